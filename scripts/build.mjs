@@ -1,0 +1,86 @@
+// Compiles src/ to dist/.
+//
+//   node scripts/build.mjs              always
+//   node scripts/build.mjs --if-stale   only when a source is newer than the last build
+//   node scripts/build.mjs --prepare    always, but a production install (no compiler) keeps the dist/ it has
+//
+// The compiler writes beside dist/ and the result is moved into place, so that a failed build leaves the last good one
+// and a daemon that is just starting never reads half of one. All output goes to stderr: `npm run demo -- --json` owns stdout.
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, "dist");
+const entry = join(dist, "main.js");
+const inputs = ["src", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+
+export function build() {
+  const tsc = findCompiler();
+  if (tsc === undefined) {
+    throw new Error("TypeScript is not installed: run `npm ci` with the development dependencies");
+  }
+  const work = join(root, "node_modules", ".cache", `build-${process.pid}`);
+  const fresh = join(work, "new");
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  try {
+    const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
+    const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
+    if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
+    chmodSync(join(fresh, "main.js"), 0o755);
+    if (existsSync(dist)) renameSync(dist, join(work, "old"));
+    renameSync(fresh, dist);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+export function buildIfStale() {
+  if (isStale()) build();
+}
+
+/** Vitest calls this once before the projects whose tests start dist/main.js. */
+export const setup = buildIfStale;
+
+function isStale() {
+  const built = modifiedMs(entry);
+  return built === undefined || inputs.some((input) => newestMs(join(root, input)) > built);
+}
+
+/** A folder counts too: its time changes when a file in it is removed. */
+function newestMs(path) {
+  const own = modifiedMs(path) ?? 0;
+  if (own === 0 || !statSync(path).isDirectory()) return own;
+  return readdirSync(path).reduce((newest, name) => Math.max(newest, newestMs(join(path, name))), own);
+}
+
+function modifiedMs(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+}
+
+function findCompiler() {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+  } catch {
+    return undefined;
+  }
+}
+
+function main(mode) {
+  if (mode === "--if-stale") return buildIfStale();
+  if (mode === "--prepare" && findCompiler() === undefined && existsSync(entry)) return;
+  build();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    main(process.argv[2]);
+  } catch (error) {
+    console.error(`build: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Everything that is checked without running the daemon. Called by `npm run check`, which puts node_modules/.bin on the PATH.
+# All steps run, so that one call shows every fault.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+failed=()
+
+step() {
+  local name=$1
+  shift
+  echo "check: $name"
+  "$@" || failed+=("$name")
+}
+
+generated_code_is_current() {
+  local folder
+  folder=$(mktemp -d)
+  buf generate --output "$folder" && diff --recursive --brief "$folder/src/gen" src/gen
+  local status=$?
+  rm -rf "$folder"
+  [ "$status" -eq 0 ] || echo "src/gen differs from what proto/ says: run \`npm run generate\`" >&2
+  return "$status"
+}
+
+step "format and lint" biome check --error-on-warnings
+step "types" tsc --noEmit
+step "proto format" buf format --diff --exit-code --path proto/nexus
+step "buf lint" buf lint
+step "buf breaking" node scripts/proto-baseline.mjs check
+step "generated code" generated_code_is_current
+step "architecture" vitest run test/architecture.test.ts
+
+if [ "${#failed[@]}" -gt 0 ]; then
+  printf 'check: FAILED: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
+echo "check: all good"

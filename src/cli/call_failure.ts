@@ -1,0 +1,91 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { CommandFailure } from "./command_failure.js";
+import { durationMsOf, formatDuration } from "./duration.js";
+import { type ExitCode, exitCodes } from "./exit_codes.js";
+import { printable } from "./text.js";
+
+/** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */
+const personNeeded = new Set([
+  "CONNECTION_PENDING",
+  "ATTENTION_REQUIRED",
+  "CONNECTION_REVOKED",
+  "CONNECTION_EXPIRED",
+  "CONNECTION_FAILED",
+]);
+
+const consentAgain = "a person can consent again: nexusd connect --connection <id>";
+const nextSteps: Readonly<Record<string, string>> = {
+  CONNECTION_PENDING: "a person must open the consent URL first; a new one: nexusd connect --connection <id>",
+  ATTENTION_REQUIRED: consentAgain,
+  CONNECTION_EXPIRED: consentAgain,
+  CONNECTION_FAILED: consentAgain,
+  NOT_REFRESHABLE: consentAgain,
+  CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
+};
+
+/**
+ * Turns what a call threw into what a person reads: one sentence, a line for each field that is not accepted, and what
+ * to do next.
+ *
+ * @param doing what failed, after "cannot", for example `create the provider github`
+ */
+export function callFailure(error: unknown, doing: string, address: string): CommandFailure {
+  if (error instanceof CommandFailure) return error;
+  const failure = ConnectError.from(error);
+  if (isNotReachable(failure)) {
+    const cause = systemCode(failure);
+    const found = cause === undefined ? "" : ` (${cause})`;
+    return new CommandFailure(
+      exitCodes.notReachable,
+      `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}`,
+    );
+  }
+  const reason = failure.findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+  const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+  const summary = violations.length > 0 ? "the daemon does not accept" : printable(failure.rawMessage);
+  const step = nextStep(failure, reason);
+  const lines = [
+    `cannot ${doing}: ${summary || Code[failure.code]}`,
+    ...violations.map(({ field, description }) => printable(`  ${field}: ${description}`)),
+    ...(step === undefined ? [] : [step]),
+  ];
+  return new CommandFailure(exitCodeOf(reason), lines.join("\n"));
+}
+
+/** Whether no daemon answered at all. */
+export function isNotReachable(failure: ConnectError): boolean {
+  return ["ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].includes(
+    systemCode(failure) ?? "",
+  );
+}
+
+function systemCode(failure: ConnectError): string | undefined {
+  let cause: unknown = failure;
+  for (let depth = 0; depth < 5 && cause instanceof Error; depth++) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (typeof code === "string" && code.startsWith("E") && !code.startsWith("ERR_")) return code;
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+function nextStep(failure: ConnectError, reason: string): string | undefined {
+  const step = nextSteps[reason];
+  if (step !== undefined) return step;
+  const retryDelay = failure.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  if (retryDelay) return `try again in ${formatDuration(Math.max(1000, durationMsOf(retryDelay)))}`;
+  switch (failure.code) {
+    case Code.Unauthenticated:
+    case Code.PermissionDenied:
+      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key";
+    case Code.DeadlineExceeded:
+      return "the daemon did not answer in time: see its log";
+    default:
+      return undefined;
+  }
+}
+
+function exitCodeOf(reason: string): ExitCode {
+  return personNeeded.has(reason) ? exitCodes.attentionNeeded : exitCodes.failed;
+}

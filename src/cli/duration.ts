@@ -1,0 +1,46 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { InvalidArgumentError } from "commander";
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/**
+ * Reads `500ms`, `90s`, `5m`, `1h30m`; a number without a unit is refused, since it could be any.
+ *
+ * @returns milliseconds
+ * @throws InvalidArgumentError
+ */
+export function parseDurationMs(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join("") !== text) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a duration: write 90s, 5m or 1h30m.`);
+  }
+  const totalMs = parts.reduce(
+    (sum, [, digits, unit]) => sum + Number(digits) * unitMs[unit as keyof typeof unitMs],
+    0,
+  );
+  return Math.round(totalMs);
+}
+
+/** For the fields of messages that are plain objects: seconds and nanoseconds. */
+export function durationOf(durationMs: number): Pick<Duration, "seconds" | "nanos"> {
+  return { seconds: BigInt(Math.floor(durationMs / 1000)), nanos: (durationMs % 1000) * 1_000_000 };
+}
+
+/** Milliseconds; 0 when it is unset. */
+export function durationMsOf(duration: Pick<Duration, "seconds" | "nanos"> | undefined): number {
+  return duration ? Number(duration.seconds) * 1000 + duration.nanos / 1_000_000 : 0;
+}
+
+/** The two largest units, rounded down: `59m`, `1h 5m`, `3d 2h`, `45s`; below a second `0s`. */
+export function formatDuration(durationMs: number): string {
+  const units = ["d", "h", "m", "s"] as const;
+  let restMs = Math.max(0, durationMs);
+  const parts: string[] = [];
+  for (const unit of units) {
+    const count = Math.floor(restMs / unitMs[unit]);
+    restMs -= count * unitMs[unit];
+    if (count > 0 || parts.length > 0) parts.push(`${count}${unit}`);
+  }
+  const shown = parts.slice(0, 2).filter((part) => !part.startsWith("0"));
+  return shown.length > 0 ? shown.join(" ") : "0s";
+}

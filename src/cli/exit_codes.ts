@@ -1,0 +1,37 @@
+/** Every way in which `nexusd` ends. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  dataFolderInUse: 10,
+  wrongEncryptionKey: 11,
+  storeDamaged: 12,
+  doorNotOpened: 13,
+  storeNotWritten: 14,
+  notReachable: 20,
+  consentFailed: 21,
+  attentionNeeded: 22,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
+  ok: "done",
+  failed: "the command failed",
+  usage: "wrong arguments or settings",
+  dataFolderInUse: "serve: another daemon uses the data folder",
+  wrongEncryptionKey: "serve: the encryption key is not the one that sealed the store",
+  storeDamaged: "serve: the store is damaged",
+  doorNotOpened: "serve: a door cannot be opened",
+  storeNotWritten: "serve: the store could not be written, and the daemon ended itself",
+  notReachable: "the daemon cannot be reached",
+  consentFailed: "consent was denied, failed or was not given in time",
+  attentionNeeded: "the connection holds no usable token until a person acts",
+};
+
+/** The table as `nexusd --help` prints it. */
+export function formatExitCodes(): string {
+  const names = Object.keys(exitCodes) as (keyof typeof exitCodes)[];
+  const rows = names.map((name) => `  ${String(exitCodes[name]).padStart(2)}  ${exitCodeMeanings[name]}`);
+  return ["Exit codes:", ...rows].join("\n");
+}

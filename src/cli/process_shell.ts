@@ -1,0 +1,90 @@
+import { userInfo } from "node:os";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { processEnvironment } from "../config/environment.js";
+import { SystemClock } from "../runtime/clock.js";
+import { CommandFailure, usageFailure } from "./command_failure.js";
+import { exitCodes } from "./exit_codes.js";
+import { run } from "./program.js";
+import type { Input, Output, Shell } from "./shell.js";
+
+/** Runs the command that this process was started with, and ends the process. */
+export async function runProcess(): Promise<never> {
+  // Timers of the clock do not keep the process alive; this does, while a command waits for nothing else.
+  const alive = new MessageChannel();
+  alive.port1.on("message", () => {});
+  // The reader has enough: `nexusd watch | head`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed);
+  });
+  const exitCode = await run(process.argv.slice(2), processShell());
+  await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
+  process.exit(exitCode);
+}
+
+function processShell(): Shell {
+  return {
+    env: processEnvironment(),
+    stdin: processInput(),
+    stdout: processOutput(process.stdout),
+    stderr: processOutput(process.stderr),
+    clock: new SystemClock(),
+    random: Math.random,
+    userName,
+    openBrowser: async (url) => {
+      const { default: open } = await import("open");
+      await open(url);
+    },
+    runDaemon: async (options) => {
+      const { runDaemon } = await import("../daemon.js");
+      return await runDaemon(options);
+    },
+  };
+}
+
+function processOutput(stream: NodeJS.WriteStream): Output {
+  return { isTTY: stream.isTTY === true, write: (text) => void stream.write(text) };
+}
+
+function processInput(): Input {
+  return {
+    isTTY: process.stdin.isTTY === true,
+    readAll: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks).toString("utf8");
+    },
+    ask,
+  };
+}
+
+/** The terminal is in raw mode while the question stands, so only what the interface writes is seen. */
+async function ask(question: string, { echo }: { readonly echo: boolean }): Promise<string> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({
+    input: process.stdin,
+    output: echo ? process.stderr : nowhere,
+    terminal: true,
+    historySize: 0,
+  });
+  if (!echo) process.stderr.write(question);
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const giveUp = (): void => reject(new CommandFailure(exitCodes.failed, "no answer"));
+      lines.once("SIGINT", giveUp);
+      lines.once("close", giveUp);
+      lines.question(echo ? question : "", resolve);
+    });
+  } finally {
+    lines.close();
+    if (!echo) process.stderr.write("\n");
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw usageFailure("this system knows no name for the user: give --user");
+  }
+}

@@ -1,0 +1,77 @@
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../config/config_error.js";
+import { CommandFailure } from "./command_failure.js";
+import { connectCommand } from "./connect.js";
+import { connectionsCommand } from "./connections.js";
+import { exitCodes, formatExitCodes } from "./exit_codes.js";
+import { healthCommand } from "./health.js";
+import { providerCommand } from "./provider.js";
+import { serveCommand } from "./serve.js";
+import type { Output, Shell } from "./shell.js";
+import { tokenCommand } from "./token.js";
+import { readVersion } from "./version.js";
+import { watchCommand } from "./watch.js";
+
+const helpWidth = 110;
+
+/**
+ * Runs one command.
+ *
+ * @param args what stands after `nexusd`
+ * @returns the exit code
+ */
+export async function run(args: readonly string[], shell: Shell): Promise<number> {
+  try {
+    await buildProgram(shell).parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    return report(error, shell.stderr);
+  }
+}
+
+function buildProgram(shell: Shell): Command {
+  const program = new Command("nexusd")
+    .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
+    .version(readVersion(), "--version", "print the version")
+    .addHelpText("after", `\n${formatExitCodes()}`)
+    .addCommand(serveCommand(shell))
+    .addCommand(providerCommand(shell))
+    .addCommand(connectCommand(shell))
+    .addCommand(connectionsCommand(shell))
+    .addCommand(tokenCommand(shell))
+    .addCommand(watchCommand(shell))
+    .addCommand(healthCommand(shell));
+  bind(program, shell);
+  return program;
+}
+
+/** Nothing here may end the process or write past the shell. */
+function bind(command: Command, shell: Shell): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => shell.stdout.write(text),
+    writeErr: (text) => shell.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
+    getOutHelpWidth: () => helpWidth,
+    getErrHelpWidth: () => helpWidth,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  for (const child of command.commands) bind(child, shell);
+}
+
+function report(error: unknown, stderr: Output): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof ConfigError) {
+    stderr.write(
+      `nexusd: the settings cannot be used\n${error.faults.map((fault) => `  ${fault}\n`).join("")}`,
+    );
+    return exitCodes.usage;
+  }
+  if (error instanceof CommandFailure) {
+    if (error.message !== "") stderr.write(`nexusd: ${error.message}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`nexusd: this is a fault of nexusd: ${text}\n`);
+  return exitCodes.failed;
+}

@@ -1,0 +1,16 @@
+import { Command } from "commander";
+import { providerCreateCommand } from "./provider_create.js";
+import { providerDeleteCommand } from "./provider_delete.js";
+import { providerGetCommand, providerListCommand } from "./provider_list.js";
+import { providerUpdateCommand } from "./provider_update.js";
+import type { Shell } from "./shell.js";
+
+export function providerCommand(shell: Shell): Command {
+  return new Command("provider")
+    .description("register and change providers")
+    .addCommand(providerCreateCommand(shell))
+    .addCommand(providerListCommand(shell))
+    .addCommand(providerGetCommand(shell))
+    .addCommand(providerUpdateCommand(shell))
+    .addCommand(providerDeleteCommand(shell));
+}

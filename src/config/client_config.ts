@@ -1,0 +1,89 @@
+import { join, resolve } from "node:path";
+import type { ListenAddress } from "../model/listen_address.js";
+import { isLoopbackHost } from "../model/provider_profile.js";
+import { Secret } from "../runtime/secret.js";
+import { readDataDir, readDoor } from "./config.js";
+import { SettingReader } from "./setting_reader.js";
+import { socketPathFault } from "./setting_values.js";
+import type { Flags } from "./settings.js";
+
+/** How the commands reach the daemon. */
+export type ClientConfig =
+  | { readonly kind: "unix"; readonly path: string }
+  | {
+      readonly kind: "tcp";
+      /** `http://host:port` or `https://host:port`. */
+      readonly url: string;
+      readonly apiKey:
+        | { readonly source: "environment"; readonly key: Secret }
+        | { readonly source: "file"; readonly path: string };
+    };
+
+/**
+ * Checks the settings of the commands that talk to the daemon. No file is touched.
+ *
+ * @throws ConfigError with all faults
+ */
+export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientConfig {
+  const reader = new SettingReader(env, flags);
+  const socketPath = join(readDataDir(reader), "nexus.sock");
+  const config = readClient(reader, reader.read("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
+  reader.throwFaults();
+  if (config === undefined) throw new Error("an unusable address was not noted as a fault");
+  return config;
+}
+
+/**
+ * The addresses of the ops door, for the health check; none when it is closed.
+ *
+ * @throws ConfigError
+ */
+export function loadOpsAddresses(env: NodeJS.ProcessEnv, flags: Flags): readonly ListenAddress[] {
+  const reader = new SettingReader(env, flags);
+  const addresses = readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090");
+  reader.throwFaults();
+  return addresses;
+}
+
+/** The client secret of a provider profile that is to be created; undefined when it is not set. */
+export function loadClientSecret(env: NodeJS.ProcessEnv): Secret | undefined {
+  const text = new SettingReader(env, {}).read("NEXUS_CLIENT_SECRET");
+  return text === undefined ? undefined : new Secret(text);
+}
+
+/** Whether a key sent to `url` can be read by those on the way. */
+export function isPlainRemote(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !isLoopbackHost(hostname);
+}
+
+function readClient(reader: SettingReader, address: string): ClientConfig | undefined {
+  if (address.startsWith("unix:")) {
+    const path = resolve(address.slice("unix:".length));
+    const fault = address === "unix:" ? "the path is empty" : socketPathFault(path);
+    if (fault !== undefined) reader.fault("NEXUS_ADDRESS", address, fault);
+    return { kind: "unix", path };
+  }
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    reader.fault("NEXUS_ADDRESS", address, "must be unix:path, http://host:port or https://host:port");
+    return undefined;
+  }
+  if (url.username !== "" || url.password !== "" || url.pathname !== "/" || /[?#]/.test(address)) {
+    reader.faultOfSecret("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
+  }
+  const given = reader.readOneOf("NEXUS_API_KEY", "NEXUS_API_KEY_FILE");
+  if (given === undefined) {
+    const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
+    reader.faultOfSecret("NEXUS_API_KEY_FILE", limit);
+    return undefined;
+  }
+  const apiKey =
+    given.name === "NEXUS_API_KEY"
+      ? ({ source: "environment", key: new Secret(given.value) } as const)
+      : ({ source: "file", path: resolve(given.value) } as const);
+  if (apiKey.source === "environment" && !/^[\x21-\x7e]+$/.test(given.value)) {
+    reader.faultOfSecret("NEXUS_API_KEY", "holds characters that a header cannot carry");
+  }
+  return { kind: "tcp", url: url.origin, apiKey };
+}

@@ -1,0 +1,184 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import envPaths from "env-paths";
+import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import { Secret } from "../runtime/secret.js";
+import { SettingReader } from "./setting_reader.js";
+import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
+import type { Flags } from "./settings.js";
+
+export const logLevels = ["trace", "debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export const logFormats = ["json", "pretty"] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+/** Where the key that seals the store comes from. */
+export type EncryptionKeySource =
+  /** Base64 or base64url of 32 bytes. */
+  | { readonly source: "environment"; readonly key: Secret }
+  /** A file that must exist. */
+  | { readonly source: "file"; readonly path: string }
+  /** Made on first start: `<dataDir>/encryption.key`. */
+  | { readonly source: "generated"; readonly path: string };
+
+/** What the daemon runs with, checked and frozen; `settings` says the name and the default of each. */
+export interface Config {
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly encryptionKey: EncryptionKeySource;
+  /** Empty when the door is closed; so with the other doors, except the browser's. */
+  readonly grpcListen: readonly ListenAddress[];
+  readonly httpListen: readonly ListenAddress[];
+  /** At least one. */
+  readonly browserListen: readonly ListenAddress[];
+  readonly opsListen: readonly ListenAddress[];
+  /** Origin and path prefix, without a slash at the end. */
+  readonly publicUrl: string;
+  /** `<publicUrl>/auth/callback`. */
+  readonly redirectUri: string;
+  /** As `URL.origin` writes them. */
+  readonly allowedReturnOrigins: readonly string[];
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
+
+/**
+ * Checks the settings of the daemon. No file is touched.
+ *
+ * @throws ConfigError with all faults
+ */
+export function loadConfig(
+  env: NodeJS.ProcessEnv,
+  flags: Flags,
+  platform: { readonly isTTY: boolean },
+): Config {
+  const reader = new SettingReader(env, flags);
+  const dataDir = readDataDir(reader);
+  const encryptionKey = readEncryptionKey(reader, dataDir);
+  const doors = {
+    NEXUS_GRPC_LISTEN: readDoor(reader, "NEXUS_GRPC_LISTEN", `unix:${join(dataDir, "nexus.sock")}`),
+    NEXUS_HTTP_LISTEN: readDoor(reader, "NEXUS_HTTP_LISTEN", "127.0.0.1:8090"),
+    NEXUS_BROWSER_LISTEN: readDoor(reader, "NEXUS_BROWSER_LISTEN", "127.0.0.1:8080"),
+    NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
+  };
+  refuseSharedAddresses(reader, doors);
+  const publicUrl = readPublicUrl(reader);
+  const allowedReturnOrigins = readReturnOrigins(reader);
+  const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
+  const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
+  reader.throwFaults();
+  return Object.freeze({
+    dataDir,
+    encryptionKey: Object.freeze(encryptionKey),
+    grpcListen: doors.NEXUS_GRPC_LISTEN,
+    httpListen: doors.NEXUS_HTTP_LISTEN,
+    browserListen: doors.NEXUS_BROWSER_LISTEN,
+    opsListen: doors.NEXUS_OPS_LISTEN,
+    publicUrl,
+    redirectUri: `${publicUrl}/auth/callback`,
+    allowedReturnOrigins,
+    logLevel,
+    logFormat,
+  });
+}
+
+/** The data folder, absolute. A leading `~/` that no shell expanded means the home folder. */
+export function readDataDir(reader: SettingReader): string {
+  const text = reader.read("NEXUS_DATA_DIR") ?? envPaths("nexusd", { suffix: "" }).data;
+  if (text.includes("\0")) reader.fault("NEXUS_DATA_DIR", text, "must not hold a NUL character");
+  return resolve(text.startsWith("~/") ? join(homedir(), text.slice(2)) : text);
+}
+
+/** The addresses of a door; none when it is closed by `off` or an empty value. Faults are noted in `reader`. */
+export function readDoor(
+  reader: SettingReader,
+  name: DoorSetting,
+  fallback: string,
+): readonly ListenAddress[] {
+  const text = reader.read(name, { keepEmpty: true }) ?? fallback;
+  if (text === "" || text.toLowerCase() === "off") {
+    if (name === "NEXUS_BROWSER_LISTEN") reader.fault(name, text, "this door cannot be closed");
+    return [];
+  }
+  const addresses: ListenAddress[] = [];
+  for (const part of text.split(",").map((piece) => piece.trim())) {
+    const address = readAddress(part);
+    if (typeof address === "string") reader.fault(name, part, address);
+    else addresses.push(address);
+  }
+  return Object.freeze(addresses);
+}
+
+function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
+  const given = reader.readOneOf("NEXUS_ENCRYPTION_KEY", "NEXUS_ENCRYPTION_KEY_FILE");
+  if (given === undefined) return { source: "generated", path: join(dataDir, "encryption.key") };
+  if (given.name === "NEXUS_ENCRYPTION_KEY_FILE") return { source: "file", path: resolve(given.value) };
+  const lengthBytes = Buffer.from(given.value, "base64").length;
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(given.value)) {
+    reader.faultOfSecret(given.name, "is not base64: make a key with `openssl rand -base64 32`");
+  } else if (lengthBytes !== 32) {
+    reader.faultOfSecret(
+      given.name,
+      `holds ${lengthBytes} bytes, not 32: make a key with \`openssl rand -base64 32\``,
+    );
+  }
+  return { source: "environment", key: new Secret(given.value) };
+}
+
+/** Port 0 is another port each time and can stand more than once. */
+function refuseSharedAddresses(
+  reader: SettingReader,
+  doors: Readonly<Record<DoorSetting, readonly ListenAddress[]>>,
+): void {
+  const taken = new Map<string, DoorSetting>();
+  for (const [name, addresses] of Object.entries(doors) as [DoorSetting, readonly ListenAddress[]][]) {
+    for (const address of addresses) {
+      if (address.kind === "tcp" && address.port === 0) continue;
+      const text = formatListenAddress(address);
+      const first = taken.get(text);
+      if (first === undefined) taken.set(text, name);
+      else reader.fault(name, text, `the address is already taken by ${reader.spell(first)}`);
+    }
+  }
+}
+
+function readPublicUrl(reader: SettingReader): string {
+  const text = reader.read("NEXUS_PUBLIC_URL") ?? "http://localhost:8080";
+  const fault = publicUrlFault(text);
+  if (fault !== undefined) {
+    // What stands before an @ may be a password.
+    if (text.includes("@")) reader.faultOfSecret("NEXUS_PUBLIC_URL", fault);
+    else reader.fault("NEXUS_PUBLIC_URL", text, fault);
+    return "";
+  }
+  const url = new URL(text);
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+function readReturnOrigins(reader: SettingReader): readonly string[] {
+  const origins = new Set<string>();
+  const parts = reader.read("NEXUS_ALLOWED_RETURN_URLS")?.split(",") ?? [];
+  for (const part of parts.map((piece) => piece.trim()).filter((piece) => piece !== "")) {
+    const fault = originFault(part);
+    if (fault === undefined) origins.add(new URL(part).origin);
+    else if (part.includes("@")) reader.faultOfSecret("NEXUS_ALLOWED_RETURN_URLS", fault);
+    else reader.fault("NEXUS_ALLOWED_RETURN_URLS", part, fault);
+  }
+  return Object.freeze([...origins]);
+}
+
+function readWord<Word extends string>(
+  reader: SettingReader,
+  name: "NEXUS_LOG_LEVEL" | "NEXUS_LOG_FORMAT",
+  words: readonly Word[],
+  fallback: Word,
+): Word {
+  const text = reader.read(name);
+  if (text === undefined) return fallback;
+  const word = words.find((candidate) => candidate === text.toLowerCase());
+  if (word === undefined) reader.fault(name, text, `must be one of ${words.join(", ")}`);
+  return word ?? fallback;
+}

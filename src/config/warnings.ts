@@ -1,0 +1,58 @@
+import type { Config } from "./config.js";
+import { type SettingName, settings } from "./settings.js";
+
+/** Variables that Kubernetes sets for a service named `nexus` or `nexus-...`. */
+const serviceLink = /_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$/;
+
+/** Edits (insert, remove, change one character) at which a name counts as a slip of the known one. */
+const maxEdits = 3;
+
+/** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
+export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
+  return [...typos(env), ...doorWarnings(env, config)];
+}
+
+function typos(env: NodeJS.ProcessEnv): string[] {
+  const known: readonly SettingName[] = settings.map(({ name }) => name);
+  const warnings: string[] = [];
+  for (const name of Object.keys(env).sort()) {
+    const canonical = name.toUpperCase();
+    if (!canonical.startsWith("NEXUS_") || known.includes(name as SettingName)) continue;
+    if (serviceLink.test(canonical)) continue;
+    const [nearest] = known
+      .map((candidate) => ({ candidate, edits: editDistance(canonical, candidate) }))
+      .filter(({ edits }) => edits <= maxEdits)
+      .sort((one, other) => one.edits - other.edits);
+    if (nearest) warnings.push(`${name} is not a setting: did you mean ${nearest.candidate}?`);
+  }
+  return warnings;
+}
+
+function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
+  const warnings: string[] = [];
+  if (config.grpcListen.length === 0 && config.httpListen.length === 0) {
+    warnings.push("NEXUS_GRPC_LISTEN and NEXUS_HTTP_LISTEN are both off: no agent can reach the daemon");
+  }
+  const ports = config.browserListen.map((address) => (address.kind === "tcp" ? address.port : undefined));
+  const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
+  if (isPublicUrlDefault && !ports.includes(8080)) {
+    warnings.push(
+      "NEXUS_PUBLIC_URL is not set and its default, http://localhost:8080, is no address of NEXUS_BROWSER_LISTEN: a browser will not find the way back",
+    );
+  }
+  return warnings;
+}
+
+/** Levenshtein distance. */
+function editDistance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substituted));
+    }
+    row = next;
+  }
+  return row[other.length] ?? 0;
+}

@@ -1,0 +1,243 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { exitCodes, type ExitCode } from "./cli/exit_codes.js";
+import { readVersion } from "./cli/version.js";
+import type { Config } from "./config/config.js";
+import { AuthorizationServers } from "./domain/authorization_servers.js";
+import { ConnectionCompleter } from "./domain/connection_completer.js";
+import { ConnectionManager } from "./domain/connection_manager.js";
+import { CredentialReader } from "./domain/credential_reader.js";
+import { CredentialVault } from "./domain/credential_vault.js";
+import { CredentialWriter } from "./domain/credential_writer.js";
+import { Grants } from "./domain/grants.js";
+import { ProviderRegistry } from "./domain/provider_registry.js";
+import { RefreshScheduler } from "./domain/refresh_scheduler.js";
+import { Refresher } from "./domain/refresher.js";
+import { openKeyCheck } from "./domain/key_check.js";
+import { TokenManager } from "./domain/token_manager.js";
+import { TokenWatch } from "./domain/token_watch.js";
+import { WatchHub } from "./domain/watch_hub.js";
+import { admin } from "./model/principal.js";
+import { fetchDiscoveryDocument } from "./oauth/discovery.js";
+import { createOutboundFetch } from "./oauth/outbound.js";
+import { type Clock, SystemClock } from "./runtime/clock.js";
+import { KeyedMutex } from "./runtime/keyed_mutex.js";
+import { DoorError } from "./server/door.js";
+import { Doors } from "./server/doors.js";
+import type { BoundService } from "./service/bound_service.js";
+import { connectionService } from "./service/connection_service.js";
+import { countedService } from "./service/counted_service.js";
+import { providerService } from "./service/provider_service.js";
+import { tokenService } from "./service/token_service.js";
+import { auditService, nexusService } from "./service/unimplemented.js";
+import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
+import { Store, storeFileName } from "./store/store.js";
+import { DataFolderInUse, StoreDamaged } from "./store/store_error.js";
+import { createLogger, type Logger } from "./telemetry/logger.js";
+import { Metrics } from "./telemetry/metrics.js";
+import { loadApiKey } from "./vault/api_key_file.js";
+import { KeyFault } from "./vault/key_file.js";
+import { loadKey } from "./vault/key_source.js";
+import { Vault } from "./vault/vault.js";
+
+/** From the signal to the end of the process; a pod's shortest usual grace is longer. */
+const shutdownMs = 4_000;
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Called once when the store takes no more writes: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** One running daemon: everything wired, every door open. */
+export class Daemon {
+  private constructor(
+    readonly doors: Doors,
+    private readonly parts: {
+      readonly lock: DataFolderLock;
+      readonly store: Store;
+      readonly hub: WatchHub;
+      readonly scheduler: RefreshScheduler;
+      readonly refresher: Refresher;
+      readonly clock: Clock;
+      readonly log: Logger;
+    },
+  ) {}
+
+  /** @throws DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { config, log, clock } = options;
+    process.umask(0o077);
+    const lock = lockDataFolder(config.dataDir);
+    let store: Store | undefined;
+    try {
+      const vault = loadVault(config, log);
+      store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs(), onFatal: options.onFatal });
+      await openKeyCheck(store, vault);
+      return await Daemon.#wire(options, lock, store, vault);
+    } catch (error) {
+      await store?.close();
+      lock.release();
+      throw error;
+    }
+  }
+
+  static async #wire(options: DaemonOptions, lock: DataFolderLock, store: Store, sealer: Vault): Promise<Daemon> {
+    const { config, log, clock, random } = options;
+    const apiKeyPath = join(config.dataDir, "admin.key");
+    const apiKey = loadApiKey(apiKeyPath);
+    const metrics = new Metrics({ version: readVersion() });
+
+    const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
+    const outbound = createOutboundFetch();
+    const servers = new AuthorizationServers({
+      store,
+      clock,
+      log,
+      fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
+    });
+    const grants = new Grants({ vault, clock, outbound });
+    const writer = new CredentialWriter({ vault, clock, random });
+    const reader = new CredentialReader({ store, vault, clock });
+    const locks = new KeyedMutex<string>();
+    const refresher = new Refresher({ store, vault, writer, servers, grants, locks, clock, random, log, metrics });
+    const scheduler = new RefreshScheduler({ store, refresher, clock, log });
+    const hub = new WatchHub();
+    store.onCommitted((changes) => {
+      hub.announce(changes);
+      scheduler.wake();
+    });
+    const { publicUrl, redirectUri, allowedReturnOrigins } = config;
+    const services: BoundService[] = [
+      providerService({ registry: new ProviderRegistry({ store, vault, clock }), redirectUri }),
+      connectionService({
+        manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
+      }),
+      tokenService({
+        manager: new TokenManager({ reader, refresher, clock }),
+        watch: new TokenWatch({ store, reader, hub, clock, random }),
+      }),
+      auditService(),
+      nexusService(),
+    ];
+    const counted = (door: "grpc" | "http"): BoundService[] =>
+      services.map((service) =>
+        countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
+      );
+    metrics.observe({
+      connectionsByStatus: () => store.countByStatus(),
+      watchSubscribers: () => hub.size,
+      refreshQueueLagMs: () => scheduler.lagMs(),
+    });
+    const doors = new Doors({
+      ...config,
+      grpcServices: counted("grpc"),
+      httpServices: counted("http"),
+      flow: new ConnectionCompleter({ store, vault, writer, servers, grants, locks, clock, log }),
+      authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
+      readiness: () => ({ serving: !hub.draining }),
+      metrics: () => metrics.render(),
+      onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+      clock,
+    });
+    await doors.open();
+    scheduler.start();
+    if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
+    log.info({ redirectUri }, "paste this redirect URI into the provider's console");
+    log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
+    return new Daemon(doors, { lock, store, hub, scheduler, refresher, clock, log });
+  }
+
+  /**
+   * Says goodbye to watchers, lets calls and refreshes under way end and be stored, and closes. What takes longer than 4 s is cut
+   * off; a refresh that is cut off finds its intent at the next start.
+   */
+  async stop(): Promise<void> {
+    const { lock, store, hub, scheduler, refresher, clock, log } = this.parts;
+    log.info({}, "draining");
+    const force = new AbortController();
+    const timer = clock.setTimer(shutdownMs, () => force.abort());
+    const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
+    this.doors.stopServing();
+    const closed = this.doors.close(force.signal);
+    await Promise.race([Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]), deadline]);
+    await closed;
+    timer.cancel();
+    await store.close();
+    lock.release();
+    log.info({}, "stopped");
+  }
+}
+
+function loadVault(config: Config, log: Logger): Vault {
+  const storeExists = existsSync(join(config.dataDir, storeFileName));
+  const { key, created } = loadKey(config.encryptionKey, storeExists);
+  if (created && config.encryptionKey.source === "generated") {
+    log.info(
+      { path: config.encryptionKey.path },
+      "made an encryption key: without this file nobody can open the stored credentials, with it anybody can; back it up apart from the store",
+    );
+  }
+  const vault = new Vault(key);
+  key.fill(0);
+  return vault;
+}
+
+/** Runs a daemon until a signal ends it. */
+export async function runDaemon(options: {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+}): Promise<ExitCode> {
+  const { config } = options;
+  const log = createLogger({
+    level: config.logLevel,
+    format: config.logFormat,
+    isTTY: process.stdout.isTTY === true,
+  });
+  for (const warning of options.warnings) log.warn({ warning }, "check the settings");
+  let stop!: (code: ExitCode) => void;
+  const ended = new Promise<ExitCode>((resolve) => {
+    stop = resolve;
+  });
+  let daemon: Daemon;
+  try {
+    daemon = await Daemon.start({
+      config,
+      log,
+      clock: new SystemClock(),
+      random: Math.random,
+      onFatal: (error) => {
+        log.error({ err: error }, "the store cannot be written: nothing unwritten was announced; ending");
+        stop(exitCodes.storeNotWritten);
+      },
+    });
+  } catch (error) {
+    const known = startFailure(error);
+    log.error(known === undefined ? { err: error } : { reason: (error as Error).message }, "nexusd cannot start");
+    return known ?? exitCodes.failed;
+  }
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      daemon.stop().then(
+        () => stop(exitCodes.ok),
+        (error: unknown) => {
+          log.error({ err: error }, "stopping failed");
+          stop(exitCodes.failed);
+        },
+      );
+    });
+  }
+  return await ended;
+}
+
+function startFailure(error: unknown): ExitCode | undefined {
+  if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
+  if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
+  if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
+  if (error instanceof DoorError) return exitCodes.doorNotOpened;
+  return undefined;
+}

@@ -1,0 +1,114 @@
+import { FailedPrecondition, Unavailable } from "../model/errors.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import {
+  type AuthorizationServer,
+  fromDiscoveryDocument,
+  manualAuthorizationServer,
+} from "../oauth/authorization_server.js";
+import type { Clock } from "../runtime/clock.js";
+import { SingleFlight } from "../runtime/single_flight.js";
+import type { Store } from "../store/store.js";
+import type { Log } from "./log.js";
+
+/** A document older than this is fetched again in the background; the old one serves until the new one is here. */
+const freshMs = 60 * 60_000;
+/** After a failed fetch, the next background fetch waits this long. */
+const retryMs = 60_000;
+
+/** Fetches a discovery document and returns its text. */
+export type FetchDiscoveryDocument = (issuer: string) => Promise<string>;
+
+interface Discovered {
+  readonly server: AuthorizationServer;
+  readonly fetchedAtMs: number;
+  readonly notAgainBeforeMs: number;
+}
+
+/**
+ * The authorization server of each profile. Discovery documents are kept in memory and in the store, so that the last good copy
+ * survives an outage of the provider and a restart of the daemon. The same object is answered as long as the document
+ * holds: the cache of its keys hangs on it.
+ */
+export class AuthorizationServers {
+  readonly #store: Pick<Store, "commit" | "getDiscovery">;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #fetchDocument: FetchDiscoveryDocument;
+  readonly #discovered = new Map<string, Discovered>();
+  readonly #manual = new Map<string, { version: bigint; server: AuthorizationServer }>();
+  readonly #fetches = new SingleFlight<string, AuthorizationServer>();
+
+  constructor(options: {
+    store: Pick<Store, "commit" | "getDiscovery">;
+    clock: Clock;
+    log: Log;
+    fetchDocument: FetchDiscoveryDocument;
+  }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#fetchDocument = options.fetchDocument;
+  }
+
+  /**
+   * @throws Unavailable when the document cannot be had and never was
+   * @throws FailedPrecondition when the document contradicts the profile
+   */
+  async resolve(profile: ProviderProfile): Promise<AuthorizationServer> {
+    if (!profile.enableDiscovery) return this.#resolveManual(profile);
+    const known = this.#discovered.get(profile.issuer) ?? this.#recall(profile.issuer);
+    if (!known) return await this.#fetches.run(profile.issuer, () => this.#fetch(profile.issuer));
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(profile.issuer, known);
+    return known.server;
+  }
+
+  #resolveManual(profile: ProviderProfile): AuthorizationServer {
+    const known = this.#manual.get(profile.id);
+    if (known?.version === profile.version) return known.server;
+    const server = manualAuthorizationServer(profile);
+    this.#manual.set(profile.id, { version: profile.version, server });
+    return server;
+  }
+
+  #recall(issuer: string): Discovered | undefined {
+    const record = this.#store.getDiscovery(issuer);
+    if (!record) return undefined;
+    const server = fromDiscoveryDocument(issuer, record.document);
+    return this.#remember(issuer, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
+  }
+
+  #remember(issuer: string, discovered: Discovered): Discovered {
+    this.#discovered.set(issuer, discovered);
+    return discovered;
+  }
+
+  #refetch(issuer: string, known: Discovered): void {
+    this.#remember(issuer, { ...known, notAgainBeforeMs: this.#clock.nowMs() + retryMs });
+    this.#fetches
+      .run(issuer, () => this.#fetch(issuer))
+      .catch((error: unknown) => this.#log.warn({ issuer, error: String(error) }, "discovery document not refetched"));
+  }
+
+  async #fetch(issuer: string): Promise<AuthorizationServer> {
+    let document: string;
+    try {
+      document = await this.#fetchDocument(issuer);
+    } catch (error) {
+      throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
+    }
+    let server: AuthorizationServer;
+    try {
+      server = fromDiscoveryDocument(issuer, document);
+    } catch (error) {
+      throw new FailedPrecondition(
+        "PROVIDER_MISCONFIGURED",
+        `the discovery document of ${issuer} cannot be used: ${error instanceof Error ? error.message : "it is malformed"}`,
+        error,
+      );
+    }
+    const fetchedAtMs = this.#clock.nowMs();
+    await this.#store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs }));
+    return this.#remember(issuer, { server, fetchedAtMs, notAgainBeforeMs: 0 }).server;
+  }
+}

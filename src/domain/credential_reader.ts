@@ -1,0 +1,77 @@
+import { type Connection, hasUsableToken, type Problem } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
+import { bearerStrategy, type Strategy } from "../model/strategy.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Store } from "../store/store.js";
+import type { CredentialVault } from "./credential_vault.js";
+
+/** A usable credential, as an agent gets it. */
+export interface CurrentToken {
+  readonly strategy: Strategy;
+  /** The fields that the strategy names; never a refresh token. */
+  readonly credentials: Readonly<Record<string, string>>;
+  readonly expiresAtMs: number | undefined;
+  readonly refreshNotBeforeMs: number | undefined;
+  readonly grantedScopes: readonly string[];
+  readonly revision: bigint;
+}
+
+/** A connection and its token, if one is usable now. */
+export interface ConnectionView {
+  readonly connection: Connection;
+  readonly token: CurrentToken | undefined;
+  /** The connection's own, or `data_loss` when its credential cannot be opened. */
+  readonly problem: Problem | undefined;
+}
+
+/**
+ * The single way from the store to a token in clear. Nothing is awaited between reading and opening: what it answers is one
+ * committed state.
+ */
+export class CredentialReader {
+  readonly #store: Pick<Store, "getConnection" | "getCredential">;
+  readonly #vault: CredentialVault;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    store: Pick<Store, "getConnection" | "getCredential">;
+    vault: CredentialVault;
+    clock: Clock;
+  }) {
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+  }
+
+  /** Undefined when there is no such connection. A credential that cannot be opened is a problem of the view, not an error. */
+  view(connectionId: string): ConnectionView | undefined {
+    const connection = this.#store.getConnection(connectionId);
+    return connection && this.viewOf(connection);
+  }
+
+  viewOf(connection: Connection): ConnectionView {
+    const nowMs = this.#clock.nowMs();
+    if (!hasUsableToken(connection, nowMs)) return { connection, token: undefined, problem: connection.problem };
+    try {
+      return { connection, token: this.#open(connection), problem: connection.problem };
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      const problem: Problem = { reason: "data_loss", sinceMs: nowMs, retryAtMs: undefined };
+      return { connection, token: undefined, problem };
+    }
+  }
+
+  #open(connection: Connection): CurrentToken {
+    const stored = this.#store.getCredential(connection.id);
+    if (!stored) throw new DataLoss("the credential of an active connection is missing");
+    const credential = this.#vault.openCredential(connection, stored);
+    return {
+      strategy: bearerStrategy,
+      credentials: { [bearerStrategy.credentialField]: credential.accessToken.reveal() },
+      expiresAtMs: connection.expiresAtMs,
+      refreshNotBeforeMs: connection.refreshable ? connection.refreshNotBeforeMs : undefined,
+      grantedScopes: connection.grantedScopes,
+      revision: connection.credentialRevision,
+    };
+  }
+}

@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import type { AssociatedData, Credential, SealedCredential, SealedRecord } from "../model/credential.js";
+import type { Connection } from "../model/connection.js";
+import { Secret } from "../runtime/secret.js";
+import {
+  type AuthorizationSecret,
+  decodeAuthorizationSecret,
+  decodeCredential,
+  encodeAuthorizationSecret,
+  encodeCredential,
+} from "../store/secret_codec.js";
+import type { Vault } from "../vault/vault.js";
+
+/** The single door to what is sealed: it knows each kind's place, so that a record opens only where it was put. */
+export class CredentialVault {
+  readonly #vault: Pick<Vault, "seal" | "open">;
+  readonly #databaseId: string;
+
+  constructor(options: { vault: Pick<Vault, "seal" | "open">; databaseId: string }) {
+    this.#vault = options.vault;
+    this.#databaseId = options.databaseId;
+  }
+
+  sealCredential(connection: Connection, revision: bigint, credential: Credential): SealedCredential {
+    const sealed = this.#vault.seal(encodeCredential(credential), this.#credentialPlace(connection, revision));
+    return { revision, sealed };
+  }
+
+  /** @throws DataLoss when it cannot be opened, or is not the revision that the connection names */
+  openCredential(connection: Connection, stored: SealedCredential): Credential {
+    const place = this.#credentialPlace(connection, connection.credentialRevision);
+    return decodeCredential(this.#vault.open(stored.sealed, place));
+  }
+
+  sealClientSecret(providerId: string, secret: Secret): SealedRecord {
+    return this.#vault.seal(Buffer.from(secret.reveal(), "utf8"), this.#place("client_secret", { providerId }));
+  }
+
+  /** @throws DataLoss */
+  openClientSecret(providerId: string, sealed: SealedRecord): Secret {
+    return new Secret(this.#vault.open(sealed, this.#place("client_secret", { providerId })).toString("utf8"));
+  }
+
+  sealAuthorization(connectionId: string, providerId: string, secret: AuthorizationSecret): SealedRecord {
+    const place = this.#place("authorization", { connectionId, providerId });
+    return this.#vault.seal(encodeAuthorizationSecret(secret), place);
+  }
+
+  /** @throws DataLoss */
+  openAuthorization(connectionId: string, providerId: string, sealed: SealedRecord): AuthorizationSecret {
+    const place = this.#place("authorization", { connectionId, providerId });
+    return decodeAuthorizationSecret(this.#vault.open(sealed, place));
+  }
+
+  #credentialPlace(connection: Connection, revision: bigint): AssociatedData {
+    return this.#place("credential", {
+      providerId: connection.providerId,
+      connectionId: connection.id,
+      revision,
+    });
+  }
+
+  #place(kind: AssociatedData["kind"], part: Partial<AssociatedData>): AssociatedData {
+    return { databaseId: this.#databaseId, kind, providerId: "", connectionId: "", revision: 0n, ...part };
+  }
+}
+
+/** Key of a pending authorization: whoever reads the store does not learn a `state` that works. */
+export function hashState(state: string): string {
+  return createHash("sha256").update(state).digest("hex");
+}

@@ -1,0 +1,81 @@
+import type { TokenSet } from "../model/credential.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import type { AuthorizationServer } from "../oauth/authorization_server.js";
+import type { OAuthClient } from "../oauth/client_authentication.js";
+import { exchangeCode } from "../oauth/code_exchange.js";
+import type { OutboundFetch } from "../oauth/outbound.js";
+import { type RefreshResult, refresh } from "../oauth/refresh_grant.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Secret } from "../runtime/secret.js";
+import type { CredentialVault } from "./credential_vault.js";
+
+export interface CodeExchangeRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** Parameters of a checked authorization response. */
+  readonly params: URLSearchParams;
+  readonly redirectUri: string;
+  readonly codeVerifier: string;
+  /** Set when an id_token is required. */
+  readonly nonce: string | undefined;
+}
+
+export interface RefreshRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  readonly refreshToken: Secret;
+  /** `sub` that an id_token in the answer must have. */
+  readonly subject: string | undefined;
+}
+
+/** Token requests, with the client secret opened for one request at a time. */
+export class Grants {
+  readonly #vault: Pick<CredentialVault, "openClientSecret">;
+  readonly #clock: Clock;
+  readonly #fetch: OutboundFetch;
+
+  constructor(options: {
+    vault: Pick<CredentialVault, "openClientSecret">;
+    clock: Clock;
+    outbound: OutboundFetch;
+  }) {
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+    this.#fetch = options.outbound;
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
+    return exchangeCode({
+      server: request.server,
+      client: this.#client(request.profile),
+      params: request.params,
+      redirectUri: request.redirectUri,
+      codeVerifier: request.codeVerifier,
+      expectedNonce: request.nonce,
+      requireIdToken: request.nonce !== undefined,
+      clock: this.#clock,
+      fetch: this.#fetch,
+    });
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  refresh(request: RefreshRequest): Promise<RefreshResult> {
+    return refresh({
+      server: request.server,
+      client: this.#client(request.profile),
+      refreshToken: request.refreshToken,
+      previousSubject: request.subject,
+      clock: this.#clock,
+      fetch: this.#fetch,
+    });
+  }
+
+  #client(profile: ProviderProfile): OAuthClient {
+    return {
+      clientId: profile.clientId,
+      clientSecret: profile.clientSecret && this.#vault.openClientSecret(profile.id, profile.clientSecret),
+      method: profile.tokenEndpointAuthMethod,
+    };
+  }
+}

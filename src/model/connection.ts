@@ -1,0 +1,99 @@
+/** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
+export const connectionStatuses = ["pending", "active", "attention", "revoked", "expired", "failed"] as const;
+export type ConnectionStatus = (typeof connectionStatuses)[number];
+
+/** Why a connection is not well; each word has its sentence in `problemMessages`. */
+export type ProblemReason =
+  | "reauth_required"
+  | "provider_deleted"
+  | "no_refresh_token"
+  | "outcome_unknown"
+  | "refresh_failing"
+  | "access_denied"
+  | "authorization_failed"
+  | "state_verification_failed"
+  | "token_exchange_failed"
+  | "id_token_verification_failed"
+  | "consent_expired"
+  | "data_loss";
+
+export interface Problem {
+  readonly reason: ProblemReason;
+  readonly sinceMs: number;
+  /** When the daemon tries again; undefined when it will not. */
+  readonly retryAtMs: number | undefined;
+}
+
+export const problemMessages: Readonly<Record<ProblemReason, string>> = {
+  reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
+  provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
+  no_refresh_token: "The token expired and the provider issued no refresh token: a person must consent again.",
+  outcome_unknown:
+    "The daemon stopped while a refresh token was being redeemed and the provider refuses it now: a person must consent again.",
+  refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  access_denied: "The person or the provider denied consent.",
+  authorization_failed: "The provider ended the authorization with an error.",
+  state_verification_failed: "The browser that came back was not the one that started the consent.",
+  token_exchange_failed: "The provider did not exchange the authorization code for a token.",
+  id_token_verification_failed: "The id_token of the provider could not be verified.",
+  consent_expired: "Nobody consented within ten minutes.",
+  data_loss: "The stored credential cannot be opened: a person must consent again.",
+};
+
+/** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
+export interface RefreshIntent {
+  readonly credentialRevision: bigint;
+  readonly startedAtMs: number;
+}
+
+export interface Connection {
+  readonly id: string;
+  readonly userId: string;
+  readonly providerId: string;
+  readonly providerName: string;
+  readonly status: ConnectionStatus;
+  /** Number of the newest credential; 0 before the first. */
+  readonly credentialRevision: bigint;
+  readonly requestedScopes: readonly string[];
+  readonly grantedScopes: readonly string[];
+  readonly expiresAtMs: number | undefined;
+  readonly issuedAtMs: number | undefined;
+  readonly refreshable: boolean;
+  /** Start of the refresh window, jitter included. */
+  readonly refreshNotBeforeMs: number | undefined;
+  readonly problem: Problem | undefined;
+  /** Failed refreshes in a row. */
+  readonly failedRefreshes: number;
+  readonly refreshIntent: RefreshIntent | undefined;
+  /** Hex of the SHA-256 of the newest pending `state`. */
+  readonly pendingStateHash: string | undefined;
+  readonly requestExpiresAtMs: number | undefined;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** When the daemon must look at it next: a refresh, an expiry to announce, a request that runs out. */
+  readonly dueAtMs: number | undefined;
+  /** `sub` of the id_token of the newest consent. */
+  readonly subject: string | undefined;
+}
+
+/** Allowed changes of status; a status may always stay as it is. */
+const transitions: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]>> = {
+  pending: ["active", "failed", "expired", "revoked"],
+  active: ["attention", "revoked"],
+  attention: ["active", "revoked"],
+  failed: ["active", "pending", "revoked"],
+  expired: ["active", "pending", "revoked"],
+  revoked: [],
+};
+
+/** @throws Error on a change that the table does not have: a fault of this program, not of a caller */
+export function assertTransition(from: ConnectionStatus, to: ConnectionStatus): void {
+  if (from !== to && !transitions[from].includes(to)) throw new Error(`no transition from ${from} to ${to}`);
+}
+
+/** Whether a connection's access token can be handed out at `nowMs`. */
+export function hasUsableToken(connection: Connection, nowMs: number): boolean {
+  return (
+    connection.status === "active" && (connection.expiresAtMs === undefined || nowMs < connection.expiresAtMs)
+  );
+}

@@ -1,0 +1,115 @@
+/** Words of `google.rpc.ErrorInfo.reason`, stable for clients. */
+export type PreconditionReason =
+  | "CONNECTION_PENDING"
+  | "ATTENTION_REQUIRED"
+  | "CONNECTION_REVOKED"
+  | "CONNECTION_EXPIRED"
+  | "CONNECTION_FAILED"
+  | "NOT_REFRESHABLE"
+  | "PROVIDER_DELETED"
+  | "PROVIDER_MISCONFIGURED";
+
+/** One fault of the input: a field by its path in the request, and the limit it breaks. */
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+/**
+ * What the daemon tells its callers. One subclass for each reaction of a caller; the closed set is `NexusErrorKind`. The `cause` is
+ * for the log and is never sent.
+ */
+export abstract class NexusError extends Error {
+  abstract readonly kind: NexusErrorKind;
+
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+  }
+}
+
+export type NexusErrorKind =
+  | "invalid_argument"
+  | "not_found"
+  | "already_exists"
+  | "failed_precondition"
+  | "aborted"
+  | "unauthenticated"
+  | "permission_denied"
+  | "unavailable"
+  | "data_loss"
+  | "unimplemented";
+
+/** Mend the request. */
+export class InvalidArgument extends NexusError {
+  readonly kind = "invalid_argument";
+
+  constructor(readonly violations: readonly FieldViolation[]) {
+    super(violations.map((violation) => `${violation.field}: ${violation.description}`).join("; "));
+  }
+}
+
+/** It does not exist, or the caller may not know that it does. */
+export class NotFound extends NexusError {
+  readonly kind = "not_found";
+
+  constructor(readonly resource: "provider" | "connection" | "request") {
+    super(`${resource} not found`);
+  }
+}
+
+/** Choose another name. */
+export class AlreadyExists extends NexusError {
+  readonly kind = "already_exists";
+}
+
+/** A person must act first. */
+export class FailedPrecondition extends NexusError {
+  readonly kind = "failed_precondition";
+
+  constructor(
+    readonly reason: PreconditionReason,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, cause);
+  }
+}
+
+/** Read again and repeat. */
+export class Aborted extends NexusError {
+  readonly kind = "aborted";
+}
+
+/** Say who you are. */
+export class Unauthenticated extends NexusError {
+  readonly kind = "unauthenticated";
+}
+
+/** You may not. */
+export class PermissionDenied extends NexusError {
+  readonly kind = "permission_denied";
+}
+
+/** Try again, after `retryAfterMs` when it is set. */
+export class Unavailable extends NexusError {
+  readonly kind = "unavailable";
+
+  constructor(
+    message: string,
+    readonly retryAfterMs?: number,
+    cause?: unknown,
+  ) {
+    super(message, cause);
+  }
+}
+
+/** The stored record cannot be opened. */
+export class DataLoss extends NexusError {
+  readonly kind = "data_loss";
+}
+
+/** A later release answers this. */
+export class Unimplemented extends NexusError {
+  readonly kind = "unimplemented";
+}

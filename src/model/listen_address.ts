@@ -1,0 +1,51 @@
+/** Where a door listens: a TCP port of one host, or a Unix socket. */
+export type ListenAddress =
+  | {
+      readonly kind: "tcp";
+      /** A host name or an IP address; IPv6 without brackets. */
+      readonly host: string;
+      /** 0 to 65535; 0 lets the system choose. */
+      readonly port: number;
+    }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** The text is no listen address. */
+export class ListenAddressError extends Error {
+  constructor(text: string, fault: string) {
+    super(`${JSON.stringify(text)} is not an address to listen on: ${fault}`);
+    this.name = "ListenAddressError";
+  }
+}
+
+const maxPort = 65_535;
+
+/**
+ * Reads `host:port`, `[v6]:port` or `unix:path`.
+ *
+ * @throws ListenAddressError
+ */
+export function parseListenAddress(text: string): ListenAddress {
+  const refuse = (fault: string): never => {
+    throw new ListenAddressError(text, fault);
+  };
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length);
+    if (path === "") return refuse("the path is empty");
+    // A leading NUL would name an abstract socket of Linux, which has no owner and no mode.
+    if (path.includes("\0")) return refuse("the path holds a NUL character");
+    return { kind: "unix", path };
+  }
+  const parts = /^(?:\[(?<v6>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?<name>[^:[\]/\s]+)):(?<port>\d+)$/.exec(text);
+  if (!parts?.groups) return refuse("it must read host:port, [IPv6]:port or unix:path");
+  const { v6, name, port: digits } = parts.groups;
+  const port = Number(digits);
+  if (port > maxPort) return refuse(`the port is above ${maxPort}`);
+  return { kind: "tcp", host: v6 ?? name ?? "", port };
+}
+
+/** The inverse of `parseListenAddress`. */
+export function formatListenAddress(address: ListenAddress): string {
+  if (address.kind === "unix") return `unix:${address.path}`;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}

@@ -1,0 +1,12 @@
+/**
+ * Who acts. `owner` came over the Unix socket, which only the owner of the data folder can open; `admin` showed the API
+ * key; `browser` is a person in front of the browser door; `daemon` is the daemon itself.
+ */
+export interface Principal {
+  readonly name: "owner" | "admin" | "browser" | "daemon";
+}
+
+export const owner: Principal = { name: "owner" };
+export const admin: Principal = { name: "admin" };
+export const browser: Principal = { name: "browser" };
+export const daemon: Principal = { name: "daemon" };

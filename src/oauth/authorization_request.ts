@@ -1,0 +1,51 @@
+import * as oauth from "oauth4webapi";
+import type { AuthorizationServer } from "./authorization_server.js";
+
+export interface AuthorizationRequest {
+  readonly server: AuthorizationServer;
+  readonly clientId: string;
+  readonly redirectUri: string;
+  /** None: the parameter is left out and the provider decides (RFC 6749 section 3.3). */
+  readonly scopes: readonly string[];
+  readonly state: string;
+  readonly codeVerifier: string;
+  /** OpenID Connect Core 1.0 section 3.1.2.1; sent only with the scope `openid`, which alone brings an id_token. */
+  readonly nonce?: string | undefined;
+  /** The provider's own parameters. One that the protocol owns is left out. */
+  readonly extraParams?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Protocol parameters that are not always sent, and those that would change what the others mean. */
+const reservedParams = new Set([
+  "client_secret",
+  "code_verifier",
+  "nonce",
+  "request",
+  "request_uri",
+  "response_mode",
+  "scope",
+]);
+
+/**
+ * Where a person's browser goes for consent: RFC 6749 section 4.1.1 with PKCE (RFC 7636 section 4.3). A query that the
+ * endpoint already has is kept (RFC 6749 section 3.1).
+ */
+export async function authorizationUrl(request: AuthorizationRequest): Promise<string> {
+  const protocol: Record<string, string> = {
+    response_type: "code",
+    client_id: request.clientId,
+    redirect_uri: request.redirectUri,
+    state: request.state,
+    code_challenge: await oauth.calculatePKCECodeChallenge(request.codeVerifier),
+    code_challenge_method: "S256",
+  };
+  if (request.scopes.length > 0) protocol["scope"] = request.scopes.join(" ");
+  if (request.nonce !== undefined && request.scopes.includes("openid")) protocol["nonce"] = request.nonce;
+
+  const url = new URL(request.server.authorizationEndpoint);
+  for (const [name, value] of Object.entries(request.extraParams ?? {})) {
+    if (!reservedParams.has(name)) url.searchParams.set(name, value);
+  }
+  for (const [name, value] of Object.entries(protocol)) url.searchParams.set(name, value);
+  return url.href;
+}

@@ -1,0 +1,64 @@
+import * as oauth from "oauth4webapi";
+import type { AuthorizationServer } from "./authorization_server.js";
+
+export type AuthorizationResponse =
+  /** `params` goes to `exchangeCode` as it is: the library knows it again by identity. */
+  | { readonly kind: "code"; readonly params: URLSearchParams }
+  /** RFC 6749 section 4.1.2.1. */
+  | { readonly kind: "error"; readonly error: string }
+  | { readonly kind: "invalid"; readonly reason: InvalidResponseReason };
+
+export type InvalidResponseReason =
+  | "iss_mismatch"
+  | "iss_missing"
+  | "state_mismatch"
+  | "duplicate_parameter"
+  | "missing_code"
+  | "unexpected_parameter";
+
+/** Parameters of flows that were not asked for: JARM, implicit and hybrid. */
+const foreignParams = ["response", "id_token", "token", "access_token"];
+
+/**
+ * Judges what the browser brought back (RFC 6749 section 4.1.2, RFC 9207 section 2.4). An error response passes the same
+ * checks of `state` and `iss` before its error is believed. Parameters without a value count as absent (RFC 6749 section
+ * 3.1), repeated ones are refused (ibid.). `iss` is compared as identical strings; when the profile knows no issuer there
+ * is nothing to compare with and it is ignored.
+ */
+export function processAuthorizationResponse(
+  server: AuthorizationServer,
+  clientId: string,
+  query: URLSearchParams,
+  expectedState: string,
+): AuthorizationResponse {
+  const params = new URLSearchParams();
+  for (const [name, value] of query) {
+    if (query.getAll(name).length > 1) return invalid("duplicate_parameter");
+    if (value !== "") params.set(name, value);
+  }
+  if (expectedState === "" || params.get("state") !== expectedState) return invalid("state_mismatch");
+  if (server.issuer === undefined) params.delete("iss");
+  const iss = params.get("iss");
+  if (iss === null && server.issParameterSupported) return invalid("iss_missing");
+  if (iss !== null && iss !== server.issuer) return invalid("iss_mismatch");
+  if (foreignParams.some((name) => params.has(name))) return invalid("unexpected_parameter");
+  const error = params.get("error");
+  if (error !== null) return { kind: "error", error: sanitised(error) };
+  if (!params.has("code")) return invalid("missing_code");
+  try {
+    return {
+      kind: "code",
+      params: oauth.validateAuthResponse(server.metadata, { client_id: clientId }, params, expectedState),
+    };
+  } catch {
+    return invalid("unexpected_parameter");
+  }
+}
+
+function invalid(reason: InvalidResponseReason): AuthorizationResponse {
+  return { kind: "invalid", reason };
+}
+
+function sanitised(error: string): string {
+  return /^[a-z_]{1,64}$/.test(error) ? error : "authorization_failed";
+}

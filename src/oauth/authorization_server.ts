@@ -1,0 +1,119 @@
+import type * as oauth from "oauth4webapi";
+import { isLoopbackHost, type ProviderSettings } from "../model/provider_profile.js";
+import { DiscoveryFailure, parseDiscoveryDocument } from "./discovery.js";
+
+/**
+ * An authorization server as RFC 8414 and OpenID Connect Discovery describe it. Make one per version of a profile or
+ * document and keep it: `oauth4webapi` caches the JWKS by the identity of `metadata`.
+ */
+export interface AuthorizationServer {
+  /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
+  readonly issuer: string | undefined;
+  readonly authorizationEndpoint: string;
+  readonly tokenEndpoint: string;
+  readonly jwksUri: string | undefined;
+  readonly revocationEndpoint: string | undefined;
+  /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
+  readonly issParameterSupported: boolean;
+  /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
+  readonly metadata: oauth.AuthorizationServer;
+}
+
+/** Not a URL, so no issuer: the library demands some text. */
+const noIssuer = "(no issuer)";
+
+/** What `oauth4webapi` can verify with a public key. `none` and HMAC are out whatever a document says. */
+const signingAlgorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+
+/** The server of a profile without discovery. Checked by `providerFaults` when the profile was written. */
+export function manualAuthorizationServer(
+  profile: Pick<ProviderSettings, "issuer" | "authUrl" | "tokenUrl" | "jwksUrl">,
+): AuthorizationServer {
+  return authorizationServer({
+    issuer: profile.issuer === "" ? undefined : profile.issuer,
+    authorizationEndpoint: profile.authUrl,
+    tokenEndpoint: profile.tokenUrl,
+    jwksUri: profile.jwksUrl === "" ? undefined : profile.jwksUrl,
+    revocationEndpoint: undefined,
+    issParameterSupported: false,
+    signingAlgorithms,
+  });
+}
+
+/**
+ * Judges a discovery document (OpenID Connect Discovery 1.0 sections 3 and 4.3).
+ *
+ * `oauth4webapi` normalises both URLs before it compares the issuer; section 4.3 wants identical strings, which later
+ * comparisons with `iss` rely on. PKCE is sent whatever `code_challenge_methods_supported` says (RFC 9700 section 2.1.1:
+ * servers ignore what they do not know, RFC 6749 section 3.1).
+ *
+ * @param issuer as in the profile
+ * @param documentJson as `fetchDiscoveryDocument` answered
+ * @throws DiscoveryFailure
+ */
+export function fromDiscoveryDocument(issuer: string, documentJson: string): AuthorizationServer {
+  const document = parseDiscoveryDocument(documentJson);
+  if (document["issuer"] !== issuer) throw new DiscoveryFailure("issuer_mismatch");
+  const endpoint = (field: string): string | undefined => {
+    const value = document[field];
+    if (value === undefined || value === null || value === "") return undefined;
+    if (!isPermittedEndpoint(value, issuer)) throw new DiscoveryFailure("invalid_endpoint", field);
+    return value;
+  };
+  const required = (field: string): string => {
+    const value = endpoint(field);
+    if (value === undefined) throw new DiscoveryFailure("missing_endpoint", field);
+    return value;
+  };
+  // Discovery 1.0 section 3: RS256 must be among them, so it is the list when there is none.
+  const advertised = document["id_token_signing_alg_values_supported"];
+  return authorizationServer({
+    issuer,
+    authorizationEndpoint: required("authorization_endpoint"),
+    tokenEndpoint: required("token_endpoint"),
+    jwksUri: endpoint("jwks_uri"),
+    revocationEndpoint: endpoint("revocation_endpoint"),
+    issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
+    signingAlgorithms: Array.isArray(advertised)
+      ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
+      : ["RS256"],
+  });
+}
+
+function authorizationServer(
+  fields: Omit<AuthorizationServer, "metadata"> & { readonly signingAlgorithms: readonly string[] },
+): AuthorizationServer {
+  const { signingAlgorithms: algorithms, ...server } = fields;
+  const metadata: oauth.AuthorizationServer = {
+    issuer: server.issuer ?? noIssuer,
+    authorization_endpoint: server.authorizationEndpoint,
+    token_endpoint: server.tokenEndpoint,
+    authorization_response_iss_parameter_supported: server.issParameterSupported,
+    id_token_signing_alg_values_supported: [...algorithms],
+    ...(server.jwksUri === undefined ? {} : { jwks_uri: server.jwksUri }),
+    ...(server.revocationEndpoint === undefined ? {} : { revocation_endpoint: server.revocationEndpoint }),
+  };
+  return { ...server, metadata };
+}
+
+/** A document from elsewhere must not send client secrets to plain ports of this machine: http needs an http issuer. */
+function isPermittedEndpoint(value: unknown, issuer: string): value is string {
+  if (typeof value !== "string" || value !== value.trim() || value.includes("#") || !URL.canParse(value))
+    return false;
+  const url = new URL(value);
+  if (url.username !== "" || url.password !== "") return false;
+  if (url.protocol === "https:") return true;
+  return url.protocol === "http:" && isLoopbackHost(url.hostname) && issuer.startsWith("http:");
+}

@@ -1,0 +1,39 @@
+import * as oauth from "oauth4webapi";
+import type { TokenEndpointAuthMethod } from "../model/provider_profile.js";
+import { type Clock, SystemClock } from "../runtime/clock.js";
+import type { Secret } from "../runtime/secret.js";
+import { GrantFailure } from "./failure.js";
+
+/** The client as the provider knows it, its secret opened for one request. */
+export interface OAuthClient {
+  readonly clientId: string;
+  /** Required unless `method` is `none`. */
+  readonly clientSecret?: Secret | undefined;
+  readonly method: TokenEndpointAuthMethod;
+}
+
+/** How far the clocks of provider and daemon may be apart when the times of an id_token are judged. */
+const clockToleranceSeconds = 30;
+
+/**
+ * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client.
+ *
+ * @throws GrantFailure of kind `client` when the secret is missing
+ */
+export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
+  if (client.method === "none") return oauth.None();
+  const secret = client.clientSecret?.reveal() ?? "";
+  if (secret === "") throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return client.method === "client_secret_basic"
+    ? oauth.ClientSecretBasic(secret)
+    : oauth.ClientSecretPost(secret);
+}
+
+/** The client for `oauth4webapi`, which reads the machine's clock: the skew makes it judge by `clock`. */
+export function clientMetadata(client: OAuthClient, clock: Clock): oauth.Client {
+  return {
+    client_id: client.clientId,
+    [oauth.clockSkew]: Math.round((clock.nowMs() - new SystemClock().nowMs()) / 1000),
+    [oauth.clockTolerance]: clockToleranceSeconds,
+  };
+}

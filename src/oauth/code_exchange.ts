@@ -1,0 +1,77 @@
+import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../model/credential.js";
+import type { Clock } from "../runtime/clock.js";
+import type { AuthorizationServer } from "./authorization_server.js";
+import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
+import { classify, GrantFailure, type IdTokenFault } from "./failure.js";
+import { IdTokenError, processIdToken, verifySignature } from "./id_token.js";
+import type { OutboundFetch } from "./outbound.js";
+import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
+
+export interface CodeExchange {
+  readonly server: AuthorizationServer;
+  readonly client: OAuthClient;
+  /** From `processAuthorizationResponse`. */
+  readonly params: URLSearchParams;
+  readonly redirectUri: string;
+  readonly codeVerifier: string;
+  readonly expectedNonce?: string | undefined;
+  /** Whether `openid` was asked for. Without it an id_token that comes all the same is dropped unread. */
+  readonly requireIdToken: boolean;
+  readonly clock: Clock;
+  readonly fetch: OutboundFetch;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * RFC 6749 section 4.1.3 with PKCE, and with `openid` OpenID Connect Core 1.0 section 3.1.3.7 whole, signature included.
+ *
+ * @throws GrantFailure
+ */
+export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
+  try {
+    if (exchange.requireIdToken && exchange.server.issuer === undefined) throw idTokenFailure("iss");
+    return await processCodeExchange(exchange, await sendCodeExchange(exchange));
+  } catch (fault) {
+    throw classify(fault, exchange.clock.nowMs());
+  }
+}
+
+function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
+  const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
+  return sendTokenRequest(exchange.fetch, (fetch) =>
+    oauth.authorizationCodeGrantRequest(
+      server.metadata,
+      clientMetadata(client, clock),
+      clientAuthentication(client),
+      params,
+      redirectUri,
+      codeVerifier,
+      {
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: fetch,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    ),
+  );
+}
+
+async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer): Promise<TokenSet> {
+  const { server, client, clock, expectedNonce, fetch, signal } = exchange;
+  const metadata = clientMetadata(client, clock);
+  const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
+  if (!exchange.requireIdToken) return toTokenSet(tokens, undefined);
+  if (answer.idToken === undefined) throw idTokenFailure("missing");
+  try {
+    const nonce = expectedNonce === undefined ? undefined : { exact: expectedNonce };
+    const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
+    await verifySignature(server, judged, fetch, signal);
+    return toTokenSet(tokens, judged);
+  } catch (fault) {
+    throw idTokenFailure(fault instanceof IdTokenError ? fault.fault : "malformed");
+  }
+}
+
+function idTokenFailure(idTokenFault: IdTokenFault): GrantFailure {
+  return new GrantFailure({ kind: "rejected", reason: "id_token_verification_failed", idTokenFault });
+}

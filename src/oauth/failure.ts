@@ -1,0 +1,155 @@
+import * as oauth from "oauth4webapi";
+import { OutboundError } from "./outbound.js";
+
+/**
+ * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is
+ * at fault, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have.
+ * `rejected`: it answered something that cannot be used.
+ */
+export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";
+
+export type RejectedReason = "id_token_verification_failed" | "malformed_response";
+
+/** Which check of an id_token failed: the claim, or what happened to the signature. */
+export type IdTokenFault =
+  | "missing"
+  | "malformed"
+  | "alg"
+  | "iss"
+  | "aud"
+  | "azp"
+  | "exp"
+  | "nbf"
+  | "nonce"
+  | "sub"
+  | "signature"
+  | "jwks_unavailable";
+
+export interface GrantFailureFields {
+  readonly kind: GrantFailureKind;
+  /** RFC 6749 section 5.2, or the provider's own word; `[a-z_]` only. */
+  readonly oauthError?: string | undefined;
+  readonly httpStatus?: number | undefined;
+  /** `Retry-After`, between 1 s and 1 h. */
+  readonly retryAfterMs?: number | undefined;
+  /** Of kind `rejected`. */
+  readonly reason?: RejectedReason | undefined;
+  readonly idTokenFault?: IdTokenFault | undefined;
+}
+
+const sentences: Readonly<Record<GrantFailureKind, string>> = {
+  invalid_grant: "the provider no longer accepts the grant",
+  client: "the provider refuses the client or what it asks for",
+  transient: "the provider did not process the token request",
+  ambiguous: "the token request was sent and no answer came back",
+  rejected: "the token response failed the checks of the protocol",
+};
+
+/**
+ * A grant that did not yield a token set. Holds no token, no body and no `cause`: errors of `oauth4webapi` carry live
+ * tokens in theirs.
+ */
+export class GrantFailure extends Error {
+  readonly kind: GrantFailureKind;
+  readonly oauthError: string | undefined;
+  readonly httpStatus: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly reason: RejectedReason | undefined;
+  readonly idTokenFault: IdTokenFault | undefined;
+
+  constructor(fields: GrantFailureFields) {
+    const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
+    const words = details.filter((detail) => detail !== undefined).join(" ");
+    super(sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
+    this.name = "GrantFailure";
+    this.kind = fields.kind;
+    this.oauthError = fields.oauthError;
+    this.httpStatus = fields.httpStatus;
+    this.retryAfterMs = fields.retryAfterMs;
+    this.reason = fields.reason;
+    this.idTokenFault = fields.idTokenFault;
+  }
+}
+
+/**
+ * Error codes with a kind of their own. RFC 6749 section 5.2; OpenID Connect Core 1.0 section 3.1.2.6 (a person must
+ * act); then words of GitHub and Slack. A code that is not here condemns nothing: `transient`.
+ */
+const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
+  ["invalid_grant", "invalid_grant"],
+  ["interaction_required", "invalid_grant"],
+  ["login_required", "invalid_grant"],
+  ["consent_required", "invalid_grant"],
+  ["account_selection_required", "invalid_grant"],
+  ["bad_refresh_token", "invalid_grant"],
+  ["bad_verification_code", "invalid_grant"],
+  ["invalid_refresh_token", "invalid_grant"],
+  ["invalid_code", "invalid_grant"],
+  ["code_already_used", "invalid_grant"],
+  ["token_revoked", "invalid_grant"],
+  ["invalid_client", "client"],
+  ["unauthorized_client", "client"],
+  ["invalid_scope", "client"],
+  ["invalid_request", "client"],
+  ["unsupported_grant_type", "client"],
+  ["invalid_target", "client"],
+  ["redirect_uri_mismatch", "client"],
+  ["incorrect_client_credentials", "client"],
+  ["invalid_client_id", "client"],
+  ["bad_client_secret", "client"],
+  ["bad_redirect_uri", "client"],
+]);
+
+/**
+ * The table: what went wrong while a token request was made, to what the caller must do about it. The status goes before
+ * the code: a provider that is overloaded or broken has judged nothing.
+ *
+ * @param fault an error of the outbound fetch or of `oauth4webapi`, or the token endpoint's answer itself
+ * @param nowMs for the date form of `Retry-After`
+ */
+export function classify(fault: unknown, nowMs: number): GrantFailure {
+  if (fault instanceof GrantFailure) return fault;
+  if (fault instanceof OutboundError) {
+    if (fault.reason === "forbidden_url") return new GrantFailure({ kind: "client" });
+    // A refusal is known from its status alone; a success without its body is a token set that nobody has.
+    const refused = fault.httpStatus !== undefined && fault.httpStatus >= 300;
+    const kind = refused || fault.phase === "before_send" ? "transient" : "ambiguous";
+    return new GrantFailure({ kind, httpStatus: fault.httpStatus });
+  }
+  if (fault instanceof oauth.ResponseBodyError) return fromAnswer(fault.response, fault.error, nowMs);
+  if (fault instanceof Response) return fromAnswer(fault, undefined, nowMs);
+  if (fault instanceof oauth.OperationProcessingError && fault.cause instanceof Response) {
+    return fromAnswer(fault.cause, undefined, nowMs);
+  }
+  return new GrantFailure({ kind: "rejected", reason: "malformed_response" });
+}
+
+function fromAnswer(response: Response, code: string | undefined, nowMs: number): GrantFailure {
+  const { status: httpStatus } = response;
+  if (httpStatus < 300)
+    return new GrantFailure({ kind: "rejected", reason: "malformed_response", httpStatus });
+  const oauthError = sanitisedCode(code);
+  const judged = httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
+  const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
+  const retryAfterMs =
+    kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
+  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs });
+}
+
+function sanitisedCode(code: string | undefined): string | undefined {
+  return code !== undefined && /^[a-z_]{1,64}$/.test(code) ? code : undefined;
+}
+
+/**
+ * RFC 9110 section 10.2.3, seconds or a date, clamped to 1 s..1 h: less would hammer the provider, more would let one
+ * answer switch a connection off.
+ */
+export function parseRetryAfterMs(header: string | null, nowMs: number): number | undefined {
+  const text = header?.trim() ?? "";
+  const waitMs = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : /GMT$/.test(text)
+      ? Date.parse(text) - nowMs
+      : Number.NaN;
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 1000), 3_600_000);
+}

@@ -1,0 +1,85 @@
+import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../model/credential.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Secret } from "../runtime/secret.js";
+import type { AuthorizationServer } from "./authorization_server.js";
+import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
+import { classify, type IdTokenFault } from "./failure.js";
+import { IdTokenError, type JudgedIdToken, processIdToken } from "./id_token.js";
+import type { OutboundFetch } from "./outbound.js";
+import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
+
+/** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
+export interface RefreshGrant {
+  readonly server: AuthorizationServer;
+  readonly client: OAuthClient;
+  readonly refreshToken: Secret;
+  /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
+  readonly previousSubject?: string | undefined;
+  readonly clock: Clock;
+  readonly fetch: OutboundFetch;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RefreshResult {
+  /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
+  readonly tokenSet: TokenSet;
+  /** The answer held an id_token that failed a check. The tokens are good all the same, the id_token is left out. */
+  readonly idTokenFault?: IdTokenFault;
+}
+
+/**
+ * Redeems a refresh token (RFC 6749 section 6).
+ *
+ * @throws GrantFailure
+ */
+export async function refresh(grant: RefreshGrant): Promise<RefreshResult> {
+  try {
+    return await processRefresh(grant, await sendRefresh(grant));
+  } catch (fault) {
+    throw classify(fault, grant.clock.nowMs());
+  }
+}
+
+function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
+  const { server, client, clock, refreshToken, signal } = grant;
+  return sendTokenRequest(grant.fetch, (fetch) =>
+    oauth.refreshTokenGrantRequest(
+      server.metadata,
+      clientMetadata(client, clock),
+      clientAuthentication(client),
+      refreshToken.reveal(),
+      {
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: fetch,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    ),
+  );
+}
+
+async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<RefreshResult> {
+  const metadata = clientMetadata(grant.client, grant.clock);
+  const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
+  if (answer.idToken === undefined || grant.server.issuer === undefined) {
+    return { tokenSet: toTokenSet(tokens, undefined) };
+  }
+  try {
+    return { tokenSet: toTokenSet(tokens, await processRefreshedIdToken(grant, answer.idToken)) };
+  } catch (fault) {
+    const idTokenFault = fault instanceof IdTokenError ? fault.fault : "malformed";
+    return { tokenSet: toTokenSet(tokens, undefined), idTokenFault };
+  }
+}
+
+/**
+ * OpenID Connect Core 1.0 section 12.2. Pure on purpose: between the answer and its durable write there must be no other
+ * request, or a dead JWKS endpoint would hold the rotated refresh token in memory. TLS to the token endpoint stands
+ * for the signature, as section 3.1.3.7 step 6 allows.
+ */
+async function processRefreshedIdToken(grant: RefreshGrant, idToken: string): Promise<JudgedIdToken> {
+  const { server, client, clock, previousSubject } = grant;
+  const judged = await processIdToken({ server, client, clock, nonce: "any" }, idToken);
+  if (previousSubject !== undefined && judged.subject !== previousSubject) throw new IdTokenError("sub");
+  return judged;
+}

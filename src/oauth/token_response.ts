@@ -1,0 +1,137 @@
+import type * as oauth from "oauth4webapi";
+import type { TokenSet } from "../model/credential.js";
+import { Secret } from "../runtime/secret.js";
+import type { OutboundFetch } from "./outbound.js";
+
+/** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
+export interface TokenResponseBody {
+  access_token?: string;
+  token_type?: string;
+  expires_in?: number;
+  refresh_token?: string;
+  scope?: string;
+  id_token?: string;
+  error?: string;
+}
+
+export interface NormalisedTokenResponse {
+  readonly status: number;
+  readonly body: TokenResponseBody;
+}
+
+/** The answer of a token endpoint, its id_token set aside so that a fault in it cannot lose the tokens. */
+export interface TokenAnswer {
+  readonly response: Response;
+  readonly idToken: string | undefined;
+}
+
+/** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
+const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
+
+/**
+ * Sends a token request and normalises the answer before the library sees it.
+ *
+ * @param send calls the library's request function with this fetch
+ */
+export async function sendTokenRequest(
+  fetch: OutboundFetch,
+  send: (normalisingFetch: OutboundFetch) => Promise<Response>,
+): Promise<TokenAnswer> {
+  let idToken: string | undefined;
+  const response = await send(async (url, request) => {
+    const raw = await fetch(url, request);
+    const { status, body } = normaliseTokenResponse(raw.status, await raw.text());
+    const { id_token, ...rest } = body;
+    idToken = id_token;
+    const retryAfter = raw.headers.get("retry-after");
+    return Response.json(rest, { status, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
+  });
+  return { response, idToken };
+}
+
+/** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
+export function toTokenSet(
+  response: oauth.TokenEndpointResponse,
+  verified: { readonly idToken: string; readonly subject: string } | undefined,
+): TokenSet {
+  return {
+    accessToken: new Secret(response.access_token),
+    refreshToken: response.refresh_token === undefined ? undefined : new Secret(response.refresh_token),
+    tokenType: response.token_type === "dpop" ? "DPoP" : "Bearer",
+    idToken: verified === undefined ? undefined : new Secret(verified.idToken),
+    expiresInMs: response.expires_in === undefined ? undefined : response.expires_in * 1000,
+    scopes: response.scope?.split(" "),
+    subject: verified?.subject,
+  };
+}
+
+/**
+ * Makes an odd but usable answer of a token endpoint into what RFC 6749 section 5 describes, because a refused success is
+ * a lost grant once refresh tokens rotate. What is beyond repair comes out as an empty body, for the library to refuse.
+ *
+ * A page of HTML comes from something in front of the endpoint, whatever its status says: it becomes a 502.
+ * The content type is a hint only: JSON is tried first, then a form (GitHub's default). `expires_in` of 0 or less
+ * is no lifetime that a provider means. An `error` on success (GitHub), or `ok: false` (Slack), becomes a 400.
+ */
+export function normaliseTokenResponse(status: number, bodyText: string): NormalisedTokenResponse {
+  if (status < 300 && /^\s*</.test(bodyText)) return { status: 502, body: {} };
+  const fields = parseJsonObject(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
+  const error = fields.get("error");
+  const hasError = error !== undefined && error !== null && error !== "" && error !== false;
+  if (status < 200 || status > 299 || hasError || fields.get("ok") === false) {
+    const body = typeof error === "string" && error !== "" ? { error } : {};
+    return { status: status >= 200 && status <= 299 ? 400 : status, body };
+  }
+
+  const body: TokenResponseBody = { token_type: tokenType(fields.get("token_type")) };
+  for (const name of ["access_token", "refresh_token", "id_token"] as const) {
+    const value = fields.get(name);
+    if (typeof value === "string" && value !== "") body[name] = value;
+  }
+  const expiresIn = expiresInSeconds(fields.get("expires_in"));
+  if (expiresIn !== undefined) body.expires_in = expiresIn;
+  const scope = scopeText(fields.get("scope"));
+  if (scope !== undefined) body.scope = scope;
+  return { status: 200, body: body.access_token === undefined ? {} : body };
+}
+
+/** A map, not an object: names come from outside. Of a repeated member the last counts, as RFC 8259 section 4 lets a parser do. */
+function parseJsonObject(text: string): Map<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    return new Map(Object.entries(value));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for what is no form, and for one that says two things where one decides (RFC 6749 section 3.2). */
+function parseForm(text: string): Map<string, unknown> | undefined {
+  if (/^\s*[<[{"]/.test(text) || !text.includes("=")) return undefined;
+  const form = new URLSearchParams(text.trim());
+  const decisive = ["access_token", "refresh_token", "id_token", "expires_in", "error"];
+  if (decisive.some((name) => new Set(form.getAll(name)).size > 1)) return undefined;
+  return new Map(form);
+}
+
+function tokenType(value: unknown): string {
+  return typeof value === "string" && value.trim().toLowerCase() === "dpop" ? "DPoP" : "Bearer";
+}
+
+function expiresInSeconds(value: unknown): number | undefined {
+  const isNumeric = typeof value === "string" && /^\s*\d+(\.\d+)?\s*$/.test(value);
+  const seconds = typeof value === "number" ? Math.floor(value) : isNumeric ? Math.floor(Number(value)) : 0;
+  return seconds > 0 ? Math.min(seconds, maxExpiresInSeconds) : undefined;
+}
+
+/** Space-separated (RFC 6749 section 3.3); an array, and commas where there is no space (GitHub), mean the same. */
+function scopeText(value: unknown): string | undefined {
+  const items: unknown[] = Array.isArray(value) ? value : [value];
+  const text = items
+    .filter((item) => typeof item === "string")
+    .join(" ")
+    .trim();
+  const scopes = text.split(/\s/.test(text) ? /,?\s+/ : ",").map((scope) => scope.trim());
+  return scopes.filter((scope) => scope !== "").join(" ") || undefined;
+}

@@ -1,0 +1,18 @@
+/** Exponential backoff with full jitter: a uniform draw between 0 and the growing ceiling. */
+export interface Backoff {
+  /** Ceiling of the first delay. */
+  readonly baseMs: number;
+  /** Ceiling of every delay. */
+  readonly maxMs: number;
+}
+
+/**
+ * Delay before attempt number `failures + 1`.
+ *
+ * @param failures failed attempts in a row, at least 1
+ * @param random uniform in [0, 1)
+ */
+export function fullJitterMs(backoff: Backoff, failures: number, random: number): number {
+  const ceilingMs = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(failures - 1, 40));
+  return Math.round(ceilingMs * random);
+}

@@ -1,0 +1,42 @@
+/** A cookie of one browser door: its prefix and its attributes follow from the public URL. */
+export class BindingCookie {
+  readonly #secure: boolean;
+
+  /** @param publicUrl https makes cookies that no other host and no plain http can set (`__Host-`, RFC 6265bis, section 4.1.3.2) */
+  constructor(publicUrl: URL) {
+    this.#secure = publicUrl.protocol === "https:";
+  }
+
+  /** The field `set-cookie` that binds a browser. */
+  set(name: string, value: string, maxAgeSeconds: number): string {
+    const attributes = `Path=/; Max-Age=${Math.max(0, Math.floor(maxAgeSeconds))}; HttpOnly; SameSite=Lax`;
+    return `${this.#name(name)}=${encodeURIComponent(value)}; ${attributes}${this.#secure ? "; Secure" : ""}`;
+  }
+
+  /** The field `set-cookie` that takes it back; a browser heeds it only with the attributes it was set with. */
+  clear(name: string): string {
+    return this.set(name, "", 0);
+  }
+
+  /** @param header the field `cookie` of the request */
+  read(header: string | undefined, name: string): string | undefined {
+    const start = `${this.#name(name)}=`;
+    for (const pair of header?.split(";") ?? []) {
+      const trimmed = pair.trim();
+      if (trimmed.startsWith(start)) return decode(trimmed.slice(start.length));
+    }
+    return undefined;
+  }
+
+  #name(name: string): string {
+    return `${this.#secure ? "__Host-" : ""}nexus-${name}`;
+  }
+}
+
+function decode(value: string): string | undefined {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return undefined;
+  }
+}

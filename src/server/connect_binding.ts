@@ -1,0 +1,101 @@
+import type { Message } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  type ContextKey,
+  type ContextValues,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
+import type { Principal } from "../model/principal.js";
+import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import type { WireError } from "../service/wire_error.js";
+import { unauthenticatedMessage } from "./api_key.js";
+import type { OnUnexpected } from "./door.js";
+import { unlessAborted, untilAborted } from "./until_aborted.js";
+import { methodName, toWireError } from "./wire_answer.js";
+
+/** 1 MiB for one message; the library's default is 4 GiB. The same as at the gRPC door. */
+const readMaxBytes = 1_048_576;
+
+const principalKey: ContextKey<Principal | undefined> = createContextKey<Principal | undefined>(undefined, {
+  description: "who acts",
+});
+
+/** Every method for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form. */
+export function routeServices(
+  services: readonly BoundService[],
+  onUnexpected: OnUnexpected,
+): ConnectRouter["handlers"] {
+  const router = createConnectRouter({
+    acceptCompression: [],
+    readMaxBytes,
+    requireConnectProtocolHeader: false,
+    interceptors: [admit],
+  });
+  for (const service of services) {
+    const methods = service.methods.map((method) => [
+      method.descriptor.localName,
+      bind(method, onUnexpected),
+    ]);
+    router.service(service.descriptor, Object.fromEntries(methods));
+  }
+  return router.handlers;
+}
+
+/** The context of a call. */
+export function contextOf(principal: Principal | undefined): ContextValues {
+  return createContextValues().set(principalKey, principal);
+}
+
+const admit: Interceptor = (next) => (request) => {
+  if (request.contextValues.get(principalKey)) return next(request);
+  throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
+};
+
+type Implementation = (
+  request: Message,
+  context: HandlerContext,
+) => Promise<Message> | AsyncIterable<Message>;
+
+function bind(method: BoundMethod, onUnexpected: OnUnexpected): Implementation {
+  const answer = (error: unknown, signal: AbortSignal): ConnectError => {
+    // The reason of the signal is the library's own: it says whether the caller left or its deadline passed.
+    if (signal.aborted && error === signal.reason) return ConnectError.from(error, Code.Canceled);
+    return toConnectError(toWireError(error, signal, methodName(method.descriptor), onUnexpected));
+  };
+  if (method.kind === "unary") {
+    return async (request, { signal, values }) => {
+      try {
+        return await unlessAborted(
+          async () => method.call(request, { principal: principalOf(values), signal }),
+          signal,
+        );
+      } catch (error) {
+        throw answer(error, signal);
+      }
+    };
+  }
+  return async function* (request, { signal, values }) {
+    try {
+      yield* untilAborted(method.call(request, { principal: principalOf(values), signal }), signal);
+    } catch (error) {
+      throw answer(error, signal);
+    }
+  };
+}
+
+function principalOf(values: ContextValues): Principal {
+  const principal = values.get(principalKey);
+  if (!principal) throw new Error("a call without a principal got past the interceptor");
+  return principal;
+}
+
+function toConnectError(error: WireError): ConnectError {
+  const details = error.details.map(({ descriptor, value }) => ({ desc: descriptor, value }));
+  return new ConnectError(error.message, error.code as Code, undefined, details);
+}

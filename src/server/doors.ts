@@ -1,0 +1,115 @@
+import type { ListenAddress } from "../model/listen_address.js";
+import { formatListenAddress } from "../model/listen_address.js";
+import type { ConsentFlow } from "../domain/consent.js";
+import type { Clock } from "../runtime/clock.js";
+import type { BoundService } from "../service/bound_service.js";
+import { BrowserDoor } from "./browser_door.js";
+import type { Authenticate, Door, OnUnexpected } from "./door.js";
+import { GrpcDoor } from "./grpc_door.js";
+import { HttpDoor } from "./http_door.js";
+import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+
+export interface DoorsOptions {
+  readonly grpcListen: readonly ListenAddress[];
+  readonly httpListen: readonly ListenAddress[];
+  readonly browserListen: readonly ListenAddress[];
+  readonly opsListen: readonly ListenAddress[];
+  readonly publicUrl: string;
+  readonly grpcServices: readonly BoundService[];
+  readonly httpServices: readonly BoundService[];
+  readonly flow: ConsentFlow;
+  readonly authenticate: Authenticate;
+  readonly readiness: OpsDoorOptions["readiness"];
+  readonly metrics: OpsDoorOptions["metrics"];
+  readonly onUnexpected: OnUnexpected;
+  readonly clock: Clock;
+}
+
+/** The four kinds of door, opened together and closed together. */
+export class Doors {
+  readonly #grpc: GrpcDoor | undefined;
+  readonly #http: readonly Door[];
+  readonly #browser: readonly Door[];
+  readonly #ops: readonly Door[];
+
+  constructor(options: DoorsOptions) {
+    const { authenticate, onUnexpected, clock } = options;
+    this.#grpc =
+      options.grpcListen.length === 0
+        ? undefined
+        : new GrpcDoor({
+            listen: options.grpcListen,
+            services: options.grpcServices,
+            authenticate,
+            onUnexpected,
+            setting: "NEXUS_GRPC_LISTEN",
+          });
+    this.#http = options.httpListen.map(
+      (listen) =>
+        new HttpDoor({
+          listen,
+          services: options.httpServices,
+          authenticate,
+          onUnexpected,
+          clock,
+          setting: "NEXUS_HTTP_LISTEN",
+        }),
+    );
+    this.#browser = options.browserListen.map(
+      (listen) =>
+        new BrowserDoor({
+          listen,
+          publicUrl: new URL(options.publicUrl),
+          flow: options.flow,
+          onUnexpected,
+          setting: "NEXUS_BROWSER_LISTEN",
+        }),
+    );
+    this.#ops = options.opsListen.map(
+      (listen) =>
+        new OpsDoor({
+          listen,
+          readiness: options.readiness,
+          metrics: options.metrics,
+          onUnexpected,
+          setting: "NEXUS_OPS_LISTEN",
+        }),
+    );
+  }
+
+  /** The addresses really bound, by kind of door. */
+  get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
+    const of = (doors: readonly Door[]): string[] =>
+      doors.flatMap((door) => door.addresses).map((address) => formatListenAddress(address));
+    return {
+      grpc: of(this.#grpc ? [this.#grpc] : []),
+      http: of(this.#http),
+      browser: of(this.#browser),
+      ops: of(this.#ops),
+    };
+  }
+
+  /** @throws DoorError; then every door is closed again */
+  async open(): Promise<void> {
+    try {
+      for (const door of this.#all()) await door.open();
+    } catch (error) {
+      await this.close(AbortSignal.abort());
+      throw error;
+    }
+  }
+
+  /** Health answers NOT_SERVING from now on, and everything else as before. */
+  stopServing(): void {
+    this.#grpc?.setServing(false);
+  }
+
+  /** Takes nothing new, and resolves when the last connection is gone; what is left is cut off when `force` aborts. */
+  async close(force: AbortSignal): Promise<void> {
+    await Promise.all(this.#all().map((door) => door.close(force)));
+  }
+
+  #all(): Door[] {
+    return [...(this.#grpc ? [this.#grpc] : []), ...this.#http, ...this.#browser, ...this.#ops];
+  }
+}

@@ -1,0 +1,137 @@
+import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Metadata,
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type StatusObject,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Principal } from "../model/principal.js";
+import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import type { WireError } from "../service/wire_error.js";
+import type { OnUnexpected } from "./door.js";
+import { unlessAborted, untilAborted } from "./until_aborted.js";
+import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
+
+/** What the calls of one server need to know. */
+export interface GrpcBinding {
+  /** Who acts; the door has let only known callers through. */
+  principalOf(metadata: Metadata): Principal;
+  readonly onUnexpected: OnUnexpected;
+}
+
+type Unary = ServerUnaryCall<Message, Message>;
+type Stream = ServerWritableStream<Message, Message>;
+
+/** The definition of a service as grpc-js wants it. */
+export function defineService(service: BoundService): ServiceDefinition {
+  return Object.fromEntries(service.methods.map((method) => [method.descriptor.name, defineMethod(method)]));
+}
+
+/** The handlers to the definition of `defineService`. */
+export function implementService(service: BoundService, binding: GrpcBinding): UntypedServiceImplementation {
+  return Object.fromEntries(
+    service.methods.map((method) => [
+      method.descriptor.name,
+      method.kind === "unary" ? handleUnary(method, binding) : handleStream(method, binding),
+    ]),
+  );
+}
+
+function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Message, Message> {
+  const { input, output } = descriptor;
+  return {
+    path: `/${methodName(descriptor)}`,
+    originalName: descriptor.localName,
+    requestStream: false,
+    responseStream: kind === "server_streaming",
+    requestSerialize: (message) => encode(toBinary(input, message)),
+    requestDeserialize: (bytes) => fromBinary(input, bytes),
+    responseSerialize: (message) => encode(toBinary(output, message)),
+    responseDeserialize: (bytes) => fromBinary(output, bytes),
+  };
+}
+
+function handleUnary(
+  method: BoundMethod & { kind: "unary" },
+  binding: GrpcBinding,
+): handleUnaryCall<Message, Message> {
+  return (call, callback) => {
+    const signal = signalOf(call);
+    const context = { principal: binding.principalOf(call.metadata), signal };
+    unlessAborted(async () => method.call(call.request, context), signal).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(toStatus(error, signal, method, binding)),
+    );
+  };
+}
+
+function handleStream(
+  method: BoundMethod & { kind: "server_streaming" },
+  binding: GrpcBinding,
+): handleServerStreamingCall<Message, Message> {
+  return (call) => {
+    const signal = signalOf(call);
+    send(call, method, binding, signal).then(
+      () => call.end(),
+      (error: unknown) => void call.emit("error", toStatus(error, signal, method, binding)),
+    );
+  };
+}
+
+async function send(
+  call: Stream,
+  method: BoundMethod & { kind: "server_streaming" },
+  binding: GrpcBinding,
+  signal: AbortSignal,
+): Promise<void> {
+  const context = { principal: binding.principalOf(call.metadata), signal };
+  for await (const message of untilAborted(method.call(call.request, context), signal)) {
+    if (!call.write(message)) await drained(call, signal);
+  }
+}
+
+/** Resolves when the peer has read enough; a cancelled call never drains. */
+async function drained(call: Stream, signal: AbortSignal): Promise<void> {
+  let forget = (): void => undefined;
+  const drain = (): Promise<void> =>
+    new Promise((resolve) => {
+      call.once("drain", resolve);
+      forget = () => void call.removeListener("drain", resolve);
+    });
+  await unlessAborted(drain, signal).finally(() => forget());
+}
+
+/** grpc-js emits `cancelled` when the caller resets, its deadline passes or its connection is gone, and after each end. */
+function signalOf(call: Unary | Stream): AbortSignal {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  else call.once("cancelled", () => controller.abort());
+  return controller.signal;
+}
+
+function toStatus(
+  error: unknown,
+  signal: AbortSignal,
+  method: BoundMethod,
+  binding: GrpcBinding,
+): Partial<StatusObject> {
+  const wire = toWireError(error, signal, methodName(method.descriptor), binding.onUnexpected);
+  return { code: wire.code, details: wellFormed(wire.message), metadata: detailsOf(wire) };
+}
+
+function detailsOf(error: WireError): Metadata {
+  const metadata = new Metadata();
+  const details = encodeDetails(error);
+  if (details) metadata.set("grpc-status-details-bin", details);
+  return metadata;
+}
+
+/** grpc-js writes the message with `encodeURI`, which throws on half a surrogate pair. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
+}

@@ -1,0 +1,113 @@
+import { createServer as createHttp1Server } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { createServer, type Socket } from "node:net";
+import type { ListenAddress } from "../model/listen_address.js";
+import type { Principal } from "../model/principal.js";
+import type { Clock } from "../runtime/clock.js";
+import type { BoundService } from "../service/bound_service.js";
+import { identify } from "./api_key.js";
+import { type ConnectHandler, connectHandler, type Request, type Response } from "./connect_handler.js";
+import type { Authenticate, Door, DoorPlace, OnUnexpected } from "./door.js";
+import { Http2Sessions } from "./http2_sessions.js";
+import { Listener } from "./listener.js";
+import { sniff } from "./sniff.js";
+
+/**
+ * Answers paths that are no RPC.
+ *
+ * @param principal who asks; `undefined` without a valid key, and then it is the route that must refuse
+ * @returns whether the request was (or will be) answered
+ */
+export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
+
+export interface HttpDoorOptions extends DoorPlace {
+  readonly listen: ListenAddress;
+  readonly services: readonly BoundService[];
+  /** Asked on TCP only. */
+  readonly authenticate: Authenticate;
+  readonly onUnexpected: OnUnexpected;
+  readonly clock: Clock;
+  readonly routes?: Routes;
+}
+
+/** Limits of HTTP/1.1. None ends a stream that answers: they are for the request alone. */
+const http1Options = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 30_000,
+};
+
+/** Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge, on one port. */
+export class HttpDoor implements Door {
+  readonly #listener: Listener;
+  readonly #http1;
+  readonly #http2;
+  readonly #sessions: Http2Sessions;
+  #closing = false;
+
+  constructor(options: HttpDoorOptions) {
+    const handle = this.#handler(options);
+    this.#http1 = createHttp1Server(http1Options, (request, response) => {
+      if (this.#closing) response.shouldKeepAlive = false;
+      response.once("close", () => {
+        if (this.#closing) request.socket.end();
+      });
+      handle(request, response);
+    });
+    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1024 } }, handle);
+    this.#sessions = new Http2Sessions(this.#http2, options.clock);
+    // allowHalfOpen is what node:http asks of its own sockets.
+    const sockets = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting);
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener.bound ? [this.#listener.bound] : [];
+  }
+
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // node:http starts to watch its timeouts when it listens, which this server never does by itself.
+    this.#http1.emit("listening");
+  }
+
+  async close(force: AbortSignal): Promise<void> {
+    this.#closing = true;
+    const closed = this.#listener.close(force);
+    this.#sessions.close();
+    this.#http1.close();
+    this.#http2.close();
+    await closed;
+  }
+
+  #handler(options: HttpDoorOptions): ConnectHandler {
+    return connectHandler({
+      ...options,
+      identify: ({ headers }) =>
+        identify(
+          options.listen,
+          options.authenticate,
+          single(headers.authorization),
+          single(headers["x-api-key"]),
+        ),
+      checksAuthority: options.listen.kind === "tcp",
+    });
+  }
+
+  #accept(socket: Socket, clock: Clock): void {
+    sniff(socket, clock, (protocol) => {
+      if (protocol === "http1") {
+        this.#http1.emit("connection", socket);
+        return;
+      }
+      // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
+      socket.allowHalfOpen = false;
+      this.#http2.emit("connection", socket);
+    });
+  }
+}
+
+function single(field: string | string[] | undefined): string | undefined {
+  return Array.isArray(field) ? field[0] : field;
+}

@@ -1,0 +1,98 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { ListenAddress } from "../model/listen_address.js";
+import type { OnUnexpected } from "./door.js";
+import { Listener } from "./listener.js";
+
+/** An answer, complete. A `HEAD` gets its headers. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string;
+}
+
+export interface HttpListenerOptions {
+  readonly door: string;
+  readonly listen: ListenAddress;
+  readonly setting: string;
+  answer(request: IncomingMessage): Promise<Answer>;
+  /** What is answered when `answer` rejects, or gives what cannot be written. */
+  readonly internalError: Answer;
+  readonly onUnexpected: OnUnexpected;
+}
+
+/** Limits of a door that answers small requests without bodies; a client that keeps to none of them is cut off. */
+const limits = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5_000,
+  /** How often Node looks for requests that broke the two timeouts; its default of 30 s would make them 40 s. */
+  connectionsCheckingInterval: 5_000,
+};
+
+/** A plain HTTP/1.1 server on one address, for the doors that answer pages and probes. */
+export class HttpListener {
+  readonly #options: HttpListenerOptions;
+  readonly #listener: Listener;
+  #closing = false;
+
+  constructor(options: HttpListenerOptions) {
+    this.#options = options;
+    const server = createServer(limits, (request, response) => {
+      response.once("close", () => {
+        if (this.#closing) request.socket.end();
+      });
+      // A request body is never wanted: it is read away, within the limits above.
+      request.resume();
+      void this.#serve(request, response);
+    });
+    this.#listener = new Listener(server, options.listen, options.door, options.setting);
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener.bound ? [this.#listener.bound] : [];
+  }
+
+  open(): Promise<void> {
+    return this.#listener.open();
+  }
+
+  close(force: AbortSignal): Promise<void> {
+    this.#closing = true;
+    return this.#listener.close(force);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      this.#send(request, response, await this.#options.answer(request));
+    } catch (error) {
+      this.#options.onUnexpected(error, splitTarget(request.url)?.path ?? "");
+      this.#send(request, response, this.#options.internalError);
+    }
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+    if (response.destroyed || response.headersSent) return;
+    if (this.#closing) response.shouldKeepAlive = false;
+    response.writeHead(status, {
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
+      "content-length": Buffer.byteLength(body),
+    });
+    response.end(request.method === "HEAD" ? undefined : body);
+  }
+}
+
+function listOf(value: string | readonly string[]): string | string[] {
+  return typeof value === "string" ? value : [...value];
+}
+
+/** Splits a request target; `undefined` when it is no path (RFC 9112, section 3.2.1), as with a proxy's absolute form. */
+export function splitTarget(
+  target: string | undefined,
+): { path: string; query: URLSearchParams } | undefined {
+  if (!target?.startsWith("/")) return undefined;
+  const mark = target.indexOf("?");
+  return mark < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) };
+}

@@ -1,0 +1,70 @@
+import type { IncomingMessage } from "node:http";
+import type { ListenAddress } from "../model/listen_address.js";
+import type { Door, DoorPlace, OnUnexpected } from "./door.js";
+import { type Answer, HttpListener, splitTarget } from "./http_listener.js";
+
+export interface OpsDoorOptions extends DoorPlace {
+  readonly listen: ListenAddress;
+  /** By name, `true` for a check that passes; anything else is what is wrong. Ready is when all pass. */
+  readiness(): Readonly<Record<string, boolean | string>>;
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly onUnexpected: OnUnexpected;
+}
+
+const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
+const json = { "content-type": "application/json", "cache-control": "no-store" };
+
+/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`. */
+export class OpsDoor implements Door {
+  readonly #options: OpsDoorOptions;
+  readonly #http: HttpListener;
+
+  constructor(options: OpsDoorOptions) {
+    this.#options = options;
+    this.#http = new HttpListener({
+      ...options,
+      door: "ops",
+      answer: (request) => this.#answer(request),
+      internalError: { status: 500, headers: plain, body: "internal error\n" },
+    });
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#http.addresses;
+  }
+
+  open(): Promise<void> {
+    return this.#http.open();
+  }
+
+  close(force: AbortSignal): Promise<void> {
+    return this.#http.close(force);
+  }
+
+  async #answer({ method, url }: IncomingMessage): Promise<Answer> {
+    const target = splitTarget(url);
+    if (!target) return { status: 400, headers: plain, body: "bad request\n" };
+    if (method !== "GET" && method !== "HEAD") {
+      return { status: 405, headers: { ...plain, allow: "GET, HEAD" }, body: "method not allowed\n" };
+    }
+    return this.#read(target.path);
+  }
+
+  async #read(path: string): Promise<Answer> {
+    switch (path) {
+      case "/livez":
+        return { status: 200, headers: plain, body: "ok" };
+      case "/readyz": {
+        const checks = this.#options.readiness();
+        const ready = Object.values(checks).every((check) => check === true);
+        return { status: ready ? 200 : 503, headers: json, body: `${JSON.stringify({ ready, checks })}\n` };
+      }
+      case "/metrics": {
+        const { contentType, body } = await this.#options.metrics();
+        return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
+      }
+      default:
+        return { status: 404, headers: plain, body: "not found\n" };
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import type { DescMethodServerStreaming, DescMethodUnary, DescService, Message, MessageShape } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { InvalidArgument } from "../model/errors.js";
+import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
+import { toWireError } from "./error_table.js";
+
+/** What a service file implements: each RPC of the descriptor, typed. */
+export type ServiceImplementation<S extends DescService> = {
+  [K in keyof S["method"]]: S["method"][K] extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, context: CallContext) => Promise<MessageShape<O>>
+    : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageShape<O>>
+      : never;
+};
+
+/** What a method looks like once its types are forgotten: the descriptor's order ties both together again. */
+type UnaryCall = (request: Message, context: CallContext) => Promise<Message>;
+type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
+
+/** Puts the rules declared in the proto in front of every RPC, and the error table behind it. */
+export function bindService<S extends DescService>(descriptor: S, implementation: ServiceImplementation<S>): BoundService {
+  const validator = createValidator();
+  const calls = implementation as Readonly<Record<string, unknown>>;
+  const methods = descriptor.methods.map((method): BoundMethod => {
+    const call = calls[method.localName];
+    if (method.methodKind === "unary") {
+      const unary = call as UnaryCall;
+      return {
+        kind: "unary",
+        descriptor: method,
+        call: async (request, context) => {
+          try {
+            refuseInvalid(validator, method.input, request);
+            return await unary(request, context);
+          } catch (error) {
+            throw toWireError(error);
+          }
+        },
+      };
+    }
+    if (method.methodKind !== "server_streaming") throw new Error(`${method.name} has a kind that is not bound`);
+    const stream = call as StreamCall;
+    return {
+      kind: "server_streaming",
+      descriptor: method,
+      call: async function* (request, context) {
+        try {
+          refuseInvalid(validator, method.input, request);
+          yield* stream(request, context);
+        } catch (error) {
+          throw toWireError(error);
+        }
+      },
+    };
+  });
+  return { descriptor, methods };
+}
+
+function refuseInvalid(validator: Validator, descriptor: Parameters<Validator["validate"]>[0], request: Message): void {
+  const result = validator.validate(descriptor, request);
+  if (result.kind === "error") throw result.error;
+  if (result.kind === "valid") return;
+  throw new InvalidArgument(
+    result.violations.map((violation) => ({
+      field: violation.field.length === 0 ? descriptor.name : pathToString(violation.field),
+      description: violation.message,
+    })),
+  );
+}

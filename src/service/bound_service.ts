@@ -1,0 +1,29 @@
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type { Principal } from "../model/principal.js";
+
+/** What a door knows about a call. */
+export interface CallContext {
+  readonly principal: Principal;
+  /** Aborts when the caller goes away, its deadline passes, or the door closes. */
+  readonly signal: AbortSignal;
+}
+
+/** One RPC, ready to be bound to an engine. Whatever it throws is a `WireError`. */
+export type BoundMethod =
+  | {
+      readonly kind: "unary";
+      readonly descriptor: DescMethod;
+      call(request: Message, context: CallContext): Promise<Message>;
+    }
+  | {
+      readonly kind: "server_streaming";
+      readonly descriptor: DescMethod;
+      /** Ends by itself soon after `context.signal` aborts. */
+      call(request: Message, context: CallContext): AsyncIterable<Message>;
+    };
+
+/** One service, ready to be bound to an engine. */
+export interface BoundService {
+  readonly descriptor: DescService;
+  readonly methods: readonly BoundMethod[];
+}

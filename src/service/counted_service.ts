@@ -1,0 +1,52 @@
+import { NexusError } from "../model/errors.js";
+import type { BoundMethod, BoundService } from "./bound_service.js";
+import { codes, WireError } from "./wire_error.js";
+
+/** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
+export type OnAnswered = (method: string, code: string) => void;
+
+const nameOfCode = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]));
+
+/** The same service, each of its RPCs counted when it ends. */
+export function countedService(service: BoundService, onAnswered: OnAnswered): BoundService {
+  return { descriptor: service.descriptor, methods: service.methods.map((method) => counted(method, onAnswered)) };
+}
+
+function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
+  const name = `${method.descriptor.parent.typeName}/${method.descriptor.name}`;
+  if (method.kind === "unary") {
+    return {
+      ...method,
+      call: async (request, context) => {
+        try {
+          const response = await method.call(request, context);
+          onAnswered(name, "ok");
+          return response;
+        } catch (error) {
+          onAnswered(name, codeOf(error));
+          throw error;
+        }
+      },
+    };
+  }
+  return {
+    ...method,
+    call: async function* (request, context) {
+      let code = "cancelled";
+      try {
+        yield* method.call(request, context);
+        code = "ok";
+      } catch (error) {
+        code = codeOf(error);
+        throw error;
+      } finally {
+        onAnswered(name, context.signal.aborted ? "cancelled" : code);
+      }
+    },
+  };
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof WireError) return nameOfCode.get(error.code) ?? "unknown";
+  return error instanceof NexusError ? error.kind : "internal";
+}

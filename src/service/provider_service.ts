@@ -1,0 +1,75 @@
+import { create } from "@bufbuild/protobuf";
+import type { ProviderRegistry } from "../domain/provider_registry.js";
+import {
+  AuthType,
+  CreateProviderResponseSchema,
+  DeleteProviderResponseSchema,
+  GetProviderResponseSchema,
+  ListProvidersResponseSchema,
+  ProviderService,
+  UpdateProviderResponseSchema,
+} from "../gen/nexus/v1/provider_pb.js";
+import { InvalidArgument } from "../model/errors.js";
+import { isId } from "../model/ids.js";
+import { bindService } from "./bind_service.js";
+import type { BoundService } from "./bound_service.js";
+import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
+import { changeOf, clientSecretOf, providerMessage, settingsOf, versionOfEtag } from "./provider_message.js";
+
+export function providerService(options: {
+  readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
+  readonly redirectUri: string;
+}): BoundService {
+  const { registry, redirectUri } = options;
+  return bindService(ProviderService, {
+    async createProvider(request, context) {
+      const provider = required(request.provider, "provider");
+      const profile = await registry.create(settingsOf(provider), clientSecretOf(provider), context.principal);
+      return create(CreateProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+    },
+
+    async getProvider(request) {
+      const { case: kind, value } = request.key;
+      const profile = registry.get(kind === "name" ? { name: value } : { id: value ?? "" });
+      return create(GetProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+    },
+
+    async listProviders(request) {
+      if (request.authType !== AuthType.UNSPECIFIED && request.authType !== AuthType.OAUTH2) {
+        return create(ListProvidersResponseSchema, {});
+      }
+      const limit = pageSize(request.pageSize);
+      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const profiles = registry.list({
+        limit: limit + 1,
+        ...(afterName === undefined ? {} : { afterName }),
+        ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
+      });
+      const page = profiles.slice(0, limit);
+      return create(ListProvidersResponseSchema, {
+        providers: page.map(providerMessage),
+        nextPageToken: encodePageToken(profiles.length > limit ? page.at(-1)?.name : undefined),
+      });
+    },
+
+    async updateProvider(request, context) {
+      const provider = required(request.provider, "provider");
+      if (!isId(provider.id)) {
+        throw new InvalidArgument([{ field: "provider.id", description: "must be the id of a provider (a UUID)" }]);
+      }
+      const change = changeOf(provider, request.updateMask?.paths ?? []);
+      const profile = await registry.update(provider.id, change, versionOfEtag(request.etag), context.principal);
+      return create(UpdateProviderResponseSchema, { provider: providerMessage(profile) });
+    },
+
+    async deleteProvider(request, context) {
+      const orphanedConnections = await registry.delete(request.id, context.principal);
+      return create(DeleteProviderResponseSchema, { orphanedConnections });
+    },
+  });
+}
+
+function required<T>(value: T | undefined, field: string): T {
+  if (value === undefined) throw new InvalidArgument([{ field, description: "is required" }]);
+  return value;
+}

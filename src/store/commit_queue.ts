@@ -1,0 +1,135 @@
+import type { Databases } from "./databases.js";
+import type { Change } from "./log_codec.js";
+import { StoreFailed } from "./store_error.js";
+import { StoreTransaction, type Transaction } from "./transaction.js";
+
+/** lmdb rejects with a promise of the true cause beside the error; left alone, that promise ends the process. */
+async function trueCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && "commitError" in error && error.commitError instanceof Promise))
+    return error;
+  const detail: Promise<unknown> = error.commitError.then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+  const nextTurn = new Promise<unknown>((resolve) => setImmediate(() => resolve(error)));
+  return await Promise.race([detail, nextTurn]);
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value;
+}
+
+/** The one way to write. LMDB runs one transaction at a time: what is durable is durable with everything before it. */
+export class CommitQueue {
+  listener: ((changes: readonly Change[]) => void) | undefined;
+  /** Changes that were written and not announced, in the order of the transactions. */
+  readonly #unannounced: (readonly Change[])[] = [];
+  readonly #underWay = new Set<Promise<unknown>>();
+  #settledRevision: bigint;
+  #failure: StoreFailed | undefined;
+  #failed: Promise<StoreFailed> | undefined;
+  #closing: Promise<void> | undefined;
+  #insideChange = false;
+
+  constructor(
+    private readonly databases: Databases,
+    revision: bigint,
+    private readonly onFatal: ((error: unknown) => void) | undefined,
+  ) {
+    this.#settledRevision = revision;
+  }
+
+  get settledRevision(): bigint {
+    return this.#settledRevision;
+  }
+
+  commit<T>(change: (tx: Transaction) => T): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#closing !== undefined) return Promise.reject(new Error("the store is closed"));
+    if (this.#insideChange) return Promise.reject(new Error("a commit cannot begin inside another"));
+    const commit = this.#commit(change);
+    this.#underWay.add(commit);
+    const forget = (): void => void this.#underWay.delete(commit);
+    commit.then(forget, forget);
+    return commit;
+  }
+
+  async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
+    let written: readonly Change[] = [];
+    let thrown: { readonly error: unknown } | undefined;
+    let result: T;
+    try {
+      // `transaction()` would keep what was written before a throw.
+      result = await this.databases.root.childTransaction(() => {
+        try {
+          const outcome = this.#run(change);
+          written = outcome.changes;
+          this.#unannounced.push(written);
+          return outcome.result;
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (thrown !== undefined && thrown.error === error) throw error;
+      throw await this.#fail(error);
+    }
+    this.#announceThrough(written);
+    return result;
+  }
+
+  #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
+    // A commit before it in the same batch may have failed its own transaction only.
+    if (this.#failure !== undefined) throw this.#failure;
+    const tx = new StoreTransaction(this.databases);
+    this.#insideChange = true;
+    try {
+      const result = change(tx);
+      if (isThenable(result)) throw new TypeError("the callback of a commit must be synchronous");
+      return { result, changes: tx.end() };
+    } finally {
+      tx.end();
+      this.#insideChange = false;
+    }
+  }
+
+  #announceThrough(written: readonly Change[]): void {
+    const due = this.#unannounced.splice(0, this.#unannounced.indexOf(written) + 1);
+    for (const changes of due) {
+      const last = changes.at(-1);
+      if (last === undefined) continue;
+      this.#announce(changes);
+      this.#settledRevision = last.revision;
+    }
+  }
+
+  /** The commit is done whatever its listener does: what that throws is uncaught. */
+  #announce(changes: readonly Change[]): void {
+    try {
+      this.listener?.(changes);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** The first failure is the one that every later commit gets. */
+  #fail(error: unknown): Promise<StoreFailed> {
+    const cause = trueCause(error);
+    const failure = new StoreFailed("a commit could not be made durable: the store takes no more writes");
+    this.#failure ??= failure;
+    this.#failed ??= cause.then((known) => {
+      failure.cause = known;
+      this.onFatal?.(failure);
+      return failure;
+    });
+    return this.#failed;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#underWay).then(() => this.databases.root.close());
+    return this.#closing;
+  }
+}

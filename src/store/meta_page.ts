@@ -1,0 +1,74 @@
+import { readSync } from "node:fs";
+
+/** Offsets in LMDB's data format 2 (`mdb.c` of lmdb-js 3.5, 64 bit, little endian): `MDB_page_header`, `MDB_meta`. */
+export const pageHeaderBytes = 24;
+const flagsOffset = 18;
+const magicOffset = 24;
+const versionOffset = 28;
+const pageSizeOffset = 48;
+const freeRootOffset = 88;
+const mainRootOffset = 136;
+const lastPageOffset = 144;
+const transactionOffset = 152;
+const metaBytes = 168;
+
+const magic = 0xbeefc0de;
+const dataVersion = 2;
+const metaPageFlag = 0x08;
+
+/** Root of a tree without entries. */
+export const noPage = 0xffff_ffff_ffff_ffffn;
+
+/** What a commit leaves behind: the roots of its snapshot. */
+export interface MetaPage {
+  readonly pageBytes: number;
+  readonly freeRoot: bigint;
+  readonly mainRoot: bigint;
+  readonly lastPage: bigint;
+  readonly transaction: bigint;
+}
+
+/** What is wrong with a meta page, as the end of a sentence about the file. */
+export type MetaFault = string;
+
+/** Reads exactly `length` bytes at `position`, or undefined when the file ends before. */
+export function readExactly(descriptor: number, position: number, length: number): Buffer | undefined {
+  const buffer = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = readSync(descriptor, buffer, filled, length - filled, position + filled);
+    if (count === 0) return undefined;
+    filled += count;
+  }
+  return buffer;
+}
+
+function readMetaPage(descriptor: number, position: number): MetaPage | MetaFault {
+  const page = readExactly(descriptor, position, metaBytes);
+  if (page === undefined) return "is truncated: it ends inside its first two pages";
+  if (page.readUInt32LE(magicOffset) !== magic || (page.readUInt16LE(flagsOffset) & metaPageFlag) === 0) {
+    return "is not an LMDB file: its first two pages do not bear the marks of one";
+  }
+  const version = page.readUInt32LE(versionOffset) & 0xffff;
+  if (version !== dataVersion) return `has data format ${version}, this nexusd reads format ${dataVersion}`;
+  const pageBytes = page.readUInt32LE(pageSizeOffset);
+  if (pageBytes < 512 || pageBytes > 65536 || (pageBytes & (pageBytes - 1)) !== 0) {
+    return `has a damaged first page: it claims a page size of ${pageBytes} bytes`;
+  }
+  return {
+    pageBytes,
+    freeRoot: page.readBigUInt64LE(freeRootOffset),
+    mainRoot: page.readBigUInt64LE(mainRootOffset),
+    lastPage: page.readBigUInt64LE(lastPageOffset),
+    transaction: page.readBigUInt64LE(transactionOffset),
+  };
+}
+
+/** The meta page of the newest commit, chosen as LMDB chooses it. */
+export function readNewestMetaPage(descriptor: number): MetaPage | MetaFault {
+  const first = readMetaPage(descriptor, 0);
+  if (typeof first === "string") return first;
+  const second = readMetaPage(descriptor, first.pageBytes);
+  if (typeof second === "string") return second;
+  return second.transaction > first.transaction ? second : first;
+}

@@ -1,0 +1,17 @@
+import { type Databases, decodeCount, encodeCount, type NumberKey } from "./databases.js";
+
+export function readNumber(databases: Databases, key: NumberKey): bigint {
+  const bytes = databases.numbers.getBinary(key);
+  return bytes === undefined ? 0n : decodeCount(bytes);
+}
+
+/** Inside a transaction. A number that reaches 0 is erased. */
+export function writeNumber(databases: Databases, key: NumberKey, value: bigint): void {
+  if (value === 0n) databases.numbers.removeSync(key);
+  else databases.numbers.putSync(key, encodeCount(value));
+}
+
+/** Inside a transaction. */
+export function addToNumber(databases: Databases, key: NumberKey, difference: bigint): void {
+  writeNumber(databases, key, readNumber(databases, key) + difference);
+}

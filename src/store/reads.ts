@@ -1,0 +1,188 @@
+import { createHash } from "node:crypto";
+import type { PendingAuthorization } from "../model/authorization.js";
+import { type Connection, type ConnectionStatus, connectionStatuses } from "../model/connection.js";
+import type { SealedCredential } from "../model/credential.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import { lastRevision } from "./change_log.js";
+import { decodeConnection, type StoredConnection } from "./connection_codec.js";
+import { type Databases, decodeCount, encodeCount } from "./databases.js";
+import { encodeStateHash } from "./field_codec.js";
+import {
+  type Change,
+  decodeAuditEvent,
+  decodeChange,
+  decodeDiscovery,
+  type StoredAuditEvent,
+  type StoredDiscovery,
+} from "./log_codec.js";
+import { readNumber } from "./numbers.js";
+import { decodeProvider } from "./provider_codec.js";
+import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
+
+/** Longer names of issuers are kept under their hash: keys of LMDB are bounded. */
+const maxIssuerKeyBytes = 1024;
+
+export function issuerKey(issuer: string): string {
+  if (Buffer.byteLength(issuer) <= maxIssuerKeyBytes) return issuer;
+  return `sha256:${createHash("sha256").update(issuer).digest("hex")}`;
+}
+
+export interface ProviderPage {
+  /** Starts after this name. */
+  readonly afterName?: string | undefined;
+  readonly namePrefix?: string | undefined;
+  /** At least 1. */
+  readonly limit: number;
+}
+
+export interface ConnectionPage {
+  /** Starts after this id. */
+  readonly afterId?: string | undefined;
+  /** Only connections of this provider. */
+  readonly providerId?: string | undefined;
+  /** At least 1. */
+  readonly limit: number;
+}
+
+/** One entry of the queue of the scheduler. */
+export interface DueEntry {
+  readonly connectionId: string;
+  readonly dueAtMs: number;
+}
+
+/** Decodes what it finds; inside a transaction it finds that transaction's writes, elsewhere the newest durable commit. */
+export class Reads {
+  constructor(private readonly databases: Databases) {}
+
+  getProvider(id: string): ProviderProfile | undefined {
+    const bytes = this.databases.providers.getBinary(id);
+    return bytes && decodeProvider(bytes);
+  }
+
+  findProviderIdByName(name: string): string | undefined {
+    return this.databases.providerNames.getBinary(name)?.toString("utf8");
+  }
+
+  findProviderByName(name: string): ProviderProfile | undefined {
+    const id = this.findProviderIdByName(name);
+    return id === undefined ? undefined : this.getProvider(id);
+  }
+
+  listProviders({ afterName, namePrefix = "", limit }: ProviderPage): ProviderProfile[] {
+    const start = afterName !== undefined && afterName >= namePrefix ? afterName : namePrefix;
+    const profiles: ProviderProfile[] = [];
+    const range = this.databases.providerNames.getRange(start === "" ? {} : { start });
+    for (const { key, value } of range) {
+      if (!key.startsWith(namePrefix) || profiles.length >= limit) break;
+      if (key === afterName) continue;
+      const profile = this.getProvider(Buffer.from(value).toString("utf8"));
+      if (profile !== undefined) profiles.push(profile);
+    }
+    return profiles;
+  }
+
+  getStoredConnection(id: string): StoredConnection | undefined {
+    const bytes = this.databases.connections.getBinary(id);
+    return bytes && decodeConnection(bytes);
+  }
+
+  getConnection(id: string): Connection | undefined {
+    return this.getStoredConnection(id)?.connection;
+  }
+
+  listConnections({ afterId, providerId, limit }: ConnectionPage): Connection[] {
+    if (providerId !== undefined) return this.#listConnectionsOf(providerId, afterId, limit);
+    const range = this.databases.connections.getRange(
+      afterId === undefined ? { limit } : { start: afterId, exclusiveStart: true, limit },
+    );
+    return Array.from(range, ({ value }) => decodeConnection(value).connection);
+  }
+
+  #listConnectionsOf(providerId: string, afterId: string | undefined, limit: number): Connection[] {
+    const connections: Connection[] = [];
+    const start: [string, string] = [providerId, afterId ?? ""];
+    for (const [provider, id] of this.databases.connectionsByProvider.getKeys({ start })) {
+      if (provider !== providerId || connections.length >= limit) break;
+      if (id === afterId) continue;
+      const connection = this.getConnection(id);
+      if (connection !== undefined) connections.push(connection);
+    }
+    return connections;
+  }
+
+  countConnections(providerId: string): number {
+    return Number(readNumber(this.databases, ["provider", providerId]));
+  }
+
+  countByStatus(): Record<ConnectionStatus, number> {
+    const counts = connectionStatuses.map(
+      (status) => [status, readNumber(this.databases, ["status", status])] as const,
+    );
+    return Object.fromEntries(counts.map(([status, count]) => [status, Number(count)])) as Record<
+      ConnectionStatus,
+      number
+    >;
+  }
+
+  getCredential(connectionId: string): SealedCredential | undefined {
+    const bytes = this.databases.credentials.getBinary(connectionId);
+    return bytes && decodeSealedCredential(bytes);
+  }
+
+  getAuthorization(stateHash: string): PendingAuthorization | undefined {
+    const bytes = this.databases.authorizations.getBinary(encodeStateHash(stateHash));
+    return bytes && decodeAuthorization(bytes);
+  }
+
+  getDiscovery(issuer: string): StoredDiscovery | undefined {
+    const bytes = this.databases.discovery.getBinary(issuerKey(issuer));
+    return bytes && decodeDiscovery(bytes);
+  }
+
+  /** Entries due at `untilMs` or earlier, the earliest first. */
+  due(untilMs: number, limit: number): DueEntry[] {
+    const entries: DueEntry[] = [];
+    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit })) {
+      if (dueAtMs > untilMs) break;
+      entries.push({ connectionId, dueAtMs });
+    }
+    return entries;
+  }
+
+  nextDueMs(except?: ReadonlySet<string>): number | undefined {
+    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit: 1 + (except?.size ?? 0) })) {
+      if (!except?.has(connectionId)) return dueAtMs;
+    }
+    return undefined;
+  }
+
+  revision(): bigint {
+    return lastRevision(this.databases);
+  }
+
+  floorRevision(): bigint {
+    return readNumber(this.databases, ["floor"]);
+  }
+
+  /** Changes after `revision`, the oldest first. */
+  changesSince(revision: bigint, limit: number): Change[] {
+    const range = this.databases.changes.getRange({ start: encodeCount(revision + 1n), limit });
+    return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
+  }
+
+  lastAuditSequence(): bigint {
+    for (const key of this.databases.audit.getKeys({ reverse: true, limit: 1 })) return decodeCount(key);
+    return 0n;
+  }
+
+  /** Events before `beforeSequence`, or all, the newest first. */
+  listAuditEvents(beforeSequence: bigint | undefined, limit: number): StoredAuditEvent[] {
+    const position =
+      beforeSequence === undefined ? {} : { start: encodeCount(beforeSequence), exclusiveStart: true };
+    const range = this.databases.audit.getRange({ ...position, reverse: true, limit });
+    return Array.from(range, ({ key, value }) => ({
+      sequence: decodeCount(key),
+      event: decodeAuditEvent(value),
+    }));
+  }
+}

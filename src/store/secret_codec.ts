@@ -1,0 +1,58 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { AuthorizationSecretSchema, CredentialSecretSchema } from "../gen/nexus/store/v1/records_pb.js";
+import type { Credential } from "../model/credential.js";
+import { Secret } from "../runtime/secret.js";
+
+/** What a pending authorization keeps secret. */
+export interface AuthorizationSecret {
+  /** RFC 7636 section 4.1. */
+  readonly codeVerifier: string;
+  /** OpenID Connect Core section 3.1.2.1; undefined without `openid`. */
+  readonly nonce: string | undefined;
+  /** Value of the cookie that binds the browser. */
+  readonly browserBinding: string;
+}
+
+/** Plaintext of a sealed credential. */
+export function encodeCredential(credential: Credential): Uint8Array {
+  return toBinary(
+    CredentialSecretSchema,
+    create(CredentialSecretSchema, {
+      accessToken: credential.accessToken.reveal(),
+      refreshToken: credential.refreshToken?.reveal() ?? "",
+      tokenType: credential.tokenType,
+      idToken: credential.idToken?.reveal() ?? "",
+    }),
+  );
+}
+
+export function decodeCredential(plaintext: Uint8Array): Credential {
+  const secret = fromBinary(CredentialSecretSchema, plaintext);
+  return {
+    accessToken: new Secret(secret.accessToken),
+    refreshToken: secret.refreshToken === "" ? undefined : new Secret(secret.refreshToken),
+    tokenType: secret.tokenType,
+    idToken: secret.idToken === "" ? undefined : new Secret(secret.idToken),
+  };
+}
+
+/** Plaintext of a sealed authorization. */
+export function encodeAuthorizationSecret(secret: AuthorizationSecret): Uint8Array {
+  return toBinary(
+    AuthorizationSecretSchema,
+    create(AuthorizationSecretSchema, {
+      codeVerifier: secret.codeVerifier,
+      nonce: secret.nonce ?? "",
+      browserBinding: secret.browserBinding,
+    }),
+  );
+}
+
+export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
+  const secret = fromBinary(AuthorizationSecretSchema, plaintext);
+  return {
+    codeVerifier: secret.codeVerifier,
+    nonce: secret.nonce === "" ? undefined : secret.nonce,
+    browserBinding: secret.browserBinding,
+  };
+}

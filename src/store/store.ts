@@ -1,0 +1,189 @@
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { PendingAuthorization } from "../model/authorization.js";
+import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { SealedCredential, SealedRecord } from "../model/credential.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import { CommitQueue } from "./commit_queue.js";
+import { type Databases, openDatabases } from "./databases.js";
+import { checkStoreFile } from "./file_check.js";
+import type { Change, StoredAuditEvent, StoredDiscovery } from "./log_codec.js";
+import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
+import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import type { Transaction } from "./transaction.js";
+
+export type { Change } from "./log_codec.js";
+
+/** Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended. */
+export const storeFileName = "nexus.mdb";
+
+export interface StoreOptions {
+  /** The data folder: it exists, and this process holds its lock. */
+  readonly folder: string;
+  /** Time of the first opening, kept in the store. */
+  readonly nowMs: number;
+  /** Called once when a commit could not be made durable: the process must end. */
+  readonly onFatal?: (error: unknown) => void;
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Everything that outlives the process, in one LMDB file.
+ *
+ * Reads are synchronous and see durable commits only. Found with lmdb 3.5.6 and `overlappingSync: false`: a commit writes its pages,
+ * calls `fdatasync`, writes the meta page through an `O_DSYNC` descriptor, and publishes its transaction number to readers after that
+ * write returned. Between that moment and the call of the listener a commit can be read that was not announced yet, which is what
+ * `settledRevision` is for. Reads in one synchronous stretch see one snapshot. Inside the callback of a commit they see what it
+ * wrote so far: use the transaction there.
+ */
+export class Store {
+  readonly databaseId: string;
+  readonly epoch: string;
+  readonly #databases: Databases;
+  readonly #reads: Reads;
+  readonly #commits: CommitQueue;
+
+  private constructor(databases: Databases, path: string, options: StoreOptions) {
+    const record = loadStoreRecord(databases, path, options.nowMs);
+    this.databaseId = record.databaseId;
+    this.epoch = record.epoch;
+    this.#databases = databases;
+    this.#reads = new Reads(databases);
+    this.#commits = new CommitQueue(databases, this.#reads.revision(), options.onFatal);
+  }
+
+  /**
+   * @throws StoreDamaged when the file is damaged or was made by a newer version
+   */
+  static open(options: StoreOptions): Store {
+    const path = join(options.folder, storeFileName);
+    checkStoreFile(path);
+    const databases = openDatabases(path);
+    try {
+      const store = new Store(databases, path, options);
+      syncFolder(options.folder);
+      return store;
+    } catch (error) {
+      void databases.root.close();
+      throw error;
+    }
+  }
+
+  /** The known text that tells a right key from a wrong one. */
+  get keyCheck(): SealedRecord | undefined {
+    return readStoreRecord(this.#databases)?.keyCheck;
+  }
+
+  /** Revision of the newest durable change. */
+  get revision(): bigint {
+    return this.#reads.revision();
+  }
+
+  /** Every change up to here is durable and was announced to the listener. */
+  get settledRevision(): bigint {
+    return this.#commits.settledRevision;
+  }
+
+  /** Positions below it cannot be resumed: removals after them are forgotten. 0 when none was. */
+  get floorRevision(): bigint {
+    return this.#reads.floorRevision();
+  }
+
+  getProvider(id: string): ProviderProfile | undefined {
+    return this.#reads.getProvider(id);
+  }
+
+  findProviderByName(name: string): ProviderProfile | undefined {
+    return this.#reads.findProviderByName(name);
+  }
+
+  /** In the order of the names. */
+  listProviders(page: ProviderPage): ProviderProfile[] {
+    return this.#reads.listProviders(page);
+  }
+
+  getConnection(id: string): Connection | undefined {
+    return this.#reads.getConnection(id);
+  }
+
+  /** In the order of the ids. */
+  listConnections(page: ConnectionPage): Connection[] {
+    return this.#reads.listConnections(page);
+  }
+
+  countConnections(providerId: string): number {
+    return this.#reads.countConnections(providerId);
+  }
+
+  countByStatus(): Record<ConnectionStatus, number> {
+    return this.#reads.countByStatus();
+  }
+
+  getCredential(connectionId: string): SealedCredential | undefined {
+    return this.#reads.getCredential(connectionId);
+  }
+
+  /** @param stateHash hexadecimal SHA-256 of `state` */
+  getAuthorization(stateHash: string): PendingAuthorization | undefined {
+    return this.#reads.getAuthorization(stateHash);
+  }
+
+  getDiscovery(issuer: string): StoredDiscovery | undefined {
+    return this.#reads.getDiscovery(issuer);
+  }
+
+  /** Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what is stored. */
+  due(untilMs: number, limit: number): DueEntry[] {
+    return this.#reads.due(untilMs, limit);
+  }
+
+  /** Time of the first entry in the due queue, those of `except` passed over. */
+  nextDueMs(except?: ReadonlySet<string>): number | undefined {
+    return this.#reads.nextDueMs(except);
+  }
+
+  /** Changes after `revision`, the oldest first, each connection with its newest only. */
+  changesSince(revision: bigint, limit: number): Change[] {
+    return this.#reads.changesSince(revision, limit);
+  }
+
+  /** The newest first. */
+  listAuditEvents(page: {
+    readonly beforeSequence?: bigint | undefined;
+    readonly limit: number;
+  }): StoredAuditEvent[] {
+    return this.#reads.listAuditEvents(page.beforeSequence, page.limit);
+  }
+
+  /**
+   * Runs `change` in a transaction and resolves with what it returned once that is on disk and was announced. Commits that are asked for
+   * together share one flush; each is rolled back alone when its `change` throws, and rejects with what was thrown.
+   *
+   * @param change synchronous
+   * @throws StoreFailed when the flush failed, now or in any commit before
+   */
+  commit<T>(change: (tx: Transaction) => T): Promise<T> {
+    return this.#commits.commit(change);
+  }
+
+  /**
+   * Sets the one listener: called once per commit that changed connections, when it is durable, in the order of the revisions, before
+   * the commit's promise resolves. Each connection is named once, with its newest change. It must not throw.
+   */
+  onCommitted(listener: (changes: readonly Change[]) => void): void {
+    this.#commits.listener = listener;
+  }
+
+  /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */
+  async close(): Promise<void> {
+    await this.#commits.close();
+  }
+}

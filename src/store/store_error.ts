@@ -1,0 +1,14 @@
+/** The files of the store cannot be used: a person must restore a backup or move them away. */
+export class StoreDamaged extends Error {
+  override readonly name = "StoreDamaged";
+}
+
+/** Another process holds the data folder. */
+export class DataFolderInUse extends Error {
+  override readonly name = "DataFolderInUse";
+}
+
+/** A commit could not be made durable. What it wrote is lost, nothing more is written: the process must end. */
+export class StoreFailed extends Error {
+  override readonly name = "StoreFailed";
+}

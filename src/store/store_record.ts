@@ -1,0 +1,49 @@
+import { newId } from "../model/ids.js";
+import type { Databases } from "./databases.js";
+import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./store_codec.js";
+import { StoreDamaged } from "./store_error.js";
+
+const schemaVersion = 1;
+const key = "store";
+
+export function readStoreRecord(databases: Databases): StoreRecord | undefined {
+  const bytes = databases.meta.getBinary(key);
+  return bytes && decodeStoreRecord(bytes);
+}
+
+/** Inside a transaction. */
+export function writeStoreRecord(databases: Databases, record: StoreRecord): void {
+  databases.meta.putSync(key, encodeStoreRecord(record));
+}
+
+/** Durable on return. */
+function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
+  const record: StoreRecord = {
+    schemaVersion,
+    databaseId: newId(),
+    epoch: newId(),
+    createdAtMs: nowMs,
+    keyCheck: undefined,
+  };
+  // The callback must not return the promise of a put: lmdb then blocks for ever.
+  databases.meta.transactionSync(() => {
+    writeStoreRecord(databases, record);
+  });
+  return record;
+}
+
+/**
+ * The record of this store, made on first use.
+ *
+ * @throws StoreDamaged on a layout that this version does not know
+ */
+export function loadStoreRecord(databases: Databases, path: string, nowMs: number): StoreRecord {
+  const record = readStoreRecord(databases) ?? createStoreRecord(databases, nowMs);
+  if (record.schemaVersion !== schemaVersion) {
+    throw new StoreDamaged(
+      `the store ${path} was made by a newer nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
+        "use that version, restore a backup, or move the file away to start with an empty store",
+    );
+  }
+  return record;
+}

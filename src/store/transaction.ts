@@ -1,0 +1,229 @@
+import type { AuditEvent } from "../model/audit_event.js";
+import type { PendingAuthorization } from "../model/authorization.js";
+import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { SealedCredential, SealedRecord } from "../model/credential.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import { ChangeLog } from "./change_log.js";
+import { connectionEncoder } from "./connection_codec.js";
+import { type Databases, encodeCount, nothing } from "./databases.js";
+import { encodeStateHash } from "./field_codec.js";
+import { type Change, encodeAuditEvent, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
+import { addToNumber } from "./numbers.js";
+import { encodeProvider } from "./provider_codec.js";
+import { issuerKey, Reads } from "./reads.js";
+import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
+import { readStoreRecord, writeStoreRecord } from "./store_record.js";
+
+/** The newest events are kept, so many. */
+export const maxAuditEvents = 100_000n;
+
+/** One change of the store: all of it becomes durable, or none. Every method throws once the callback has returned. */
+export interface Transaction {
+  getProvider(id: string): ProviderProfile | undefined;
+  findProviderByName(name: string): ProviderProfile | undefined;
+  getConnection(id: string): Connection | undefined;
+  getCredential(connectionId: string): SealedCredential | undefined;
+  getAuthorization(stateHash: string): PendingAuthorization | undefined;
+  countConnections(providerId: string): number;
+  /** @throws Error when another profile has the name */
+  putProvider(profile: ProviderProfile): void;
+  /** Its connections stay. */
+  deleteProvider(id: string): void;
+  /**
+   * Moves its one entry in the due queue to `dueAtMs` and counts as a change of the connection.
+   *
+   * @throws RangeError on an optional time that is not a whole number above 0
+   */
+  putConnection(connection: Connection): void;
+  /**
+   * Writes the connection without counting it as a change: for what callers do not see. The due time stays as it is stored.
+   *
+   * @throws Error when the connection is not stored
+   */
+  putUnannounced(connection: Connection): void;
+  /** With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored. */
+  deleteConnection(id: string): void;
+  putCredential(connectionId: string, credential: SealedCredential): void;
+  deleteCredential(connectionId: string): void;
+  /** @param stateHash hexadecimal SHA-256 of `state` */
+  putAuthorization(stateHash: string, pending: PendingAuthorization): void;
+  /** Reads and deletes: of any number of callers one gets it. */
+  takeAuthorization(stateHash: string): PendingAuthorization | undefined;
+  putDiscovery(issuer: string, discovery: StoredDiscovery): void;
+  setKeyCheck(sealed: SealedRecord): void;
+  /** The oldest event is pruned when there are 100 000. */
+  appendAudit(event: AuditEvent): void;
+}
+
+export class StoreTransaction implements Transaction {
+  readonly #databases: Databases;
+  readonly #reads: Reads;
+  readonly #log: ChangeLog;
+  #ended = false;
+
+  constructor(databases: Databases) {
+    this.#databases = databases;
+    this.#reads = new Reads(databases);
+    this.#log = new ChangeLog(databases);
+  }
+
+  /** @returns what changed, each connection once, in the order of the revisions */
+  end(): readonly Change[] {
+    this.#ended = true;
+    return this.#log.changes;
+  }
+
+  /** Guards every method: outside of its callback a write would become a transaction of its own. */
+  get #open(): Databases {
+    if (this.#ended) throw new Error("this transaction has ended: it is only valid inside its callback");
+    return this.#databases;
+  }
+
+  get #openReads(): Reads {
+    void this.#open;
+    return this.#reads;
+  }
+
+  getProvider(id: string): ProviderProfile | undefined {
+    return this.#openReads.getProvider(id);
+  }
+
+  findProviderByName(name: string): ProviderProfile | undefined {
+    return this.#openReads.findProviderByName(name);
+  }
+
+  getConnection(id: string): Connection | undefined {
+    return this.#openReads.getConnection(id);
+  }
+
+  getCredential(connectionId: string): SealedCredential | undefined {
+    return this.#openReads.getCredential(connectionId);
+  }
+
+  getAuthorization(stateHash: string): PendingAuthorization | undefined {
+    return this.#openReads.getAuthorization(stateHash);
+  }
+
+  countConnections(providerId: string): number {
+    return this.#openReads.countConnections(providerId);
+  }
+
+  putProvider(profile: ProviderProfile): void {
+    const { providers, providerNames } = this.#open;
+    const holder = this.#reads.findProviderIdByName(profile.name);
+    if (holder !== undefined && holder !== profile.id) {
+      throw new Error(`the provider name ${profile.name} belongs to ${holder}`);
+    }
+    const before = this.#reads.getProvider(profile.id);
+    if (before !== undefined && before.name !== profile.name) providerNames.removeSync(before.name);
+    providerNames.putSync(profile.name, Buffer.from(profile.id));
+    providers.putSync(profile.id, encodeProvider(profile));
+  }
+
+  deleteProvider(id: string): void {
+    const { providers, providerNames } = this.#open;
+    const before = this.#reads.getProvider(id);
+    if (before === undefined) return;
+    providerNames.removeSync(before.name);
+    providers.removeSync(id);
+  }
+
+  putConnection(connection: Connection): void {
+    const databases = this.#open;
+    const encode = connectionEncoder(connection);
+    const { id, userId } = connection;
+    const before = this.#reads.getStoredConnection(id);
+    this.#moveProvider(id, before?.connection.providerId, connection.providerId);
+    this.#moveStatus(before?.connection.status, connection.status);
+    this.#moveDue(id, before?.connection.dueAtMs, connection.dueAtMs);
+    const revision = this.#log.record(id, userId, false, before?.changeRevision ?? 0n);
+    databases.connections.putSync(id, encode(revision));
+  }
+
+  putUnannounced(connection: Connection): void {
+    const databases = this.#open;
+    const before = this.#reads.getStoredConnection(connection.id);
+    if (before === undefined) throw new Error("only a stored connection can be written unannounced");
+    const { status, providerId, dueAtMs } = before.connection;
+    const encode = connectionEncoder({ ...connection, status, providerId, dueAtMs });
+    databases.connections.putSync(connection.id, encode(before.changeRevision));
+  }
+
+  deleteConnection(id: string): void {
+    const databases = this.#open;
+    const before = this.#reads.getStoredConnection(id);
+    if (before === undefined) return;
+    const { connection, changeRevision } = before;
+    this.#moveProvider(id, connection.providerId, undefined);
+    this.#moveStatus(connection.status, undefined);
+    this.#moveDue(id, connection.dueAtMs, undefined);
+    databases.connections.removeSync(id);
+    databases.credentials.removeSync(id);
+    if (connection.pendingStateHash !== undefined) {
+      databases.authorizations.removeSync(encodeStateHash(connection.pendingStateHash));
+    }
+    this.#log.record(id, connection.userId, true, changeRevision);
+  }
+
+  #moveProvider(id: string, from: string | undefined, to: string | undefined): void {
+    if (from === to) return;
+    const { connectionsByProvider } = this.#databases;
+    if (from !== undefined) {
+      connectionsByProvider.removeSync([from, id]);
+      addToNumber(this.#databases, ["provider", from], -1n);
+    }
+    if (to !== undefined) {
+      connectionsByProvider.putSync([to, id], nothing);
+      addToNumber(this.#databases, ["provider", to], 1n);
+    }
+  }
+
+  #moveStatus(from: ConnectionStatus | undefined, to: ConnectionStatus | undefined): void {
+    if (from === to) return;
+    if (from !== undefined) addToNumber(this.#databases, ["status", from], -1n);
+    if (to !== undefined) addToNumber(this.#databases, ["status", to], 1n);
+  }
+
+  #moveDue(id: string, from: number | undefined, to: number | undefined): void {
+    if (from === to) return;
+    if (from !== undefined) this.#databases.due.removeSync([from, id]);
+    if (to !== undefined) this.#databases.due.putSync([to, id], nothing);
+  }
+
+  putCredential(connectionId: string, credential: SealedCredential): void {
+    this.#open.credentials.putSync(connectionId, encodeSealedCredential(credential));
+  }
+
+  deleteCredential(connectionId: string): void {
+    this.#open.credentials.removeSync(connectionId);
+  }
+
+  putAuthorization(stateHash: string, pending: PendingAuthorization): void {
+    this.#open.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+  }
+
+  takeAuthorization(stateHash: string): PendingAuthorization | undefined {
+    const { authorizations } = this.#open;
+    const pending = this.#reads.getAuthorization(stateHash);
+    if (pending !== undefined) authorizations.removeSync(encodeStateHash(stateHash));
+    return pending;
+  }
+
+  putDiscovery(issuer: string, discovery: StoredDiscovery): void {
+    this.#open.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
+  }
+
+  setKeyCheck(sealed: SealedRecord): void {
+    const databases = this.#open;
+    const record = readStoreRecord(databases);
+    if (record === undefined) throw new Error("the store has no record of itself");
+    writeStoreRecord(databases, { ...record, keyCheck: sealed });
+  }
+
+  appendAudit(event: AuditEvent): void {
+    const { audit } = this.#open;
+    const sequence = this.#reads.lastAuditSequence() + 1n;
+    audit.putSync(encodeCount(sequence), encodeAuditEvent(event));
+    if (sequence > maxAuditEvents) audit.removeSync(encodeCount(sequence - maxAuditEvents));
+  }
+}

@@ -1,0 +1,80 @@
+import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+import { PinoPretty } from "pino-pretty";
+import { redactFields } from "./redact.js";
+
+/** Messages are constant text; what varies goes into the fields. An error may be the value of any field. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** A logger whose every line carries `fields`. */
+  child(fields: object): Logger;
+}
+
+export interface LoggerOptions {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error";
+  /** `json`: an object a line, for machines. `pretty`: for a person. */
+  readonly format: "json" | "pretty";
+  /** Whether a person's terminal shows the lines; only then are they coloured. */
+  readonly isTTY: boolean;
+  /** Takes each line, its end included. Default: standard output, written synchronously so that the last lines before an end arrive. */
+  readonly write?: (line: string) => void;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const { write } = options;
+  const sink: DestinationStream = write ? { write } : destination({ dest: 1, sync: true });
+  const stream = options.format === "json" ? sink : prettyStream(sink, options.isTTY);
+  return new PinoBackedLogger(
+    pino(
+      {
+        level: options.level,
+        base: null,
+        timestamp: stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+        serializers: { err: (value: unknown) => value },
+        messageKey: "message",
+      },
+      stream,
+    ),
+  );
+}
+
+function prettyStream(sink: DestinationStream, isTTY: boolean): DestinationStream {
+  const prettify = PinoPretty.prettyFactory({
+    colorize: isTTY,
+    messageKey: "message",
+    translateTime: "SYS:HH:MM:ss.l",
+    singleLine: true,
+  });
+  return { write: (line) => sink.write(prettify(line)) };
+}
+
+class PinoBackedLogger implements Logger {
+  constructor(private readonly pino: PinoLogger) {}
+
+  debug(fields: object, message: string): void {
+    this.#log("debug", fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    this.#log("info", fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    this.#log("warn", fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.#log("error", fields, message);
+  }
+
+  child(fields: object): Logger {
+    return new PinoBackedLogger(this.pino.child(redactFields(fields)));
+  }
+
+  #log(level: "debug" | "info" | "warn" | "error", fields: object, message: string): void {
+    if (this.pino.isLevelEnabled(level)) this.pino[level](redactFields(fields), message);
+  }
+}

@@ -1,0 +1,164 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, sep } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Files, findBreaches } from "./architecture/check.js";
+
+const src = join(import.meta.dirname, "..", "src");
+
+test("src/ keeps the rules of test/architecture/rules.ts", () => {
+  const files = readFiles(src);
+
+  expect(Object.keys(files).length).toBeGreaterThan(0);
+  expect(findBreaches(files)).toEqual([]);
+});
+
+describe("the checker accepts", () => {
+  const accepted: Record<string, Files> = {
+    "imports that point down": {
+      "domain/a.ts": `import { b } from "../store/b.js"; import type { C } from "../model/c.js";`,
+      "store/b.ts": `import { open } from "lmdb"; import { x } from "../gen/nexus/v1/x_pb.js"; export const b = 1;`,
+      "model/c.ts": `export type C = string;`,
+      "gen/nexus/v1/x_pb.ts": `import { fileDesc } from "@bufbuild/protobuf/codegenv2"; performance.now();`,
+    },
+    "anything in main.ts and daemon.ts": {
+      "main.ts": `import { run } from "./cli/run.js"; import "lmdb"; import "left-pad";`,
+      "cli/run.ts": `import { start } from "../daemon.js"; import { Command } from "commander";`,
+      "daemon.ts": `import "./store/b.js";`,
+      "store/b.ts": ``,
+    },
+    "what a layer owns": {
+      "config/env.ts": `export const env = process.env["HOME"];`,
+      "runtime/clock.ts": `export const now = () => Date.now(); setTimeout(now, 1); new Date();`,
+      "vault/seal.ts": `import { createCipheriv } from "node:crypto";`,
+      "oauth/send.ts": `export const send = () => fetch("https://example.com");`,
+    },
+    "members, dates from a number, comments and strings": {
+      "domain/a.ts": `
+        // import "../server/x.js"; Date.now()
+        interface Deps { fetch(): void; setTimeout: number }
+        export const f = (deps: Deps, ms: number) => [deps.fetch(), deps.setTimeout, new Date(ms), "process.env"];
+        import { createHash } from "node:crypto";`,
+    },
+  };
+
+  test.each(Object.entries(accepted))("%s", (_name, files) => {
+    expect(findBreaches(files)).toEqual([]);
+  });
+});
+
+describe("the checker refuses", () => {
+  const here = { "model/here.ts": "", "service/here.ts": "", "server/here.ts": "", "domain/here.ts": "" };
+  const refused: [path: string, text: string, breach: string][] = [
+    // up, sideways, out
+    ["store/a.ts", `import { x } from "../domain/here.js";`, "store must not import domain"],
+    ["store/a.ts", `import type { x } from "../domain/here.js";`, "store must not import domain"],
+    ["store/a.ts", `export { x } from "../domain/here.js";`, "store must not import domain"],
+    ["store/a.ts", `export * from "../domain/here.js";`, "store must not import domain"],
+    ["store/a.ts", `const x = await import("../domain/here.js");`, "store must not import domain"],
+    ["store/a.ts", `type X = import("../domain/here.js").X;`, "store must not import domain"],
+    ["store/a.ts", `const x = await import(name);`, "(computed) has no owner"],
+    ["runtime/a.ts", `import "../model/here.js";`, "runtime must not import model"],
+    ["vault/a.ts", `import "../oauth/b.js"; `, "which does not exist"],
+    ["domain/a.ts", `import "../service/here.js";`, "domain must not import service"],
+    ["domain/a.ts", `import "../daemon.js";`, "which does not exist"],
+    ["cli/a.ts", `import "../server/here.js";`, "cli must not import server"],
+    ["model/a.ts", `import "../../test/fakes/clock.js";`, "belongs to no layer"],
+    ["plugins/a.ts", ``, "belongs to no layer"],
+    ["server.ts", ``, "belongs to no layer"],
+    // packages and builtins
+    ["domain/a.ts", `import { open } from "lmdb";`, "domain must not import lmdb (only store)"],
+    ["service/a.ts", `import { status } from "@grpc/grpc-js";`, "service must not import @grpc/grpc-js"],
+    [
+      "domain/a.ts",
+      `import { create } from "@bufbuild/protobuf";`,
+      "domain must not import @bufbuild/protobuf",
+    ],
+    [
+      "domain/a.ts",
+      `import { wkt } from "@bufbuild/protobuf/wkt";`,
+      "domain must not import @bufbuild/protobuf",
+    ],
+    ["model/a.ts", `import pino from "pino";`, "model must not import pino"],
+    ["store/a.ts", `import x from "left-pad";`, "left-pad has no owner"],
+    ["store/a.ts", `import { readFileSync } from "fs";`, "fs has no owner"],
+    ["model/a.ts", `import { readFileSync } from "node:fs";`, "model must not import node:fs"],
+    ["domain/a.ts", `import { connect } from "node:net";`, "domain must not import node:net"],
+    ["store/a.ts", `import { createRequire } from "node:module";`, "node:module has no owner"],
+    [
+      "store/a.ts",
+      `import { setTimeout as sleep } from "node:timers/promises";`,
+      "store must not import node:timers",
+    ],
+    // globals
+    ["cli/a.ts", `const home = process.env.HOME;`, "cli must not use process.env"],
+    ["cli/a.ts", `const home = process["env"]["HOME"];`, "cli must not use process.env"],
+    ["cli/a.ts", `const { env } = process;`, "cli must not use process.env"],
+    ["main.ts", `run(globalThis.process.env);`, "main must not use process.env"],
+    ["store/a.ts", `const t = Date.now();`, "store must not use Date.now (only runtime)"],
+    ["store/a.ts", `const now = Date.now;`, "store must not use Date.now"],
+    ["store/a.ts", `const t = new Date();`, "store must not use Date()"],
+    ["store/a.ts", `const t = new globalThis.Date();`, "store must not use Date()"],
+    ["store/a.ts", `const t = performance.now();`, "store must not use performance.now"],
+    ["daemon.ts", `setTimeout(() => {}, 1);`, "daemon must not use setTimeout"],
+    ["domain/a.ts", `globalThis.setInterval(() => {}, 1);`, "domain must not use setInterval"],
+    ["domain/a.ts", `run({ setTimeout });`, "domain must not use setTimeout"],
+    ["domain/a.ts", `await fetch("https://example.com");`, "domain must not use fetch (only oauth)"],
+    ["domain/a.ts", `const send = options.send ?? fetch;`, "domain must not use fetch"],
+    [
+      "store/a.ts",
+      `import { createCipheriv as c } from "node:crypto";`,
+      "store must not use .createCipheriv",
+    ],
+    [
+      "store/a.ts",
+      `import * as c from "node:crypto"; c.createDecipheriv();`,
+      "must not use .createDecipheriv",
+    ],
+    // names
+    ["store/index.ts", ``, "barrel"],
+    ["store/utils/a.ts", ``, "a folder named utils"],
+    ["helpers/a.ts", ``, "a folder named helpers"],
+    ["domain/common/a.ts", ``, "a folder named common"],
+  ];
+
+  test.each(refused)("%s: %s", (path, text, breach) => {
+    const breaches = findBreaches({ ...here, [path]: text });
+
+    expect(breaches.join("\n")).toContain(breach);
+    expect(breaches.every((each) => each.startsWith(path))).toBe(true);
+  });
+
+  test("a cycle of files, once, and names the way", () => {
+    const cycle = {
+      "store/a.ts": `import type { B } from "./b.js";`,
+      "store/b.ts": `export * from "./inner/c.js";`,
+      "store/inner/c.ts": `const a = () => import("../a.js");`,
+      "store/d.ts": `import "./a.js";`,
+    };
+
+    const breaches = findBreaches(cycle);
+
+    expect(breaches).toHaveLength(1);
+    expect(breaches[0]).toMatch(/cycle: .*store\/a\.ts -> store\/b\.ts -> store\/inner\/c\.ts/);
+  });
+
+  test("a file that imports itself", () => {
+    expect(findBreaches({ "store/a.ts": `import "./a.js";` })[0]).toContain(
+      "cycle: store/a.ts -> store/a.ts",
+    );
+  });
+
+  test("the line is the line of the import", () => {
+    expect(findBreaches({ "store/a.ts": `\n\nimport "pino";` })[0]).toMatch(/^store\/a\.ts:3: /);
+  });
+});
+
+function readFiles(folder: string): Files {
+  if (!existsSync(folder)) return {};
+  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
+    path.endsWith(".ts"),
+  );
+  return Object.fromEntries(
+    paths.map((path) => [path.split(sep).join("/"), readFileSync(join(folder, path), "utf8")]),
+  );
+}

@@ -1,0 +1,91 @@
+/** What DESIGN calls a layer: a folder of src/. `daemon` and `main` are the two files beside them that wire. */
+export const layers = {
+  runtime: ["runtime"],
+  model: ["model", "runtime"],
+  gen: ["gen"],
+  config: ["config", "model", "runtime"],
+  vault: ["vault", "model", "runtime"],
+  telemetry: ["telemetry", "model", "runtime"],
+  store: ["store", "model", "runtime", "gen"],
+  oauth: ["oauth", "model", "runtime"],
+  domain: ["domain", "store", "vault", "oauth", "telemetry", "model", "runtime"],
+  service: ["service", "domain", "model", "runtime", "gen"],
+  server: ["server", "service", "domain", "telemetry", "model", "runtime", "gen"],
+  cli: ["cli", "config", "model", "runtime", "gen", "daemon"],
+  daemon: "anything",
+  main: "anything",
+} as const satisfies Record<string, readonly string[] | "anything">;
+
+export type Layer = keyof typeof layers;
+
+/**
+ * Who may import a package (its subpaths included). A package that is not listed may be imported by nobody: whoever
+ * needs a new one decides here which layer owns it.
+ */
+export const packages: Record<string, readonly Layer[]> = {
+  "@bufbuild/protobuf": ["gen", "store", "service", "server", "cli"],
+  "@bufbuild/protovalidate": ["gen", "service"],
+  "@connectrpc/connect": ["server", "cli"],
+  "@connectrpc/connect-node": ["server", "cli"],
+  "@grpc/grpc-js": ["server"],
+  "@grpc/reflection": ["server"],
+  commander: ["cli"],
+  "env-paths": ["config"],
+  "fs-native-extensions": ["store"],
+  "grpc-health-check": ["server"],
+  lmdb: ["store"],
+  oauth4webapi: ["oauth"],
+  open: ["cli"],
+  pino: ["telemetry"],
+  "pino-pretty": ["telemetry"],
+  "prom-client": ["telemetry"],
+};
+
+/** Who may import a builtin; as above, one that is not listed has no owner yet. */
+const everyone = Object.keys(layers) as Layer[];
+const withInputOutput = everyone.filter((layer) => !["model", "runtime", "gen"].includes(layer));
+export const builtins: Record<string, readonly Layer[]> = {
+  "node:async_hooks": everyone,
+  "node:buffer": everyone,
+  "node:crypto": everyone,
+  "node:events": everyone,
+  "node:url": everyone,
+  "node:util": everyone,
+  "node:fs": withInputOutput,
+  "node:fs/promises": withInputOutput,
+  "node:os": withInputOutput,
+  "node:path": withInputOutput,
+  "node:stream": withInputOutput,
+  "node:stream/promises": withInputOutput,
+  "node:http": ["server", "cli"],
+  "node:http2": ["server"],
+  "node:net": ["server", "cli"],
+  "node:tls": ["server"],
+  "node:dns": ["oauth"],
+  "node:dns/promises": ["oauth"],
+  "node:readline": ["cli"],
+  "node:readline/promises": ["cli"],
+  "node:perf_hooks": ["runtime"],
+  "node:timers": ["runtime"],
+  "node:timers/promises": ["runtime"],
+};
+
+/** Globals and functions with an owner. These hold for daemon.ts and main.ts too, and nowhere in generated code. */
+export const owned = {
+  /** `process.env`, read as a property, by destructuring or through an alias of `process`. */
+  environment: ["config"],
+  /** `Date.now`, `new Date()` without arguments, `performance`, `process.hrtime`. */
+  clock: ["runtime"],
+  /** `setTimeout`, `setInterval`. */
+  timers: ["runtime"],
+  /** The global `fetch`. */
+  fetch: ["oauth"],
+  /** `createCipheriv`, `createDecipheriv`. */
+  ciphers: ["vault"],
+} as const satisfies Record<string, readonly Layer[]>;
+
+export type OwnedThing = keyof typeof owned;
+
+/** Names that say nothing about what is inside. */
+export const forbiddenFileNames = ["index.ts"];
+export const forbiddenFolderNames = ["utils", "helpers", "common"];

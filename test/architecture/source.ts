@@ -1,0 +1,113 @@
+import { parseSync } from "oxc-parser";
+import type { OwnedThing } from "./rules.js";
+
+/** What the rules are about in one source file. Lines count from 1. */
+export type Source = {
+  imports: { specifier: string; line: number }[];
+  uses: { thing: OwnedThing; text: string; line: number }[];
+};
+
+type Node = { type: string; start: number; [key: string]: unknown };
+
+/** Parses, so that a comment or a string that looks like an import does not count as one. */
+export function readSource(path: string, text: string): Source {
+  const { program, errors } = parseSync(path, text);
+  if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
+  const source: Source = { imports: [], uses: [] };
+  for (const node of nodesOf(program as unknown as Node)) {
+    const line = text.slice(0, node.start).split("\n").length;
+    const specifier = importSpecifierOf(node);
+    if (specifier !== undefined) source.imports.push({ specifier, line });
+    for (const use of usesOf(node)) {
+      const [thing] = things.find(([, names]) => names.includes(use)) ?? [];
+      if (thing !== undefined) source.uses.push({ thing, text: use, line });
+    }
+  }
+  return source;
+}
+
+const things: [OwnedThing, string[]][] = [
+  ["environment", ["process.env"]],
+  ["clock", ["Date.now", "Date()", "performance.now", "performance.timeOrigin", "process.hrtime"]],
+  ["timers", ["setTimeout", "setInterval"]],
+  ["fetch", ["fetch"]],
+  ["ciphers", [".createCipheriv", ".createDecipheriv"]],
+];
+
+function importSpecifierOf({ type, source, expression }: Node): string | undefined {
+  switch (type) {
+    case "ImportDeclaration":
+    case "ExportAllDeclaration":
+    case "ExportNamedDeclaration":
+    case "ImportExpression":
+    case "TSImportType":
+      return isNode(source) ? (literalOf(source) ?? "(computed)") : undefined;
+    case "TSExternalModuleReference":
+      return isNode(expression) ? literalOf(expression) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The names in the form of the table above. A plain name counts wherever it stands, as a parameter too: who shadows a
+ * global that has an owner makes the reader guess which of the two is called.
+ */
+function usesOf(node: Node): string[] {
+  switch (node.type) {
+    case "Identifier":
+      return [String(node["name"])];
+    case "MemberExpression":
+      return usesOfPath(pathOf(node));
+    case "ImportSpecifier":
+      return [`.${pathOf(node["imported"])}`];
+    case "NewExpression":
+    case "CallExpression": {
+      const isNow = node.type === "CallExpression" || (node["arguments"] as unknown[]).length === 0;
+      return isNow && pathOf(node["callee"]).replace(/^globalThis\./, "") === "Date" ? ["Date()"] : [];
+    }
+    case "VariableDeclarator":
+      return destructuredKeysOf(node["id"]).flatMap((key) => usesOfPath(`${pathOf(node["init"])}.${key}`));
+    default:
+      return [];
+  }
+}
+
+function usesOfPath(path: string): string[] {
+  const lastName = path.slice(path.lastIndexOf("."));
+  return [path.replace(/^globalThis\./, ""), lastName];
+}
+
+function destructuredKeysOf(pattern: unknown): string[] {
+  if (!isNode(pattern) || pattern.type !== "ObjectPattern") return [];
+  return (pattern["properties"] as Node[]).map(({ key }) => literalOf(key) ?? pathOf(key));
+}
+
+/** `a.b.c` for `a.b["c"]`; what is no name becomes `?`. */
+function pathOf(node: unknown): string {
+  if (!isNode(node)) return "?";
+  if (node.type === "Identifier") return String(node["name"]);
+  if (node.type !== "MemberExpression") return "?";
+  const last = node["computed"] === true ? (literalOf(node["property"]) ?? "?") : pathOf(node["property"]);
+  return `${pathOf(node["object"])}.${last}`;
+}
+
+/** Every node but those that only name a member: `.name`, `{ name: ... }`, `name(): void`. */
+function* nodesOf(node: Node): Generator<Node> {
+  yield node;
+  for (const [key, value] of Object.entries(node)) {
+    if ((key === "property" || key === "key") && node["computed"] !== true) continue;
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (isNode(child)) yield* nodesOf(child);
+    }
+  }
+}
+
+function literalOf(node: unknown): string | undefined {
+  if (!isNode(node) || node.type !== "Literal") return undefined;
+  return typeof node["value"] === "string" ? node["value"] : undefined;
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
+}

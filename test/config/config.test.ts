@@ -1,0 +1,185 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../src/config/config.js";
+import { ConfigError } from "../../src/config/config_error.js";
+import type { Flags } from "../../src/config/settings.js";
+
+const key = Buffer.alloc(32, 7).toString("base64");
+
+function load(env: Record<string, string>, flags: Flags = {}, isTTY = false) {
+  return loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, flags, { isTTY });
+}
+
+function faultsOf(env: Record<string, string>, flags: Flags = {}): readonly string[] {
+  try {
+    load(env, flags);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe("loadConfig", () => {
+  it("has a default for everything", () => {
+    expect(load({})).toEqual({
+      dataDir: "/data",
+      encryptionKey: { source: "generated", path: "/data/encryption.key" },
+      grpcListen: [{ kind: "unix", path: "/data/nexus.sock" }],
+      httpListen: [{ kind: "tcp", host: "127.0.0.1", port: 8090 }],
+      browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
+      opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
+      publicUrl: "http://localhost:8080",
+      redirectUri: "http://localhost:8080/auth/callback",
+      allowedReturnOrigins: [],
+      logLevel: "info",
+      logFormat: "json",
+    });
+  });
+
+  it("puts the data folder where the platform keeps data", () => {
+    const { dataDir } = loadConfig({}, {}, { isTTY: false });
+    expect(dataDir).toMatch(/nexusd/);
+    expect(dataDir).not.toMatch(/nodejs/);
+  });
+
+  it("is frozen", () => {
+    const config = load({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.grpcListen)).toBe(true);
+    expect(Object.isFrozen(config.encryptionKey)).toBe(true);
+  });
+
+  it("writes for a person on a terminal, and as it is told", () => {
+    expect(load({}, {}, true).logFormat).toBe("pretty");
+    expect(load({ NEXUS_LOG_FORMAT: "json" }, {}, true).logFormat).toBe("json");
+    expect(load({ NEXUS_LOG_FORMAT: "Pretty" }).logFormat).toBe("pretty");
+  });
+
+  it("prefers a flag", () => {
+    const config = load({ NEXUS_LOG_LEVEL: "debug" }, { NEXUS_LOG_LEVEL: "warn", NEXUS_OPS_LISTEN: "" });
+    expect(config.logLevel).toBe("warn");
+    expect(config.opsListen).toEqual([]);
+  });
+
+  it("takes an empty variable as unset", () => {
+    expect(load({ NEXUS_PUBLIC_URL: "", NEXUS_LOG_LEVEL: " ", NEXUS_ENCRYPTION_KEY: "" })).toEqual(load({}));
+  });
+
+  it("expands the home folder and makes paths absolute", () => {
+    expect(load({ NEXUS_DATA_DIR: "~/n" }).dataDir).toBe(join(homedir(), "n"));
+    expect(load({ NEXUS_DATA_DIR: "n" }).dataDir).toBe(join(process.cwd(), "n"));
+  });
+
+  it.each(["off", "OFF", ""])("closes a door with %j", (text) => {
+    const config = load({ NEXUS_GRPC_LISTEN: text, NEXUS_HTTP_LISTEN: text, NEXUS_OPS_LISTEN: text });
+    expect([config.grpcListen, config.httpListen, config.opsListen]).toEqual([[], [], []]);
+  });
+
+  it("reads lists of addresses", () => {
+    expect(load({ NEXUS_GRPC_LISTEN: "unix:/run/n.sock, [::1]:7000,0.0.0.0:0" }).grpcListen).toEqual([
+      { kind: "unix", path: "/run/n.sock" },
+      { kind: "tcp", host: "::1", port: 7000 },
+      { kind: "tcp", host: "0.0.0.0", port: 0 },
+    ]);
+  });
+
+  it.each([
+    ["https://agent.example", "https://agent.example"],
+    ["https://agent.example/", "https://agent.example"],
+    ["https://Agent.Example:443/nexus/", "https://agent.example/nexus"],
+    ["http://127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ["http://[::1]:8080/a/b", "http://[::1]:8080/a/b"],
+  ])("takes %s as public URL", (text, publicUrl) => {
+    const config = load({ NEXUS_PUBLIC_URL: text });
+    expect(config.publicUrl).toBe(publicUrl);
+    expect(config.redirectUri).toBe(`${publicUrl}/auth/callback`);
+  });
+
+  it("normalises return origins and keeps each once", () => {
+    const text = "https://App.example:443, http://localhost:3000,https://app.example,";
+    expect(load({ NEXUS_ALLOWED_RETURN_URLS: text }).allowedReturnOrigins).toEqual([
+      "https://app.example",
+      "http://localhost:3000",
+    ]);
+  });
+
+  it("takes the key from the environment or from a file", () => {
+    const { encryptionKey } = load({ NEXUS_ENCRYPTION_KEY: ` ${key}\n` });
+    expect(encryptionKey.source === "environment" && encryptionKey.key.reveal()).toBe(key);
+    expect(JSON.stringify(encryptionKey)).not.toContain(key);
+    expect(load({ NEXUS_ENCRYPTION_KEY_FILE: "/run/key" }).encryptionKey).toEqual({
+      source: "file",
+      path: "/run/key",
+    });
+  });
+
+  it.each([
+    ["NEXUS_GRPC_LISTEN", "localhost", "host:port"],
+    ["NEXUS_GRPC_LISTEN", `unix:/${"x".repeat(120)}`, "at most 10"],
+    ["NEXUS_HTTP_LISTEN", "127.0.0.1:65536", "65535"],
+    ["NEXUS_HTTP_LISTEN", "127.0.0.1:1,,127.0.0.1:2", "host:port"],
+    ["NEXUS_BROWSER_LISTEN", "off", "cannot be closed"],
+    ["NEXUS_BROWSER_LISTEN", "", "cannot be closed"],
+    ["NEXUS_OPS_LISTEN", "127.0.0.1:8080", "taken by NEXUS_BROWSER_LISTEN"],
+    ["NEXUS_PUBLIC_URL", "agent.example", "absolute URL"],
+    ["NEXUS_PUBLIC_URL", "http://agent.example", "https"],
+    ["NEXUS_PUBLIC_URL", "ftp://localhost", "https"],
+    ["NEXUS_PUBLIC_URL", "https://agent.example/?a=1", "query"],
+    ["NEXUS_PUBLIC_URL", "https://agent.example/#x", "fragment"],
+    ["NEXUS_PUBLIC_URL", "https://agent.example/a//b", "empty path segment"],
+    ["NEXUS_ALLOWED_RETURN_URLS", "https://app.example/done", "origin without path"],
+    ["NEXUS_ALLOWED_RETURN_URLS", "https://app.example?", "origin without path"],
+    ["NEXUS_ALLOWED_RETURN_URLS", "http://app.example", "https"],
+    ["NEXUS_ALLOWED_RETURN_URLS", "*", "absolute URL"],
+    ["NEXUS_ALLOWED_RETURN_URLS", "null", "absolute URL"],
+    ["NEXUS_LOG_LEVEL", "loud", "trace, debug, info, warn, error"],
+    ["NEXUS_LOG_FORMAT", "xml", "json, pretty"],
+  ])("refuses %s=%s", (name, value, limit) => {
+    const faults = faultsOf({ [name]: value });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(new RegExp(`^${name}: got "`));
+    expect(faults[0]).toContain(limit);
+  });
+
+  it("reports all faults at once, by the name that the person used", () => {
+    const faults = faultsOf(
+      {
+        NEXUS_LOG_LEVEL: "loud",
+        NEXUS_PUBLIC_URL: "x",
+        NEXUS_HTTP_LISTEN: "1,2",
+        NEXUS_ENCRYPTION_KEY: key,
+        NEXUS_ENCRYPTION_KEY_FILE: "/k",
+      },
+      { NEXUS_OPS_LISTEN: "here" },
+    );
+    expect(faults.map((fault) => fault.split(":")[0])).toEqual([
+      "NEXUS_ENCRYPTION_KEY",
+      "NEXUS_HTTP_LISTEN",
+      "NEXUS_HTTP_LISTEN",
+      "--ops-listen",
+      "NEXUS_PUBLIC_URL",
+      "NEXUS_LOG_LEVEL",
+    ]);
+  });
+
+  it.each([
+    ["tooshortsecret", "holds 10 bytes, not 32"],
+    [Buffer.alloc(33, 1).toString("base64"), "holds 33 bytes, not 32"],
+    ["not base64, a passphrase!", "is not base64"],
+  ])("never shows a bad key", (text, limit) => {
+    const [fault] = faultsOf({ NEXUS_ENCRYPTION_KEY: text });
+    expect(fault).toContain(limit);
+    expect(fault).not.toContain(text);
+  });
+
+  it("never shows a password inside a URL", () => {
+    const faults = faultsOf({
+      NEXUS_PUBLIC_URL: "https://me:hunter2@agent.example",
+      NEXUS_ALLOWED_RETURN_URLS: "https://me:hunter2@app.example",
+    });
+    expect(faults).toHaveLength(2);
+    expect(faults.join()).not.toContain("hunter2");
+  });
+});

@@ -1,0 +1,207 @@
+import { mkdtempSync, readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { type Config, loadConfig } from "../../src/config/config.js";
+import { Daemon } from "../../src/daemon.js";
+import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
+import type { Clock } from "../../src/runtime/clock.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { createLogger } from "../../src/telemetry/logger.js";
+import { Browser, consent } from "../fakes/browser.js";
+import { type OpenIdProvider, type OpenIdProviderOptions, startOpenIdProvider } from "../fakes/openid_provider.js";
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return address.port;
+}
+
+export interface Clients {
+  readonly providers: Client<typeof ProviderService>;
+  readonly connections: Client<typeof ConnectionService>;
+  readonly tokens: Client<typeof TokenService>;
+}
+
+/** Real gRPC over a Unix socket. */
+export function clientsOf(socket: string): Clients {
+  const transport = createGrpcTransport({
+    baseUrl: "http://localhost",
+    nodeOptions: { createConnection: () => connect(socket) },
+  });
+  return {
+    providers: createClient(ProviderService, transport),
+    connections: createClient(ConnectionService, transport),
+    tokens: createClient(TokenService, transport),
+  };
+}
+
+/** A folder and ports for a daemon, which can be started on them again and again. */
+export class Place {
+  readonly logLines: string[] = [];
+
+  private constructor(
+    readonly config: Config,
+    readonly environment: NodeJS.ProcessEnv,
+  ) {}
+
+  static async make(environment: NodeJS.ProcessEnv = {}): Promise<Place> {
+    const port = await freePort();
+    const all = {
+      NEXUS_DATA_DIR: mkdtempSync(join(tmpdir(), "nexus-daemon-")),
+      NEXUS_BROWSER_LISTEN: `127.0.0.1:${port}`,
+      NEXUS_PUBLIC_URL: `http://localhost:${port}`,
+      NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
+      NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
+      NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
+      NEXUS_LOG_FORMAT: "json",
+      ...environment,
+    };
+    return new Place(loadConfig(all, {}, { isTTY: false }), all);
+  }
+
+  get socket(): string {
+    return join(this.config.dataDir, "nexus.sock");
+  }
+
+  get httpUrl(): string {
+    return `http://${this.environment["NEXUS_HTTP_LISTEN"]}`;
+  }
+
+  get opsUrl(): string {
+    return `http://${this.environment["NEXUS_OPS_LISTEN"]}`;
+  }
+
+  get apiKey(): string {
+    return readFileSync(join(this.config.dataDir, "admin.key"), "utf8").trim();
+  }
+
+  clients(): Clients {
+    return clientsOf(this.socket);
+  }
+
+  /** Starts the daemon in this process, its time moved by `clock`. */
+  start(clock: Clock): Promise<Daemon> {
+    return Daemon.start({
+      config: this.config,
+      log: createLogger({
+        level: "debug",
+        format: "json",
+        isTTY: false,
+        write: (line) => void this.logLines.push(line),
+      }),
+      clock,
+      random: () => 0.5,
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+  }
+}
+
+/** A daemon in this process, a certified OpenID provider, and a profile of it by discovery. */
+export class World {
+  readonly clients: Clients;
+  readonly browser = new Browser();
+
+  private constructor(
+    readonly place: Place,
+    readonly clock: ManualClock,
+    readonly provider: OpenIdProvider,
+    public daemon: Daemon,
+  ) {
+    this.clients = place.clients();
+  }
+
+  static async make(options: Partial<OpenIdProviderOptions> = {}): Promise<World> {
+    const place = await Place.make();
+    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
+    const clock = new ManualClock(Date.now());
+    return new World(place, clock, provider, await place.start(clock));
+  }
+
+  async close(): Promise<void> {
+    await this.daemon.stop();
+    await this.provider.stop();
+  }
+
+  async restart(): Promise<void> {
+    await this.daemon.stop();
+    this.daemon = await this.place.start(this.clock);
+  }
+
+  /** Registers the provider by discovery and answers the id of the profile. */
+  async register(name = "op"): Promise<string> {
+    const { provider } = await this.clients.providers.createProvider({
+      provider: {
+        name,
+        clientId: this.provider.clients.post.clientId,
+        clientSecret: this.provider.clients.post.clientSecret,
+        issuer: this.provider.issuer,
+        enableDiscovery: true,
+        scopes: ["openid", "email"],
+      },
+    });
+    return provider?.id ?? "";
+  }
+
+  /** Requests a connection and consents to it; answers its id. */
+  async connect(providerId: string, userId = "ada"): Promise<string> {
+    const requested = await this.clients.connections.requestConnection({
+      userId,
+      provider: { case: "providerId", value: providerId },
+    });
+    const page = await consent(this.browser, requested.authUrl);
+    if (page.status !== 200) throw new Error(`consent ended with ${page.status}: ${page.body}`);
+    return requested.connectionId;
+  }
+
+  watch(request: Parameters<Clients["tokens"]["watchTokens"]>[0] = {}): Watcher {
+    return new Watcher(this.clients.tokens, request);
+  }
+}
+
+/** A watcher whose messages are taken one by one. */
+export class Watcher {
+  readonly #stop = new AbortController();
+  readonly #messages: AsyncIterator<WatchTokensResponse>;
+
+  constructor(tokens: Client<typeof TokenService>, request: Parameters<Clients["tokens"]["watchTokens"]>[0]) {
+    this.#messages = tokens.watchTokens(request, { signal: this.#stop.signal })[Symbol.asyncIterator]();
+  }
+
+  /** The next message; undefined when the stream has ended. */
+  async next(): Promise<WatchTokensResponse["event"] | undefined> {
+    const result = await this.#messages.next();
+    return result.done === true ? undefined : result.value.event;
+  }
+
+  /** Takes messages until one passes. */
+  async until(pass: (event: WatchTokensResponse["event"]) => boolean): Promise<WatchTokensResponse["event"]> {
+    for (;;) {
+      const event = await this.next();
+      if (event === undefined) throw new Error("the stream ended");
+      if (pass(event)) return event;
+    }
+  }
+
+  /** Takes messages until the connection is in a state that passes. */
+  async state(pass: (state: TokenStateOf) => boolean): Promise<TokenStateOf> {
+    const event = await this.until((candidate) => candidate.case === "state" && pass(candidate.value));
+    if (event.case !== "state") throw new Error("no state");
+    return event.value;
+  }
+
+  cancel(): void {
+    this.#stop.abort();
+  }
+}
+
+type TokenStateOf = Extract<WatchTokensResponse["event"], { case: "state" }>["value"];

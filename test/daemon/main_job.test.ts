@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { World } from "./harness.js";
+
+describe("the main job", () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.make();
+  });
+  afterEach(async () => {
+    await world.close();
+  });
+
+  it("connects once, hands out the token, refreshes it before it expires, and tells the watcher", async () => {
+    const providerId = await world.register();
+    const connectionId = await world.connect(providerId);
+
+    const first = await world.clients.tokens.getToken({ connectionId });
+    expect(first.token?.revision).toBe(1n);
+    expect(first.token?.credentials["access_token"]).toMatch(/.{20,}/);
+    expect(Object.keys(first.token?.credentials ?? {})).toEqual(["access_token"]);
+    expect(first.token?.grantedScopes).toEqual(["openid", "email"]);
+    expect(first.token?.strategy?.kind.case).toBe("oauth2");
+
+    const watcher = world.watch();
+    const snapshot = await watcher.next();
+    expect(snapshot?.case === "state" && snapshot.value.token).toEqual(first.token);
+    expect((await watcher.next())?.case).toBe("bookmark");
+
+    world.clock.advance(3600_000 - 5 * 60_000);
+    const refreshed = await watcher.state((state) => state.revision === 2n);
+    expect(refreshed.status).toBe(ConnectionStatus.ACTIVE);
+    expect(refreshed.token?.credentials["access_token"]).not.toBe(first.token?.credentials["access_token"]);
+
+    const second = await world.clients.tokens.getToken({ connectionId });
+    expect(second.token).toEqual(refreshed.token);
+    watcher.cancel();
+  });
+});

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { type AuthorizationRequest, authorizationUrl } from "../../src/oauth/authorization_request.js";
+import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
+import { newCodeVerifier } from "../../src/oauth/pkce.js";
+
+const codeVerifier = newCodeVerifier();
+const codeChallenge = createHash("sha256").update(codeVerifier).digest("base64url");
+
+async function params(request: Partial<AuthorizationRequest>, authUrl = "https://a.example/auth") {
+  const server = manualAuthorizationServer({
+    issuer: "",
+    authUrl,
+    tokenUrl: "https://a.example/token",
+    jwksUrl: "",
+  });
+  const url = new URL(
+    await authorizationUrl({
+      server,
+      clientId: "client&1",
+      redirectUri: "http://localhost:8080/auth/callback",
+      scopes: [],
+      state: "st",
+      codeVerifier,
+      ...request,
+    }),
+  );
+  expect(url.origin + url.pathname).toBe("https://a.example/auth");
+  const names = [...url.searchParams.keys()];
+  expect(new Set(names).size).toBe(names.length);
+  return Object.fromEntries(url.searchParams);
+}
+
+const always = {
+  response_type: "code",
+  client_id: "client&1",
+  redirect_uri: "http://localhost:8080/auth/callback",
+  state: "st",
+  code_challenge: codeChallenge,
+  code_challenge_method: "S256",
+};
+
+test("the code verifier is new each time and as long as RFC 7636 wants", () => {
+  expect(codeVerifier).toMatch(/^[A-Za-z0-9_-]{43,128}$/);
+  expect(newCodeVerifier()).not.toBe(codeVerifier);
+});
+
+test("the least", async () => {
+  expect(await params({})).toEqual(always);
+});
+
+test("scopes and, with openid, the nonce", async () => {
+  expect(await params({ scopes: ["openid", "a:b"], nonce: "n" })).toEqual({
+    ...always,
+    scope: "openid a:b",
+    nonce: "n",
+  });
+  expect(await params({ scopes: ["read"], nonce: "n" })).toEqual({ ...always, scope: "read" });
+});
+
+test("extra parameters come along and override nothing of the protocol", async () => {
+  const evil = Object.fromEntries(
+    [
+      ...Object.keys(always),
+      "nonce",
+      "scope",
+      "request",
+      "request_uri",
+      "response_mode",
+      "code_verifier",
+      "client_secret",
+    ].map((name) => [name, "evil"]),
+  );
+  const extraParams = { ...evil, access_type: "offline", prompt: "consent & more" };
+  expect(await params({ extraParams })).toEqual({
+    ...always,
+    access_type: "offline",
+    prompt: "consent & more",
+  });
+});
+
+test("the query of the endpoint is kept, below the protocol and the extra parameters", async () => {
+  const authUrl = "https://a.example/auth?tenant=a%20b&state=evil&prompt=none&response_mode=query";
+  expect(await params({ extraParams: { prompt: "login" } }, authUrl)).toEqual({
+    ...always,
+    tenant: "a b",
+    prompt: "login",
+    response_mode: "query",
+  });
+});

@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { fromDiscoveryDocument, manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
+import { DiscoveryFailure } from "../../src/oauth/discovery.js";
+
+const issuer = "https://idp.example";
+const document = {
+  issuer,
+  authorization_endpoint: "https://idp.example/auth?tenant=1",
+  token_endpoint: "https://idp.example/token",
+};
+const read = (members: Record<string, unknown>, expected = issuer) =>
+  fromDiscoveryDocument(expected, JSON.stringify({ ...document, ...members }));
+
+function failure(act: () => unknown): DiscoveryFailure {
+  try {
+    act();
+  } catch (fault) {
+    expect(fault).toBeInstanceOf(DiscoveryFailure);
+    return fault as DiscoveryFailure;
+  }
+  throw new Error("it did not fail");
+}
+
+describe("a discovery document", () => {
+  test("with everything", () => {
+    const server = read({
+      jwks_uri: "https://keys.example/jwks",
+      revocation_endpoint: "https://idp.example/revoke",
+      authorization_response_iss_parameter_supported: true,
+      id_token_signing_alg_values_supported: ["none", "HS256", "ES256", "RS256", 7],
+      code_challenge_methods_supported: ["plain"],
+      userinfo_endpoint: "http://not.looked.at/",
+    });
+    expect(server).toEqual({
+      issuer,
+      authorizationEndpoint: "https://idp.example/auth?tenant=1",
+      tokenEndpoint: "https://idp.example/token",
+      jwksUri: "https://keys.example/jwks",
+      revocationEndpoint: "https://idp.example/revoke",
+      issParameterSupported: true,
+      metadata: {
+        issuer,
+        authorization_endpoint: "https://idp.example/auth?tenant=1",
+        token_endpoint: "https://idp.example/token",
+        jwks_uri: "https://keys.example/jwks",
+        revocation_endpoint: "https://idp.example/revoke",
+        authorization_response_iss_parameter_supported: true,
+        id_token_signing_alg_values_supported: ["RS256", "ES256"],
+      },
+    });
+  });
+
+  test("with the least", () => {
+    const server = read({
+      jwks_uri: null,
+      revocation_endpoint: "",
+      authorization_response_iss_parameter_supported: "true",
+    });
+    expect(server.jwksUri).toBeUndefined();
+    expect(server.revocationEndpoint).toBeUndefined();
+    expect(server.issParameterSupported).toBe(false);
+    expect(server.metadata.id_token_signing_alg_values_supported).toEqual(["RS256"]);
+    expect(server.metadata).not.toHaveProperty("jwks_uri");
+  });
+
+  test.each([
+    "https://idp.example/",
+    "https://IDP.example",
+    "https://idp.example:443",
+    "https://idp.example/%7Eada",
+    "http://idp.example",
+    "https://evil.example",
+    "",
+    null,
+    [issuer],
+    undefined,
+  ])("of the issuer %j is not ours", (named) => {
+    expect(failure(() => read({ issuer: named }))).toMatchObject({
+      reason: "issuer_mismatch",
+      isTransient: false,
+    });
+  });
+
+  test("an issuer with a terminating slash is another issuer", () => {
+    expect(failure(() => read({}, `${issuer}/`)).reason).toBe("issuer_mismatch");
+    expect(read({ issuer: `${issuer}/` }, `${issuer}/`).issuer).toBe(`${issuer}/`);
+  });
+
+  test.each(["authorization_endpoint", "token_endpoint"])("must have %s", (field) => {
+    for (const nothing of [undefined, null, ""]) {
+      const fault = failure(() => read({ [field]: nothing }));
+      expect(fault).toMatchObject({ reason: "missing_endpoint", detail: field });
+    }
+  });
+
+  test.each(["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"])(
+    "must have a safe %s",
+    (field) => {
+      for (const bad of [
+        "http://idp.example/x",
+        // A document from elsewhere that points at this machine.
+        "http://127.0.0.1:6379/x",
+        "ftp://idp.example/x",
+        "javascript:alert(1)",
+        "/x",
+        " https://idp.example/x",
+        "https://idp.example/x#y",
+        "https://user:pw@idp.example/x",
+        7,
+        {},
+      ]) {
+        const fault = failure(() => read({ [field]: bad }));
+        expect(fault).toMatchObject({ reason: "invalid_endpoint", detail: field });
+        expect(fault.message).not.toContain("user:pw");
+      }
+    },
+  );
+
+  test("of this machine may use plain http", () => {
+    const local = "http://127.0.0.1:4000";
+    const server = read(
+      { issuer: local, authorization_endpoint: `${local}/a`, token_endpoint: "http://localhost:4001/t" },
+      local,
+    );
+    expect(server.tokenEndpoint).toBe("http://localhost:4001/t");
+    expect(failure(() => read({ issuer: local, token_endpoint: "http://10.0.0.1/t" }, local)).reason).toBe(
+      "invalid_endpoint",
+    );
+  });
+
+  test.each(["", "<html>", "null", "[]", "7", '"x"', "{"])("%j is none", (text) => {
+    expect(failure(() => fromDiscoveryDocument(issuer, text)).reason).toBe("not_json");
+  });
+
+  test("members of Object.prototype are not members", () => {
+    const text = `{"issuer":"${issuer}","__proto__":${JSON.stringify(document)}}`;
+    expect(failure(() => fromDiscoveryDocument(issuer, text)).reason).toBe("missing_endpoint");
+  });
+});
+
+describe("a server by hand", () => {
+  test("with an issuer", () => {
+    const server = manualAuthorizationServer({
+      issuer,
+      authUrl: "https://a.example/auth",
+      tokenUrl: "https://b.example/token",
+      jwksUrl: "https://c.example/jwks",
+    });
+    expect(server).toMatchObject({
+      issuer,
+      authorizationEndpoint: "https://a.example/auth",
+      tokenEndpoint: "https://b.example/token",
+      jwksUri: "https://c.example/jwks",
+      issParameterSupported: false,
+    });
+    expect(server.metadata).toMatchObject({ issuer, jwks_uri: "https://c.example/jwks" });
+    expect(server.metadata.id_token_signing_alg_values_supported).not.toContain("HS256");
+  });
+
+  test("without one: the placeholder for the library is no issuer", () => {
+    const server = manualAuthorizationServer({
+      issuer: "",
+      authUrl: "https://a/",
+      tokenUrl: "https://b/",
+      jwksUrl: "",
+    });
+    expect(server.issuer).toBeUndefined();
+    expect(server.jwksUri).toBeUndefined();
+    expect(URL.canParse(server.metadata.issuer)).toBe(false);
+  });
+});

@@ -1,0 +1,190 @@
+import { inspect } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
+import { GrantFailure } from "../../src/oauth/failure.js";
+import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { Secret } from "../../src/runtime/secret.js";
+import {
+  hangUp,
+  json,
+  type Script,
+  type ScriptedServer,
+  silence,
+  startScriptedServer,
+} from "./scripted_server.js";
+import { newSigningKey } from "./signing_key.js";
+
+/** In every secret of these tests: it must never show in an error. */
+const canary = "canary-4711";
+const key = newSigningKey("k1");
+
+let server: ScriptedServer;
+let clock: ManualClock;
+
+beforeEach(async () => {
+  server = await startScriptedServer();
+  clock = new ManualClock(Date.UTC(2031, 4, 1));
+});
+afterEach(() => server.close());
+
+function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promise<RefreshResult> {
+  return refresh({
+    server: manualAuthorizationServer({
+      issuer,
+      authUrl: `${server.origin}/auth`,
+      tokenUrl: `${server.origin}/token`,
+      jwksUrl: `${server.origin}/jwks`,
+    }),
+    client: {
+      clientId: "client",
+      clientSecret: new Secret(`${canary}-secret`),
+      method: "client_secret_basic",
+    },
+    refreshToken: new Secret(`${canary}-rt`),
+    clock,
+    fetch: createOutboundFetch({ timeoutMs: 300 }),
+    ...more,
+  });
+}
+
+const tokens = {
+  access_token: `${canary}-at2`,
+  token_type: "Bearer",
+  expires_in: 3600,
+  refresh_token: `${canary}-rt2`,
+};
+
+test("a refresh token is redeemed for a token set, without a scope", async () => {
+  server.script = json(tokens);
+  const { tokenSet, idTokenFault } = await redeem();
+  expect(tokenSet.accessToken.reveal()).toBe(tokens.access_token);
+  expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
+  expect(tokenSet).toMatchObject({ expiresInMs: 3_600_000, scopes: undefined, subject: undefined });
+  expect(idTokenFault).toBeUndefined();
+  const [request] = server.requests;
+  expect(Object.fromEntries(request?.form ?? [])).toEqual({
+    grant_type: "refresh_token",
+    refresh_token: `${canary}-rt`,
+  });
+  expect(request?.headers.authorization).toMatch(/^Basic /);
+});
+
+test.each([undefined, null, ""])("a refresh token of %j in the answer is none", async (refresh_token) => {
+  server.script = json({ ...tokens, refresh_token });
+  expect((await redeem()).tokenSet.refreshToken).toBeUndefined();
+});
+
+test.each<[name: string, script: Script]>([
+  ["201", json(tokens, 201)],
+  ["expires_in null", json({ ...tokens, expires_in: null })],
+  ["expires_in text", json({ ...tokens, expires_in: "an hour" })],
+  ["scope list", json({ ...tokens, scope: ["a"] })],
+  ["no type", json({ ...tokens, token_type: undefined })],
+  ["form", json(new URLSearchParams({ ...tokens, expires_in: "3600" }).toString())],
+])("a rotated refresh token survives: %s", async (_name, script) => {
+  server.script = script;
+  expect((await redeem()).tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
+});
+
+describe("an id_token in the answer", () => {
+  function claims(more: Record<string, unknown> = {}): Record<string, unknown> {
+    const nowSeconds = Math.floor(clock.nowMs() / 1000);
+    return { iss: server.origin, sub: "ada", aud: "client", exp: nowSeconds + 60, iat: nowSeconds, ...more };
+  }
+
+  test.each([{}, { nonce: "whatever" }, { azp: "client" }])("continues the first: %j", async (more) => {
+    const idToken = key.sign(claims(more));
+    server.script = json({ ...tokens, id_token: idToken });
+    const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
+    expect(idTokenFault).toBeUndefined();
+    expect(tokenSet.subject).toBe("ada");
+    expect(tokenSet.idToken?.reveal()).toBe(idToken);
+  });
+
+  test.each<[fault: string, more: Record<string, unknown>]>([
+    ["iss", { iss: "https://evil.example" }],
+    ["aud", { aud: "other" }],
+    ["azp", { azp: "other" }],
+    ["sub", { sub: "eve" }],
+    ["sub", { sub: undefined }],
+    ["exp", { exp: 1 }],
+  ])("with a fault in %s is dropped, the tokens are kept: %j", async (fault, more) => {
+    server.script = json({ ...tokens, id_token: key.sign(claims(more)) });
+    const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
+    expect(idTokenFault).toBe(fault);
+    expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
+    expect(tokenSet.accessToken.reveal()).toBe(tokens.access_token);
+    expect([tokenSet.idToken, tokenSet.subject]).toEqual([undefined, undefined]);
+  });
+
+  test.each(["x", "a.b.c", "a.b.c.d.e"])(
+    "that is none (%s) is dropped, the tokens are kept",
+    async (id_token) => {
+      server.script = json({ ...tokens, id_token });
+      const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
+      expect(idTokenFault).toBe("malformed");
+      expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
+    },
+  );
+
+  test("with another alg than the provider's is dropped", async () => {
+    server.script = json({ ...tokens, id_token: key.sign(claims(), { alg: "none" }) });
+    expect((await redeem()).idTokenFault).toBe("alg");
+  });
+
+  test("has no subject to compare with when there was no id_token before", async () => {
+    server.script = json({ ...tokens, id_token: key.sign(claims({ sub: "eve" })) });
+    expect((await redeem()).tokenSet.subject).toBe("eve");
+  });
+
+  test("is dropped unread when no issuer is known", async () => {
+    server.script = json({ ...tokens, id_token: "x" });
+    const { tokenSet, idTokenFault } = await redeem({}, "");
+    expect([tokenSet.idToken, idTokenFault]).toEqual([undefined, undefined]);
+  });
+
+  test("causes no other request before the caller has the tokens", async () => {
+    server.script = json({ ...tokens, id_token: key.sign(claims()) });
+    await redeem({ previousSubject: "ada" });
+    expect(server.requests.map(({ path }) => path)).toEqual(["/token"]);
+  });
+});
+
+describe("failures", () => {
+  test.each<[name: string, script: Script, expected: Partial<GrantFailure>]>([
+    [
+      "invalid_grant",
+      json({ error: "invalid_grant", refresh_token: canary }, 400),
+      { kind: "invalid_grant" },
+    ],
+    ["GitHub", json({ error: "bad_refresh_token", error_description: canary }), { kind: "invalid_grant" }],
+    [
+      "invalid_client",
+      json({ error: "invalid_client" }, 401, { "www-authenticate": "Basic" }),
+      { kind: "client" },
+    ],
+    [
+      "429",
+      json({ error: "slow_down" }, 429, { "retry-after": "7200" }),
+      { kind: "transient", retryAfterMs: 3_600_000 },
+    ],
+    ["503", json(`<html>${canary}`, 503), { kind: "transient", httpStatus: 503 }],
+    ["no token", json({ refresh_token: canary }), { kind: "rejected", reason: "malformed_response" }],
+    ["a cut", hangUp, { kind: "ambiguous" }],
+    ["silence", silence, { kind: "ambiguous" }],
+  ])("%s", async (_name, script, expected) => {
+    server.script = script;
+    const fault = await redeem().catch((error: unknown) => error);
+    expect(fault).toBeInstanceOf(GrantFailure);
+    expect(fault).toMatchObject(expected);
+    expect(inspect(fault, { depth: 20, showHidden: true })).not.toContain(canary);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test("nobody there", async () => {
+    await server.close();
+    await expect(redeem()).rejects.toMatchObject({ name: "GrantFailure", kind: "transient" });
+  });
+});

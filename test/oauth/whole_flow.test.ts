@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TokenSet } from "../../src/model/credential.js";
+import { authorizationUrl } from "../../src/oauth/authorization_request.js";
+import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
+import {
+  type AuthorizationServer,
+  fromDiscoveryDocument,
+  manualAuthorizationServer,
+} from "../../src/oauth/authorization_server.js";
+import type { OAuthClient } from "../../src/oauth/client_authentication.js";
+import { exchangeCode } from "../../src/oauth/code_exchange.js";
+import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
+import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { newCodeVerifier } from "../../src/oauth/pkce.js";
+import { refresh } from "../../src/oauth/refresh_grant.js";
+import { SystemClock } from "../../src/runtime/clock.js";
+import { Secret } from "../../src/runtime/secret.js";
+import { Browser, consent } from "../fakes/browser.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+
+const redirectUri = "http://localhost:9/auth/callback";
+const clock = new SystemClock();
+const fetch = createOutboundFetch();
+
+let provider: OpenIdProvider;
+let server: AuthorizationServer;
+
+beforeEach(async () => {
+  provider = await startOpenIdProvider({ redirectUris: [redirectUri] });
+  server = fromDiscoveryDocument(provider.issuer, await fetchDiscoveryDocument(provider.issuer, fetch));
+});
+afterEach(() => provider.stop());
+
+function client(kind: "post" | "basic" | "public"): OAuthClient {
+  if (kind === "public") return { clientId: provider.clients.public.clientId, method: "none" };
+  const { clientId, clientSecret } = provider.clients[kind];
+  return { clientId, clientSecret: new Secret(clientSecret), method: `client_secret_${kind}` };
+}
+
+async function authorize(who: OAuthClient, scopes: string[], decision: "allow" | "deny" = "allow") {
+  const secrets = { state: "st", nonce: "n".repeat(22), codeVerifier: newCodeVerifier() };
+  const url = await authorizationUrl({ server, clientId: who.clientId, redirectUri, scopes, ...secrets });
+  const page = await consent(new Browser(), url, decision, (each) => each.startsWith(redirectUri));
+  const query = new URL(page.url).searchParams;
+  return { ...secrets, query, response: processAuthorizationResponse(server, who.clientId, query, "st") };
+}
+
+async function connect(who: OAuthClient, scopes: string[]): Promise<TokenSet> {
+  const { response, codeVerifier, nonce } = await authorize(who, scopes);
+  if (response.kind !== "code") throw new Error(response.kind);
+  const requireIdToken = scopes.includes("openid");
+  return exchangeCode({
+    server,
+    client: who,
+    params: response.params,
+    redirectUri,
+    codeVerifier,
+    expectedNonce: nonce,
+    requireIdToken,
+    clock,
+    fetch,
+  });
+}
+
+const redeem = (who: OAuthClient, refreshToken: Secret | undefined) => {
+  if (refreshToken === undefined) throw new Error("no refresh token");
+  return refresh({ server, client: who, refreshToken, previousSubject: "ada", clock, fetch });
+};
+
+test("discovery finds what the provider has", () => {
+  expect(server).toMatchObject({
+    issuer: provider.issuer,
+    authorizationEndpoint: provider.authorizationEndpoint,
+    tokenEndpoint: provider.tokenEndpoint,
+    revocationEndpoint: provider.revocationEndpoint,
+    issParameterSupported: true,
+  });
+});
+
+describe.each(["post", "basic", "public"] as const)("the client %s", (kind) => {
+  test("connects, refreshes twice, and a rotated token is dead", async () => {
+    const who = client(kind);
+    const first = await connect(who, ["openid", "read"]);
+    expect(first).toMatchObject({ subject: "ada", tokenType: "Bearer", expiresInMs: 3_600_000 });
+    expect([...(first.scopes ?? [])].sort()).toEqual(["openid", "read"]);
+
+    const second = await redeem(who, first.refreshToken);
+    expect(second.idTokenFault).toBeUndefined();
+    expect(second.tokenSet.subject).toBe("ada");
+    const third = await redeem(who, second.tokenSet.refreshToken);
+    const accessTokens = [first, second.tokenSet, third.tokenSet].map(({ accessToken }) =>
+      accessToken.reveal(),
+    );
+    expect(new Set(accessTokens).size).toBe(3);
+
+    await expect(redeem(who, first.refreshToken)).rejects.toMatchObject({
+      kind: "invalid_grant",
+      oauthError: "invalid_grant",
+      httpStatus: 400,
+    });
+  });
+});
+
+test("plain OAuth without openid, endpoints by hand", async () => {
+  const { authorizationEndpoint: authUrl, tokenEndpoint: tokenUrl } = server;
+  server = manualAuthorizationServer({ issuer: "", authUrl, tokenUrl, jwksUrl: "" });
+  const tokenSet = await connect(client("post"), ["read"]);
+  expect(tokenSet).toMatchObject({ scopes: ["read"], idToken: undefined, subject: undefined });
+  expect((await redeem(client("post"), tokenSet.refreshToken)).tokenSet.refreshToken).toBeInstanceOf(Secret);
+});
+
+test("a person says no", async () => {
+  const { response, query } = await authorize(client("post"), ["openid"], "deny");
+  expect(query.get("iss")).toBe(provider.issuer);
+  expect(response).toEqual({ kind: "error", error: "access_denied" });
+});
+
+test("a wrong secret is the fault of the client", async () => {
+  const wrong = { ...client("basic"), clientSecret: new Secret("wrong") };
+  const { response, codeVerifier, nonce: expectedNonce } = await authorize(wrong, ["openid"]);
+  if (response.kind !== "code") throw new Error(response.kind);
+  const { params } = response;
+  const request = {
+    server,
+    client: wrong,
+    params,
+    redirectUri,
+    codeVerifier,
+    expectedNonce,
+    requireIdToken: true,
+  };
+  await expect(exchangeCode({ ...request, clock, fetch })).rejects.toMatchObject({
+    kind: "client",
+    oauthError: "invalid_client",
+    httpStatus: 401,
+  });
+});
+
+test("a wrong code verifier is refused", async () => {
+  const { response } = await authorize(client("public"), ["read"]);
+  if (response.kind !== "code") throw new Error(response.kind);
+  const request = {
+    server,
+    client: client("public"),
+    params: response.params,
+    redirectUri,
+    requireIdToken: false,
+  };
+  await expect(
+    exchangeCode({ ...request, codeVerifier: newCodeVerifier(), clock, fetch }),
+  ).rejects.toMatchObject({ kind: "invalid_grant" });
+});
+
+test("outages: answered, silent, gone", async () => {
+  const who = client("post");
+  const { refreshToken } = await connect(who, ["read"]);
+  await provider.setOutage("503");
+  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "transient", httpStatus: 503 });
+
+  await provider.setOutage("hang");
+  const stop = new AbortController();
+  const sent = provider.waitForTokenRequests(provider.tokenRequests.length + 1);
+  const hanging = expect(
+    refresh({ server, client: who, refreshToken: refreshToken as Secret, clock, fetch, signal: stop.signal }),
+  ).rejects.toMatchObject({ kind: "ambiguous" });
+  await sent;
+  stop.abort();
+  await hanging;
+
+  await provider.setOutage("refuse");
+  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "transient" });
+  await provider.setOutage("none");
+  expect((await redeem(who, refreshToken)).tokenSet.refreshToken).toBeInstanceOf(Secret);
+});
+
+test("a grant that was revoked at the provider", async () => {
+  const who = client("post");
+  const { refreshToken } = await connect(who, ["openid"]);
+  await provider.revokeAllGrants();
+  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "invalid_grant" });
+});

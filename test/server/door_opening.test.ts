@@ -1,0 +1,103 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { once } from "node:events";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { ListenAddress } from "../../src/model/listen_address.js";
+import { DoorError } from "../../src/server/door.js";
+import { Listener } from "../../src/server/listener.js";
+import { loopback, opened, temporaryFolder } from "./temporary.js";
+
+const listenerOn = (address: ListenAddress): Listener =>
+  new Listener(createServer(), address, "grpc", "NEXUS_GRPC_LISTEN");
+
+const refusal = (address: ListenAddress): Promise<unknown> =>
+  listenerOn(address)
+    .open()
+    .then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+test("port 0 is answered with the port that the system chose", async () => {
+  const listener = await opened(listenerOn(loopback));
+  expect(listener.bound).toMatchObject({ kind: "tcp", host: "127.0.0.1", port: expect.any(Number) });
+  expect(listener.bound).not.toMatchObject({ port: 0 });
+});
+
+test("a port in use is a DoorError that names door, address and setting", async () => {
+  const { bound } = await opened(listenerOn(loopback));
+  const error = await refusal(bound as ListenAddress);
+  expect(error).toBeInstanceOf(DoorError);
+  expect((error as Error).message).toMatch(
+    /^the grpc door cannot listen on 127\.0\.0\.1:\d+: another process uses this address \(EADDRINUSE\) \(the setting is NEXUS_GRPC_LISTEN\)$/,
+  );
+});
+
+test("a Unix socket has mode 0600 and is gone after closing", async () => {
+  const path = join(temporaryFolder(), "a.sock");
+  const listener = await opened(listenerOn({ kind: "unix", path }));
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  await listener.close(new AbortController().signal);
+  expect(existsSync(path)).toBe(false);
+});
+
+test("the umask is what it was before", async () => {
+  const before = process.umask();
+  await opened(listenerOn({ kind: "unix", path: join(temporaryFolder(), "a.sock") }));
+  expect(process.umask()).toBe(before);
+});
+
+test("the socket of a killed process is replaced", async () => {
+  const path = join(temporaryFolder(), "a.sock");
+  const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  expect(spawnSync(process.execPath, ["-e", script]).signal).toBe("SIGKILL");
+  expect(statSync(path).isSocket()).toBe(true);
+  const listener = await opened(listenerOn({ kind: "unix", path }));
+  const client = connect(path);
+  await once(client, "connect");
+  client.destroy();
+  expect(listener.bound).toEqual({ kind: "unix", path });
+});
+
+test("a socket that answers is left alone", async () => {
+  const path = join(temporaryFolder(), "a.sock");
+  await opened(listenerOn({ kind: "unix", path }));
+  const error = await refusal({ kind: "unix", path });
+  expect((error as Error).message).toContain("another process listens on it");
+  expect(existsSync(path)).toBe(true);
+});
+
+test.each([
+  ["a file that is no socket", (folder: string) => join(folder, "file"), "not a socket"],
+  ["a folder", (folder: string) => join(folder, "folder"), "not a socket"],
+  ["a parent that is missing", (folder: string) => join(folder, "none", "a.sock"), "there is no folder"],
+  ["a path that the system would cut", (folder: string) => join(folder, "x".repeat(120)), "bytes long"],
+])("%s is refused and left alone", async (_what, pathIn, sentence) => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "file"), "precious");
+  mkdirSync(join(folder, "folder"));
+  const path = pathIn(folder);
+  const error = await refusal({ kind: "unix", path });
+  expect(error).toBeInstanceOf(DoorError);
+  expect((error as Error).message).toContain(sentence);
+  expect(statSync(join(folder, "file")).size).toBe(8);
+});
+
+test("closing waits for open connections and cuts them off when it is told to", async () => {
+  const listener = await opened(listenerOn(loopback));
+  const accepted = once(listener.server, "connection");
+  const client = connect({ host: "127.0.0.1", port: (listener.bound as { port: number }).port });
+  onTestFinished(() => void client.destroy());
+  await accepted;
+  const force = new AbortController();
+  let closed = false;
+  const closing = listener.close(force.signal).then(() => {
+    closed = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(closed).toBe(false);
+  force.abort();
+  await closing;
+});

@@ -1,0 +1,92 @@
+import type { PendingAuthorization } from "../../src/model/authorization.js";
+import type { Connection } from "../../src/model/connection.js";
+import type { SealedRecord } from "../../src/model/credential.js";
+import type { ProviderProfile } from "../../src/model/provider_profile.js";
+
+export const nowMs = 1_700_000_000_000;
+
+export function sealed(text: string): SealedRecord {
+  return {
+    keyId: `key-${text}`,
+    nonce: Buffer.alloc(12, text),
+    ciphertext: Buffer.from(`ciphertext ${text}`),
+  };
+}
+
+/** A profile with every optional field unset. */
+export function provider(id: string, changes: Partial<ProviderProfile> = {}): ProviderProfile {
+  return {
+    id,
+    name: `name-${id}`,
+    authType: "oauth2",
+    clientId: "client",
+    tokenEndpointAuthMethod: "none",
+    issuer: "",
+    enableDiscovery: false,
+    authUrl: "",
+    tokenUrl: "",
+    jwksUrl: "",
+    scopes: [],
+    authorizationParams: {},
+    apiBaseUrl: "",
+    userInfoEndpoint: "",
+    description: "",
+    category: "",
+    refreshWindowMs: undefined,
+    clientSecret: undefined,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    version: 1n,
+    ...changes,
+  };
+}
+
+/** A connection with every optional field unset. */
+export function connection(id: string, changes: Partial<Connection> = {}): Connection {
+  return {
+    id,
+    userId: `user of ${id}`,
+    providerId: "p1",
+    providerName: "name-p1",
+    status: "pending",
+    credentialRevision: 0n,
+    requestedScopes: [],
+    grantedScopes: [],
+    expiresAtMs: undefined,
+    issuedAtMs: undefined,
+    refreshable: false,
+    refreshNotBeforeMs: undefined,
+    problem: undefined,
+    failedRefreshes: 0,
+    refreshIntent: undefined,
+    pendingStateHash: undefined,
+    requestExpiresAtMs: undefined,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    dueAtMs: undefined,
+    subject: undefined,
+    ...changes,
+  };
+}
+
+export function pending(
+  connectionId: string,
+  changes: Partial<PendingAuthorization> = {},
+): PendingAuthorization {
+  return {
+    connectionId,
+    providerId: "p1",
+    providerVersion: 3n,
+    scopes: [],
+    returnUrl: undefined,
+    redirectUri: "http://localhost:8080/auth/callback",
+    expiresAtMs: nowMs + 600_000,
+    sealed: sealed("authorization"),
+    ...changes,
+  };
+}
+
+/** A well-formed hash that no other `number` has. */
+export function stateHash(number: number): string {
+  return number.toString(16).padStart(64, "0");
+}

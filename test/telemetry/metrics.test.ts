@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { LabelValues } from "../../src/telemetry/label_values.js";
+import { Metrics } from "../../src/telemetry/metrics.js";
+
+async function linesOf(metrics: Metrics): Promise<string[]> {
+  return (await metrics.render()).body.split("\n");
+}
+
+describe("Metrics", () => {
+  it("renders counters, the histogram and the build", async () => {
+    const metrics = new Metrics({ version: "1.2.3" });
+    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", door: "grpc" });
+    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", door: "grpc" });
+    metrics.refreshed("github", "failure", "invalid_grant", 300);
+    const lines = await linesOf(metrics);
+    expect(lines).toContain(
+      'nexus_rpc_requests_total{method="nexus.v1.TokenService/GetToken",code="ok",door="grpc"} 2',
+    );
+    expect(lines).toContain(
+      'nexus_refresh_total{provider="github",result="failure",reason="invalid_grant"} 1',
+    );
+    expect(lines).toContain('nexus_refresh_duration_seconds_bucket{le="0.25"} 0');
+    expect(lines).toContain('nexus_refresh_duration_seconds_bucket{le="0.5"} 1');
+    expect(lines).toContain("nexus_refresh_duration_seconds_sum 0.3");
+    expect(lines).toContain(`nexus_build_info{version="1.2.3",node_version="${process.versions.node}"} 1`);
+    expect(lines.some((line) => line.startsWith("process_cpu_seconds_total "))).toBe(true);
+  });
+
+  it("says what kind of text it is", async () => {
+    const { contentType } = await new Metrics({ version: "1" }).render();
+    expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
+  });
+
+  it("reads the gauges when asked", async () => {
+    const metrics = new Metrics({ version: "1" });
+    expect((await linesOf(metrics)).filter((line) => line.startsWith("nexus_connections{"))).toEqual([]);
+    let active = 1;
+    metrics.observe({
+      connectionsByStatus: () => ({
+        pending: 0,
+        active,
+        attention: 2,
+        revoked: 0,
+        expired: 0,
+        failed: 0,
+      }),
+      watchSubscribers: () => 4,
+      refreshQueueLagMs: () => 1500,
+    });
+    active = 7;
+    const lines = await linesOf(metrics);
+    expect(lines).toContain('nexus_connections{status="active"} 7');
+    expect(lines).toContain('nexus_connections{status="attention"} 2');
+    expect(lines).toContain('nexus_connections{status="expired"} 0');
+    expect(lines).toContain("nexus_watch_subscribers 4");
+    expect(lines).toContain("nexus_refresh_queue_lag_seconds 1.5");
+  });
+
+  it("keeps the registries of two daemons apart", async () => {
+    const one = new Metrics({ version: "1" });
+    const other = new Metrics({ version: "1" });
+    one.refreshed("github", "success", "", 1);
+    expect((await other.render()).body).not.toContain("github");
+  });
+
+  it("bounds the values of its labels", async () => {
+    const metrics = new Metrics({ version: "1" });
+    for (let i = 0; i < 300; i++) metrics.refreshed(`p${i}`, "success", "", 1);
+    const series = (await linesOf(metrics)).filter((line) => line.startsWith("nexus_refresh_total{"));
+    expect(series).toHaveLength(201);
+    expect(series).toContain('nexus_refresh_total{provider="other",result="success",reason=""} 100');
+  });
+});
+
+it("LabelValues keeps what it knows", () => {
+  const values = new LabelValues(2);
+  expect(["a", "b", "c", "a"].map((value) => values.bound(value))).toEqual(["a", "b", "other", "a"]);
+});

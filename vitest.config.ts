@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+/** Two forks for two cores; a daemon test starts processes of its own beside them. */
+const maxWorkers = 2;
+
+const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000 } as const;
+
+export default defineConfig({
+  test: {
+    maxWorkers,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/daemon/**"],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "daemon",
+          include: ["test/daemon/**/*.test.ts"],
+          // These tests start dist/main.js: it must be the build of the present sources however vitest was called.
+          globalSetup: "scripts/build.mjs",
+        },
+      },
+    ],
+  },
+});
