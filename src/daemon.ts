@@ -199,39 +199,31 @@ export async function runDaemon(options: {
     isTTY: process.stdout.isTTY === true,
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
-  let stop!: (code: ExitCode) => void;
-  const ended = new Promise<ExitCode>((resolve) => {
-    stop = resolve;
+  // Before the first door opens: whoever can see the daemon can also end it.
+  const signalled = new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+  let failed!: (error: unknown) => void;
+  const storeFailed = new Promise<unknown>((resolve) => {
+    failed = resolve;
   });
   let daemon: Daemon;
   try {
-    daemon = await Daemon.start({
-      config,
-      log,
-      clock: new SystemClock(),
-      random: Math.random,
-      onFatal: (error) => {
-        log.error({ err: error }, "the store cannot be written: nothing unwritten was announced; ending");
-        stop(exitCodes.storeNotWritten);
-      },
-    });
+    daemon = await Daemon.start({ config, log, clock: new SystemClock(), random: Math.random, onFatal: failed });
   } catch (error) {
     const known = startFailure(error);
     log.error(known === undefined ? { err: error } : { reason: (error as Error).message }, "nexusd cannot start");
     return known ?? exitCodes.failed;
   }
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => {
-      daemon.stop().then(
-        () => stop(exitCodes.ok),
-        (error: unknown) => {
-          log.error({ err: error }, "stopping failed");
-          stop(exitCodes.failed);
-        },
-      );
-    });
-  }
-  return await ended;
+  const code = await Promise.race([
+    signalled.then(() => exitCodes.ok),
+    storeFailed.then((error) => {
+      log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
+      return exitCodes.storeNotWritten;
+    }),
+  ]);
+  if (code === exitCodes.ok) await daemon.stop();
+  return code;
 }
 
 function startFailure(error: unknown): ExitCode | undefined {

@@ -21,6 +21,9 @@ export type ConsentOutcome =
 /** A denied re-consent changes no token, so it is noticed at the next bookmark. The shortest that the daemon offers. */
 const bookmarkIntervalMs = 5_000;
 
+/** The daemon is away or busy: the stream says when it is back. */
+const passingCodes: readonly Code[] = [Code.Unavailable, Code.Aborted, Code.Canceled, Code.DeadlineExceeded];
+
 /** How long after its end a request may still be called pending. */
 const graceMs = 30_000;
 
@@ -97,7 +100,7 @@ async function readConnection(
   } catch (error) {
     const { code } = ConnectError.from(error);
     if (code === Code.NotFound) return undefined;
-    if (code === Code.Unauthenticated || code === Code.PermissionDenied) throw error;
-    return "unknown";
+    if (passingCodes.includes(code)) return "unknown";
+    throw error;
   }
 }

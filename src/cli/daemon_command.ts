@@ -30,7 +30,10 @@ export function addDaemonFlags(command: Command): Command {
   return command
     .option("--json", "print JSON")
     .option("--address <address>", "where the daemon is (NEXUS_ADDRESS)")
-    .option("--api-key-file <file>", "the key for an http or https address (NEXUS_API_KEY_FILE)")
+    .option(
+      "--api-key-file <file>",
+      "the key for an http or https address (NEXUS_API_KEY_FILE; or the key itself in NEXUS_API_KEY)",
+    )
     .option("--data-dir <folder>", "the data folder whose socket is used (NEXUS_DATA_DIR)");
 }
 

@@ -3,7 +3,6 @@ import { callFailure } from "./call_failure.js";
 import { CommandFailure } from "./command_failure.js";
 import { parseConnectionId } from "./connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "./daemon_command.js";
-import { formatDuration } from "./duration.js";
 import { exitCodes } from "./exit_codes.js";
 import type { Shell } from "./shell.js";
 import { readTokenStream } from "./token_stream.js";
@@ -35,6 +34,7 @@ async function watch(shell: Shell, connectionIds: readonly string[], flags: Watc
     const view = new WatchView();
     const gone = new Set<string>();
     let isFirstBookmark = true;
+    let isInterrupted = false;
     const stream = readTokenStream({
       tokens: daemon.tokens,
       clock: shell.clock,
@@ -42,14 +42,17 @@ async function watch(shell: Shell, connectionIds: readonly string[], flags: Watc
       connectionIds,
       userId: flags.user ?? "",
       bookmarkIntervalMs,
-      onInterrupted: (waitMs, cause) => {
+      onInterrupted: (_waitMs, cause) => {
+        if (isInterrupted) return;
+        isInterrupted = true;
         const what = cause ? "the stream broke off" : "the daemon ended the stream";
-        const wait = waitMs < 1000 ? "at once" : `in ${formatDuration(waitMs)}`;
-        shell.stderr.write(`nexusd: ${what}; connecting again ${wait}\n`);
+        shell.stderr.write(`nexusd: ${what}; connecting again\n`);
       },
     });
     try {
       for await (const message of stream) {
+        if (isInterrupted) shell.stderr.write("nexusd: connected again\n");
+        isInterrupted = false;
         const lines = view.lines(message, shell.clock.nowMs());
         for (const line of flags.json ? [watchJson(message)] : lines) shell.stdout.write(line);
         if (message.event.case === "removed") gone.add(message.event.value.connectionId);

@@ -6,7 +6,10 @@ interface Entry {
   readonly callback: () => void;
 }
 
-/** A clock that stands still until a test moves it. Timers fire in order of their time, then of their setting. */
+/**
+ * A clock that stands still until a test moves it. Timers fire in order of their time, then of their setting; one without a
+ * delay fires by itself.
+ */
 export class ManualClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;
@@ -28,6 +31,7 @@ export class ManualClock implements Clock {
   setTimer(delayMs: number, callback: () => void): Timer {
     const entry = { dueMs: this.#monotonicMs + Math.max(0, delayMs), order: this.#order++, callback };
     this.#timers.add(entry);
+    if (delayMs <= 0) setImmediate(() => this.advance(0));
     return { cancel: () => void this.#timers.delete(entry) };
   }
 

@@ -1,6 +1,6 @@
+import type { ConsentFlow } from "../domain/consent.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
-import type { ConsentFlow } from "../domain/consent.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
 import { BrowserDoor } from "./browser_door.js";

@@ -35,6 +35,7 @@ const http1Options = {
   maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
   keepAliveTimeout: 30_000,
 };
 
@@ -44,6 +45,8 @@ export class HttpDoor implements Door {
   readonly #http1;
   readonly #http2;
   readonly #sessions: Http2Sessions;
+  /** Connections that have not yet said which protocol they speak. */
+  readonly #undecided = new Set<Socket>();
   #closing = false;
 
   constructor(options: HttpDoorOptions) {
@@ -75,6 +78,7 @@ export class HttpDoor implements Door {
   async close(force: AbortSignal): Promise<void> {
     this.#closing = true;
     const closed = this.#listener.close(force);
+    for (const socket of this.#undecided) socket.destroy();
     this.#sessions.close();
     this.#http1.close();
     this.#http2.close();
@@ -96,7 +100,10 @@ export class HttpDoor implements Door {
   }
 
   #accept(socket: Socket, clock: Clock): void {
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
     sniff(socket, clock, (protocol) => {
+      this.#undecided.delete(socket);
       if (protocol === "http1") {
         this.#http1.emit("connection", socket);
         return;

@@ -13,6 +13,7 @@ const tcpKeepAliveMs = 30_000;
 export class Listener {
   readonly #sockets = new Set<Socket>();
   #bound: ListenAddress | undefined;
+  #closed: Promise<void> | undefined;
 
   /** @param door and `setting` are for the sentence of a `DoorError` */
   constructor(
@@ -22,6 +23,8 @@ export class Listener {
     readonly setting: string,
   ) {
     server.on("connection", (socket: Socket) => this.#track(socket));
+    // Once it listens, an error is of one connection that could not be accepted; without a listener it would end the process.
+    server.on("error", () => undefined);
   }
 
   /** The address really bound. */
@@ -50,17 +53,15 @@ export class Listener {
    * the file of a Unix socket.
    */
   async close(force: AbortSignal): Promise<void> {
-    if (!this.server.listening) return;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    const cut = (): void => this.cut();
+    this.#closed ??= new Promise((resolve) => this.server.close(() => resolve()));
+    const cut = (): void => this.#cut();
     if (force.aborted) cut();
     else force.addEventListener("abort", cut, { once: true });
-    await closed;
+    await this.#closed;
     force.removeEventListener("abort", cut);
   }
 
-  /** Ends every connection at once. */
-  cut(): void {
+  #cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 

@@ -3,7 +3,9 @@ import type { Change } from "./log_codec.js";
 import { StoreFailed } from "./store_error.js";
 import { StoreTransaction, type Transaction } from "./transaction.js";
 
-/** lmdb rejects with a promise of the true cause beside the error; left alone, that promise ends the process. */
+/**
+ * lmdb rejects with a promise of the true cause beside the error; left alone, that promise ends the process.
+ */
 async function trueCause(error: unknown): Promise<unknown> {
   if (!(error instanceof Error && "commitError" in error && error.commitError instanceof Promise))
     return error;
@@ -19,7 +21,10 @@ function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
-/** The one way to write. LMDB runs one transaction at a time: what is durable is durable with everything before it. */
+/**
+ * The one way to write. LMDB runs one transaction at a time: what is durable is durable with everything
+ * before it.
+ */
 export class CommitQueue {
   listener: ((changes: readonly Change[]) => void) | undefined;
   /** Changes that were written and not announced, in the order of the transactions. */

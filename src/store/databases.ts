@@ -11,7 +11,10 @@ export type NumberKey =
 
 type Bytes = Uint8Array;
 
-/** The LMDB databases of one store. Layouts of the values: `nexus/store/v1/records.proto`; index entries have empty values. */
+/**
+ * The LMDB databases of one store. Layouts of the values: `nexus/store/v1/records.proto`; index entries have
+ * empty values.
+ */
 export interface Databases {
   readonly root: RootDatabase<Bytes, string>;
   readonly meta: Database<Bytes, string>;
@@ -49,8 +52,8 @@ export function decodeCount(bytes: Uint8Array): bigint {
 }
 
 /**
- * Opens the file at `path`, made if absent (0600). `overlappingSync` must stay off: with it a commit that failed to sync can be read
- * and comes back after a restart.
+ * Opens the file at `path`, made if absent (0600). `overlappingSync` must stay off: with it a commit that
+ * failed to sync can be read and comes back after a restart.
  */
 export function openDatabases(path: string): Databases {
   // The type of lmdb lacks `permissionsMode`.
@@ -63,6 +66,8 @@ export function openDatabases(path: string): Databases {
     encoding: "binary",
     cache: false,
     compression: false,
+    // With it lmdb makes a promise that nobody can reach: when a flush fails its rejection ends the process.
+    eventTurnBatching: false,
   };
   const root = open<Bytes, string>(options);
   const text = (name: string): Database<Bytes, string> =>

@@ -22,8 +22,8 @@ function findFault(descriptor: number): string | undefined {
 }
 
 /**
- * Judges the file before LMDB maps it: LMDB ends the process with a signal on a file that is shorter than it says. An absent
- * file passes: LMDB makes it. Nobody may write to the file meanwhile.
+ * Judges the file before LMDB maps it: LMDB ends the process with a signal on a file that is shorter than it
+ * says. An absent file passes: LMDB makes it. Nobody may write to the file meanwhile.
  *
  * Finds what cuts a file short or replaces it, not a flipped bit in its middle.
  *

@@ -1,6 +1,9 @@
 import { readSync } from "node:fs";
 
-/** Offsets in LMDB's data format 2 (`mdb.c` of lmdb-js 3.5, 64 bit, little endian): `MDB_page_header`, `MDB_meta`. */
+/**
+ * Offsets in LMDB's data format 2 (`mdb.c` of lmdb-js 3.5, 64 bit, little endian): `MDB_page_header`,
+ * `MDB_meta`.
+ */
 export const pageHeaderBytes = 24;
 const flagsOffset = 18;
 const magicOffset = 24;

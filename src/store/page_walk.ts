@@ -10,7 +10,7 @@ const nodeHeaderBytes = 8;
 const databaseRootOffset = 40;
 
 const maxTreeDepth = 64;
-/** More pages than this are never missing from a healthy file; the bound keeps a damaged free list from filling memory. */
+/** A healthy file never lacks more pages; the bound keeps a damaged free list from filling memory. */
 const maxListedPages = 1_000_000;
 
 /** A page that the snapshot refers to is not in the file, or is not what it should be. */
@@ -33,7 +33,7 @@ export class PageWalk {
   missingPagesAreFree(): boolean {
     const free = new Set<bigint>();
     const complete = this.#visitAll(this.meta.freeRoot, (_flags, data) =>
-      collectFreePages(data, this.#filePages, free),
+      collectFreePages(data, this.#filePages, this.meta.lastPage, free),
     );
     return complete && BigInt(free.size) > this.meta.lastPage - this.#filePages;
   }
@@ -96,10 +96,11 @@ export class PageWalk {
 }
 
 /**
- * Page numbers past `from` in a record of the free list (`mdb_midl_print` of lmdb-js): a count, then entries; 0 is a gap,
- * a positive number is a page, a negative one is the length of a run that starts at the page in the next entry.
+ * Page numbers between `from` and `to` in a record of the free list (`mdb_midl_print` of lmdb-js): a count,
+ * then entries; 0 is a gap, a positive number is a page, a negative one is the length of a run that starts at
+ * the page in the next entry.
  */
-function collectFreePages(record: Buffer, from: bigint, pages: Set<bigint>): void {
+function collectFreePages(record: Buffer, from: bigint, to: bigint, pages: Set<bigint>): void {
   const count = Math.min(Number(record.readBigInt64LE(0)), (record.length >> 3) - 1);
   for (let index = 1; index <= count; index++) {
     let entry = record.readBigInt64LE(index * 8);
@@ -110,7 +111,7 @@ function collectFreePages(record: Buffer, from: bigint, pages: Set<bigint>): voi
       run = -entry;
       entry = record.readBigInt64LE(index * 8);
     }
-    const end = entry + run;
+    const end = entry + run <= to ? entry + run : to + 1n;
     for (let page = entry > from ? entry : from; page < end && pages.size < maxListedPages; page++)
       pages.add(page);
   }

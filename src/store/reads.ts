@@ -50,7 +50,10 @@ export interface DueEntry {
   readonly dueAtMs: number;
 }
 
-/** Decodes what it finds; inside a transaction it finds that transaction's writes, elsewhere the newest durable commit. */
+/**
+ * Decodes what it finds; inside a transaction it finds that transaction's writes, elsewhere the newest
+ * durable commit.
+ */
 export class Reads {
   constructor(private readonly databases: Databases) {}
 

@@ -14,7 +14,9 @@ import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
 
-/** Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended. */
+/**
+ * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
+ */
 export const storeFileName = "nexus.mdb";
 
 export interface StoreOptions {
@@ -38,11 +40,13 @@ function syncFolder(folder: string): void {
 /**
  * Everything that outlives the process, in one LMDB file.
  *
- * Reads are synchronous and see durable commits only. Found with lmdb 3.5.6 and `overlappingSync: false`: a commit writes its pages,
- * calls `fdatasync`, writes the meta page through an `O_DSYNC` descriptor, and publishes its transaction number to readers after that
- * write returned. Between that moment and the call of the listener a commit can be read that was not announced yet, which is what
- * `settledRevision` is for. Reads in one synchronous stretch see one snapshot. Inside the callback of a commit they see what it
- * wrote so far: use the transaction there.
+ * Reads are synchronous and see durable commits only. Found with lmdb 3.5.6 and `overlappingSync: false`: a
+ * commit writes its pages, calls `fdatasync`, writes the meta page through an `O_DSYNC` descriptor, and
+ * publishes its transaction number to readers after that write returned (with every sync slowed to 150 ms the
+ * main thread read the commit first after 300 ms, as its promise resolved; with the default option after 150
+ * ms, before it was on disk). Between that moment and the call of the listener a commit can be read that was
+ * not announced yet, which is what `settledRevision` is for. Reads in one synchronous stretch see one
+ * snapshot. Inside the callback of a commit they see what it wrote so far: use the transaction there.
  */
 export class Store {
   readonly databaseId: string;
@@ -140,7 +144,10 @@ export class Store {
     return this.#reads.getDiscovery(issuer);
   }
 
-  /** Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what is stored. */
+  /**
+   * Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what
+   * is stored.
+   */
   due(untilMs: number, limit: number): DueEntry[] {
     return this.#reads.due(untilMs, limit);
   }
@@ -164,8 +171,9 @@ export class Store {
   }
 
   /**
-   * Runs `change` in a transaction and resolves with what it returned once that is on disk and was announced. Commits that are asked for
-   * together share one flush; each is rolled back alone when its `change` throws, and rejects with what was thrown.
+   * Runs `change` in a transaction and resolves with what it returned once that is on disk and was announced.
+   * Commits that are asked for together share one flush; each is rolled back alone when its `change` throws,
+   * and rejects with what was thrown.
    *
    * @param change synchronous
    * @throws StoreFailed when the flush failed, now or in any commit before
@@ -175,8 +183,9 @@ export class Store {
   }
 
   /**
-   * Sets the one listener: called once per commit that changed connections, when it is durable, in the order of the revisions, before
-   * the commit's promise resolves. Each connection is named once, with its newest change. It must not throw.
+   * Sets the one listener: called once per commit that changed connections, when it is durable, in the order
+   * of the revisions, before the commit's promise resolves. Each connection is named once, with its newest
+   * change. It must not throw.
    */
   onCommitted(listener: (changes: readonly Change[]) => void): void {
     this.#commits.listener = listener;

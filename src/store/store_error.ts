@@ -8,7 +8,9 @@ export class DataFolderInUse extends Error {
   override readonly name = "DataFolderInUse";
 }
 
-/** A commit could not be made durable. What it wrote is lost, nothing more is written: the process must end. */
+/**
+ * A commit could not be made durable. What it wrote is lost, nothing more is written: the process must end.
+ */
 export class StoreFailed extends Error {
   override readonly name = "StoreFailed";
 }

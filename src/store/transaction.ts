@@ -17,7 +17,10 @@ import { readStoreRecord, writeStoreRecord } from "./store_record.js";
 /** The newest events are kept, so many. */
 export const maxAuditEvents = 100_000n;
 
-/** One change of the store: all of it becomes durable, or none. Every method throws once the callback has returned. */
+/**
+ * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
+ * returned.
+ */
 export interface Transaction {
   getProvider(id: string): ProviderProfile | undefined;
   findProviderByName(name: string): ProviderProfile | undefined;
@@ -36,12 +39,15 @@ export interface Transaction {
    */
   putConnection(connection: Connection): void;
   /**
-   * Writes the connection without counting it as a change: for what callers do not see. The due time stays as it is stored.
+   * Writes the connection without counting it as a change: for what callers do not see. The due time stays as
+   * it is stored.
    *
    * @throws Error when the connection is not stored
    */
   putUnannounced(connection: Connection): void;
-  /** With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored. */
+  /**
+   * With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored.
+   */
   deleteConnection(id: string): void;
   putCredential(connectionId: string, credential: SealedCredential): void;
   deleteCredential(connectionId: string): void;

@@ -18,7 +18,10 @@ describe("loadClientConfig", () => {
   it("goes where it is told, by flag before variable", () => {
     const env = { NEXUS_ADDRESS: "unix:/a.sock" };
     expect(loadClientConfig(env, {})).toEqual({ kind: "unix", path: "/a.sock" });
-    expect(loadClientConfig(env, { NEXUS_ADDRESS: "unix:/b.sock" })).toEqual({ kind: "unix", path: "/b.sock" });
+    expect(loadClientConfig(env, { NEXUS_ADDRESS: "unix:/b.sock" })).toEqual({
+      kind: "unix",
+      path: "/b.sock",
+    });
   });
 
   it("needs a key for TCP", () => {

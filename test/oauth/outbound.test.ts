@@ -169,7 +169,7 @@ describe("no answer", () => {
 
   test("silence times out after the request is sent", async () => {
     server.script = silence;
-    const answer = createOutboundFetch({ timeoutMs: 100 })(server.origin, post({ code: canary }));
+    const answer = createOutboundFetch({ timeoutMs: 500 })(server.origin, post({ code: canary }));
     expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send" });
     expect(server.requests).toHaveLength(1);
   });
@@ -180,7 +180,7 @@ describe("no answer", () => {
       const drip = setInterval(() => response.write("a"), 5);
       response.once("close", () => clearInterval(drip));
     };
-    const answer = createOutboundFetch({ timeoutMs: 100 })(server.origin, get);
+    const answer = createOutboundFetch({ timeoutMs: 500 })(server.origin, get);
     expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send", httpStatus: 200 });
   });
 

@@ -1,12 +1,17 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { once } from "node:events";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { ListenAddress } from "../../src/model/listen_address.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { DoorError } from "../../src/server/door.js";
+import { GrpcDoor } from "../../src/server/grpc_door.js";
+import { HttpDoor } from "../../src/server/http_door.js";
 import { Listener } from "../../src/server/listener.js";
+import { OpsDoor } from "../../src/server/ops_door.js";
+import { authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, temporaryFolder } from "./temporary.js";
 
 const listenerOn = (address: ListenAddress): Listener =>
@@ -85,6 +90,23 @@ test.each([
   expect(statSync(join(folder, "file")).size).toBe(8);
 });
 
+test("closing again hastens, and closing what never opened is nothing", async () => {
+  const listener = await opened(listenerOn(loopback));
+  const accepted = once(listener.server, "connection");
+  const client = connect({ host: "127.0.0.1", port: (listener.bound as { port: number }).port });
+  onTestFinished(() => void client.destroy());
+  await accepted;
+  const patient = listener.close(new AbortController().signal);
+  await listener.close(AbortSignal.abort());
+  await patient;
+  await listenerOn(loopback).close(new AbortController().signal);
+});
+
+test("a connection that cannot be accepted does not end the process", async () => {
+  const listener = await opened(listenerOn(loopback));
+  expect(listener.server.emit("error", new Error("accept ENFILE"))).toBe(true);
+});
+
 test("closing waits for open connections and cuts them off when it is told to", async () => {
   const listener = await opened(listenerOn(loopback));
   const accepted = once(listener.server, "connection");
@@ -100,4 +122,25 @@ test("closing waits for open connections and cuts them off when it is told to", 
   expect(closed).toBe(false);
   force.abort();
   await closing;
+});
+
+test("a door of two addresses that gets one of them keeps none", async () => {
+  const { bound: taken } = await opened(listenerOn(loopback));
+  const path = join(temporaryFolder(), "a.sock");
+  const { services, onUnexpected } = new FakeServices();
+  const listen = [{ kind: "unix", path } as const, taken as ListenAddress];
+  const door = new GrpcDoor({ listen, setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected });
+  await expect(door.open()).rejects.toThrow(DoorError);
+  expect(existsSync(path)).toBe(false);
+});
+
+test("doors that never opened close at once", async () => {
+  const { services, onUnexpected } = new FakeServices();
+  const common = { listen: loopback, setting: "NEXUS_X_LISTEN", services, authenticate, onUnexpected };
+  const force = new AbortController().signal;
+  await new GrpcDoor({ ...common, listen: [loopback] }).close(force);
+  await new HttpDoor({ ...common, clock: new ManualClock(0) }).close(force);
+  await new OpsDoor({ ...common, readiness: () => ({}), metrics: () => Promise.reject(new Error()) }).close(
+    force,
+  );
 });

@@ -20,12 +20,12 @@ export const apiKey = "nexus-test-key";
 export const authenticate = (key: string): Principal | undefined => (key === apiKey ? admin : undefined);
 
 /** A message that never fits into the buffers of a connection twice over. */
-export const floodBytes = 65_536;
+const floodBytes = 65_536;
 
 /** The real descriptors with an implementation that does what its request says. */
 export class FakeServices {
   readonly unexpected: { error: unknown; where: string }[] = [];
-  /** Messages that the flood has yielded. */
+  /** Messages that the flood has begun to yield. */
   flooded = 0;
   readonly #events = new EventEmitter();
 
@@ -91,7 +91,7 @@ export class FakeServices {
     context.signal.addEventListener("abort", () => this.#events.emit("aborted"));
     try {
       if (userId === "flood") {
-        for (; this.flooded < 10_000; this.flooded++) yield message("x".repeat(floodBytes));
+        while (this.flooded++ < 10_000) yield message("x".repeat(floodBytes));
         return;
       }
       yield message("first");

@@ -67,7 +67,7 @@ describe("who acts", () => {
     { authorization: apiKey },
     { authorization: `Basic ${apiKey}` },
     { authorization: "Bearer" },
-    { "x-api-key": `${apiKey} ` + "x" },
+    { "x-api-key": `${apiKey} x` },
   ])("over TCP nobody with %j", async (metadata) => {
     const { client, tcp, fake } = await openDoor();
     const caller = client(tcp, metadata);

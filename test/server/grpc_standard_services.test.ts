@@ -1,13 +1,21 @@
 import { once } from "node:events";
 import { createRequire } from "node:module";
-import { join } from "node:path";
-import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
-import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { type ClientDuplexStream, type ClientReadableStream, credentials, loadPackageDefinition, type ServiceError } from "@grpc/grpc-js";
-import { create } from "@bufbuild/protobuf";
+import { dirname, join } from "node:path";
+import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+import {
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+} from "@bufbuild/protobuf/wkt";
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  loadPackageDefinition,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { protoPath as healthProto } from "grpc-health-check";
-import { dirname } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { GrpcDoor } from "../../src/server/grpc_door.js";
@@ -112,7 +120,11 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     const { target } = await openDoor();
     const [answer] = await ask(target, { listServices: "" });
     const names = answer?.listServicesResponse?.service.map(({ name }) => name);
-    expect(names?.sort()).toEqual(["grpc.health.v1.Health", "nexus.v1.ProviderService", "nexus.v1.TokenService"]);
+    expect(names?.sort()).toEqual([
+      "grpc.health.v1.Health",
+      "nexus.v1.ProviderService",
+      "nexus.v1.TokenService",
+    ]);
   });
 
   test("a client can rebuild a service from what it fetches, field by field", async () => {
@@ -124,7 +136,9 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     keep((await ask(target, { fileContainingSymbol: "nexus.v1.TokenService" }))[0]);
     // As grpcurl does: whatever a file imports and was not sent along is asked for by name.
     for (;;) {
-      const missing = [...files.values()].flatMap((file) => file.dependency).filter((name) => !files.has(name));
+      const missing = [...files.values()]
+        .flatMap((file) => file.dependency)
+        .filter((name) => !files.has(name));
       if (missing.length === 0) break;
       const [answer] = await ask(target, { fileByFilename: missing[0] });
       expect(answer?.errorResponse).toBeUndefined();
@@ -133,8 +147,9 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: inOrder(files) }));
     const service = registry.getService("nexus.v1.TokenService");
     expect(service?.methods.map(({ name }) => name)).toEqual(TokenService.methods.map(({ name }) => name));
-    const shape = (fields: readonly { name: string; number: number; fieldKind: string; presence: number }[] = []) =>
-      fields.map(({ name, number, fieldKind, presence }) => [name, number, fieldKind, presence]);
+    const shape = (
+      fields: readonly { name: string; number: number; fieldKind: string; presence: number }[] = [],
+    ) => fields.map(({ name, number, fieldKind, presence }) => [name, number, fieldKind, presence]);
     for (const { input, output } of TokenService.methods) {
       for (const { typeName, fields } of [input, output]) {
         expect(shape(registry.getMessage(typeName)?.fields)).toEqual(shape(fields));

@@ -58,9 +58,11 @@ test("a commit that cannot be written is fatal: nothing is acknowledged any more
   const report = JSON.parse((await child.nextLine()) ?? "{}");
   expect(report.acknowledged).toBeGreaterThan(2);
   expect(report.errors).toHaveLength(3);
-  for (const error of report.errors) expect(error).toMatch(/^StoreFailed Error: (File too large|Input\/output error)/);
+  for (const error of report.errors)
+    expect(error).toMatch(/^StoreFailed Error: (File too large|Input\/output error)/);
   expect(report.fatal).toHaveLength(1);
   expect(report.readable).toBe(true);
+  expect(report.unhandled).toEqual([]);
   await child.kill();
   const store = Store.open({ folder, nowMs });
   expect(store.getCredential(`c${report.acknowledged}`)).toBeDefined();

@@ -111,7 +111,9 @@ describe("redaction", () => {
   });
 
   it("reduces errors to what says nothing secret", () => {
-    const cause = Object.assign(new Error("bad", { cause: { body: "L1ve" } }), { response: { data: "L1ve" } });
+    const cause = Object.assign(new Error("bad", { cause: { body: "L1ve" } }), {
+      response: { data: "L1ve" },
+    });
     const { err } = logged({ err: Object.assign(new Error("outer", { cause }), { code: "EX" }) });
     expect(err).toMatchObject({ name: "Error", message: "outer", code: "EX", cause: { message: "bad" } });
     expect(inspect(err, { depth: 9 })).not.toContain("L1ve");

@@ -1,4 +1,7 @@
-/** Run with a limit on the size of files: commits until one fails, then says what was acknowledged and what the store does next. */
+/**
+ * Run with a limit on the size of files: commits until one fails, then says what was acknowledged and what
+ * the store does next.
+ */
 import { Store } from "../../../src/store/store.js";
 import { sealed } from "../samples.js";
 
@@ -6,6 +9,8 @@ const [folder = ""] = process.argv.slice(2);
 const fatal: string[] = [];
 const store = Store.open({ folder, nowMs: 1, onFatal: (error) => fatal.push(String(error)) });
 const errors: string[] = [];
+const unhandled: string[] = [];
+process.on("unhandledRejection", (error) => unhandled.push(String(error)));
 let acknowledged = 0;
 const write = async (revision: number): Promise<void> => {
   try {
@@ -25,5 +30,7 @@ for (let revision = 1; errors.length === 0 && revision < 1000; revision++) {
 }
 await write(5000);
 const readable = store.getCredential(`c${acknowledged}`)?.revision === BigInt(acknowledged);
+await new Promise((resolve) => setImmediate(resolve));
 await store.close();
-console.log(JSON.stringify({ acknowledged, errors, fatal, readable }));
+await new Promise((resolve) => setImmediate(resolve));
+console.log(JSON.stringify({ acknowledged, errors, fatal, readable, unhandled }));

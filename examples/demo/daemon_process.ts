@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { DemoFailure } from "./failure.js";
+
+const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+/** Nobody reads more of a log than this. */
+const maxLogLines = 40;
+/** The daemon promises to be gone within 5 s of SIGTERM. */
+const maxStopMs = 10_000;
+
+/** `nexusd serve` in a process of its own, on a temporary folder and free ports: no other daemon is in its way. */
+export class DaemonProcess {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<string>;
+  readonly #log: string[] = [];
+  #isStopping = false;
+
+  private constructor(
+    readonly dataDir: string,
+    readonly publicUrl: string,
+    private readonly opsUrl: string,
+    environment: NodeJS.ProcessEnv,
+    onLog: (line: string) => void,
+  ) {
+    // A group of its own, so that Ctrl-C in the terminal reaches the demo alone, which then stops the daemon in order.
+    this.#process = spawn(process.execPath, [program, "serve"], {
+      detached: true,
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#process.once("error", (error) => resolve(error.message));
+      this.#process.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+    for (const output of [this.#process.stdout, this.#process.stderr]) {
+      output?.setEncoding("utf8").on("data", (text: string) => {
+        for (const line of text.split("\n").filter((part) => part !== "")) {
+          this.#log.push(line);
+          if (this.#log.length > maxLogLines) this.#log.shift();
+          onLog(line);
+        }
+      });
+    }
+  }
+
+  static async start(onLog: (line: string) => void): Promise<DaemonProcess> {
+    if (!existsSync(program)) throw new DemoFailure(`${program} is missing: run \`npm run build\` first`);
+    const [browserPort, httpPort, opsPort] = await freePorts(3);
+    const dataDir = await mkdtemp(join(tmpdir(), "nexus-demo-"));
+    // Settings of the person's own daemon are left out.
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("NEXUS_"));
+    const publicUrl = `http://localhost:${browserPort}`;
+    const environment = {
+      ...Object.fromEntries(inherited),
+      NEXUS_DATA_DIR: dataDir,
+      NEXUS_PUBLIC_URL: publicUrl,
+      NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}`,
+      NEXUS_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
+      NEXUS_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+      NEXUS_LOG_FORMAT: "pretty",
+    };
+    return new DaemonProcess(dataDir, publicUrl, `http://127.0.0.1:${opsPort}`, environment, onLog);
+  }
+
+  /** Resolves when the process ends without having been asked to, and says how. */
+  async died(): Promise<string> {
+    const how = await this.#exited;
+    return this.#isStopping ? new Promise<never>(() => {}) : how;
+  }
+
+  /** Where the provider sends people back to. */
+  get redirectUri(): string {
+    return `${this.publicUrl}/auth/callback`;
+  }
+
+  /** The end of its log. */
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  /** Resolves when it serves. */
+  async ready(signal: AbortSignal): Promise<void> {
+    const isReady = () =>
+      fetch(`${this.opsUrl}/readyz`, { signal })
+        .then(({ ok }) => ok)
+        .catch(() => false);
+    while (!(await isReady())) {
+      if (this.#process.exitCode !== null) throw new Error("the daemon did not start");
+      await sleep(50, undefined, { signal });
+    }
+  }
+
+  /** gRPC over the Unix socket, as an agent does it. */
+  clients() {
+    const transport = createGrpcTransport({
+      baseUrl: "http://localhost",
+      nodeOptions: { createConnection: () => connect(join(this.dataDir, "nexus.sock")) },
+    });
+    const providers: Client<typeof ProviderService> = createClient(ProviderService, transport);
+    const connections: Client<typeof ConnectionService> = createClient(ConnectionService, transport);
+    const tokens: Client<typeof TokenService> = createClient(TokenService, transport);
+    return { providers, connections, tokens };
+  }
+
+  /** Asks it to end, as an init system does. */
+  terminate(): void {
+    this.#isStopping = true;
+    this.#process.kill("SIGTERM");
+  }
+
+  /** How it ended: `exit code 0` when all went well. One that does not end in time is killed. */
+  async ended(): Promise<string> {
+    const killer = setTimeout(() => this.#process.kill("SIGKILL"), maxStopMs);
+    const how = await this.#exited;
+    clearTimeout(killer);
+    return how;
+  }
+
+  /** Leaves nothing behind. */
+  async remove(): Promise<void> {
+    this.terminate();
+    await this.ended();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Ports that were free a moment ago, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
+}

@@ -1,0 +1,166 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import {
+  type Connection,
+  ConnectionSchema,
+  ConnectionService,
+} from "../../src/gen/nexus/v1/connection_pb.js";
+import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { startMs } from "./fake_shell.js";
+
+export const providerId = "11111111-1111-4111-8111-111111111111";
+export const connectionId = "22222222-2222-4222-8222-222222222222";
+export const redirectUri = "http://localhost:8080/auth/callback";
+
+export type WatchEvents = AsyncIterable<MessageInitShape<typeof WatchTokensResponseSchema>>;
+type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"]>[0]) => WatchEvents;
+
+/** Services over gRPC on a Unix socket, with answers that tests set. */
+export class FakeDaemon {
+  readonly #folder = mkdtempSync(join(tmpdir(), "nexusd-cli-"));
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #server: Http2Server | undefined;
+
+  readonly providers: Provider[] = [];
+  readonly connections: Connection[] = [];
+  /** Requests in the order in which they came. */
+  readonly requests: { method: string; message: unknown; authorization: string | null }[] = [];
+  /** Thrown by the method of this name. */
+  readonly failures = new Map<string, ConnectError>();
+  providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
+  connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
+  tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
+  watch: Watch = async function* () {};
+
+  get socketPath(): string {
+    return join(this.#folder, "nexus.sock");
+  }
+
+  /** The environment in which a command finds this daemon. */
+  get env(): Record<string, string> {
+    return { NEXUS_DATA_DIR: this.#folder };
+  }
+
+  /** @param listen where, if not on the socket in the data folder; answers the port */
+  async start(listen: "unix" | "tcp" = "unix"): Promise<number> {
+    const handler = connectNodeAdapter({
+      routes: (router) => {
+        router.service(ProviderService, { ...this.#providerService(), ...this.providerApi });
+        router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
+        router.service(TokenService, {
+          watchTokens: (request) => this.watch(request),
+          ...this.tokenApi,
+        });
+      },
+      interceptors: [
+        (next) => async (request) => {
+          const method = request.method.name;
+          const message = request.stream ? undefined : request.message;
+          const authorization = request.header.get("authorization");
+          this.requests.push({ method, message, authorization });
+          const failure = this.failures.get(method);
+          if (failure) throw failure;
+          return await next(request);
+        },
+      ],
+    });
+    const server = createServer(handler);
+    server.on("session", (session: ServerHttp2Session) => this.#sessions.add(session));
+    if (listen === "unix") server.listen(this.socketPath);
+    else server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    this.#server = server;
+    const address = server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  async stop(): Promise<void> {
+    for (const session of this.#sessions) session.destroy();
+    const server = this.#server;
+    if (server) await new Promise((resolve) => server.close(resolve));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  addProvider(fields: MessageInitShape<typeof ProviderSchema> = {}): Provider {
+    const provider = create(ProviderSchema, { id: providerId, name: "github", ...fields });
+    this.providers.push(provider);
+    return provider;
+  }
+
+  addConnection(fields: MessageInitShape<typeof ConnectionSchema> = {}): Connection {
+    const connection = create(ConnectionSchema, {
+      id: connectionId,
+      userId: "alice",
+      providerId,
+      providerName: "github",
+      createdAt: timestampFromMs(startMs),
+      ...fields,
+    });
+    this.connections.push(connection);
+    return connection;
+  }
+
+  /** The messages that a method got. */
+  got<Message>(method: string): Message[] {
+    return this.requests
+      .filter((request) => request.method === method)
+      .map(({ message }) => message as Message);
+  }
+
+  #providerService(): ServiceImpl<typeof ProviderService> {
+    return {
+      createProvider: ({ provider }) => ({
+        provider: this.addProvider({ name: provider?.name ?? "" }),
+        redirectUri,
+      }),
+      getProvider: ({ key }) => ({
+        provider: this.#find(this.providers, (one) => one.id === key.value || one.name === key.value),
+        redirectUri,
+      }),
+      listProviders: ({ pageToken }) => onePage(this.providers, pageToken, "providers"),
+      updateProvider: ({ provider }) => ({
+        provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
+      }),
+      deleteProvider: () => ({ orphanedConnections: 2 }),
+    };
+  }
+
+  #connectionService(): Pick<
+    ServiceImpl<typeof ConnectionService>,
+    "getConnection" | "listConnections" | "revokeConnection" | "deleteConnection"
+  > {
+    const find = (id: string): Connection => this.#find(this.connections, (one) => one.id === id);
+    return {
+      getConnection: (request) => ({ connection: find(request.connectionId) }),
+      listConnections: ({ pageToken }) => onePage(this.connections, pageToken, "connections"),
+      revokeConnection: (request) => ({ connection: find(request.connectionId) }),
+      deleteConnection: (request) => {
+        find(request.connectionId);
+        return {};
+      },
+    };
+  }
+
+  #find<Item>(items: readonly Item[], isIt: (item: Item) => boolean): Item {
+    const item = items.find(isIt);
+    if (!item) throw new ConnectError("not found", Code.NotFound);
+    return item;
+  }
+}
+
+/** One item a page, so that every list is read over its pages. */
+function onePage<Name extends string, Item>(items: readonly Item[], pageToken: string, name: Name) {
+  const index = Number(pageToken || 0);
+  const nextPageToken = index + 1 < items.length ? String(index + 1) : "";
+  return { [name]: items.slice(index, index + 1), nextPageToken } as Record<Name, Item[]> & {
+    nextPageToken: string;
+  };
+}

@@ -1,0 +1,84 @@
+import type { Input, Shell } from "../../src/cli/shell.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+
+/** Noon of a day in 2026, UTC. */
+export const startMs = Date.UTC(2026, 10, 24, 12, 0, 0);
+
+export interface FakeShell extends Shell {
+  readonly clock: ManualClock;
+  readonly opened: string[];
+  readonly questions: { question: string; echo: boolean }[];
+  readonly served: Parameters<Shell["runDaemon"]>[0][];
+  /** What was written so far. */
+  out(): string;
+  err(): string;
+}
+
+/** A process in memory. With `answers` a person sits at standard input. */
+export function fakeShell(
+  given: {
+    env?: Record<string, string>;
+    answers?: string[];
+    piped?: string;
+    outIsTTY?: boolean;
+    daemonExitCode?: number;
+    browserFails?: boolean;
+    userName?: () => string;
+  } = {},
+): FakeShell {
+  const written = { out: "", err: "" };
+  const opened: string[] = [];
+  const questions: FakeShell["questions"] = [];
+  const served: FakeShell["served"] = [];
+  const answers = [...(given.answers ?? [])];
+  const stdin: Input = {
+    isTTY: given.answers !== undefined,
+    readAll: async () => given.piped ?? "",
+    ask: async (question, { echo }) => {
+      questions.push({ question, echo });
+      const answer = answers.shift();
+      if (answer === undefined) throw new Error(`nobody answers ${question}`);
+      return answer;
+    },
+  };
+  return {
+    env: given.env ?? {},
+    stdin,
+    stdout: {
+      isTTY: given.outIsTTY ?? false,
+      write: (text) => {
+        written.out += text;
+      },
+    },
+    stderr: {
+      isTTY: false,
+      write: (text) => {
+        written.err += text;
+      },
+    },
+    clock: new ManualClock(startMs),
+    random: () => 0,
+    userName: given.userName ?? (() => "alice"),
+    openBrowser: async (url) => {
+      if (given.browserFails) throw new Error("no display");
+      opened.push(url);
+    },
+    runDaemon: async (options) => {
+      served.push(options);
+      return given.daemonExitCode ?? 0;
+    },
+    opened,
+    questions,
+    served,
+    out: () => written.out,
+    err: () => written.err,
+  };
+}
+
+/** The objects of a JSON answer, one a line. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}

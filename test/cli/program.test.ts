@@ -1,0 +1,165 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { exitCodeMeanings, exitCodes } from "../../src/cli/exit_codes.js";
+import { run } from "../../src/cli/program.js";
+import { readVersion } from "../../src/cli/version.js";
+import { settings } from "../../src/config/settings.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { connectionId, FakeDaemon } from "./fake_daemon.js";
+import { fakeShell, jsonLines } from "./fake_shell.js";
+
+describe("nexusd", () => {
+  it("prints help and ends with 2 without a command", async () => {
+    for (const args of [[], ["provider"]]) {
+      const shell = fakeShell();
+      expect(await run(args, shell)).toBe(2);
+      expect(shell.out()).toBe("");
+      expect(shell.err()).toContain("Usage: nexusd");
+    }
+  });
+
+  it("documents every exit code", async () => {
+    const shell = fakeShell();
+    expect(await run(["--help"], shell)).toBe(0);
+    for (const [name, code] of Object.entries(exitCodes)) {
+      expect(shell.out()).toContain(`${code}  ${exitCodeMeanings[name as keyof typeof exitCodes]}`);
+    }
+  });
+
+  it("prints its version", async () => {
+    const shell = fakeShell();
+    expect(await run(["--version"], shell)).toBe(0);
+    expect(shell.out()).toBe(`${readVersion()}\n`);
+  });
+
+  it.each([[["fly"]], [["token", "--shiny"]], [["connections", "list", "extra"]]])(
+    "refuses %j",
+    async (args) => {
+      const shell = fakeShell();
+      expect(await run(args, shell)).toBe(2);
+      expect(shell.err()).toMatch(/^nexusd: /);
+    },
+  );
+});
+
+describe("serve", () => {
+  it("hands the checked settings to the daemon and returns its exit code", async () => {
+    const shell = fakeShell({
+      env: { NEXUS_DATA_DIR: "/data", NEXUS_LOGLEVEL: "debug" },
+      daemonExitCode: exitCodes.dataFolderInUse,
+    });
+    expect(await run(["serve", "--log-level", "warn", "--ops-listen", ""], shell)).toBe(10);
+    expect(shell.served).toMatchObject([
+      { config: { dataDir: "/data", logLevel: "warn", logFormat: "json", opsListen: [] } },
+    ]);
+    expect(shell.served[0]?.warnings).toHaveLength(1);
+    expect(shell.err()).toBe("");
+  });
+
+  it("shows all faults of the settings and ends with 2", async () => {
+    const shell = fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" } });
+    expect(await run(["serve", "--public-url", "x"], shell)).toBe(2);
+    expect(shell.err()).toMatch(/^nexusd: the settings cannot be used\n {2}--public-url: .*\n {2}NEXUS_LOG/);
+    expect(shell.served).toEqual([]);
+  });
+
+  it("explains every setting of the daemon", async () => {
+    const shell = fakeShell();
+    expect(await run(["serve", "--help"], shell)).toBe(0);
+    for (const { name, readBy } of settings) {
+      expect(shell.out().includes(`  ${name}`)).toBe((readBy as readonly string[]).includes("daemon"));
+    }
+  });
+
+  it("takes no secret as an argument", async () => {
+    for (const flag of ["--encryption-key", "--api-key", "--client-secret"]) {
+      const shell = fakeShell();
+      expect(await run(["serve", flag, "s3cret"], shell)).toBe(2);
+      expect(shell.err()).not.toContain("s3cret");
+    }
+  });
+});
+
+describe("watch", () => {
+  let daemon: FakeDaemon;
+  beforeEach(async () => {
+    daemon = new FakeDaemon();
+    daemon.watch = async function* ({ connectionIds, userId }) {
+      const state = { connectionId, providerName: "github", userId, status: ConnectionStatus.ACTIVE };
+      const credentials = { access_token: "L1ve" };
+      yield { event: { case: "state", value: { ...state, revision: 1n, token: { credentials } } } };
+      yield { event: { case: "bookmark", value: { position: { epoch: "e", revision: 1n } } } };
+      yield { event: { case: "state", value: { ...state, revision: 2n, token: { credentials } } } };
+      for (const id of connectionIds) yield { event: { case: "removed", value: { connectionId: id } } };
+      yield { event: { case: "bookmark", value: { position: { epoch: "e", revision: 2n } } } };
+    };
+    await daemon.start();
+  });
+  afterEach(() => daemon.stop());
+
+  it("writes a line for each change, and ends when all that it watches is gone", async () => {
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["watch", connectionId, "--user", "alice"], shell)).toBe(1);
+    const lines = shell.out().trimEnd().split("\n");
+    expect(lines.map((line) => line.slice(10))).toEqual([
+      "github        22222222  active     rev 1    does not expire",
+      "github        22222222  active     rev 2    does not expire",
+      "github        22222222  removed",
+    ]);
+    expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
+  });
+
+  it("writes every message as JSON, without tokens", async () => {
+    const shell = fakeShell({ env: daemon.env });
+    await run(["watch", connectionId, "--json"], shell);
+    expect(shell.out()).not.toContain("L1ve");
+    expect(jsonLines(shell.out()).map((message) => Object.keys(message)[0])).toEqual([
+      "state",
+      "bookmark",
+      "state",
+      "removed",
+      "bookmark",
+    ]);
+  });
+});
+
+describe("health", () => {
+  async function health(status: number, args: string[] = []) {
+    const paths: string[] = [];
+    const server = createServer((request, response) => {
+      paths.push(request.url ?? "");
+      response.writeHead(status).end("body");
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address ? address.port : 0;
+    const shell = fakeShell({ env: { NEXUS_OPS_LISTEN: `0.0.0.0:${port}` } });
+    const code = await run(["health", ...args], shell);
+    await new Promise((resolve) => server.close(resolve));
+    return { code, shell, paths, port };
+  }
+
+  it("asks the ops door on loopback whether it is ready", async () => {
+    const { code, shell, paths } = await health(200);
+    expect([code, shell.out(), paths]).toEqual([0, "ready\n", ["/readyz"]]);
+  });
+
+  it("ends with 1 when it is not", async () => {
+    const { code, shell } = await health(503);
+    expect(code).toBe(1);
+    expect(shell.err()).toContain("/readyz answers 503");
+    const json = await health(503, ["--json"]);
+    expect(jsonLines(json.shell.out())).toEqual([{ ready: false, answer: 503 }]);
+  });
+
+  it.each([
+    [{ NEXUS_OPS_LISTEN: "unix:/nonexistent.sock" }, "ENOENT"],
+    [{ NEXUS_OPS_LISTEN: "off" }, "no door"],
+    [{ NEXUS_OPS_LISTEN: "x" }, "host:port"],
+  ])("ends with 1 for %j", async (env, text) => {
+    const shell = fakeShell({ env });
+    expect(await run(["health"], shell)).toBe(1);
+    expect(shell.err()).toContain(text);
+  });
+});

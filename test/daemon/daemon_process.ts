@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "../..");
+
+/** `nexusd serve` as a process of its own, started as a user starts it. */
+export class DaemonProcess {
+  readonly #child: ChildProcess;
+  #output = "";
+  #errors = "";
+  readonly exited: Promise<number | string>;
+
+  constructor(environment: NodeJS.ProcessEnv, args: readonly string[] = ["serve"]) {
+    this.#child = spawn(process.execPath, [join(root, "dist/main.js"), ...args], {
+      env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#errors += text;
+    });
+    this.exited = once(this.#child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Everything written so far. */
+  get output(): string {
+    return this.#output + this.#errors;
+  }
+
+  /** Resolves when the log says that every door is open. */
+  async ready(): Promise<void> {
+    while (!this.#output.includes('"nexusd is ready"')) {
+      const stdout = this.#child.stdout;
+      if (!stdout) throw new Error("no standard output");
+      const ended = this.exited.then((code) => {
+        throw new Error(`nexusd ended with ${code}: ${this.output}`);
+      });
+      await Promise.race([once(stdout, "data"), ended]);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): Promise<number | string> {
+    this.#child.kill(signal);
+    return this.exited;
+  }
+}

@@ -1,0 +1,203 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Browser, consent } from "../fakes/browser.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { DaemonProcess } from "./daemon_process.js";
+import { failureOf } from "./errors.js";
+import { Place, Watcher } from "./harness.js";
+
+describe("the process", () => {
+  let place: Place;
+  let running: DaemonProcess[];
+  beforeEach(async () => {
+    place = await Place.make();
+    running = [];
+  });
+  afterEach(async () => {
+    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
+    rmSync(place.config.dataDir, { recursive: true, force: true });
+  });
+  const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
+    const daemon = new DaemonProcess({ ...place.environment, ...environment });
+    running.push(daemon);
+    return daemon;
+  };
+  const started = async (environment?: NodeJS.ProcessEnv): Promise<DaemonProcess> => {
+    const daemon = start(environment);
+    await daemon.ready();
+    return daemon;
+  };
+  const file = (name: string): string => join(place.config.dataDir, name);
+
+  /** Ends with the code, says why in one line, and never opened a door. */
+  const refused = async (daemon: DaemonProcess, code: number, sentence: RegExp): Promise<void> => {
+    expect(await daemon.exited).toBe(code);
+    expect(daemon.output).toMatch(sentence);
+    expect(daemon.output).not.toContain("nexusd is ready");
+    expect(daemon.output).not.toContain("    at ");
+  };
+
+  it("makes its files for the owner alone, and says where the keys and the redirect URI are", async () => {
+    const daemon = await started();
+    expect(statSync(place.config.dataDir).mode & 0o777).toBe(0o700);
+    for (const name of ["encryption.key", "admin.key", "nexus.mdb", "nexus.sock"]) {
+      expect([name, statSync(file(name)).mode & 0o777]).toEqual([name, 0o600]);
+    }
+    for (const text of [file("encryption.key"), file("admin.key"), place.config.redirectUri]) {
+      expect(daemon.output).toContain(text);
+    }
+    expect(daemon.output).not.toContain(readFileSync(file("encryption.key"), "utf8").trim());
+    expect(daemon.output).not.toContain(place.apiKey);
+    expect(await daemon.kill("SIGTERM")).toBe(0);
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)("drains and exits 0 on %s within 5 s, a watcher attached", async (signal) => {
+    const daemon = await started();
+    const watcher = new Watcher(place.clients().tokens, {});
+    expect((await watcher.next())?.case).toBe("bookmark");
+    const before = performance.now();
+    const ended = daemon.kill(signal);
+    expect((await watcher.next())?.case).toBe("drain");
+    expect(await watcher.next()).toBeUndefined();
+    expect(await ended).toBe(0);
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  it("refuses a second daemon on the folder", async () => {
+    const first = await started();
+    await refused(start(), 10, new RegExp(`in use by process ${first.pid}`));
+  });
+
+  it("refuses a wrong key, a malformed one, and one that is gone", async () => {
+    await (await started()).kill("SIGTERM");
+    const other = Buffer.alloc(32, 7).toString("base64");
+    await refused(start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
+    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
+    writeFileSync(elsewhere, "too short");
+    const malformed = start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
+    await refused(malformed, 11, /must hold base64 of 32 bytes/);
+    rmSync(file("encryption.key"));
+    await refused(start(), 11, /encryption\.key is missing/);
+  });
+
+  it("accepts the key from a file or from the environment", async () => {
+    await (await started()).kill("SIGTERM");
+    const key = readFileSync(file("encryption.key"), "utf8").trim();
+    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
+    copyFileSync(file("encryption.key"), elsewhere);
+    rmSync(file("encryption.key"));
+    await (await started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");
+    const daemon = await started({ NEXUS_ENCRYPTION_KEY: key });
+    expect(await daemon.kill("SIGTERM")).toBe(0);
+    expect(daemon.output).not.toContain(key);
+  });
+
+  it.each([
+    ["truncated", (path: string) => truncateSync(path, 20_000)],
+    ["cut to one page", (path: string) => truncateSync(path, 4096)],
+    ["empty", (path: string) => truncateSync(path, 0)],
+    ["garbage", (path: string) => writeFileSync(path, Buffer.alloc(65_536, 0x5a))],
+  ])("refuses a store file that is %s", async (_name, damage) => {
+    await (await started()).kill("SIGTERM");
+    damage(file("nexus.mdb"));
+    await refused(start(), 12, /nexus\.mdb/);
+  });
+
+  it("names the door, the address and the setting when a port is taken", async () => {
+    const port = Number(place.environment["NEXUS_OPS_LISTEN"]?.split(":")[1]);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    await refused(start(), 13, new RegExp(`ops door.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it("reports all faults of the settings at once, with code 2", async () => {
+    const daemon = start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
+    await refused(daemon, 2, /NEXUS_HTTP_LISTEN/);
+    expect(daemon.output).toMatch(/NEXUS_PUBLIC_URL/);
+  });
+
+  describe("with a connection", () => {
+    let provider: OpenIdProvider;
+    let connectionId: string;
+    let daemon: DaemonProcess;
+    beforeEach(async () => {
+      provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+      daemon = await started();
+      const clients = place.clients();
+      await clients.providers.createProvider({
+        provider: {
+          name: "op",
+          clientId: provider.clients.post.clientId,
+          clientSecret: provider.clients.post.clientSecret,
+          issuer: provider.issuer,
+          enableDiscovery: true,
+          scopes: ["openid"],
+        },
+      });
+      const requested = await clients.connections.requestConnection({
+        userId: "ada",
+        provider: { case: "providerName", value: "op" },
+      });
+      await consent(new Browser(), requested.authUrl);
+      connectionId = requested.connectionId;
+    });
+    afterEach(async () => {
+      await provider.stop();
+    });
+    const restartAfterKill = async (): Promise<void> => {
+      await daemon.kill("SIGKILL");
+      daemon = await started();
+    };
+
+    it("survives kill -9: the token is there, can be refreshed, and a watcher resumes", async () => {
+      const watcher = new Watcher(place.clients().tokens, {});
+      const bookmark = await watcher.until((event) => event.case === "bookmark");
+      const { token } = await place.clients().tokens.refreshToken({ connectionId });
+      await restartAfterKill();
+      expect((await place.clients().tokens.getToken({ connectionId })).token).toEqual(token);
+      expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(3n);
+      const position = bookmark.case === "bookmark" ? bookmark.value.position : undefined;
+      const resumed = new Watcher(place.clients().tokens, position ? { position } : {});
+      expect(await resumed.next()).toMatchObject({ case: "state", value: { connectionId, revision: 3n } });
+      resumed.cancel();
+    });
+
+    it("killed after the refresh token was sent and before the answer: the next attempt is made, and its refusal is called what it is", async () => {
+      const release = provider.holdTokenResponses();
+      const lost = failureOf(place.clients().tokens.refreshToken({ connectionId }));
+      await provider.waitForTokenRequests(2);
+      await restartAfterKill();
+      await lost;
+      release();
+      const failure = await failureOf(place.clients().tokens.refreshToken({ connectionId }));
+      expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "ATTENTION_REQUIRED" });
+      const { connection } = await place.clients().connections.getConnection({ connectionId });
+      expect(connection?.problem?.reason).toBe("outcome_unknown");
+    });
+
+    it("killed before the provider acted: the next attempt succeeds", async () => {
+      await provider.setOutage("hang");
+      const lost = failureOf(place.clients().tokens.refreshToken({ connectionId }));
+      await provider.waitForTokenRequests(2);
+      await daemon.kill("SIGKILL");
+      await lost;
+      await provider.setOutage("none");
+      daemon = await started();
+      expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+    });
+
+    it("exits 0 within 5 s even while the provider hangs", async () => {
+      await provider.setOutage("hang");
+      const lost = failureOf(place.clients().tokens.refreshToken({ connectionId }));
+      await provider.waitForTokenRequests(2);
+      const before = performance.now();
+      expect(await daemon.kill("SIGTERM")).toBe(0);
+      expect(performance.now() - before).toBeLessThan(5_000);
+      await lost;
+    });
+  });
+});

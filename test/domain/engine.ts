@@ -1,0 +1,182 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AuthorizationServers } from "../../src/domain/authorization_servers.js";
+import { CredentialReader } from "../../src/domain/credential_reader.js";
+import { CredentialVault } from "../../src/domain/credential_vault.js";
+import { CredentialWriter } from "../../src/domain/credential_writer.js";
+import type { RefreshRequest } from "../../src/domain/grants.js";
+import { RefreshScheduler } from "../../src/domain/refresh_scheduler.js";
+import { Refresher } from "../../src/domain/refresher.js";
+import type { Connection } from "../../src/model/connection.js";
+import type { TokenSet } from "../../src/model/credential.js";
+import { newId } from "../../src/model/ids.js";
+import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
+import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { Secret } from "../../src/runtime/secret.js";
+import { Store } from "../../src/store/store.js";
+import { Vault } from "../../src/vault/vault.js";
+
+export const startMs = 1_800_000_000_000;
+export const hourMs = 3_600_000;
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
+  return {
+    accessToken: new Secret(`access-${newId()}`),
+    refreshToken: new Secret(`refresh-${newId()}`),
+    tokenType: "Bearer",
+    idToken: undefined,
+    expiresInMs: hourMs,
+    scopes: undefined,
+    subject: undefined,
+    ...change,
+  };
+}
+
+/** One refresh request that was sent and waits for the test to answer it. */
+export interface SentRefresh {
+  readonly provider: string;
+  readonly refreshToken: string;
+  answer(result: RefreshResult): void;
+  fail(error: unknown): void;
+}
+
+/** The refresh engine on a real store, its provider played by the test. */
+export class Engine {
+  readonly clock = new ManualClock(startMs);
+  readonly sent: SentRefresh[] = [];
+  readonly store: Store;
+  readonly reader: CredentialReader;
+  readonly refresher: Refresher;
+  readonly scheduler: RefreshScheduler;
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  #onSent: (() => void) | undefined;
+
+  constructor(folder = mkdtempSync(join(tmpdir(), "nexus-engine-"))) {
+    this.store = Store.open({ folder, nowMs: startMs });
+    this.vault = new CredentialVault({ vault: new Vault(Buffer.alloc(32, 1)), databaseId: this.store.databaseId });
+    const shared = { store: this.store, vault: this.vault, clock: this.clock, log: silent, random: () => 0.5 };
+    this.writer = new CredentialWriter(shared);
+    this.reader = new CredentialReader(shared);
+    this.refresher = new Refresher({
+      ...shared,
+      writer: this.writer,
+      servers: new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error("no network")) }),
+      grants: { refresh: (request) => this.#send(request) },
+      locks: new KeyedMutex(),
+      metrics: { refreshed: () => {} },
+    });
+    this.scheduler = new RefreshScheduler({ ...shared, refresher: this.refresher });
+    this.store.onCommitted(() => this.scheduler.wake());
+  }
+
+  async close(): Promise<void> {
+    for (const request of this.sent) request.fail(new Error("the test is over"));
+    await this.scheduler.stop();
+    await this.store.close();
+  }
+
+  /** Registers a profile with endpoints set by hand. */
+  async provider(name: string, change: Partial<ProviderProfile> = {}): Promise<ProviderProfile> {
+    const profile: ProviderProfile = {
+      id: newId(),
+      name,
+      authType: "oauth2",
+      clientId: "client",
+      clientSecret: undefined,
+      tokenEndpointAuthMethod: "none",
+      issuer: "",
+      enableDiscovery: false,
+      authUrl: "https://op.example/auth",
+      tokenUrl: "https://op.example/token",
+      jwksUrl: "",
+      scopes: [],
+      authorizationParams: {},
+      apiBaseUrl: "",
+      userInfoEndpoint: "",
+      description: "",
+      category: "",
+      refreshWindowMs: undefined,
+      createdAtMs: startMs,
+      updatedAtMs: startMs,
+      version: 1n,
+      ...change,
+    };
+    await this.store.commit((tx) => tx.putProvider(profile));
+    return profile;
+  }
+
+  /** An active connection with a first token. */
+  async connection(profile: ProviderProfile, first: TokenSet = tokenSet()): Promise<Connection> {
+    const nowMs = this.clock.nowMs();
+    const blank: Connection = {
+      id: newId(),
+      userId: "ada",
+      providerId: profile.id,
+      providerName: profile.name,
+      status: "pending",
+      credentialRevision: 0n,
+      requestedScopes: ["read"],
+      grantedScopes: [],
+      expiresAtMs: undefined,
+      issuedAtMs: undefined,
+      refreshable: false,
+      refreshNotBeforeMs: undefined,
+      problem: undefined,
+      failedRefreshes: 0,
+      refreshIntent: undefined,
+      pendingStateHash: undefined,
+      requestExpiresAtMs: undefined,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+      dueAtMs: undefined,
+      subject: undefined,
+    };
+    return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
+  }
+
+  get(id: string): Connection {
+    const connection = this.store.getConnection(id);
+    if (!connection) throw new Error("no such connection");
+    return connection;
+  }
+
+  /** Resolves when `count` requests have been sent in all. */
+  async untilSent(count: number): Promise<void> {
+    while (this.sent.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#onSent = resolve;
+      });
+    }
+  }
+
+  /** Resolves with the connection when it passes, looking after each commit. */
+  async until(id: string, pass: (connection: Connection) => boolean): Promise<Connection> {
+    while (!pass(this.get(id))) {
+      await new Promise<void>((resolve) => {
+        this.store.onCommitted(() => {
+          this.scheduler.wake();
+          resolve();
+        });
+      });
+    }
+    return this.get(id);
+  }
+
+  #send(request: RefreshRequest): Promise<RefreshResult> {
+    return new Promise((resolve, reject) => {
+      this.sent.push({
+        provider: request.profile.name,
+        refreshToken: request.refreshToken.reveal(),
+        answer: resolve,
+        fail: reject,
+      });
+      this.#onSent?.();
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { GrantFailure } from "../../src/oauth/failure.js";
+import { Engine, hourMs, tokenSet } from "./engine.js";
+
+describe("RefreshScheduler", () => {
+  let engine: Engine;
+  beforeEach(() => {
+    engine = new Engine();
+    engine.scheduler.start();
+  });
+  afterEach(async () => {
+    await engine.close();
+  });
+  const answerAll = (): void => {
+    for (const request of engine.sent) request.answer({ tokenSet: tokenSet() });
+  };
+
+  it("refreshes within the window, not before it", async () => {
+    const { id, refreshNotBeforeMs } = await engine.connection(await engine.provider("op"));
+    const waitMs = (refreshNotBeforeMs ?? 0) - engine.clock.nowMs();
+    engine.clock.advance(waitMs - 1);
+    expect(engine.sent).toHaveLength(0);
+    engine.clock.advance(1);
+    await engine.untilSent(1);
+    answerAll();
+    await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+  });
+
+  it("keeps one timer, however many connections wait", async () => {
+    const profile = await engine.provider("op");
+    for (let count = 0; count < 20; count++) await engine.connection(profile);
+    expect(engine.clock.pending).toBe(1);
+  });
+
+  it("tries again by itself after a failure, and leaves off when it succeeds", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance(56 * 60_000);
+    for (let round = 1; round <= 3; round++) {
+      await engine.untilSent(round);
+      engine.sent[round - 1]?.fail(new GrantFailure({ kind: "transient" }));
+      const { problem } = await engine.until(id, ({ failedRefreshes }) => failedRefreshes === round);
+      engine.clock.advance((problem?.retryAtMs ?? 0) - engine.clock.nowMs());
+    }
+    await engine.untilSent(4);
+    answerAll();
+    await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    expect(engine.get(id)).toMatchObject({ problem: undefined, failedRefreshes: 0 });
+  });
+
+  it("does not let a provider that hangs delay another", async () => {
+    const slow = await engine.provider("slow");
+    for (let count = 0; count < 300; count++) await engine.connection(slow);
+    const quick = await engine.connection(await engine.provider("quick"));
+    engine.clock.advance(hourMs - 60_000);
+    await engine.untilSent(17);
+    const request = engine.sent.find(({ provider }) => provider === "quick");
+    expect(request).toBeDefined();
+    request?.answer({ tokenSet: tokenSet() });
+    await engine.until(quick.id, ({ credentialRevision }) => credentialRevision === 2n);
+    expect(engine.sent.filter(({ provider }) => provider === "slow")).toHaveLength(16);
+  });
+
+  it("works off more than it may have under way", async () => {
+    const profile = await engine.provider("op");
+    const ids: string[] = [];
+    for (let count = 0; count < 100; count++) ids.push((await engine.connection(profile)).id);
+    engine.clock.advance(hourMs - 60_000);
+    for (let answered = 0; answered < 100; answered++) {
+      await engine.untilSent(answered + 1);
+      engine.sent[answered]?.answer({ tokenSet: tokenSet() });
+    }
+    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    expect(engine.sent).toHaveLength(100);
+  });
+
+  it("clears a token that expired while refreshing failed, and goes on trying", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance(56 * 60_000);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", retryAfterMs: hourMs }));
+    await engine.until(id, ({ failedRefreshes }) => failedRefreshes === 1);
+    const before = engine.store.revision;
+    engine.clock.advance(4 * 60_000);
+    await engine.until(id, () => engine.store.revision > before);
+    expect(engine.reader.view(id)?.token).toBeUndefined();
+    expect(engine.get(id).status).toBe("active");
+  });
+
+  it("asks for a person when a token without a refresh token expires", async () => {
+    const { id } = await engine.connection(await engine.provider("op"), tokenSet({ refreshToken: undefined }));
+    engine.clock.advance(hourMs);
+    await engine.until(id, ({ status }) => status === "attention");
+    expect(engine.get(id).problem?.reason).toBe("no_refresh_token");
+  });
+
+  it("leaves a token without an expiry alone", async () => {
+    const first = tokenSet({ refreshToken: undefined, expiresInMs: undefined });
+    const { id } = await engine.connection(await engine.provider("op"), first);
+    engine.clock.advance(1000 * hourMs);
+    expect(engine.reader.view(id)?.token?.expiresAtMs).toBeUndefined();
+    expect(engine.store.nextDueMs()).toBeUndefined();
+  });
+
+  it("notices within half a minute that the clock was set forward", async () => {
+    await engine.connection(await engine.provider("op"));
+    engine.clock.jump(24 * hourMs);
+    engine.clock.advance(30_000);
+    await engine.untilSent(1);
+  });
+
+  it("does not refresh a token that lives longer than a timer can wait at once", async () => {
+    await engine.connection(await engine.provider("op"), tokenSet({ expiresInMs: 1000 * 24 * hourMs }));
+    engine.clock.advance(hourMs);
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it("starts nothing after it was stopped, and waits for what is under way", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    engine.clock.advance(56 * 60_000);
+    await engine.untilSent(1);
+    const stopped = engine.scheduler.stop();
+    await engine.connection(profile, tokenSet({ expiresInMs: 1 }));
+    engine.clock.advance(hourMs);
+    answerAll();
+    await stopped;
+    expect(engine.sent).toHaveLength(1);
+    expect(engine.get(id).credentialRevision).toBe(2n);
+  });
+});

@@ -1,0 +1,78 @@
+import { generateKeyPair, randomBytes, randomUUID } from "node:crypto";
+import { promisify } from "node:util";
+import type { Configuration } from "oidc-provider";
+import { document, escapeHtml } from "./page.js";
+import type { Store } from "./store.js";
+
+/** The person who signs in, and the only one. */
+export const accountId = "ada";
+const fourteenDaysSeconds = 14 * 24 * 60 * 60;
+
+/** See OpenIdProviderOptions for the defaults. */
+export interface Lifetimes {
+  readonly accessTokenTtlSeconds?: number;
+  readonly authorizationCodeTtlSeconds?: number;
+  readonly refreshTokenTtlSeconds?: number;
+}
+
+export async function configure(options: Lifetimes, store: Store): Promise<Configuration> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
+  const signingKey = { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg: "RS256" };
+  return {
+    adapter: (model) => store.adapter(model),
+    jwks: { keys: [signingKey] },
+    cookies: { keys: [randomBytes(32).toString("base64url")] },
+    scopes: ["openid", "offline_access", "read", "write"],
+    claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
+    responseTypes: ["code"],
+    clientAuthMethods: ["client_secret_post", "client_secret_basic", "none"],
+    pkce: { required: () => true },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      revocation: { enabled: true, allowedPolicy: async () => true },
+    },
+    ttl: {
+      AccessToken: options.accessTokenTtlSeconds ?? 3600,
+      AuthorizationCode: options.authorizationCodeTtlSeconds ?? 60,
+      Grant: fourteenDaysSeconds,
+      IdToken: 3600,
+      Interaction: 3600,
+      RefreshToken: options.refreshTokenTtlSeconds ?? fourteenDaysSeconds,
+      Session: fourteenDaysSeconds,
+    },
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed("refresh_token"),
+    expiresWithSession: async () => false,
+    // Never the grant that the session remembers: see startOpenIdProvider.
+    loadExistingGrant: async (ctx) => {
+      const grantId = ctx.oidc.result?.consent?.grantId;
+      return grantId === undefined ? undefined : ctx.oidc.provider.Grant.find(grantId);
+    },
+    findAccount: async (_ctx, id) => {
+      if (id !== accountId) return undefined;
+      return {
+        accountId,
+        claims: () => ({
+          sub: accountId,
+          name: "Ada Lovelace",
+          preferred_username: "ada",
+          email: "ada@example.test",
+          email_verified: true,
+        }),
+      };
+    },
+    interactions: { url: async (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    clientBasedCORS: () => false,
+    renderError: async (ctx, out) => {
+      const lines = Object.entries(out).map(
+        ([name, value]) => `<p>${escapeHtml(name)}: ${escapeHtml(String(value))}</p>`,
+      );
+      ctx.type = "html";
+      ctx.body = document("The provider refuses", lines.join("\n"));
+    },
+  };
+}

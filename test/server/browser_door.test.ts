@@ -1,0 +1,276 @@
+import { once } from "node:events";
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from "node:http";
+import { connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { ConsentFlow, FinishOutcome, StartOutcome } from "../../src/domain/consent.js";
+import { BrowserDoor } from "../../src/server/browser_door.js";
+import { loopback, opened, portOf } from "./temporary.js";
+
+class FakeFlow implements ConsentFlow {
+  readonly calls: string[] = [];
+  startOutcome: StartOutcome | Error = {
+    kind: "redirect",
+    location: "https://provider.example/authorize?client_id=c&state=s",
+    binding: { name: "b1", value: "v-1_2", maxAgeSeconds: 600 },
+  };
+  finishOutcome: FinishOutcome | Error = {
+    kind: "return",
+    location: "https://app.example/back?status=success",
+  };
+
+  async start(state: string): Promise<StartOutcome> {
+    this.calls.push(`start ${state}`);
+    if (this.startOutcome instanceof Error) throw this.startOutcome;
+    return this.startOutcome;
+  }
+
+  async finish(query: URLSearchParams, cookie: (name: string) => string | undefined): Promise<FinishOutcome> {
+    this.calls.push(`finish ${query.toString()} ${cookie("b1") ?? "none"}`);
+    if (this.finishOutcome instanceof Error) throw this.finishOutcome;
+    return this.finishOutcome;
+  }
+}
+
+interface Reply {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+async function openDoor(publicUrl = "http://localhost:8080") {
+  const flow = new FakeFlow();
+  const unexpected: unknown[][] = [];
+  const door = await opened(
+    new BrowserDoor({
+      listen: loopback,
+      setting: "NEXUS_BROWSER_LISTEN",
+      publicUrl: new URL(publicUrl),
+      flow,
+      onUnexpected: (...report) => void unexpected.push(report),
+    }),
+  );
+  const port = portOf(door);
+  const send = async (method: string, path: string, headers: OutgoingHttpHeaders = {}): Promise<Reply> => {
+    const host = new URL(publicUrl).host;
+    const request = httpRequest({
+      host: "127.0.0.1",
+      port,
+      method,
+      path,
+      agent: false,
+      headers: { host, ...headers },
+    });
+    request.end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() };
+  };
+  return { flow, unexpected, door, port, send };
+}
+
+const start = "/auth/start?state=s1";
+const callback = "/auth/callback?code=c&state=s1&iss=https%3A%2F%2Fp";
+
+describe("a consent", () => {
+  test("begins with a cookie and a 302 to the provider", async () => {
+    const { send, flow } = await openDoor();
+    const { status, headers } = await send("GET", start);
+    expect(status).toBe(302);
+    expect(headers.location).toBe("https://provider.example/authorize?client_id=c&state=s");
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=v-1_2; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"]);
+    expect(flow.calls).toEqual(["start s1"]);
+  });
+
+  test("has a cookie that only https can set when the public URL is https", async () => {
+    const { send } = await openDoor("https://nexus.example");
+    const { headers } = await send("GET", start);
+    expect(headers["set-cookie"]).toEqual([
+      "__Host-nexus-b1=v-1_2; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure",
+    ]);
+    const back = await send("GET", callback, { cookie: "nexus-b1=planted; __Host-nexus-b1=v-1_2" });
+    expect(back.headers["set-cookie"]).toEqual([
+      "__Host-nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+    ]);
+  });
+
+  test("ends with a 303 to the application, and the cookie is gone", async () => {
+    const { send, flow } = await openDoor();
+    const { status, headers } = await send("GET", callback, {
+      cookie: "x=y; nexus-b1=v-1_2; nexus-b1=second",
+    });
+    expect(status).toBe(303);
+    expect(headers.location).toBe("https://app.example/back?status=success");
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
+    expect(flow.calls).toEqual(["finish code=c&state=s1&iss=https%3A%2F%2Fp v-1_2"]);
+  });
+
+  test.each([[{}], [{ cookie: "other=1" }], [{ cookie: "nexus-b1=%zz" }], [{ cookie: "xnexus-b1=v" }]])(
+    "finds no cookie in %j, and clears none",
+    async (headers) => {
+      const { send, flow } = await openDoor();
+      expect((await send("GET", callback, headers)).headers["set-cookie"]).toBeUndefined();
+      expect(flow.calls).toEqual([expect.stringMatching(/ none$/)]);
+    },
+  );
+
+  test("ends with a page that says it is done when no application waits", async () => {
+    const { send, flow } = await openDoor();
+    flow.finishOutcome = { kind: "done", providerName: `<b>"Git&Hub'` };
+    const { status, headers, body } = await send("GET", callback);
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/html; charset=utf-8");
+    expect(body).toContain("<title>Connected</title>");
+    expect(body).toContain("&lt;b&gt;&quot;Git&amp;Hub&#39;");
+    expect(body).toContain("You can close this window.");
+    expect(body).not.toContain("<b>");
+    expect(body).not.toContain("<script");
+  });
+
+  test.each([400, 404, 410, 502, 503] as const)(
+    "that fails with %i says what happened and what to do",
+    async (status) => {
+      const { send, flow } = await openDoor();
+      const failure = { kind: "failure", status, reason: "some_word", message: "It <went> wrong." } as const;
+      flow.startOutcome = failure;
+      flow.finishOutcome = failure;
+      for (const path of [start, callback]) {
+        const reply = await send("GET", path);
+        expect(reply.status).toBe(status);
+        expect(reply.body).toContain("It &lt;went&gt; wrong.");
+        expect(reply.body).toContain("some_word");
+        expect(reply.body.match(/<p>/g)).toHaveLength(2);
+      }
+    },
+  );
+});
+
+describe("nothing acts but a GET of the page itself", () => {
+  test.each([
+    ["HEAD", start, {}, 200],
+    ["HEAD", callback, {}, 200],
+    ["POST", start, {}, 405],
+    ["POST", callback, {}, 405],
+    ["PUT", "/", {}, 405],
+    ["DELETE", "/nowhere", {}, 405],
+    ["OPTIONS", start, {}, 405],
+    ["TRACE", start, {}, 405],
+    ["GET", start, { "sec-purpose": "prefetch" }, 503],
+    ["GET", callback, { "sec-purpose": "prefetch;prerender" }, 503],
+    ["GET", callback, { purpose: "prefetch" }, 503],
+    ["GET", "/auth/start", {}, 400],
+    ["GET", "/auth/start?state=", {}, 400],
+    ["GET", "/auth/start?state=a&state=b", {}, 400],
+    ["GET", "/auth/start/", {}, 404],
+    ["GET", "//auth/start?state=a", {}, 404],
+    ["GET", "/AUTH/START?state=a", {}, 404],
+    ["GET", start, { host: "evil.example" }, 421],
+    ["GET", start, { host: "localhost:9999" }, 421],
+    ["GET", start, { host: "localhost" }, 421],
+    ["GET", start, { host: "localhost:8080.evil.example" }, 421],
+    ["GET", start, { host: "" }, 421],
+  ] as const)("%s %s with %j is %i", async (method, path, headers, status) => {
+    const { send, flow, unexpected } = await openDoor();
+    const reply = await send(method, path, headers);
+    expect(reply.status).toBe(status);
+    expect(reply.headers.allow).toBe(status === 405 ? "GET, HEAD" : undefined);
+    if (method === "HEAD") expect(reply.body).toBe("");
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+    expect(flow.calls).toEqual([]);
+    expect(unexpected).toEqual([]);
+  });
+
+  test.each([
+    ["http://localhost:8080", "127.0.0.1:8080"],
+    ["http://127.0.0.1:8080", "LOCALHOST:8080"],
+    ["http://localhost:8080", "[::1]:8080"],
+    ["https://nexus.example", "nexus.example"],
+    ["https://nexus.example", "Nexus.Example:443"],
+    ["http://nexus.example:8080/", "nexus.example:8080"],
+  ])("the door of %s answers to %s", async (publicUrl, host) => {
+    const { send } = await openDoor(publicUrl);
+    expect((await send("GET", start, { host })).status).toBe(302);
+  });
+});
+
+describe("pages", () => {
+  test.each([
+    ["/", 200, "text/html; charset=utf-8"],
+    ["/style.css", 200, "text/css; charset=utf-8"],
+    ["/favicon.ico", 204, undefined],
+    ["/nowhere", 404, "text/html; charset=utf-8"],
+    ["/%zz?%zz", 404, "text/html; charset=utf-8"],
+    ["/__proto__", 404, "text/html; charset=utf-8"],
+    [start, 302, undefined],
+    [callback, 303, undefined],
+  ])("%s is %i and guarded", async (path, status, type) => {
+    const { send } = await openDoor();
+    const { status: got, headers } = await send("GET", path);
+    expect(got).toBe(status);
+    expect(headers["content-type"]).toBe(type);
+    expect(headers).toMatchObject({
+      "content-security-policy":
+        "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+      "referrer-policy": "no-referrer",
+      "cache-control": path === "/style.css" ? "max-age=300" : "no-store",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    });
+  });
+
+  test("a HEAD of a page says how long the page is", async () => {
+    const { send } = await openDoor();
+    const [head, get] = [await send("HEAD", "/"), await send("GET", "/")];
+    expect(head.headers["content-length"]).toBe(get.headers["content-length"]);
+    expect(Buffer.byteLength(get.body)).toBe(Number(get.headers["content-length"]));
+  });
+});
+
+describe("faults", () => {
+  test("an error of the flow is a page that says nothing of it, and is reported without the query", async () => {
+    const { send, flow, unexpected } = await openDoor();
+    flow.startOutcome = new Error("the secret is 4711");
+    flow.finishOutcome = new Error("the secret is 4711");
+    for (const path of [start, callback]) {
+      const reply = await send("GET", path);
+      expect(reply.status).toBe(500);
+      expect(reply.body).not.toContain("4711");
+      expect(reply.headers["x-frame-options"]).toBe("DENY");
+    }
+    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback"]);
+  });
+
+  test("a location that no header may hold is one of them", async () => {
+    const { send, flow, unexpected } = await openDoor();
+    flow.finishOutcome = { kind: "return", location: "https://app.example/\r\nset-cookie: a=b" };
+    const reply = await send("GET", callback);
+    expect(reply.status).toBe(500);
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+    expect(unexpected).toHaveLength(1);
+  });
+
+  test.each([
+    ["GET http://localhost:8080/ HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["GET * HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\n\r\n", 400],
+    ["GET / HTTP/1.0\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 421],
+    ["GET /\x00 HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["rubbish\r\n\r\n", 400],
+    [`GET / HTTP/1.1\r\nhost: localhost:8080\r\nx: ${"y".repeat(17_000)}\r\n\r\n`, 431],
+  ])("%j is answered and ends nothing", async (bytes, status) => {
+    const { port, send, unexpected } = await openDoor();
+    const socket = connect({ host: "127.0.0.1", port });
+    onTestFinished(() => void socket.destroy());
+    socket.write(bytes, "latin1");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect((await send("GET", "/")).status).toBe(200);
+    expect(unexpected).toEqual([]);
+  });
+});

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { OpsDoor } from "../../src/server/ops_door.js";
+import { loopback, opened, portOf } from "./temporary.js";
+
+async function openDoor(checks: Record<string, boolean | string> = { store: true }) {
+  const unexpected: unknown[][] = [];
+  let metrics = async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" });
+  const door = await opened(
+    new OpsDoor({
+      listen: loopback,
+      setting: "NEXUS_OPS_LISTEN",
+      readiness: () => checks,
+      metrics: () => metrics(),
+      onUnexpected: (...report) => void unexpected.push(report),
+    }),
+  );
+  const failMetrics = () => {
+    metrics = () => Promise.reject(new Error("the secret is 4711"));
+  };
+  return { base: `http://127.0.0.1:${portOf(door)}`, unexpected, failMetrics, door };
+}
+
+test.each([
+  ["GET", "/livez", 200, "ok"],
+  ["HEAD", "/livez", 200, ""],
+  ["GET", "/livez?verbose", 200, "ok"],
+  ["GET", "/readyz", 200, '{"ready":true,"checks":{"store":true}}\n'],
+  ["GET", "/metrics", 200, "up 1\n"],
+  ["GET", "/", 404, "not found\n"],
+  ["GET", "/livez/", 404, "not found\n"],
+  ["POST", "/livez", 405, "method not allowed\n"],
+])("%s %s is %i", async (method, path, status, body) => {
+  const { base } = await openDoor();
+  const response = await fetch(base + path, { method });
+  expect(response.status).toBe(status);
+  expect(await response.text()).toBe(body);
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("allow")).toBe(status === 405 ? "GET, HEAD" : null);
+});
+
+test.each([false, "opening", ""])("not ready when a check says %j", async (check) => {
+  const { base } = await openDoor({ store: true, doors: check });
+  const response = await fetch(`${base}/readyz`);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ ready: false, checks: { store: true, doors: check } });
+});
+
+test("metrics keep their content type, and a failure says nothing and is reported", async () => {
+  const { base, unexpected, failMetrics } = await openDoor();
+  expect((await fetch(`${base}/metrics`)).headers.get("content-type")).toBe("text/plain; version=0.0.4");
+  failMetrics();
+  const response = await fetch(`${base}/metrics`);
+  expect(response.status).toBe(500);
+  expect(await response.text()).toBe("internal error\n");
+  expect(unexpected).toMatchObject([[expect.any(Error), "/metrics"]]);
+});
+
+test("closing does not wait for idle connections", async () => {
+  const { base, door } = await openDoor();
+  await (await fetch(`${base}/livez`)).text();
+  await door.close(new AbortController().signal);
+  await expect(fetch(`${base}/livez`)).rejects.toThrow();
+});
