@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { exitCodes, type ExitCode } from "./cli/exit_codes.js";
+import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
@@ -10,10 +10,10 @@ import { CredentialReader } from "./domain/credential_reader.js";
 import { CredentialVault } from "./domain/credential_vault.js";
 import { CredentialWriter } from "./domain/credential_writer.js";
 import { Grants } from "./domain/grants.js";
+import { openKeyCheck } from "./domain/key_check.js";
 import { ProviderRegistry } from "./domain/provider_registry.js";
 import { RefreshScheduler } from "./domain/refresh_scheduler.js";
 import { Refresher } from "./domain/refresher.js";
-import { openKeyCheck } from "./domain/key_check.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
 import { WatchHub } from "./domain/watch_hub.js";
@@ -86,7 +86,12 @@ export class Daemon {
     }
   }
 
-  static async #wire(options: DaemonOptions, lock: DataFolderLock, store: Store, sealer: Vault): Promise<Daemon> {
+  static async #wire(
+    options: DaemonOptions,
+    lock: DataFolderLock,
+    store: Store,
+    sealer: Vault,
+  ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
@@ -104,7 +109,18 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
-    const refresher = new Refresher({ store, vault, writer, servers, grants, locks, clock, random, log, metrics });
+    const refresher = new Refresher({
+      store,
+      vault,
+      writer,
+      servers,
+      grants,
+      locks,
+      clock,
+      random,
+      log,
+      metrics,
+    });
     const scheduler = new RefreshScheduler({ store, refresher, clock, log });
     const hub = new WatchHub();
     store.onCommitted((changes) => {
@@ -164,7 +180,10 @@ export class Daemon {
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
-    await Promise.race([Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]), deadline]);
+    await Promise.race([
+      Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]),
+      deadline,
+    ]);
     await closed;
     timer.cancel();
     await store.close();
@@ -209,10 +228,19 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
-    daemon = await Daemon.start({ config, log, clock: new SystemClock(), random: Math.random, onFatal: failed });
+    daemon = await Daemon.start({
+      config,
+      log,
+      clock: new SystemClock(),
+      random: Math.random,
+      onFatal: failed,
+    });
   } catch (error) {
     const known = startFailure(error);
-    log.error(known === undefined ? { err: error } : { reason: (error as Error).message }, "nexusd cannot start");
+    log.error(
+      known === undefined ? { err: error } : { reason: (error as Error).message },
+      "nexusd cannot start",
+    );
     return known ?? exitCodes.failed;
   }
   const code = await Promise.race([

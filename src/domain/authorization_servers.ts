@@ -59,7 +59,8 @@ export class AuthorizationServers {
     const known = this.#discovered.get(profile.issuer) ?? this.#recall(profile.issuer);
     if (!known) return await this.#fetches.run(profile.issuer, () => this.#fetch(profile.issuer));
     const nowMs = this.#clock.nowMs();
-    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(profile.issuer, known);
+    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs)
+      this.#refetch(profile.issuer, known);
     return known.server;
   }
 
@@ -87,7 +88,9 @@ export class AuthorizationServers {
     this.#remember(issuer, { ...known, notAgainBeforeMs: this.#clock.nowMs() + retryMs });
     this.#fetches
       .run(issuer, () => this.#fetch(issuer))
-      .catch((error: unknown) => this.#log.warn({ issuer, error: String(error) }, "discovery document not refetched"));
+      .catch((error: unknown) =>
+        this.#log.warn({ issuer, error: String(error) }, "discovery document not refetched"),
+      );
   }
 
   async #fetch(issuer: string): Promise<AuthorizationServer> {

@@ -13,7 +13,11 @@ export type ConnectionChange = Partial<
 >;
 
 /** The one way in which a connection changes: checks the transition, and computes when it is due next. */
-export function changeConnection(connection: Connection, change: ConnectionChange, nowMs: number): Connection {
+export function changeConnection(
+  connection: Connection,
+  change: ConnectionChange,
+  nowMs: number,
+): Connection {
   const changed = { ...connection, ...change, updatedAtMs: nowMs };
   assertTransition(connection.status, changed.status);
   return { ...changed, dueAtMs: nextDueMs(changed, nowMs) };

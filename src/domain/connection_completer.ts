@@ -135,7 +135,9 @@ export class ConnectionCompleter implements ConsentFlow {
       if (error instanceof ConsentSuperseded) return unknownRequest;
       if (!(error instanceof GrantFailure)) throw error;
       const reason: ProblemReason =
-        error.reason === "id_token_verification_failed" ? "id_token_verification_failed" : "token_exchange_failed";
+        error.reason === "id_token_verification_failed"
+          ? "id_token_verification_failed"
+          : "token_exchange_failed";
       this.#log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
       await this.#end(pending, reason, reason, error.oauthError);
       return returnToCaller(pending, profile, { status: "error", error: reason });
@@ -191,7 +193,11 @@ export class ConnectionCompleter implements ConsentFlow {
     });
   }
 
-  async #refuse(pending: PendingAuthorization, reason: ProblemReason, type: AuditEventType): Promise<ConsentFailure> {
+  async #refuse(
+    pending: PendingAuthorization,
+    reason: ProblemReason,
+    type: AuditEventType,
+  ): Promise<ConsentFailure> {
     await this.#end(pending, reason, type);
     return { kind: "failure", status: 400, reason, message: problemMessages[reason] };
   }
@@ -208,7 +214,9 @@ export class ConnectionCompleter implements ConsentFlow {
       const connection = tx.getConnection(pending.connectionId);
       if (connection && connection.pendingStateHash === undefined) {
         const status = reason === "consent_expired" ? "expired" : "failed";
-        tx.putConnection(changeConnection(connection, consentEnded(connection, status, reason, nowMs), nowMs));
+        tx.putConnection(
+          changeConnection(connection, consentEnded(connection, status, reason, nowMs), nowMs),
+        );
       }
       tx.appendAudit({
         timeMs: nowMs,
@@ -287,11 +295,16 @@ function returnToCaller(
 ): FinishOutcome {
   if (pending.returnUrl === undefined) {
     if (outcome.status === "success") return { kind: "done", providerName: profile.name };
-    const reason: ProblemReason = outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
+    const reason: ProblemReason =
+      outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
     return { kind: "failure", status: 400, reason: outcome.error, message: problemMessages[reason] };
   }
   const url = new URL(pending.returnUrl);
-  const added = new URLSearchParams({ ...outcome, connection_id: pending.connectionId, provider: profile.name });
+  const added = new URLSearchParams({
+    ...outcome,
+    connection_id: pending.connectionId,
+    provider: profile.name,
+  });
   url.search = url.search === "" ? added.toString() : `${url.search}&${added}`;
   return { kind: "return", location: url.href };
 }

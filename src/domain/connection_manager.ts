@@ -82,7 +82,9 @@ export class ConnectionManager {
     const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
     refuseUnverifiableOpenId(profile, scopes);
     const returnUrl =
-      request.returnUrl === undefined ? undefined : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
+      request.returnUrl === undefined
+        ? undefined
+        : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
     await this.#servers.resolve(profile);
 
     const state = newToken();
@@ -97,7 +99,9 @@ export class ConnectionManager {
     });
     await this.#store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
-      const before = existing ? tx.getConnection(existing.id) : newConnection(connectionId, request.userId, profile, nowMs);
+      const before = existing
+        ? tx.getConnection(existing.id)
+        : newConnection(connectionId, request.userId, profile, nowMs);
       if (!before) throw new NotFound("connection");
       if (before.pendingStateHash !== undefined) tx.takeAuthorization(before.pendingStateHash);
       const asksFirstTime = before.status === "failed" || before.status === "expired";
@@ -231,7 +235,10 @@ export class ConnectionManager {
 
   #profileNamed(request: ConnectionRequest): ProviderProfile {
     const key = request.provider;
-    if (!key) throw new InvalidArgument([{ field: "provider", description: "provider_id or provider_name is required" }]);
+    if (!key)
+      throw new InvalidArgument([
+        { field: "provider", description: "provider_id or provider_name is required" },
+      ]);
     const profile =
       "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
     if (!profile) throw new NotFound("provider");
@@ -244,7 +251,8 @@ export class ConnectionManager {
     if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
     if (request.provider && this.#profileNamed(request).id !== connection.providerId) throw other("provider");
     const profile = this.#store.getProvider(connection.providerId);
-    if (!profile) throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    if (!profile)
+      throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
     return profile;
   }
 }
@@ -259,7 +267,8 @@ function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly str
   throw new InvalidArgument([
     {
       field: "scopes",
-      description: "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
+      description:
+        "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
     },
   ]);
 }

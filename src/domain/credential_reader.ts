@@ -51,7 +51,8 @@ export class CredentialReader {
 
   viewOf(connection: Connection): ConnectionView {
     const nowMs = this.#clock.nowMs();
-    if (!hasUsableToken(connection, nowMs)) return { connection, token: undefined, problem: connection.problem };
+    if (!hasUsableToken(connection, nowMs))
+      return { connection, token: undefined, problem: connection.problem };
     try {
       return { connection, token: this.#open(connection), problem: connection.problem };
     } catch (error) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { AssociatedData, Credential, SealedCredential, SealedRecord } from "../model/credential.js";
 import type { Connection } from "../model/connection.js";
+import type { AssociatedData, Credential, SealedCredential, SealedRecord } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
 import {
   type AuthorizationSecret,
@@ -22,7 +22,10 @@ export class CredentialVault {
   }
 
   sealCredential(connection: Connection, revision: bigint, credential: Credential): SealedCredential {
-    const sealed = this.#vault.seal(encodeCredential(credential), this.#credentialPlace(connection, revision));
+    const sealed = this.#vault.seal(
+      encodeCredential(credential),
+      this.#credentialPlace(connection, revision),
+    );
     return { revision, sealed };
   }
 
@@ -33,12 +36,17 @@ export class CredentialVault {
   }
 
   sealClientSecret(providerId: string, secret: Secret): SealedRecord {
-    return this.#vault.seal(Buffer.from(secret.reveal(), "utf8"), this.#place("client_secret", { providerId }));
+    return this.#vault.seal(
+      Buffer.from(secret.reveal(), "utf8"),
+      this.#place("client_secret", { providerId }),
+    );
   }
 
   /** @throws DataLoss */
   openClientSecret(providerId: string, sealed: SealedRecord): Secret {
-    return new Secret(this.#vault.open(sealed, this.#place("client_secret", { providerId })).toString("utf8"));
+    return new Secret(
+      this.#vault.open(sealed, this.#place("client_secret", { providerId })).toString("utf8"),
+    );
   }
 
   sealAuthorization(connectionId: string, providerId: string, secret: AuthorizationSecret): SealedRecord {

@@ -11,7 +11,10 @@ const knownText = "nexus key check";
  *
  * @throws KeyFault
  */
-export async function openKeyCheck(store: Pick<Store, "databaseId" | "keyCheck" | "commit">, vault: Vault): Promise<void> {
+export async function openKeyCheck(
+  store: Pick<Store, "databaseId" | "keyCheck" | "commit">,
+  vault: Vault,
+): Promise<void> {
   const place: AssociatedData = {
     databaseId: store.databaseId,
     kind: "key_check",

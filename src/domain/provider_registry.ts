@@ -1,7 +1,12 @@
 import { Aborted, AlreadyExists, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
 import type { Principal } from "../model/principal.js";
-import { canonicalName, type ProviderProfile, type ProviderSettings, providerFaults } from "../model/provider_profile.js";
+import {
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+  providerFaults,
+} from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";

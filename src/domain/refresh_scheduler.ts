@@ -5,8 +5,8 @@ import { Semaphore } from "../runtime/semaphore.js";
 import type { Store } from "../store/store.js";
 import { attention, changeConnection, consentEnded } from "./connection_change.js";
 import type { Log } from "./log.js";
-import type { Refresher } from "./refresher.js";
 import { dueAction } from "./refresh_policy.js";
+import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
 const maxSleepMs = 30_000;
@@ -165,6 +165,7 @@ export class RefreshScheduler {
 /** What becomes of a connection whose token has expired: it waits for a refresh, or for a person. */
 function expiryChange(connection: Connection, nowMs: number) {
   if (hasUsableToken(connection, nowMs)) return {};
-  if (connection.problem?.reason === "provider_deleted") return attention(connection, "provider_deleted", nowMs);
+  if (connection.problem?.reason === "provider_deleted")
+    return attention(connection, "provider_deleted", nowMs);
   return connection.refreshable ? {} : attention(connection, "no_refresh_token", nowMs);
 }

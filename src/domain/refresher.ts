@@ -78,7 +78,9 @@ export class Refresher {
 
   /** Refreshes one connection; a refresh under way is joined. */
   refresh(connectionId: string): Promise<RefreshOutcome> {
-    return this.#flights.run(connectionId, () => this.#locks.run(connectionId, () => this.#perform(connectionId)));
+    return this.#flights.run(connectionId, () =>
+      this.#locks.run(connectionId, () => this.#perform(connectionId)),
+    );
   }
 
   /** Resolves when every refresh under way is over and stored. */
@@ -115,7 +117,10 @@ export class Refresher {
         subject: connection.subject,
       });
       if (idTokenFault !== undefined) {
-        this.#log.warn({ connectionId, fault: idTokenFault }, "id_token of a refresh does not verify; the tokens are kept");
+        this.#log.warn(
+          { connectionId, fault: idTokenFault },
+          "id_token of a refresh does not verify; the tokens are kept",
+        );
       }
       const stored = await this.#store.commit((tx) => {
         const current = tx.getConnection(connectionId);
@@ -156,7 +161,12 @@ export class Refresher {
       return { server, credential, refreshToken: credential.refreshToken };
     } catch (error) {
       if (!(error instanceof NexusError)) throw error;
-      return await this.#retryLater(connection, { refreshIntent: connection.refreshIntent }, undefined, error.message);
+      return await this.#retryLater(
+        connection,
+        { refreshIntent: connection.refreshIntent },
+        undefined,
+        error.message,
+      );
     }
   }
 
@@ -172,10 +182,17 @@ export class Refresher {
     });
   }
 
-  async #fail(connection: Connection, failure: GrantFailure, outcomeWasUnknown: boolean): Promise<RefreshOutcome> {
+  async #fail(
+    connection: Connection,
+    failure: GrantFailure,
+    outcomeWasUnknown: boolean,
+  ): Promise<RefreshOutcome> {
     if (failure.kind === "invalid_grant") {
       const reason = outcomeWasUnknown ? "outcome_unknown" : "reauth_required";
-      this.#log.warn({ connectionId: connection.id, reason }, "refresh token refused: consent is needed again");
+      this.#log.warn(
+        { connectionId: connection.id, reason },
+        "refresh token refused: consent is needed again",
+      );
       await this.#settle(connection, reason, "token_refresh_fatal");
       return "attention";
     }

@@ -1,10 +1,16 @@
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import { problemMessages } from "../model/connection.js";
-import { DataLoss, FailedPrecondition, NotFound, type PreconditionReason, Unavailable } from "../model/errors.js";
+import {
+  DataLoss,
+  FailedPrecondition,
+  NotFound,
+  type PreconditionReason,
+  Unavailable,
+} from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "./credential_reader.js";
-import type { Refresher } from "./refresher.js";
 import { demandMayRefresh } from "./refresh_policy.js";
+import type { Refresher } from "./refresher.js";
 
 /** Answers a caller who asks for a token. */
 export class TokenManager {
@@ -65,7 +71,10 @@ export class TokenManager {
     if (problem?.reason === "data_loss") throw new DataLoss("the stored credential cannot be opened");
     if (connection.status === "active") return view;
     const why = problem ? ` ${problemMessages[problem.reason]}` : "";
-    throw new FailedPrecondition(preconditions[connection.status], `the connection is ${connection.status}.${why}`);
+    throw new FailedPrecondition(
+      preconditions[connection.status],
+      `the connection is ${connection.status}.${why}`,
+    );
   }
 
   #livesLongEnough(connection: Connection, minTtlMs: number, nowMs: number): boolean {
@@ -84,7 +93,8 @@ export class TokenManager {
 function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
   if (view.token) return view.token;
   const { connection } = view;
-  if (!connection.refreshable) throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.no_refresh_token);
+  if (!connection.refreshable)
+    throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.no_refresh_token);
   if (view.problem?.reason === "provider_deleted") {
     throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.provider_deleted);
   }
@@ -99,7 +109,9 @@ function retryLater(connection: Connection, nowMs: number): Unavailable {
 
 function isInWindow(connection: Connection, nowMs: number): boolean {
   const startMs = connection.refreshNotBeforeMs;
-  return connection.refreshable && startMs !== undefined && nowMs >= startMs && connection.problem === undefined;
+  return (
+    connection.refreshable && startMs !== undefined && nowMs >= startMs && connection.problem === undefined
+  );
 }
 
 const preconditions: Readonly<Record<Exclude<ConnectionStatus, "active">, PreconditionReason>> = {

@@ -74,7 +74,11 @@ export class TokenWatch {
     }
   }
 
-  async *#follow(subscriber: Subscriber, intervalMs: number, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+  async *#follow(
+    subscriber: Subscriber,
+    intervalMs: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchEvent> {
     let bookmarkDue = false;
     let timer = this.#clock.setTimer(intervalMs, onInterval);
     function onInterval(): void {
@@ -115,7 +119,10 @@ export class TokenWatch {
     }
     let afterId: string | undefined;
     for (;;) {
-      const connections = this.#store.listConnections({ limit: page, ...(afterId === undefined ? {} : { afterId }) });
+      const connections = this.#store.listConnections({
+        limit: page,
+        ...(afterId === undefined ? {} : { afterId }),
+      });
       for (const { id } of connections) {
         afterId = id;
         const view = this.#reader.view(id);
@@ -149,7 +156,8 @@ export class TokenWatch {
   }
 
   #cannotResume(position: WatchPosition): "epoch_changed" | "position_too_old" | undefined {
-    if (position.epoch !== this.#store.epoch || position.revision > this.#store.settledRevision) return "epoch_changed";
+    if (position.epoch !== this.#store.epoch || position.revision > this.#store.settledRevision)
+      return "epoch_changed";
     return position.revision < this.#store.floorRevision ? "position_too_old" : undefined;
   }
 }

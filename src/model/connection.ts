@@ -27,7 +27,8 @@ export interface Problem {
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
-  no_refresh_token: "The token expired and the provider issued no refresh token: a person must consent again.",
+  no_refresh_token:
+    "The token expired and the provider issued no refresh token: a person must consent again.",
   outcome_unknown:
     "The daemon stopped while a refresh token was being redeemed and the provider refuses it now: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",

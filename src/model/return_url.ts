@@ -12,7 +12,8 @@ export function checkReturnUrl(text: string, allowedOrigins: readonly string[]):
     throw new InvalidArgument([{ field: "return_url", description }]);
   };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u0020\u007f\\]/.test(text)) refuse("must not hold white space, control characters or backslashes");
+  if (/[\u0000-\u0020\u007f\\]/.test(text))
+    refuse("must not hold white space, control characters or backslashes");
   if (!URL.canParse(text)) return refuse("must be an absolute URL");
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") refuse("must be an http or https URL");

@@ -7,7 +7,7 @@ export class SingleFlight<K, V> {
 
   run(key: K, call: () => Promise<V>): Promise<V> {
     const under = this.#flights.get(key);
-    if (under) return under;
+    if (under !== undefined) return under;
     const flight = call().finally(() => this.#flights.delete(key));
     this.#flights.set(key, flight);
     return flight;

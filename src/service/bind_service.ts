@@ -1,4 +1,10 @@
-import type { DescMethodServerStreaming, DescMethodUnary, DescService, Message, MessageShape } from "@bufbuild/protobuf";
+import type {
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  Message,
+  MessageShape,
+} from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../model/errors.js";
@@ -19,7 +25,10 @@ type UnaryCall = (request: Message, context: CallContext) => Promise<Message>;
 type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
 
 /** Puts the rules declared in the proto in front of every RPC, and the error table behind it. */
-export function bindService<S extends DescService>(descriptor: S, implementation: ServiceImplementation<S>): BoundService {
+export function bindService<S extends DescService>(
+  descriptor: S,
+  implementation: ServiceImplementation<S>,
+): BoundService {
   const validator = createValidator();
   const calls = implementation as Readonly<Record<string, unknown>>;
   const methods = descriptor.methods.map((method): BoundMethod => {
@@ -39,7 +48,8 @@ export function bindService<S extends DescService>(descriptor: S, implementation
         },
       };
     }
-    if (method.methodKind !== "server_streaming") throw new Error(`${method.name} has a kind that is not bound`);
+    if (method.methodKind !== "server_streaming")
+      throw new Error(`${method.name} has a kind that is not bound`);
     const stream = call as StreamCall;
     return {
       kind: "server_streaming",
@@ -57,7 +67,11 @@ export function bindService<S extends DescService>(descriptor: S, implementation
   return { descriptor, methods };
 }
 
-function refuseInvalid(validator: Validator, descriptor: Parameters<Validator["validate"]>[0], request: Message): void {
+function refuseInvalid(
+  validator: Validator,
+  descriptor: Parameters<Validator["validate"]>[0],
+  request: Message,
+): void {
   const result = validator.validate(descriptor, request);
   if (result.kind === "error") throw result.error;
   if (result.kind === "valid") return;

@@ -2,11 +2,16 @@ import { create } from "@bufbuild/protobuf";
 import {
   type Connection as ConnectionMessage,
   ConnectionSchema,
-  ConnectionStatus as Status,
   type Problem as ProblemMessage,
   ProblemSchema,
+  ConnectionStatus as Status,
 } from "../gen/nexus/v1/connection_pb.js";
-import { type Connection, type ConnectionStatus, type Problem, problemMessages } from "../model/connection.js";
+import {
+  type Connection,
+  type ConnectionStatus,
+  type Problem,
+  problemMessages,
+} from "../model/connection.js";
 import { present, timestampOf } from "./timestamps.js";
 
 export const statusMessages: Readonly<Record<ConnectionStatus, Status>> = {
@@ -19,7 +24,9 @@ export const statusMessages: Readonly<Record<ConnectionStatus, Status>> = {
 };
 
 export function statusOf(message: Status): ConnectionStatus | undefined {
-  return (Object.keys(statusMessages) as ConnectionStatus[]).find((status) => statusMessages[status] === message);
+  return (Object.keys(statusMessages) as ConnectionStatus[]).find(
+    (status) => statusMessages[status] === message,
+  );
 }
 
 export function problemMessage(problem: Problem): ProblemMessage {

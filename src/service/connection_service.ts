@@ -3,8 +3,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionManager } from "../domain/connection_manager.js";
 import {
   ConnectionService,
-  ConnectionServiceRequestConnectionResponseSchema,
   type ConnectionServiceRequestConnectionRequest,
+  ConnectionServiceRequestConnectionResponseSchema,
   DeleteConnectionResponseSchema,
   GetConnectionResponseSchema,
   ListConnectionsResponseSchema,

@@ -9,7 +9,10 @@ const nameOfCode = new Map<number, string>(Object.entries(codes).map(([name, cod
 
 /** The same service, each of its RPCs counted when it ends. */
 export function countedService(service: BoundService, onAnswered: OnAnswered): BoundService {
-  return { descriptor: service.descriptor, methods: service.methods.map((method) => counted(method, onAnswered)) };
+  return {
+    descriptor: service.descriptor,
+    methods: service.methods.map((method) => counted(method, onAnswered)),
+  };
 }
 
 function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {

@@ -34,7 +34,9 @@ export function toWireError(error: unknown): unknown {
 
 function detailsOf(error: NexusError): ErrorDetail[] {
   if (error instanceof InvalidArgument) {
-    const value = create(BadRequestSchema, { fieldViolations: error.violations.map((violation) => ({ ...violation })) });
+    const value = create(BadRequestSchema, {
+      fieldViolations: error.violations.map((violation) => ({ ...violation })),
+    });
     return [{ descriptor: BadRequestSchema, value }];
   }
   if (error instanceof FailedPrecondition) {

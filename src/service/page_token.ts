@@ -20,7 +20,9 @@ export function decodePageToken(token: string, isKey: (text: string) => boolean)
   if (token === "") return undefined;
   const key = Buffer.from(token, "base64url").toString("utf8");
   if (encodePageToken(key) !== token || !isKey(key)) {
-    throw new InvalidArgument([{ field: "page_token", description: "must be the next_page_token of an answer" }]);
+    throw new InvalidArgument([
+      { field: "page_token", description: "must be the next_page_token of an answer" },
+    ]);
   }
   return key;
 }

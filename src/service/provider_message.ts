@@ -1,13 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import { AuthType, type Provider, ProviderSchema, TokenEndpointAuthMethod } from "../gen/nexus/v1/provider_pb.js";
 import type { ProviderChange } from "../domain/provider_registry.js";
+import {
+  AuthType,
+  type Provider,
+  ProviderSchema,
+  TokenEndpointAuthMethod,
+} from "../gen/nexus/v1/provider_pb.js";
 import { type FieldViolation, InvalidArgument, Unimplemented } from "../model/errors.js";
 import {
+  type TokenEndpointAuthMethod as AuthMethod,
   canonicalName,
   type ProviderProfile,
   type ProviderSettings,
-  type TokenEndpointAuthMethod as AuthMethod,
 } from "../model/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
 import { timestampOf } from "./timestamps.js";

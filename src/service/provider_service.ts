@@ -24,7 +24,11 @@ export function providerService(options: {
   return bindService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
-      const profile = await registry.create(settingsOf(provider), clientSecretOf(provider), context.principal);
+      const profile = await registry.create(
+        settingsOf(provider),
+        clientSecretOf(provider),
+        context.principal,
+      );
       return create(CreateProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
     },
 
@@ -55,10 +59,17 @@ export function providerService(options: {
     async updateProvider(request, context) {
       const provider = required(request.provider, "provider");
       if (!isId(provider.id)) {
-        throw new InvalidArgument([{ field: "provider.id", description: "must be the id of a provider (a UUID)" }]);
+        throw new InvalidArgument([
+          { field: "provider.id", description: "must be the id of a provider (a UUID)" },
+        ]);
       }
       const change = changeOf(provider, request.updateMask?.paths ?? []);
-      const profile = await registry.update(provider.id, change, versionOfEtag(request.etag), context.principal);
+      const profile = await registry.update(
+        provider.id,
+        change,
+        versionOfEtag(request.etag),
+        context.principal,
+      );
       return create(UpdateProviderResponseSchema, { provider: providerMessage(profile) });
     },
 

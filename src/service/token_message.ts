@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { ConnectionView, CurrentToken } from "../domain/credential_reader.js";
+import type { WatchEvent } from "../domain/token_watch.js";
 import { type Strategy as StrategyMessage, StrategySchema } from "../gen/nexus/v1/strategy_pb.js";
 import {
   type Token,
@@ -8,8 +10,6 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../gen/nexus/v1/token_pb.js";
-import type { ConnectionView, CurrentToken } from "../domain/credential_reader.js";
-import type { WatchEvent } from "../domain/token_watch.js";
 import type { Strategy } from "../model/strategy.js";
 import { problemMessage, statusMessages } from "./connection_message.js";
 import { present, timestampOf } from "./timestamps.js";
@@ -65,5 +65,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
 
 function strategyMessage(strategy: Strategy): StrategyMessage {
   const { headerName, valuePrefix, credentialField } = strategy;
-  return create(StrategySchema, { kind: { case: "oauth2", value: { headerName, valuePrefix, credentialField } } });
+  return create(StrategySchema, {
+    kind: { case: "oauth2", value: { headerName, valuePrefix, credentialField } },
+  });
 }

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { TokenManager } from "../domain/token_manager.js";
+import type { TokenWatch } from "../domain/token_watch.js";
 import {
   RefreshTokenResponseSchema,
   TokenService,
   TokenServiceGetTokenResponseSchema,
 } from "../gen/nexus/v1/token_pb.js";
-import type { TokenManager } from "../domain/token_manager.js";
-import type { TokenWatch } from "../domain/token_watch.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { tokenMessage, watchMessage } from "./token_message.js";
@@ -36,7 +36,10 @@ export function tokenService(options: {
         {
           connectionIds: ids.length === 0 ? undefined : new Set(ids),
           userId: request.userId === "" ? undefined : request.userId,
-          position: request.position && { epoch: request.position.epoch, revision: request.position.revision },
+          position: request.position && {
+            epoch: request.position.epoch,
+            revision: request.position.revision,
+          },
           bookmarkIntervalMs: request.bookmarkInterval
             ? durationMs(request.bookmarkInterval)
             : defaultBookmarkIntervalMs,

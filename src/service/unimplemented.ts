@@ -6,7 +6,9 @@ import type { BoundService } from "./bound_service.js";
 
 /** An RPC whose proto comment says that a later release answers it. */
 export function notServed(): Promise<never> {
-  return Promise.reject(new Unimplemented("this release does not answer this RPC: see its comment in the .proto file"));
+  return Promise.reject(
+    new Unimplemented("this release does not answer this RPC: see its comment in the .proto file"),
+  );
 }
 
 export function auditService(): BoundService {

@@ -20,7 +20,8 @@ export function loadApiKey(path: string): { readonly key: ApiKey; readonly creat
   const created = !existsSync(path);
   if (created) writeNewSecretFile(path, `nxk_${randomBytes(32).toString("base64url")}\n`);
   const text = readFileSync(path, "utf8").trim();
-  if (text.length < 20) throw new Error(`${path} does not hold an API key: delete it, and one is made at the next start`);
+  if (text.length < 20)
+    throw new Error(`${path} does not hold an API key: delete it, and one is made at the next start`);
   return { key: new ApiKey(text), created };
 }
 

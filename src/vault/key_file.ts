@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { randomBytes } from "node:crypto";
 
 /** The key cannot be used; the message is for a person and names the file, never the key. */
 export class KeyFault extends Error {
@@ -12,7 +12,9 @@ export function decodeKey(text: string, origin: string): Buffer {
   const trimmed = text.trim();
   const key = Buffer.from(trimmed, "base64");
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(trimmed) || key.length !== 32) {
-    throw new KeyFault(`${origin} must hold base64 of 32 bytes (44 characters); make one with: openssl rand -base64 32`);
+    throw new KeyFault(
+      `${origin} must hold base64 of 32 bytes (44 characters); make one with: openssl rand -base64 32`,
+    );
   }
   return key;
 }

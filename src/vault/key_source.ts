@@ -15,7 +15,10 @@ export type KeySource =
  * @param storeExists a store without its key file must not get a new key: nothing in it could be opened
  * @throws KeyFault
  */
-export function loadKey(source: KeySource, storeExists: boolean): { readonly key: Buffer; readonly created: boolean } {
+export function loadKey(
+  source: KeySource,
+  storeExists: boolean,
+): { readonly key: Buffer; readonly created: boolean } {
   switch (source.source) {
     case "environment":
       return { key: decodeKey(source.key.reveal(), "NEXUS_ENCRYPTION_KEY"), created: false };

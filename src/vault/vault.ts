@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import type { AssociatedData, SealedRecord } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
 
@@ -19,7 +26,8 @@ export class Vault {
 
   /** @param key 32 bytes; the caller's copy can be wiped afterwards */
   constructor(key: Uint8Array) {
-    if (key.length !== keyBytes) throw new RangeError(`an encryption key has ${keyBytes} bytes, not ${key.length}`);
+    if (key.length !== keyBytes)
+      throw new RangeError(`an encryption key has ${keyBytes} bytes, not ${key.length}`);
     this.#key = createSecretKey(key);
     this.keyId = createHash("sha256").update("nexus key id\0").update(key).digest("hex").slice(0, 16);
   }
@@ -34,7 +42,8 @@ export class Vault {
 
   /** @throws DataLoss when the record was sealed by another key, belongs to another place, or was altered */
   open(record: SealedRecord, place: AssociatedData): Buffer {
-    if (record.keyId !== this.keyId) throw new DataLoss(`sealed ${place.kind} needs a key that is not loaded`);
+    if (record.keyId !== this.keyId)
+      throw new DataLoss(`sealed ${place.kind} needs a key that is not loaded`);
     if (record.nonce.length !== nonceBytes || record.ciphertext.length < tagBytes) throw broken(place);
     const decipher = createDecipheriv(algorithm, this.#key, record.nonce, { authTagLength: tagBytes });
     decipher.setAAD(encodePlace(place, record.keyId));

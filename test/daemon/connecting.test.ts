@@ -18,7 +18,9 @@ describe("connecting", () => {
     await world.close();
   });
 
-  const request = (more: { scopes?: string[]; returnUrl?: string; connectionId?: string; userId?: string } = {}) =>
+  const request = (
+    more: { scopes?: string[]; returnUrl?: string; connectionId?: string; userId?: string } = {},
+  ) =>
     world.clients.connections.requestConnection({
       userId: "ada",
       provider: { case: "providerName", value: "op" },
@@ -35,7 +37,10 @@ describe("connecting", () => {
     expect(requested.authUrl).toBe(`${world.place.config.publicUrl}/auth/start?state=${requested.state}`);
     expect(requested.state).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(Number(requested.expiresAt?.seconds) * 1000 - world.clock.nowMs()).toBeGreaterThan(599_000);
-    expect(await connection(requested.connectionId)).toMatchObject({ status: ConnectionStatus.PENDING, revision: 0n });
+    expect(await connection(requested.connectionId)).toMatchObject({
+      status: ConnectionStatus.PENDING,
+      revision: 0n,
+    });
     const failure = await failureOf(world.clients.tokens.getToken({ connectionId: requested.connectionId }));
     expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "CONNECTION_PENDING" });
   });
@@ -62,9 +67,7 @@ describe("connecting", () => {
   it("sends the person back to the return URL and keeps its query", async () => {
     const requested = await request({ returnUrl });
     const page = await consent(new Browser(), requested.authUrl, "allow", toCaller);
-    expect(page.url).toBe(
-      `${returnUrl}&status=success&connection_id=${requested.connectionId}&provider=op`,
-    );
+    expect(page.url).toBe(`${returnUrl}&status=success&connection_id=${requested.connectionId}&provider=op`);
     expect((await connection(requested.connectionId))?.status).toBe(ConnectionStatus.ACTIVE);
   });
 
@@ -92,7 +95,10 @@ describe("connecting", () => {
     ["a scheme-relative URL", "//127.0.0.1:3999/"],
     ["a control character", "http://127.0.0.1:3999/\u0009"],
   ])("refuses a return URL with %s", async (_name, url) => {
-    expect(await failureOf(request({ returnUrl: url }))).toMatchObject({ code: "InvalidArgument", fields: ["return_url"] });
+    expect(await failureOf(request({ returnUrl: url }))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["return_url"],
+    });
   });
 
   it("consumes a state once: a second callback changes nothing", async () => {
@@ -286,12 +292,17 @@ describe("connecting", () => {
       userId: "ada",
       provider: { case: "providerId", value: provider?.id ?? "" },
     });
-    expect(await failureOf(call)).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(await failureOf(call)).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "PROVIDER_MISCONFIGURED",
+    });
   });
 
   it("asks for a user and a provider", async () => {
     expect((await failureOf(request({ userId: "" }))).fields).toEqual(["user_id"]);
-    expect((await failureOf(world.clients.connections.requestConnection({ userId: "a" }))).fields).toEqual(["provider"]);
+    expect((await failureOf(world.clients.connections.requestConnection({ userId: "a" }))).fields).toEqual([
+      "provider",
+    ]);
     const unknown = world.clients.connections.requestConnection({
       userId: "a",
       provider: { case: "providerName", value: "nobody" },

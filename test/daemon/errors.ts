@@ -1,5 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "../../src/gen/google/rpc/error_details_pb.js";
 
 /** What a call that must fail failed with. */
 export interface Failure {
@@ -23,10 +27,14 @@ export async function failureOf(call: Promise<unknown>): Promise<Failure> {
     return {
       code: Code[error.code] ?? "?",
       message: error.rawMessage,
-      fields: error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations.map(({ field }) => field)),
+      fields: error
+        .findDetails(BadRequestSchema)
+        .flatMap((detail) => detail.fieldViolations.map(({ field }) => field)),
       reason: error.findDetails(ErrorInfoSchema)[0]?.reason,
       retryMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
     };
   }
-  throw new Error(`the call did not fail: ${JSON.stringify(answer, (_key, value) => (typeof value === "bigint" ? String(value) : value))}`);
+  throw new Error(
+    `the call did not fail: ${JSON.stringify(answer, (_key, value) => (typeof value === "bigint" ? String(value) : value))}`,
+  );
 }

@@ -13,7 +13,11 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Browser, consent } from "../fakes/browser.js";
-import { type OpenIdProvider, type OpenIdProviderOptions, startOpenIdProvider } from "../fakes/openid_provider.js";
+import {
+  type OpenIdProvider,
+  type OpenIdProviderOptions,
+  startOpenIdProvider,
+} from "../fakes/openid_provider.js";
 
 export async function freePort(): Promise<number> {
   const server = createServer();

@@ -29,9 +29,17 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     const answer = await keyed("TokenService/GetToken", { connectionId });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({
-      token: { revision: "1", grantedScopes: ["openid", "email"], strategy: { oauth2: { headerName: "Authorization" } } },
+      token: {
+        revision: "1",
+        grantedScopes: ["openid", "email"],
+        strategy: { oauth2: { headerName: "Authorization" } },
+      },
     });
-    const bearer = await post("TokenService/GetToken", { connectionId }, { authorization: `Bearer ${world.place.apiKey}` });
+    const bearer = await post(
+      "TokenService/GetToken",
+      { connectionId },
+      { authorization: `Bearer ${world.place.apiKey}` },
+    );
     expect(bearer).toEqual(answer);
   });
 
@@ -71,7 +79,8 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     expect(response.status).toBe(200);
     const reader = response.body?.getReader();
     let text = "";
-    while (!text.includes('"bookmark"')) text += Buffer.from((await reader?.read())?.value ?? []).toString("utf8");
+    while (!text.includes('"bookmark"'))
+      text += Buffer.from((await reader?.read())?.value ?? []).toString("utf8");
     expect(text).toContain(connectionId);
     stop.abort();
   });
@@ -81,7 +90,9 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     expect((await fetch(`${world.place.opsUrl}/readyz`)).status).toBe(200);
     const metrics = await (await fetch(`${world.place.opsUrl}/metrics`)).text();
     expect(metrics).toMatch(/nexus_connections\{status="active"\} 1/);
-    expect(metrics).toMatch(/nexus_rpc_requests_total\{method="nexus\.v1\.TokenService\/GetToken",code="ok",door="http"\} /);
+    expect(metrics).toMatch(
+      /nexus_rpc_requests_total\{method="nexus\.v1\.TokenService\/GetToken",code="ok",door="http"\} /,
+    );
   });
 
   it("keeps every secret out of logs, errors, metrics, arguments and files", async () => {

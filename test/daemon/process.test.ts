@@ -1,4 +1,12 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,17 +62,20 @@ describe("the process", () => {
     expect(await daemon.kill("SIGTERM")).toBe(0);
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("drains and exits 0 on %s within 5 s, a watcher attached", async (signal) => {
-    const daemon = await started();
-    const watcher = new Watcher(place.clients().tokens, {});
-    expect((await watcher.next())?.case).toBe("bookmark");
-    const before = performance.now();
-    const ended = daemon.kill(signal);
-    expect((await watcher.next())?.case).toBe("drain");
-    expect(await watcher.next()).toBeUndefined();
-    expect(await ended).toBe(0);
-    expect(performance.now() - before).toBeLessThan(5_000);
-  });
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "drains and exits 0 on %s within 5 s, a watcher attached",
+    async (signal) => {
+      const daemon = await started();
+      const watcher = new Watcher(place.clients().tokens, {});
+      expect((await watcher.next())?.case).toBe("bookmark");
+      const before = performance.now();
+      const ended = daemon.kill(signal);
+      expect((await watcher.next())?.case).toBe("drain");
+      expect(await watcher.next()).toBeUndefined();
+      expect(await ended).toBe(0);
+      expect(performance.now() - before).toBeLessThan(5_000);
+    },
+  );
 
   it("refuses a second daemon on the folder", async () => {
     const first = await started();

@@ -1,6 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AuthType, type ProviderSchema, TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
+import {
+  AuthType,
+  type ProviderSchema,
+  TokenEndpointAuthMethod,
+} from "../../src/gen/nexus/v1/provider_pb.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
@@ -25,7 +29,11 @@ describe("providers", () => {
   const create = (provider: ProviderInit) => world.clients.providers.createProvider({ provider });
 
   it("creates a profile, answers the redirect URI, and never the secret", async () => {
-    const created = await create({ ...manual, scopes: ["repo"], authorizationParams: { allow_signup: "false" } });
+    const created = await create({
+      ...manual,
+      scopes: ["repo"],
+      authorizationParams: { allow_signup: "false" },
+    });
     expect(created.redirectUri).toBe(world.place.config.redirectUri);
     expect(created.provider).toMatchObject({
       name: "github",
@@ -61,20 +69,39 @@ describe("providers", () => {
       { ...manual, name: "x", tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE },
       ["provider.client_secret"],
     ],
-    ["no endpoints", { ...manual, name: "x", authUrl: "", tokenUrl: "" }, ["provider.auth_url", "provider.token_url"]],
+    [
+      "no endpoints",
+      { ...manual, name: "x", authUrl: "", tokenUrl: "" },
+      ["provider.auth_url", "provider.token_url"],
+    ],
     ["plain http", { ...manual, name: "x", tokenUrl: "http://example.com/t" }, ["provider.token_url"]],
     ["a fragment", { ...manual, name: "x", authUrl: "https://example.com/#a" }, ["provider.auth_url"]],
-    ["a user in the URL", { ...manual, name: "x", tokenUrl: "https://a:b@example.com/" }, ["provider.token_url"]],
+    [
+      "a user in the URL",
+      { ...manual, name: "x", tokenUrl: "https://a:b@example.com/" },
+      ["provider.token_url"],
+    ],
     ["a javascript URL", { ...manual, name: "x", authUrl: "javascript:alert(1)" }, ["provider.auth_url"]],
-    ["endpoints and discovery", { ...manual, name: "x", issuer: "https://example.com", enableDiscovery: true }, [
-      "provider.auth_url",
-      "provider.token_url",
-    ]],
-    ["discovery without an issuer", { name: "x", clientId: "a", clientSecret: "b", enableDiscovery: true }, ["provider.issuer"]],
-    ["openid without keys", { ...manual, name: "x", scopes: ["openid"] }, ["provider.issuer", "provider.jwks_url"]],
-    ["a protocol parameter", { ...manual, name: "x", authorizationParams: { state: "x" } }, [
-      'provider.authorization_params["state"]',
-    ]],
+    [
+      "endpoints and discovery",
+      { ...manual, name: "x", issuer: "https://example.com", enableDiscovery: true },
+      ["provider.auth_url", "provider.token_url"],
+    ],
+    [
+      "discovery without an issuer",
+      { name: "x", clientId: "a", clientSecret: "b", enableDiscovery: true },
+      ["provider.issuer"],
+    ],
+    [
+      "openid without keys",
+      { ...manual, name: "x", scopes: ["openid"] },
+      ["provider.issuer", "provider.jwks_url"],
+    ],
+    [
+      "a protocol parameter",
+      { ...manual, name: "x", authorizationParams: { state: "x" } },
+      ['provider.authorization_params["state"]'],
+    ],
     ["a scope with a space", { ...manual, name: "x", scopes: ["a b"] }, ["provider.scopes[0]"]],
     ["a scope twice", { ...manual, name: "x", scopes: ["a", "a"] }, ["provider.scopes"]],
     ["two faults at once", { ...manual, name: "", clientId: "" }, ["provider.name", "provider.client_id"]],
@@ -92,7 +119,9 @@ describe("providers", () => {
   });
 
   it("changes only what the mask names, and refuses a stale etag", async () => {
-    const { provider: before } = await world.clients.providers.getProvider({ key: { case: "name", value: "github" } });
+    const { provider: before } = await world.clients.providers.getProvider({
+      key: { case: "name", value: "github" },
+    });
     const id = before?.id ?? "";
     const update = (provider: ProviderInit, paths: string[], etag = "") =>
       world.clients.providers.updateProvider({ provider: { ...provider, id }, updateMask: { paths }, etag });
@@ -100,13 +129,18 @@ describe("providers", () => {
     const changed = await update({ description: "Code", clientId: "ignored" }, ["description"], before?.etag);
     expect(changed.provider).toMatchObject({ description: "Code", clientId: "id", clientSecretSet: true });
     expect(changed.provider?.etag).not.toBe(before?.etag);
-    expect((await failureOf(update({ description: "x" }, ["description"], before?.etag))).code).toBe("Aborted");
+    expect((await failureOf(update({ description: "x" }, ["description"], before?.etag))).code).toBe(
+      "Aborted",
+    );
 
     expect((await failureOf(update({}, ["id"]))).fields).toEqual(["update_mask.paths[0]"]);
     expect((await failureOf(update({}, []))).code).toBe("InvalidArgument");
     expect((await failureOf(update({ name: "" }, ["name"]))).fields).toEqual(["provider.name"]);
     expect((await failureOf(update({}, ["client_secret"]))).fields).toEqual(["provider.client_secret"]);
-    await update({ tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE }, ["client_secret", "token_endpoint_auth_method"]);
+    await update({ tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE }, [
+      "client_secret",
+      "token_endpoint_auth_method",
+    ]);
     const { provider: after } = await world.clients.providers.getProvider({ key: { case: "id", value: id } });
     expect(after).toMatchObject({ name: "github", description: "Code", clientSecretSet: false });
   });
@@ -114,12 +148,20 @@ describe("providers", () => {
   it("renames, and frees the old name", async () => {
     const { provider } = await create({ ...manual, name: "old" });
     const id = provider?.id ?? "";
-    await world.clients.providers.updateProvider({ provider: { id, name: "new" }, updateMask: { paths: ["name"] } });
-    const gone = await failureOf(world.clients.providers.getProvider({ key: { case: "name", value: "old" } }));
+    await world.clients.providers.updateProvider({
+      provider: { id, name: "new" },
+      updateMask: { paths: ["name"] },
+    });
+    const gone = await failureOf(
+      world.clients.providers.getProvider({ key: { case: "name", value: "old" } }),
+    );
     expect(gone.code).toBe("NotFound");
     await create({ ...manual, name: "old" });
     const taken = await failureOf(
-      world.clients.providers.updateProvider({ provider: { id, name: "old" }, updateMask: { paths: ["name"] } }),
+      world.clients.providers.updateProvider({
+        provider: { id, name: "old" },
+        updateMask: { paths: ["name"] },
+      }),
     );
     expect(taken.code).toBe("AlreadyExists");
   });
@@ -137,9 +179,15 @@ describe("providers", () => {
     expect(names).toEqual(["a", "b", "c", "github", "new", "old"]);
     const some = await world.clients.providers.listProviders({ namePrefix: "gi" });
     expect(some.providers.map(({ name }) => name)).toEqual(["github"]);
-    expect((await failureOf(world.clients.providers.listProviders({ pageToken: "%%" }))).fields).toEqual(["page_token"]);
-    expect((await failureOf(world.clients.providers.listProviders({ pageSize: -1 }))).fields).toEqual(["page_size"]);
-    expect((await failureOf(world.clients.providers.listProviders({ pageSize: 1001 }))).fields).toEqual(["page_size"]);
+    expect((await failureOf(world.clients.providers.listProviders({ pageToken: "%%" }))).fields).toEqual([
+      "page_token",
+    ]);
+    expect((await failureOf(world.clients.providers.listProviders({ pageSize: -1 }))).fields).toEqual([
+      "page_size",
+    ]);
+    expect((await failureOf(world.clients.providers.listProviders({ pageSize: 1001 }))).fields).toEqual([
+      "page_size",
+    ]);
   });
 
   it("deletes, leaves the connections, says how many, and lets no new consent start", async () => {
@@ -162,6 +210,8 @@ describe("providers", () => {
     expect((await failureOf(anew)).code).toBe("NotFound");
     const page = await world.browser.get(pending.authUrl);
     expect(page.status).toBe(410);
-    expect((await failureOf(world.clients.providers.deleteProvider({ id: providerId }))).code).toBe("NotFound");
+    expect((await failureOf(world.clients.providers.deleteProvider({ id: providerId }))).code).toBe(
+      "NotFound",
+    );
   });
 });

@@ -19,7 +19,8 @@ describe("tokens", () => {
   });
   const getToken = (minTtlSeconds = 0) =>
     world.clients.tokens.getToken({ connectionId, minTtl: { seconds: BigInt(minTtlSeconds), nanos: 0 } });
-  const refreshes = () => world.provider.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
+  const refreshes = () =>
+    world.provider.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
 
   it("answers the same token without asking the provider, until the refresh window", async () => {
     const { token: first } = await getToken();
@@ -107,7 +108,10 @@ describe("tokens", () => {
     const lost = await watcher.state(({ status }) => status === ConnectionStatus.ATTENTION);
     expect(lost.token).toBeUndefined();
     expect(lost.problem?.reason).toBe("reauth_required");
-    expect(await failureOf(getToken())).toMatchObject({ code: "FailedPrecondition", reason: "ATTENTION_REQUIRED" });
+    expect(await failureOf(getToken())).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "ATTENTION_REQUIRED",
+    });
     const refresh = world.clients.tokens.refreshToken({ connectionId });
     expect((await failureOf(refresh)).code).toBe("FailedPrecondition");
     const asked = refreshes();
@@ -178,7 +182,9 @@ describe("tokens", () => {
     world.clock.advance(56 * minuteMs);
     await watcher.state(({ problem }) => problem?.reason === "provider_deleted");
     expect((await getToken()).token?.revision).toBe(1n);
-    expect(await failureOf(world.clients.tokens.refreshToken({ connectionId }))).toMatchObject({ reason: "PROVIDER_DELETED" });
+    expect(await failureOf(world.clients.tokens.refreshToken({ connectionId }))).toMatchObject({
+      reason: "PROVIDER_DELETED",
+    });
     world.clock.advance(4 * minuteMs);
     const dead = await watcher.state(({ status }) => status === ConnectionStatus.ATTENTION);
     expect(dead.problem?.reason).toBe("provider_deleted");
@@ -189,7 +195,11 @@ describe("tokens", () => {
   it("does not find what does not exist, and refuses what is no id", async () => {
     const unknown = "00000000-0000-4000-8000-000000000000";
     expect((await failureOf(world.clients.tokens.getToken({ connectionId: unknown }))).code).toBe("NotFound");
-    expect((await failureOf(world.clients.tokens.getToken({ connectionId: "x" }))).fields).toEqual(["connection_id"]);
-    expect((await failureOf(world.clients.tokens.refreshToken({ connectionId: unknown }))).code).toBe("NotFound");
+    expect((await failureOf(world.clients.tokens.getToken({ connectionId: "x" }))).fields).toEqual([
+      "connection_id",
+    ]);
+    expect((await failureOf(world.clients.tokens.refreshToken({ connectionId: unknown }))).code).toBe(
+      "NotFound",
+    );
   });
 });

@@ -37,7 +37,13 @@ describe("watching", () => {
     await bookmark(watcher);
     const connectionId = await world.connect(providerId);
     const active = await watcher.state(({ status }) => status === ConnectionStatus.ACTIVE);
-    expect(active).toMatchObject({ connectionId, userId: "ada", providerId, providerName: "op", revision: 1n });
+    expect(active).toMatchObject({
+      connectionId,
+      userId: "ada",
+      providerId,
+      providerName: "op",
+      revision: 1n,
+    });
     await world.clients.connections.revokeConnection({ connectionId });
     const revoked = await watcher.state(({ status }) => status === ConnectionStatus.REVOKED);
     expect(revoked.token).toBeUndefined();
@@ -58,7 +64,10 @@ describe("watching", () => {
     expect((await byUser.next())?.case).toBe("bookmark");
     await world.clients.tokens.refreshToken({ connectionId: mine });
     await world.clients.tokens.refreshToken({ connectionId: theirs });
-    expect(await byUser.next()).toMatchObject({ case: "state", value: { connectionId: theirs, revision: 2n } });
+    expect(await byUser.next()).toMatchObject({
+      case: "state",
+      value: { connectionId: theirs, revision: 2n },
+    });
     expect(await byId.next()).toMatchObject({ case: "state", value: { connectionId: mine, revision: 2n } });
   });
 
@@ -74,11 +83,17 @@ describe("watching", () => {
     await world.restart();
 
     const resumed = watch(position === undefined ? {} : { position });
-    expect(await resumed.next()).toMatchObject({ case: "state", value: { connectionId: changed, revision: 2n } });
+    expect(await resumed.next()).toMatchObject({
+      case: "state",
+      value: { connectionId: changed, revision: 2n },
+    });
     expect(await resumed.next()).toMatchObject({ case: "removed", value: { connectionId: deleted } });
     expect((await resumed.next())?.case).toBe("bookmark");
     await world.clients.tokens.refreshToken({ connectionId: kept });
-    expect(await resumed.next()).toMatchObject({ case: "state", value: { connectionId: kept, revision: 2n } });
+    expect(await resumed.next()).toMatchObject({
+      case: "state",
+      value: { connectionId: kept, revision: 2n },
+    });
   });
 
   it("answers a foreign or impossible position by a reset and a snapshot", async () => {

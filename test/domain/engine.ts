@@ -59,14 +59,26 @@ export class Engine {
 
   constructor(folder = mkdtempSync(join(tmpdir(), "nexus-engine-"))) {
     this.store = Store.open({ folder, nowMs: startMs });
-    this.vault = new CredentialVault({ vault: new Vault(Buffer.alloc(32, 1)), databaseId: this.store.databaseId });
-    const shared = { store: this.store, vault: this.vault, clock: this.clock, log: silent, random: () => 0.5 };
+    this.vault = new CredentialVault({
+      vault: new Vault(Buffer.alloc(32, 1)),
+      databaseId: this.store.databaseId,
+    });
+    const shared = {
+      store: this.store,
+      vault: this.vault,
+      clock: this.clock,
+      log: silent,
+      random: () => 0.5,
+    };
     this.writer = new CredentialWriter(shared);
     this.reader = new CredentialReader(shared);
     this.refresher = new Refresher({
       ...shared,
       writer: this.writer,
-      servers: new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error("no network")) }),
+      servers: new AuthorizationServers({
+        ...shared,
+        fetchDocument: () => Promise.reject(new Error("no network")),
+      }),
       grants: { refresh: (request) => this.#send(request) },
       locks: new KeyedMutex(),
       metrics: { refreshed: () => {} },

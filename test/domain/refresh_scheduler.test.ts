@@ -87,7 +87,10 @@ describe("RefreshScheduler", () => {
   });
 
   it("asks for a person when a token without a refresh token expires", async () => {
-    const { id } = await engine.connection(await engine.provider("op"), tokenSet({ refreshToken: undefined }));
+    const { id } = await engine.connection(
+      await engine.provider("op"),
+      tokenSet({ refreshToken: undefined }),
+    );
     engine.clock.advance(hourMs);
     await engine.until(id, ({ status }) => status === "attention");
     expect(engine.get(id).problem?.reason).toBe("no_refresh_token");

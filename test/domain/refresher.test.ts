@@ -76,26 +76,31 @@ describe("Refresher", () => {
     const { id } = await engine.connection(await engine.provider("op"));
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }));
+    engine.sent[0]?.fail(
+      new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }),
+    );
     expect(await refreshed).toBe("attention");
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
     expect(engine.store.nextDueMs()).toBeUndefined();
   });
 
-  it.each(["transient", "client", "rejected", "ambiguous"] as const)("retries after %s, with growing delays", async (kind) => {
-    const { id } = await engine.connection(await engine.provider("op"));
-    const delays: number[] = [];
-    for (let round = 1; round <= 4; round++) {
-      const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(round);
-      engine.sent[round - 1]?.fail(new GrantFailure({ kind }));
-      expect(await refreshed).toBe("retry");
-      const connection = engine.get(id);
-      expect(connection).toMatchObject({ status: "active", failedRefreshes: round });
-      delays.push((connection.problem?.retryAtMs ?? 0) - engine.clock.nowMs());
-    }
-    expect(delays).toEqual([500, 1000, 2000, 4000]);
-  });
+  it.each(["transient", "client", "rejected", "ambiguous"] as const)(
+    "retries after %s, with growing delays",
+    async (kind) => {
+      const { id } = await engine.connection(await engine.provider("op"));
+      const delays: number[] = [];
+      for (let round = 1; round <= 4; round++) {
+        const refreshed = engine.refresher.refresh(id);
+        await engine.untilSent(round);
+        engine.sent[round - 1]?.fail(new GrantFailure({ kind }));
+        expect(await refreshed).toBe("retry");
+        const connection = engine.get(id);
+        expect(connection).toMatchObject({ status: "active", failedRefreshes: round });
+        delays.push((connection.problem?.retryAtMs ?? 0) - engine.clock.nowMs());
+      }
+      expect(delays).toEqual([500, 1000, 2000, 4000]);
+    },
+  );
 
   it("never asks again sooner than Retry-After says", async () => {
     const { id } = await engine.connection(await engine.provider("op"));
@@ -128,17 +133,20 @@ describe("Refresher", () => {
     expect(engine.sent).toHaveLength(1);
   });
 
-  it.each(["answer", "failure"])("drops the %s of a refresh whose connection was deleted meanwhile", async (kind) => {
-    const { id } = await engine.connection(await engine.provider("op"));
-    const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    await engine.store.commit((tx) => tx.deleteConnection(id));
-    if (kind === "answer") engine.sent[0]?.answer({ tokenSet: tokenSet() });
-    else engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
-    await refreshed;
-    expect(engine.store.getConnection(id)).toBeUndefined();
-    expect(engine.store.getCredential(id)).toBeUndefined();
-  });
+  it.each(["answer", "failure"])(
+    "drops the %s of a refresh whose connection was deleted meanwhile",
+    async (kind) => {
+      const { id } = await engine.connection(await engine.provider("op"));
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(1);
+      await engine.store.commit((tx) => tx.deleteConnection(id));
+      if (kind === "answer") engine.sent[0]?.answer({ tokenSet: tokenSet() });
+      else engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+      await refreshed;
+      expect(engine.store.getConnection(id)).toBeUndefined();
+      expect(engine.store.getCredential(id)).toBeUndefined();
+    },
+  );
 
   it("does not let a late failure condemn a newer revision", async () => {
     const profile = await engine.provider("op");
@@ -159,7 +167,9 @@ describe("Refresher", () => {
     const ciphertext = Buffer.from(stored?.sealed.ciphertext ?? []);
     ciphertext[0] = (ciphertext[0] ?? 0) ^ 1;
     if (!stored) throw new Error("no credential");
-    await engine.store.commit((tx) => tx.putCredential(id, { ...stored, sealed: { ...stored.sealed, ciphertext } }));
+    await engine.store.commit((tx) =>
+      tx.putCredential(id, { ...stored, sealed: { ...stored.sealed, ciphertext } }),
+    );
     expect(engine.reader.view(id)).toMatchObject({ token: undefined, problem: { reason: "data_loss" } });
     expect(await engine.refresher.refresh(id)).toBe("attention");
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "data_loss" } });
@@ -179,7 +189,10 @@ describe("Refresher", () => {
   });
 
   it("has nothing to refresh without a refresh token", async () => {
-    const { id } = await engine.connection(await engine.provider("op"), tokenSet({ refreshToken: undefined }));
+    const { id } = await engine.connection(
+      await engine.provider("op"),
+      tokenSet({ refreshToken: undefined }),
+    );
     expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
     expect(engine.sent).toHaveLength(0);
   });

@@ -57,7 +57,9 @@ describe("Vault", () => {
   it("does not accept a shortened tag", () => {
     const record = vault.seal(plaintext, place);
     for (let bytes = 0; bytes < record.ciphertext.length; bytes++) {
-      expect(() => vault.open({ ...record, ciphertext: record.ciphertext.subarray(0, bytes) }, place)).toThrow(DataLoss);
+      expect(() =>
+        vault.open({ ...record, ciphertext: record.ciphertext.subarray(0, bytes) }, place),
+      ).toThrow(DataLoss);
     }
   });
 

@@ -3,7 +3,8 @@
 /* eslint-disable */
 
 // The records as they lie in LMDB. Not served: it is here so that `buf breaking` guards the disk format with the command
-// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset.
+// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset. Two databases hold no messages: `numbers`
+// (big-endian 64-bit counters) and `tombstones` (the store revisions of removals).
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -668,7 +669,7 @@ export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__P
   messageDesc(file_nexus_store_v1_records, 9);
 
 /**
- * Database `discovery`, key: issuer.
+ * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
  *
  * @generated from message nexus.store.v1.DiscoveryRecord
  */

@@ -1,0 +1,3 @@
+module nexus.example/agent
+
+go 1.24
