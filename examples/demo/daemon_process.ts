@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type Client, createClient } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
@@ -20,12 +20,26 @@ const maxLogLines = 40;
 /** The daemon promises to be gone within 5 s of SIGTERM. */
 const maxStopMs = 10_000;
 
+/** gRPC over the Unix socket, as an agent does it. */
+function connectTo(socket: string) {
+  const transport = createGrpcTransport({
+    baseUrl: "http://localhost",
+    nodeOptions: { createConnection: () => connect(socket) },
+  });
+  return {
+    providers: createClient(ProviderService, transport),
+    connections: createClient(ConnectionService, transport),
+    tokens: createClient(TokenService, transport),
+  };
+}
+
 /** `nexusd serve` in a process of its own, on a temporary folder and free ports: no other daemon is in its way. */
 export class DaemonProcess {
   readonly #process: ChildProcess;
   readonly #exited: Promise<string>;
   readonly #log: string[] = [];
   #isStopping = false;
+  readonly clients: ReturnType<typeof connectTo>;
 
   private constructor(
     readonly dataDir: string,
@@ -34,6 +48,7 @@ export class DaemonProcess {
     environment: NodeJS.ProcessEnv,
     onLog: (line: string) => void,
   ) {
+    this.clients = connectTo(join(dataDir, "nexus.sock"));
     // A group of its own, so that Ctrl-C in the terminal reaches the demo alone, which then stops the daemon in order.
     this.#process = spawn(process.execPath, [program, "serve"], {
       detached: true,
@@ -100,18 +115,6 @@ export class DaemonProcess {
       if (this.#process.exitCode !== null) throw new Error("the daemon did not start");
       await sleep(50, undefined, { signal });
     }
-  }
-
-  /** gRPC over the Unix socket, as an agent does it. */
-  clients() {
-    const transport = createGrpcTransport({
-      baseUrl: "http://localhost",
-      nodeOptions: { createConnection: () => connect(join(this.dataDir, "nexus.sock")) },
-    });
-    const providers: Client<typeof ProviderService> = createClient(ProviderService, transport);
-    const connections: Client<typeof ConnectionService> = createClient(ConnectionService, transport);
-    const tokens: Client<typeof TokenService> = createClient(TokenService, transport);
-    return { providers, connections, tokens };
   }
 
   /** Asks it to end, as an init system does. */

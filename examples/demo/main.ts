@@ -4,6 +4,7 @@ import { type Arguments, help, readArguments } from "./arguments.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { DemoFailure, Interrupted } from "./failure.js";
 import { jsonNarrator, type Narrator, plainNarrator } from "./narrator.js";
+import * as scenes from "./scenes.js";
 import { Sightings } from "./sightings.js";
 import { play } from "./story.js";
 
@@ -43,7 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
 /** @param ending ends everything that is under way; its reason says why */
 async function run({ auto, json, verbose }: Arguments, ending: AbortController): Promise<number> {
   const print = (text: string) => void process.stdout.write(text);
-  const narrator = json ? jsonNarrator(print) : plainNarrator(print, process.stdout.isTTY);
+  const tell = json ? jsonNarrator(print) : plainNarrator(print, process.stdout.isTTY);
   const sightings = new Sightings();
   const startedMs = Date.now();
   let daemon: DaemonProcess | undefined;
@@ -54,36 +55,25 @@ async function run({ auto, json, verbose }: Arguments, ending: AbortController):
     const over = new Promise<never>((_, reject) => {
       ending.signal.addEventListener("abort", () => reject(ending.signal.reason), { once: true });
     });
-    await Promise.race([perform(daemon, { narrator, sightings, auto, signal: ending.signal }), over]);
+    await Promise.race([perform(daemon, { tell, sightings, auto, signal: ending.signal }), over]);
   } catch (error) {
     const cause = await findCause(error, daemon, ending.signal);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    narrator.tell(
-      { step: "failed", reason, missing: sightings.missing ?? null },
-      { headline: `The demo ends here: ${reason}` },
-    );
+    tell(scenes.failed(reason, sightings.missing));
     if (cause instanceof Interrupted) return 130;
-    const missing = sightings.missing === undefined ? "" : `; not seen: ${sightings.missing}`;
-    const log = verbose || !daemon ? [] : ["The end of the daemon's log:", ...daemon.log];
-    process.stderr.write(`demo: ${reason}${missing}\n${log.map((line) => `  ${line}\n`).join("")}`);
+    if (daemon && !verbose) process.stderr.write(`The end of the daemon's log:\n${daemon.log.join("\n")}\n`);
     return 1;
   } finally {
     ending.abort();
     await daemon?.remove();
   }
   const seconds = Math.round((Date.now() - startedMs) / 1000);
-  narrator.tell(
-    { step: "done", revisions: sightings.revisions, attention: sightings.attention, seconds },
-    {
-      headline: `Done, in ${seconds} s`,
-      why: ["The daemon ended in good order and its temporary folder is gone. Next: the tour in README.md."],
-    },
-  );
+  tell(scenes.done(sightings.revisions, sightings.attention, seconds));
   return 0;
 }
 
 interface Performance {
-  readonly narrator: Narrator;
+  readonly tell: Narrator;
   readonly sightings: Sightings;
   readonly auto: boolean;
   readonly signal: AbortSignal;
@@ -91,34 +81,14 @@ interface Performance {
 
 /** Sets the stage, has the story played on it, and sees the daemon off. */
 async function perform(daemon: DaemonProcess, performance: Performance): Promise<void> {
-  const { narrator, sightings, signal } = performance;
+  const { tell, sightings, signal } = performance;
   await daemon.ready(signal);
-  const folder = `--data-dir ${daemon.dataDir}`;
-  narrator.tell(
-    { step: "daemon_started", data_dir: daemon.dataDir, public_url: daemon.publicUrl },
-    {
-      headline: "Started nexusd, the daemon that stands beside an agent",
-      why: [
-        `It lives in a temporary folder. Look in from another terminal with any command and this flag:`,
-        folder,
-      ],
-      byHand: "nexusd serve",
-    },
-  );
+  tell(scenes.daemonStarted(daemon.dataDir, daemon.publicUrl));
   const provider = await startOpenIdProvider({ redirectUris: [daemon.redirectUri], accessTokenTtlSeconds });
   try {
-    narrator.tell(
-      { step: "provider_started", issuer: provider.issuer, access_token_ttl_seconds: accessTokenTtlSeconds },
-      {
-        headline: "Started a certified OpenID provider, in place of Google and the like",
-        why: [
-          `Its tokens live ${accessTokenTtlSeconds} s, so you need not wait an hour. A refresh token works once:`,
-          "whoever uses one twice loses the whole consent.",
-        ],
-      },
-    );
+    tell(scenes.providerStarted(provider.issuer, accessTokenTtlSeconds));
     await play({ ...performance, daemon, provider });
-    if (sightings.missing !== undefined) throw new DemoFailure("the stream ended too early");
+    if (sightings.missing !== undefined) throw new Error("the stream ended too early");
     const how = await daemon.ended();
     if (how !== "exit code 0") throw new DemoFailure(`the daemon did not end in good order: ${how}`);
   } finally {

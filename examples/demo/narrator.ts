@@ -1,48 +1,38 @@
 import { styleText } from "node:util";
 
-/** What happened, as `--json` prints it; never a secret. */
-export type Happening = { readonly step: string } & Readonly<Record<string, unknown>>;
-
-/** What happened, as a person reads it. */
-export interface Told {
+/** Something that happened, for scripts and for people. */
+export interface Scene {
+  /** What `--json` prints; never a secret. */
+  readonly record: { readonly step: string } & Readonly<Record<string, unknown>>;
   readonly headline: string;
   /** Why it matters, line by line. */
   readonly why?: readonly string[];
   /** The command that does the same. */
   readonly byHand?: string;
+  /** What a person must not overlook, line by line. */
+  readonly banner?: readonly string[];
 }
 
-export interface Narrator {
-  tell(happening: Happening, told: Told): void;
-  /** Shown to a person only. */
-  banner(lines: readonly string[]): void;
-}
+export type Narrator = (scene: Scene) => void;
 
 type Write = (text: string) => void;
 
+/** One JSON object a line. */
 export function jsonNarrator(write: Write): Narrator {
-  return {
-    tell: ({ step, ...rest }) =>
-      write(`${JSON.stringify({ step, at: new Date().toISOString(), ...rest })}\n`),
-    banner: () => {},
-  };
+  return ({ record: { step, ...rest } }) =>
+    write(`${JSON.stringify({ step, at: new Date().toISOString(), ...rest })}\n`);
 }
 
 export function plainNarrator(write: Write, isColoured: boolean): Narrator {
-  const paint = (style: "bold" | "dim" | "cyan", text: string) =>
-    isColoured ? styleText(style, text) : text;
+  const paint: typeof styleText = (style, text) => (isColoured ? styleText(style, text) : text);
   const margin = " ".repeat(10);
-  return {
-    tell(_happening, { headline, why = [], byHand }) {
-      const time = new Date().toTimeString().slice(0, 8);
-      write(`${paint("dim", time)}  ${paint("bold", headline)}\n`);
-      for (const line of why) write(`${margin}${line}\n`);
-      if (byHand !== undefined) write(`${margin}${paint("dim", "by hand:")} ${paint("cyan", byHand)}\n`);
-      write("\n");
-    },
-    banner(lines) {
-      const rule = "━".repeat(78);
-      write(`${rule}\n\n${lines.map((line) => paint("bold", line)).join("\n")}\n\n${rule}\n\n`);
-    },
+  const rule = "━".repeat(78);
+  return ({ headline, why = [], byHand, banner }) => {
+    const time = new Date().toTimeString().slice(0, 8);
+    write(`${paint("dim", time)}  ${paint("bold", headline)}\n`);
+    for (const line of why) write(`${margin}${line}\n`);
+    if (byHand !== undefined) write(`${margin}${paint("dim", "by hand:")} ${paint("cyan", byHand)}\n`);
+    write("\n");
+    if (banner) write(`${rule}\n\n${paint("bold", banner.join("\n"))}\n\n${rule}\n\n`);
   };
 }

@@ -3,7 +3,7 @@ export class Sightings {
   readonly #revisions = new Set<bigint>();
   attention = false;
 
-  add(revision: bigint): void {
+  addRevision(revision: bigint): void {
     this.#revisions.add(revision);
   }
 

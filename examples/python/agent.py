@@ -144,7 +144,11 @@ async def run(address: str, connection_ids: list[str], api_url: str | None) -> N
     target, metadata = address, []
     if address.startswith("http://"):
         target = address.removeprefix("http://").rstrip("/")
-        metadata = [("authorization", f"Bearer {Path(os.environ['NEXUS_API_KEY_FILE']).read_text().strip()}")]
+        try:
+            key = Path(os.environ["NEXUS_API_KEY_FILE"]).read_text().strip()
+        except (KeyError, OSError) as error:
+            sys.exit(f"NEXUS_API_KEY_FILE must name the file of the API key: {error!r}")
+        metadata = [("authorization", f"Bearer {key}")]
     holder = TokenHolder()
     called = {}  # the revision that the API was last called with
     print(f"connecting to {address}", flush=True)

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "..", "..");
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+it("npm run demo -- --auto --json shows three revisions of a token and the state attention", async () => {
+  const demo = await runDemo("--auto", "--json");
+
+  expect(demo.stderr).toBe("");
+  expect(demo.exitCode).toBe(0);
+  const lines = demo.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines.map(({ step }) => step)).toEqual([
+    "daemon_started",
+    "provider_started",
+    "provider_registered",
+    "connection_requested",
+    "consented",
+    "snapshot",
+    "refreshed",
+    "refreshed",
+    "grants_revoked",
+    "attention",
+    "drain",
+    "done",
+  ]);
+
+  const tokenLines = lines.filter((line) => "revision" in line);
+  const alive = { status: "active", expires_at: expect.stringMatching(rfc3339) };
+  expect(tokenLines).toMatchObject([
+    { revision: 1, ...alive },
+    { revision: 2, ...alive },
+    { revision: 3, ...alive },
+    { revision: 3, status: "attention", expires_at: null, reason: "reauth_required" },
+  ]);
+  const expiryTimes = tokenLines.slice(0, 3).map((line) => Date.parse(String(line["expires_at"])));
+  expect(expiryTimes).toEqual(expiryTimes.toSorted((a, b) => a - b));
+
+  // An access token, a secret or the state of a link would be a word of 32 characters or more; ids have hyphens at known places.
+  const words = demo.stdout.match(/[\w-]{32,}/g) ?? [];
+  expect(words.filter((word) => !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(word))).toEqual([]);
+
+  const dataDir = String(lines[0]?.["data_dir"]);
+  expect(dirname(dataDir)).toBe(tmpdir());
+  expect(readdirSync(tmpdir())).not.toContain(basename(dataDir));
+}, 120_000);
+
+/** What `npm run demo` starts once it has built dist/. */
+async function runDemo(...words: string[]) {
+  const program = join(root, "node_modules", ".bin", "tsx");
+  const demo = spawn(program, [join(root, "examples", "demo", "main.ts"), ...words], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    // Longer than the demo's own deadline is never needed; at SIGTERM it takes its daemon with it.
+    timeout: 110_000,
+  });
+  const exited = new Promise<number | null>((resolve, reject) => {
+    demo.once("error", reject);
+    demo.once("close", resolve);
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([text(demo.stdout), text(demo.stderr), exited]);
+  return { stdout, stderr, exitCode };
+}
