@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { AuditEventType } from "../model/audit_event.js";
+import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
@@ -185,7 +185,7 @@ export class ConnectionCompleter implements ConsentFlow {
         tx.appendAudit({
           timeMs: this.#clock.nowMs(),
           type: "oauth_flow_completed",
-          principal: browser.name,
+          ...by(browser),
           connectionId: pending.connectionId,
           providerId: pending.providerId,
         });
@@ -221,7 +221,7 @@ export class ConnectionCompleter implements ConsentFlow {
       tx.appendAudit({
         timeMs: nowMs,
         type,
-        principal: browser.name,
+        ...by(browser),
         connectionId: pending.connectionId,
         providerId: pending.providerId,
         reason: detail ?? reason,

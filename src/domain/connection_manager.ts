@@ -1,3 +1,4 @@
+import { by } from "../model/audit_event.js";
 import { authorizationLifetimeMs } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
@@ -131,7 +132,7 @@ export class ConnectionManager {
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.requested",
-        principal: principal.name,
+        ...by(principal),
         connectionId,
         providerId: profile.id,
       });
@@ -207,7 +208,7 @@ export class ConnectionManager {
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.revoked",
-        principal: principal.name,
+        ...by(principal),
         connectionId,
         providerId: before.providerId,
       });
@@ -226,7 +227,7 @@ export class ConnectionManager {
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.deleted",
-        principal: principal.name,
+        ...by(principal),
         connectionId,
         providerId: before.providerId,
       });
@@ -296,5 +297,7 @@ function newConnection(id: string, userId: string, profile: ProviderProfile, now
     updatedAtMs: nowMs,
     dueAtMs: undefined,
     subject: undefined,
+    strategy: profile.strategy,
+    metadata: {},
   };
 }

@@ -1,6 +1,7 @@
 import { type Connection, hasUsableToken, type Problem } from "../model/connection.js";
+import type { SealedCredential } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
-import { bearerStrategy, type Strategy } from "../model/strategy.js";
+import type { Strategy } from "../model/strategy.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -29,12 +30,12 @@ export interface ConnectionView {
  * committed state.
  */
 export class CredentialReader {
-  readonly #store: Pick<Store, "getConnection" | "getCredential">;
+  readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
 
   constructor(options: {
-    store: Pick<Store, "getConnection" | "getCredential">;
+    store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
     vault: CredentialVault;
     clock: Clock;
   }) {
@@ -65,14 +66,23 @@ export class CredentialReader {
   #open(connection: Connection): CurrentToken {
     const stored = this.#store.getCredential(connection.id);
     if (!stored) throw new DataLoss("the credential of an active connection is missing");
-    const credential = this.#vault.openCredential(connection, stored);
+    const strategy = this.#store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
     return {
-      strategy: bearerStrategy,
-      credentials: { [bearerStrategy.credentialField]: credential.accessToken.reveal() },
+      strategy,
+      credentials: this.#reveal(connection, stored, strategy),
       expiresAtMs: connection.expiresAtMs,
       refreshNotBeforeMs: connection.refreshable ? connection.refreshNotBeforeMs : undefined,
       grantedScopes: connection.grantedScopes,
       revision: connection.credentialRevision,
     };
+  }
+
+  #reveal(connection: Connection, stored: SealedCredential, strategy: Strategy): Record<string, string> {
+    if (strategy.kind === "oauth2") {
+      const { accessToken } = this.#vault.openCredential(connection, stored);
+      return { [strategy.credentialField]: accessToken.reveal() };
+    }
+    const fields = Object.entries(this.#vault.openFields(connection, stored));
+    return Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
   }
 }

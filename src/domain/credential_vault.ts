@@ -6,8 +6,10 @@ import {
   type AuthorizationSecret,
   decodeAuthorizationSecret,
   decodeCredential,
+  decodeFields,
   encodeAuthorizationSecret,
   encodeCredential,
+  encodeFields,
 } from "../store/secret_codec.js";
 import type { Vault } from "../vault/vault.js";
 
@@ -33,6 +35,21 @@ export class CredentialVault {
   openCredential(connection: Connection, stored: SealedCredential): Credential {
     const place = this.#credentialPlace(connection, connection.credentialRevision);
     return decodeCredential(this.#vault.open(stored.sealed, place));
+  }
+
+  sealFields(
+    connection: Connection,
+    revision: bigint,
+    fields: Readonly<Record<string, Secret>>,
+  ): SealedCredential {
+    const sealed = this.#vault.seal(encodeFields(fields), this.#credentialPlace(connection, revision));
+    return { revision, sealed };
+  }
+
+  /** The fields of a static credential. @throws DataLoss as `openCredential` */
+  openFields(connection: Connection, stored: SealedCredential): Record<string, Secret> {
+    const place = this.#credentialPlace(connection, connection.credentialRevision);
+    return decodeFields(this.#vault.open(stored.sealed, place));
   }
 
   sealClientSecret(providerId: string, secret: Secret): SealedRecord {

@@ -2,6 +2,7 @@ import type { Connection } from "../model/connection.js";
 import type { Credential, TokenSet } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
 import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -59,10 +60,42 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
+        strategy: profile.strategy,
       },
       nowMs,
     );
     tx.putCredential(connection.id, this.#vault.sealCredential(changed, revision, credential));
+    tx.putConnection(changed);
+    return changed;
+  }
+
+  /** Writes the fields of a static type as the next revision of `connection`, which the caller has read in `tx`. */
+  writeFields(
+    tx: Transaction,
+    connection: Connection,
+    profile: ProviderProfile,
+    fields: Readonly<Record<string, Secret>>,
+  ): Connection {
+    const nowMs = this.#clock.nowMs();
+    const revision = connection.credentialRevision + 1n;
+    const changed = changeConnection(
+      connection,
+      {
+        status: "active",
+        credentialRevision: revision,
+        grantedScopes: [],
+        issuedAtMs: nowMs,
+        expiresAtMs: undefined,
+        refreshable: false,
+        refreshNotBeforeMs: undefined,
+        problem: undefined,
+        failedRefreshes: 0,
+        refreshIntent: undefined,
+        strategy: profile.strategy,
+      },
+      nowMs,
+    );
+    tx.putCredential(connection.id, this.#vault.sealFields(changed, revision, fields));
     tx.putConnection(changed);
     return changed;
   }

@@ -1,7 +1,9 @@
+import { by } from "../model/audit_event.js";
 import { Aborted, AlreadyExists, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
 import type { Principal } from "../model/principal.js";
 import {
+  type AuthType,
   canonicalName,
   type ProviderProfile,
   type ProviderSettings,
@@ -56,7 +58,7 @@ export class ProviderRegistry {
     return await this.#store.commit((tx) => {
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.created", principal: principal.name, providerId: id });
+      tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
       return profile;
     });
   }
@@ -69,8 +71,25 @@ export class ProviderRegistry {
     return profile;
   }
 
-  list(options: { afterName?: string; limit: number; namePrefix?: string }): ProviderProfile[] {
-    return this.#store.listProviders(options);
+  /** In the order of the names, those of `authType` when it is set. */
+  list(options: {
+    readonly afterName?: string;
+    readonly limit: number;
+    readonly namePrefix?: string;
+    readonly authType: AuthType | undefined;
+  }): ProviderProfile[] {
+    const { authType, ...page } = options;
+    const found: ProviderProfile[] = [];
+    let afterName = page.afterName;
+    for (;;) {
+      const profiles = this.#store.listProviders({
+        ...page,
+        ...(afterName === undefined ? {} : { afterName }),
+      });
+      found.push(...profiles.filter((profile) => authType === undefined || profile.authType === authType));
+      if (profiles.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
+      afterName = profiles.at(-1)?.name;
+    }
   }
 
   /**
@@ -106,7 +125,7 @@ export class ProviderRegistry {
       refuseFaults(profile, clientSecret !== undefined);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.updated", principal: principal.name, providerId: id });
+      tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
       return profile;
     });
   }
@@ -122,7 +141,7 @@ export class ProviderRegistry {
     return await this.#store.commit((tx) => {
       if (!tx.getProvider(id)) throw new NotFound("provider");
       tx.deleteProvider(id);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", principal: principal.name, providerId: id });
+      tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
       return tx.countConnections(id);
     });
   }

@@ -1,8 +1,17 @@
+import type { Principal } from "./principal.js";
+
 export type AuditEventType =
   | "provider.created"
   | "provider.updated"
   | "provider.deleted"
   | "connection.requested"
+  | "connection.imported"
+  | "credential_captured"
+  | "credential_rejected"
+  | "credential_replaced"
+  | "token_retrieved"
+  | "token_retrieval_failed"
+  | "token_storage_failed"
   | "connection.revoked"
   | "connection.deleted"
   | "oauth_flow_completed"
@@ -21,4 +30,12 @@ export interface AuditEvent {
   readonly connectionId?: string;
   readonly providerId?: string;
   readonly reason?: string;
+  /** Address of the caller's socket. */
+  readonly origin?: string;
+}
+
+/** Who did it and from where, for an event. */
+export function by(principal: Principal): Pick<AuditEvent, "principal" | "origin"> {
+  const { name, origin } = principal;
+  return origin === undefined ? { principal: name } : { principal: name, origin };
 }

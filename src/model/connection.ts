@@ -1,3 +1,5 @@
+import type { Strategy } from "./strategy.js";
+
 /** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
 export const connectionStatuses = ["pending", "active", "attention", "revoked", "expired", "failed"] as const;
 export type ConnectionStatus = (typeof connectionStatuses)[number];
@@ -75,6 +77,10 @@ export interface Connection {
   readonly dueAtMs: number | undefined;
   /** `sub` of the id_token of the newest consent. */
   readonly subject: string | undefined;
+  /** As the profile said when the newest credential was written. */
+  readonly strategy: Strategy;
+  /** Values of the callback or of the token answer that the profile keeps. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

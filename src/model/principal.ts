@@ -4,6 +4,8 @@
  */
 export interface Principal {
   readonly name: "owner" | "admin" | "browser" | "daemon";
+  /** From where: address of the caller's socket, `unix` for a Unix socket, undefined for the daemon itself. */
+  readonly origin?: string;
 }
 
 export const owner: Principal = { name: "owner" };

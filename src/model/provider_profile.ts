@@ -1,14 +1,40 @@
 import type { SealedRecord } from "./credential.js";
 import type { FieldViolation } from "./errors.js";
+import type { JsonObject } from "./json.js";
+import type { OAuth2Options } from "./oauth2_options.js";
+import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "./strategy.js";
 
 /** RFC 7591 section 2. */
 export const tokenEndpointAuthMethods = ["client_secret_post", "client_secret_basic", "none"] as const;
 export type TokenEndpointAuthMethod = (typeof tokenEndpointAuthMethods)[number];
 
+/** In the order of the numbers of `nexus.v1.AuthType`, from 1. */
+export const authTypes = [
+  "oauth2",
+  "api_key",
+  "basic_auth",
+  "header",
+  "query_param",
+  "hmac_payload",
+  "aws_sigv4",
+] as const;
+export type AuthType = (typeof authTypes)[number];
+
+/** Which strategies fit a type; the first is the natural one. */
+export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
+  oauth2: ["oauth2"],
+  api_key: ["header", "query_param"],
+  basic_auth: ["basic_auth"],
+  header: ["header"],
+  query_param: ["query_param"],
+  hmac_payload: ["hmac_payload"],
+  aws_sigv4: ["aws_sigv4"],
+};
+
 /** What a caller can set. */
 export interface ProviderSettings {
   readonly name: string;
-  readonly authType: "oauth2";
+  readonly authType: AuthType;
   readonly clientId: string;
   readonly tokenEndpointAuthMethod: TokenEndpointAuthMethod;
   readonly issuer: string;
@@ -23,6 +49,14 @@ export interface ProviderSettings {
   readonly description: string;
   readonly category: string;
   readonly refreshWindowMs: number | undefined;
+  readonly strategy: Strategy;
+  /** Undefined means the natural one of the type. */
+  readonly credentialSchema: JsonObject | undefined;
+  /** What the existing contract's `params` hold beyond these settings. */
+  readonly params: JsonObject;
+  readonly oauth2: OAuth2Options;
+  /** Name of the catalogue's template; empty for a profile of its own. */
+  readonly template: string;
 }
 
 /** A provider profile as stored. */
@@ -78,28 +112,39 @@ function endpointFault(text: string, allowQuery: boolean): string | undefined {
 /** Every fault of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
 export function providerFaults(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
   const faults: FieldViolation[] = [];
-  const fault = (field: string, description: string | undefined): void => {
+  const fault: Fault = (field, description) => {
     if (description !== undefined) faults.push({ field: `provider.${field}`, description });
   };
-  const endpoint = (field: string, text: string, allowQuery = true): void => {
-    if (text !== "") fault(field, endpointFault(text, allowQuery));
-  };
-
   if (!namePattern.test(settings.name) || settings.name.length > 63) {
     fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
   }
+  if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
+  strategyFaults(settings, fault);
+  if (settings.authType === "oauth2") oauth2Faults(settings, hasSecret, fault);
+  else staticFaults(settings, hasSecret, fault);
+  return faults;
+}
+
+type Fault = (field: string, description: string | undefined) => void;
+
+function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+  const endpoint = (field: string, text: string, allowQuery = true): void => {
+    if (text !== "") fault(field, endpointFault(text, allowQuery));
+  };
   if (settings.clientId === "") fault("client_id", "is required for oauth2");
   const isPublic = settings.tokenEndpointAuthMethod === "none";
   if (!isPublic && !hasSecret) {
     fault("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
   if (isPublic && hasSecret) fault("client_secret", "must be empty when token_endpoint_auth_method is none");
+  if (settings.credentialSchema) fault("credential_schema", "is for static types");
 
   endpoint("issuer", settings.issuer, false);
   endpoint("auth_url", settings.authUrl);
   endpoint("token_url", settings.tokenUrl);
   endpoint("jwks_url", settings.jwksUrl);
-  endpoint("api_base_url", settings.apiBaseUrl);
+  endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
+  endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") fault("issuer", "is required with enable_discovery");
@@ -115,10 +160,62 @@ export function providerFaults(settings: ProviderSettings, hasSecret: boolean): 
       if (settings.jwksUrl === "") fault("jwks_url", why);
     }
   }
-  for (const name of Object.keys(settings.authorizationParams)) {
-    if (protocolParams.has(name)) {
-      fault(`authorization_params["${name}"]`, "is a parameter of the protocol and cannot be set");
+  refuseProtocolParams("authorization_params", settings.authorizationParams, fault);
+  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault);
+  refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault);
+  for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
+    const owned = ["authorization", "content-type", "content-length", "host", "cookie"].includes(
+      name.toLowerCase(),
+    );
+    if (owned || !headerNamePattern.test(name)) {
+      fault(`oauth2_options.token_headers["${name}"]`, "is a header that cannot be set");
     }
   }
-  return faults;
+}
+
+function refuseProtocolParams(field: string, params: Readonly<Record<string, string>>, fault: Fault): void {
+  for (const name of Object.keys(params)) {
+    if (protocolParams.has(name))
+      fault(`${field}["${name}"]`, "is a parameter of the protocol and cannot be set");
+  }
+}
+
+function staticFaults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+  const unwanted = `is for oauth2, not for ${settings.authType}`;
+  if (settings.clientId !== "") fault("client_id", unwanted);
+  if (hasSecret) fault("client_secret", unwanted);
+  if (settings.issuer !== "" || settings.enableDiscovery) fault("issuer", unwanted);
+  if (settings.authUrl !== "") fault("auth_url", unwanted);
+  if (settings.tokenUrl !== "") fault("token_url", unwanted);
+}
+
+/** RFC 9110 section 5.1. */
+const headerNamePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+function strategyFaults({ authType, strategy }: ProviderSettings, fault: Fault): void {
+  const kinds = strategiesOfType[authType];
+  if (!kinds.includes(strategy.kind)) {
+    fault("strategy", `must be ${kinds.join(" or ")} for ${authType}, not ${strategy.kind}`);
+    return;
+  }
+  const at = (name: string): string => `strategy.${strategy.kind}.${name}`;
+  if ("headerName" in strategy && !headerNamePattern.test(strategy.headerName)) {
+    fault(at("header_name"), "must be a header name");
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if ("valuePrefix" in strategy && /[\u0000-\u001f\u007f-\uffff]/.test(strategy.valuePrefix)) {
+    fault(at("value_prefix"), "must be printable ASCII");
+  }
+  if (strategy.kind === "hmac_payload") {
+    if (!hmacAlgos.includes(strategy.algo)) fault(at("algo"), `must be ${hmacAlgos.join(", ")}`);
+    if (!hmacEncodings.includes(strategy.encoding))
+      fault(at("encoding"), `must be ${hmacEncodings.join(" or ")}`);
+  }
+  if (strategy.kind === "query_param" && strategy.paramName === "") fault(at("param_name"), "is required");
+  if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.service)) {
+    fault(at("service"), "is required: lower-case letters, digits and hyphens");
+  }
+  if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.region)) {
+    fault(at("region"), "must be lower-case letters, digits and hyphens");
+  }
 }

@@ -20,14 +20,20 @@ export function readApiKey(
   return bearer ?? (apiKey === "" ? undefined : apiKey);
 }
 
-/** Who acts: the owner on a Unix socket, which its mode guards, elsewhere whoever shows a key. */
+/**
+ * Who acts: the owner on a Unix socket, which its mode guards, elsewhere whoever shows a key.
+ *
+ * @param origin address of the caller's socket
+ */
 export function identify(
   address: ListenAddress,
   authenticate: Authenticate,
   authorization: string | undefined,
   apiKey: string | undefined,
+  origin: string,
 ): Principal | undefined {
-  if (address.kind === "unix") return owner;
+  if (address.kind === "unix") return { ...owner, origin: "unix" };
   const key = readApiKey(authorization, apiKey);
-  return key === undefined ? undefined : authenticate(key);
+  const principal = key === undefined ? undefined : authenticate(key);
+  return principal && { ...principal, origin };
 }

@@ -117,6 +117,7 @@ export class GrpcDoor implements Door {
                 this.#options.authenticate,
                 field(metadata, "authorization"),
                 field(metadata, "x-api-key"),
+                call.getPeer(),
               );
               if (principal) callers.set(metadata, principal);
               else if (!isOpenToAll(method.path)) {

@@ -88,12 +88,13 @@ export class HttpDoor implements Door {
   #handler(options: HttpDoorOptions): ConnectHandler {
     return connectHandler({
       ...options,
-      identify: ({ headers }) =>
+      identify: ({ headers, socket }) =>
         identify(
           options.listen,
           options.authenticate,
           single(headers.authorization),
           single(headers["x-api-key"]),
+          socket.remoteAddress ?? "",
         ),
       checksAuthority: options.listen.kind === "tcp",
     });

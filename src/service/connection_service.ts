@@ -75,6 +75,7 @@ export function connectionService(options: {
     getCaptureSchema: notServed,
     captureCredential: notServed,
     importConnection: notServed,
+    replaceCredential: notServed,
   });
 }
 

@@ -1,20 +1,23 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { ProviderChange } from "../domain/provider_registry.js";
-import {
-  AuthType,
-  type Provider,
-  ProviderSchema,
-  TokenEndpointAuthMethod,
-} from "../gen/nexus/v1/provider_pb.js";
-import { type FieldViolation, InvalidArgument, Unimplemented } from "../model/errors.js";
+import { type Provider, ProviderSchema, TokenEndpointAuthMethod } from "../gen/nexus/v1/provider_pb.js";
+import { InvalidArgument } from "../model/errors.js";
+import type { JsonObject } from "../model/json.js";
 import {
   type TokenEndpointAuthMethod as AuthMethod,
+  authTypes,
   canonicalName,
+  type AuthType as ModelAuthType,
   type ProviderProfile,
   type ProviderSettings,
+  strategiesOfType,
 } from "../model/provider_profile.js";
+import type { Strategy } from "../model/strategy.js";
+import { strategyOfConfig } from "../model/strategy_config.js";
 import { Secret } from "../runtime/secret.js";
+import { optionsMessage, optionsOf } from "./oauth2_options_message.js";
+import { strategyMessage, strategyOf } from "./strategy_message.js";
 import { timestampOf } from "./timestamps.js";
 
 const authMethods: Readonly<Record<AuthMethod, TokenEndpointAuthMethod>> = {
@@ -27,10 +30,13 @@ export function providerMessage(profile: ProviderProfile): Provider {
   const message = create(ProviderSchema, {
     id: profile.id,
     name: profile.name,
-    authType: AuthType.OAUTH2,
+    authType: authTypes.indexOf(profile.authType) + 1,
     clientId: profile.clientId,
     clientSecretSet: profile.clientSecret !== undefined,
-    tokenEndpointAuthMethod: authMethods[profile.tokenEndpointAuthMethod],
+    tokenEndpointAuthMethod:
+      profile.authType === "oauth2"
+        ? authMethods[profile.tokenEndpointAuthMethod]
+        : TokenEndpointAuthMethod.UNSPECIFIED,
     issuer: profile.issuer,
     enableDiscovery: profile.enableDiscovery,
     authUrl: profile.authUrl,
@@ -43,7 +49,12 @@ export function providerMessage(profile: ProviderProfile): Provider {
     description: profile.description,
     category: profile.category,
     etag: etagOf(profile),
+    strategy: strategyMessage(profile.strategy),
+    template: profile.template,
   });
+  if (profile.authType === "oauth2") message.oauth2Options = optionsMessage(profile.oauth2);
+  if (profile.credentialSchema) message.credentialSchema = profile.credentialSchema;
+  if (Object.keys(profile.params).length > 0) message.params = profile.params;
   const createdAt = timestampOf(profile.createdAtMs);
   const updatedAt = timestampOf(profile.updatedAtMs);
   if (createdAt) message.createdAt = createdAt;
@@ -65,15 +76,12 @@ export function versionOfEtag(etag: string): bigint | undefined {
   return BigInt(etag.slice(1));
 }
 
-/** Settings of a profile that is to be created. @throws Unimplemented for static types */
+/** Settings of a profile that is to be created. @throws InvalidArgument for a strategy that is missing */
 export function settingsOf(message: Provider): ProviderSettings {
-  if (message.authType !== AuthType.UNSPECIFIED && message.authType !== AuthType.OAUTH2) {
-    throw new Unimplemented("only auth_type AUTH_TYPE_OAUTH2 is served by this release");
-  }
-  refuseStaticFields(message);
+  const authType = authTypes[message.authType - 1] ?? "oauth2";
   return {
     name: canonicalName(message.name),
-    authType: "oauth2",
+    authType,
     clientId: message.clientId,
     tokenEndpointAuthMethod: authMethodOf(message.tokenEndpointAuthMethod),
     issuer: message.issuer,
@@ -88,7 +96,29 @@ export function settingsOf(message: Provider): ProviderSettings {
     description: message.description,
     category: message.category,
     refreshWindowMs: message.refreshWindow && durationMs(message.refreshWindow),
+    strategy: strategyFor(authType, message),
+    credentialSchema: message.credentialSchema as JsonObject | undefined,
+    params: (message.params as JsonObject | undefined) ?? {},
+    oauth2: optionsOf(message.oauth2Options),
+    template: message.template,
   };
+}
+
+/** The strategy of the message, or the natural one of the type, which has its own for `query_param` and the two signers. */
+function strategyFor(authType: ModelAuthType, message: Provider): Strategy {
+  const given = strategyOf(message.strategy);
+  if (authType === "api_key" && (given === undefined || given.kind === "header")) {
+    // The key goes out as a bearer token unless the profile names a header or a prefix of its own.
+    const bare = given === undefined || (given.headerName === "Authorization" && given.valuePrefix === "");
+    return {
+      kind: "header",
+      headerName: "Authorization",
+      credentialField: "api_key",
+      ...given,
+      ...(bare ? { valuePrefix: "Bearer " } : { valuePrefix: given.valuePrefix }),
+    };
+  }
+  return given ?? (strategyOfConfig(strategiesOfType[authType][0] ?? authType, {}) as Strategy);
 }
 
 export function clientSecretOf(message: Provider): Secret | undefined {
@@ -98,14 +128,6 @@ export function clientSecretOf(message: Provider): Secret | undefined {
 function authMethodOf(method: TokenEndpointAuthMethod): AuthMethod {
   if (method === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC) return "client_secret_basic";
   return method === TokenEndpointAuthMethod.NONE ? "none" : "client_secret_post";
-}
-
-function refuseStaticFields(message: Provider): void {
-  const faults: FieldViolation[] = [];
-  const description = "is for static types, which this release does not serve";
-  if (message.strategy) faults.push({ field: "provider.strategy", description });
-  if (message.credentialSchema) faults.push({ field: "provider.credential_schema", description });
-  if (faults.length > 0) throw new InvalidArgument(faults);
 }
 
 /** Settings that a field mask can name, by their names in the proto. */
@@ -125,10 +147,23 @@ const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
   description: "description",
   category: "category",
   refresh_window: "refreshWindowMs",
+  strategy: "strategy",
+  credential_schema: "credentialSchema",
+  params: "params",
+  oauth2_options: "oauth2",
 };
 
-/** What `paths` name of `message`. @throws InvalidArgument naming each path that cannot be changed */
-export function changeOf(message: Provider, paths: readonly string[]): ProviderChange {
+/**
+ * What `paths` name of `message`.
+ *
+ * @param authType of the profile, which cannot be changed
+ * @throws InvalidArgument naming each path that cannot be changed
+ */
+export function changeOf(
+  message: Provider,
+  paths: readonly string[],
+  authType: ModelAuthType,
+): ProviderChange {
   const unknown = paths.filter((path) => path !== "client_secret" && !Object.hasOwn(maskable, path));
   if (paths.length === 0) {
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
@@ -142,7 +177,7 @@ export function changeOf(message: Provider, paths: readonly string[]): ProviderC
       })),
     );
   }
-  const all = settingsOf({ ...message, authType: AuthType.OAUTH2 });
+  const all = settingsOf({ ...message, authType: authTypes.indexOf(authType) + 1 });
   const settings = Object.fromEntries(
     paths.flatMap((path) => {
       const key = maskable[path];

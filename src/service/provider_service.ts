@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { ProviderRegistry } from "../domain/provider_registry.js";
 import {
-  AuthType,
   CreateProviderResponseSchema,
   DeleteProviderResponseSchema,
   GetProviderResponseSchema,
@@ -11,10 +10,12 @@ import {
 } from "../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../model/errors.js";
 import { isId } from "../model/ids.js";
+import { authTypes } from "../model/provider_profile.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
 import { changeOf, clientSecretOf, providerMessage, settingsOf, versionOfEtag } from "./provider_message.js";
+import { notServed } from "./unimplemented.js";
 
 export function providerService(options: {
   readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
@@ -39,15 +40,13 @@ export function providerService(options: {
     },
 
     async listProviders(request) {
-      if (request.authType !== AuthType.UNSPECIFIED && request.authType !== AuthType.OAUTH2) {
-        return create(ListProvidersResponseSchema, {});
-      }
       const limit = pageSize(request.pageSize);
       const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
       const profiles = registry.list({
         limit: limit + 1,
         ...(afterName === undefined ? {} : { afterName }),
         ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
+        authType: authTypes[request.authType - 1],
       });
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {
@@ -63,7 +62,8 @@ export function providerService(options: {
           { field: "provider.id", description: "must be the id of a provider (a UUID)" },
         ]);
       }
-      const change = changeOf(provider, request.updateMask?.paths ?? []);
+      const { authType } = registry.get({ id: provider.id });
+      const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
       const profile = await registry.update(
         provider.id,
         change,
@@ -77,6 +77,8 @@ export function providerService(options: {
       const orphanedConnections = await registry.delete(request.id, context.principal);
       return create(DeleteProviderResponseSchema, { orphanedConnections });
     },
+
+    listProviderTemplates: notServed,
   });
 }
 

@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../domain/credential_reader.js";
 import type { WatchEvent } from "../domain/token_watch.js";
-import { type Strategy as StrategyMessage, StrategySchema } from "../gen/nexus/v1/strategy_pb.js";
 import {
   type Token,
   TokenSchema,
@@ -10,8 +9,8 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../gen/nexus/v1/token_pb.js";
-import type { Strategy } from "../model/strategy.js";
 import { problemMessage, statusMessages } from "./connection_message.js";
+import { strategyMessage } from "./strategy_message.js";
 import { present, timestampOf } from "./timestamps.js";
 
 export function tokenMessage(token: CurrentToken): Token {
@@ -61,11 +60,4 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       problem: problem && problemMessage(problem),
     }),
   );
-}
-
-function strategyMessage(strategy: Strategy): StrategyMessage {
-  const { headerName, valuePrefix, credentialField } = strategy;
-  return create(StrategySchema, {
-    kind: { case: "oauth2", value: { headerName, valuePrefix, credentialField } },
-  });
 }

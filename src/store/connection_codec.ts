@@ -20,6 +20,7 @@ import {
   encodeTime,
   encodeWord,
 } from "./field_codec.js";
+import { fromStrategyMessage, toStrategyMessage } from "./strategy_codec.js";
 
 /** A connection with the revision of its newest change, which is the key of its entry in `changes`. */
 export interface StoredConnection {
@@ -54,6 +55,8 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     updatedAtMs: BigInt(connection.updatedAtMs),
     dueAtMs: encodeTime(connection.dueAtMs),
     subject: connection.subject ?? "",
+    strategy: toStrategyMessage(connection.strategy),
+    metadata: { ...connection.metadata },
   });
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
@@ -123,6 +126,8 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       updatedAtMs: Number(record.updatedAtMs),
       dueAtMs: decodeTime(record.dueAtMs),
       subject: decodeText(record.subject),
+      strategy: fromStrategyMessage(record.strategy),
+      metadata: record.metadata,
     },
   };
 }

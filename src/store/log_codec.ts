@@ -59,6 +59,7 @@ export function encodeAuditEvent(event: AuditEvent): Uint8Array {
       connectionId: event.connectionId ?? "",
       providerId: event.providerId ?? "",
       reason: event.reason ?? "",
+      origin: event.origin ?? "",
     }),
   );
 }
@@ -73,5 +74,6 @@ export function decodeAuditEvent(bytes: Uint8Array): AuditEvent {
     ...(record.connectionId !== "" && { connectionId: record.connectionId }),
     ...(record.providerId !== "" && { providerId: record.providerId }),
     ...(record.reason !== "" && { reason: record.reason }),
+    ...(record.origin !== "" && { origin: record.origin }),
   };
 }

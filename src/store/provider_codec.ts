@@ -1,11 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ProviderRecordSchema } from "../gen/nexus/store/v1/records_pb.js";
-import { type ProviderProfile, tokenEndpointAuthMethods } from "../model/provider_profile.js";
+import {
+  type OAuth2OptionsRecord,
+  OAuth2OptionsRecordSchema,
+  ProviderRecordSchema,
+} from "../gen/nexus/store/v1/records_pb.js";
+import type { JsonObject } from "../model/json.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
+import { authTypes, type ProviderProfile, tokenEndpointAuthMethods } from "../model/provider_profile.js";
 import { decodeTime, decodeWord, encodeTime, encodeWord } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
-
-/** In the order of `nexus.v1.AuthType`, from 1. */
-const authTypes = ["oauth2"] as const;
+import { fromStrategyMessage, toStrategyMessage } from "./strategy_codec.js";
 
 export function encodeProvider(profile: ProviderProfile): Uint8Array {
   const { clientSecret, authorizationParams, ...same } = profile;
@@ -30,6 +34,11 @@ export function encodeProvider(profile: ProviderProfile): Uint8Array {
     updatedAtMs: BigInt(same.updatedAtMs),
     version: same.version,
     refreshWindowMs: encodeTime(same.refreshWindowMs),
+    strategy: toStrategyMessage(same.strategy),
+    credentialSchemaJson: same.credentialSchema === undefined ? "" : JSON.stringify(same.credentialSchema),
+    paramsJson: Object.keys(same.params).length === 0 ? "" : JSON.stringify(same.params),
+    oauth2Options: toOptionsMessage(same.oauth2),
+    template: same.template,
   });
   if (clientSecret !== undefined) record.clientSecret = toSealedMessage(clientSecret);
   return toBinary(ProviderRecordSchema, record);
@@ -64,5 +73,36 @@ export function decodeProvider(bytes: Uint8Array): ProviderProfile {
     updatedAtMs: Number(record.updatedAtMs),
     version: record.version,
     refreshWindowMs: decodeTime(record.refreshWindowMs),
+    strategy: fromStrategyMessage(record.strategy),
+    credentialSchema: decodeJson(record.credentialSchemaJson),
+    params: decodeJson(record.paramsJson) ?? {},
+    oauth2: record.oauth2Options ? fromOptionsMessage(record.oauth2Options) : plainOAuth2,
+    template: record.template,
+  };
+}
+
+function decodeJson(text: string): JsonObject | undefined {
+  return text === "" ? undefined : (JSON.parse(text) as JsonObject);
+}
+
+function toOptionsMessage(options: OAuth2Options): OAuth2OptionsRecord {
+  return create(OAuth2OptionsRecordSchema, {
+    ...options,
+    tokenParams: { ...options.tokenParams },
+    refreshParams: { ...options.refreshParams },
+    tokenHeaders: { ...options.tokenHeaders },
+    defaultLifetimeMs: encodeTime(options.defaultLifetimeMs),
+    callbackMetadata: [...options.callbackMetadata],
+    tokenMetadata: [...options.tokenMetadata],
+  });
+}
+
+function fromOptionsMessage(record: OAuth2OptionsRecord): OAuth2Options {
+  const { $typeName: _, $unknown: __, ...options } = record;
+  return {
+    ...options,
+    scopeSeparator: record.scopeSeparator === "" ? " " : record.scopeSeparator,
+    tokenRequestFormat: record.tokenRequestFormat === "json" ? "json" : "form",
+    defaultLifetimeMs: decodeTime(record.defaultLifetimeMs),
   };
 }

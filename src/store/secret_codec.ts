@@ -13,6 +13,20 @@ export interface AuthorizationSecret {
   readonly browserBinding: string;
 }
 
+/** Plaintext of a sealed static credential. */
+export function encodeFields(fields: Readonly<Record<string, Secret>>): Uint8Array {
+  const revealed = Object.entries(fields).map(([name, value]) => [name, value.reveal()] as const);
+  return toBinary(
+    CredentialSecretSchema,
+    create(CredentialSecretSchema, { fields: Object.fromEntries(revealed) }),
+  );
+}
+
+export function decodeFields(plaintext: Uint8Array): Record<string, Secret> {
+  const { fields } = fromBinary(CredentialSecretSchema, plaintext);
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, new Secret(value)]));
+}
+
 /** Plaintext of a sealed credential. */
 export function encodeCredential(credential: Credential): Uint8Array {
   return toBinary(

@@ -117,6 +117,7 @@ export class FakeDaemon {
 
   #providerService(): ServiceImpl<typeof ProviderService> {
     return {
+      listProviderTemplates: () => ({}),
       createProvider: ({ provider }) => ({
         provider: this.addProvider({ name: provider?.name ?? "" }),
         redirectUri,

@@ -113,9 +113,57 @@ describe("providers", () => {
     expect((await world.clients.providers.listProviders({})).providers).toHaveLength(1);
   });
 
-  it("answers UNIMPLEMENTED for static types", async () => {
-    const failure = await failureOf(create({ name: "k", authType: AuthType.API_KEY }));
-    expect(failure.code).toBe("Unimplemented");
+  const natural: [string, ProviderInit, object][] = [
+    [
+      "api_key",
+      { authType: AuthType.API_KEY },
+      { case: "header", value: { headerName: "Authorization", valuePrefix: "Bearer " } },
+    ],
+    [
+      "basic_auth",
+      { authType: AuthType.BASIC_AUTH },
+      { case: "basicAuth", value: { passwordField: "password" } },
+    ],
+    [
+      "header",
+      { authType: AuthType.HEADER },
+      { case: "header", value: { headerName: "Authorization", valuePrefix: "" } },
+    ],
+  ];
+  it.each(natural)("gives %s its natural strategy", async (_name, provider, kind) => {
+    const created = await create({ name: "static", ...provider });
+    expect(created.provider?.strategy?.kind).toMatchObject(kind);
+    await world.clients.providers.deleteProvider({ id: created.provider?.id ?? "" });
+  });
+
+  it.each([
+    [
+      "a strategy of another type",
+      { authType: AuthType.BASIC_AUTH, strategy: { kind: { case: "header", value: {} } } },
+      "provider.strategy",
+    ],
+    [
+      "query_param without a name",
+      { authType: AuthType.QUERY_PARAM },
+      "provider.strategy.query_param.param_name",
+    ],
+    ["aws_sigv4 without a service", { authType: AuthType.AWS_SIGV4 }, "provider.strategy.aws_sigv4.service"],
+    [
+      "hmac_payload without a header",
+      { authType: AuthType.HMAC_PAYLOAD },
+      "provider.strategy.hmac_payload.header_name",
+    ],
+    ["a client of a static type", { authType: AuthType.API_KEY, clientId: "x" }, "provider.client_id"],
+    [
+      "a header name with a space",
+      { authType: AuthType.API_KEY, strategy: { kind: { case: "header", value: { headerName: "X Y" } } } },
+      "provider.strategy.header.header_name",
+    ],
+  ] as [string, ProviderInit, string][])("refuses %s", async (_name, provider, field) => {
+    expect(await failureOf(create({ name: "static", ...provider }))).toMatchObject({
+      code: "InvalidArgument",
+      fields: [field],
+    });
   });
 
   it("changes only what the mask names, and refuses a stale etag", async () => {

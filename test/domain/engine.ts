@@ -11,7 +11,9 @@ import { Refresher } from "../../src/domain/refresher.js";
 import type { Connection } from "../../src/model/connection.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { newId } from "../../src/model/ids.js";
+import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import { bearerStrategy } from "../../src/model/strategy.js";
 import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -114,6 +116,11 @@ export class Engine {
       description: "",
       category: "",
       refreshWindowMs: undefined,
+      strategy: bearerStrategy,
+      credentialSchema: undefined,
+      params: {},
+      oauth2: plainOAuth2,
+      template: "",
       createdAtMs: startMs,
       updatedAtMs: startMs,
       version: 1n,
@@ -148,6 +155,8 @@ export class Engine {
       updatedAtMs: nowMs,
       dueAtMs: undefined,
       subject: undefined,
+      strategy: bearerStrategy,
+      metadata: {},
     };
     return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
   }

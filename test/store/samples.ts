@@ -1,7 +1,9 @@
 import type { PendingAuthorization } from "../../src/model/authorization.js";
 import type { Connection } from "../../src/model/connection.js";
 import type { SealedRecord } from "../../src/model/credential.js";
+import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import { bearerStrategy } from "../../src/model/strategy.js";
 
 export const nowMs = 1_700_000_000_000;
 
@@ -33,6 +35,11 @@ export function provider(id: string, changes: Partial<ProviderProfile> = {}): Pr
     description: "",
     category: "",
     refreshWindowMs: undefined,
+    strategy: bearerStrategy,
+    credentialSchema: undefined,
+    params: {},
+    oauth2: plainOAuth2,
+    template: "",
     clientSecret: undefined,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
@@ -65,6 +72,8 @@ export function connection(id: string, changes: Partial<Connection> = {}): Conne
     updatedAtMs: nowMs,
     dueAtMs: undefined,
     subject: undefined,
+    strategy: bearerStrategy,
+    metadata: {},
     ...changes,
   };
 }

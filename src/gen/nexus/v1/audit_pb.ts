@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEiqwEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMmYKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEiyQEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMmYKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -69,6 +69,20 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * @generated from field: string reason = 7;
    */
   reason: string;
+
+  /**
+   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself.
+   *
+   * @generated from field: string origin = 8;
+   */
+  origin: string;
+
+  /**
+   * Hash that chains this event to the one before it, in hexadecimal.
+   *
+   * @generated from field: string hash = 9;
+   */
+  hash: string;
 };
 
 /**
@@ -162,8 +176,7 @@ export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> 
  */
 export const AuditService: GenService<{
   /**
-   * Lists audit events, newest first. `UNIMPLEMENTED` in this release: events are recorded with every change, and
-   * served by a later one.
+   * Lists audit events, newest first.
    *
    * @generated from rpc nexus.v1.AuditService.ListAuditEvents
    */

@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIv4DCgpDb25uZWN0aW9uEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVmcmVzaF9ub3RfYmVmb3JlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgdwcm9ibGVtGAsgASgLMhEubmV4dXMudjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZXF1ZXN0X2V4cGlyZXNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3JlZnJlc2hhYmxlGA8gASgIIrECCilDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIfCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQFIABIjCg1wcm92aWRlcl9uYW1lGAMgASgJQgq6SAdyBRABGIABSAASQAoGc2NvcGVzGAQgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSHAoKcmV0dXJuX3VybBgFIAEoCUIIukgFcgMYgBASIgoNY29ubmVjdGlvbl9pZBgGIAEoCUILukgI2AEBcgOwAQFCCgoIcHJvdmlkZXIiuQEKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI3ChRHZXRDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABASJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iyAEKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhkKB3VzZXJfaWQYAyABKAlCCLpIBXIDGIACEiAKC3Byb3ZpZGVyX2lkGAQgASgJQgu6SAjYAQFyA7ABARI0CgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzQgi6SAWCAQIQASJdChdMaXN0Q29ubmVjdGlvbnNSZXNwb25zZRIpCgtjb25uZWN0aW9ucxgBIAMoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjoKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIkQKGFJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiI6ChdEZWxldGVDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIvEBChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyAxiAAhIcCgtwcm92aWRlcl9pZBgCIAEoCUIHukgEcgIYQBIgCg1yZWZyZXNoX3Rva2VuGAMgASgJQgm6SAZyBBiAgAQSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5GjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChhJbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24q7wEKEENvbm5lY3Rpb25TdGF0dXMSIQodQ09OTkVDVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlDT05ORUNUSU9OX1NUQVRVU19QRU5ESU5HEAESHAoYQ09OTkVDVElPTl9TVEFUVVNfQUNUSVZFEAISHwobQ09OTkVDVElPTl9TVEFUVVNfQVRURU5USU9OEAMSHQoZQ09OTkVDVElPTl9TVEFUVVNfUkVWT0tFRBAEEh0KGUNPTk5FQ1RJT05fU1RBVFVTX0VYUElSRUQQBRIcChhDT05ORUNUSU9OX1NUQVRVU19GQUlMRUQQBjKHBgoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USVgoPTGlzdENvbm5lY3Rpb25zEiAubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElkKEFJldm9rZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USWQoQR2V0Q2FwdHVyZVNjaGVtYRIhLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXF1ZXN0GiIubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlElwKEUNhcHR1cmVDcmVkZW50aWFsEiIubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRJZChBJbXBvcnRDb25uZWN0aW9uEiEubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuUECgpDb25uZWN0aW9uEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVmcmVzaF9ub3RfYmVmb3JlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgdwcm9ibGVtGAsgASgLMhEubmV4dXMudjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZXF1ZXN0X2V4cGlyZXNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3JlZnJlc2hhYmxlGA8gASgIEjQKCG1ldGFkYXRhGBAgAygLMiIubmV4dXMudjEuQ29ubmVjdGlvbi5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKxAgopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSLgoHdXNlcl9pZBgBIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSHwoLcHJvdmlkZXJfaWQYAiABKAlCCLpIBXIDsAEBSAASIwoNcHJvdmlkZXJfbmFtZRgDIAEoCUIKukgHcgUQARiAAUgAEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEhwKCnJldHVybl91cmwYBSABKAlCCLpIBXIDGIAQEiIKDWNvbm5lY3Rpb25faWQYBiABKAlCC7pICNgBAXIDsAEBQgoKCHByb3ZpZGVyIrkBCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNwoUR2V0Q29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQEiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIsgBChZMaXN0Q29ubmVjdGlvbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIZCgd1c2VyX2lkGAMgASgJQgi6SAVyAxiAAhIgCgtwcm92aWRlcl9pZBgEIAEoCUILukgI2AEBcgOwAQESNAoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1c0IIukgFggECEAEiXQoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI6ChdSZXZva2VDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iOgoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQEiGgoYRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlIjIKF0dldENhcHR1cmVTY2hlbWFSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAASJaChhHZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRInCgZzY2hlbWEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0ImEKGENhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBIXCgVzdGF0ZRgBIAEoCUIIukgFcgMYgAESLAoLY3JlZGVudGlhbHMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0InQKGUNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgZzdGF0dXMYAiABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhQKDHJlZGlyZWN0X3VybBgDIAEoCSKLAgoXSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QSGQoHdXNlcl9pZBgBIAEoCUIIukgFcgMYgAISHAoLcHJvdmlkZXJfaWQYAiABKAlCB7pIBHICGEASIAoNcmVmcmVzaF90b2tlbhgDIAEoCUIJukgGcgQYgIAEEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRIYCgZzY29wZXMYBSADKAlCCLpIBZIBAhBkGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChhJbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iuQEKGFJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARJICgtjcmVkZW50aWFscxgCIAMoCzIzLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5GjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYy5QYKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -172,6 +172,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: bool refreshable = 15;
    */
   refreshable: boolean;
+
+  /**
+   * Values of the callback or of the token answer that the profile keeps, for example `instance_url`.
+   *
+   * @generated from field: map<string, string> metadata = 16;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -647,6 +654,13 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
    * @generated from field: map<string, string> credentials = 4;
    */
   credentials: { [key: string]: string };
+
+  /**
+   * Scopes that were granted, for `oauth2`; none means the profile's defaults.
+   *
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes: string[];
 };
 
 /**
@@ -676,6 +690,55 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 17);
+
+/**
+ * Request of ReplaceCredential.
+ *
+ * @generated from message nexus.v1.ReplaceCredentialRequest
+ */
+export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * The fields that the profile's schema names.
+   *
+   * @generated from field: map<string, string> credentials = 2;
+   */
+  credentials: { [key: string]: string };
+};
+
+/**
+ * Describes the message nexus.v1.ReplaceCredentialRequest.
+ * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
+ */
+export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 18);
+
+/**
+ * Response of ReplaceCredential.
+ *
+ * @generated from message nexus.v1.ReplaceCredentialResponse
+ */
+export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialResponse"> & {
+  /**
+   * The connection.
+   *
+   * @generated from field: nexus.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ReplaceCredentialResponse.
+ * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
+ */
+export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
@@ -786,8 +849,9 @@ export const ConnectionService: GenService<{
     output: typeof ListConnectionsResponseSchema;
   },
   /**
-   * Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. The
-   * refresh token is not yet revoked at the provider (RFC 7009): a later release. Errors: `NOT_FOUND`.
+   * Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
+   * refresh token is revoked at the provider where that has an endpoint for it (RFC 7009), in the background and again until
+   * the provider answers. Errors: `NOT_FOUND`.
    *
    * @generated from rpc nexus.v1.ConnectionService.RevokeConnection
    */
@@ -797,7 +861,8 @@ export const ConnectionService: GenService<{
     output: typeof RevokeConnectionResponseSchema;
   },
   /**
-   * Erases a connection with its credentials; watchers receive `removed`. Errors: `NOT_FOUND`.
+   * Erases a connection with its credentials; watchers receive `removed`. Revokes at the provider as
+   * `RevokeConnection` does. Errors: `NOT_FOUND`.
    *
    * @generated from rpc nexus.v1.ConnectionService.DeleteConnection
    */
@@ -807,7 +872,8 @@ export const ConnectionService: GenService<{
     output: typeof DeleteConnectionResponseSchema;
   },
   /**
-   * The fields to ask a person for, for static types. `UNIMPLEMENTED` in this release.
+   * The fields to ask a person for, for static types. Consumes nothing. Errors: `NOT_FOUND` for a state that is unknown, used
+   * or expired; `FAILED_PRECONDITION` with reason `NOT_STATIC` for the state of an `oauth2` request.
    *
    * @generated from rpc nexus.v1.ConnectionService.GetCaptureSchema
    */
@@ -817,7 +883,11 @@ export const ConnectionService: GenService<{
     output: typeof GetCaptureSchemaResponseSchema;
   },
   /**
-   * Completes a connection of a static type. `UNIMPLEMENTED` in this release.
+   * Completes a connection of a static type: checked against the schema, tried at the provider where the profile names
+   * `api_base_url` and `user_info_endpoint`, then active. Values that fail leave the state usable.
+   *
+   * Errors: as `GetCaptureSchema`; `INVALID_ARGUMENT` naming each field; `FAILED_PRECONDITION` with reason
+   * `CREDENTIAL_REJECTED` when the provider answers 401 or 403; `UNAVAILABLE` when it cannot be tried.
    *
    * @generated from rpc nexus.v1.ConnectionService.CaptureCredential
    */
@@ -827,7 +897,11 @@ export const ConnectionService: GenService<{
     output: typeof CaptureCredentialResponseSchema;
   },
   /**
-   * Brings in a credential of another system. `UNIMPLEMENTED` in this release.
+   * Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
+   * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
+   *
+   * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `FAILED_PRECONDITION` with reason
+   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */
@@ -835,6 +909,17 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof ImportConnectionRequestSchema;
     output: typeof ImportConnectionResponseSchema;
+  },
+  /**
+   * Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
+   * `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.ReplaceCredential
+   */
+  replaceCredential: {
+    methodKind: "unary";
+    input: typeof ReplaceCredentialRequestSchema;
+    output: typeof ReplaceCredentialResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_connection, 0);

@@ -246,7 +246,7 @@ export const RefreshConnectionResponseSchema: GenMessage<RefreshConnectionRespon
 
 /**
  * The four RPCs of the existing Nexus gateway, same names, numbers and types, so that its clients run unchanged. New
- * clients use `ConnectionService` and `TokenService`. `UNIMPLEMENTED` in this release.
+ * clients use `ConnectionService` and `TokenService`.
  *
  * @generated from service nexus.v1.NexusService
  */

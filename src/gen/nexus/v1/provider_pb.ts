@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/provider.proto.
  */
 export const file_nexus_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEikggKCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBJACgZzY29wZXMYDSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBJzChRhdXRob3JpemF0aW9uX3BhcmFtcxgOIAMoCzIrLm5leHVzLnYxLlByb3ZpZGVyLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeUIoukglmgEiEDIiF3IVEAEYgAEyDl5bXHgyMS1ceDdFXSskKgVyAxiAEBIeCgxhcGlfYmFzZV91cmwYDyABKAlCCLpIBXIDGIAQEiQKEnVzZXJfaW5mb19lbmRwb2ludBgQIAEoCUIIukgFcgMYgBASHQoLZGVzY3JpcHRpb24YESABKAlCCLpIBXIDGIAIEhoKCGNhdGVnb3J5GBIgASgJQgi6SAVyAxiAARIuCgpjcmVhdGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBUgASgJEkMKDnJlZnJlc2hfd2luZG93GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEiQKCHN0cmF0ZWd5GBcgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSMgoRY3JlZGVudGlhbF9zY2hlbWEYGCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0GjoKGEF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKFUNyZWF0ZVByb3ZpZGVyUmVxdWVzdBIsCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyQga6SAPIAQEiVAoWQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSJWChJHZXRQcm92aWRlclJlcXVlc3QSFgoCaWQYASABKAlCCLpIBXIDsAEBSAASGgoEbmFtZRgCIAEoCUIKukgHcgUQARiAAUgAQgwKA2tleRIFukgCCAEiUQoTR2V0UHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSKiAQoUTGlzdFByb3ZpZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEi8KCWF1dGhfdHlwZRgDIAEoDjISLm5leHVzLnYxLkF1dGhUeXBlQgi6SAWCAQIQARIcCgtuYW1lX3ByZWZpeBgEIAEoCUIHukgEcgIYPyJXChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USJQoJcHJvdmlkZXJzGAEgAygLMhIubmV4dXMudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpYBChVVcGRhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhYKBGV0YWcYAyABKAlCCLpIBXIDGIABIj4KFlVwZGF0ZVByb3ZpZGVyUmVzcG9uc2USJAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlciItChVEZWxldGVQcm92aWRlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjYKFkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USHAoUb3JwaGFuZWRfY29ubmVjdGlvbnMYASABKA0q0gEKCEF1dGhUeXBlEhkKFUFVVEhfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEFVVEhfVFlQRV9PQVVUSDIQARIVChFBVVRIX1RZUEVfQVBJX0tFWRACEhgKFEFVVEhfVFlQRV9CQVNJQ19BVVRIEAMSFAoQQVVUSF9UWVBFX0hFQURFUhAEEhkKFUFVVEhfVFlQRV9RVUVSWV9QQVJBTRAFEhoKFkFVVEhfVFlQRV9ITUFDX1BBWUxPQUQQBhIXChNBVVRIX1RZUEVfQVdTX1NJR1Y0EAcq0QEKF1Rva2VuRW5kcG9pbnRBdXRoTWV0aG9kEioKJlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX1VOU1BFQ0lGSUVEEAASMQotVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9QT1NUEAESMgouVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9CQVNJQxACEiMKH1RPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX05PTkUQAzKuAwoPUHJvdmlkZXJTZXJ2aWNlElMKDkNyZWF0ZVByb3ZpZGVyEh8ubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRJKCgtHZXRQcm92aWRlchIcLm5leHVzLnYxLkdldFByb3ZpZGVyUmVxdWVzdBodLm5leHVzLnYxLkdldFByb3ZpZGVyUmVzcG9uc2USUAoNTGlzdFByb3ZpZGVycxIeLm5leHVzLnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0Gh8ubmV4dXMudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlElMKDlVwZGF0ZVByb3ZpZGVyEh8ubmV4dXMudjEuVXBkYXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuVXBkYXRlUHJvdmlkZXJSZXNwb25zZRJTCg5EZWxldGVQcm92aWRlchIfLm5leHVzLnYxLkRlbGV0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
+  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEi/ggKCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBJACgZzY29wZXMYDSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBJzChRhdXRob3JpemF0aW9uX3BhcmFtcxgOIAMoCzIrLm5leHVzLnYxLlByb3ZpZGVyLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeUIoukglmgEiEDIiF3IVEAEYgAEyDl5bXHgyMS1ceDdFXSskKgVyAxiAEBIeCgxhcGlfYmFzZV91cmwYDyABKAlCCLpIBXIDGIAQEiQKEnVzZXJfaW5mb19lbmRwb2ludBgQIAEoCUIIukgFcgMYgBASHQoLZGVzY3JpcHRpb24YESABKAlCCLpIBXIDGIAIEhoKCGNhdGVnb3J5GBIgASgJQgi6SAVyAxiAARIuCgpjcmVhdGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBUgASgJEkMKDnJlZnJlc2hfd2luZG93GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEiQKCHN0cmF0ZWd5GBcgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSMgoRY3JlZGVudGlhbF9zY2hlbWEYGCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnBhcmFtcxgZIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOb2F1dGgyX29wdGlvbnMYGiABKAsyFy5uZXh1cy52MS5PQXV0aDJPcHRpb25zEhAKCHRlbXBsYXRlGBsgASgJGjoKGEF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIooHCg1PQXV0aDJPcHRpb25zEiAKD3Njb3BlX3NlcGFyYXRvchgBIAEoCUIHukgEcgIYCBJICgx0b2tlbl9wYXJhbXMYAiADKAsyKC5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuUGFyYW1zRW50cnlCCLpIBZoBAhAyEkwKDnJlZnJlc2hfcGFyYW1zGAMgAygLMioubmV4dXMudjEuT0F1dGgyT3B0aW9ucy5SZWZyZXNoUGFyYW1zRW50cnlCCLpIBZoBAhAyEkoKDXRva2VuX2hlYWRlcnMYBCADKAsyKS5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuSGVhZGVyc0VudHJ5Qgi6SAWaAQIQFBJEChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoDjIcLm5leHVzLnYxLlRva2VuUmVxdWVzdEZvcm1hdEIIukgFggECEAESHQoLcmVmcmVzaF91cmwYBiABKAlCCLpIBXIDGIAQEiAKDnJldm9jYXRpb25fdXJsGAcgASgJQgi6SAVyAxiAEBJNChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJQjC6SC1yKxiAATImXihbQS1aYS16MC05Xy1dKyhcLltBLVphLXowLTlfLV0rKSopPyQSHwoObGlmZXRpbWVfZmllbGQYCSABKAlCB7pIBHICGEASRwoQZGVmYXVsdF9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBEhEKCW9taXRfcGtjZRgLIAEoCBIaChJza2lwX3Njb3BlX29uX2F1dGgYDCABKAgSHgoWc2tpcF9zY29wZV9vbl9leGNoYW5nZRgNIAEoCBIjChFjYWxsYmFja19tZXRhZGF0YRgOIAMoCUIIukgFkgECEBQSIAoOdG9rZW5fbWV0YWRhdGEYDyADKAlCCLpIBZIBAhAUGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvgBChVDcmVhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEhkKCHRlbXBsYXRlGAIgASgJQge6SARyAhg/ElwKEnRlbXBsYXRlX3ZhcmlhYmxlcxgDIAMoCzI2Lm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVxdWVzdC5UZW1wbGF0ZVZhcmlhYmxlc0VudHJ5Qgi6SAWaAQIQFBo4ChZUZW1wbGF0ZVZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVAoWQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSJWChJHZXRQcm92aWRlclJlcXVlc3QSFgoCaWQYASABKAlCCLpIBXIDsAEBSAASGgoEbmFtZRgCIAEoCUIKukgHcgUQARiAAUgAQgwKA2tleRIFukgCCAEiUQoTR2V0UHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSKiAQoUTGlzdFByb3ZpZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEi8KCWF1dGhfdHlwZRgDIAEoDjISLm5leHVzLnYxLkF1dGhUeXBlQgi6SAWCAQIQARIcCgtuYW1lX3ByZWZpeBgEIAEoCUIHukgEcgIYPyJXChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USJQoJcHJvdmlkZXJzGAEgAygLMhIubmV4dXMudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpYBChVVcGRhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhYKBGV0YWcYAyABKAlCCLpIBXIDGIABIj4KFlVwZGF0ZVByb3ZpZGVyUmVzcG9uc2USJAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlciItChVEZWxldGVQcm92aWRlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjYKFkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USHAoUb3JwaGFuZWRfY29ubmVjdGlvbnMYASABKA0ieQocTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSHAoLbmFtZV9wcmVmaXgYAyABKAlCB7pIBHICGD8iZwodTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVzcG9uc2USLQoJdGVtcGxhdGVzGAEgAygLMhoubmV4dXMudjEuUHJvdmlkZXJUZW1wbGF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkirAEKEFByb3ZpZGVyVGVtcGxhdGUSDAoEbmFtZRgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSJAoIcHJvdmlkZXIYAyABKAsyEi5uZXh1cy52MS5Qcm92aWRlchItCgl2YXJpYWJsZXMYBCADKAsyGi5uZXh1cy52MS5UZW1wbGF0ZVZhcmlhYmxlEhAKCGRvY3NfdXJsGAUgASgJEg0KBW5vdGVzGAYgAygJIl0KEFRlbXBsYXRlVmFyaWFibGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgdwYXR0ZXJuGAMgASgJEhUKDWRlZmF1bHRfdmFsdWUYBCABKAkq0gEKCEF1dGhUeXBlEhkKFUFVVEhfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEFVVEhfVFlQRV9PQVVUSDIQARIVChFBVVRIX1RZUEVfQVBJX0tFWRACEhgKFEFVVEhfVFlQRV9CQVNJQ19BVVRIEAMSFAoQQVVUSF9UWVBFX0hFQURFUhAEEhkKFUFVVEhfVFlQRV9RVUVSWV9QQVJBTRAFEhoKFkFVVEhfVFlQRV9ITUFDX1BBWUxPQUQQBhIXChNBVVRIX1RZUEVfQVdTX1NJR1Y0EAcq0QEKF1Rva2VuRW5kcG9pbnRBdXRoTWV0aG9kEioKJlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX1VOU1BFQ0lGSUVEEAASMQotVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9QT1NUEAESMgouVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9CQVNJQxACEiMKH1RPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX05PTkUQAyp4ChJUb2tlblJlcXVlc3RGb3JtYXQSJAogVE9LRU5fUkVRVUVTVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIdChlUT0tFTl9SRVFVRVNUX0ZPUk1BVF9GT1JNEAESHQoZVE9LRU5fUkVRVUVTVF9GT1JNQVRfSlNPThACMpgECg9Qcm92aWRlclNlcnZpY2USUwoOQ3JlYXRlUHJvdmlkZXISHy5uZXh1cy52MS5DcmVhdGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5DcmVhdGVQcm92aWRlclJlc3BvbnNlEkoKC0dldFByb3ZpZGVyEhwubmV4dXMudjEuR2V0UHJvdmlkZXJSZXF1ZXN0Gh0ubmV4dXMudjEuR2V0UHJvdmlkZXJSZXNwb25zZRJQCg1MaXN0UHJvdmlkZXJzEh4ubmV4dXMudjEuTGlzdFByb3ZpZGVyc1JlcXVlc3QaHy5uZXh1cy52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2USUwoOVXBkYXRlUHJvdmlkZXISHy5uZXh1cy52MS5VcGRhdGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5VcGRhdGVQcm92aWRlclJlc3BvbnNlElMKDkRlbGV0ZVByb3ZpZGVyEh8ubmV4dXMudjEuRGVsZXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuRGVsZXRlUHJvdmlkZXJSZXNwb25zZRJoChVMaXN0UHJvdmlkZXJUZW1wbGF0ZXMSJi5uZXh1cy52MS5MaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXF1ZXN0GicubmV4dXMudjEuTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
 
 /**
  * A provider profile.
@@ -187,18 +187,44 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   refreshWindow?: Duration | undefined;
 
   /**
-   * How a static credential is applied. For static types only; refused for `oauth2` in this release.
+   * How the credential is applied. Unset means the natural one of the type: a bearer token for `oauth2`; for `api_key` the
+   * header `Authorization` with `Bearer `; `Authorization` with nothing before the value for `header`; Basic for
+   * `basic_auth`, which accepts no other. `query_param`, `hmac_payload` and `aws_sigv4` need theirs. The kind must fit the
+   * type: `api_key` takes `header` or `query_param`.
    *
    * @generated from field: nexus.v1.Strategy strategy = 23;
    */
   strategy?: Strategy | undefined;
 
   /**
-   * JSON Schema of the fields that a person enters. For static types only; refused for `oauth2`.
+   * JSON Schema (draft 2020-12) of the fields that a person enters, an object of strings. For static types only; unset
+   * means the natural one of the type. Checked when the profile is written; at most 64 KiB.
    *
    * @generated from field: google.protobuf.Struct credential_schema = 24;
    */
   credentialSchema?: JsonObject | undefined;
+
+  /**
+   * What the `params` of the existing Nexus contract hold beyond the fields of this message: kept and answered, not
+   * used.
+   *
+   * @generated from field: google.protobuf.Struct params = 25;
+   */
+  params?: JsonObject | undefined;
+
+  /**
+   * What the provider needs beyond the RFCs. For `oauth2` only.
+   *
+   * @generated from field: nexus.v1.OAuth2Options oauth2_options = 26;
+   */
+  oauth2Options?: OAuth2Options | undefined;
+
+  /**
+   * Name of the catalogue's template that the profile was made from. Output only.
+   *
+   * @generated from field: string template = 27;
+   */
+  template: string;
 };
 
 /**
@@ -209,17 +235,151 @@ export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
   messageDesc(file_nexus_v1_provider, 0);
 
 /**
+ * What a provider needs beyond the RFCs, declared and not guessed.
+ *
+ * @generated from message nexus.v1.OAuth2Options
+ */
+export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
+  /**
+   * Between scopes in the authorization request; empty means a space (RFC 6749 section 3.3).
+   *
+   * @generated from field: string scope_separator = 1;
+   */
+  scopeSeparator: string;
+
+  /**
+   * Further parameters of the code exchange. A parameter of the protocol is refused.
+   *
+   * @generated from field: map<string, string> token_params = 2;
+   */
+  tokenParams: { [key: string]: string };
+
+  /**
+   * Further parameters of the refresh grant. A parameter of the protocol is refused.
+   *
+   * @generated from field: map<string, string> refresh_params = 3;
+   */
+  refreshParams: { [key: string]: string };
+
+  /**
+   * Further headers of both token requests; `authorization`, `content-type` and `host` are refused.
+   *
+   * @generated from field: map<string, string> token_headers = 4;
+   */
+  tokenHeaders: { [key: string]: string };
+
+  /**
+   * Encoding of both token requests.
+   *
+   * @generated from field: nexus.v1.TokenRequestFormat token_request_format = 5;
+   */
+  tokenRequestFormat: TokenRequestFormat;
+
+  /**
+   * Token endpoint for refreshes; empty means the same as for the code.
+   *
+   * @generated from field: string refresh_url = 6;
+   */
+  refreshUrl: string;
+
+  /**
+   * Revocation endpoint (RFC 7009); empty means the discovered one, or none.
+   *
+   * @generated from field: string revocation_url = 7;
+   */
+  revocationUrl: string;
+
+  /**
+   * Dotted path of the object that holds the token in the answer, such as `authed_user`; empty means the root.
+   *
+   * @generated from field: string token_response_path = 8;
+   */
+  tokenResponsePath: string;
+
+  /**
+   * Name of the field with the lifetime in seconds, when it is not `expires_in`.
+   *
+   * @generated from field: string lifetime_field = 9;
+   */
+  lifetimeField: string;
+
+  /**
+   * Lifetime of a token whose answer says none; unset means unknown.
+   *
+   * @generated from field: google.protobuf.Duration default_lifetime = 10;
+   */
+  defaultLifetime?: Duration | undefined;
+
+  /**
+   * The provider rejects PKCE parameters: the one exception to "always", shown in every listing.
+   *
+   * @generated from field: bool omit_pkce = 11;
+   */
+  omitPkce: boolean;
+
+  /**
+   * Leave `scope` out of the authorization request.
+   *
+   * @generated from field: bool skip_scope_on_auth = 12;
+   */
+  skipScopeOnAuth: boolean;
+
+  /**
+   * Leave `scope` out of the code exchange. It is not sent there anyway; kept for the existing contract.
+   *
+   * @generated from field: bool skip_scope_on_exchange = 13;
+   */
+  skipScopeOnExchange: boolean;
+
+  /**
+   * Names of callback parameters to keep as connection metadata, for example `realmId`.
+   *
+   * @generated from field: repeated string callback_metadata = 14;
+   */
+  callbackMetadata: string[];
+
+  /**
+   * Names of fields of the token answer to keep as connection metadata, for example `instance_url`.
+   *
+   * @generated from field: repeated string token_metadata = 15;
+   */
+  tokenMetadata: string[];
+};
+
+/**
+ * Describes the message nexus.v1.OAuth2Options.
+ * Use `create(OAuth2OptionsSchema)` to create a new message.
+ */
+export const OAuth2OptionsSchema: GenMessage<OAuth2Options> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_provider, 1);
+
+/**
  * Request of CreateProvider.
  *
  * @generated from message nexus.v1.CreateProviderRequest
  */
 export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & {
   /**
-   * The profile. Fields marked "Output only" are ignored.
+   * The profile. Fields marked "Output only" are ignored. With `template` it holds what the template leaves open: at
+   * least the client for `oauth2`; fields that are set take the place of the template's.
    *
    * @generated from field: nexus.v1.Provider provider = 1;
    */
   provider?: Provider | undefined;
+
+  /**
+   * Name of a template of the catalogue.
+   *
+   * @generated from field: string template = 2;
+   */
+  template: string;
+
+  /**
+   * Values of the template's variables, for example `subdomain`.
+   *
+   * @generated from field: map<string, string> template_variables = 3;
+   */
+  templateVariables: { [key: string]: string };
 };
 
 /**
@@ -227,7 +387,7 @@ export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & 
  * Use `create(CreateProviderRequestSchema)` to create a new message.
  */
 export const CreateProviderRequestSchema: GenMessage<CreateProviderRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 1);
+  messageDesc(file_nexus_v1_provider, 2);
 
 /**
  * Response of CreateProvider.
@@ -255,7 +415,7 @@ export type CreateProviderResponse = Message<"nexus.v1.CreateProviderResponse"> 
  * Use `create(CreateProviderResponseSchema)` to create a new message.
  */
 export const CreateProviderResponseSchema: GenMessage<CreateProviderResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 2);
+  messageDesc(file_nexus_v1_provider, 3);
 
 /**
  * Request of GetProvider.
@@ -292,7 +452,7 @@ export type GetProviderRequest = Message<"nexus.v1.GetProviderRequest"> & {
  * Use `create(GetProviderRequestSchema)` to create a new message.
  */
 export const GetProviderRequestSchema: GenMessage<GetProviderRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 3);
+  messageDesc(file_nexus_v1_provider, 4);
 
 /**
  * Response of GetProvider.
@@ -320,7 +480,7 @@ export type GetProviderResponse = Message<"nexus.v1.GetProviderResponse"> & {
  * Use `create(GetProviderResponseSchema)` to create a new message.
  */
 export const GetProviderResponseSchema: GenMessage<GetProviderResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 4);
+  messageDesc(file_nexus_v1_provider, 5);
 
 /**
  * Request of ListProviders.
@@ -362,7 +522,7 @@ export type ListProvidersRequest = Message<"nexus.v1.ListProvidersRequest"> & {
  * Use `create(ListProvidersRequestSchema)` to create a new message.
  */
 export const ListProvidersRequestSchema: GenMessage<ListProvidersRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 5);
+  messageDesc(file_nexus_v1_provider, 6);
 
 /**
  * Response of ListProviders.
@@ -390,7 +550,7 @@ export type ListProvidersResponse = Message<"nexus.v1.ListProvidersResponse"> & 
  * Use `create(ListProvidersResponseSchema)` to create a new message.
  */
 export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 6);
+  messageDesc(file_nexus_v1_provider, 7);
 
 /**
  * Request of UpdateProvider.
@@ -426,7 +586,7 @@ export type UpdateProviderRequest = Message<"nexus.v1.UpdateProviderRequest"> & 
  * Use `create(UpdateProviderRequestSchema)` to create a new message.
  */
 export const UpdateProviderRequestSchema: GenMessage<UpdateProviderRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 7);
+  messageDesc(file_nexus_v1_provider, 8);
 
 /**
  * Response of UpdateProvider.
@@ -447,7 +607,7 @@ export type UpdateProviderResponse = Message<"nexus.v1.UpdateProviderResponse"> 
  * Use `create(UpdateProviderResponseSchema)` to create a new message.
  */
 export const UpdateProviderResponseSchema: GenMessage<UpdateProviderResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 8);
+  messageDesc(file_nexus_v1_provider, 9);
 
 /**
  * Request of DeleteProvider.
@@ -468,7 +628,7 @@ export type DeleteProviderRequest = Message<"nexus.v1.DeleteProviderRequest"> & 
  * Use `create(DeleteProviderRequestSchema)` to create a new message.
  */
 export const DeleteProviderRequestSchema: GenMessage<DeleteProviderRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 9);
+  messageDesc(file_nexus_v1_provider, 10);
 
 /**
  * Response of DeleteProvider.
@@ -489,7 +649,168 @@ export type DeleteProviderResponse = Message<"nexus.v1.DeleteProviderResponse"> 
  * Use `create(DeleteProviderResponseSchema)` to create a new message.
  */
 export const DeleteProviderResponseSchema: GenMessage<DeleteProviderResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_provider, 10);
+  messageDesc(file_nexus_v1_provider, 11);
+
+/**
+ * Request of ListProviderTemplates.
+ *
+ * @generated from message nexus.v1.ListProviderTemplatesRequest
+ */
+export type ListProviderTemplatesRequest = Message<"nexus.v1.ListProviderTemplatesRequest"> & {
+  /**
+   * Page size, 1 to 1000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the previous answer; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only templates whose name begins with this text.
+   *
+   * @generated from field: string name_prefix = 3;
+   */
+  namePrefix: string;
+};
+
+/**
+ * Describes the message nexus.v1.ListProviderTemplatesRequest.
+ * Use `create(ListProviderTemplatesRequestSchema)` to create a new message.
+ */
+export const ListProviderTemplatesRequestSchema: GenMessage<ListProviderTemplatesRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_provider, 12);
+
+/**
+ * Response of ListProviderTemplates.
+ *
+ * @generated from message nexus.v1.ListProviderTemplatesResponse
+ */
+export type ListProviderTemplatesResponse = Message<"nexus.v1.ListProviderTemplatesResponse"> & {
+  /**
+   * The templates of this page, ordered by name.
+   *
+   * @generated from field: repeated nexus.v1.ProviderTemplate templates = 1;
+   */
+  templates: ProviderTemplate[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message nexus.v1.ListProviderTemplatesResponse.
+ * Use `create(ListProviderTemplatesResponseSchema)` to create a new message.
+ */
+export const ListProviderTemplatesResponseSchema: GenMessage<ListProviderTemplatesResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_provider, 13);
+
+/**
+ * What is known about a provider, without a client of its own.
+ *
+ * @generated from message nexus.v1.ProviderTemplate
+ */
+export type ProviderTemplate = Message<"nexus.v1.ProviderTemplate"> & {
+  /**
+   * Name in the catalogue; the default name of a profile made from it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Name for people.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+
+  /**
+   * The profile: endpoints, scopes, strategy and options. URLs may hold `{variable}`.
+   *
+   * @generated from field: nexus.v1.Provider provider = 3;
+   */
+  provider?: Provider | undefined;
+
+  /**
+   * What must be given to make a profile.
+   *
+   * @generated from field: repeated nexus.v1.TemplateVariable variables = 4;
+   */
+  variables: TemplateVariable[];
+
+  /**
+   * Where the provider explains itself.
+   *
+   * @generated from field: string docs_url = 5;
+   */
+  docsUrl: string;
+
+  /**
+   * What a person should know before using it.
+   *
+   * @generated from field: repeated string notes = 6;
+   */
+  notes: string[];
+};
+
+/**
+ * Describes the message nexus.v1.ProviderTemplate.
+ * Use `create(ProviderTemplateSchema)` to create a new message.
+ */
+export const ProviderTemplateSchema: GenMessage<ProviderTemplate> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_provider, 14);
+
+/**
+ * A part of a template's URLs that differs from customer to customer.
+ *
+ * @generated from message nexus.v1.TemplateVariable
+ */
+export type TemplateVariable = Message<"nexus.v1.TemplateVariable"> & {
+  /**
+   * Name in the URLs, without braces.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What to enter.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * What a value must match, as RE2.
+   *
+   * @generated from field: string pattern = 3;
+   */
+  pattern: string;
+
+  /**
+   * Taken when none is given.
+   *
+   * @generated from field: string default_value = 4;
+   */
+  defaultValue: string;
+};
+
+/**
+ * Describes the message nexus.v1.TemplateVariable.
+ * Use `create(TemplateVariableSchema)` to create a new message.
+ */
+export const TemplateVariableSchema: GenMessage<TemplateVariable> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_provider, 15);
 
 /**
  * How a provider authenticates the user's side.
@@ -512,42 +833,42 @@ export enum AuthType {
   OAUTH2 = 1,
 
   /**
-   * One opaque key. `UNIMPLEMENTED` in this release.
+   * One opaque key.
    *
    * @generated from enum value: AUTH_TYPE_API_KEY = 2;
    */
   API_KEY = 2,
 
   /**
-   * User name and password (RFC 7617). `UNIMPLEMENTED` in this release.
+   * User name and password (RFC 7617).
    *
    * @generated from enum value: AUTH_TYPE_BASIC_AUTH = 3;
    */
   BASIC_AUTH = 3,
 
   /**
-   * A value in a header. `UNIMPLEMENTED` in this release.
+   * A value in a header.
    *
    * @generated from enum value: AUTH_TYPE_HEADER = 4;
    */
   HEADER = 4,
 
   /**
-   * A value in a query parameter. `UNIMPLEMENTED` in this release.
+   * A value in a query parameter.
    *
    * @generated from enum value: AUTH_TYPE_QUERY_PARAM = 5;
    */
   QUERY_PARAM = 5,
 
   /**
-   * An HMAC over the payload. `UNIMPLEMENTED` in this release.
+   * An HMAC over the payload.
    *
    * @generated from enum value: AUTH_TYPE_HMAC_PAYLOAD = 6;
    */
   HMAC_PAYLOAD = 6,
 
   /**
-   * AWS Signature Version 4. `UNIMPLEMENTED` in this release.
+   * AWS Signature Version 4.
    *
    * @generated from enum value: AUTH_TYPE_AWS_SIGV4 = 7;
    */
@@ -603,6 +924,40 @@ export const TokenEndpointAuthMethodSchema: GenEnum<TokenEndpointAuthMethod> = /
   enumDesc(file_nexus_v1_provider, 1);
 
 /**
+ * Encoding of token requests.
+ *
+ * @generated from enum nexus.v1.TokenRequestFormat
+ */
+export enum TokenRequestFormat {
+  /**
+   * Taken as a form.
+   *
+   * @generated from enum value: TOKEN_REQUEST_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `application/x-www-form-urlencoded` (RFC 6749 section 4.1.3).
+   *
+   * @generated from enum value: TOKEN_REQUEST_FORMAT_FORM = 1;
+   */
+  FORM = 1,
+
+  /**
+   * `application/json`.
+   *
+   * @generated from enum value: TOKEN_REQUEST_FORMAT_JSON = 2;
+   */
+  JSON = 2,
+}
+
+/**
+ * Describes the enum nexus.v1.TokenRequestFormat.
+ */
+export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_provider, 2);
+
+/**
  * Provider profiles: how a person's consent at a third-party service is asked for and renewed.
  *
  * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP door, `INVALID_ARGUMENT` with a
@@ -615,8 +970,7 @@ export const ProviderService: GenService<{
    * Registers a provider profile. Nothing is fetched from the provider: a discovery document is read when the
    * first connection is requested, so that a provider that is down can be registered.
    *
-   * Errors: `ALREADY_EXISTS` when the name is taken; `UNIMPLEMENTED` for types other than `AUTH_TYPE_OAUTH2` (a later
-   * release).
+   * Errors: `ALREADY_EXISTS` when the name is taken; `NOT_FOUND` for an unknown template.
    *
    * @generated from rpc nexus.v1.ProviderService.CreateProvider
    */
@@ -669,6 +1023,16 @@ export const ProviderService: GenService<{
     methodKind: "unary";
     input: typeof DeleteProviderRequestSchema;
     output: typeof DeleteProviderResponseSchema;
+  },
+  /**
+   * Lists the templates of the catalogue ordered by name: what is known about well-known providers.
+   *
+   * @generated from rpc nexus.v1.ProviderService.ListProviderTemplates
+   */
+  listProviderTemplates: {
+    methodKind: "unary";
+    input: typeof ListProviderTemplatesRequestSchema;
+    output: typeof ListProviderTemplatesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_provider, 0);

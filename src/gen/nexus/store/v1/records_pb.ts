@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIuAECg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMaOgoYQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiyAQKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCSJGCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAyJJChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAyJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCJlChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAki2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKBAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCUIqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu0FChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMiSQoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKRAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAlCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z");
 
 /**
  * Key `store` of database `meta`.
@@ -252,6 +252,41 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
    * @generated from field: int64 refresh_window_ms = 21;
    */
   refreshWindowMs: bigint;
+
+  /**
+   * How its credentials are applied; unset means a bearer token.
+   *
+   * @generated from field: nexus.store.v1.StrategyRecord strategy = 22;
+   */
+  strategy?: StrategyRecord | undefined;
+
+  /**
+   * JSON Schema of the captured fields, as JSON; empty means the natural one of the type.
+   *
+   * @generated from field: string credential_schema_json = 23;
+   */
+  credentialSchemaJson: string;
+
+  /**
+   * What the existing contract's `params` hold beyond the fields of this record, as JSON; empty means nothing.
+   *
+   * @generated from field: string params_json = 24;
+   */
+  paramsJson: string;
+
+  /**
+   * What the provider needs beyond the RFCs; unset means nothing.
+   *
+   * @generated from field: nexus.store.v1.OAuth2OptionsRecord oauth2_options = 25;
+   */
+  oauth2Options?: OAuth2OptionsRecord | undefined;
+
+  /**
+   * Name of the catalogue's template that it was made from.
+   *
+   * @generated from field: string template = 26;
+   */
+  template: string;
 };
 
 /**
@@ -260,6 +295,153 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
  */
 export const ProviderRecordSchema: GenMessage<ProviderRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 2);
+
+/**
+ * How credentials are applied.
+ *
+ * @generated from message nexus.store.v1.StrategyRecord
+ */
+export type StrategyRecord = Message<"nexus.store.v1.StrategyRecord"> & {
+  /**
+   * `oauth2`, `header`, `query_param`, `basic_auth`, `aws_sigv4` or `hmac_payload`.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * The strategy's own fields, by their names in `nexus.v1`.
+   *
+   * @generated from field: map<string, string> config = 2;
+   */
+  config: { [key: string]: string };
+};
+
+/**
+ * Describes the message nexus.store.v1.StrategyRecord.
+ * Use `create(StrategyRecordSchema)` to create a new message.
+ */
+export const StrategyRecordSchema: GenMessage<StrategyRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 3);
+
+/**
+ * What a provider needs beyond the RFCs; see `nexus.v1.OAuth2Options`.
+ *
+ * @generated from message nexus.store.v1.OAuth2OptionsRecord
+ */
+export type OAuth2OptionsRecord = Message<"nexus.store.v1.OAuth2OptionsRecord"> & {
+  /**
+   * Between scopes; empty means a space.
+   *
+   * @generated from field: string scope_separator = 1;
+   */
+  scopeSeparator: string;
+
+  /**
+   * Further parameters of the code exchange.
+   *
+   * @generated from field: map<string, string> token_params = 2;
+   */
+  tokenParams: { [key: string]: string };
+
+  /**
+   * Further parameters of the refresh grant.
+   *
+   * @generated from field: map<string, string> refresh_params = 3;
+   */
+  refreshParams: { [key: string]: string };
+
+  /**
+   * Further headers of token requests.
+   *
+   * @generated from field: map<string, string> token_headers = 4;
+   */
+  tokenHeaders: { [key: string]: string };
+
+  /**
+   * `form` or `json`; empty means a form.
+   *
+   * @generated from field: string token_request_format = 5;
+   */
+  tokenRequestFormat: string;
+
+  /**
+   * Token endpoint for refreshes.
+   *
+   * @generated from field: string refresh_url = 6;
+   */
+  refreshUrl: string;
+
+  /**
+   * Revocation endpoint.
+   *
+   * @generated from field: string revocation_url = 7;
+   */
+  revocationUrl: string;
+
+  /**
+   * Path of the token object in the answer.
+   *
+   * @generated from field: string token_response_path = 8;
+   */
+  tokenResponsePath: string;
+
+  /**
+   * Name of the field with the lifetime.
+   *
+   * @generated from field: string lifetime_field = 9;
+   */
+  lifetimeField: string;
+
+  /**
+   * Lifetime of a token whose answer says none.
+   *
+   * @generated from field: int64 default_lifetime_ms = 10;
+   */
+  defaultLifetimeMs: bigint;
+
+  /**
+   * No PKCE.
+   *
+   * @generated from field: bool omit_pkce = 11;
+   */
+  omitPkce: boolean;
+
+  /**
+   * No scope in the authorization request.
+   *
+   * @generated from field: bool skip_scope_on_auth = 12;
+   */
+  skipScopeOnAuth: boolean;
+
+  /**
+   * No scope in the code exchange.
+   *
+   * @generated from field: bool skip_scope_on_exchange = 13;
+   */
+  skipScopeOnExchange: boolean;
+
+  /**
+   * Values of the callback to keep.
+   *
+   * @generated from field: repeated string callback_metadata = 14;
+   */
+  callbackMetadata: string[];
+
+  /**
+   * Values of the token answer to keep.
+   *
+   * @generated from field: repeated string token_metadata = 15;
+   */
+  tokenMetadata: string[];
+};
+
+/**
+ * Describes the message nexus.store.v1.OAuth2OptionsRecord.
+ * Use `create(OAuth2OptionsRecordSchema)` to create a new message.
+ */
+export const OAuth2OptionsRecordSchema: GenMessage<OAuth2OptionsRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`.
@@ -420,6 +602,20 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: string subject = 22;
    */
   subject: string;
+
+  /**
+   * How its credentials are applied, as the profile said when they were written; unset means a bearer token.
+   *
+   * @generated from field: nexus.store.v1.StrategyRecord strategy = 23;
+   */
+  strategy?: StrategyRecord | undefined;
+
+  /**
+   * Values of the callback or of the token answer.
+   *
+   * @generated from field: map<string, string> metadata = 24;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -427,7 +623,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  * Use `create(ConnectionRecordSchema)` to create a new message.
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 3);
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * Why a connection is not well.
@@ -462,7 +658,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 4);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -491,7 +687,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -519,7 +715,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Plaintext of a credential.
@@ -554,6 +750,13 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
    * @generated from field: string id_token = 4;
    */
   idToken: string;
+
+  /**
+   * The captured fields of a static type, in place of all above.
+   *
+   * @generated from field: map<string, string> fields = 5;
+   */
+  fields: { [key: string]: string };
 };
 
 /**
@@ -561,7 +764,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -631,7 +834,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Plaintext of a pending authorization.
@@ -666,7 +869,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -694,7 +897,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -729,7 +932,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Database `audit`, key: sequence.
@@ -778,6 +981,13 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
    * @generated from field: string reason = 6;
    */
   reason: string;
+
+  /**
+   * From where: address of the caller's socket, empty for the daemon itself.
+   *
+   * @generated from field: string origin = 7;
+   */
+  origin: string;
 };
 
 /**
@@ -785,5 +995,5 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 14);
 

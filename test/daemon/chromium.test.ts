@@ -1,0 +1,149 @@
+import { existsSync } from "node:fs";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { consent, Browser as HttpBrowser } from "../fakes/browser.js";
+import { World } from "./harness.js";
+
+const executablePath = "/usr/bin/chromium";
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // Chromium calls its maker all the same. Loopback goes past this proxy, which does not exist; all else ends there.
+  "--proxy-server=http://127.0.0.1:9",
+];
+
+/** A tab, and everything in it that would trouble a person. */
+class Tab {
+  readonly troubles: string[] = [];
+  readonly hosts = new Set<string>();
+
+  private constructor(readonly page: Page) {
+    page.on("console", (message) => this.troubles.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => this.troubles.push(`uncaught: ${error.message}`));
+    page.on("requestfailed", (request) => this.troubles.push(`request failed: ${request.url()}`));
+    page.on("request", (request) => this.hosts.add(new URL(request.url()).hostname));
+  }
+
+  static async open(context: BrowserContext): Promise<Tab> {
+    return new Tab(await context.newPage());
+  }
+
+  /** From the link over the provider's login to its question. */
+  async openConsent(authUrl: string): Promise<void> {
+    await this.page.goto(authUrl);
+    await expectTitle(this.page, "Sign in");
+    await this.page.click("#continue");
+    await expectTitle(this.page, "Allow access?");
+  }
+}
+
+async function expectTitle(page: Page, title: string): Promise<void> {
+  await page.waitForLoadState("load");
+  expect(await page.title()).toBe(title);
+}
+
+/** A page of the browser door: styled by its own stylesheet, and nothing in it can run. */
+async function expectPlainPage(page: Page): Promise<void> {
+  expect(await page.locator("script, iframe, form").count()).toBe(0);
+  expect(await page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius")).toBe("16px");
+}
+
+describe("a person in Chromium", () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let world: World;
+  let connectionId: string;
+  let authUrl: string;
+
+  beforeAll(async () => {
+    if (!existsSync(executablePath)) {
+      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
+    }
+    browser = await chromium.launch({ executablePath, headless: true, args: flags });
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  beforeEach(async () => {
+    world = await World.make();
+    context = await browser.newContext();
+    const providerId = await world.register();
+    ({ connectionId, authUrl } = await world.clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerId", value: providerId },
+    }));
+  });
+  afterEach(async () => {
+    await context.close();
+    await world.close();
+  });
+
+  const readConnection = async () =>
+    (await world.clients.connections.getConnection({ connectionId })).connection;
+
+  it("consents, and is told that it is done", async () => {
+    const tab = await Tab.open(context);
+    await tab.openConsent(authUrl);
+    const [cookie, ...others] = await context.cookies(world.place.config.publicUrl);
+    expect(others.filter(({ name }) => name.startsWith("nexus-"))).toEqual([]);
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Lax", path: "/", secure: false });
+    expect(cookie?.name).toMatch(/^nexus-/);
+    expect(authUrl).not.toContain(cookie?.value);
+
+    await tab.page.click("#allow");
+    await expectTitle(tab.page, "Connected");
+    expect(await tab.page.textContent("main")).toContain("Your account at op is connected.");
+    await expectPlainPage(tab.page);
+    expect(tab.troubles).toEqual([]);
+    expect([...tab.hosts].sort()).toEqual(["127.0.0.1", "localhost"]);
+    expect(await context.cookies(world.place.config.publicUrl)).toEqual([]);
+
+    const { token } = await world.clients.tokens.getToken({ connectionId });
+    expect(token?.revision).toBe(1n);
+    const headers = { authorization: `Bearer ${token?.credentials["access_token"]}` };
+    expect((await fetch(world.provider.userinfoEndpoint, { headers })).status).toBe(200);
+  });
+
+  it("says no, and is told that nothing was connected", async () => {
+    const tab = await Tab.open(context);
+    await tab.openConsent(authUrl);
+    await tab.page.click("#deny");
+    await expectTitle(tab.page, "Not connected");
+    expect(await tab.page.textContent("main")).toContain("denied consent");
+    await expectPlainPage(tab.page);
+
+    expect(await readConnection()).toMatchObject({
+      status: ConnectionStatus.FAILED,
+      problem: { reason: "access_denied" },
+    });
+    await expect(world.clients.tokens.getToken({ connectionId })).rejects.toSatisfy(
+      (error) => ConnectError.from(error).code === Code.FailedPrecondition,
+    );
+  });
+
+  it("cannot be made to finish what another browser began", async () => {
+    const isCallback = (url: string) => url.startsWith(world.place.config.redirectUri);
+    const { url: callback } = await consent(new HttpBrowser(), authUrl, "allow", isCallback);
+
+    const tab = await Tab.open(context);
+    const answer = await tab.page.goto(callback);
+    expect(answer?.status()).toBe(400);
+    await expectTitle(tab.page, "Not connected");
+    expect(await tab.page.textContent("main")).toContain("not the one that started the consent");
+    await expectPlainPage(tab.page);
+
+    expect(await readConnection()).toMatchObject({
+      status: ConnectionStatus.FAILED,
+      problem: { reason: "state_verification_failed" },
+    });
+    expect(world.provider.tokenRequests).toEqual([]);
+  });
+});
