@@ -3,6 +3,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { NotFound } from "../../model/errors.js";
 import type { JsonValue } from "../../model/json.js";
+import { toWireError } from "../error_table.js";
 import { codes, WireError } from "../wire_error.js";
 import type { RestAnswer } from "./route.js";
 
@@ -64,10 +65,11 @@ const notFoundWords = {
 } as const;
 
 /** The contract's form of an error. Anything but a refusal or a `WireError` is thrown on: a fault of the daemon. */
-export function restError(error: unknown): RestAnswer {
-  if (error instanceof RestRefusal) {
-    return errorAnswer(error.status, error.error, error.message, { headers: error.headers });
+export function restError(thrown: unknown): RestAnswer {
+  if (thrown instanceof RestRefusal) {
+    return errorAnswer(thrown.status, thrown.error, thrown.message, { headers: thrown.headers });
   }
+  const error = toWireError(thrown);
   if (!(error instanceof WireError)) throw error;
   const [status, word] = ofCode[error.code];
   const violations = detail(error, BadRequestSchema)?.fieldViolations;
