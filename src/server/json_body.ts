@@ -50,8 +50,9 @@ function readBytes(request: Request): Promise<Buffer> {
       else chunks.push(chunk);
     });
     request.once("end", () => resolve(Buffer.concat(chunks)));
-    request.once("error", reject);
-    request.once("close", () => reject(new RestRefusal(499, "cancelled", "the request ended early")));
+    const left = (): void => reject(new RestRefusal(499, "cancelled", "the request ended early"));
+    request.once("error", left);
+    request.once("close", left);
   });
 }
 
