@@ -180,7 +180,7 @@ describe("13: capture-credential", () => {
 
   it("replaces what a later capture under the same connection brings, and the watcher sees it", async () => {
     const { state, connection_id } = await world.request(await registerStatic({ auth_type: "api_key" }));
-    await capture(state, { api_key: "old" });
+    expect((await capture(state, { api_key: "old" })).status).toBe(200);
     const watcher = new Watcher(world.clients.tokens, { connectionIds: [connection_id] });
     const again = await world.clients.connections.requestConnection({ connectionId: connection_id });
     await capture(again.state, { api_key: "new" });
@@ -271,7 +271,7 @@ describe("the audit log", () => {
 
   // MUTATION: `Refresher` writes the failure's body into `reason`.
   it("17: holds no code, no state, no token and no text of a provider", async () => {
-    const leak = "upstream_leak";
+    const leak = "upstream-leak-4711";
     own.answerToken = () => json({ error: leak, error_description: leak }, 400);
     await own.refresh(connectionId);
     const { authUrl, state } = await own.request(await own.register());
