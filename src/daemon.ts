@@ -27,9 +27,10 @@ import { Doors } from "./server/doors.js";
 import type { BoundService } from "./service/bound_service.js";
 import { connectionService } from "./service/connection_service.js";
 import { countedService } from "./service/counted_service.js";
+import { nexusService } from "./service/nexus_service.js";
 import { providerService } from "./service/provider_service.js";
 import { tokenService } from "./service/token_service.js";
-import { auditService, nexusService } from "./service/unimplemented.js";
+import { auditService } from "./service/unimplemented.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { Store, storeFileName } from "./store/store.js";
 import { DataFolderInUse, StoreDamaged } from "./store/store_error.js";
@@ -138,8 +139,8 @@ export class Daemon {
         watch: new TokenWatch({ store, reader, hub, clock, random }),
       }),
       auditService(),
-      nexusService(),
     ];
+    services.push(nexusService(services));
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
         countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),

@@ -1,5 +1,4 @@
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
-import { NexusService } from "../gen/nexus/v1/nexus_pb.js";
 import { Unimplemented } from "../model/errors.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
@@ -13,13 +12,4 @@ export function notServed(): Promise<never> {
 
 export function auditService(): BoundService {
   return bindService(AuditService, { listAuditEvents: notServed });
-}
-
-export function nexusService(): BoundService {
-  return bindService(NexusService, {
-    requestConnection: notServed,
-    checkConnection: notServed,
-    getToken: notServed,
-    refreshConnection: notServed,
-  });
 }

@@ -18,6 +18,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
+import { RestClient } from "./rest_client.js";
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -165,6 +166,11 @@ export class World {
     const page = await consent(this.browser, requested.authUrl);
     if (page.status !== 200) throw new Error(`consent ended with ${page.status}: ${page.body}`);
     return requested.connectionId;
+  }
+
+  /** The REST routes, with the key, and the OpenAPI document looking on. */
+  rest(): Promise<RestClient> {
+    return RestClient.connect(this.place.httpUrl, this.place.apiKey);
   }
 
   watch(request: Parameters<Clients["tokens"]["watchTokens"]>[0] = {}): Watcher {
