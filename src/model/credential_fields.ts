@@ -100,7 +100,7 @@ export function naturalSchema(strategy: Strategy): JsonObject {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     type: "object",
     properties: Object.fromEntries(properties),
-    required: fields.filter(({ isOptional }) => !isOptional).map(({ name }) => name),
+    required: [...new Set(fields.filter(({ isOptional }) => !isOptional).map(({ name }) => name))],
     additionalProperties: false,
   };
 }
