@@ -3,7 +3,7 @@ import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import type { CaptureField } from "./consent.js";
-import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
+import { formatPhrase, propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";
 
 type CaptureSettings = Pick<ProviderSettings, "credentialSchema" | "strategy">;
@@ -84,8 +84,8 @@ function hintOf({ pattern, minLength, maxLength, format }: JsonObject): string {
   const parts = [
     typeof minLength === "number" && minLength > 1 ? `at least ${minLength} characters` : "",
     typeof maxLength === "number" ? `at most ${maxLength} characters` : "",
-    typeof format === "string" && format !== "password" ? `format ${format}` : "",
-    typeof pattern === "string" ? `pattern ${pattern}` : "",
+    formatPhrase(format),
+    typeof pattern === "string" ? `the pattern ${pattern}` : "",
   ].filter((part) => part !== "");
   return parts.length === 0 ? "" : `Expected: ${parts.join(", ")}`;
 }

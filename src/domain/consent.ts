@@ -57,7 +57,7 @@ export interface CaptureField {
   /** Of HTML, for the keyboard of a phone. */
   readonly inputType: "text" | "email" | "url" | "date";
   readonly isRequired: boolean;
-  /** What a value must look like; empty when anything goes. */
+  /** What a value must look like, in technical words; empty when anything goes. */
   readonly hint: string;
   /** What was entered, or the default; always empty for a secret. */
   readonly value: string;

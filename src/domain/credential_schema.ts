@@ -53,18 +53,25 @@ const stringKeywords = [
   "format",
 ];
 
-/** `password` is for the form; the others are checked. */
-export const formats = [
-  "password",
-  "email",
-  "hostname",
-  "ipv4",
-  "ipv6",
-  "uri",
-  "uuid",
-  "date",
-  "date-time",
-] as const;
+/** Formats that are known, and what they ask for; `password` is for the form and asks for nothing. */
+export const formats = {
+  password: "",
+  email: "an e-mail address",
+  hostname: "a host name",
+  ipv4: "an IPv4 address",
+  ipv6: "an IPv6 address",
+  uri: "a whole address, as https://example.com/",
+  uuid: "a UUID",
+  date: "a date, as 2026-11-30",
+  "date-time": "a time, as 2026-11-30T12:00:00Z",
+} as const;
+
+/** What the format of a schema that passed asks for; empty for nothing. */
+export function formatPhrase(format: JsonValue | undefined): string {
+  return typeof format === "string" && Object.hasOwn(formats, format)
+    ? formats[format as keyof typeof formats]
+    : "";
+}
 
 /** Formats are not judged here: those of the meta-schema itself would be. */
 const metaSchema = new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false });
@@ -200,8 +207,8 @@ function stringFaults(place: string, property: JsonObject, fault: Fault): void {
       fault(`${place}.pattern`, (error as Error).message);
     }
   }
-  if (typeof format === "string" && !(formats as readonly string[]).includes(format)) {
-    fault(`${place}.format`, `must be one of ${formats.join(", ")}`);
+  if (typeof format === "string" && !Object.hasOwn(formats, format)) {
+    fault(`${place}.format`, `must be one of ${Object.keys(formats).join(", ")}`);
   }
   if (typeof minLength === "number" && typeof maxLength === "number" && minLength > maxLength) {
     fault(`${place}.minLength`, "must not be greater than maxLength");

@@ -5,7 +5,7 @@ import { type FieldViolation, InvalidArgument } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
-import { formats, nameFault, propertiesOf, schemaOf } from "./credential_schema.js";
+import { formatPhrase, formats, nameFault, propertiesOf, schemaOf } from "./credential_schema.js";
 import { compilePattern } from "./linear_pattern.js";
 
 /** Names and values of one credential together, in UTF-8. */
@@ -101,7 +101,7 @@ function validator(schema: JsonObject) {
     ownProperties: true,
     code: { regExp: Object.assign((pattern: string) => compilePattern(pattern), { code: "compilePattern" }) },
   });
-  addFormats.default(ajv, [...formats]);
+  addFormats.default(ajv, Object.keys(formats) as (keyof typeof formats)[]);
   const { $schema: _draft, $id: _id, ...rest } = schema;
   return ajv.compile({ ...rest, additionalProperties: rest["additionalProperties"] ?? false });
 }
@@ -128,7 +128,7 @@ function sentence({ keyword, params, message }: ErrorObject): string {
     case "pattern":
       return `must match the pattern ${params["pattern"]}`;
     case "format":
-      return `must be of the format ${params["format"]}`;
+      return `must be ${formatPhrase(params["format"])}`;
     case "enum":
       return "must be one of the values to choose from";
     case "const":

@@ -17,6 +17,7 @@ ${introduction(form)}
 ${isFaulty ? summary(form) : ""}
 <form method="post" action="${escapeHtml(action)}" novalidate autocomplete="off">
 <input type="hidden" name="${csrfField}" value="${escapeHtml(form.csrf)}">
+${form.fields.some(({ isRequired }) => isRequired) ? legend : ""}
 ${form.fields.map(field).join("\n")}
 <button type="submit">Connect</button>
 </form>
@@ -30,6 +31,8 @@ ${form.fields.map(field).join("\n")}
   const title = `${isFaulty ? "Error: " : ""}${heading}`;
   return { status, headers, body: htmlDocument(title, content) };
 }
+
+const legend = '<p class="note">Fields marked <span class="required">*</span> are needed.</p>';
 
 /**
  * Chromium holds `form-action` against the redirect that answers a form as well (CSP 3, section 6.4.1.2), so the origin that the
@@ -77,7 +80,10 @@ function field(one: CaptureField, index: number, fields: readonly CaptureField[]
   const id = idOf(index);
   const notes = [
     one.description === "" ? undefined : { id: `${id}-about`, kind: "about", text: one.description },
-    one.hint === "" ? undefined : { id: `${id}-hint`, kind: "hint", text: one.hint },
+    // A description says it better; then the hint is a tooltip only.
+    one.hint === "" || one.description !== ""
+      ? undefined
+      : { id: `${id}-hint`, kind: "hint", text: one.hint },
     one.fault === undefined ? undefined : { id: `${id}-fault`, kind: "fault", text: one.fault },
   ].filter((note) => note !== undefined);
   const isFaulty = fields.some(({ fault }) => fault !== undefined);
@@ -110,7 +116,7 @@ function control({ kind, inputType, choices, value, isRequired }: CaptureField, 
   const plain = 'spellcheck="false" autocapitalize="none" autocorrect="off"';
   switch (kind) {
     case "choice": {
-      const none = isRequired && value !== "" ? "" : '<option value=""></option>';
+      const none = isRequired && value !== "" ? "" : '<option value="">Choose</option>';
       return `<select ${attributes}>${none}${choices.map((choice) => option(choice, choice === value)).join("")}</select>`;
     }
     case "fixed":

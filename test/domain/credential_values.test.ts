@@ -146,7 +146,7 @@ describe("values", () => {
     [
       "a wrong format",
       { api_key: "k", mail: "a" },
-      ["credentials.mail must be of the format email"],
+      ["credentials.mail must be an e-mail address"],
       schemaWith({ mail: { type: "string", format: "email" } }),
     ],
     [
