@@ -35,23 +35,19 @@ ${form.fields.map(field).join("\n")}
 const legend = '<p class="note">Fields marked <span class="required">*</span> are needed.</p>';
 
 /**
- * Chromium holds `form-action` against the redirect that answers a form as well (CSP 3, section 6.4.1.2), so the origin that the
- * browser is sent back to is named. With `no-referrer` a form would be sent with `Origin: null` (Fetch, section 3.2).
+ * Chromium holds `form-action` against every redirect that follows a form (CSP 3, section 6.4.1.2), those of the application that
+ * gets the browser back included, and where these lead nobody here knows: so the scheme of the return URL is allowed, and only when
+ * there is one. With `no-referrer` a form would be sent with `Origin: null` (Fetch, section 3.2).
  */
 function formHeaders(returnUrl: string | undefined): Record<string, string> {
-  const target = returnUrl === undefined ? "" : ` ${sourceOf(new URL(returnUrl))}`;
+  const further = returnUrl === undefined ? "" : ` ${new URL(returnUrl).protocol}`;
   return {
     "content-security-policy": safeHeaders["content-security-policy"].replace(
       "form-action 'none'",
-      `form-action 'self'${target}`,
+      `form-action 'self'${further}`,
     ),
     "referrer-policy": "same-origin",
   };
-}
-
-/** CSP has no grammar for IPv6 literals (section 2.3.1): of those the scheme is named. */
-function sourceOf(url: URL): string {
-  return url.hostname.startsWith("[") ? url.protocol : url.origin;
 }
 
 function introduction({ title, description, providerName }: CaptureForm): string {

@@ -147,6 +147,22 @@ describe("a person in Chromium who enters a key", () => {
     },
   );
 
+  it("comes back to an application that sends the browser on", async () => {
+    const { page, troubles } = await open({}, { returnUrl: `${app.url}/back` });
+    const elsewhere = app.url.replace("127.0.0.1", "localhost");
+    app.script = ({ target }, response) => {
+      if (target.startsWith("/back")) response.writeHead(302, { location: `${elsewhere}/on` }).end();
+      else response.end("here");
+    };
+    onTestFinished(() => {
+      app.script = 200;
+    });
+    await page.getByLabel("API key").fill("sk-abcd");
+    await page.getByLabel("Region").selectOption("us-east");
+    await Promise.all([page.waitForURL(`${elsewhere}/on`, { timeout: 5000 }), page.keyboard.press("Enter")]);
+    expect(troubles).toEqual([]);
+  });
+
   it("needs a keyboard and nothing else", async () => {
     const { page, troubles, connectionId } = await open();
     const focused = (): Promise<string | null> => page.locator("*:focus").getAttribute("name");

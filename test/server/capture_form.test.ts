@@ -125,9 +125,8 @@ describe("the page of a form", () => {
 
   it.each([
     [undefined, "form-action 'self'"],
-    ["https://app.example/back?x=;script-src%20*", "form-action 'self' https://app.example"],
-    ["http://127.0.0.1:3999/", "form-action 'self' http://127.0.0.1:3999"],
-    ["http://[::1]:3999/", "form-action 'self' http:"],
+    ["https://app.example/back?x=;script-src%20*", "form-action 'self' https:"],
+    ["http://127.0.0.1:3999/", "form-action 'self' http:"],
   ])("lets the form lead to %s", (returnUrl, directive) => {
     const { headers } = captureFormPage(200, formWith({ returnUrl }), target);
     expect(headers["content-security-policy"]).toBe(
