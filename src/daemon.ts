@@ -4,9 +4,12 @@ import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
+import { CaptureFormFlow } from "./domain/capture_form_flow.js";
 import { ConnectionCompleter } from "./domain/connection_completer.js";
 import { ConnectionManager } from "./domain/connection_manager.js";
+import { CredentialCapture } from "./domain/credential_capture.js";
 import { CredentialReader } from "./domain/credential_reader.js";
+import { CredentialTrial } from "./domain/credential_trial.js";
 import { CredentialVault } from "./domain/credential_vault.js";
 import { CredentialWriter } from "./domain/credential_writer.js";
 import { Grants } from "./domain/grants.js";
@@ -34,6 +37,7 @@ import { auditService } from "./service/unimplemented.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { Store, storeFileName } from "./store/store.js";
 import { DataFolderInUse, StoreDamaged } from "./store/store_error.js";
+import { applyStrategy } from "./strategies/apply_strategy.js";
 import { createLogger, type Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
@@ -128,11 +132,14 @@ export class Daemon {
       hub.announce(changes);
       scheduler.wake();
     });
+    const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+    const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
     const services: BoundService[] = [
       providerService({ registry: new ProviderRegistry({ store, vault, clock }), redirectUri }),
       connectionService({
         manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
+        capture,
       }),
       tokenService({
         manager: new TokenManager({ reader, refresher, clock }),
@@ -155,6 +162,7 @@ export class Daemon {
       grpcServices: counted("grpc"),
       httpServices: counted("http"),
       flow: new ConnectionCompleter({ store, vault, writer, servers, grants, locks, clock, log }),
+      capture: new CaptureFormFlow({ capture, vault, log }),
       authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
       readiness: () => ({ serving: !hub.draining }),
       metrics: () => metrics.render(),

@@ -80,13 +80,14 @@ export class ConnectionManager {
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
-    const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const isStatic = profile.authType !== "oauth2";
+    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
     refuseUnverifiableOpenId(profile, scopes);
     const returnUrl =
       request.returnUrl === undefined
         ? undefined
         : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
-    await this.#servers.resolve(profile);
+    if (!isStatic) await this.#servers.resolve(profile);
 
     const state = newToken();
     const stateHash = hashState(state);

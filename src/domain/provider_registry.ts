@@ -13,6 +13,8 @@ import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
+import { credentialSchemaFaults } from "./credential_schema.js";
+import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -148,7 +150,11 @@ export class ProviderRegistry {
 }
 
 function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
-  const faults = providerFaults(settings, hasSecret);
+  const faults = [
+    ...providerFaults(settings, hasSecret),
+    ...credentialSchemaFaults(settings),
+    ...trialFaults(settings),
+  ];
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 

@@ -1,4 +1,4 @@
-import type { ConsentFlow } from "../domain/consent.js";
+import type { CaptureFlow, ConsentFlow } from "../domain/consent.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
@@ -19,6 +19,7 @@ export interface DoorsOptions {
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
   readonly flow: ConsentFlow;
+  readonly capture: CaptureFlow;
   readonly authenticate: Authenticate;
   readonly readiness: OpsDoorOptions["readiness"];
   readonly metrics: OpsDoorOptions["metrics"];
@@ -63,6 +64,7 @@ export class Doors {
           listen,
           publicUrl: new URL(options.publicUrl),
           flow: options.flow,
+          capture: options.capture,
           onUnexpected,
           setting: "NEXUS_BROWSER_LISTEN",
         }),

@@ -125,8 +125,8 @@ export class World {
     this.clients = place.clients();
   }
 
-  static async make(options: Partial<OpenIdProviderOptions> = {}): Promise<World> {
-    const place = await Place.make();
+  static async make(options: Partial<OpenIdProviderOptions> = {}, given?: Place): Promise<World> {
+    const place = given ?? (await Place.make());
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
     const clock = new ManualClock(Date.now());
     return new World(place, clock, provider, await place.start(clock));
