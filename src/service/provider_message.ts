@@ -27,12 +27,23 @@ const authMethods: Readonly<Record<AuthMethod, TokenEndpointAuthMethod>> = {
 };
 
 export function providerMessage(profile: ProviderProfile): Provider {
+  const message = settingsMessage(profile);
+  message.id = profile.id;
+  message.clientSecretSet = profile.clientSecret !== undefined;
+  message.etag = etagOf(profile);
+  const createdAt = timestampOf(profile.createdAtMs);
+  const updatedAt = timestampOf(profile.updatedAtMs);
+  if (createdAt) message.createdAt = createdAt;
+  if (updatedAt) message.updatedAt = updatedAt;
+  return message;
+}
+
+/** The fields that a caller can set, without the secret. */
+export function settingsMessage(profile: ProviderSettings): Provider {
   const message = create(ProviderSchema, {
-    id: profile.id,
     name: profile.name,
     authType: authTypes.indexOf(profile.authType) + 1,
     clientId: profile.clientId,
-    clientSecretSet: profile.clientSecret !== undefined,
     tokenEndpointAuthMethod:
       profile.authType === "oauth2"
         ? authMethods[profile.tokenEndpointAuthMethod]
@@ -48,17 +59,12 @@ export function providerMessage(profile: ProviderProfile): Provider {
     userInfoEndpoint: profile.userInfoEndpoint,
     description: profile.description,
     category: profile.category,
-    etag: etagOf(profile),
     strategy: strategyMessage(profile.strategy),
     template: profile.template,
   });
   if (profile.authType === "oauth2") message.oauth2Options = optionsMessage(profile.oauth2);
   if (profile.credentialSchema) message.credentialSchema = profile.credentialSchema;
   if (Object.keys(profile.params).length > 0) message.params = profile.params;
-  const createdAt = timestampOf(profile.createdAtMs);
-  const updatedAt = timestampOf(profile.updatedAtMs);
-  if (createdAt) message.createdAt = createdAt;
-  if (updatedAt) message.updatedAt = updatedAt;
   if (profile.refreshWindowMs !== undefined) message.refreshWindow = durationFromMs(profile.refreshWindowMs);
   return message;
 }
@@ -100,7 +106,7 @@ export function settingsOf(message: Provider): ProviderSettings {
     credentialSchema: message.credentialSchema as JsonObject | undefined,
     params: (message.params as JsonObject | undefined) ?? {},
     oauth2: optionsOf(message.oauth2Options),
-    template: message.template,
+    template: "",
   };
 }
 
