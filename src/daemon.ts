@@ -74,7 +74,7 @@ export class Daemon {
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
-    const catalogue = new Catalogue(config.catalogFile);
+    const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
     try {

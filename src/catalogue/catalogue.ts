@@ -3,7 +3,6 @@ import { NotFound } from "../model/errors.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import type { ProviderTemplate } from "../model/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
-import { readCatalogueFile } from "./catalogue_file.js";
 import { instantiate, type VariableValues } from "./instantiate.js";
 
 /** The templates of well-known providers: the built-in ones, and over them those of a file of the user. */
@@ -11,14 +10,21 @@ export class Catalogue {
   readonly #own: readonly ProviderTemplate[];
   #merged: ReadonlyMap<string, ProviderTemplate> | undefined;
 
+  private constructor(own: readonly ProviderTemplate[]) {
+    this.#own = own;
+  }
+
   /**
-   * The file is read and judged now; the built-in catalogue, which the tests judge, when it is first asked for.
+   * The file is read and judged now; the built-in catalogue, which the tests judge, when it is first asked for. What reads
+   * a file takes long to load, and most daemons have none.
    *
    * @param file a catalogue in YAML or JSON, by `catalogue.schema.json`; its entries replace those of the same name
    * @throws CatalogueFault
    */
-  constructor(file: string | undefined) {
-    this.#own = file === undefined ? [] : readCatalogueFile(file);
+  static async open(file: string | undefined): Promise<Catalogue> {
+    if (file === undefined) return new Catalogue([]);
+    const { readCatalogueFile } = await import("./catalogue_file.js");
+    return new Catalogue(readCatalogueFile(file));
   }
 
   /** In the order of the names. */
