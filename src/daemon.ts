@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { Catalogue } from "./catalogue/catalogue.js";
+import { CatalogueFault } from "./catalogue/catalogue_fault.js";
 import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
@@ -73,17 +75,18 @@ export class Daemon {
     },
   ) {}
 
-  /** @throws DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
+    const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
     try {
       const vault = loadVault(config, log);
       store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs(), onFatal: options.onFatal });
       await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault);
+      return await Daemon.#wire(options, lock, store, vault, catalogue);
     } catch (error) {
       await store?.close();
       lock.release();
@@ -96,6 +99,7 @@ export class Daemon {
     lock: DataFolderLock,
     store: Store,
     sealer: Vault,
+    templates: Catalogue,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
@@ -136,7 +140,7 @@ export class Daemon {
     const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
     const services: BoundService[] = [
-      providerService({ registry: new ProviderRegistry({ store, vault, clock }), redirectUri }),
+      providerService({ registry: new ProviderRegistry({ store, vault, clock }), templates, redirectUri }),
       connectionService({
         manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
         capture,
@@ -264,6 +268,7 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
+  if (error instanceof CatalogueFault) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

@@ -160,6 +160,9 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
     ["refreshable", connection.refreshable ? "yes" : "no"],
     ["scopes", connection.grantedScopes.join(" ")],
     ["requested", connection.requestedScopes.join(" ")],
+    ...Object.entries(connection.metadata)
+      .sort()
+      .map(([name, value]): [string, string] => [`metadata ${name}`, value]),
     ["request ends", formatTime(connection.requestExpiresAt)],
     ["created", formatTime(connection.createdAt)],
     ["updated", formatTime(connection.updatedAt)],

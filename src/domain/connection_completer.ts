@@ -1,6 +1,7 @@
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import { type ProblemReason, problemMessages } from "../model/connection.js";
+import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
+import { callbackMetadata } from "../model/connection_metadata.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { browser } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -88,6 +89,7 @@ export class ConnectionCompleter implements ConsentFlow {
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,
       extraParams: profile.authorizationParams,
+      options: profile.oauth2,
     });
     return { kind: "redirect", location, binding };
   }
@@ -189,7 +191,13 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#store.commit((tx) => {
         const connection = tx.getConnection(pending.connectionId);
         if (!connection || connection.status === "revoked") throw new ConsentSuperseded();
-        const granted = { ...connection, requestedScopes: pending.scopes, ...requestOver(connection) };
+        const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
+        const granted = {
+          ...connection,
+          requestedScopes: pending.scopes,
+          metadata,
+          ...requestOver(connection),
+        };
         this.#writer.write(tx, granted, profile, tokenSet, undefined);
         tx.appendAudit({
           timeMs: this.#clock.nowMs(),

@@ -96,7 +96,7 @@ export class ConnectionManager {
     const expiresAtMs = nowMs + authorizationLifetimeMs;
     const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
       codeVerifier: newCodeVerifier(),
-      nonce: scopes.includes("openid") ? newToken() : undefined,
+      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
     });
     await this.#store.commit((tx) => {
@@ -264,7 +264,7 @@ function endRequest(tx: Transaction, connection: Connection): void {
 }
 
 function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !scopes.includes("openid")) return;
+  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
   if (profile.issuer !== "" && profile.jwksUrl !== "") return;
   throw new InvalidArgument([
     {
@@ -273,6 +273,11 @@ function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly str
         "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
     },
   ]);
+}
+
+/** A scope that is left out of the request brings no id_token. */
+function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
 }
 
 function newConnection(id: string, userId: string, profile: ProviderProfile, nowMs: number): Connection {

@@ -1,4 +1,5 @@
 import type { Connection } from "../model/connection.js";
+import { mergeMetadata } from "../model/connection_metadata.js";
 import type { Credential, TokenSet } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
@@ -61,6 +62,7 @@ export class CredentialWriter {
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
         strategy: profile.strategy,
+        metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
       nowMs,
     );

@@ -16,6 +16,8 @@ export interface TokenSet extends Credential {
   readonly scopes: readonly string[] | undefined;
   /** `sub` of a verified id_token. */
   readonly subject: string | undefined;
+  /** Values of the answer that the profile keeps. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** Plaintext under AES-256-GCM, as stored. */

@@ -2,6 +2,7 @@ import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
 import type { OutboundFetch } from "./outbound.js";
+import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
 export interface TokenResponseBody {
@@ -23,6 +24,8 @@ export interface NormalisedTokenResponse {
 export interface TokenAnswer {
   readonly response: Response;
   readonly idToken: string | undefined;
+  /** What the profile keeps of the answer. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
@@ -31,28 +34,38 @@ const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
 /**
  * Sends a token request and normalises the answer before the library sees it.
  *
+ * @param shape what the profile declares, and whether the root may hold the token, as `adaptTokenAnswer` has it
  * @param send calls the library's request function with this fetch
  */
 export async function sendTokenRequest(
   fetch: OutboundFetch,
+  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly rootMayHold: boolean },
   send: (normalisingFetch: OutboundFetch) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
+  let metadata: Readonly<Record<string, string>> = {};
   const response = await send(async (url, request) => {
-    const raw = await fetch(url, request);
-    const { status, body } = normaliseTokenResponse(raw.status, await raw.text());
+    const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
+    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
+    const { status, body } = normaliseTokenResponse(raw.status, adapted.bodyText);
+    if (status === 200) metadata = adapted.metadata;
+    const { defaultLifetimeMs } = shape.quirks;
+    if (body.access_token !== undefined && defaultLifetimeMs !== undefined) {
+      body.expires_in ??= Math.floor(defaultLifetimeMs / 1000);
+    }
     const { id_token, ...rest } = body;
     idToken = id_token;
     const retryAfter = raw.headers.get("retry-after");
     return Response.json(rest, { status, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
   });
-  return { response, idToken };
+  return { response, idToken, metadata };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
 export function toTokenSet(
   response: oauth.TokenEndpointResponse,
   verified: { readonly idToken: string; readonly subject: string } | undefined,
+  metadata: Readonly<Record<string, string>> = {},
 ): TokenSet {
   return {
     accessToken: new Secret(response.access_token),
@@ -62,6 +75,7 @@ export function toTokenSet(
     expiresInMs: response.expires_in === undefined ? undefined : response.expires_in * 1000,
     scopes: response.scope?.split(" "),
     subject: verified?.subject,
+    metadata,
   };
 }
 

@@ -106,7 +106,7 @@ export function settingsOf(message: Provider): ProviderSettings {
     credentialSchema: message.credentialSchema as JsonObject | undefined,
     params: (message.params as JsonObject | undefined) ?? {},
     oauth2: optionsOf(message.oauth2Options),
-    template: message.template,
+    template: "",
   };
 }
 

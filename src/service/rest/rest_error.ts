@@ -62,6 +62,7 @@ const notFoundWords = {
   provider: "provider_not_found",
   connection: "connection_not_found",
   request: "invalid_state",
+  template: "template_not_found",
 } as const;
 
 /** The contract's form of an error. Anything but a refusal or a `WireError` is thrown on: a fault of the daemon. */
