@@ -31,6 +31,8 @@ export interface BrowserDoorOptions extends DoorPlace {
 interface Visit {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
+  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
+  readonly origin: string | undefined;
 }
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
@@ -81,7 +83,7 @@ export class BrowserDoor implements Door {
     return this.#http.close(force);
   }
 
-  async #answer({ method, url, headers }: IncomingMessage): Promise<Answer> {
+  async #answer({ method, url, headers, socket }: IncomingMessage): Promise<Answer> {
     const target = splitTarget(url);
     if (!target || headers.host === undefined) return badRequestPage();
     if (!this.#hosts.has(headers.host.toLowerCase())) return misdirectedPage(this.#options.publicUrl.origin);
@@ -90,7 +92,7 @@ export class BrowserDoor implements Door {
     if (!act) return (this.#pages.get(target.path) ?? notFoundPage)();
     if (isPrefetch(headers)) return prefetchPage();
     if (method === "HEAD") return idleAnswer();
-    return act({ query: target.query, headers });
+    return act({ query: target.query, headers, origin: socket.remoteAddress });
   }
 
   async #start({ query }: Visit): Promise<Answer> {
@@ -106,13 +108,14 @@ export class BrowserDoor implements Door {
     return redirect(302, outcome.location, [this.#cookie.set(name, value, maxAgeSeconds)]);
   }
 
-  async #finish({ query, headers }: Visit): Promise<Answer> {
+  async #finish({ query, headers, origin }: Visit): Promise<Answer> {
     const used = new Set<string>();
-    const outcome = await this.#options.flow.finish(query, (name) => {
+    const readCookie = (name: string): string | undefined => {
       const value = this.#cookie.read(headers.cookie, name);
       if (value !== undefined) used.add(name);
       return value;
-    });
+    };
+    const outcome = await this.#options.flow.finish(query, readCookie, origin);
     const cleared = [...used].map((name) => this.#cookie.clear(name));
     switch (outcome.kind) {
       case "return":

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
 import {
   ConnectionService,
@@ -7,10 +8,12 @@ import {
   ConnectionServiceRequestConnectionResponseSchema,
   DeleteConnectionResponseSchema,
   GetConnectionResponseSchema,
+  ImportConnectionResponseSchema,
   ListConnectionsResponseSchema,
   RevokeConnectionResponseSchema,
 } from "../gen/nexus/v1/connection_pb.js";
 import { isId } from "../model/ids.js";
+import { Secret } from "../runtime/secret.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { connectionMessage, statusOf } from "./connection_message.js";
@@ -19,8 +22,9 @@ import { notServed } from "./unimplemented.js";
 
 export function connectionService(options: {
   readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager } = options;
+  const { manager, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -74,7 +78,21 @@ export function connectionService(options: {
 
     getCaptureSchema: notServed,
     captureCredential: notServed,
-    importConnection: notServed,
+    async importConnection(request, context) {
+      const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+      const imported = await importer.import(
+        {
+          userId,
+          providerId,
+          refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+          fields,
+          scopes,
+        },
+        context.principal,
+      );
+      return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
+    },
+
     replaceCredential: notServed,
   });
 }

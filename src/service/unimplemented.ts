@@ -1,4 +1,3 @@
-import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { NexusService } from "../gen/nexus/v1/nexus_pb.js";
 import { Unimplemented } from "../model/errors.js";
 import { bindService } from "./bind_service.js";
@@ -9,10 +8,6 @@ export function notServed(): Promise<never> {
   return Promise.reject(
     new Unimplemented("this release does not answer this RPC: see its comment in the .proto file"),
   );
-}
-
-export function auditService(): BoundService {
-  return bindService(AuditService, { listAuditEvents: notServed });
 }
 
 export function nexusService(): BoundService {
