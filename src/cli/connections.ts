@@ -8,6 +8,7 @@ import {
 import { connectionStatuses, type ConnectionStatus as StatusName } from "../model/connection.js";
 import { confirm } from "./confirm.js";
 import { parseConnectionId } from "./connection_id.js";
+import { connectionImportCommand } from "./connection_import.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "./daemon_command.js";
 import { jsonLine } from "./message_json.js";
 import { findProvider } from "./provider_key.js";
@@ -26,9 +27,11 @@ interface EndFlags extends DaemonFlags {
 
 export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
-    .description("list, show and end connections")
+    .alias("connection")
+    .description("list, show, import and end connections")
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(getCommand(shell))
+    .addCommand(connectionImportCommand(shell))
     .addCommand(revokeCommand(shell))
     .addCommand(deleteCommand(shell));
 }

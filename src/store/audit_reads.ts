@@ -34,7 +34,8 @@ export function listAuditEvents(databases: Databases, page: AuditPage): AuditPag
     const found = value && decodeAuditEvent(sequence, value);
     if (found && passes(found, page)) events.push(found);
     looked++;
-    if (events.length === page.limit || looked === page.limit + maxLooked) return { events, nextBefore: sequence };
+    if (events.length === page.limit || looked === page.limit + maxLooked)
+      return { events, nextBefore: sequence };
   }
   return { events, nextBefore: undefined };
 }
