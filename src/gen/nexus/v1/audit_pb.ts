@@ -296,7 +296,8 @@ export const AuditService: GenService<{
   /**
    * Checks that no event was removed or altered: walks the whole chain of hashes, from the last pruned event to the head that the
    * store keeps beside the log. It finds whoever edits, removes, inserts or cuts off events. It cannot find someone who rewrites the
-   * whole file, hashes and head included: for that, note a head outside of this machine now and then and give it as checkpoint.
+   * file with every hash and the head, or sets log and head back together to an earlier state: for that, note a head outside of this
+   * machine now and then and give it as checkpoint.
    *
    * @generated from rpc nexus.v1.AuditService.VerifyAuditLog
    */
