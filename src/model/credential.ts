@@ -40,7 +40,7 @@ export interface SealedCredential {
 export interface AssociatedData {
   readonly databaseId: string;
   /** What is sealed; each kind has its own layout. */
-  readonly kind: "client_secret" | "credential" | "authorization" | "key_check";
+  readonly kind: "client_secret" | "credential" | "authorization" | "key_check" | "revocation" | "import";
   readonly providerId: string;
   readonly connectionId: string;
   readonly revision: bigint;

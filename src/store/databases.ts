@@ -35,6 +35,11 @@ export interface Databases {
   readonly numbers: Database<Bytes, NumberKey>;
   /** Key: see `encodeCount`. */
   readonly audit: Database<Bytes, Buffer>;
+  readonly auditByConnection: Database<Bytes, [connectionId: string, sequence: number]>;
+  readonly revocations: Database<Bytes, string>;
+  readonly revocationsDue: Database<Bytes, [nextAttemptMs: number, id: string]>;
+  /** Key: hash of the imported token, in hexadecimal. */
+  readonly imports: Database<Bytes, string>;
 }
 
 /** Value of an index entry. */
@@ -62,7 +67,7 @@ export function openDatabases(path: string): Databases {
     noSubdir: true,
     overlappingSync: false,
     permissionsMode: 0o600,
-    maxDbs: 24,
+    maxDbs: 32,
     encoding: "binary",
     cache: false,
     compression: false,
@@ -89,5 +94,9 @@ export function openDatabases(path: string): Databases {
     tombstones: binary("tombstones"),
     numbers: root.openDB("numbers", { encoding: "binary" }),
     audit: binary("audit"),
+    auditByConnection: root.openDB("audit_by_connection", { encoding: "binary" }),
+    revocations: text("revocations"),
+    revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
+    imports: text("imports"),
   };
 }

@@ -2,19 +2,15 @@ import { createHash } from "node:crypto";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { type Connection, type ConnectionStatus, connectionStatuses } from "../model/connection.js";
 import type { SealedCredential } from "../model/credential.js";
+import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { PendingRevocation } from "../model/revocation.js";
 import { lastRevision } from "./change_log.js";
 import { decodeConnection, type StoredConnection } from "./connection_codec.js";
 import { type Databases, decodeCount, encodeCount } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
-import {
-  type Change,
-  decodeAuditEvent,
-  decodeChange,
-  decodeDiscovery,
-  type StoredAuditEvent,
-  type StoredDiscovery,
-} from "./log_codec.js";
+import { decodeImport, decodeRevocation } from "./journal_codec.js";
+import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./log_codec.js";
 import { readNumber } from "./numbers.js";
 import { decodeProvider } from "./provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
@@ -173,19 +169,26 @@ export class Reads {
     return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
   }
 
-  lastAuditSequence(): bigint {
-    for (const key of this.databases.audit.getKeys({ reverse: true, limit: 1 })) return decodeCount(key);
-    return 0n;
+  getRevocation(id: string): PendingRevocation | undefined {
+    const bytes = this.databases.revocations.getBinary(id);
+    return bytes && decodeRevocation(bytes);
   }
 
-  /** Events before `beforeSequence`, or all, the newest first. */
-  listAuditEvents(beforeSequence: bigint | undefined, limit: number): StoredAuditEvent[] {
-    const position =
-      beforeSequence === undefined ? {} : { start: encodeCount(beforeSequence), exclusiveStart: true };
-    const range = this.databases.audit.getRange({ ...position, reverse: true, limit });
-    return Array.from(range, ({ key, value }) => ({
-      sequence: decodeCount(key),
-      event: decodeAuditEvent(value),
+  /** The first entries of the queue of revocations. */
+  dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
+    const keys = this.databases.revocationsDue.getKeys({ limit });
+    return Array.from(keys, ([nextAttemptMs, id]) => ({ id, nextAttemptMs }));
+  }
+
+  getImport(key: string): PendingImport | undefined {
+    const bytes = this.databases.imports.getBinary(key);
+    return bytes && decodeImport(bytes);
+  }
+
+  listImports(): { readonly key: string; readonly pending: PendingImport }[] {
+    return Array.from(this.databases.imports.getRange({}), ({ key, value }) => ({
+      key,
+      pending: decodeImport(value),
     }));
   }
 }

@@ -6,6 +6,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon.js";
+import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
@@ -33,6 +34,7 @@ export interface Clients {
   readonly providers: Client<typeof ProviderService>;
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
+  readonly audit: Client<typeof AuditService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -45,6 +47,7 @@ export function clientsOf(socket: string): Clients {
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
+    audit: createClient(AuditService, transport),
   };
 }
 

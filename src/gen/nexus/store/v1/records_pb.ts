@@ -3,8 +3,8 @@
 /* eslint-disable */
 
 // The records as they lie in LMDB. Not served: it is here so that `buf breaking` guards the disk format with the command
-// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset. Two databases hold no messages: `numbers`
-// (big-endian 64-bit counters) and `tombstones` (the store revisions of removals).
+// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset. Some databases hold no messages: `numbers`
+// (big-endian 64-bit counters), `tombstones` (the store revisions of removals) and the indexes.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu0FChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMiSQoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKRAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAlCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu0FChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMiSQoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwi5QEKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIsMBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw");
 
 /**
  * Key `store` of database `meta`.
@@ -935,7 +935,7 @@ export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 13);
 
 /**
- * Database `audit`, key: sequence.
+ * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
  *
  * @generated from message nexus.store.v1.AuditRecord
  */
@@ -988,6 +988,29 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
    * @generated from field: string origin = 7;
    */
   origin: string;
+
+  /**
+   * Chains it to the event before it, 32 bytes: SHA-256 over the text `nexusd audit v1` and a line feed, the hash of the event
+   * before (zeros for the first of the chain), the sequence (big-endian 64 bits) and this record encoded without this field. Empty
+   * in events that are older than the chain.
+   *
+   * @generated from field: bytes hash = 8;
+   */
+  hash: Uint8Array;
+
+  /**
+   * How often, when the event stands for several; 0 means once.
+   *
+   * @generated from field: uint64 count = 9;
+   */
+  count: bigint;
+
+  /**
+   * Revision of the credential that it is about; 0 when it is about none.
+   *
+   * @generated from field: uint64 revision = 10;
+   */
+  revision: bigint;
 };
 
 /**
@@ -996,4 +1019,195 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 14);
+
+/**
+ * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
+ *
+ * @generated from message nexus.store.v1.AuditHeadRecord
+ */
+export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
+  /**
+   * Sequence of the newest event.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Its hash.
+   *
+   * @generated from field: bytes hash = 2;
+   */
+  hash: Uint8Array;
+
+  /**
+   * The chain begins after this sequence: the newest event that was pruned, or the last that is older than the chain.
+   *
+   * @generated from field: uint64 anchor_sequence = 3;
+   */
+  anchorSequence: bigint;
+
+  /**
+   * Hash of the newest event that was pruned; empty when none of the chain was.
+   *
+   * @generated from field: bytes anchor_hash = 4;
+   */
+  anchorHash: Uint8Array;
+};
+
+/**
+ * Describes the message nexus.store.v1.AuditHeadRecord.
+ * Use `create(AuditHeadRecordSchema)` to create a new message.
+ */
+export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 15);
+
+/**
+ * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
+ * `revocations_due` holds `[next_attempt_ms, id]`.
+ *
+ * @generated from message nexus.store.v1.RevocationRecord
+ */
+export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
+  /**
+   * UUID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The connection that it belonged to.
+   *
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * The profile to revoke it with.
+   *
+   * @generated from field: string provider_id = 3;
+   */
+  providerId: string;
+
+  /**
+   * Revision of the credential that it was part of; bound into the sealed token with both ids.
+   *
+   * @generated from field: uint64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * `refresh_token` or `access_token`.
+   *
+   * @generated from field: string token_type_hint = 5;
+   */
+  tokenTypeHint: string;
+
+  /**
+   * Attempts that failed.
+   *
+   * @generated from field: uint32 attempts = 6;
+   */
+  attempts: number;
+
+  /**
+   * When it was queued.
+   *
+   * @generated from field: int64 created_at_ms = 7;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * When it is tried next.
+   *
+   * @generated from field: int64 next_attempt_ms = 8;
+   */
+  nextAttemptMs: bigint;
+
+  /**
+   * The sealed token.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord sealed = 9;
+   */
+  sealed?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.RevocationRecord.
+ * Use `create(RevocationRecordSchema)` to create a new message.
+ */
+export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 16);
+
+/**
+ * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
+ * crash leaves behind is settled at the next start. Kept while the connection lives, so that a repeated import finds it.
+ *
+ * @generated from message nexus.store.v1.ImportRecord
+ */
+export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
+  /**
+   * The connection that it becomes.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * The profile.
+   *
+   * @generated from field: string provider_id = 2;
+   */
+  providerId: string;
+
+  /**
+   * The user of the connection.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Scopes that the caller says were granted.
+   *
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * Who imports it.
+   *
+   * @generated from field: string principal = 5;
+   */
+  principal: string;
+
+  /**
+   * From where.
+   *
+   * @generated from field: string origin = 6;
+   */
+  origin: string;
+
+  /**
+   * When the token was about to be sent.
+   *
+   * @generated from field: int64 started_at_ms = 7;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * The sealed refresh token; unset once the connection holds a credential of its own.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord sealed = 8;
+   */
+  sealed?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.ImportRecord.
+ * Use `create(ImportRecordSchema)` to create a new message.
+ */
+export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 17);
 
