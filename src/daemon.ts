@@ -12,8 +12,7 @@ import { CredentialWriter } from "./domain/credential_writer.js";
 import { Grants } from "./domain/grants.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import { ProviderRegistry } from "./domain/provider_registry.js";
-import { RefreshScheduler } from "./domain/refresh_scheduler.js";
-import { Refresher } from "./domain/refresher.js";
+import { RefreshEngine } from "./domain/refresh_engine.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
 import { WatchHub } from "./domain/watch_hub.js";
@@ -61,8 +60,7 @@ export class Daemon {
       readonly lock: DataFolderLock;
       readonly store: Store;
       readonly hub: WatchHub;
-      readonly scheduler: RefreshScheduler;
-      readonly refresher: Refresher;
+      readonly engine: RefreshEngine;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -109,7 +107,7 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
-    const refresher = new Refresher({
+    const engine = new RefreshEngine({
       store,
       vault,
       writer,
@@ -121,15 +119,17 @@ export class Daemon {
       log,
       metrics,
     });
-    const scheduler = new RefreshScheduler({ store, refresher, clock, log });
+    const { refresher } = engine;
     const hub = new WatchHub();
     store.onCommitted((changes) => {
       hub.announce(changes);
-      scheduler.wake();
+      engine.wake(changes);
     });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
+    const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+    const registry = new ProviderRegistry({ store, vault, clock, onChanged });
     const services: BoundService[] = [
-      providerService({ registry: new ProviderRegistry({ store, vault, clock }), redirectUri }),
+      providerService({ registry, redirectUri }),
       connectionService({
         manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
       }),
@@ -147,7 +147,8 @@ export class Daemon {
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
-      refreshQueueLagMs: () => scheduler.lagMs(),
+      refreshQueueLagMs: () => engine.lagMs(),
+      suspendedProviders: () => engine.suspendedProviders,
     });
     const doors = new Doors({
       ...config,
@@ -155,17 +156,17 @@ export class Daemon {
       httpServices: counted("http"),
       flow: new ConnectionCompleter({ store, vault, writer, servers, grants, locks, clock, log }),
       authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
-      readiness: () => ({ serving: !hub.draining }),
+      readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
     await doors.open();
-    scheduler.start();
+    engine.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
-    return new Daemon(doors, { lock, store, hub, scheduler, refresher, clock, log });
+    return new Daemon(doors, { lock, store, hub, engine, clock, log });
   }
 
   /**
@@ -173,17 +174,14 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, scheduler, refresher, clock, log } = this.parts;
+    const { lock, store, hub, engine, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
-    await Promise.race([
-      Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]),
-      deadline,
-    ]);
+    await Promise.race([Promise.all([hub.drain(), engine.stop()]), deadline]);
     await closed;
     timer.cancel();
     await store.close();

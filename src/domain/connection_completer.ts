@@ -180,7 +180,13 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#store.commit((tx) => {
         const connection = tx.getConnection(pending.connectionId);
         if (!connection || connection.status === "revoked") throw new ConsentSuperseded();
-        const granted = { ...connection, requestedScopes: pending.scopes, ...requestOver(connection) };
+        const granted = {
+          ...connection,
+          providerId: profile.id,
+          providerName: profile.name,
+          requestedScopes: pending.scopes,
+          ...requestOver(connection),
+        };
         this.#writer.write(tx, granted, profile, tokenSet, undefined);
         tx.appendAudit({
           timeMs: this.#clock.nowMs(),

@@ -23,6 +23,8 @@ export interface ProviderSettings {
   readonly description: string;
   readonly category: string;
   readonly refreshWindowMs: number | undefined;
+  /** Lifetime to assume of an access token when neither the answer nor the token says one. Above 0; from the catalogue. */
+  readonly defaultLifetimeMs?: number | undefined;
 }
 
 /** A provider profile as stored. */

@@ -60,6 +60,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       updatedAt: timestampOf(connection.updatedAtMs),
       requestExpiresAt: timestampOf(connection.requestExpiresAtMs),
       refreshable: connection.refreshable,
+      refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
     }),
   );
 }

@@ -54,18 +54,21 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     updatedAtMs: BigInt(connection.updatedAtMs),
     dueAtMs: encodeTime(connection.dueAtMs),
     subject: connection.subject ?? "",
+    refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
   });
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
       reason: problem.reason,
       sinceMs: BigInt(problem.sinceMs),
       retryAtMs: encodeTime(problem.retryAtMs),
+      firm: problem.firm === true,
     });
   }
   if (refreshIntent !== undefined) {
     record.refreshIntent = create(RefreshIntentRecordSchema, {
       credentialRevision: refreshIntent.credentialRevision,
       startedAtMs: BigInt(refreshIntent.startedAtMs),
+      sends: refreshIntent.sends,
     });
   }
   return (changeRevision) => {
@@ -85,6 +88,7 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     reason: record.reason,
     sinceMs: Number(record.sinceMs),
     retryAtMs: decodeTime(record.retryAtMs),
+    ...(record.firm ? { firm: true } : {}),
   };
 }
 
@@ -93,6 +97,7 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
   return {
     credentialRevision: record.credentialRevision,
     startedAtMs: Number(record.startedAtMs),
+    sends: Math.max(1, record.sends),
   };
 }
 
@@ -123,6 +128,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       updatedAtMs: Number(record.updatedAtMs),
       dueAtMs: decodeTime(record.dueAtMs),
       subject: decodeText(record.subject),
+      ...(record.refreshExpiresAtMs === 0n
+        ? {}
+        : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
     },
   };
 }

@@ -4,6 +4,7 @@ import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { Suspension } from "../model/suspension.js";
 import { CommitQueue } from "./commit_queue.js";
 import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
@@ -13,6 +14,7 @@ import { loadStoreRecord, readStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
+export type { DueEntry } from "./reads.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
@@ -144,17 +146,25 @@ export class Store {
     return this.#reads.getDiscovery(issuer);
   }
 
-  /**
-   * Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what
-   * is stored.
-   */
-  due(untilMs: number, limit: number): DueEntry[] {
-    return this.#reads.due(untilMs, limit);
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#reads.getSuspension(providerId);
   }
 
-  /** Time of the first entry in the due queue, those of `except` passed over. */
-  nextDueMs(except?: ReadonlySet<string>): number | undefined {
-    return this.#reads.nextDueMs(except);
+  listSuspensions(): Suspension[] {
+    return this.#reads.listSuspensions();
+  }
+
+  /**
+   * Entries behind `after` that are due at `untilMs` or earlier, the earliest first; its cost grows with what
+   * is answered, not with what is stored.
+   */
+  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
+    return this.#reads.due(untilMs, limit, after);
+  }
+
+  /** Time of the first entry in the due queue behind `after`. */
+  nextDueMs(after?: DueEntry): number | undefined {
+    return this.#reads.nextDueMs(after);
   }
 
   /** Changes after `revision`, the oldest first, each connection with its newest only. */

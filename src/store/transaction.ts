@@ -3,6 +3,7 @@ import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { Suspension } from "../model/suspension.js";
 import { ChangeLog } from "./change_log.js";
 import { connectionEncoder } from "./connection_codec.js";
 import { type Databases, encodeCount, nothing } from "./databases.js";
@@ -13,6 +14,7 @@ import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
 import { readStoreRecord, writeStoreRecord } from "./store_record.js";
+import { encodeSuspension } from "./suspension_codec.js";
 
 /** The newest events are kept, so many. */
 export const maxAuditEvents = 100_000n;
@@ -56,6 +58,9 @@ export interface Transaction {
   /** Reads and deletes: of any number of callers one gets it. */
   takeAuthorization(stateHash: string): PendingAuthorization | undefined;
   putDiscovery(issuer: string, discovery: StoredDiscovery): void;
+  getSuspension(providerId: string): Suspension | undefined;
+  putSuspension(suspension: Suspension): void;
+  deleteSuspension(providerId: string): void;
   setKeyCheck(sealed: SealedRecord): void;
   /** The oldest event is pruned when there are 100 000. */
   appendAudit(event: AuditEvent): void;
@@ -217,6 +222,18 @@ export class StoreTransaction implements Transaction {
 
   putDiscovery(issuer: string, discovery: StoredDiscovery): void {
     this.#open.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
+  }
+
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#openReads.getSuspension(providerId);
+  }
+
+  putSuspension(suspension: Suspension): void {
+    this.#open.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
+  }
+
+  deleteSuspension(providerId: string): void {
+    this.#open.suspensions.removeSync(providerId);
   }
 
   setKeyCheck(sealed: SealedRecord): void {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIuAECg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMaOgoYQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiyAQKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCSJGCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAyJJChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAyJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCJlChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAki2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKBAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCUIqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIuAECg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMaOgoYQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi5wQKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIdChVyZWZyZXNoX2V4cGlyZXNfYXRfbXMYMiABKAMiVAoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCCKTAQoQU3VzcGVuc2lvblJlY29yZBIXCg9wcm9maWxlX3ZlcnNpb24YASABKAQSEAoIc2luY2VfbXMYAiABKAMSEAoIZmFpbHVyZXMYAyABKA0SEwoLcmV0cnlfYXRfbXMYBCABKAMSGwoTcHJvYmVfY29ubmVjdGlvbl9pZBgFIAEoCRIQCghyZXN1bWluZxgGIAEoCCJYChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDSJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCJlChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAki2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKBAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCUIqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
 
 /**
  * Key `store` of database `meta`.
@@ -420,6 +420,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: string subject = 22;
    */
   subject: string;
+
+  /**
+   * When the refresh token, or the authorization behind it, ends if it is not used before.
+   *
+   * @generated from field: int64 refresh_expires_at_ms = 50;
+   */
+  refreshExpiresAtMs: bigint;
 };
 
 /**
@@ -455,6 +462,13 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
    * @generated from field: int64 retry_at_ms = 3;
    */
   retryAtMs: bigint;
+
+  /**
+   * Whether a caller's demand must wait for `retry_at_ms` too.
+   *
+   * @generated from field: bool firm = 50;
+   */
+  firm: boolean;
 };
 
 /**
@@ -463,6 +477,63 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 4);
+
+/**
+ * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
+ * one probe at a time excepted.
+ *
+ * @generated from message nexus.store.v1.SuspensionRecord
+ */
+export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
+  /**
+   * Version of the profile that was refused; another version ends the suspension.
+   *
+   * @generated from field: uint64 profile_version = 1;
+   */
+  profileVersion: bigint;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: int64 since_ms = 2;
+   */
+  sinceMs: bigint;
+
+  /**
+   * Refusals in a row: the first, then one for each probe.
+   *
+   * @generated from field: uint32 failures = 3;
+   */
+  failures: number;
+
+  /**
+   * When the next probe may be made.
+   *
+   * @generated from field: int64 retry_at_ms = 4;
+   */
+  retryAtMs: bigint;
+
+  /**
+   * The connection that was refused last: the next probe is made with another one, if there is any.
+   *
+   * @generated from field: string probe_connection_id = 5;
+   */
+  probeConnectionId: string;
+
+  /**
+   * The suspension is over and its connections are being woken.
+   *
+   * @generated from field: bool resuming = 6;
+   */
+  resuming: boolean;
+};
+
+/**
+ * Describes the message nexus.store.v1.SuspensionRecord.
+ * Use `create(SuspensionRecordSchema)` to create a new message.
+ */
+export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -484,6 +555,13 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
    * @generated from field: int64 started_at_ms = 2;
    */
   startedAtMs: bigint;
+
+  /**
+   * How often the refresh token may have been sent without an answer that counts.
+   *
+   * @generated from field: uint32 sends = 50;
+   */
+  sends: number;
 };
 
 /**
@@ -491,7 +569,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -519,7 +597,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * Plaintext of a credential.
@@ -561,7 +639,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -631,7 +709,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Plaintext of a pending authorization.
@@ -666,7 +744,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -694,7 +772,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -729,7 +807,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `audit`, key: sequence.
@@ -785,5 +863,5 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
