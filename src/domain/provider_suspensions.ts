@@ -7,7 +7,7 @@ import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "./connection_change.js";
 import type { Log } from "./log.js";
-import { isRefreshable, suspensionDelayMs } from "./refresh_policy.js";
+import { isRefreshable, probeAtMs, suspensionDelayMs } from "./refresh_policy.js";
 
 /** Connections read or woken at a time. */
 const page = 256;
@@ -66,7 +66,10 @@ export class ProviderSuspensions {
 
   /** When the scheduler must look at suspensions next. */
   nextDueMs(): number | undefined {
-    const times = this.#store.listSuspensions().map((each) => (this.#isOver(each) ? 0 : each.retryAtMs));
+    const nowMs = this.#clock.nowMs();
+    const times = this.#store
+      .listSuspensions()
+      .map((each) => (this.#isOver(each) ? 0 : probeAtMs(each.retryAtMs, nowMs)));
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
@@ -77,7 +80,7 @@ export class ProviderSuspensions {
     for (const suspension of this.#store.listSuspensions()) {
       if (this.#isOver(suspension)) {
         await this.resume(suspension.providerId);
-      } else if (suspension.retryAtMs <= nowMs) {
+      } else if (probeAtMs(suspension.retryAtMs, nowMs) <= nowMs) {
         const probe = this.#candidate(suspension);
         await this.#putOff(suspension);
         if (probe) probes.push(probe.id);

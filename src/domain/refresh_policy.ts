@@ -96,6 +96,11 @@ export function suspensionDelayMs(failures: number, random: number): number {
   return Math.round(ceilingMs * (0.5 + random / 2));
 }
 
+/** When a suspended provider may be probed; a time that no delay can explain was set before the clock was set back. */
+export function probeAtMs(retryAtMs: number, nowMs: number): number {
+  return retryAtMs > nowMs + suspensionMaxMs ? nowMs : retryAtMs;
+}
+
 /** Whether a caller's demand may cause an attempt now, or must wait for the time set. */
 export function demandMayRefresh(connection: Connection, nowMs: number): boolean {
   const { problem, failedRefreshes } = connection;
