@@ -48,6 +48,9 @@ export class HostileServer {
   /** How the next refresh of this provider is answered. */
   script: (provider: string, holder: string) => Answer = () => "rotate";
 
+  /** Of the access tokens. */
+  lifetimeSeconds = 3600;
+
   constructor(private readonly cap: number = Number.POSITIVE_INFINITY) {}
 
   /**
@@ -225,7 +228,7 @@ export class HostileServer {
     return {
       access_token: accessToken,
       token_type: "Bearer",
-      expires_in: 3600,
+      expires_in: this.lifetimeSeconds,
       ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     };
   }

@@ -22,7 +22,7 @@ export function findViolations(world: World): string[] {
 function* violationsOf(world: World, connection: Connection): Generator<string> {
   const { server, life } = world;
   const { id, status, problem } = connection;
-  const view = life.reader.view(id);
+  const view = life.domain.reader.view(id);
   if (view?.problem?.reason === "data_loss") yield "I3: the stored token set does not open";
   const accessToken = view?.token?.credentials["access_token"];
   if (accessToken !== undefined && server.holderOf(accessToken) !== id) yield "I3: shows a foreign token";

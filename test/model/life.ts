@@ -1,26 +1,14 @@
-import { AuthorizationServers } from "../../src/domain/authorization_servers.js";
-import { ConnectionCompleter } from "../../src/domain/connection_completer.js";
-import { ConnectionManager } from "../../src/domain/connection_manager.js";
-import { CredentialReader } from "../../src/domain/credential_reader.js";
-import { CredentialVault } from "../../src/domain/credential_vault.js";
-import { CredentialWriter } from "../../src/domain/credential_writer.js";
-import { Grants } from "../../src/domain/grants.js";
-import { ProviderRegistry } from "../../src/domain/provider_registry.js";
-import { RefreshEngine } from "../../src/domain/refresh_engine.js";
-import { TokenManager } from "../../src/domain/token_manager.js";
 import { OutboundError, type OutboundFetch } from "../../src/oauth/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
-import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
-import { Vault } from "../../src/vault/vault.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
+import { WiredDomain } from "../fakes/wired_domain.js";
 
 /** Where a crash waits for the engine. */
 export type Trap = "before_commit" | "after_commit" | "before_send" | "after_answer" | "before_publish";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const never = new Promise<never>(() => {});
 
 /**
@@ -29,15 +17,9 @@ const never = new Promise<never>(() => {});
  */
 export class Life {
   readonly store: Store;
-  readonly vault: CredentialVault;
-  readonly reader: CredentialReader;
-  readonly engine: RefreshEngine;
-  readonly tokens: TokenManager;
-  readonly connections: ConnectionManager;
-  readonly completer: ConnectionCompleter;
-  readonly providers: ProviderRegistry;
+  readonly domain: WiredDomain;
   isDead = false;
-  /** Commits and requests that have not been answered. */
+  /** Commits that have not been answered. */
   busy = 0;
   /** Counts what happened, so that a standstill can be seen. */
   events = 0;
@@ -51,36 +33,17 @@ export class Life {
     random: () => number,
   ) {
     this.store = Store.open({ folder, nowMs: time.nowMs() });
-    this.vault = new CredentialVault({
-      vault: new Vault(Buffer.alloc(32, 1)),
-      databaseId: this.store.databaseId,
+    this.domain = new WiredDomain({
+      store: this.#mortalStore(),
+      clock: this.#mortalClock(time),
+      random,
+      outbound: this.#outbound(),
     });
-    const store = this.#mortalStore();
-    const { vault } = this;
-    const clock = this.#mortalClock(time);
-    const shared = { store, vault, clock, random, log: silent };
-    const locks = new KeyedMutex<string>();
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
-    const grants = new Grants({ vault, clock, outbound: this.#outbound() });
-    const writer = new CredentialWriter(shared);
-    this.reader = new CredentialReader(shared);
-    const metrics = { refreshed: () => {}, replaced: () => {} };
-    this.engine = new RefreshEngine({ ...shared, writer, servers, grants, locks, metrics });
     this.store.onCommitted((changes) => {
       this.#pass("before_publish");
-      if (!this.isDead) this.engine.wake(changes);
+      if (!this.isDead) this.domain.engine.wake(changes);
     });
-    const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
-    this.providers = new ProviderRegistry({ ...shared, onChanged });
-    this.connections = new ConnectionManager({
-      ...shared,
-      servers,
-      publicUrl: "http://localhost:8080",
-      allowedReturnOrigins: [],
-    });
-    this.completer = new ConnectionCompleter({ ...shared, writer, servers, grants, locks });
-    this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
-    this.engine.start();
+    this.domain.engine.start();
   }
 
   /** The next but `after` thing of this kind is the last that happens. */

@@ -116,7 +116,11 @@ async function perform(world: World, step: Step): Promise<void> {
   const { life, clock } = world;
   switch (step.do) {
     case "connect":
-      return detach(consent(world, step.provider, undefined, "given"));
+      return detach(
+        life.domain.consent(step.provider, undefined, "given", (id) =>
+          world.connections.push({ id, provider: step.provider }),
+        ),
+      );
     case "script":
       return world.script(step.provider, step.answers);
     case "refuse_client":
@@ -145,17 +149,17 @@ async function perform(world: World, step: Step): Promise<void> {
   const { id } = connection;
   switch (step.do) {
     case "get":
-      return detach(life.tokens.getToken(id, 0).then(({ revision }) => show(world, id, revision)));
+      return detach(life.domain.tokens.getToken(id, 0).then(({ revision }) => show(world, id, revision)));
     case "force":
-      return detach(life.tokens.refreshToken(id).then(({ revision }) => show(world, id, revision)));
+      return detach(life.domain.tokens.refreshToken(id).then(({ revision }) => show(world, id, revision)));
     case "revoke":
-      return detach(life.connections.revoke(id, owner));
+      return detach(life.domain.connections.revoke(id, owner));
     case "delete":
-      return detach(life.connections.delete(id, owner));
+      return detach(life.domain.connections.delete(id, owner));
     case "withdraw":
       return world.server.revoke(id);
     case "reconsent":
-      return detach(consent(world, connection.provider, id, step.outcome));
+      return detach(life.domain.consent(connection.provider, id, step.outcome));
   }
 }
 
@@ -171,33 +175,16 @@ function show(world: World, id: string, revision: bigint): void {
 }
 
 async function changeProfile(world: World, name: ProviderName, deletes: boolean): Promise<void> {
-  const profile = world.life.providers.get({ name });
+  const profile = world.life.domain.providers.get({ name });
   if (!deletes) {
-    await world.life.providers.update(profile.id, { settings: { category: "mended" } }, undefined, owner);
+    await world.life.domain.providers.update(
+      profile.id,
+      { settings: { category: "mended" } },
+      undefined,
+      owner,
+    );
     return;
   }
   world.deletedProviders.add(name);
-  await world.life.providers.delete(profile.id, owner);
-}
-
-async function consent(
-  world: World,
-  name: ProviderName,
-  connectionId: string | undefined,
-  outcome: "given" | "denied" | "abandoned",
-): Promise<void> {
-  const { connections, completer } = world.life;
-  const request = { userId: "ada", provider: { name }, scopes: [], returnUrl: undefined, connectionId };
-  const { state, connectionId: id } = await connections.request(request, owner);
-  if (connectionId === undefined) world.connections.push({ id, provider: name });
-  if (outcome === "abandoned") return;
-  const started = await completer.start(state);
-  if (started.kind !== "redirect") return;
-  const query = new URLSearchParams({
-    state,
-    ...(outcome === "denied" ? { error: "access_denied" } : { code: id }),
-  });
-  await completer.finish(query, (cookie) =>
-    cookie === started.binding.name ? started.binding.value : undefined,
-  );
+  await world.life.domain.providers.delete(profile.id, owner);
 }

@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { owner } from "../../src/model/principal.js";
-import type { ProviderSettings } from "../../src/model/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
+import { manualSettings } from "../fakes/wired_domain.js";
 import { Life, type Trap } from "./life.js";
 
 const startMs = 1_800_000_000_000;
@@ -40,7 +40,12 @@ export class World {
 
   static async make(seed: number): Promise<World> {
     const world = new World(seed);
-    for (const name of providerNames) await world.life.providers.create(settings(name), undefined, owner);
+    for (const name of providerNames)
+      await world.life.domain.providers.create(
+        manualSettings(name, `https://${name}.example`),
+        undefined,
+        owner,
+      );
     return world;
   }
 
@@ -66,7 +71,11 @@ export class World {
 
   async recreate(name: ProviderName): Promise<void> {
     if (this.life.store.findProviderByName(name)) return;
-    await this.life.providers.create(settings(name), undefined, owner);
+    await this.life.domain.providers.create(
+      manualSettings(name, `https://${name}.example`),
+      undefined,
+      owner,
+    );
   }
 
   /** Until nothing moves any more: what is slow at the provider, and what waits for a time, stands still. */
@@ -97,13 +106,21 @@ export class World {
     }
   }
 
-  /** A proper end and a new start. */
+  /** A proper end and a new start; it may still turn into a crash on the way. */
   async restart(): Promise<void> {
-    const stopped = this.life.engine.stop();
-    this.server.release();
-    await stopped;
+    const { life } = this;
+    let isStopped = false;
+    void life.domain.engine.stop().then(() => {
+      isStopped = true;
+    });
+    while (!isStopped && !life.isDead) {
+      this.server.release();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    if (life.isDead) return await this.crash();
     await this.settle();
-    await this.life.bury();
+    if (this.life !== life) return;
+    await life.bury();
     this.life = this.#live();
   }
 
@@ -114,11 +131,11 @@ export class World {
 
   /** The refresh token that the store holds. */
   refreshTokenOf(connectionId: string): string | undefined {
-    const { store, vault } = this.life;
+    const { store, domain } = this.life;
     const connection = store.getConnection(connectionId);
     const stored = store.getCredential(connectionId);
     if (!connection || !stored) return undefined;
-    return vault.openCredential(connection, stored).refreshToken?.reveal();
+    return domain.vault.openCredential(connection, stored).refreshToken?.reveal();
   }
 
   #live(): Life {
@@ -137,25 +154,4 @@ export class World {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   }
-}
-
-function settings(name: ProviderName): ProviderSettings {
-  return {
-    name,
-    authType: "oauth2",
-    clientId: "client",
-    tokenEndpointAuthMethod: "none",
-    issuer: "",
-    enableDiscovery: false,
-    authUrl: `https://${name}.example/auth`,
-    tokenUrl: `https://${name}.example/token`,
-    jwksUrl: "",
-    scopes: ["read"],
-    authorizationParams: {},
-    apiBaseUrl: "",
-    userInfoEndpoint: "",
-    description: "",
-    category: "",
-    refreshWindowMs: undefined,
-  };
 }
