@@ -22,8 +22,7 @@ import { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import { ProviderRegistry } from "./domain/provider_registry.js";
 import { ReadLedger } from "./domain/read_ledger.js";
-import { RefreshScheduler } from "./domain/refresh_scheduler.js";
-import { Refresher } from "./domain/refresher.js";
+import { RefreshEngine } from "./domain/refresh_engine.js";
 import { RevocationQueue } from "./domain/revocation_queue.js";
 import { Revoker } from "./domain/revoker.js";
 import { checkStrategyFields } from "./domain/strategy_fields.js";
@@ -77,12 +76,11 @@ export class Daemon {
       readonly lock: DataFolderLock;
       readonly store: Store;
       readonly hub: WatchHub;
-      readonly scheduler: RefreshScheduler;
-      readonly refresher: Refresher;
       readonly revoker: Revoker;
       readonly recovery: ImportRecovery;
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
+      readonly engine: RefreshEngine;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -136,7 +134,7 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
-    const refresher = new Refresher({
+    const engine = new RefreshEngine({
       store,
       vault,
       writer,
@@ -148,7 +146,7 @@ export class Daemon {
       log,
       metrics,
     });
-    const scheduler = new RefreshScheduler({ store, refresher, clock, log });
+    const { refresher } = engine;
     const hub = new WatchHub();
     const revocations = new RevocationQueue({ vault, clock });
     const revoker = new Revoker({ store, vault, servers, grants, clock, random, log });
@@ -167,14 +165,16 @@ export class Daemon {
     const unknownStates = new UnknownStates({ store, clock, log });
     store.onCommitted((changes) => {
       hub.announce(changes);
-      scheduler.wake();
+      engine.wake(changes);
       revoker.wake();
     });
     const trial = new CredentialTrial({ apply: applyStrategy, outbound });
     const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
+    const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+    const registry = new ProviderRegistry({ store, vault, clock, onChanged });
     const services: BoundService[] = [
-      providerService({ registry: new ProviderRegistry({ store, vault, clock }), templates, redirectUri }),
+      providerService({ registry, templates, redirectUri }),
       connectionService({
         manager: new ConnectionManager({
           store,
@@ -202,7 +202,8 @@ export class Daemon {
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
-      refreshQueueLagMs: () => scheduler.lagMs(),
+      refreshQueueLagMs: () => engine.lagMs(),
+      suspendedProviders: () => engine.suspendedProviders,
     });
     const doors = new Doors({
       ...config,
@@ -222,13 +223,13 @@ export class Daemon {
       }),
       capture: new CaptureFormFlow({ capture, vault, log }),
       authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
-      readiness: () => ({ serving: !hub.draining }),
+      readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
     await doors.open();
-    scheduler.start();
+    engine.start();
     revoker.start();
     recovery.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
@@ -238,8 +239,7 @@ export class Daemon {
       lock,
       store,
       hub,
-      scheduler,
-      refresher,
+      engine,
       revoker,
       recovery,
       ledger,
@@ -254,7 +254,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, scheduler, refresher, revoker, recovery, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -262,12 +262,7 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([
-        hub.drain(),
-        scheduler.stop().then(() => refresher.settled()),
-        revoker.stop(),
-        recovery.stop(),
-      ]),
+      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop()]),
       deadline,
     ]);
     await closed;

@@ -221,6 +221,8 @@ export class ConnectionCompleter implements ConsentFlow {
         const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
         const granted = {
           ...connection,
+          providerId: profile.id,
+          providerName: profile.name,
           requestedScopes: pending.scopes,
           metadata,
           ...requestOver(connection),

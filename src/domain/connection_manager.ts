@@ -258,10 +258,13 @@ export class ConnectionManager {
     const other = (field: string): InvalidArgument =>
       new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
     if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
-    if (request.provider && this.#profileNamed(request).id !== connection.providerId) throw other("provider");
-    const profile = this.#store.getProvider(connection.providerId);
+    // A profile that was deleted and registered anew under its name takes its connections back by consent.
+    const profile =
+      this.#store.getProvider(connection.providerId) ??
+      this.#store.findProviderByName(connection.providerName);
     if (!profile)
       throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
 }
