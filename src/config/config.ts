@@ -39,6 +39,8 @@ export interface Config {
   readonly redirectUri: string;
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
+  /** Absolute. */
+  readonly catalogFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
@@ -69,6 +71,7 @@ export function loadConfig(
   refuseSharedAddresses(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
+  const catalogFile = reader.read("NEXUS_CATALOG_FILE");
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
@@ -83,6 +86,7 @@ export function loadConfig(
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
+    catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
     logLevel,
     logFormat,
     audit,

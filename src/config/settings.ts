@@ -89,6 +89,15 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_CATALOG_FILE",
+    flag: "--catalog",
+    argument: "file",
+    default: "none",
+    meaning:
+      "Provider templates of your own, YAML or JSON, over the built-in ones: those of the same name are replaced.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_LOG_LEVEL",
     flag: "--log-level",
     argument: "level",
@@ -149,7 +158,7 @@ export const settings = [
     flag: undefined,
     argument: "",
     default: "none",
-    meaning: "The client secret for nexusd provider create.",
+    meaning: "The client secret for nexusd provider create and add.",
     readBy: ["client"],
   },
 ] as const satisfies readonly Setting[];

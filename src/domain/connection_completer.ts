@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
+import { callbackMetadata } from "../model/connection_metadata.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -15,6 +15,16 @@ import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentEnded } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
+import {
+  bindingName,
+  changedProvider,
+  expiredRequest,
+  requestOver,
+  returnToCaller,
+  sameText,
+  unknownRequest,
+  unreachableProvider,
+} from "./consent_outcome.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
@@ -69,9 +79,15 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
+    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
+    const binding = {
+      name: bindingName(stateHash),
+      value: secret.browserBinding,
+      maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.#clock.nowMs()) / 1000),
+    };
+    if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
     const location = await authorizationUrl({
       server,
       clientId: profile.clientId,
@@ -81,16 +97,9 @@ export class ConnectionCompleter implements ConsentFlow {
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,
       extraParams: profile.authorizationParams,
+      options: profile.oauth2,
     });
-    return {
-      kind: "redirect",
-      location,
-      binding: {
-        name: bindingName(stateHash),
-        value: secret.browserBinding,
-        maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.#clock.nowMs()) / 1000),
-      },
-    };
+    return { kind: "redirect", location, binding };
   }
 
   async finish(
@@ -101,7 +110,10 @@ export class ConnectionCompleter implements ConsentFlow {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
     const visitor = at(browser, origin);
-    const pending = await this.#consume(stateHash);
+    const requested = this.#store.getAuthorization(stateHash);
+    // A request of a static type is answered by a form, and stays usable.
+    if (requested && this.#isStatic(requested)) return unknownRequest;
+    const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
       await this.#unknownStates.record(visitor);
       return unknownRequest;
@@ -164,7 +176,6 @@ export class ConnectionCompleter implements ConsentFlow {
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
   async #consume(stateHash: string): Promise<PendingAuthorization | undefined> {
-    if (!this.#store.getAuthorization(stateHash)) return undefined;
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
       const pending = tx.takeAuthorization(stateHash);
@@ -207,7 +218,15 @@ export class ConnectionCompleter implements ConsentFlow {
           this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
           return false;
         }
-        const granted = { ...connection, requestedScopes: pending.scopes, ...requestOver(connection) };
+        const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
+        const granted = {
+          ...connection,
+          providerId: profile.id,
+          providerName: profile.name,
+          requestedScopes: pending.scopes,
+          metadata,
+          ...requestOver(connection),
+        };
         const written = this.#writer.write(tx, granted, profile, tokenSet, undefined);
         tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
         return true;
@@ -254,6 +273,11 @@ export class ConnectionCompleter implements ConsentFlow {
     });
   }
 
+  #isStatic(pending: PendingAuthorization): boolean {
+    const profile = this.#store.getProvider(pending.providerId);
+    return profile !== undefined && profile.authType !== "oauth2";
+  }
+
   #profileOf(pending: PendingAuthorization): ProviderProfile | undefined {
     const profile = this.#store.getProvider(pending.providerId);
     return profile?.version === pending.providerVersion ? profile : undefined;
@@ -272,64 +296,3 @@ export class ConnectionCompleter implements ConsentFlow {
 
 /** The connection was revoked or deleted while its code was being exchanged. */
 class ConsentSuperseded extends Error {}
-
-const unknownRequest: ConsentFailure = {
-  kind: "failure",
-  status: 404,
-  reason: "unknown_request",
-  message: "This link was used already, was replaced by a newer one, or is not one of ours.",
-};
-const expiredRequest: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "consent_expired",
-  message: "This link is older than ten minutes.",
-};
-const changedProvider: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "provider_changed",
-  message: "The provider was changed or deleted after this link was made.",
-};
-const unreachableProvider: ConsentFailure = {
-  kind: "failure",
-  status: 503,
-  reason: "provider_unavailable",
-  message: "The provider cannot be reached at the moment.",
-};
-
-function bindingName(stateHash: string): string {
-  return stateHash.slice(0, 16);
-}
-
-function sameText(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
-}
-
-/** The request is over, unless a newer one is pending. */
-function requestOver(connection: Connection): Partial<Connection> {
-  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
-}
-
-/** Adds the outcome to the return URL; a query already there is kept. */
-function returnToCaller(
-  pending: PendingAuthorization,
-  profile: ProviderProfile,
-  outcome: { readonly status: "success" } | { readonly status: "error"; readonly error: string },
-): FinishOutcome {
-  if (pending.returnUrl === undefined) {
-    if (outcome.status === "success") return { kind: "done", providerName: profile.name };
-    const reason: ProblemReason =
-      outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
-    return { kind: "failure", status: 400, reason: outcome.error, message: problemMessages[reason] };
-  }
-  const url = new URL(pending.returnUrl);
-  const added = new URLSearchParams({
-    ...outcome,
-    connection_id: pending.connectionId,
-    provider: profile.name,
-  });
-  url.search = url.search === "" ? added.toString() : `${url.search}&${added}`;
-  return { kind: "return", location: url.href };
-}

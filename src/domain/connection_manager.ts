@@ -85,13 +85,14 @@ export class ConnectionManager {
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
-    const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const isStatic = profile.authType !== "oauth2";
+    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
     refuseUnverifiableOpenId(profile, scopes);
     const returnUrl =
       request.returnUrl === undefined
         ? undefined
         : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
-    await this.#servers.resolve(profile);
+    if (!isStatic) await this.#servers.resolve(profile);
 
     const state = newToken();
     const stateHash = hashState(state);
@@ -100,7 +101,7 @@ export class ConnectionManager {
     const expiresAtMs = nowMs + authorizationLifetimeMs;
     const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
       codeVerifier: newCodeVerifier(),
-      nonce: scopes.includes("openid") ? newToken() : undefined,
+      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
     });
     await this.#store.commit((tx) => {
@@ -257,10 +258,13 @@ export class ConnectionManager {
     const other = (field: string): InvalidArgument =>
       new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
     if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
-    if (request.provider && this.#profileNamed(request).id !== connection.providerId) throw other("provider");
-    const profile = this.#store.getProvider(connection.providerId);
+    // A profile that was deleted and registered anew under its name takes its connections back by consent.
+    const profile =
+      this.#store.getProvider(connection.providerId) ??
+      this.#store.findProviderByName(connection.providerName);
     if (!profile)
       throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
 }
@@ -270,7 +274,7 @@ function endRequest(tx: Transaction, connection: Connection): void {
 }
 
 function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !scopes.includes("openid")) return;
+  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
   if (profile.issuer !== "" && profile.jwksUrl !== "") return;
   throw new InvalidArgument([
     {
@@ -279,4 +283,9 @@ function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly str
         "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
     },
   ]);
+}
+
+/** A scope that is left out of the request brings no id_token. */
+function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
 }

@@ -65,6 +65,7 @@ export class Grants {
       codeVerifier: request.codeVerifier,
       expectedNonce: request.nonce,
       requireIdToken: request.nonce !== undefined,
+      options: request.profile.oauth2,
       clock: this.#clock,
       fetch: this.#fetch,
     });
@@ -77,6 +78,7 @@ export class Grants {
       client: this.#client(request.profile),
       refreshToken: request.refreshToken,
       previousSubject: request.subject,
+      options: request.profile.oauth2,
       clock: this.#clock,
       fetch: this.#fetch,
     });

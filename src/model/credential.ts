@@ -16,6 +16,10 @@ export interface TokenSet extends Credential {
   readonly scopes: readonly string[] | undefined;
   /** `sub` of a verified id_token. */
   readonly subject: string | undefined;
+  /** Values of the answer that the profile keeps. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Lifetime of the refresh token or of the whole authorization, whichever ends first; undefined when the provider did not say. */
+  readonly refreshExpiresInMs?: number | undefined;
 }
 
 /** Plaintext under AES-256-GCM, as stored. */

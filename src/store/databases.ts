@@ -27,6 +27,8 @@ export interface Databases {
   /** Key: SHA-256 of `state`. */
   readonly authorizations: Database<Bytes, Buffer>;
   readonly discovery: Database<Bytes, string>;
+  /** Key: id of the provider profile. */
+  readonly suspensions: Database<Bytes, string>;
   readonly due: Database<Bytes, [dueAtMs: number, connectionId: string]>;
   /** Key: see `encodeCount`. */
   readonly changes: Database<Bytes, Buffer>;
@@ -89,6 +91,7 @@ export function openDatabases(path: string): Databases {
     credentials: text("credentials"),
     authorizations: binary("authorizations"),
     discovery: text("discovery"),
+    suspensions: text("suspensions"),
     due: root.openDB("due", { encoding: "binary" }),
     changes: binary("changes"),
     tombstones: binary("tombstones"),

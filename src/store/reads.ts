@@ -5,6 +5,7 @@ import type { SealedCredential } from "../model/credential.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
 import { lastRevision } from "./change_log.js";
 import { decodeConnection, type StoredConnection } from "./connection_codec.js";
 import { type Databases, decodeCount, encodeCount } from "./databases.js";
@@ -14,6 +15,7 @@ import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from
 import { readNumber } from "./numbers.js";
 import { decodeProvider } from "./provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
+import { decodeSuspension } from "./suspension_codec.js";
 
 /** Longer names of issuers are kept under their hash: keys of LMDB are bounded. */
 const maxIssuerKeyBytes = 1024;
@@ -138,21 +140,36 @@ export class Reads {
     return bytes && decodeDiscovery(bytes);
   }
 
-  /** Entries due at `untilMs` or earlier, the earliest first. */
-  due(untilMs: number, limit: number): DueEntry[] {
+  getSuspension(providerId: string): Suspension | undefined {
+    const bytes = this.databases.suspensions.getBinary(providerId);
+    return bytes && decodeSuspension(providerId, bytes);
+  }
+
+  listSuspensions(): Suspension[] {
+    return Array.from(this.databases.suspensions.getRange({}), ({ key, value }) =>
+      decodeSuspension(key, value),
+    );
+  }
+
+  /** Entries after `after` that are due at `untilMs` or earlier, the earliest first. */
+  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
     const entries: DueEntry[] = [];
-    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit })) {
+    for (const [dueAtMs, connectionId] of this.#dueKeys(limit, after)) {
       if (dueAtMs > untilMs) break;
       entries.push({ connectionId, dueAtMs });
     }
     return entries;
   }
 
-  nextDueMs(except?: ReadonlySet<string>): number | undefined {
-    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit: 1 + (except?.size ?? 0) })) {
-      if (!except?.has(connectionId)) return dueAtMs;
-    }
+  nextDueMs(after?: DueEntry): number | undefined {
+    for (const [dueAtMs] of this.#dueKeys(1, after)) return dueAtMs;
     return undefined;
+  }
+
+  #dueKeys(limit: number, after: DueEntry | undefined) {
+    if (!after) return this.databases.due.getKeys({ limit });
+    const start: [number, string] = [after.dueAtMs, after.connectionId];
+    return this.databases.due.getKeys({ start, exclusiveStart: true, limit });
   }
 
   revision(): bigint {

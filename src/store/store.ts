@@ -6,6 +6,7 @@ import type { SealedCredential, SealedRecord } from "../model/credential.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
 import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
@@ -18,6 +19,7 @@ import { loadStoreRecord, readStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
+export type { DueEntry } from "./reads.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
@@ -153,17 +155,25 @@ export class Store {
     return this.#reads.getDiscovery(issuer);
   }
 
-  /**
-   * Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what
-   * is stored.
-   */
-  due(untilMs: number, limit: number): DueEntry[] {
-    return this.#reads.due(untilMs, limit);
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#reads.getSuspension(providerId);
   }
 
-  /** Time of the first entry in the due queue, those of `except` passed over. */
-  nextDueMs(except?: ReadonlySet<string>): number | undefined {
-    return this.#reads.nextDueMs(except);
+  listSuspensions(): Suspension[] {
+    return this.#reads.listSuspensions();
+  }
+
+  /**
+   * Entries behind `after` that are due at `untilMs` or earlier, the earliest first; its cost grows with what
+   * is answered, not with what is stored.
+   */
+  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
+    return this.#reads.due(untilMs, limit, after);
+  }
+
+  /** Time of the first entry in the due queue behind `after`. */
+  nextDueMs(after?: DueEntry): number | undefined {
+    return this.#reads.nextDueMs(after);
   }
 
   /** Changes after `revision`, the oldest first, each connection with its newest only. */

@@ -5,6 +5,7 @@ import type { SealedCredential, SealedRecord } from "../model/credential.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./change_log.js";
 import { connectionEncoder } from "./connection_codec.js";
@@ -17,6 +18,7 @@ import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
 import { readStoreRecord, writeStoreRecord } from "./store_record.js";
+import { encodeSuspension } from "./suspension_codec.js";
 
 /**
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
@@ -57,6 +59,9 @@ export interface Transaction {
   /** Reads and deletes: of any number of callers one gets it. */
   takeAuthorization(stateHash: string): PendingAuthorization | undefined;
   putDiscovery(issuer: string, discovery: StoredDiscovery): void;
+  getSuspension(providerId: string): Suspension | undefined;
+  putSuspension(suspension: Suspension): void;
+  deleteSuspension(providerId: string): void;
   setKeyCheck(sealed: SealedRecord): void;
   /** Chains the event to the one before it, and prunes a few that are older than the retention. */
   appendAudit(event: AuditEvent): void;
@@ -199,6 +204,18 @@ export class StoreTransaction implements Transaction {
 
   putDiscovery(issuer: string, discovery: StoredDiscovery): void {
     this.#open.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
+  }
+
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#openReads.getSuspension(providerId);
+  }
+
+  putSuspension(suspension: Suspension): void {
+    this.#open.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
+  }
+
+  deleteSuspension(providerId: string): void {
+    this.#open.suspensions.removeSync(providerId);
   }
 
   setKeyCheck(sealed: SealedRecord): void {

@@ -36,7 +36,14 @@ export class DaemonProcess {
 
   /** Resolves when the log says that every door is open. */
   async ready(): Promise<void> {
-    while (!this.#output.includes('"nexusd is ready"')) {
+    await this.wrote(/"nexusd is ready"/);
+  }
+
+  /** Resolves with the match once standard output has it. */
+  async wrote(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match) return match;
       const stdout = this.#child.stdout;
       if (!stdout) throw new Error("no standard output");
       const ended = this.exited.then((code) => {

@@ -19,6 +19,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
+import { RestClient } from "./rest_client.js";
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -127,8 +128,8 @@ export class World {
     this.clients = place.clients();
   }
 
-  static async make(options: Partial<OpenIdProviderOptions> = {}): Promise<World> {
-    const place = await Place.make();
+  static async make(options: Partial<OpenIdProviderOptions> = {}, given?: Place): Promise<World> {
+    const place = given ?? (await Place.make());
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
     const clock = new ManualClock(Date.now());
     return new World(place, clock, provider, await place.start(clock));
@@ -168,6 +169,11 @@ export class World {
     const page = await consent(this.browser, requested.authUrl);
     if (page.status !== 200) throw new Error(`consent ended with ${page.status}: ${page.body}`);
     return requested.connectionId;
+  }
+
+  /** The REST routes, with the key, and the OpenAPI document looking on. */
+  rest(): Promise<RestClient> {
+    return RestClient.connect(this.place.httpUrl, this.place.apiKey);
   }
 
   watch(request: Parameters<Clients["tokens"]["watchTokens"]>[0] = {}): Watcher {
