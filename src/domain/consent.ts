@@ -42,8 +42,13 @@ export interface ConsentFlow {
    *
    * @param query the query of the callback, exactly as received
    * @param cookie reads a cookie of the request by the name given in `binding.name`
+   * @param origin address of the visitor's socket, for the audit log
    */
-  finish(query: URLSearchParams, cookie: (name: string) => string | undefined): Promise<FinishOutcome>;
+  finish(
+    query: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    origin: string | undefined,
+  ): Promise<FinishOutcome>;
 }
 
 /** A field of the capture form, as a person sees it. All texts are those of a profile: untrusted. */

@@ -36,6 +36,8 @@ interface Visit {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer | "too_large";
+  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
+  readonly origin: string | undefined;
 }
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
@@ -93,11 +95,11 @@ export class BrowserDoor implements Door {
     return this.#http.close(force);
   }
 
-  async #answer({ method, url, headers }: IncomingMessage, body: Visit["body"]): Promise<Answer> {
+  async #answer({ method, url, headers, socket }: IncomingMessage, body: Visit["body"]): Promise<Answer> {
     const target = splitTarget(url);
     if (!target || headers.host === undefined) return badRequestPage();
     if (!this.#hosts.has(headers.host.toLowerCase())) return misdirectedPage(this.#options.publicUrl.origin);
-    const visit: Visit = { query: target.query, headers, body };
+    const visit: Visit = { query: target.query, headers, body, origin: socket.remoteAddress };
     const isForm = target.path === capturePath;
     if (isForm && method === "POST") return this.#submit(visit);
     if (method !== "GET" && method !== "HEAD") {
@@ -121,9 +123,9 @@ export class BrowserDoor implements Door {
     return redirect(302, outcome.location, cookies);
   }
 
-  async #finish({ query, headers }: Visit): Promise<Answer> {
+  async #finish({ query, headers, origin }: Visit): Promise<Answer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
-    return finished(await this.#options.flow.finish(query, cookies.read), cookies);
+    return finished(await this.#options.flow.finish(query, cookies.read, origin), cookies);
   }
 
   async #form({ query, headers }: Visit): Promise<Answer> {

@@ -8,6 +8,7 @@ import type { Authenticate, Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+import { restRoutes } from "./rest_routes.js";
 
 export interface DoorsOptions {
   readonly grpcListen: readonly ListenAddress[];
@@ -50,6 +51,7 @@ export class Doors {
         new HttpDoor({
           listen,
           services: options.httpServices,
+          routes: restRoutes({ services: options.httpServices, onUnexpected }),
           authenticate,
           onUnexpected,
           clock,

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
 import type { CredentialCapture } from "../domain/credential_capture.js";
 import {
@@ -10,23 +11,25 @@ import {
   DeleteConnectionResponseSchema,
   GetCaptureSchemaResponseSchema,
   GetConnectionResponseSchema,
+  ImportConnectionResponseSchema,
   ListConnectionsResponseSchema,
   ReplaceCredentialResponseSchema,
   RevokeConnectionResponseSchema,
 } from "../gen/nexus/v1/connection_pb.js";
 import { isId } from "../model/ids.js";
 import type { JsonObject } from "../model/json.js";
+import { Secret } from "../runtime/secret.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { connectionMessage, statusMessages, statusOf } from "./connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
-import { notServed } from "./unimplemented.js";
 
 export function connectionService(options: {
   readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
+  readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager, capture } = options;
+  const { manager, capture, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -100,7 +103,20 @@ export function connectionService(options: {
       return create(ReplaceCredentialResponseSchema, { connection });
     },
 
-    importConnection: notServed,
+    async importConnection(request, context) {
+      const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+      const imported = await importer.import(
+        {
+          userId,
+          providerId,
+          refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+          fields,
+          scopes,
+        },
+        context.principal,
+      );
+      return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
+    },
   });
 }
 

@@ -11,8 +11,14 @@ export class DaemonProcess {
   #errors = "";
   readonly exited: Promise<number | string>;
 
-  constructor(environment: NodeJS.ProcessEnv, args: readonly string[] = ["serve"]) {
-    this.#child = spawn(process.execPath, [join(root, "dist/main.js"), ...args], {
+  /** @param wrapper a command that runs the rest of its arguments */
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    args: readonly string[] = ["serve"],
+    wrapper: readonly string[] = [],
+  ) {
+    const [command = "", ...rest] = [...wrapper, process.execPath, join(root, "dist/main.js"), ...args];
+    this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -36,7 +42,14 @@ export class DaemonProcess {
 
   /** Resolves when the log says that every door is open. */
   async ready(): Promise<void> {
-    while (!this.#output.includes('"nexusd is ready"')) {
+    await this.wrote(/"nexusd is ready"/);
+  }
+
+  /** Resolves with the match once standard output has it. */
+  async wrote(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match) return match;
       const stdout = this.#child.stdout;
       if (!stdout) throw new Error("no standard output");
       const ended = this.exited.then((code) => {
