@@ -33,6 +33,7 @@ describe("a capture and its record", () => {
       store,
       vault,
       clock,
+      revocations: { enqueueStored: () => undefined },
       servers: { resolve: () => Promise.reject(new Error("a static type has no authorization server")) },
       publicUrl: "http://localhost:8080",
       allowedReturnOrigins: [],
@@ -44,7 +45,7 @@ describe("a capture and its record", () => {
   const events = () =>
     engine.store
       .listAuditEvents({ limit: 10, beforeSequence: undefined })
-      .map(({ event }) => [event.type, event.principal, event.connectionId, event.providerId]);
+      .events.map(({ event }) => [event.type, event.principal, event.connectionId, event.providerId]);
   const edit = () =>
     engine.store.commit((tx) => tx.putProvider({ ...profile, version: profile.version + 1n }));
 
