@@ -1,6 +1,6 @@
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
+import { type ProblemReason, problemMessages } from "../model/connection.js";
 import { callbackMetadata } from "../model/connection_metadata.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser, type Principal } from "../model/principal.js";
