@@ -63,8 +63,10 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   const { templates, redirectUri } = await listTemplates(session, wanted);
   const template = templates.find((each) => each.name === wanted);
   if (template) return { template, redirectUri };
-  const near = templates.map((each) => each.name).slice(0, 5);
-  const hint = near.length > 0 ? `did you mean ${near.join(", ")}?` : "see nexusd provider templates";
+  const alike = templates.length > 0 ? { templates } : await listTemplates(session, wanted.slice(0, 3));
+  const near = alike.templates.map((each) => each.name).slice(0, 5);
+  const hint =
+    wanted !== "" && near.length > 0 ? `did you mean ${near.join(", ")}?` : "see nexusd provider templates";
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 

@@ -38,7 +38,7 @@ export function providerMessage(profile: ProviderProfile): Provider {
   return message;
 }
 
-/** What a caller can set, `clientSecret` aside. */
+/** The fields that a caller can set, without the secret. */
 export function settingsMessage(profile: ProviderSettings): Provider {
   const message = create(ProviderSchema, {
     name: profile.name,

@@ -131,21 +131,27 @@ describe("5: a refresh", () => {
 
   // MUTATION: `classify` says invalid_grant for every 4xx.
   it.each([
-    [429, { error: "rate_limited" }],
-    [408, {}],
-    [401, { error: "invalid_client" }],
-    [400, { error: "invalid_request" }],
-    [403, { error: "access_denied" }],
-    [500, { error: "invalid_grant" }],
-  ])("answered %i %j leaves the connection active and its token usable", async (status, body) => {
+    [429, { error: "rate_limited" }, 503],
+    [408, {}, 503],
+    [401, { error: "invalid_client" }, 409],
+    [400, { error: "invalid_request" }, 409],
+    [403, { error: "access_denied" }, 503],
+    [500, { error: "invalid_grant" }, 503],
+  ])("answered %i %j leaves the connection active and its token usable", async (status, body, said) => {
     const connectionId = await world.connect(await world.register());
     const before = (await world.token(connectionId)).body;
     world.answerToken = refusing(status, body, { "retry-after": "1" });
-    expect((await world.refresh(connectionId)).status).toBe(503);
+    expect((await world.refresh(connectionId)).status).toBe(said);
     expect(await world.status(connectionId)).toBe("active");
     expect((await world.token(connectionId)).body).toEqual(before);
     world.answerToken = () => json({ access_token: "mended", token_type: "Bearer", expires_in: 3600 });
-    expect((await world.refresh(connectionId)).body.access_token).toBe("mended");
+    // The daemon waits as long as the provider asked, and probes a profile that was refused.
+    let mended = await world.refresh(connectionId);
+    for (let minute = 0; minute < 30 && mended.status !== 200; minute++) {
+      world.clock.advance(60_000);
+      mended = await world.refresh(connectionId);
+    }
+    expect(mended.body.access_token).toBe("mended");
   });
 
   // MUTATION: `transitions.attention` loses `active`.
@@ -182,7 +188,7 @@ describe("6: refreshes", () => {
     expect(await world.status(connectionId)).toBe("active");
   });
 
-  // MUTATION: `scheduler.start()` is left out.
+  // MUTATION: the scheduler is neither started nor woken.
   it("happen by themselves before a token expires", async () => {
     const own = await ScriptedWorld.make();
     const connectionId = await own.connect(await own.register());
@@ -245,7 +251,7 @@ describe("9: params", () => {
     expect((await world.rest.get(`/v1/providers/${providerId}`)).body.params).toEqual(params);
   });
 
-  // MUTATION: `protocolParams` is empty, and `authorizationUrl` sets the extra parameters last.
+  // MUTATION: `protocolParams` is empty.
   it.each(["state", "redirect_uri", "client_id", "code_challenge", "response_type", "scope"])(
     "cannot override %s",
     async (name) => {
@@ -291,7 +297,7 @@ describe("10: a consent", () => {
   });
 });
 
-// MUTATION: `restError` answers 404 for what is no WireError; and `onFatal` does nothing.
+// MUTATION, one at a time: `restError` answers 404 for what is no WireError; `onFatal` does nothing.
 it("11: a lost database is not `connection not found`, and health does not stay green", async () => {
   const place = await Place.make();
   const daemon = new DaemonProcess(place.environment);
@@ -318,7 +324,7 @@ it("11: a lost database is not `connection not found`, and health does not stay 
 });
 
 describe("12: the daemon", () => {
-  // MUTATION: `restRoutes` does not look at the principal.
+  // MUTATION: `restRoutes` asks for a key only where no route takes the method.
   it("asks everybody at a port for a key, at every route", async () => {
     const { rest } = world;
     const connectionId = await world.connect(await world.register());
@@ -336,7 +342,7 @@ describe("12: the daemon", () => {
     expect(rpc.status).toBe(401);
   });
 
-  // MUTATION: `tokenJson` adds the refresh token; `profileJson` adds the client secret.
+  // MUTATION: `CredentialReader` reveals the refresh token beside the access token.
   it("answers no refresh token and no client secret, even with the key", async () => {
     const providerId = await world.register();
     const connectionId = await world.connect(providerId);
@@ -368,9 +374,12 @@ describe("14: a return URL", () => {
     await bare.close();
   });
 
+  // MUTATION: `checkReturnUrl` compares how the texts begin.
   it.each([
+    "http://127.0.0.1:39990/",
     "http://127.0.0.1:3999.evil.example/",
-    "http://127.0.0.1:3999@evil.example/",
+    "http://127.0.0.1:39990/",
+    "http://127.0.0.1:3999.evil.example/",
     "https://127.0.0.1:3999/",
     "javascript:alert(1)",
   ])("of another origin is refused: %s", async (return_url) => {
@@ -395,7 +404,7 @@ describe("15: an id_token", () => {
   it("of an issuer that it names itself is refused", () =>
     refused((nonce) => ({ nonce, iss: "https://evil.example" })));
 
-  // MUTATION: `exchangeCode` does not require an id_token.
+  // MUTATION: `Grants.exchangeCode` does not require an id_token.
   it("that is missing is refused", () => refused(() => undefined));
 
   // MUTATION: the nonce is the state.
@@ -439,7 +448,7 @@ describe("16: a ciphertext", () => {
     await moved.close();
   });
 
-  // MUTATION: `sealClientSecret` answers the secret itself.
+  // MUTATION: `Vault.seal` keeps the plaintext.
   it("is what a client secret lies in, and every token", async () => {
     await world.connect(await world.register());
     const file = readFileSync(join(world.place.config.dataDir, "nexus.mdb"), "latin1");
@@ -450,7 +459,7 @@ describe("16: a ciphertext", () => {
   });
 });
 
-// MUTATION: `fromAnswer` takes the body into the message; the completer logs the callback's query.
+// MUTATION, one at a time: `sanitisedCode` lets every text pass; the completer logs the code under a harmless name.
 it("17: codes and states are not logged, and a provider's error body is told to nobody", async () => {
   const providerId = await world.register();
   const { authUrl, state, connection_id } = await world.request(providerId);
@@ -481,7 +490,7 @@ describe("18: PUT", () => {
     params: { prompt: "consent", odd: 1 },
   };
 
-  // MUTATION: `change` reads the body with `profileOfContract` alone.
+  // MUTATION: `change` reads the body with `profileOfContract`, as if it were whole.
   it.each(["PUT", "PATCH"])("and PATCH keep what they do not mention (%s)", async (method) => {
     const id = await world.register(profile);
     const before = (await world.rest.get(`/v1/providers/${id}`)).body;
@@ -503,7 +512,7 @@ describe("18: PUT", () => {
     await world.connect(id);
   });
 
-  // MUTATION: `ProviderRegistry.update` returns for an unknown id.
+  // MUTATION: `change` answers 200 for a profile that it does not find.
   it("of an unknown id is 404", async () => {
     const { status, body } = await world.rest.send("PUT", `/v1/providers/${unknownId}`, { description: "x" });
     expect([status, body.error]).toEqual([404, "provider_not_found"]);
@@ -574,7 +583,7 @@ describe("20: a connection", () => {
     expect((await world.token(connectionId)).status).toBe(404);
   });
 
-  // MUTATION: `ConnectionCompleter.#profileOf` does not compare, `ProviderRegistry.delete` deletes nothing.
+  // MUTATION: `ProviderRegistry.delete` deletes nothing.
   it("of a deleted provider starts no new consent, and none that was asked for is completed", async () => {
     const providerId = await world.register();
     const { authUrl, connection_id } = await world.request(providerId);

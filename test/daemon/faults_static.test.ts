@@ -269,7 +269,7 @@ describe("the audit log", () => {
     expect(created).toMatchObject({ principal: "admin", origin: "127.0.0.1" });
   });
 
-  // MUTATION: `Refresher` writes the failure's body into `reason`.
+  // MUTATION: `sanitisedCode` lets every text pass.
   it("17: holds no code, no state, no token and no text of a provider", async () => {
     const leak = "upstream-leak-4711";
     own.answerToken = () => json({ error: leak, error_description: leak }, 400);

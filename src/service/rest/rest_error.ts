@@ -58,13 +58,6 @@ const ofCode: Readonly<Record<Code, readonly [number, string]>> = {
 /** Preconditions that the caller got wrong; the others are the state of the connection: 409. */
 const badRequests = ["NOT_REFRESHABLE", "NOT_STATIC", "CREDENTIAL_REJECTED"];
 
-const notFoundWords = {
-  provider: "provider_not_found",
-  connection: "connection_not_found",
-  request: "invalid_state",
-  template: "template_not_found",
-} as const;
-
 /** The contract's form of an error. Anything but a refusal or a `WireError` is thrown on: a fault of the daemon. */
 export function restError(thrown: unknown): RestAnswer {
   if (thrown instanceof RestRefusal) {
@@ -87,7 +80,12 @@ export function restError(thrown: unknown): RestAnswer {
     return errorAnswer(badRequests.includes(reason) ? 400 : status, reason.toLowerCase(), error.message);
   }
   if (error.cause instanceof NotFound) {
-    return errorAnswer(status, notFoundWords[error.cause.resource], error.message);
+    const { resource } = error.cause;
+    return errorAnswer(
+      status,
+      resource === "request" ? "invalid_state" : `${resource}_not_found`,
+      error.message,
+    );
   }
   const delay = detail(error, RetryInfoSchema)?.retryDelay;
   const headers = delay ? { "retry-after": String(Math.ceil(durationMs(delay) / 1000)) } : {};
