@@ -13,6 +13,7 @@ import { ConnectionCompleter } from "./domain/connection_completer.js";
 import { ConnectionImporter } from "./domain/connection_importer.js";
 import { ConnectionManager } from "./domain/connection_manager.js";
 import { CredentialCapture } from "./domain/credential_capture.js";
+import { credentialCheck } from "./domain/credential_check.js";
 import { CredentialReader } from "./domain/credential_reader.js";
 import { CredentialTrial } from "./domain/credential_trial.js";
 import { CredentialVault } from "./domain/credential_vault.js";
@@ -25,7 +26,6 @@ import { ReadLedger } from "./domain/read_ledger.js";
 import { RefreshEngine } from "./domain/refresh_engine.js";
 import { RevocationQueue } from "./domain/revocation_queue.js";
 import { Revoker } from "./domain/revoker.js";
-import { checkStrategyFields } from "./domain/strategy_fields.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
 import { UnknownStates } from "./domain/unknown_states.js";
@@ -148,6 +148,7 @@ export class Daemon {
     });
     const { refresher } = engine;
     const hub = new WatchHub();
+    const trial = new CredentialTrial({ apply: applyStrategy, outbound });
     const revocations = new RevocationQueue({ vault, clock });
     const revoker = new Revoker({ store, vault, servers, grants, clock, random, log });
     const importer = new ConnectionImporter({
@@ -156,7 +157,7 @@ export class Daemon {
       writer,
       servers,
       grants,
-      checkFields: checkStrategyFields,
+      checkFields: credentialCheck(trial),
       clock,
       log,
     });
@@ -168,7 +169,6 @@ export class Daemon {
       engine.wake(changes);
       revoker.wake();
     });
-    const trial = new CredentialTrial({ apply: applyStrategy, outbound });
     const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
     const onChanged = (providerId: string): void => engine.profileChanged(providerId);

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../model/errors.js";
-import { browser } from "../model/principal.js";
+import { at, browser } from "../model/principal.js";
 import { captureFields, enteredValues, generalFaults } from "./capture_fields.js";
 import {
   type CaptureFlow,
@@ -40,7 +40,12 @@ export class CaptureFormFlow implements CaptureFlow {
     return { kind: "form", form: formOf(found, undefined) };
   }
 
-  async submit(state: string, values: URLSearchParams, cookie: Cookies): Promise<SubmitOutcome> {
+  async submit(
+    state: string,
+    values: URLSearchParams,
+    cookie: Cookies,
+    origin: string | undefined,
+  ): Promise<SubmitOutcome> {
     const found = this.#find(state, cookie);
     if (found.kind === "failure") return found;
     const { pending, profile } = found.request;
@@ -51,7 +56,7 @@ export class CaptureFormFlow implements CaptureFlow {
     }
     const entered = enteredValues(profile, values);
     try {
-      const { redirectUrl } = await this.#capture.capture(state, entered, browser);
+      const { redirectUrl } = await this.#capture.capture(state, entered, at(browser, origin));
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
       return { kind: "done", providerName: profile.name };
     } catch (error) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type AuditEvent, by } from "../model/audit_event.js";
 import type { Connection } from "../model/connection.js";
-import { InvalidArgument, NotFound } from "../model/errors.js";
+import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { Principal } from "../model/principal.js";
@@ -16,20 +16,9 @@ import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import { importFailure } from "./import_failure.js";
+import { checkImportRequest, type ImportRequest } from "./import_request.js";
 import type { Log } from "./log.js";
 import { newConnection } from "./new_connection.js";
-
-/** A credential of another system. */
-export interface ImportRequest {
-  readonly userId: string;
-  readonly providerId: string;
-  /** For `oauth2`. */
-  readonly refreshToken: Secret | undefined;
-  /** For static types. */
-  readonly fields: Readonly<Record<string, string>>;
-  /** Scopes that were granted; empty means the profile's defaults. */
-  readonly scopes: readonly string[];
-}
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.
@@ -89,7 +78,7 @@ export class ConnectionImporter {
   async import(request: ImportRequest, principal: Principal): Promise<Connection> {
     const profile = this.#store.getProvider(request.providerId);
     if (!profile) throw new NotFound("provider");
-    refuseFaults(profile, request);
+    checkImportRequest(profile, request);
     const { refreshToken } = request;
     if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
     await this.#servers.resolve(profile);
@@ -161,7 +150,11 @@ export class ConnectionImporter {
         return written;
       });
     } catch (error) {
-      if (!(error instanceof GrantFailure)) throw error;
+      if (!(error instanceof GrantFailure)) {
+        // Nothing was sent: these come from what is opened and resolved before.
+        if (mode === "first" && error instanceof NexusError) await this.#drop(key, pending, error.kind);
+        throw error;
+      }
       const { failure, reason, isFinal } = importFailure(error, mode);
       // A caller still has the token and asks again; after a crash nobody else has it.
       if (mode === "first" || isFinal) await this.#drop(key, pending, reason);
@@ -183,20 +176,24 @@ export class ConnectionImporter {
     request: ImportRequest,
     principal: Principal,
   ): Promise<Connection> {
-    const fields = await this.#checkFields(profile, request.fields);
     const nowMs = this.#clock.nowMs();
+    const event = { timeMs: nowMs, ...by(principal), providerId: profile.id };
+    let fields: Awaited<ReturnType<CheckFields>>;
+    try {
+      fields = await this.#checkFields(profile, request.fields);
+    } catch (error) {
+      if (error instanceof FailedPrecondition) {
+        const failed = { ...event, type: "connection.import_failed", reason: "credential_rejected" } as const;
+        await this.#store.commit((tx) => tx.appendAudit(failed));
+      }
+      throw error;
+    }
     const blank = newConnection(newId(), request.userId, profile, nowMs);
     return await this.#store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
       const written = this.#writer.writeFields(tx, blank, profile, fields);
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.imported",
-        ...by(principal),
-        connectionId: blank.id,
-        providerId: profile.id,
-        revision: written.credentialRevision,
-      });
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
       return written;
     });
   }
@@ -228,23 +225,4 @@ export class ConnectionImporter {
     const parts = [this.#store.databaseId, providerId, refreshToken.reveal()];
     return createHash("sha256").update(parts.join("\n")).digest("hex");
   }
-}
-
-function refuseFaults(profile: ProviderProfile, request: ImportRequest): void {
-  const faults: { field: string; description: string }[] = [];
-  const isStatic = profile.authType !== "oauth2";
-  const hasFields = Object.keys(request.fields).length > 0;
-  if (request.userId === "") faults.push({ field: "user_id", description: "is required" });
-  if (isStatic && request.refreshToken !== undefined) {
-    faults.push({ field: "refresh_token", description: `is for oauth2, not for ${profile.authType}` });
-  }
-  if (!isStatic && hasFields)
-    faults.push({ field: "credentials", description: "are for static types, not for oauth2" });
-  if (!isStatic && request.refreshToken === undefined) {
-    faults.push({ field: "refresh_token", description: "is required for oauth2" });
-  }
-  if (isStatic && !hasFields) {
-    faults.push({ field: "credentials", description: `are required for ${profile.authType}` });
-  }
-  if (faults.length > 0) throw new InvalidArgument(faults);
 }

@@ -101,7 +101,7 @@ export type SubmitOutcome =
       readonly form: CaptureForm;
     };
 
-/** The capture form as the browser door sees it. `cookie` is as in `ConsentFlow`. */
+/** The capture form as the browser door sees it. `cookie` and `origin` are as in `ConsentFlow`. */
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
@@ -110,5 +110,6 @@ export interface CaptureFlow {
     state: string,
     values: URLSearchParams,
     cookie: (name: string) => string | undefined,
+    origin: string | undefined,
   ): Promise<SubmitOutcome>;
 }

@@ -15,6 +15,14 @@ export function settleDue(store: Pick<Store, "commit">, connectionId: string, no
       if (connection.pendingStateHash !== undefined) tx.takeAuthorization(connection.pendingStateHash);
       const change = consentEnded(connection, "expired", "consent_expired", nowMs);
       tx.putConnection(changeConnection(connection, change, nowMs));
+      tx.appendAudit({
+        timeMs: nowMs,
+        type: "oauth_error",
+        principal: daemon.name,
+        connectionId,
+        providerId: connection.providerId,
+        reason: "consent_expired",
+      });
     } else if (action === "announce_expiry") {
       expire(tx, connection, nowMs);
     } else if (action === "none") {

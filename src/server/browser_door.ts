@@ -137,14 +137,14 @@ export class BrowserDoor implements Door {
     return captureFormPage(200, outcome.form, captureTarget(state));
   }
 
-  async #submit({ query, headers, body }: Visit): Promise<Answer> {
+  async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return incompletePage();
     if (!this.#isOwnForm(headers)) return formRefusedPage();
     if (body === "too_large") return formTooLargePage();
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const values = new URLSearchParams(body.toString("utf8"));
-    const outcome = await this.#options.capture.submit(state, values, cookies.read);
+    const outcome = await this.#options.capture.submit(state, values, cookies.read, origin);
     if (outcome.kind === "form") return captureFormPage(outcome.status, outcome.form, captureTarget(state));
     return finished(outcome, cookies);
   }

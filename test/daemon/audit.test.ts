@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/audit_codec.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
@@ -91,6 +92,22 @@ describe("the audit log", () => {
     while (after.length === before.length) after = await auditEvents(world.clients);
     expect(after.slice(before.length)).toMatchObject([
       { eventType: "state_verification_failed", reason: "unknown_state", count: 19n },
+    ]);
+  });
+
+  it("tells of a request that nobody answered, and from where a form was filled in", async () => {
+    const { connectionId } = await request(await world.register());
+    world.clock.advance(600_000);
+    const expired = await untilEvent(world.clients, "oauth_error");
+    expect(expired).toMatchObject({ connectionId, principal: "daemon", reason: "consent_expired" });
+
+    const { provider } = await world.clients.providers.createProvider({
+      provider: { name: "keys", authType: AuthType.API_KEY },
+    });
+    const page = await world.browser.get((await request(provider?.id ?? "")).authUrl);
+    await world.browser.submit(page, { api_key: "k" });
+    expect(told(await auditEvents(world.clients, { eventType: "credential_captured" }))).toEqual([
+      ["credential_captured", "browser", "127.0.0.1", ""],
     ]);
   });
 

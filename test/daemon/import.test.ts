@@ -7,6 +7,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Store } from "../../src/store/store.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { json, startScriptedServer } from "../oauth/scripted_server.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
@@ -137,11 +138,14 @@ describe("importing the fields of a static type", () => {
     const providerId = provider?.id ?? "";
     const importIt = (credentials: Record<string, string>) =>
       world.clients.connections.importConnection({ userId: "ada", providerId, credentials });
-    expect((await failureOf(importIt({ username: "me" }))).fields).toEqual(["credentials.password"]);
+    expect((await failureOf(importIt({ password: "p" }))).fields).toEqual(["credentials.username"]);
     expect((await failureOf(importIt({}))).fields).toEqual(["credentials"]);
     const { connection } = await importIt({ username: "me", password: "" });
     const { token } = await world.clients.tokens.getToken({ connectionId: connection?.id ?? "" });
     expect(token?.credentials).toEqual({ username: "me", password: "" });
+
+    const [imported] = await auditEvents(world.clients, { eventType: "connection.imported" });
+    expect(imported).toMatchObject({ connectionId: connection?.id, origin: "unix", revision: 1n });
 
     const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
     const asked = fakeShell({ env, answers: ["you", "secret"] });
@@ -151,6 +155,33 @@ describe("importing the fields of a static type", () => {
     expect(await run(["connection", "import", "keys", "--user", "cleo"], piped)).toBe(0);
     await world.close();
   });
+});
+
+it("tries the fields of a static type at the provider where the profile says how", async () => {
+  const world = await World.make();
+  const api = await startScriptedServer(json({}, 401));
+  const { provider } = await world.clients.providers.createProvider({
+    provider: {
+      name: "keys",
+      authType: AuthType.BASIC_AUTH,
+      apiBaseUrl: api.origin,
+      userInfoEndpoint: "/me",
+    },
+  });
+  const importIt = () =>
+    world.clients.connections.importConnection({
+      userId: "ada",
+      providerId: provider?.id ?? "",
+      credentials: { username: "me", password: "p" },
+    });
+  expect(await failureOf(importIt())).toMatchObject({ reason: "CREDENTIAL_REJECTED" });
+  expect((await world.clients.connections.listConnections({})).connections).toEqual([]);
+  const [failed] = await auditEvents(world.clients, { eventType: "connection.import_failed" });
+  expect(failed).toMatchObject({ providerId: provider?.id, reason: "credential_rejected" });
+  api.script = json({});
+  expect((await importIt()).connection?.status).toBe(ConnectionStatus.ACTIVE);
+  await api.close();
+  await world.close();
 });
 
 describe("an import that is cut off by a crash", () => {
