@@ -5,19 +5,30 @@ import { CatalogueFault } from "./catalogue/catalogue_fault.js";
 import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
+import { AuditReader } from "./domain/audit_reader.js";
+import { AuditedTokens } from "./domain/audited_tokens.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
+import { CaptureFormFlow } from "./domain/capture_form_flow.js";
 import { ConnectionCompleter } from "./domain/connection_completer.js";
+import { ConnectionImporter } from "./domain/connection_importer.js";
 import { ConnectionManager } from "./domain/connection_manager.js";
+import { CredentialCapture } from "./domain/credential_capture.js";
 import { CredentialReader } from "./domain/credential_reader.js";
+import { CredentialTrial } from "./domain/credential_trial.js";
 import { CredentialVault } from "./domain/credential_vault.js";
 import { CredentialWriter } from "./domain/credential_writer.js";
 import { Grants } from "./domain/grants.js";
+import { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import { ProviderRegistry } from "./domain/provider_registry.js";
-import { RefreshScheduler } from "./domain/refresh_scheduler.js";
-import { Refresher } from "./domain/refresher.js";
+import { ReadLedger } from "./domain/read_ledger.js";
+import { RefreshEngine } from "./domain/refresh_engine.js";
+import { RevocationQueue } from "./domain/revocation_queue.js";
+import { Revoker } from "./domain/revoker.js";
+import { checkStrategyFields } from "./domain/strategy_fields.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
+import { UnknownStates } from "./domain/unknown_states.js";
 import { WatchHub } from "./domain/watch_hub.js";
 import { admin } from "./model/principal.js";
 import { fetchDiscoveryDocument } from "./oauth/discovery.js";
@@ -26,15 +37,17 @@ import { type Clock, SystemClock } from "./runtime/clock.js";
 import { KeyedMutex } from "./runtime/keyed_mutex.js";
 import { DoorError } from "./server/door.js";
 import { Doors } from "./server/doors.js";
+import { auditService } from "./service/audit_service.js";
 import type { BoundService } from "./service/bound_service.js";
 import { connectionService } from "./service/connection_service.js";
 import { countedService } from "./service/counted_service.js";
+import { nexusService } from "./service/nexus_service.js";
 import { providerService } from "./service/provider_service.js";
 import { tokenService } from "./service/token_service.js";
-import { auditService, nexusService } from "./service/unimplemented.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { Store, storeFileName } from "./store/store.js";
 import { DataFolderInUse, StoreDamaged } from "./store/store_error.js";
+import { applyStrategy } from "./strategies/apply_strategy.js";
 import { createLogger, type Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
@@ -63,8 +76,11 @@ export class Daemon {
       readonly lock: DataFolderLock;
       readonly store: Store;
       readonly hub: WatchHub;
-      readonly scheduler: RefreshScheduler;
-      readonly refresher: Refresher;
+      readonly revoker: Revoker;
+      readonly recovery: ImportRecovery;
+      readonly ledger: ReadLedger;
+      readonly unknownStates: UnknownStates;
+      readonly engine: RefreshEngine;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -79,7 +95,12 @@ export class Daemon {
     let store: Store | undefined;
     try {
       const vault = loadVault(config, log);
-      store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs(), onFatal: options.onFatal });
+      store = Store.open({
+        folder: config.dataDir,
+        nowMs: clock.nowMs(),
+        onFatal: options.onFatal,
+        audit: config.audit,
+      });
       await openKeyCheck(store, vault);
       return await Daemon.#wire(options, lock, store, vault, catalogue);
     } catch (error) {
@@ -113,7 +134,7 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
-    const refresher = new Refresher({
+    const engine = new RefreshEngine({
       store,
       vault,
       writer,
@@ -125,25 +146,55 @@ export class Daemon {
       log,
       metrics,
     });
-    const scheduler = new RefreshScheduler({ store, refresher, clock, log });
+    const { refresher } = engine;
     const hub = new WatchHub();
+    const revocations = new RevocationQueue({ vault, clock });
+    const revoker = new Revoker({ store, vault, servers, grants, clock, random, log });
+    const importer = new ConnectionImporter({
+      store,
+      vault,
+      writer,
+      servers,
+      grants,
+      checkFields: checkStrategyFields,
+      clock,
+      log,
+    });
+    const recovery = new ImportRecovery({ store, importer, clock, random, log });
+    const ledger = new ReadLedger({ store, clock, log });
+    const unknownStates = new UnknownStates({ store, clock, log });
     store.onCommitted((changes) => {
       hub.announce(changes);
-      scheduler.wake();
+      engine.wake(changes);
+      revoker.wake();
     });
+    const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+    const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
+    const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+    const registry = new ProviderRegistry({ store, vault, clock, onChanged });
     const services: BoundService[] = [
-      providerService({ registry: new ProviderRegistry({ store, vault, clock }), templates, redirectUri }),
+      providerService({ registry, templates, redirectUri }),
       connectionService({
-        manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
+        manager: new ConnectionManager({
+          store,
+          vault,
+          servers,
+          revocations,
+          clock,
+          publicUrl,
+          allowedReturnOrigins,
+        }),
+        importer,
+        capture,
       }),
       tokenService({
-        manager: new TokenManager({ reader, refresher, clock }),
-        watch: new TokenWatch({ store, reader, hub, clock, random }),
+        tokens: new AuditedTokens({ manager: new TokenManager({ reader, refresher, clock }), ledger }),
+        watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
       }),
-      auditService(),
-      nexusService(),
+      auditService({ audit: new AuditReader({ store }) }),
     ];
+    services.push(nexusService(services));
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
         countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
@@ -151,25 +202,51 @@ export class Daemon {
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
-      refreshQueueLagMs: () => scheduler.lagMs(),
+      refreshQueueLagMs: () => engine.lagMs(),
+      suspendedProviders: () => engine.suspendedProviders,
     });
     const doors = new Doors({
       ...config,
       grpcServices: counted("grpc"),
       httpServices: counted("http"),
-      flow: new ConnectionCompleter({ store, vault, writer, servers, grants, locks, clock, log }),
+      flow: new ConnectionCompleter({
+        store,
+        vault,
+        writer,
+        servers,
+        grants,
+        revocations,
+        unknownStates,
+        locks,
+        clock,
+        log,
+      }),
+      capture: new CaptureFormFlow({ capture, vault, log }),
       authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
-      readiness: () => ({ serving: !hub.draining }),
+      readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
     await doors.open();
-    scheduler.start();
+    engine.start();
+    revoker.start();
+    recovery.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
-    return new Daemon(doors, { lock, store, hub, scheduler, refresher, clock, log });
+    return new Daemon(doors, {
+      lock,
+      store,
+      hub,
+      engine,
+      revoker,
+      recovery,
+      ledger,
+      unknownStates,
+      clock,
+      log,
+    });
   }
 
   /**
@@ -177,7 +254,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, scheduler, refresher, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -185,14 +262,25 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]),
+      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop()]),
       deadline,
     ]);
     await closed;
     timer.cancel();
+    await this.#flushCounts();
     await store.close();
     lock.release();
     log.info({}, "stopped");
+  }
+
+  /** Only counts are lost when the store takes no more writes. */
+  async #flushCounts(): Promise<void> {
+    const { ledger, unknownStates, log } = this.parts;
+    try {
+      await Promise.all([ledger.flush(), unknownStates.flush()]);
+    } catch (error) {
+      log.error({ err: error }, "counts of the audit log could not be written");
+    }
   }
 }
 

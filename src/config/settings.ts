@@ -114,6 +114,22 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_AUDIT_MAX_EVENTS",
+    flag: "--audit-max-events",
+    argument: "count",
+    default: "100000",
+    meaning: "How many audit events are kept; older ones are pruned, and the rest still verifies.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_AUDIT_MAX_AGE",
+    flag: "--audit-max-age",
+    argument: "age",
+    default: "365d",
+    meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_ADDRESS",
     flag: "--address",
     argument: "address",

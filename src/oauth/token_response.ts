@@ -13,6 +13,9 @@ export interface TokenResponseBody {
   scope?: string;
   id_token?: string;
   error?: string;
+  error_description?: string;
+  /** Of no RFC: seconds until the refresh token, or the authorization behind it, ends. */
+  refresh_token_expires_in?: number;
 }
 
 export interface NormalisedTokenResponse {
@@ -27,6 +30,18 @@ export interface TokenAnswer {
   /** What the profile keeps of the answer. */
   readonly metadata: Readonly<Record<string, string>>;
 }
+
+/**
+ * What providers call the lifetime of a refresh token or of the authorization behind it, in seconds; the least counts. The first is
+ * that of the drafts (and of GitHub, LinkedIn, Google), then Yahoo and others, Keycloak (0: it does not end), Intuit.
+ */
+const refreshLifetimeMembers = [
+  "refresh_token_expires_in",
+  "refresh_token_timeout",
+  "authorization_expires_in",
+  "refresh_expires_in",
+  "x_refresh_token_expires_in",
+] as const;
 
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
 const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
@@ -67,7 +82,9 @@ export function toTokenSet(
   verified: { readonly idToken: string; readonly subject: string } | undefined,
   metadata: Readonly<Record<string, string>> = {},
 ): TokenSet {
+  const refreshSeconds = response["refresh_token_expires_in"];
   return {
+    ...(typeof refreshSeconds === "number" ? { refreshExpiresInMs: refreshSeconds * 1000 } : {}),
     accessToken: new Secret(response.access_token),
     refreshToken: response.refresh_token === undefined ? undefined : new Secret(response.refresh_token),
     tokenType: response.token_type === "dpop" ? "DPoP" : "Bearer",
@@ -93,7 +110,9 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   const error = fields.get("error");
   const hasError = error !== undefined && error !== null && error !== "" && error !== false;
   if (status < 200 || status > 299 || hasError || fields.get("ok") === false) {
-    const body = typeof error === "string" && error !== "" ? { error } : {};
+    const body: TokenResponseBody = typeof error === "string" && error !== "" ? { error } : {};
+    const description = fields.get("error_description");
+    if (body.error !== undefined && typeof description === "string") body.error_description = description;
     return { status: status >= 200 && status <= 299 ? 400 : status, body };
   }
 
@@ -104,6 +123,8 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   }
   const expiresIn = expiresInSeconds(fields.get("expires_in"));
   if (expiresIn !== undefined) body.expires_in = expiresIn;
+  const refreshLifetimes = refreshLifetimeMembers.flatMap((name) => expiresInSeconds(fields.get(name)) ?? []);
+  if (refreshLifetimes.length > 0) body.refresh_token_expires_in = Math.min(...refreshLifetimes);
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
   return { status: 200, body: body.access_token === undefined ? {} : body };

@@ -159,6 +159,9 @@ const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
   oauth2_options: "oauth2",
 };
 
+/** Every path that a field mask can name. */
+export const changeablePaths: readonly string[] = ["client_secret", ...Object.keys(maskable)];
+
 /**
  * What `paths` name of `message`.
  *
@@ -175,7 +178,7 @@ export function changeOf(
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
   if (unknown.length > 0) {
-    const names = ["client_secret", ...Object.keys(maskable)].join(", ");
+    const names = changeablePaths.join(", ");
     throw new InvalidArgument(
       unknown.map((path) => ({
         field: `update_mask.paths[${paths.indexOf(path)}]`,

@@ -11,8 +11,14 @@ export class DaemonProcess {
   #errors = "";
   readonly exited: Promise<number | string>;
 
-  constructor(environment: NodeJS.ProcessEnv, args: readonly string[] = ["serve"]) {
-    this.#child = spawn(process.execPath, [join(root, "dist/main.js"), ...args], {
+  /** @param wrapper a command that runs the rest of its arguments */
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    args: readonly string[] = ["serve"],
+    wrapper: readonly string[] = [],
+  ) {
+    const [command = "", ...rest] = [...wrapper, process.execPath, join(root, "dist/main.js"), ...args];
+    this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
