@@ -77,7 +77,7 @@ export function canonicalName(name: string): string {
 }
 
 /** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126). */
-const protocolParams = new Set([
+export const protocolParams: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
   "code_challenge",
