@@ -21,13 +21,22 @@ import {
 } from "../fakes/openid_provider.js";
 import { RestClient } from "./rest_client.js";
 
+/** Below the ports that the system gives to outgoing connections, and apart from those of other workers. */
+let nextPort = 11_000 + (process.pid % 1_000) * 20;
+
+/** A port that nobody listens on, for a setting that must name one. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 export interface Clients {
