@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
+import { processEnvironment } from "./config/environment.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
 import { ConnectionCompleter } from "./domain/connection_completer.js";
 import { ConnectionManager } from "./domain/connection_manager.js";
@@ -17,6 +18,8 @@ import { Refresher } from "./domain/refresher.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
 import { WatchHub } from "./domain/watch_hub.js";
+import { ManifestFile } from "./manifest/manifest_file.js";
+import { ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { admin } from "./model/principal.js";
 import { fetchDiscoveryDocument } from "./oauth/discovery.js";
 import { createOutboundFetch } from "./oauth/outbound.js";
@@ -51,6 +54,8 @@ export interface DaemonOptions {
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
   readonly onFatal: (error: unknown) => void;
+  /** The variables that the providers file may name; those of the process by default. */
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 /** One running daemon: everything wired, every door open. */
@@ -63,6 +68,7 @@ export class Daemon {
       readonly hub: WatchHub;
       readonly scheduler: RefreshScheduler;
       readonly refresher: Refresher;
+      readonly keeper: ManifestKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -128,8 +134,18 @@ export class Daemon {
       scheduler.wake();
     });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
+    const registry = new ProviderRegistry({ store, vault, clock });
+    const keeper =
+      config.providersFile === undefined
+        ? undefined
+        : new ManifestKeeper({
+            file: new ManifestFile(config.providersFile, { clock }),
+            registry,
+            variables: options.environment ?? processEnvironment(),
+            log,
+          });
     const services: BoundService[] = [
-      providerService({ registry: new ProviderRegistry({ store, vault, clock }), redirectUri }),
+      providerService({ registry, redirectUri }),
       connectionService({
         manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
       }),
@@ -160,12 +176,24 @@ export class Daemon {
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
-    await doors.open();
+    // Before the first caller, who may ask for what the file says.
+    await keeper?.start();
+    try {
+      await doors.open();
+    } catch (error) {
+      await keeper?.stop();
+      throw error;
+    }
     scheduler.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
-    return new Daemon(doors, { lock, store, hub, scheduler, refresher, clock, log });
+    return new Daemon(doors, { lock, store, hub, scheduler, refresher, keeper, clock, log });
+  }
+
+  /** Applies the providers file again; nothing where there is none. */
+  async reloadProviders(): Promise<void> {
+    await this.parts.keeper?.reload();
   }
 
   /**
@@ -173,7 +201,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, scheduler, refresher, clock, log } = this.parts;
+    const { lock, store, hub, scheduler, refresher, keeper, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -181,7 +209,7 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), scheduler.stop().then(() => refresher.settled())]),
+      Promise.all([hub.drain(), keeper?.stop(), scheduler.stop().then(() => refresher.settled())]),
       deadline,
     ]);
     await closed;
@@ -222,6 +250,9 @@ export async function runDaemon(options: {
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
+  // Without a providers file SIGHUP ends the process, as it does by default.
+  let onHangup = (): void => {};
+  if (config.providersFile !== undefined) process.on("SIGHUP", () => onHangup());
   let failed!: (error: unknown) => void;
   const storeFailed = new Promise<unknown>((resolve) => {
     failed = resolve;
@@ -243,6 +274,7 @@ export async function runDaemon(options: {
     );
     return known ?? exitCodes.failed;
   }
+  onHangup = () => void daemon.reloadProviders();
   const code = await Promise.race([
     signalled.then(() => exitCodes.ok),
     storeFailed.then((error) => {

@@ -46,7 +46,7 @@ export function providerGetCommand(shell: Shell): Command {
   );
 }
 
-async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
+export async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
   const providers: Provider[] = [];
   let pageToken = "";
   do {

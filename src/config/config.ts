@@ -39,6 +39,8 @@ export interface Config {
   readonly redirectUri: string;
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
+  /** Absolute. */
+  readonly providersFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -67,6 +69,7 @@ export function loadConfig(
   refuseSharedAddresses(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
+  const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   reader.throwFaults();
@@ -80,6 +83,7 @@ export function loadConfig(
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
+    providersFile: providersFile === undefined ? undefined : resolve(providersFile),
     logLevel,
     logFormat,
   });

@@ -35,8 +35,13 @@ export class DaemonProcess {
   }
 
   /** Resolves when the log says that every door is open. */
-  async ready(): Promise<void> {
-    while (!this.#output.includes('"nexusd is ready"')) {
+  ready(): Promise<void> {
+    return this.printed(/"nexusd is ready"/);
+  }
+
+  /** Resolves when standard output matches. */
+  async printed(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#output)) {
       const stdout = this.#child.stdout;
       if (!stdout) throw new Error("no standard output");
       const ended = this.exited.then((code) => {
@@ -44,6 +49,11 @@ export class DaemonProcess {
       });
       await Promise.race([once(stdout, "data"), ended]);
     }
+  }
+
+  /** Sends a signal that does not end the process. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   kill(signal: NodeJS.Signals): Promise<number | string> {
