@@ -8,7 +8,16 @@
 // and a daemon that is just starting never reads half of one. All output goes to stderr: `npm run demo -- --json` owns stdout.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +26,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const entry = join(dist, "main.js");
 const inputs = ["src", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+
+/** Read at run time from beside the code that reads it. */
+const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
 export function build() {
   const tsc = findCompiler();
@@ -31,6 +43,7 @@ export function build() {
     const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
+    for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));
     renameSync(fresh, dist);

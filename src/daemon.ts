@@ -1,25 +1,37 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { Catalogue } from "./catalogue/catalogue.js";
+import { CatalogueFault } from "./catalogue/catalogue_fault.js";
 import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { processEnvironment } from "./config/environment.js";
+import { AuditReader } from "./domain/audit_reader.js";
+import { AuditedTokens } from "./domain/audited_tokens.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
+import { CaptureFormFlow } from "./domain/capture_form_flow.js";
 import { ConnectionCompleter } from "./domain/connection_completer.js";
+import { ConnectionImporter } from "./domain/connection_importer.js";
 import { ConnectionManager } from "./domain/connection_manager.js";
+import { CredentialCapture } from "./domain/credential_capture.js";
+import { credentialCheck } from "./domain/credential_check.js";
 import { CredentialReader } from "./domain/credential_reader.js";
+import { CredentialTrial } from "./domain/credential_trial.js";
 import { CredentialVault } from "./domain/credential_vault.js";
 import { CredentialWriter } from "./domain/credential_writer.js";
 import { Grants } from "./domain/grants.js";
+import { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import { ProviderRegistry } from "./domain/provider_registry.js";
-import { RefreshScheduler } from "./domain/refresh_scheduler.js";
-import { Refresher } from "./domain/refresher.js";
+import { ReadLedger } from "./domain/read_ledger.js";
+import { RefreshEngine } from "./domain/refresh_engine.js";
+import { RevocationQueue } from "./domain/revocation_queue.js";
+import { Revoker } from "./domain/revoker.js";
 import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
+import { UnknownStates } from "./domain/unknown_states.js";
 import { WatchHub } from "./domain/watch_hub.js";
-import { ManifestFile } from "./manifest/manifest_file.js";
-import { ManifestKeeper } from "./manifest/manifest_keeper.js";
+import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { admin } from "./model/principal.js";
 import { fetchDiscoveryDocument } from "./oauth/discovery.js";
 import { createOutboundFetch } from "./oauth/outbound.js";
@@ -27,15 +39,17 @@ import { type Clock, SystemClock } from "./runtime/clock.js";
 import { KeyedMutex } from "./runtime/keyed_mutex.js";
 import { DoorError } from "./server/door.js";
 import { Doors } from "./server/doors.js";
+import { auditService } from "./service/audit_service.js";
 import type { BoundService } from "./service/bound_service.js";
 import { connectionService } from "./service/connection_service.js";
 import { countedService } from "./service/counted_service.js";
+import { nexusService } from "./service/nexus_service.js";
 import { providerService } from "./service/provider_service.js";
 import { tokenService } from "./service/token_service.js";
-import { auditService, nexusService } from "./service/unimplemented.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { Store, storeFileName } from "./store/store.js";
 import { DataFolderInUse, StoreDamaged } from "./store/store_error.js";
+import { applyStrategy } from "./strategies/apply_strategy.js";
 import { createLogger, type Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
@@ -66,25 +80,34 @@ export class Daemon {
       readonly lock: DataFolderLock;
       readonly store: Store;
       readonly hub: WatchHub;
-      readonly scheduler: RefreshScheduler;
-      readonly refresher: Refresher;
+      readonly revoker: Revoker;
+      readonly recovery: ImportRecovery;
+      readonly ledger: ReadLedger;
+      readonly unknownStates: UnknownStates;
+      readonly engine: RefreshEngine;
       readonly keeper: ManifestKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
+    const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
     try {
       const vault = loadVault(config, log);
-      store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs(), onFatal: options.onFatal });
+      store = Store.open({
+        folder: config.dataDir,
+        nowMs: clock.nowMs(),
+        onFatal: options.onFatal,
+        audit: config.audit,
+      });
       await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault);
+      return await Daemon.#wire(options, lock, store, vault, catalogue);
     } catch (error) {
       await store?.close();
       lock.release();
@@ -97,6 +120,7 @@ export class Daemon {
     lock: DataFolderLock,
     store: Store,
     sealer: Vault,
+    templates: Catalogue,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
@@ -115,7 +139,7 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
-    const refresher = new Refresher({
+    const engine = new RefreshEngine({
       store,
       vault,
       writer,
@@ -127,35 +151,57 @@ export class Daemon {
       log,
       metrics,
     });
-    const scheduler = new RefreshScheduler({ store, refresher, clock, log });
+    const { refresher } = engine;
     const hub = new WatchHub();
+    const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+    const revocations = new RevocationQueue({ vault, clock });
+    const revoker = new Revoker({ store, vault, servers, grants, clock, random, log });
+    const importer = new ConnectionImporter({
+      store,
+      vault,
+      writer,
+      servers,
+      grants,
+      checkFields: credentialCheck(trial),
+      clock,
+      log,
+    });
+    const recovery = new ImportRecovery({ store, importer, clock, random, log });
+    const ledger = new ReadLedger({ store, clock, log });
+    const unknownStates = new UnknownStates({ store, clock, log });
     store.onCommitted((changes) => {
       hub.announce(changes);
-      scheduler.wake();
+      engine.wake(changes);
+      revoker.wake();
     });
+    const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
-    const registry = new ProviderRegistry({ store, vault, clock });
-    const keeper =
-      config.providersFile === undefined
-        ? undefined
-        : new ManifestKeeper({
-            file: new ManifestFile(config.providersFile, { clock }),
-            registry,
-            variables: options.environment ?? processEnvironment(),
-            log,
-          });
+    const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+    const registry = new ProviderRegistry({ store, vault, clock, onChanged });
+    const variables = options.environment ?? processEnvironment();
+    const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services: BoundService[] = [
-      providerService({ registry, redirectUri }),
+      providerService({ registry, templates, redirectUri }),
       connectionService({
-        manager: new ConnectionManager({ store, vault, servers, clock, publicUrl, allowedReturnOrigins }),
+        manager: new ConnectionManager({
+          store,
+          vault,
+          servers,
+          revocations,
+          clock,
+          publicUrl,
+          allowedReturnOrigins,
+        }),
+        importer,
+        capture,
       }),
       tokenService({
-        manager: new TokenManager({ reader, refresher, clock }),
-        watch: new TokenWatch({ store, reader, hub, clock, random }),
+        tokens: new AuditedTokens({ manager: new TokenManager({ reader, refresher, clock }), ledger }),
+        watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
       }),
-      auditService(),
-      nexusService(),
+      auditService({ audit: new AuditReader({ store }) }),
     ];
+    services.push(nexusService(services));
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
         countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
@@ -163,15 +209,28 @@ export class Daemon {
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
-      refreshQueueLagMs: () => scheduler.lagMs(),
+      refreshQueueLagMs: () => engine.lagMs(),
+      suspendedProviders: () => engine.suspendedProviders,
     });
     const doors = new Doors({
       ...config,
       grpcServices: counted("grpc"),
       httpServices: counted("http"),
-      flow: new ConnectionCompleter({ store, vault, writer, servers, grants, locks, clock, log }),
+      flow: new ConnectionCompleter({
+        store,
+        vault,
+        writer,
+        servers,
+        grants,
+        revocations,
+        unknownStates,
+        locks,
+        clock,
+        log,
+      }),
+      capture: new CaptureFormFlow({ capture, vault, log }),
       authenticate: (key) => (apiKey.key.matches(key) ? admin : undefined),
-      readiness: () => ({ serving: !hub.draining }),
+      readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
@@ -184,11 +243,25 @@ export class Daemon {
       await keeper?.stop();
       throw error;
     }
-    scheduler.start();
+    engine.start();
+    revoker.start();
+    recovery.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
-    return new Daemon(doors, { lock, store, hub, scheduler, refresher, keeper, clock, log });
+    return new Daemon(doors, {
+      lock,
+      store,
+      hub,
+      engine,
+      revoker,
+      recovery,
+      ledger,
+      unknownStates,
+      keeper,
+      clock,
+      log,
+    });
   }
 
   /** Applies the providers file again; nothing where there is none. */
@@ -201,7 +274,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, scheduler, refresher, keeper, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -209,14 +282,25 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), keeper?.stop(), scheduler.stop().then(() => refresher.settled())]),
+      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop(), keeper?.stop()]),
       deadline,
     ]);
     await closed;
     timer.cancel();
+    await this.#flushCounts();
     await store.close();
     lock.release();
     log.info({}, "stopped");
+  }
+
+  /** Only counts are lost when the store takes no more writes. */
+  async #flushCounts(): Promise<void> {
+    const { ledger, unknownStates, log } = this.parts;
+    try {
+      await Promise.all([ledger.flush(), unknownStates.flush()]);
+    } catch (error) {
+      log.error({ err: error }, "counts of the audit log could not be written");
+    }
   }
 }
 
@@ -232,6 +316,16 @@ function loadVault(config: Config, log: Logger): Vault {
   const vault = new Vault(key);
   key.fill(0);
   return vault;
+}
+
+/** What reads a manifest takes long to load, and most daemons have none. */
+async function loadKeeper(
+  { providersFile }: Config,
+  options: Omit<KeeperOptions, "path">,
+): Promise<ManifestKeeper | undefined> {
+  if (providersFile === undefined) return undefined;
+  const { ManifestKeeper } = await import("./manifest/manifest_keeper.js");
+  return new ManifestKeeper({ path: providersFile, ...options });
 }
 
 /** Runs a daemon until a signal ends it. */
@@ -287,6 +381,7 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
+  if (error instanceof CatalogueFault) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

@@ -6,6 +6,8 @@ import { DemoFailure, Interrupted } from "./failure.js";
 import { jsonNarrator, type Narrator, plainNarrator } from "./narrator.js";
 import * as scenes from "./scenes.js";
 import { Sightings } from "./sightings.js";
+import { staticDone } from "./static_scenes.js";
+import { playStatic } from "./static_story.js";
 import { play } from "./story.js";
 
 const accessTokenTtlSeconds = 20;
@@ -42,12 +44,16 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 /** @param ending ends everything that is under way; its reason says why */
-async function run({ auto, json, verbose }: Arguments, ending: AbortController): Promise<number> {
+async function run(
+  { static: isStatic, auto, json, verbose }: Arguments,
+  ending: AbortController,
+): Promise<number> {
   const print = (text: string) => void process.stdout.write(text);
   const tell = json ? jsonNarrator(print) : plainNarrator(print, process.stdout.isTTY);
   const sightings = new Sightings();
   const startedMs = Date.now();
   let daemon: DaemonProcess | undefined;
+  let staticRevisions = 0;
   try {
     daemon = await DaemonProcess.start((line) => {
       if (verbose) process.stderr.write(`${line}\n`);
@@ -55,11 +61,13 @@ async function run({ auto, json, verbose }: Arguments, ending: AbortController):
     const over = new Promise<never>((_, reject) => {
       ending.signal.addEventListener("abort", () => reject(ending.signal.reason), { once: true });
     });
-    await Promise.race([perform(daemon, { tell, sightings, auto, signal: ending.signal }), over]);
+    const performance = { tell, sightings, auto, signal: ending.signal };
+    if (isStatic) staticRevisions = await Promise.race([performStatic(daemon, performance), over]);
+    else await Promise.race([perform(daemon, performance), over]);
   } catch (error) {
     const cause = await findCause(error, daemon, ending.signal);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    tell(scenes.failed(reason, sightings.missing));
+    tell(scenes.failed(reason, isStatic ? undefined : sightings.missing));
     if (cause instanceof Interrupted) return 130;
     if (daemon && !verbose) process.stderr.write(`The end of the daemon's log:\n${daemon.log.join("\n")}\n`);
     return 1;
@@ -68,7 +76,8 @@ async function run({ auto, json, verbose }: Arguments, ending: AbortController):
     await daemon?.remove();
   }
   const seconds = Math.round((Date.now() - startedMs) / 1000);
-  tell(scenes.done(sightings.revisions, sightings.attention, seconds));
+  if (isStatic) tell(staticDone(staticRevisions, seconds));
+  else tell(scenes.done(sightings.revisions, sightings.attention, seconds));
   return 0;
 }
 
@@ -94,6 +103,18 @@ async function perform(daemon: DaemonProcess, performance: Performance): Promise
   } finally {
     await provider.stop();
   }
+}
+
+/** @returns how many revisions were seen */
+async function performStatic(daemon: DaemonProcess, performance: Performance): Promise<number> {
+  const { tell, signal } = performance;
+  await daemon.ready(signal);
+  tell(scenes.daemonStarted(daemon.dataDir, daemon.publicUrl));
+  const revisions = await playStatic({ ...performance, daemon });
+  daemon.terminate();
+  const how = await daemon.ended();
+  if (how !== "exit code 0") throw new DemoFailure(`the daemon did not end in good order: ${how}`);
+  return revisions;
 }
 
 /** A call that breaks off is often but the echo of something else. */

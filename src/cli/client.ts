@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../config/client_config.js";
+import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
@@ -13,6 +14,7 @@ export interface Daemon {
   readonly providers: Client<typeof ProviderService>;
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
+  readonly audit: Client<typeof AuditService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -49,6 +51,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
+    audit: createClient(AuditService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -8,6 +8,8 @@ import {
 import { connectionStatuses, type ConnectionStatus as StatusName } from "../model/connection.js";
 import { confirm } from "./confirm.js";
 import { parseConnectionId } from "./connection_id.js";
+import { connectionImportCommand } from "./connection_import.js";
+import { connectionReplaceCommand } from "./connection_replace.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "./daemon_command.js";
 import { jsonLine } from "./message_json.js";
 import { findProvider } from "./provider_key.js";
@@ -26,9 +28,12 @@ interface EndFlags extends DaemonFlags {
 
 export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
-    .description("list, show and end connections")
+    .alias("connection")
+    .description("list, show, import, mend and end connections")
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(getCommand(shell))
+    .addCommand(connectionImportCommand(shell))
+    .addCommand(connectionReplaceCommand(shell))
     .addCommand(revokeCommand(shell))
     .addCommand(deleteCommand(shell));
 }
@@ -157,6 +162,9 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
     ["refreshable", connection.refreshable ? "yes" : "no"],
     ["scopes", connection.grantedScopes.join(" ")],
     ["requested", connection.requestedScopes.join(" ")],
+    ...Object.entries(connection.metadata)
+      .sort()
+      .map(([name, value]): [string, string] => [`metadata ${name}`, value]),
     ["request ends", formatTime(connection.requestExpiresAt)],
     ["created", formatTime(connection.createdAt)],
     ["updated", formatTime(connection.updatedAt)],

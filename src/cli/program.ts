@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config_error.js";
+import { auditCommand } from "./audit.js";
 import { CommandFailure } from "./command_failure.js";
 import { connectCommand } from "./connect.js";
 import { connectionsCommand } from "./connections.js";
@@ -45,6 +46,7 @@ function buildProgram(shell: Shell): Command {
     .addCommand(connectionsCommand(shell))
     .addCommand(tokenCommand(shell))
     .addCommand(watchCommand(shell))
+    .addCommand(auditCommand(shell))
     .addCommand(healthCommand(shell));
   bind(program, shell);
   return program;

@@ -5,6 +5,7 @@ import { durationMsOf, formatDuration } from "./duration.js";
 import { jsonLine } from "./message_json.js";
 import { methodName } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";
+import { pkceWord, quirkSentences, typeName } from "./provider_words.js";
 import type { Shell } from "./shell.js";
 import { formatFields, formatTable, formatTime } from "./text.js";
 
@@ -17,16 +18,20 @@ export function providerListCommand(shell: Shell): Command {
         return;
       }
       if (providers.length === 0) {
-        return shell.stderr.write("no providers yet: nexusd provider create --help\n");
+        return shell.stderr.write("no providers yet: nexusd provider add --help\n");
       }
       const rows = providers.map((provider) => [
         provider.name,
         provider.id,
+        typeName(provider),
+        pkceWord(provider),
         provider.enableDiscovery ? provider.issuer : provider.authUrl,
         provider.scopes.join(" "),
         provider.description,
       ]);
-      shell.stdout.write(formatTable(["NAME", "ID", "ISSUER OR AUTH URL", "SCOPES", "DESCRIPTION"], rows));
+      shell.stdout.write(
+        formatTable(["NAME", "ID", "TYPE", "PKCE", "ISSUER OR AUTH URL", "SCOPES", "DESCRIPTION"], rows),
+      );
     }),
   );
 }
@@ -34,16 +39,23 @@ export function providerListCommand(shell: Shell): Command {
 export function providerGetCommand(shell: Shell): Command {
   const command = new Command("get").description("show one provider").argument("<provider>", "name or id");
   return addDaemonFlags(command).action((idOrName: string, flags: DaemonFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const answer = await findProvider(session, idOrName);
-      if (flags.json) {
-        return shell.stdout.write(
-          jsonLine(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }),
-        );
-      }
-      shell.stdout.write(formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]));
-    }),
+    withDaemon(shell, flags, (session) => showProvider(shell, session, idOrName, flags)),
   );
+}
+
+export async function showProvider(
+  shell: Shell,
+  session: DaemonSession,
+  idOrName: string,
+  flags: DaemonFlags,
+): Promise<void> {
+  const answer = await findProvider(session, idOrName);
+  if (flags.json) {
+    return shell.stdout.write(
+      jsonLine(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }),
+    );
+  }
+  shell.stdout.write(formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]));
 }
 
 export async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
@@ -65,6 +77,8 @@ function describe(provider: Provider): [string, string][] {
   return [
     ["name", provider.name],
     ["id", provider.id],
+    ["type", typeName(provider)],
+    ["template", provider.template],
     ["description", provider.description],
     ["category", provider.category],
     ["issuer", provider.issuer],
@@ -76,7 +90,9 @@ function describe(provider: Provider): [string, string][] {
     ["client secret", provider.clientSecretSet ? "set" : "not set"],
     ["auth method", methodName(provider.tokenEndpointAuthMethod)],
     ["scopes", provider.scopes.join(" ")],
+    ["PKCE", pkceWord(provider)],
     ["parameters", params.join(" ")],
+    ...quirkSentences(provider).map((sentence): [string, string] => ["quirk", sentence]),
     ["refresh window", window ? formatDuration(durationMsOf(window)) : ""],
     ["API base URL", provider.apiBaseUrl],
     ["user info", provider.userInfoEndpoint],

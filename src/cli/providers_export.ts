@@ -1,30 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { Command } from "commander";
 import { manifestJson, manifestText, secretVariable } from "../manifest/manifest_text.js";
 import { CommandFailure } from "./command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "./daemon_command.js";
+import { withDaemon } from "./daemon_command.js";
 import { exitCodes } from "./exit_codes.js";
 import { readProfiles } from "./provider_target.js";
+import type { ExportFlags } from "./providers_flags.js";
 import type { Shell } from "./shell.js";
 
-interface ExportFlags extends DaemonFlags {
-  readonly file: string;
-  readonly force?: boolean;
-}
-
-export function providersExportCommand(shell: Shell): Command {
-  const command = new Command("export")
-    .description("write the providers of the daemon as a manifest")
-    .option("-f, --file <file>", "where to; - is standard output", "-")
-    .option("--force", "write over a file that exists")
-    .action((flags: ExportFlags) => exportProviders(shell, flags));
-  return addDaemonFlags(command).addHelpText(
-    "after",
-    `\nClient secrets never leave the daemon: each stands there as a variable, \${${secretVariable("github")}} for github.`,
-  );
-}
-
-async function exportProviders(shell: Shell, flags: ExportFlags): Promise<void> {
+/** `providers export`. */
+export async function exportProviders(shell: Shell, flags: ExportFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
     const profiles = await readProfiles(session);
     const text = flags.json ? `${JSON.stringify(manifestJson(profiles))}\n` : manifestText(profiles);

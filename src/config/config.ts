@@ -40,9 +40,13 @@ export interface Config {
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
   /** Absolute. */
+  readonly catalogFile: string | undefined;
+  /** Absolute. */
   readonly providersFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** How much of the audit log is kept. */
+  readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -69,9 +73,11 @@ export function loadConfig(
   refuseSharedAddresses(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
+  const catalogFile = reader.read("NEXUS_CATALOG_FILE");
   const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
+  const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -83,9 +89,11 @@ export function loadConfig(
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
+    catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
     providersFile: providersFile === undefined ? undefined : resolve(providersFile),
     logLevel,
     logFormat,
+    audit,
   });
 }
 
@@ -185,4 +193,22 @@ function readWord<Word extends string>(
   const word = words.find((candidate) => candidate === text.toLowerCase());
   if (word === undefined) reader.fault(name, text, `must be one of ${words.join(", ")}`);
   return word ?? fallback;
+}
+
+function readMaxEvents(reader: SettingReader): number {
+  const text = reader.read("NEXUS_AUDIT_MAX_EVENTS") ?? "100000";
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 100)
+    reader.fault("NEXUS_AUDIT_MAX_EVENTS", text, "must be a whole number from 100 to 999999999");
+  return count;
+}
+
+function readMaxAge(reader: SettingReader): number {
+  const text = reader.read("NEXUS_AUDIT_MAX_AGE") ?? "365d";
+  const hourMs = 3_600_000;
+  const [, digits, unit] = /^(\d{1,5})([hd])$/.exec(text) ?? [];
+  const ageMs = Number(digits ?? 0) * (unit === "d" ? 24 * hourMs : hourMs);
+  if (ageMs < hourMs)
+    reader.fault("NEXUS_AUDIT_MAX_AGE", text, "must be days or hours, as 365d or 12h, at least 1h");
+  return ageMs;
 }

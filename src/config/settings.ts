@@ -89,6 +89,15 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_CATALOG_FILE",
+    flag: "--catalog",
+    argument: "file",
+    default: "none",
+    meaning:
+      "Provider templates of your own, YAML or JSON, over the built-in ones: those of the same name are replaced.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_PROVIDERS_FILE",
     flag: "--providers",
     argument: "file",
@@ -111,6 +120,22 @@ export const settings = [
     argument: "format",
     default: "pretty on a terminal, else json",
     meaning: "json or pretty.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_AUDIT_MAX_EVENTS",
+    flag: "--audit-max-events",
+    argument: "count",
+    default: "100000",
+    meaning: "How many audit events are kept; older ones are pruned, and the rest still verifies.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_AUDIT_MAX_AGE",
+    flag: "--audit-max-age",
+    argument: "age",
+    default: "365d",
+    meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
     readBy: ["daemon"],
   },
   {
@@ -142,7 +167,7 @@ export const settings = [
     flag: undefined,
     argument: "",
     default: "none",
-    meaning: "The client secret for nexusd provider create.",
+    meaning: "The client secret for nexusd provider create and add.",
     readBy: ["client"],
   },
 ] as const satisfies readonly Setting[];

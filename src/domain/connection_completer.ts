@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
+import { type ProblemReason, problemMessages } from "../model/connection.js";
+import { callbackMetadata } from "../model/connection_metadata.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
-import { browser } from "../model/principal.js";
+import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../oauth/authorization_response.js";
@@ -15,10 +15,22 @@ import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentEnded } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
+import {
+  bindingName,
+  changedProvider,
+  expiredRequest,
+  requestOver,
+  returnToCaller,
+  sameText,
+  unknownRequest,
+  unreachableProvider,
+} from "./consent_outcome.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import type { RevocationQueue } from "./revocation_queue.js";
+import type { UnknownStates } from "./unknown_states.js";
 
 type CompleterStore = Pick<Store, "commit" | "getAuthorization" | "getProvider" | "getConnection">;
 
@@ -29,6 +41,8 @@ export class ConnectionCompleter implements ConsentFlow {
   readonly #writer: CredentialWriter;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
   readonly #grants: Pick<Grants, "exchangeCode">;
+  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #unknownStates: Pick<UnknownStates, "record">;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -39,6 +53,8 @@ export class ConnectionCompleter implements ConsentFlow {
     writer: CredentialWriter;
     servers: Pick<AuthorizationServers, "resolve">;
     grants: Pick<Grants, "exchangeCode">;
+    revocations: Pick<RevocationQueue, "enqueue">;
+    unknownStates: Pick<UnknownStates, "record">;
     /** Shared with the refresher: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -49,6 +65,8 @@ export class ConnectionCompleter implements ConsentFlow {
     this.#writer = options.writer;
     this.#servers = options.servers;
     this.#grants = options.grants;
+    this.#revocations = options.revocations;
+    this.#unknownStates = options.unknownStates;
     this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -61,9 +79,15 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
+    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
+    const binding = {
+      name: bindingName(stateHash),
+      value: secret.browserBinding,
+      maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.#clock.nowMs()) / 1000),
+    };
+    if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
     const location = await authorizationUrl({
       server,
       clientId: profile.clientId,
@@ -73,23 +97,27 @@ export class ConnectionCompleter implements ConsentFlow {
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,
       extraParams: profile.authorizationParams,
+      options: profile.oauth2,
     });
-    return {
-      kind: "redirect",
-      location,
-      binding: {
-        name: bindingName(stateHash),
-        value: secret.browserBinding,
-        maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.#clock.nowMs()) / 1000),
-      },
-    };
+    return { kind: "redirect", location, binding };
   }
 
-  async finish(query: URLSearchParams, cookie: (name: string) => string | undefined): Promise<FinishOutcome> {
+  async finish(
+    query: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    origin: string | undefined,
+  ): Promise<FinishOutcome> {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
-    const pending = await this.#consume(stateHash);
-    if (!pending) return unknownRequest;
+    const visitor = at(browser, origin);
+    const requested = this.#store.getAuthorization(stateHash);
+    // A request of a static type is answered by a form, and stays usable.
+    if (requested && this.#isStatic(requested)) return unknownRequest;
+    const pending = requested && (await this.#consume(stateHash));
+    if (!pending) {
+      await this.#unknownStates.record(visitor);
+      return unknownRequest;
+    }
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
 
     let secret: ReturnType<CredentialVault["openAuthorization"]>;
@@ -97,40 +125,40 @@ export class ConnectionCompleter implements ConsentFlow {
       secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
-      return await this.#refuse(pending, "data_loss", "oauth_error");
+      return await this.#refuse(pending, "data_loss", "oauth_error", visitor);
     }
     if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
       this.#log.warn(context, "callback from another browser");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed");
+      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
     }
     if (this.#clock.nowMs() >= pending.expiresAtMs) {
-      await this.#end(pending, "consent_expired", "oauth_error");
+      await this.#end(pending, "consent_expired", "oauth_error", visitor);
       return expiredRequest;
     }
     const profile = this.#profileOf(pending);
     if (!profile) {
-      await this.#end(pending, "authorization_failed", "oauth_error");
+      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
       return changedProvider;
     }
     const server = await this.#resolve(profile);
     if ("kind" in server) {
-      await this.#end(pending, "authorization_failed", "oauth_error");
+      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
       return server;
     }
 
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed");
+      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
     }
     if (response.kind === "error") {
       this.#log.info({ ...context, error: response.error }, "consent not given");
       const reason = response.error === "access_denied" ? "access_denied" : "authorization_failed";
-      await this.#end(pending, reason, "oauth_error", response.error);
+      await this.#end(pending, reason, "oauth_error", visitor, response.error);
       return returnToCaller(pending, profile, { status: "error", error: response.error });
     }
     try {
-      await this.#exchange(pending, profile, server, response.params, secret);
+      await this.#exchange(pending, profile, server, response.params, secret, visitor);
     } catch (error) {
       if (error instanceof ConsentSuperseded) return unknownRequest;
       if (!(error instanceof GrantFailure)) throw error;
@@ -139,7 +167,7 @@ export class ConnectionCompleter implements ConsentFlow {
           ? "id_token_verification_failed"
           : "token_exchange_failed";
       this.#log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
-      await this.#end(pending, reason, reason, error.oauthError);
+      await this.#end(pending, reason, reason, visitor, error.oauthError);
       return returnToCaller(pending, profile, { status: "error", error: reason });
     }
     this.#log.info(context, "connection is active");
@@ -148,7 +176,6 @@ export class ConnectionCompleter implements ConsentFlow {
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
   async #consume(stateHash: string): Promise<PendingAuthorization | undefined> {
-    if (!this.#store.getAuthorization(stateHash)) return undefined;
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
       const pending = tx.takeAuthorization(stateHash);
@@ -167,6 +194,7 @@ export class ConnectionCompleter implements ConsentFlow {
     server: AuthorizationServer,
     params: URLSearchParams,
     secret: { readonly codeVerifier: string; readonly nonce: string | undefined },
+    visitor: Principal,
   ): Promise<void> {
     await this.#locks.run(pending.connectionId, async () => {
       const tokenSet = await this.#grants.exchangeCode({
@@ -177,19 +205,33 @@ export class ConnectionCompleter implements ConsentFlow {
         codeVerifier: secret.codeVerifier,
         nonce: secret.nonce,
       });
-      await this.#store.commit((tx) => {
+      const isStored = await this.#store.commit((tx) => {
         const connection = tx.getConnection(pending.connectionId);
-        if (!connection || connection.status === "revoked") throw new ConsentSuperseded();
-        const granted = { ...connection, requestedScopes: pending.scopes, ...requestOver(connection) };
-        this.#writer.write(tx, granted, profile, tokenSet, undefined);
-        tx.appendAudit({
+        const event = {
           timeMs: this.#clock.nowMs(),
-          type: "oauth_flow_completed",
-          ...by(browser),
+          ...by(visitor),
           connectionId: pending.connectionId,
           providerId: pending.providerId,
-        });
+        };
+        if (!connection || connection.status === "revoked") {
+          tx.appendAudit({ ...event, type: "token_storage_failed", reason: "connection_ended" });
+          this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
+          return false;
+        }
+        const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
+        const granted = {
+          ...connection,
+          providerId: profile.id,
+          providerName: profile.name,
+          requestedScopes: pending.scopes,
+          metadata,
+          ...requestOver(connection),
+        };
+        const written = this.#writer.write(tx, granted, profile, tokenSet, undefined);
+        tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
+        return true;
       });
+      if (!isStored) throw new ConsentSuperseded();
     });
   }
 
@@ -197,8 +239,9 @@ export class ConnectionCompleter implements ConsentFlow {
     pending: PendingAuthorization,
     reason: ProblemReason,
     type: AuditEventType,
+    visitor: Principal,
   ): Promise<ConsentFailure> {
-    await this.#end(pending, reason, type);
+    await this.#end(pending, reason, type, visitor);
     return { kind: "failure", status: 400, reason, message: problemMessages[reason] };
   }
 
@@ -207,6 +250,7 @@ export class ConnectionCompleter implements ConsentFlow {
     pending: PendingAuthorization,
     reason: ProblemReason,
     type: AuditEventType,
+    visitor: Principal,
     detail?: string,
   ): Promise<void> {
     const nowMs = this.#clock.nowMs();
@@ -221,12 +265,17 @@ export class ConnectionCompleter implements ConsentFlow {
       tx.appendAudit({
         timeMs: nowMs,
         type,
-        ...by(browser),
+        ...by(visitor),
         connectionId: pending.connectionId,
         providerId: pending.providerId,
         reason: detail ?? reason,
       });
     });
+  }
+
+  #isStatic(pending: PendingAuthorization): boolean {
+    const profile = this.#store.getProvider(pending.providerId);
+    return profile !== undefined && profile.authType !== "oauth2";
   }
 
   #profileOf(pending: PendingAuthorization): ProviderProfile | undefined {
@@ -247,64 +296,3 @@ export class ConnectionCompleter implements ConsentFlow {
 
 /** The connection was revoked or deleted while its code was being exchanged. */
 class ConsentSuperseded extends Error {}
-
-const unknownRequest: ConsentFailure = {
-  kind: "failure",
-  status: 404,
-  reason: "unknown_request",
-  message: "This link was used already, was replaced by a newer one, or is not one of ours.",
-};
-const expiredRequest: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "consent_expired",
-  message: "This link is older than ten minutes.",
-};
-const changedProvider: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "provider_changed",
-  message: "The provider was changed or deleted after this link was made.",
-};
-const unreachableProvider: ConsentFailure = {
-  kind: "failure",
-  status: 503,
-  reason: "provider_unavailable",
-  message: "The provider cannot be reached at the moment.",
-};
-
-function bindingName(stateHash: string): string {
-  return stateHash.slice(0, 16);
-}
-
-function sameText(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
-}
-
-/** The request is over, unless a newer one is pending. */
-function requestOver(connection: Connection): Partial<Connection> {
-  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
-}
-
-/** Adds the outcome to the return URL; a query already there is kept. */
-function returnToCaller(
-  pending: PendingAuthorization,
-  profile: ProviderProfile,
-  outcome: { readonly status: "success" } | { readonly status: "error"; readonly error: string },
-): FinishOutcome {
-  if (pending.returnUrl === undefined) {
-    if (outcome.status === "success") return { kind: "done", providerName: profile.name };
-    const reason: ProblemReason =
-      outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
-    return { kind: "failure", status: 400, reason: outcome.error, message: problemMessages[reason] };
-  }
-  const url = new URL(pending.returnUrl);
-  const added = new URLSearchParams({
-    ...outcome,
-    connection_id: pending.connectionId,
-    provider: profile.name,
-  });
-  url.search = url.search === "" ? added.toString() : `${url.search}&${added}`;
-  return { kind: "return", location: url.href };
-}

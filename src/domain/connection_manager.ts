@@ -13,6 +13,8 @@ import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection } from "./connection_change.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
+import { newConnection } from "./new_connection.js";
+import type { RevocationQueue } from "./revocation_queue.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -44,6 +46,7 @@ export class ConnectionManager {
   readonly #store: ManagerStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
+  readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
   readonly #clock: Clock;
   readonly #publicUrl: string;
   readonly #allowedReturnOrigins: readonly string[];
@@ -52,6 +55,7 @@ export class ConnectionManager {
     store: ManagerStore;
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
+    revocations: Pick<RevocationQueue, "enqueueStored">;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
@@ -60,6 +64,7 @@ export class ConnectionManager {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#servers = options.servers;
+    this.#revocations = options.revocations;
     this.#clock = options.clock;
     this.#publicUrl = options.publicUrl;
     this.#allowedReturnOrigins = options.allowedReturnOrigins;
@@ -80,13 +85,14 @@ export class ConnectionManager {
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
-    const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const isStatic = profile.authType !== "oauth2";
+    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
     refuseUnverifiableOpenId(profile, scopes);
     const returnUrl =
       request.returnUrl === undefined
         ? undefined
         : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
-    await this.#servers.resolve(profile);
+    if (!isStatic) await this.#servers.resolve(profile);
 
     const state = newToken();
     const stateHash = hashState(state);
@@ -95,7 +101,7 @@ export class ConnectionManager {
     const expiresAtMs = nowMs + authorizationLifetimeMs;
     const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
       codeVerifier: newCodeVerifier(),
-      nonce: scopes.includes("openid") ? newToken() : undefined,
+      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
     });
     await this.#store.commit((tx) => {
@@ -181,7 +187,7 @@ export class ConnectionManager {
     return { connections, nextAfterId: afterId };
   }
 
-  /** Erases the credential and keeps the record. A refresh under way finds it revoked and drops its answer. @throws NotFound */
+  /** Erases the credential and keeps the record; its token is revoked at the provider afterwards. A refresh under way finds it revoked and drops its answer. @throws NotFound */
   async revoke(connectionId: string, principal: Principal): Promise<Connection> {
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
@@ -189,6 +195,7 @@ export class ConnectionManager {
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
       endRequest(tx, before);
+      this.#revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
         before,
@@ -223,6 +230,7 @@ export class ConnectionManager {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       endRequest(tx, before);
+      this.#revocations.enqueueStored(tx, before);
       tx.deleteConnection(connectionId);
       tx.appendAudit({
         timeMs: nowMs,
@@ -250,10 +258,13 @@ export class ConnectionManager {
     const other = (field: string): InvalidArgument =>
       new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
     if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
-    if (request.provider && this.#profileNamed(request).id !== connection.providerId) throw other("provider");
-    const profile = this.#store.getProvider(connection.providerId);
+    // A profile that was deleted and registered anew under its name takes its connections back by consent.
+    const profile =
+      this.#store.getProvider(connection.providerId) ??
+      this.#store.findProviderByName(connection.providerName);
     if (!profile)
       throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
 }
@@ -263,7 +274,7 @@ function endRequest(tx: Transaction, connection: Connection): void {
 }
 
 function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !scopes.includes("openid")) return;
+  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
   if (profile.issuer !== "" && profile.jwksUrl !== "") return;
   throw new InvalidArgument([
     {
@@ -274,30 +285,7 @@ function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly str
   ]);
 }
 
-function newConnection(id: string, userId: string, profile: ProviderProfile, nowMs: number): Connection {
-  return {
-    id,
-    userId,
-    providerId: profile.id,
-    providerName: profile.name,
-    status: "pending",
-    credentialRevision: 0n,
-    requestedScopes: [],
-    grantedScopes: [],
-    expiresAtMs: undefined,
-    issuedAtMs: undefined,
-    refreshable: false,
-    refreshNotBeforeMs: undefined,
-    problem: undefined,
-    failedRefreshes: 0,
-    refreshIntent: undefined,
-    pendingStateHash: undefined,
-    requestExpiresAtMs: undefined,
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
-    dueAtMs: undefined,
-    subject: undefined,
-    strategy: profile.strategy,
-    metadata: {},
-  };
+/** A scope that is left out of the request brings no id_token. */
+function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
 }

@@ -1,12 +1,20 @@
+/** A cookie that binds a browser; the door decides prefix and attributes. */
+export interface BrowserBinding {
+  readonly name: string;
+  readonly value: string;
+  readonly maxAgeSeconds: number;
+}
+
 /** What the browser door must do after `/auth/start`. */
 export type StartOutcome =
   | {
       readonly kind: "redirect";
       /** The provider's authorization endpoint with the authorization request. */
       readonly location: string;
-      /** The cookie that binds this browser; the door decides prefix and attributes. */
-      readonly binding: { readonly name: string; readonly value: string; readonly maxAgeSeconds: number };
+      readonly binding: BrowserBinding;
     }
+  /** A static type: the person enters the credential into the form. */
+  | { readonly kind: "capture"; readonly binding: BrowserBinding }
   | ConsentFailure;
 
 /** What the browser door must do after `/auth/callback`. */
@@ -34,6 +42,74 @@ export interface ConsentFlow {
    *
    * @param query the query of the callback, exactly as received
    * @param cookie reads a cookie of the request by the name given in `binding.name`
+   * @param origin address of the visitor's socket, for the audit log
    */
-  finish(query: URLSearchParams, cookie: (name: string) => string | undefined): Promise<FinishOutcome>;
+  finish(
+    query: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    origin: string | undefined,
+  ): Promise<FinishOutcome>;
+}
+
+/** A field of the capture form, as a person sees it. All texts are those of a profile: untrusted. */
+export interface CaptureField {
+  readonly name: string;
+  readonly label: string;
+  readonly description: string;
+  /** `fixed` has one value, `choice` one of `choices`. */
+  readonly kind: "text" | "secret" | "choice" | "fixed";
+  readonly choices: readonly string[];
+  /** Of HTML, for the keyboard of a phone. */
+  readonly inputType: "text" | "email" | "url" | "date";
+  readonly isRequired: boolean;
+  /** What a value must look like, in technical words; empty when anything goes. */
+  readonly hint: string;
+  /** What was entered, or the default; always empty for a secret. */
+  readonly value: string;
+  /** One sentence; undefined when nothing is wrong. */
+  readonly fault: string | undefined;
+}
+
+/** Field of the form that brings back `CaptureForm.csrf`. */
+export const csrfField = "nexus-csrf";
+
+/** The form in which a person enters a static credential. */
+export interface CaptureForm {
+  readonly providerName: string;
+  /** Of the schema; empty when it has none. */
+  readonly title: string;
+  readonly description: string;
+  readonly fields: readonly CaptureField[];
+  /** Faults of no field in particular. */
+  readonly faults: readonly string[];
+  /** Shown by the form, sent back with it, and bound to the cookie of this browser. */
+  readonly csrf: string;
+  /** Where the browser is sent in the end; undefined for a page of ours. */
+  readonly returnUrl: string | undefined;
+}
+
+/** What the browser door must do after `GET /auth/capture`. */
+export type CaptureFormOutcome = { readonly kind: "form"; readonly form: CaptureForm } | ConsentFailure;
+
+/** What the browser door must do after `POST /auth/capture`; `form` shows what has to be mended. */
+export type SubmitOutcome =
+  | FinishOutcome
+  | {
+      readonly kind: "form";
+      /** 422: the values; 503: the provider could not be asked. */
+      readonly status: 422 | 503;
+      readonly form: CaptureForm;
+    };
+
+/** The capture form as the browser door sees it. `cookie` and `origin` are as in `ConsentFlow`. */
+export interface CaptureFlow {
+  /** Idempotent. */
+  form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
+  /** Consumes the state if the values are good. */
+  submit(
+    state: string,
+    values: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    origin: string | undefined,
+  ): Promise<SubmitOutcome>;
 }

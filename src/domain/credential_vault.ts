@@ -77,6 +77,16 @@ export class CredentialVault {
     return decodeAuthorizationSecret(this.#vault.open(sealed, place));
   }
 
+  /** A single token that has left its connection, or has none yet. */
+  sealToken(kind: TokenKind, place: TokenPlace, token: Secret): SealedRecord {
+    return this.#vault.seal(Buffer.from(token.reveal(), "utf8"), this.#place(kind, tokenPlace(place)));
+  }
+
+  /** @throws DataLoss */
+  openToken(kind: TokenKind, place: TokenPlace, sealed: SealedRecord): Secret {
+    return new Secret(this.#vault.open(sealed, this.#place(kind, tokenPlace(place))).toString("utf8"));
+  }
+
   #credentialPlace(connection: Connection, revision: bigint): AssociatedData {
     return this.#place("credential", {
       providerId: connection.providerId,
@@ -88,6 +98,14 @@ export class CredentialVault {
   #place(kind: AssociatedData["kind"], part: Partial<AssociatedData>): AssociatedData {
     return { databaseId: this.#databaseId, kind, providerId: "", connectionId: "", revision: 0n, ...part };
   }
+}
+
+type TokenKind = Extract<AssociatedData["kind"], "revocation" | "import">;
+type TokenPlace = Pick<AssociatedData, "connectionId" | "providerId"> & { readonly revision?: bigint };
+
+/** Only what names the place, whatever else the argument holds. */
+function tokenPlace({ connectionId, providerId, revision = 0n }: TokenPlace): Partial<AssociatedData> {
+  return { connectionId, providerId, revision };
 }
 
 /** Key of a pending authorization: whoever reads the store does not learn a `state` that works. */

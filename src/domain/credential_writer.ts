@@ -1,12 +1,14 @@
 import type { Connection } from "../model/connection.js";
+import { mergeMetadata } from "../model/connection_metadata.js";
 import type { Credential, TokenSet } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import { jwtExpiryMs } from "../oauth/access_token.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
 import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
-import { refreshNotBeforeMs } from "./refresh_policy.js";
+import { keepAliveMs, refreshNotBeforeMs } from "./refresh_policy.js";
 
 /** The single way from a token response into the store. */
 export class CredentialWriter {
@@ -40,8 +42,12 @@ export class CredentialWriter {
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
     };
-    const expiresAtMs = tokenSet.expiresInMs === undefined ? undefined : nowMs + tokenSet.expiresInMs;
+    const expiresAtMs =
+      tokenSet.expiresInMs === undefined
+        ? jwtExpiryMs(tokenSet.accessToken.reveal(), nowMs)
+        : nowMs + tokenSet.expiresInMs;
     const refreshable = credential.refreshToken !== undefined;
+    const refreshExpiresAtMs = refreshable ? refreshEndMs(connection, tokenSet, previous, nowMs) : undefined;
     const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
@@ -52,15 +58,16 @@ export class CredentialWriter {
         issuedAtMs: nowMs,
         expiresAtMs,
         refreshable,
-        refreshNotBeforeMs:
-          refreshable && expiresAtMs !== undefined
-            ? refreshNotBeforeMs(nowMs, expiresAtMs, profile.refreshWindowMs, this.#random())
-            : undefined,
+        refreshExpiresAtMs,
+        refreshNotBeforeMs: refreshable
+          ? this.#refreshDueMs(nowMs, expiresAtMs, refreshExpiresAtMs, profile)
+          : undefined,
         problem: undefined,
         failedRefreshes: 0,
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
         strategy: profile.strategy,
+        metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
       nowMs,
     );
@@ -99,4 +106,34 @@ export class CredentialWriter {
     tx.putConnection(changed);
     return changed;
   }
+  /** What comes first: the window of the access token, or the last time at which the refresh token should be used. */
+  #refreshDueMs(
+    nowMs: number,
+    expiresAtMs: number | undefined,
+    refreshExpiresAtMs: number | undefined,
+    profile: ProviderProfile,
+  ): number | undefined {
+    const random = this.#random();
+    const { refreshWindowMs } = profile;
+    const { defaultLifetimeMs } = profile.oauth2;
+    // A lifetime that is only assumed times the refresh; it never makes a token look dead.
+    const assumedMs =
+      expiresAtMs ?? (defaultLifetimeMs === undefined ? undefined : nowMs + defaultLifetimeMs);
+    const times: number[] = [];
+    if (assumedMs !== undefined) times.push(refreshNotBeforeMs(nowMs, assumedMs, refreshWindowMs, random));
+    if (refreshExpiresAtMs !== undefined) times.push(keepAliveMs(nowMs, refreshExpiresAtMs, random));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+}
+
+/** An answer that says nothing of it leaves the end that was known, also over a rotation: too early does no harm. */
+function refreshEndMs(
+  connection: Connection,
+  tokenSet: TokenSet,
+  previous: Credential | undefined,
+  nowMs: number,
+): number | undefined {
+  if (tokenSet.refreshExpiresInMs !== undefined) return nowMs + tokenSet.refreshExpiresInMs;
+  const knownMs = previous ? connection.refreshExpiresAtMs : undefined;
+  return knownMs !== undefined && knownMs > nowMs ? knownMs : undefined;
 }

@@ -1,10 +1,12 @@
 import type { TokenSet } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { TokenTypeHint } from "../model/revocation.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import type { OAuthClient } from "../oauth/client_authentication.js";
 import { exchangeCode } from "../oauth/code_exchange.js";
 import type { OutboundFetch } from "../oauth/outbound.js";
 import { type RefreshResult, refresh } from "../oauth/refresh_grant.js";
+import { type RevocationOutcome, revoke } from "../oauth/revocation.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -26,6 +28,15 @@ export interface RefreshRequest {
   readonly refreshToken: Secret;
   /** `sub` that an id_token in the answer must have. */
   readonly subject: string | undefined;
+}
+
+export interface RevocationRequest {
+  readonly server: AuthorizationServer;
+  readonly endpoint: string;
+  readonly profile: ProviderProfile;
+  readonly token: Secret;
+  readonly tokenTypeHint: TokenTypeHint;
+  readonly signal: AbortSignal;
 }
 
 /** Token requests, with the client secret opened for one request at a time. */
@@ -54,6 +65,7 @@ export class Grants {
       codeVerifier: request.codeVerifier,
       expectedNonce: request.nonce,
       requireIdToken: request.nonce !== undefined,
+      options: request.profile.oauth2,
       clock: this.#clock,
       fetch: this.#fetch,
     });
@@ -66,8 +78,23 @@ export class Grants {
       client: this.#client(request.profile),
       refreshToken: request.refreshToken,
       previousSubject: request.subject,
+      options: request.profile.oauth2,
       clock: this.#clock,
       fetch: this.#fetch,
+    });
+  }
+
+  /** @throws DataLoss */
+  revoke(request: RevocationRequest): Promise<RevocationOutcome> {
+    return revoke({
+      server: request.server,
+      endpoint: request.endpoint,
+      client: this.#client(request.profile),
+      token: request.token,
+      tokenTypeHint: request.tokenTypeHint,
+      clock: this.#clock,
+      fetch: this.#fetch,
+      signal: request.signal,
     });
   }
 

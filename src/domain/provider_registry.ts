@@ -13,6 +13,8 @@ import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
+import { credentialSchemaFaults } from "./credential_schema.js";
+import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -31,8 +33,16 @@ export class ProviderRegistry {
   readonly #store: RegistryStore;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
+  readonly #onChanged: (providerId: string) => void;
 
-  constructor(options: { store: RegistryStore; vault: CredentialVault; clock: Clock }) {
+  constructor(options: {
+    store: RegistryStore;
+    vault: CredentialVault;
+    clock: Clock;
+    /** Called when a profile was changed or deleted, and that is durable. */
+    onChanged?: (providerId: string) => void;
+  }) {
+    this.#onChanged = options.onChanged ?? (() => undefined);
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
@@ -121,7 +131,7 @@ export class ProviderRegistry {
     principal: Principal,
   ): Promise<ProviderProfile> {
     const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+    const changed = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
       if (!before) throw new NotFound("provider");
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
@@ -144,6 +154,8 @@ export class ProviderRegistry {
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
       return profile;
     });
+    this.#onChanged(id);
+    return changed;
   }
 
   /**
@@ -154,17 +166,23 @@ export class ProviderRegistry {
    */
   async delete(id: string, principal: Principal): Promise<number> {
     const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+    const left = await this.#store.commit((tx) => {
       if (!tx.getProvider(id)) throw new NotFound("provider");
       tx.deleteProvider(id);
       tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
       return tx.countConnections(id);
     });
+    this.#onChanged(id);
+    return left;
   }
 }
 
 function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
-  const faults = providerFaults(settings, hasSecret);
+  const faults = [
+    ...providerFaults(settings, hasSecret),
+    ...credentialSchemaFaults(settings),
+    ...trialFaults(settings),
+  ];
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 

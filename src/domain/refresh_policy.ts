@@ -8,11 +8,27 @@ const windowShare = 0.2;
 /** Refreshes start up to this share of the window early, so that tokens issued together are not refreshed together. */
 const jitterShare = 0.25;
 
-const retryBackoff: Backoff = { baseMs: 1_000, maxMs: 60 * 60_000 };
+/** A refresh token is used before it dies: in the last fifth of its life, at most 3 days ahead. */
+const maxKeepAliveWindowMs = 3 * 24 * 60 * 60_000;
+/** A refresh token that is said to live shorter than this is not chased. */
+const minKeepAliveMs = 10_000;
+
+/** The short phase: a hiccup of a provider passes within a minute. */
+const shortBackoff: Backoff = { baseMs: 1_000, maxMs: 60_000 };
+/** Failures in a row that end the short phase. In it callers may cause attempts of their own. */
+const shortAttempts = 5;
+/** The slow phase doubles from here. */
+const slowBaseMs = 60_000;
+const slowMaxMs = 24 * 60 * 60_000;
 /** Full jitter may draw 0; a provider is not asked again sooner than this. */
 const minRetryMs = 250;
-/** After this many failures in a row, callers no longer cause attempts of their own. */
-const demandAttempts = 5;
+/** The remaining life of a token shortens a delay no further than to this. */
+const minCappedRetryMs = 10_000;
+/** After an answer that was lost: the provider may still be at it, and two requests at once can end a grant. */
+const probeDelayMs = 5_000;
+/** Between the probes of a provider that refuses the client: doubles from here. */
+const suspensionBaseMs = 30_000;
+const suspensionMaxMs = 60 * 60_000;
 
 /**
  * When to refresh a token: `expires - window - jitter`.
@@ -32,19 +48,74 @@ export function refreshNotBeforeMs(
 }
 
 /**
- * Delay before the next attempt.
+ * When to refresh so that the refresh token itself does not die of idleness.
+ *
+ * @param random uniform in [0, 1)
+ */
+export function keepAliveMs(issuedAtMs: number, refreshExpiresAtMs: number, random: number): number {
+  const lifetimeMs = Math.max(0, refreshExpiresAtMs - issuedAtMs);
+  const windowMs = Math.min(maxKeepAliveWindowMs, lifetimeMs * windowShare);
+  const startMs = Math.round(refreshExpiresAtMs - windowMs * (1 + jitterShare * random));
+  return Math.max(startMs, issuedAtMs + minKeepAliveMs);
+}
+
+/**
+ * Delay before the next attempt: short with full jitter, then slow up to 24 h, spread over the upper half.
  *
  * @param failures failed attempts in a row, at least 1
- * @param retryAfterMs what the provider asked for; never undercut
+ * @param limits `retryAfterMs` is what the provider asked for and is never undercut; `remainingMs` is how long the token lives
+ *   still (0 or less when it is dead): one attempt comes no later than its end
+ * @param random uniform in [0, 1)
  */
-export function retryDelayMs(failures: number, retryAfterMs: number | undefined, random: number): number {
-  return Math.max(minRetryMs, retryAfterMs ?? 0, fullJitterMs(retryBackoff, failures, random));
+export function retryDelayMs(
+  failures: number,
+  limits: { readonly retryAfterMs?: number | undefined; readonly remainingMs?: number | undefined },
+  random: number,
+): number {
+  const { retryAfterMs = 0, remainingMs = 0 } = limits;
+  const slow = Math.min(slowMaxMs, slowBaseMs * 2 ** Math.min(failures - shortAttempts - 1, 20));
+  const backoffMs =
+    failures <= shortAttempts ? fullJitterMs(shortBackoff, failures, random) : slow * (0.5 + random / 2);
+  const cappedMs = remainingMs > 0 ? Math.min(backoffMs, Math.max(remainingMs, minCappedRetryMs)) : backoffMs;
+  return Math.round(Math.max(minRetryMs, retryAfterMs, cappedMs));
+}
+
+/** Delay before the one probe after a lost answer. @param random uniform in [0, 1) */
+export function outcomeProbeDelayMs(random: number): number {
+  return Math.round(probeDelayMs * (1 + random));
+}
+
+/**
+ * Delay before the next probe of a provider that refuses the client.
+ *
+ * @param failures refusals in a row, at least 1
+ * @param random uniform in [0, 1)
+ */
+export function suspensionDelayMs(failures: number, random: number): number {
+  const ceilingMs = Math.min(suspensionMaxMs, suspensionBaseMs * 2 ** Math.min(failures - 1, 20));
+  return Math.round(ceilingMs * (0.5 + random / 2));
+}
+
+/** When a suspended provider may be probed; a time that no delay can explain was set before the clock was set back. */
+export function probeAtMs(retryAtMs: number, nowMs: number): number {
+  return retryAtMs > nowMs + suspensionMaxMs ? nowMs : retryAtMs;
 }
 
 /** Whether a caller's demand may cause an attempt now, or must wait for the time set. */
 export function demandMayRefresh(connection: Connection, nowMs: number): boolean {
-  const retryAtMs = connection.problem?.retryAtMs;
-  return retryAtMs === undefined || retryAtMs <= nowMs || connection.failedRefreshes <= demandAttempts;
+  const { problem, failedRefreshes } = connection;
+  if (problem?.reason === "misconfigured") return false;
+  if (problem?.retryAtMs === undefined || problem.retryAtMs <= nowMs) return true;
+  return problem.firm !== true && failedRefreshes <= shortAttempts;
+}
+
+/** Whether its refresh token may be redeemed: it is active, or only waits for its provider profile to be mended. */
+export function isRefreshable(connection: Connection): boolean {
+  if (!connection.refreshable) return false;
+  return (
+    connection.status === "active" ||
+    (connection.status === "attention" && connection.problem?.reason === "misconfigured")
+  );
 }
 
 /** What a connection needs when its due time has come. */
@@ -76,7 +147,9 @@ export function nextDueMs(connection: Connection, nowMs: number): number | undef
 }
 
 function refreshDueMs(connection: Connection): number | undefined {
-  if (!connection.refreshable || connection.problem?.reason === "provider_deleted") return undefined;
+  const reason = connection.problem?.reason;
+  if (!connection.refreshable || reason === "provider_deleted" || reason === "misconfigured")
+    return undefined;
   return connection.problem?.retryAtMs ?? connection.refreshNotBeforeMs;
 }
 

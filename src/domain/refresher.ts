@@ -1,85 +1,87 @@
-import type { AuditEventType } from "../model/audit_event.js";
-import type { Connection, ProblemReason } from "../model/connection.js";
+import type { Connection } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
-import { DataLoss, NexusError } from "../model/errors.js";
+import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import { GrantFailure } from "../oauth/failure.js";
+import type { RefreshResult } from "../oauth/refresh_grant.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Secret } from "../runtime/secret.js";
 import { SingleFlight } from "../runtime/single_flight.js";
 import type { Store } from "../store/store.js";
+import { StoreFailed } from "../store/store_error.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
-import { attention, changeConnection, problemSince } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
-import { retryDelayMs } from "./refresh_policy.js";
-
-/** How a refresh ended; the connection in the store says the rest. */
-export type RefreshOutcome =
-  /** A new revision is durable. */
-  | "refreshed"
-  /** A person must consent again. */
-  | "attention"
-  /** It failed and is tried again at the time in the connection's problem. */
-  | "retry"
-  /** There is nothing to refresh: no refresh token, no provider, not active, or gone. */
-  | "not_refreshable";
-
-/** What counts refreshes. */
-export interface RefreshMetrics {
-  refreshed(provider: string, result: "success" | "failure", reason: string, durationMs: number): void;
-}
+import type { ProviderSuspensions } from "./provider_suspensions.js";
+import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_lanes.js";
+import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
+import { isRefreshable } from "./refresh_policy.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
+/** A success that could not be written yet. */
+interface Unwritten {
+  readonly connection: Connection;
+  readonly profile: ProviderProfile;
+  readonly previous: Credential;
+  readonly result: RefreshResult;
+}
+
+export interface RefresherOptions {
+  readonly store: RefresherStore;
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  readonly servers: Pick<AuthorizationServers, "resolve">;
+  readonly grants: Pick<Grants, "refresh">;
+  /** Shared with the completer: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly lanes: RefreshLanes;
+  readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
+  readonly failures: RefreshFailures;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: RefreshMetrics;
+}
+
 /** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
-  readonly #store: RefresherStore;
-  readonly #vault: CredentialVault;
-  readonly #writer: CredentialWriter;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #grants: Pick<Grants, "refresh">;
-  readonly #locks: KeyedMutex<string>;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: Log;
-  readonly #metrics: RefreshMetrics;
+  readonly #parts: RefresherOptions;
   readonly #flights = new SingleFlight<string, RefreshOutcome>();
+  readonly #unwritten = new Map<string, Unwritten>();
 
-  constructor(options: {
-    store: RefresherStore;
-    vault: CredentialVault;
-    writer: CredentialWriter;
-    servers: Pick<AuthorizationServers, "resolve">;
-    grants: Pick<Grants, "refresh">;
-    /** Shared with the completer: one token request per connection. */
-    locks: KeyedMutex<string>;
-    clock: Clock;
-    random: () => number;
-    log: Log;
-    metrics: RefreshMetrics;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#writer = options.writer;
-    this.#servers = options.servers;
-    this.#grants = options.grants;
-    this.#locks = options.locks;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#log = options.log;
-    this.#metrics = options.metrics;
+  constructor(options: RefresherOptions) {
+    this.#parts = options;
   }
 
-  /** Refreshes one connection; a refresh under way is joined. */
-  refresh(connectionId: string): Promise<RefreshOutcome> {
+  /**
+   * Refreshes one connection; a refresh under way is joined, one that waits for its turn is moved to the front on demand.
+   *
+   * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
+   */
+  refresh(
+    connectionId: string,
+    priority: RefreshPriority = "demand",
+    isProbe = false,
+  ): Promise<RefreshOutcome> {
+    const { lanes, locks, store } = this.#parts;
+    const providerId = store.getConnection(connectionId)?.providerId;
+    if (providerId === undefined) return Promise.resolve("not_refreshable");
+    if (priority === "demand") lanes.promote(providerId, connectionId);
     return this.#flights.run(connectionId, () =>
-      this.#locks.run(connectionId, () => this.#perform(connectionId)),
+      lanes
+        .run(providerId, connectionId, priority, () =>
+          locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+        )
+        .catch((error: unknown) => {
+          if (error instanceof LanesClosed) return "stopped";
+          throw error;
+        }),
     );
   }
 
@@ -88,170 +90,158 @@ export class Refresher {
     await this.#flights.settled();
   }
 
-  async #perform(connectionId: string): Promise<RefreshOutcome> {
-    const connection = this.#store.getConnection(connectionId);
-    if (connection?.status !== "active" || !connection.refreshable) return "not_refreshable";
-    const profile = this.#store.getProvider(connection.providerId);
-    if (!profile) {
-      await this.#settle(connection, "provider_deleted", "token_refresh_failed");
-      return "not_refreshable";
-    }
-    const startedMs = this.#clock.monotonicMs();
-    const count = (result: "success" | "failure", reason: string): void =>
-      this.#metrics.refreshed(profile.name, result, reason, this.#clock.monotonicMs() - startedMs);
+  async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
+    const { store, failures, suspensions } = this.#parts;
+    const connection = store.getConnection(connectionId);
+    if (!connection || !isRefreshable(connection)) return this.#forget(connectionId);
+    const kept = this.#unwritten.get(connectionId);
+    if (kept && isSame(connection, kept.connection)) return await this.#write(kept);
+    this.#unwritten.delete(connectionId);
 
-    const prepared = await this.#prepare(connection, profile);
+    const profile = store.getProvider(connection.providerId);
+    if (!profile) return await failures.orphan(connection);
+    if (!isProbe && suspensions.of(profile)) return await failures.park(connection, profile);
+    const intent = connection.refreshIntent;
+    const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
+    if (earlier && earlier.sends >= 2) return await failures.condemn(connection, "outcome_unknown");
+    return await this.#attempt({ connection, profile, earlier, isProbe });
+  }
+
+  async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    const { grants, failures, lanes, clock, metrics } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const count = (result: "success" | "failure", reason: string): void =>
+      metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
+    const prepared = await this.#prepare(attempt);
     if (typeof prepared === "string") {
       count("failure", prepared);
       return prepared;
     }
-    const outcomeWasUnknown = connection.refreshIntent?.credentialRevision === connection.credentialRevision;
-    if (!(await this.#writeIntent(connection))) return "not_refreshable";
+    if (!(await this.#writeIntent(connection, (earlier?.sends ?? 0) + 1))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
+    let result: RefreshResult;
     try {
-      const { tokenSet, idTokenFault } = await this.#grants.refresh({
+      result = await grants.refresh({
         server: prepared.server,
         profile,
         refreshToken: prepared.refreshToken,
         subject: connection.subject,
       });
-      if (idTokenFault !== undefined) {
-        this.#log.warn(
-          { connectionId, fault: idTokenFault },
-          "id_token of a refresh does not verify; the tokens are kept",
-        );
-      }
-      const stored = await this.#store.commit((tx) => {
+    } catch (error) {
+      const failure = failureOf(error);
+      lanes.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
+      count("failure", failure.kind);
+      if (failure.kind === "invalid_grant") this.#accepted(profile);
+      return await failures.record(attempt, failure);
+    }
+    lanes.note(profile.id, true);
+    const outcome = await this.#write({ connection, profile, previous: prepared.credential, result });
+    if (outcome === "refreshed") count("success", result.idTokenFault === undefined ? "" : "id_token");
+    this.#accepted(profile);
+    return outcome;
+  }
+
+  /**
+   * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
+   * attempt writes it in place of sending anything. A store that has failed takes the process with it.
+   */
+  async #write(success: Unwritten): Promise<RefreshOutcome> {
+    const { connection, profile, previous, result } = success;
+    const { store, writer, clock, log, metrics } = this.#parts;
+    const { id: connectionId, providerId } = connection;
+    if (result.idTokenFault !== undefined) {
+      log.warn(
+        { connectionId, fault: result.idTokenFault },
+        "id_token of a refresh does not verify; the tokens are kept",
+      );
+    }
+    this.#unwritten.set(connectionId, success);
+    let stored: Connection | undefined;
+    try {
+      stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
         if (!isSame(current, connection)) return undefined;
-        tx.appendAudit(this.#audit(connection, "token_refreshed"));
-        return this.#writer.write(tx, current, profile, tokenSet, prepared.credential);
+        tx.appendAudit({
+          timeMs: clock.nowMs(),
+          type: "token_refreshed",
+          principal: daemon.name,
+          connectionId,
+          providerId,
+          ...(result.idTokenFault === undefined ? {} : { reason: "id_token_verification_failed" }),
+        });
+        return writer.write(tx, current, profile, result.tokenSet, previous);
       });
-      if (!stored) return "not_refreshable";
-      count("success", "");
-      this.#log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
-      return "refreshed";
     } catch (error) {
-      if (!(error instanceof GrantFailure)) throw error;
-      count("failure", error.kind);
-      return await this.#fail(connection, error, outcomeWasUnknown);
+      if (!(error instanceof StoreFailed))
+        log.error({ connectionId, error }, "a new token set is not written yet");
+      throw error;
     }
+    this.#unwritten.delete(connectionId);
+    if (!stored) return "superseded";
+    if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
+    log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
+    return "refreshed";
   }
 
   /** All that can fail before anything is sent. */
   async #prepare(
-    connection: Connection,
-    profile: ProviderProfile,
+    attempt: Attempt,
   ): Promise<{ server: AuthorizationServer; credential: Credential; refreshToken: Secret } | RefreshOutcome> {
+    const { connection, profile } = attempt;
+    const { store, vault, servers, failures, log } = this.#parts;
     let credential: Credential;
     try {
-      const stored = this.#store.getCredential(connection.id);
+      const stored = store.getCredential(connection.id);
       if (!stored) throw new DataLoss("the credential of an active connection is missing");
-      credential = this.#vault.openCredential(connection, stored);
+      credential = vault.openCredential(connection, stored);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
-      this.#log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
-      await this.#settle(connection, "data_loss", "token_refresh_fatal");
-      return "attention";
+      log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
+      return await failures.condemn(connection, "data_loss");
     }
-    if (!credential.refreshToken) return "not_refreshable";
+    const { refreshToken } = credential;
+    if (!refreshToken) return "not_refreshable";
     try {
-      const server = await this.#servers.resolve(profile);
-      return { server, credential, refreshToken: credential.refreshToken };
+      return { server: await servers.resolve(profile), credential, refreshToken };
     } catch (error) {
+      if (error instanceof FailedPrecondition) return await failures.refuseClient(attempt, error.message);
       if (!(error instanceof NexusError)) throw error;
-      return await this.#retryLater(
-        connection,
-        { refreshIntent: connection.refreshIntent },
-        undefined,
-        error.message,
-      );
+      return await failures.retryLater(attempt, error.message, undefined);
     }
   }
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
-  async #writeIntent(connection: Connection): Promise<boolean> {
-    const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+  async #writeIntent(connection: Connection, sends: number): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    const startedAtMs = clock.nowMs();
+    return await store.commit((tx) => {
       const current = tx.getConnection(connection.id);
       if (!isSame(current, connection)) return false;
-      const refreshIntent = { credentialRevision: connection.credentialRevision, startedAtMs: nowMs };
+      const refreshIntent = { credentialRevision: connection.credentialRevision, startedAtMs, sends };
       tx.putUnannounced({ ...current, refreshIntent });
       return true;
     });
   }
 
-  async #fail(
-    connection: Connection,
-    failure: GrantFailure,
-    outcomeWasUnknown: boolean,
-  ): Promise<RefreshOutcome> {
-    if (failure.kind === "invalid_grant") {
-      const reason = outcomeWasUnknown ? "outcome_unknown" : "reauth_required";
-      this.#log.warn(
-        { connectionId: connection.id, reason },
-        "refresh token refused: consent is needed again",
-      );
-      await this.#settle(connection, reason, "token_refresh_fatal");
-      return "attention";
-    }
-    // An answer that never came leaves the intent: if the next attempt is refused, the outcome of this one is why.
-    const ambiguous = failure.kind === "ambiguous";
-    const kept = ambiguous || outcomeWasUnknown ? {} : { refreshIntent: undefined };
-    return await this.#retryLater(connection, kept, failure.retryAfterMs, failure.message);
+  /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
+  #accepted(profile: ProviderProfile): void {
+    const { suspensions, log } = this.#parts;
+    suspensions
+      .resume(profile.id)
+      .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
   }
 
-  async #retryLater(
-    connection: Connection,
-    change: Partial<Pick<Connection, "refreshIntent">>,
-    retryAfterMs: number | undefined,
-    failure: string,
-  ): Promise<RefreshOutcome> {
-    const nowMs = this.#clock.nowMs();
-    const failedRefreshes = connection.failedRefreshes + 1;
-    const retryAtMs = nowMs + retryDelayMs(failedRefreshes, retryAfterMs, this.#random());
-    this.#log.warn(
-      { connectionId: connection.id, failure, failedRefreshes, retryAt: new Date(retryAtMs).toISOString() },
-      "refresh failed and will be tried again",
-    );
-    await this.#store.commit((tx) => {
-      const current = tx.getConnection(connection.id);
-      if (!isSame(current, connection)) return;
-      const problem = problemSince(current, "refresh_failing", nowMs, retryAtMs);
-      tx.putConnection(changeConnection(current, { ...change, problem, failedRefreshes }, nowMs));
-      tx.appendAudit({ ...this.#audit(connection, "token_refresh_failed"), reason: "refresh_failing" });
-    });
-    return "retry";
-  }
-
-  /** Writes a failure that time does not mend; only against the revision that it was made with. */
-  async #settle(connection: Connection, reason: ProblemReason, type: AuditEventType): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => {
-      const current = tx.getConnection(connection.id);
-      if (!isSame(current, connection)) return;
-      const change =
-        reason === "provider_deleted"
-          ? { problem: problemSince(current, reason, nowMs) }
-          : attention(current, reason, nowMs);
-      tx.putConnection(changeConnection(current, change, nowMs));
-      tx.appendAudit({ ...this.#audit(connection, type), reason });
-    });
-  }
-
-  #audit(connection: Connection, type: AuditEventType) {
-    return {
-      timeMs: this.#clock.nowMs(),
-      type,
-      principal: daemon.name,
-      connectionId: connection.id,
-      providerId: connection.providerId,
-    };
+  #forget(connectionId: string): RefreshOutcome {
+    this.#unwritten.delete(connectionId);
+    return "not_refreshable";
   }
 }
 
-/** Whether the connection is still the one that an attempt was made for. */
-function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
-  return current?.status === "active" && current.credentialRevision === attempted.credentialRevision;
+/** A client secret that cannot be opened is a fault of the profile; nothing was sent. */
+function failureOf(error: unknown): GrantFailure {
+  if (error instanceof GrantFailure) return error;
+  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
+  throw error;
 }

@@ -54,9 +54,17 @@ export class TokenManager {
     if (!connection.refreshable) {
       throw new FailedPrecondition("NOT_REFRESHABLE", "the connection has no refresh token");
     }
+    const { problem } = connection;
+    const nowMs = this.#clock.nowMs();
+    if (problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs) {
+      throw retryLater(connection, nowMs);
+    }
     const outcome = await this.#refresher.refresh(connectionId);
     const view = this.#view(connectionId);
     if (outcome === "refreshed" && view.token) return view.token;
+    if (outcome === "suspended" || view.problem?.reason === "misconfigured") {
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
+    }
     if (view.problem?.reason === "provider_deleted") {
       throw new FailedPrecondition("PROVIDER_DELETED", problemMessages.provider_deleted);
     }
@@ -86,7 +94,7 @@ export class TokenManager {
 
   #nudge(connectionId: string): void {
     // A failure is written into the connection by the refresher; whoever asked has a living token.
-    this.#refresher.refresh(connectionId).catch(() => undefined);
+    this.#refresher.refresh(connectionId, "due").catch(() => undefined);
   }
 }
 
@@ -97,6 +105,9 @@ function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
     throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.no_refresh_token);
   if (view.problem?.reason === "provider_deleted") {
     throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.provider_deleted);
+  }
+  if (view.problem?.reason === "misconfigured") {
+    throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
   }
   throw retryLater(connection, nowMs);
 }

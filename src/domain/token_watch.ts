@@ -1,6 +1,9 @@
+import { hasUsableToken } from "../model/connection.js";
+import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { ConnectionView, CredentialReader } from "./credential_reader.js";
+import type { ReadLedger } from "./read_ledger.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
 
 /** A place in the history of the store. */
@@ -17,6 +20,8 @@ export type WatchEvent =
   | { readonly kind: "drain"; readonly reconnectDelayMs: number };
 
 export interface WatchOptions extends WatchFilter {
+  /** Who watches: each token that leaves is put on record first. */
+  readonly principal: Principal;
   readonly position: WatchPosition | undefined;
   /** 5 000 to 120 000. */
   readonly bookmarkIntervalMs: number;
@@ -37,6 +42,7 @@ export class TokenWatch {
   readonly #store: WatchStore;
   readonly #reader: CredentialReader;
   readonly #hub: WatchHub;
+  readonly #ledger: Pick<ReadLedger, "read" | "announce">;
   readonly #clock: Clock;
   readonly #random: () => number;
 
@@ -44,12 +50,14 @@ export class TokenWatch {
     store: WatchStore;
     reader: CredentialReader;
     hub: WatchHub;
+    ledger: Pick<ReadLedger, "read" | "announce">;
     clock: Clock;
     random: () => number;
   }) {
     this.#store = options.store;
     this.#reader = options.reader;
     this.#hub = options.hub;
+    this.#ledger = options.ledger;
     this.#clock = options.clock;
     this.#random = options.random;
   }
@@ -67,7 +75,7 @@ export class TokenWatch {
       if (options.position && !reset) yield* this.#changesSince(options.position.revision, options);
       else yield* this.#snapshot(options);
       yield { kind: "bookmark", position: start };
-      yield* this.#follow(subscriber, options.bookmarkIntervalMs, signal);
+      yield* this.#follow(subscriber, options, signal);
     } finally {
       signal.removeEventListener("abort", wake);
       this.#hub.unsubscribe(subscriber);
@@ -76,7 +84,7 @@ export class TokenWatch {
 
   async *#follow(
     subscriber: Subscriber,
-    intervalMs: number,
+    { principal, bookmarkIntervalMs: intervalMs }: WatchOptions,
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent> {
     let bookmarkDue = false;
@@ -93,7 +101,7 @@ export class TokenWatch {
         }
         const connectionId = subscriber.take();
         if (connectionId !== undefined) {
-          yield this.#stateOf(connectionId);
+          yield await this.#state(connectionId, principal, () => subscriber.waiting(page));
         } else if (bookmarkDue) {
           // Nothing is pending at this moment, and every settled change was marked before: all of them have been sent.
           bookmarkDue = false;
@@ -108,12 +116,13 @@ export class TokenWatch {
     }
   }
 
-  *#snapshot(filter: WatchFilter): Generator<WatchEvent> {
-    if (filter.connectionIds) {
-      for (const id of filter.connectionIds) {
-        const event = this.#stateOf(id);
-        const foreign = event.kind === "state" && !matches(filter, event.view.connection.userId);
-        yield foreign ? { kind: "removed", connectionId: id } : event;
+  async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    if (options.connectionIds) {
+      const ids = [...options.connectionIds];
+      for (const [index, id] of ids.entries()) {
+        const userId = this.#store.getConnection(id)?.userId;
+        if (userId !== undefined && !matches(options, userId)) yield { kind: "removed", connectionId: id };
+        else yield await this.#state(id, options.principal, () => ids.slice(index + 1, index + page));
       }
       return;
     }
@@ -123,26 +132,62 @@ export class TokenWatch {
         limit: page,
         ...(afterId === undefined ? {} : { afterId }),
       });
-      for (const { id } of connections) {
-        afterId = id;
-        const view = this.#reader.view(id);
-        if (view && matches(filter, view.connection.userId)) yield { kind: "state", view };
+      afterId = connections.at(-1)?.id;
+      const ids = connections.filter(({ userId }) => matches(options, userId)).map(({ id }) => id);
+      for (const [index, id] of ids.entries()) {
+        // One that is gone meanwhile was never told of.
+        if (!this.#store.getConnection(id)) continue;
+        yield await this.#state(id, options.principal, () => ids.slice(index + 1));
       }
       if (connections.length < page) return;
     }
   }
 
-  *#changesSince(revision: bigint, filter: WatchFilter): Generator<WatchEvent> {
+  async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
     let after = revision;
     for (;;) {
       const changes = this.#store.changesSince(after, page);
-      for (const change of changes) {
-        after = change.revision;
-        if (filter.connectionIds && !filter.connectionIds.has(change.connectionId)) continue;
-        if (!matches(filter, change.userId)) continue;
-        yield this.#stateOf(change.connectionId);
+      after = changes.at(-1)?.revision ?? after;
+      const ids = changes
+        .filter(({ connectionId, userId }) => {
+          if (options.connectionIds && !options.connectionIds.has(connectionId)) return false;
+          return matches(options, userId);
+        })
+        .map(({ connectionId }) => connectionId);
+      for (const [index, id] of ids.entries()) {
+        yield await this.#state(id, options.principal, () => ids.slice(index + 1));
       }
       if (changes.length < page) return;
+    }
+  }
+
+  /**
+   * The newest state, its token on record. What is sent next is announced to the ledger, so that all of it shares a commit; the state
+   * is read again after that, since it may have changed.
+   */
+  async #state(
+    connectionId: string,
+    principal: Principal,
+    next: () => readonly string[],
+  ): Promise<WatchEvent> {
+    let recordedRevision: bigint | undefined;
+    for (;;) {
+      const event = this.#stateOf(connectionId);
+      if (event.kind !== "state" || !event.view.token) return event;
+      const { revision } = event.view.token;
+      if (revision === recordedRevision) return event;
+      const recorded = this.#ledger.read(principal, connectionId, revision);
+      if (!recorded) return event;
+      recordedRevision = revision;
+      for (const id of next()) this.#announce(id, principal);
+      await recorded;
+    }
+  }
+
+  #announce(connectionId: string, principal: Principal): void {
+    const connection = this.#store.getConnection(connectionId);
+    if (connection && hasUsableToken(connection, this.#clock.nowMs())) {
+      this.#ledger.announce(principal, connectionId, connection.credentialRevision);
     }
   }
 

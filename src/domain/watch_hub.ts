@@ -31,6 +31,16 @@ export class Subscriber {
     return undefined;
   }
 
+  /** The connections that will be taken next, left where they are. */
+  waiting(limit: number): string[] {
+    const ids: string[] = [];
+    for (const connectionId of this.#pending) {
+      if (ids.length === limit) break;
+      ids.push(connectionId);
+    }
+    return ids;
+  }
+
   mark(connectionId: string): void {
     this.#pending.add(connectionId);
     this.wake();

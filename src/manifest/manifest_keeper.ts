@@ -1,12 +1,14 @@
 import { InvalidArgument, NexusError } from "../model/errors.js";
 import { daemon, type Principal } from "../model/principal.js";
 import type { ProviderProfile, ProviderSettings } from "../model/provider_profile.js";
+import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
-import { type Manifest, type ManifestTemplates, readManifest } from "./manifest.js";
+import { type Manifest, readManifest } from "./manifest.js";
 import { formatFaults, ManifestError } from "./manifest_fault.js";
-import type { ManifestFile } from "./manifest_file.js";
+import { ManifestFile } from "./manifest_file.js";
 import { type CurrentProfile, type Plan, type PlannedChange, planOf } from "./plan.js";
+import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
 
 /** What the keeper needs of the provider registry. */
@@ -35,6 +37,17 @@ export interface KeeperLog {
   error(fields: object, message: string): void;
 }
 
+export interface KeeperOptions {
+  readonly path: string;
+  readonly registry: KeptRegistry;
+  /** Those that the file may name. */
+  readonly variables: Variables;
+  readonly templates?: ManifestTemplates | undefined;
+  readonly clock: Clock;
+  readonly log: KeeperLog;
+  readonly file?: Pick<ManifestFile, "path" | "read" | "watch" | "close">;
+}
+
 const pageSize = 1000;
 
 /**
@@ -42,7 +55,7 @@ const pageSize = 1000;
  * nothing is deleted unless the file itself says `prune: true`.
  */
 export class ManifestKeeper {
-  readonly #file: ManifestFile;
+  readonly #file: Pick<ManifestFile, "path" | "read" | "watch" | "close">;
   readonly #registry: KeptRegistry;
   readonly #variables: Variables;
   readonly #templates: ManifestTemplates | undefined;
@@ -52,14 +65,8 @@ export class ManifestKeeper {
   #working: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: {
-    readonly file: ManifestFile;
-    readonly registry: KeptRegistry;
-    readonly variables: Variables;
-    readonly templates?: ManifestTemplates | undefined;
-    readonly log: KeeperLog;
-  }) {
-    this.#file = options.file;
+  constructor(options: KeeperOptions) {
+    this.#file = options.file ?? new ManifestFile(options.path, { clock: options.clock });
     this.#registry = options.registry;
     this.#variables = options.variables;
     this.#templates = options.templates;

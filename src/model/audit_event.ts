@@ -6,14 +6,18 @@ export type AuditEventType =
   | "provider.deleted"
   | "connection.requested"
   | "connection.imported"
+  | "connection.import_failed"
   | "credential_captured"
   | "credential_rejected"
   | "credential_replaced"
   | "token_retrieved"
+  | "token_reads_counted"
   | "token_retrieval_failed"
   | "token_storage_failed"
   | "connection.revoked"
   | "connection.deleted"
+  | "revoked_at_provider"
+  | "revocation_given_up"
   | "oauth_flow_completed"
   | "oauth_error"
   | "state_verification_failed"
@@ -32,6 +36,10 @@ export interface AuditEvent {
   readonly reason?: string;
   /** Address of the caller's socket. */
   readonly origin?: string;
+  /** How often, when the event stands for several. */
+  readonly count?: number;
+  /** Of the credential that it is about. */
+  readonly revision?: bigint;
 }
 
 /** Who did it and from where, for an event. */

@@ -7,6 +7,8 @@ export type ConnectionStatus = (typeof connectionStatuses)[number];
 /** Why a connection is not well; each word has its sentence in `problemMessages`. */
 export type ProblemReason =
   | "reauth_required"
+  | "consent_revoked"
+  | "misconfigured"
   | "provider_deleted"
   | "no_refresh_token"
   | "outcome_unknown"
@@ -24,15 +26,20 @@ export interface Problem {
   readonly sinceMs: number;
   /** When the daemon tries again; undefined when it will not. */
   readonly retryAtMs: number | undefined;
+  /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
+  readonly firm?: boolean;
 }
 
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
+  consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
+  misconfigured:
+    "The provider refuses this client: mend the provider profile; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
   outcome_unknown:
-    "The daemon stopped while a refresh token was being redeemed and the provider refuses it now: a person must consent again.",
+    "A refresh token was sent, its answer was lost, and the one attempt after it did not help: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
   access_denied: "The person or the provider denied consent.",
   authorization_failed: "The provider ended the authorization with an error.",
@@ -47,6 +54,8 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
 export interface RefreshIntent {
   readonly credentialRevision: bigint;
   readonly startedAtMs: number;
+  /** How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe. */
+  readonly sends: number;
 }
 
 export interface Connection {
@@ -81,6 +90,8 @@ export interface Connection {
   readonly strategy: Strategy;
   /** Values of the callback or of the token answer that the profile keeps. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** When the refresh token, or the authorization behind it, ends if it is not used before. */
+  readonly refreshExpiresAtMs?: number | undefined;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

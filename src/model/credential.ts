@@ -16,6 +16,10 @@ export interface TokenSet extends Credential {
   readonly scopes: readonly string[] | undefined;
   /** `sub` of a verified id_token. */
   readonly subject: string | undefined;
+  /** Values of the answer that the profile keeps. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Lifetime of the refresh token or of the whole authorization, whichever ends first; undefined when the provider did not say. */
+  readonly refreshExpiresInMs?: number | undefined;
 }
 
 /** Plaintext under AES-256-GCM, as stored. */
@@ -38,7 +42,7 @@ export interface SealedCredential {
 export interface AssociatedData {
   readonly databaseId: string;
   /** What is sealed; each kind has its own layout. */
-  readonly kind: "client_secret" | "credential" | "authorization" | "key_check";
+  readonly kind: "client_secret" | "credential" | "authorization" | "key_check" | "revocation" | "import";
   readonly providerId: string;
   readonly connectionId: string;
   readonly revision: bigint;

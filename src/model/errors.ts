@@ -55,7 +55,7 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request") {
+  constructor(readonly resource: "provider" | "connection" | "request" | "template") {
     super(`${resource} not found`);
   }
 }

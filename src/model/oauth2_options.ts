@@ -14,9 +14,9 @@ export interface OAuth2Options {
   readonly refreshUrl: string;
   /** Revocation endpoint (RFC 7009); empty means the discovered one, or none. */
   readonly revocationUrl: string;
-  /** Dotted path of the token object in the answer, such as `authed_user`; empty means the root. */
+  /** Dotted path of the token object in the answer, such as `authed_user`; empty means the root. A refresh may answer at the root. */
   readonly tokenResponsePath: string;
-  /** Name of the field with the lifetime in seconds, when it is not `expires_in`. */
+  /** Name of the field with the lifetime in seconds, or with the instant of expiry, when it is not `expires_in`. */
   readonly lifetimeField: string;
   /** Lifetime of a token whose answer says none. */
   readonly defaultLifetimeMs: number | undefined;

@@ -12,3 +12,8 @@ export const owner: Principal = { name: "owner" };
 export const admin: Principal = { name: "admin" };
 export const browser: Principal = { name: "browser" };
 export const daemon: Principal = { name: "daemon" };
+
+/** The same one, at an address. */
+export function at(principal: Principal, origin: string | undefined): Principal {
+  return origin === undefined || origin === "" ? principal : { ...principal, origin };
+}

@@ -1,3 +1,4 @@
+import { namesSecret } from "./connection_metadata.js";
 import type { SealedRecord } from "./credential.js";
 import type { FieldViolation } from "./errors.js";
 import type { JsonObject } from "./json.js";
@@ -93,6 +94,15 @@ export const protocolParams: ReadonlySet<string> = new Set([
   "state",
 ]);
 
+/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 section 4.2). */
+const grantParams = new Set([
+  "grant_type",
+  "code",
+  "refresh_token",
+  "client_assertion",
+  "client_assertion_type",
+]);
+
 /** Whether plain http is acceptable: only to this machine. */
 export function isLoopbackHost(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
@@ -161,8 +171,16 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
     }
   }
   refuseProtocolParams("authorization_params", settings.authorizationParams, fault);
-  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault);
-  refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault);
+  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault, grantParams);
+  refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault, grantParams);
+  for (const name of ["callback_metadata", "token_metadata"] as const) {
+    const paths =
+      name === "callback_metadata" ? settings.oauth2.callbackMetadata : settings.oauth2.tokenMetadata;
+    paths.forEach((path, index) => {
+      if (namesSecret(path))
+        fault(`oauth2_options.${name}[${index}]`, "names a secret, which is no metadata");
+    });
+  }
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
     const owned = ["authorization", "content-type", "content-length", "host", "cookie"].includes(
       name.toLowerCase(),
@@ -173,9 +191,14 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   }
 }
 
-function refuseProtocolParams(field: string, params: Readonly<Record<string, string>>, fault: Fault): void {
+function refuseProtocolParams(
+  field: string,
+  params: Readonly<Record<string, string>>,
+  fault: Fault,
+  more: ReadonlySet<string> = new Set(),
+): void {
   for (const name of Object.keys(params)) {
-    if (protocolParams.has(name))
+    if (protocolParams.has(name) || more.has(name))
       fault(`${field}["${name}"]`, "is a parameter of the protocol and cannot be set");
   }
 }

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 
 export interface AuthorizationRequest {
@@ -13,10 +14,14 @@ export interface AuthorizationRequest {
   readonly nonce?: string | undefined;
   /** The provider's own parameters. One that the protocol owns is left out. */
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
+  /** What the profile declares; by default the RFCs' own. */
+  readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce">;
 }
 
 /** Protocol parameters that are not always sent, and those that would change what the others mean. */
 const reservedParams = new Set([
+  "code_challenge",
+  "code_challenge_method",
   "client_secret",
   "code_verifier",
   "nonce",
@@ -27,20 +32,24 @@ const reservedParams = new Set([
 ]);
 
 /**
- * Where a person's browser goes for consent: RFC 6749 section 4.1.1 with PKCE (RFC 7636 section 4.3). A query that the
- * endpoint already has is kept (RFC 6749 section 3.1).
+ * Where a person's browser goes for consent: RFC 6749 section 4.1.1 with PKCE (RFC 7636 section 4.3), unless the profile
+ * declares that the provider rejects it. A query that the endpoint already has is kept (RFC 6749 section 3.1).
  */
 export async function authorizationUrl(request: AuthorizationRequest): Promise<string> {
+  const options = request.options ?? plainOAuth2;
+  const scopes = options.skipScopeOnAuth ? [] : request.scopes;
   const protocol: Record<string, string> = {
     response_type: "code",
     client_id: request.clientId,
     redirect_uri: request.redirectUri,
     state: request.state,
-    code_challenge: await oauth.calculatePKCECodeChallenge(request.codeVerifier),
-    code_challenge_method: "S256",
   };
-  if (request.scopes.length > 0) protocol["scope"] = request.scopes.join(" ");
-  if (request.nonce !== undefined && request.scopes.includes("openid")) protocol["nonce"] = request.nonce;
+  if (!options.omitPkce) {
+    protocol["code_challenge"] = await oauth.calculatePKCECodeChallenge(request.codeVerifier);
+    protocol["code_challenge_method"] = "S256";
+  }
+  if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);
+  if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
 
   const url = new URL(request.server.authorizationEndpoint);
   for (const [name, value] of Object.entries(request.extraParams ?? {})) {

@@ -25,8 +25,23 @@ export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
   const secret = client.clientSecret?.reveal() ?? "";
   if (secret === "") throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
   return client.method === "client_secret_basic"
-    ? oauth.ClientSecretBasic(secret)
+    ? basicAuthentication(secret)
     : oauth.ClientSecretPost(secret);
+}
+
+/**
+ * Both halves form-encoded as the URL Standard has it (RFC 6749 appendix B). The library's own also encodes `-`, `.` and `_`, which
+ * is the same text to a server that decodes, and another to the many that do not.
+ */
+function basicAuthentication(secret: string): oauth.ClientAuth {
+  return (_server, client, _body, headers) => {
+    const pair = `${formEncoded(client.client_id)}:${formEncoded(secret)}`;
+    headers.set("authorization", `Basic ${Buffer.from(pair, "utf8").toString("base64")}`);
+  };
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams([["", text]]).toString().slice(1);
 }
 
 /** The client for `oauth4webapi`, which reads the machine's clock: the skew makes it judge by `clock`. */

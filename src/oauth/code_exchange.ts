@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
@@ -18,6 +19,8 @@ export interface CodeExchange {
   readonly expectedNonce?: string | undefined;
   /** Whether `openid` was asked for. Without it an id_token that comes all the same is dropped unread. */
   readonly requireIdToken: boolean;
+  /** What the profile declares; by default the RFCs' own. */
+  readonly options?: OAuth2Options | undefined;
   readonly clock: Clock;
   readonly fetch: OutboundFetch;
   readonly signal?: AbortSignal | undefined;
@@ -39,15 +42,18 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
   const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
-  return sendTokenRequest(exchange.fetch, (fetch) =>
+  const options = exchange.options ?? plainOAuth2;
+  const shape = { quirks: options, nowMs: clock.nowMs(), rootMayHold: false };
+  return sendTokenRequest(exchange.fetch, shape, (fetch) =>
     oauth.authorizationCodeGrantRequest(
       server.metadata,
       clientMetadata(client, clock),
       clientAuthentication(client),
       params,
       redirectUri,
-      codeVerifier,
+      options.omitPkce ? oauth.nopkce : codeVerifier,
       {
+        additionalParameters: options.tokenParams,
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
@@ -60,13 +66,13 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   const { server, client, clock, expectedNonce, fetch, signal } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
-  if (!exchange.requireIdToken) return toTokenSet(tokens, undefined);
+  if (!exchange.requireIdToken) return toTokenSet(tokens, undefined, answer.metadata);
   if (answer.idToken === undefined) throw idTokenFailure("missing");
   try {
     const nonce = expectedNonce === undefined ? undefined : { exact: expectedNonce };
     const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
     await verifySignature(server, judged, fetch, signal);
-    return toTokenSet(tokens, judged);
+    return toTokenSet(tokens, judged, answer.metadata);
   } catch (fault) {
     throw idTokenFailure(fault instanceof IdTokenError ? fault.fault : "malformed");
   }

@@ -35,6 +35,8 @@ export interface GrantFailureFields {
   /** Of kind `rejected`. */
   readonly reason?: RejectedReason | undefined;
   readonly idTokenFault?: IdTokenFault | undefined;
+  /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
+  readonly consentRevoked?: boolean | undefined;
 }
 
 const sentences: Readonly<Record<GrantFailureKind, string>> = {
@@ -56,6 +58,7 @@ export class GrantFailure extends Error {
   readonly retryAfterMs: number | undefined;
   readonly reason: RejectedReason | undefined;
   readonly idTokenFault: IdTokenFault | undefined;
+  readonly consentRevoked: boolean;
 
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
@@ -68,6 +71,7 @@ export class GrantFailure extends Error {
     this.retryAfterMs = fields.retryAfterMs;
     this.reason = fields.reason;
     this.idTokenFault = fields.idTokenFault;
+    this.consentRevoked = fields.consentRevoked === true;
   }
 }
 
@@ -87,6 +91,10 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["invalid_code", "invalid_grant"],
   ["code_already_used", "invalid_grant"],
   ["token_revoked", "invalid_grant"],
+  ["account_inactive", "invalid_grant"],
+  ["user_revoked", "invalid_grant"],
+  ["authorization_revoked", "invalid_grant"],
+  ["consent_revoked", "invalid_grant"],
   ["invalid_client", "client"],
   ["unauthorized_client", "client"],
   ["invalid_scope", "client"],
@@ -99,6 +107,22 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["bad_client_secret", "client"],
   ["bad_redirect_uri", "client"],
 ]);
+
+/** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
+const withdrawnCodes: ReadonlySet<string> = new Set([
+  "token_revoked",
+  "consent_required",
+  "account_inactive",
+  "user_revoked",
+  "authorization_revoked",
+  "consent_revoked",
+]);
+
+/**
+ * Withdrawal in the text beside `invalid_grant`: "revoked" alone (Google's "expired or revoked" says nothing), and
+ * AADSTS65001, 65004 and 50173 of Microsoft (no consent, declined, grant revoked).
+ */
+const withdrawnText = /^(?!.*\bexpired\b).*\b(revoked|withdrawn|AADSTS(65001|65004|50173))\b/is;
 
 /**
  * The table: what went wrong while a token request was made, to what the caller must do about it. The status goes before
@@ -116,7 +140,9 @@ export function classify(fault: unknown, nowMs: number): GrantFailure {
     const kind = refused || fault.phase === "before_send" ? "transient" : "ambiguous";
     return new GrantFailure({ kind, httpStatus: fault.httpStatus });
   }
-  if (fault instanceof oauth.ResponseBodyError) return fromAnswer(fault.response, fault.error, nowMs);
+  if (fault instanceof oauth.ResponseBodyError) {
+    return fromAnswer(fault.response, fault.error, nowMs, fault.error_description);
+  }
   if (fault instanceof Response) return fromAnswer(fault, undefined, nowMs);
   if (fault instanceof oauth.OperationProcessingError && fault.cause instanceof Response) {
     return fromAnswer(fault.cause, undefined, nowMs);
@@ -124,7 +150,12 @@ export function classify(fault: unknown, nowMs: number): GrantFailure {
   return new GrantFailure({ kind: "rejected", reason: "malformed_response" });
 }
 
-function fromAnswer(response: Response, code: string | undefined, nowMs: number): GrantFailure {
+function fromAnswer(
+  response: Response,
+  code: string | undefined,
+  nowMs: number,
+  description?: string,
+): GrantFailure {
   const { status: httpStatus } = response;
   if (httpStatus < 300)
     return new GrantFailure({ kind: "rejected", reason: "malformed_response", httpStatus });
@@ -133,7 +164,10 @@ function fromAnswer(response: Response, code: string | undefined, nowMs: number)
   const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
   const retryAfterMs =
     kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
-  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs });
+  const consentRevoked =
+    kind === "invalid_grant" &&
+    (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
+  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs, consentRevoked });
 }
 
 function sanitisedCode(code: string | undefined): string | undefined {

@@ -5,7 +5,7 @@ import { SystemClock } from "../runtime/clock.js";
 export interface OutboundRequest {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: URLSearchParams | undefined;
+  readonly body?: URLSearchParams | string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
@@ -16,6 +17,8 @@ export interface RefreshGrant {
   readonly refreshToken: Secret;
   /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
   readonly previousSubject?: string | undefined;
+  /** What the profile declares; by default the RFCs' own. */
+  readonly options?: OAuth2Options | undefined;
   readonly clock: Clock;
   readonly fetch: OutboundFetch;
   readonly signal?: AbortSignal | undefined;
@@ -43,13 +46,18 @@ export async function refresh(grant: RefreshGrant): Promise<RefreshResult> {
 
 function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   const { server, client, clock, refreshToken, signal } = grant;
-  return sendTokenRequest(grant.fetch, (fetch) =>
+  const options = grant.options ?? plainOAuth2;
+  const shape = { quirks: options, nowMs: clock.nowMs(), rootMayHold: true };
+  const metadata =
+    options.refreshUrl === "" ? server.metadata : { ...server.metadata, token_endpoint: options.refreshUrl };
+  return sendTokenRequest(grant.fetch, shape, (fetch) =>
     oauth.refreshTokenGrantRequest(
-      server.metadata,
+      metadata,
       clientMetadata(client, clock),
       clientAuthentication(client),
       refreshToken.reveal(),
       {
+        additionalParameters: options.refreshParams,
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
@@ -62,13 +70,14 @@ async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise
   const metadata = clientMetadata(grant.client, grant.clock);
   const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
   if (answer.idToken === undefined || grant.server.issuer === undefined) {
-    return { tokenSet: toTokenSet(tokens, undefined) };
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata) };
   }
   try {
-    return { tokenSet: toTokenSet(tokens, await processRefreshedIdToken(grant, answer.idToken)) };
+    const judged = await processRefreshedIdToken(grant, answer.idToken);
+    return { tokenSet: toTokenSet(tokens, judged, answer.metadata) };
   } catch (fault) {
     const idTokenFault = fault instanceof IdTokenError ? fault.fault : "malformed";
-    return { tokenSet: toTokenSet(tokens, undefined), idTokenFault };
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), idTokenFault };
   }
 }
 

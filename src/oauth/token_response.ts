@@ -2,6 +2,7 @@ import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
 import type { OutboundFetch } from "./outbound.js";
+import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
 export interface TokenResponseBody {
@@ -12,6 +13,9 @@ export interface TokenResponseBody {
   scope?: string;
   id_token?: string;
   error?: string;
+  error_description?: string;
+  /** Of no RFC: seconds until the refresh token, or the authorization behind it, ends. */
+  refresh_token_expires_in?: number;
 }
 
 export interface NormalisedTokenResponse {
@@ -23,7 +27,21 @@ export interface NormalisedTokenResponse {
 export interface TokenAnswer {
   readonly response: Response;
   readonly idToken: string | undefined;
+  /** What the profile keeps of the answer. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
+
+/**
+ * What providers call the lifetime of a refresh token or of the authorization behind it, in seconds; the least counts. The first is
+ * that of the drafts (and of GitHub, LinkedIn, Google), then Yahoo and others, Keycloak (0: it does not end), Intuit.
+ */
+const refreshLifetimeMembers = [
+  "refresh_token_expires_in",
+  "refresh_token_timeout",
+  "authorization_expires_in",
+  "refresh_expires_in",
+  "x_refresh_token_expires_in",
+] as const;
 
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
 const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
@@ -31,30 +49,42 @@ const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
 /**
  * Sends a token request and normalises the answer before the library sees it.
  *
+ * @param shape what the profile declares, and whether the root may hold the token, as `adaptTokenAnswer` has it
  * @param send calls the library's request function with this fetch
  */
 export async function sendTokenRequest(
   fetch: OutboundFetch,
+  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly rootMayHold: boolean },
   send: (normalisingFetch: OutboundFetch) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
+  let metadata: Readonly<Record<string, string>> = {};
   const response = await send(async (url, request) => {
-    const raw = await fetch(url, request);
-    const { status, body } = normaliseTokenResponse(raw.status, await raw.text());
+    const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
+    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
+    const { status, body } = normaliseTokenResponse(raw.status, adapted.bodyText);
+    if (status === 200) metadata = adapted.metadata;
+    const { defaultLifetimeMs } = shape.quirks;
+    if (body.access_token !== undefined && defaultLifetimeMs !== undefined) {
+      body.expires_in ??= Math.floor(defaultLifetimeMs / 1000);
+    }
     const { id_token, ...rest } = body;
     idToken = id_token;
     const retryAfter = raw.headers.get("retry-after");
     return Response.json(rest, { status, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
   });
-  return { response, idToken };
+  return { response, idToken, metadata };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
 export function toTokenSet(
   response: oauth.TokenEndpointResponse,
   verified: { readonly idToken: string; readonly subject: string } | undefined,
+  metadata: Readonly<Record<string, string>> = {},
 ): TokenSet {
+  const refreshSeconds = response["refresh_token_expires_in"];
   return {
+    ...(typeof refreshSeconds === "number" ? { refreshExpiresInMs: refreshSeconds * 1000 } : {}),
     accessToken: new Secret(response.access_token),
     refreshToken: response.refresh_token === undefined ? undefined : new Secret(response.refresh_token),
     tokenType: response.token_type === "dpop" ? "DPoP" : "Bearer",
@@ -62,6 +92,7 @@ export function toTokenSet(
     expiresInMs: response.expires_in === undefined ? undefined : response.expires_in * 1000,
     scopes: response.scope?.split(" "),
     subject: verified?.subject,
+    metadata,
   };
 }
 
@@ -79,7 +110,9 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   const error = fields.get("error");
   const hasError = error !== undefined && error !== null && error !== "" && error !== false;
   if (status < 200 || status > 299 || hasError || fields.get("ok") === false) {
-    const body = typeof error === "string" && error !== "" ? { error } : {};
+    const body: TokenResponseBody = typeof error === "string" && error !== "" ? { error } : {};
+    const description = fields.get("error_description");
+    if (body.error !== undefined && typeof description === "string") body.error_description = description;
     return { status: status >= 200 && status <= 299 ? 400 : status, body };
   }
 
@@ -90,6 +123,8 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   }
   const expiresIn = expiresInSeconds(fields.get("expires_in"));
   if (expiresIn !== undefined) body.expires_in = expiresIn;
+  const refreshLifetimes = refreshLifetimeMembers.flatMap((name) => expiresInSeconds(fields.get(name)) ?? []);
+  if (refreshLifetimes.length > 0) body.refresh_token_expires_in = Math.min(...refreshLifetimes);
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
   return { status: 200, body: body.access_token === undefined ? {} : body };

@@ -1,4 +1,4 @@
-import type { ConsentFlow } from "../domain/consent.js";
+import type { CaptureFlow, ConsentFlow } from "../domain/consent.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
@@ -8,6 +8,7 @@ import type { Authenticate, Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+import { restRoutes } from "./rest_routes.js";
 
 export interface DoorsOptions {
   readonly grpcListen: readonly ListenAddress[];
@@ -18,6 +19,7 @@ export interface DoorsOptions {
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
   readonly flow: ConsentFlow;
+  readonly capture: CaptureFlow;
   readonly authenticate: Authenticate;
   readonly readiness: OpsDoorOptions["readiness"];
   readonly metrics: OpsDoorOptions["metrics"];
@@ -49,6 +51,7 @@ export class Doors {
         new HttpDoor({
           listen,
           services: options.httpServices,
+          routes: restRoutes({ services: options.httpServices, onUnexpected }),
           authenticate,
           onUnexpected,
           clock,
@@ -61,6 +64,7 @@ export class Doors {
           listen,
           publicUrl: new URL(options.publicUrl),
           flow: options.flow,
+          capture: options.capture,
           onUnexpected,
           setting: "NEXUS_BROWSER_LISTEN",
         }),

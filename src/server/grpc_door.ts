@@ -10,7 +10,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { ListenAddress } from "../model/listen_address.js";
-import { owner, type Principal } from "../model/principal.js";
+import { at, owner, type Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
 import { identify, unauthenticatedMessage } from "./api_key.js";
 import type { Authenticate, Door, DoorPlace, OnUnexpected } from "./door.js";
@@ -88,7 +88,7 @@ export class GrpcDoor implements Door {
     const interceptors = address.kind === "tcp" ? [this.#admit(address, callers)] : [];
     const server = new Server({ ...serverOptions, interceptors });
     const principalOf = (metadata: Metadata): Principal => {
-      const principal = address.kind === "unix" ? owner : callers.get(metadata);
+      const principal = address.kind === "unix" ? at(owner, "unix") : callers.get(metadata);
       if (!principal) throw new Error("a call without a principal got past the interceptor");
       return principal;
     };

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
 import { Listener } from "./listener.js";
+import { readBody } from "./request_body.js";
 
 /** An answer, complete. A `HEAD` gets its headers. */
 export interface Answer {
@@ -14,13 +15,16 @@ export interface HttpListenerOptions {
   readonly door: string;
   readonly listen: ListenAddress;
   readonly setting: string;
-  answer(request: IncomingMessage): Promise<Answer>;
+  /** @param body what `maxBodyBytes` lets through; empty otherwise */
+  answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
+  /** How long a body is wanted, 0 for none; default none ever. */
+  maxBodyBytes?(request: IncomingMessage): number;
   /** What is answered when `answer` rejects, or gives what cannot be written. */
   readonly internalError: Answer;
   readonly onUnexpected: OnUnexpected;
 }
 
-/** Limits of a door that answers small requests without bodies; a client that keeps to none of them is cut off. */
+/** Limits of a door that answers small requests; a client that keeps to none of them is cut off. */
 const limits = {
   maxHeaderSize: 16_384,
   headersTimeout: 10_000,
@@ -42,8 +46,6 @@ export class HttpListener {
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
-      // A request body is never wanted: it is read away, within the limits above.
-      request.resume();
       void this.#serve(request, response);
     });
     this.#listener = new Listener(server, options.listen, options.door, options.setting);
@@ -64,11 +66,20 @@ export class HttpListener {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      this.#send(request, response, await this.#options.answer(request));
+      const body = await this.#body(request);
+      if (body !== "aborted") this.#send(request, response, await this.#options.answer(request, body));
     } catch (error) {
       this.#options.onUnexpected(error, splitTarget(request.url)?.path ?? "");
       this.#send(request, response, this.#options.internalError);
     }
+  }
+
+  /** A body that is not wanted is read away, within the limits above. */
+  async #body(request: IncomingMessage): Promise<Buffer | "too_large" | "aborted"> {
+    const maxBytes = this.#options.maxBodyBytes?.(request) ?? 0;
+    if (maxBytes > 0) return await readBody(request, maxBytes);
+    request.resume();
+    return nothing;
   }
 
   #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
@@ -81,6 +92,8 @@ export class HttpListener {
     response.end(request.method === "HEAD" ? undefined : body);
   }
 }
+
+const nothing = Buffer.alloc(0);
 
 function listOf(value: string | readonly string[]): string | string[] {
   return typeof value === "string" ? value : [...value];

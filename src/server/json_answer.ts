@@ -1,22 +1,36 @@
 import type { OutgoingHttpHeaders } from "node:http";
+import type { JsonValue } from "../model/json.js";
 
 /** What both generations of HTTP have of a response. */
 interface Answerable {
   readonly headersSent: boolean;
   readonly destroyed: boolean;
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
+  end(): unknown;
   end(body: string): unknown;
 }
 
 /** Answers `{"error": word, "message": sentence}`, unless an answer is under way. */
 export function answerJson(response: Answerable, status: number, error: string, message: string): void {
+  writeJson(response, status, { error, message });
+}
+
+/** Answers `body`, unless an answer is under way; only its headers to a `HEAD`. */
+export function writeJson(
+  response: Answerable,
+  status: number,
+  body: JsonValue,
+  more: { readonly headers?: OutgoingHttpHeaders; readonly headOnly?: boolean } = {},
+): void {
   if (response.headersSent || response.destroyed) return;
-  const body = JSON.stringify({ error, message });
+  const text = JSON.stringify(body);
   response.writeHead(status, {
+    ...more.headers,
     "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
+    "content-length": Buffer.byteLength(text),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   });
-  response.end(body);
+  if (more.headOnly === true) response.end();
+  else response.end(text);
 }

@@ -76,13 +76,33 @@ export function badRequestPage(): Answer {
   });
 }
 
-export function methodNotAllowedPage(): Answer {
+/** @param allow the methods that the path knows */
+export function methodNotAllowedPage(allow = "GET, HEAD"): Answer {
   const answer = page(405, {
     title: "Not possible",
     mark: "stopped",
     lines: ["Pages here can be looked at, and nothing else."],
   });
-  return { ...answer, headers: { ...answer.headers, allow: "GET, HEAD" } };
+  return { ...answer, headers: { ...answer.headers, allow } };
+}
+
+export function formRefusedPage(): Answer {
+  return page(400, {
+    title: "Not sent",
+    mark: "stopped",
+    lines: [
+      "This form was sent by another page than ours, or in a way that browsers do not send forms.",
+      "Nothing was stored. Open the link of your application again.",
+    ],
+  });
+}
+
+export function formTooLargePage(): Answer {
+  return page(413, {
+    title: "Too long",
+    mark: "stopped",
+    lines: ["What was entered is longer than any credential.", "Nothing was stored. Go back and shorten it."],
+  });
 }
 
 /** @param host where the door is to be found */
@@ -128,7 +148,20 @@ function page(status: number, { title, mark, lines, reason }: Page): Answer {
   const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join("\n");
   const small =
     reason === undefined ? "" : `\n<p class="reason">Reason: <code>${escapeHtml(reason)}</code></p>`;
-  const body = `<!doctype html>
+  const body = htmlDocument(
+    title,
+    `<main>
+${marks[mark]}
+<h1>${escapeHtml(title)}</h1>
+${paragraphs}${small}
+</main>`,
+  );
+  return { status, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body };
+}
+
+/** @param content HTML of the body */
+export function htmlDocument(title: string, content: string): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -138,15 +171,10 @@ function page(status: number, { title, mark, lines, reason }: Page): Answer {
 <link rel="stylesheet" href="${stylePath}">
 </head>
 <body>
-<main>
-${marks[mark]}
-<h1>${escapeHtml(title)}</h1>
-${paragraphs}${small}
-</main>
+${content}
 </body>
 </html>
 `;
-  return { status, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body };
 }
 
 const entities: Readonly<Record<string, string>> = {

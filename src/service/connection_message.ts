@@ -61,6 +61,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       requestExpiresAt: timestampOf(connection.requestExpiresAtMs),
       refreshable: connection.refreshable,
       metadata: { ...connection.metadata },
+      refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
     }),
   );
 }

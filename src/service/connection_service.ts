@@ -1,26 +1,35 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
+import type { CredentialCapture } from "../domain/credential_capture.js";
 import {
+  CaptureCredentialResponseSchema,
   ConnectionService,
   type ConnectionServiceRequestConnectionRequest,
   ConnectionServiceRequestConnectionResponseSchema,
   DeleteConnectionResponseSchema,
+  GetCaptureSchemaResponseSchema,
   GetConnectionResponseSchema,
+  ImportConnectionResponseSchema,
   ListConnectionsResponseSchema,
+  ReplaceCredentialResponseSchema,
   RevokeConnectionResponseSchema,
 } from "../gen/nexus/v1/connection_pb.js";
 import { isId } from "../model/ids.js";
+import type { JsonObject } from "../model/json.js";
+import { Secret } from "../runtime/secret.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
-import { connectionMessage, statusOf } from "./connection_message.js";
+import { connectionMessage, statusMessages, statusOf } from "./connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
-import { notServed } from "./unimplemented.js";
 
 export function connectionService(options: {
   readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
+  readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager } = options;
+  const { manager, capture, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -72,10 +81,42 @@ export function connectionService(options: {
       return create(DeleteConnectionResponseSchema);
     },
 
-    getCaptureSchema: notServed,
-    captureCredential: notServed,
-    importConnection: notServed,
-    replaceCredential: notServed,
+    async getCaptureSchema(request) {
+      return create(GetCaptureSchemaResponseSchema, capture.schema(request.state));
+    },
+
+    async captureCredential(request, context) {
+      const values = (request.credentials as JsonObject | undefined) ?? {};
+      const captured = await capture.capture(request.state, values, context.principal);
+      return create(CaptureCredentialResponseSchema, {
+        connectionId: captured.connection.id,
+        status: statusMessages[captured.connection.status],
+        redirectUrl: captured.redirectUrl ?? "",
+      });
+    },
+
+    async replaceCredential(request, context) {
+      const { connectionId, credentials } = request;
+      const connection = connectionMessage(
+        await capture.replace(connectionId, credentials, context.principal),
+      );
+      return create(ReplaceCredentialResponseSchema, { connection });
+    },
+
+    async importConnection(request, context) {
+      const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+      const imported = await importer.import(
+        {
+          userId,
+          providerId,
+          refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+          fields,
+          scopes,
+        },
+        context.principal,
+      );
+      return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
+    },
   });
 }
 

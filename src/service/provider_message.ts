@@ -27,12 +27,23 @@ const authMethods: Readonly<Record<AuthMethod, TokenEndpointAuthMethod>> = {
 };
 
 export function providerMessage(profile: ProviderProfile): Provider {
+  const message = settingsMessage(profile);
+  message.id = profile.id;
+  message.clientSecretSet = profile.clientSecret !== undefined;
+  message.etag = etagOf(profile);
+  const createdAt = timestampOf(profile.createdAtMs);
+  const updatedAt = timestampOf(profile.updatedAtMs);
+  if (createdAt) message.createdAt = createdAt;
+  if (updatedAt) message.updatedAt = updatedAt;
+  return message;
+}
+
+/** The fields that a caller can set, without the secret. */
+export function settingsMessage(profile: ProviderSettings): Provider {
   const message = create(ProviderSchema, {
-    id: profile.id,
     name: profile.name,
     authType: authTypes.indexOf(profile.authType) + 1,
     clientId: profile.clientId,
-    clientSecretSet: profile.clientSecret !== undefined,
     tokenEndpointAuthMethod:
       profile.authType === "oauth2"
         ? authMethods[profile.tokenEndpointAuthMethod]
@@ -48,17 +59,12 @@ export function providerMessage(profile: ProviderProfile): Provider {
     userInfoEndpoint: profile.userInfoEndpoint,
     description: profile.description,
     category: profile.category,
-    etag: etagOf(profile),
     strategy: strategyMessage(profile.strategy),
     template: profile.template,
   });
   if (profile.authType === "oauth2") message.oauth2Options = optionsMessage(profile.oauth2);
   if (profile.credentialSchema) message.credentialSchema = profile.credentialSchema;
   if (Object.keys(profile.params).length > 0) message.params = profile.params;
-  const createdAt = timestampOf(profile.createdAtMs);
-  const updatedAt = timestampOf(profile.updatedAtMs);
-  if (createdAt) message.createdAt = createdAt;
-  if (updatedAt) message.updatedAt = updatedAt;
   if (profile.refreshWindowMs !== undefined) message.refreshWindow = durationFromMs(profile.refreshWindowMs);
   return message;
 }
@@ -100,7 +106,7 @@ export function settingsOf(message: Provider): ProviderSettings {
     credentialSchema: message.credentialSchema as JsonObject | undefined,
     params: (message.params as JsonObject | undefined) ?? {},
     oauth2: optionsOf(message.oauth2Options),
-    template: message.template,
+    template: "",
   };
 }
 
@@ -153,6 +159,9 @@ const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
   oauth2_options: "oauth2",
 };
 
+/** Every path that a field mask can name. */
+export const changeablePaths: readonly string[] = ["client_secret", ...Object.keys(maskable)];
+
 /**
  * What `paths` name of `message`.
  *
@@ -169,7 +178,7 @@ export function changeOf(
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
   if (unknown.length > 0) {
-    const names = ["client_secret", ...Object.keys(maskable)].join(", ");
+    const names = changeablePaths.join(", ");
     throw new InvalidArgument(
       unknown.map((path) => ({
         field: `update_mask.paths[${paths.indexOf(path)}]`,

@@ -5,28 +5,31 @@ import {
   DeleteProviderResponseSchema,
   GetProviderResponseSchema,
   ListProvidersResponseSchema,
+  ListProviderTemplatesResponseSchema,
+  type Provider,
   ProviderService,
   UpdateProviderResponseSchema,
 } from "../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../model/errors.js";
 import { isId } from "../model/ids.js";
-import { authTypes } from "../model/provider_profile.js";
+import { authTypes, canonicalName, type ProviderSettings } from "../model/provider_profile.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
 import { changeOf, clientSecretOf, providerMessage, settingsOf, versionOfEtag } from "./provider_message.js";
-import { notServed } from "./unimplemented.js";
+import { settingsOver, type Templates, templateMessage } from "./template_message.js";
 
 export function providerService(options: {
   readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
+  readonly templates: Templates;
   readonly redirectUri: string;
 }): BoundService {
-  const { registry, redirectUri } = options;
+  const { registry, templates, redirectUri } = options;
   return bindService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
       const profile = await registry.create(
-        settingsOf(provider),
+        newSettings(templates, provider, request.template, request.templateVariables),
         clientSecretOf(provider),
         context.principal,
       );
@@ -78,8 +81,32 @@ export function providerService(options: {
       return create(DeleteProviderResponseSchema, { orphanedConnections });
     },
 
-    listProviderTemplates: notServed,
+    async listProviderTemplates(request) {
+      const limit = pageSize(request.pageSize);
+      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
+      const page = found.slice(0, limit);
+      return create(ListProviderTemplatesResponseSchema, {
+        templates: page.map(templateMessage),
+        nextPageToken: encodePageToken(found.length > limit ? page.at(-1)?.name : undefined),
+        redirectUri,
+      });
+    },
   });
+}
+
+/** @throws NotFound, InvalidArgument */
+function newSettings(
+  templates: Templates,
+  provider: Provider,
+  template: string,
+  variables: Readonly<Record<string, string>>,
+): ProviderSettings {
+  if (template !== "") {
+    return settingsOver(templates.instantiate(canonicalName(template), variables), provider);
+  }
+  if (Object.keys(variables).length === 0) return settingsOf(provider);
+  throw new InvalidArgument([{ field: "template_variables", description: "go with a template" }]);
 }
 
 function required<T>(value: T | undefined, field: string): T {

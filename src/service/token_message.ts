@@ -58,6 +58,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       revision: connection.credentialRevision,
       token: token && tokenMessage(token),
       problem: problem && problemMessage(problem),
+      refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
     }),
   );
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import type { TokenManager } from "../domain/token_manager.js";
+import type { AuditedTokens } from "../domain/audited_tokens.js";
 import type { TokenWatch } from "../domain/token_watch.js";
 import {
   RefreshTokenResponseSchema,
@@ -14,19 +14,19 @@ import { tokenMessage, watchMessage } from "./token_message.js";
 const defaultBookmarkIntervalMs = 30_000;
 
 export function tokenService(options: {
-  readonly manager: Pick<TokenManager, "getToken" | "refreshToken">;
+  readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "watch">;
 }): BoundService {
-  const { manager, watch } = options;
+  const { tokens, watch } = options;
   return bindService(TokenService, {
-    async getToken(request) {
+    async getToken(request, context) {
       const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-      const token = await manager.getToken(request.connectionId, minTtlMs);
+      const token = await tokens.getToken(request.connectionId, minTtlMs, context.principal);
       return create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token) });
     },
 
-    async refreshToken(request) {
-      const token = await manager.refreshToken(request.connectionId);
+    async refreshToken(request, context) {
+      const token = await tokens.refreshToken(request.connectionId, context.principal);
       return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
     },
 
@@ -43,6 +43,7 @@ export function tokenService(options: {
           bookmarkIntervalMs: request.bookmarkInterval
             ? durationMs(request.bookmarkInterval)
             : defaultBookmarkIntervalMs,
+          principal: context.principal,
         },
         context.signal,
       );

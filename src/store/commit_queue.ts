@@ -1,3 +1,4 @@
+import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./databases.js";
 import type { Change } from "./log_codec.js";
 import { StoreFailed } from "./store_error.js";
@@ -39,6 +40,7 @@ export class CommitQueue {
   constructor(
     private readonly databases: Databases,
     revision: bigint,
+    private readonly retention: AuditRetention,
     private readonly onFatal: ((error: unknown) => void) | undefined,
   ) {
     this.#settledRevision = revision;
@@ -87,7 +89,7 @@ export class CommitQueue {
   #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
     // A commit before it in the same batch may have failed its own transaction only.
     if (this.#failure !== undefined) throw this.#failure;
-    const tx = new StoreTransaction(this.databases);
+    const tx = new StoreTransaction(this.databases, this.retention);
     this.#insideChange = true;
     try {
       const result = change(tx);

@@ -57,18 +57,21 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     subject: connection.subject ?? "",
     strategy: toStrategyMessage(connection.strategy),
     metadata: { ...connection.metadata },
+    refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
   });
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
       reason: problem.reason,
       sinceMs: BigInt(problem.sinceMs),
       retryAtMs: encodeTime(problem.retryAtMs),
+      firm: problem.firm === true,
     });
   }
   if (refreshIntent !== undefined) {
     record.refreshIntent = create(RefreshIntentRecordSchema, {
       credentialRevision: refreshIntent.credentialRevision,
       startedAtMs: BigInt(refreshIntent.startedAtMs),
+      sends: refreshIntent.sends,
     });
   }
   return (changeRevision) => {
@@ -88,6 +91,7 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     reason: record.reason,
     sinceMs: Number(record.sinceMs),
     retryAtMs: decodeTime(record.retryAtMs),
+    ...(record.firm ? { firm: true } : {}),
   };
 }
 
@@ -96,6 +100,7 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
   return {
     credentialRevision: record.credentialRevision,
     startedAtMs: Number(record.startedAtMs),
+    sends: Math.max(1, record.sends),
   };
 }
 
@@ -128,6 +133,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       subject: decodeText(record.subject),
       strategy: fromStrategyMessage(record.strategy),
       metadata: record.metadata,
+      ...(record.refreshExpiresAtMs === 0n
+        ? {}
+        : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
     },
   };
 }

@@ -27,6 +27,8 @@ export interface Databases {
   /** Key: SHA-256 of `state`. */
   readonly authorizations: Database<Bytes, Buffer>;
   readonly discovery: Database<Bytes, string>;
+  /** Key: id of the provider profile. */
+  readonly suspensions: Database<Bytes, string>;
   readonly due: Database<Bytes, [dueAtMs: number, connectionId: string]>;
   /** Key: see `encodeCount`. */
   readonly changes: Database<Bytes, Buffer>;
@@ -35,6 +37,11 @@ export interface Databases {
   readonly numbers: Database<Bytes, NumberKey>;
   /** Key: see `encodeCount`. */
   readonly audit: Database<Bytes, Buffer>;
+  readonly auditByConnection: Database<Bytes, [connectionId: string, sequence: number]>;
+  readonly revocations: Database<Bytes, string>;
+  readonly revocationsDue: Database<Bytes, [nextAttemptMs: number, id: string]>;
+  /** Key: hash of the imported token, in hexadecimal. */
+  readonly imports: Database<Bytes, string>;
 }
 
 /** Value of an index entry. */
@@ -62,7 +69,7 @@ export function openDatabases(path: string): Databases {
     noSubdir: true,
     overlappingSync: false,
     permissionsMode: 0o600,
-    maxDbs: 24,
+    maxDbs: 32,
     encoding: "binary",
     cache: false,
     compression: false,
@@ -84,10 +91,15 @@ export function openDatabases(path: string): Databases {
     credentials: text("credentials"),
     authorizations: binary("authorizations"),
     discovery: text("discovery"),
+    suspensions: text("suspensions"),
     due: root.openDB("due", { encoding: "binary" }),
     changes: binary("changes"),
     tombstones: binary("tombstones"),
     numbers: root.openDB("numbers", { encoding: "binary" }),
     audit: binary("audit"),
+    auditByConnection: root.openDB("audit_by_connection", { encoding: "binary" }),
+    revocations: text("revocations"),
+    revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
+    imports: text("imports"),
   };
 }

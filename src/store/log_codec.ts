@@ -1,10 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  AuditRecordSchema,
-  ChangeRecordSchema,
-  DiscoveryRecordSchema,
-} from "../gen/nexus/store/v1/records_pb.js";
-import type { AuditEvent } from "../model/audit_event.js";
+import { ChangeRecordSchema, DiscoveryRecordSchema } from "../gen/nexus/store/v1/records_pb.js";
 
 /** The newest change of one connection. */
 export interface Change {
@@ -18,12 +13,6 @@ export interface Change {
 export interface StoredDiscovery {
   readonly document: string;
   readonly fetchedAtMs: number;
-}
-
-/** An audit event and its place in the log, from 1. */
-export interface StoredAuditEvent {
-  readonly sequence: bigint;
-  readonly event: AuditEvent;
 }
 
 export function encodeChange(change: Change): Uint8Array {
@@ -47,33 +36,4 @@ export function encodeDiscovery(discovery: StoredDiscovery): Uint8Array {
 export function decodeDiscovery(bytes: Uint8Array): StoredDiscovery {
   const { document, fetchedAtMs } = fromBinary(DiscoveryRecordSchema, bytes);
   return { document, fetchedAtMs: Number(fetchedAtMs) };
-}
-
-export function encodeAuditEvent(event: AuditEvent): Uint8Array {
-  return toBinary(
-    AuditRecordSchema,
-    create(AuditRecordSchema, {
-      timeMs: BigInt(event.timeMs),
-      eventType: event.type,
-      principal: event.principal,
-      connectionId: event.connectionId ?? "",
-      providerId: event.providerId ?? "",
-      reason: event.reason ?? "",
-      origin: event.origin ?? "",
-    }),
-  );
-}
-
-export function decodeAuditEvent(bytes: Uint8Array): AuditEvent {
-  const record = fromBinary(AuditRecordSchema, bytes);
-  return {
-    timeMs: Number(record.timeMs),
-    // Words of a newer version pass through: an audit log is shown, never decided upon.
-    type: record.eventType as AuditEvent["type"],
-    principal: record.principal,
-    ...(record.connectionId !== "" && { connectionId: record.connectionId }),
-    ...(record.providerId !== "" && { providerId: record.providerId }),
-    ...(record.reason !== "" && { reason: record.reason }),
-    ...(record.origin !== "" && { origin: record.origin }),
-  };
 }

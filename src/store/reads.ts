@@ -2,22 +2,20 @@ import { createHash } from "node:crypto";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { type Connection, type ConnectionStatus, connectionStatuses } from "../model/connection.js";
 import type { SealedCredential } from "../model/credential.js";
+import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
 import { lastRevision } from "./change_log.js";
 import { decodeConnection, type StoredConnection } from "./connection_codec.js";
 import { type Databases, decodeCount, encodeCount } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
-import {
-  type Change,
-  decodeAuditEvent,
-  decodeChange,
-  decodeDiscovery,
-  type StoredAuditEvent,
-  type StoredDiscovery,
-} from "./log_codec.js";
+import { decodeImport, decodeRevocation } from "./journal_codec.js";
+import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./log_codec.js";
 import { readNumber } from "./numbers.js";
 import { decodeProvider } from "./provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
+import { decodeSuspension } from "./suspension_codec.js";
 
 /** Longer names of issuers are kept under their hash: keys of LMDB are bounded. */
 const maxIssuerKeyBytes = 1024;
@@ -142,21 +140,36 @@ export class Reads {
     return bytes && decodeDiscovery(bytes);
   }
 
-  /** Entries due at `untilMs` or earlier, the earliest first. */
-  due(untilMs: number, limit: number): DueEntry[] {
+  getSuspension(providerId: string): Suspension | undefined {
+    const bytes = this.databases.suspensions.getBinary(providerId);
+    return bytes && decodeSuspension(providerId, bytes);
+  }
+
+  listSuspensions(): Suspension[] {
+    return Array.from(this.databases.suspensions.getRange({}), ({ key, value }) =>
+      decodeSuspension(key, value),
+    );
+  }
+
+  /** Entries after `after` that are due at `untilMs` or earlier, the earliest first. */
+  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
     const entries: DueEntry[] = [];
-    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit })) {
+    for (const [dueAtMs, connectionId] of this.#dueKeys(limit, after)) {
       if (dueAtMs > untilMs) break;
       entries.push({ connectionId, dueAtMs });
     }
     return entries;
   }
 
-  nextDueMs(except?: ReadonlySet<string>): number | undefined {
-    for (const [dueAtMs, connectionId] of this.databases.due.getKeys({ limit: 1 + (except?.size ?? 0) })) {
-      if (!except?.has(connectionId)) return dueAtMs;
-    }
+  nextDueMs(after?: DueEntry): number | undefined {
+    for (const [dueAtMs] of this.#dueKeys(1, after)) return dueAtMs;
     return undefined;
+  }
+
+  #dueKeys(limit: number, after: DueEntry | undefined) {
+    if (!after) return this.databases.due.getKeys({ limit });
+    const start: [number, string] = [after.dueAtMs, after.connectionId];
+    return this.databases.due.getKeys({ start, exclusiveStart: true, limit });
   }
 
   revision(): bigint {
@@ -173,19 +186,26 @@ export class Reads {
     return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
   }
 
-  lastAuditSequence(): bigint {
-    for (const key of this.databases.audit.getKeys({ reverse: true, limit: 1 })) return decodeCount(key);
-    return 0n;
+  getRevocation(id: string): PendingRevocation | undefined {
+    const bytes = this.databases.revocations.getBinary(id);
+    return bytes && decodeRevocation(bytes);
   }
 
-  /** Events before `beforeSequence`, or all, the newest first. */
-  listAuditEvents(beforeSequence: bigint | undefined, limit: number): StoredAuditEvent[] {
-    const position =
-      beforeSequence === undefined ? {} : { start: encodeCount(beforeSequence), exclusiveStart: true };
-    const range = this.databases.audit.getRange({ ...position, reverse: true, limit });
-    return Array.from(range, ({ key, value }) => ({
-      sequence: decodeCount(key),
-      event: decodeAuditEvent(value),
+  /** The first entries of the queue of revocations. */
+  dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
+    const keys = this.databases.revocationsDue.getKeys({ limit });
+    return Array.from(keys, ([nextAttemptMs, id]) => ({ id, nextAttemptMs }));
+  }
+
+  getImport(key: string): PendingImport | undefined {
+    const bytes = this.databases.imports.getBinary(key);
+    return bytes && decodeImport(bytes);
+  }
+
+  listImports(): { readonly key: string; readonly pending: PendingImport }[] {
+    return Array.from(this.databases.imports.getRange({}), ({ key, value }) => ({
+      key,
+      pending: decodeImport(value),
     }));
   }
 }

@@ -3,16 +3,23 @@ import { join } from "node:path";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
+import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
+import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./audit_log.js";
+import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
+import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
 import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
-import type { Change, StoredAuditEvent, StoredDiscovery } from "./log_codec.js";
+import type { Change, StoredDiscovery } from "./log_codec.js";
 import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
 import { loadStoreRecord, readStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
+export type { DueEntry } from "./reads.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
@@ -26,6 +33,8 @@ export interface StoreOptions {
   readonly nowMs: number;
   /** Called once when a commit could not be made durable: the process must end. */
   readonly onFatal?: (error: unknown) => void;
+  /** How much of the audit log is kept. */
+  readonly audit?: AuditRetention;
 }
 
 function syncFolder(folder: string): void {
@@ -61,7 +70,9 @@ export class Store {
     this.epoch = record.epoch;
     this.#databases = databases;
     this.#reads = new Reads(databases);
-    this.#commits = new CommitQueue(databases, this.#reads.revision(), options.onFatal);
+    const retention = options.audit ?? defaultAuditRetention;
+    this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, options.onFatal);
+    databases.meta.transactionSync(() => indexOldEvents(databases));
   }
 
   /**
@@ -144,17 +155,25 @@ export class Store {
     return this.#reads.getDiscovery(issuer);
   }
 
-  /**
-   * Entries due at `untilMs` or earlier, the earliest first; its cost grows with what is due, not with what
-   * is stored.
-   */
-  due(untilMs: number, limit: number): DueEntry[] {
-    return this.#reads.due(untilMs, limit);
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#reads.getSuspension(providerId);
   }
 
-  /** Time of the first entry in the due queue, those of `except` passed over. */
-  nextDueMs(except?: ReadonlySet<string>): number | undefined {
-    return this.#reads.nextDueMs(except);
+  listSuspensions(): Suspension[] {
+    return this.#reads.listSuspensions();
+  }
+
+  /**
+   * Entries behind `after` that are due at `untilMs` or earlier, the earliest first; its cost grows with what
+   * is answered, not with what is stored.
+   */
+  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
+    return this.#reads.due(untilMs, limit, after);
+  }
+
+  /** Time of the first entry in the due queue behind `after`. */
+  nextDueMs(after?: DueEntry): number | undefined {
+    return this.#reads.nextDueMs(after);
   }
 
   /** Changes after `revision`, the oldest first, each connection with its newest only. */
@@ -162,12 +181,32 @@ export class Store {
     return this.#reads.changesSince(revision, limit);
   }
 
-  /** The newest first. */
-  listAuditEvents(page: {
-    readonly beforeSequence?: bigint | undefined;
-    readonly limit: number;
-  }): StoredAuditEvent[] {
-    return this.#reads.listAuditEvents(page.beforeSequence, page.limit);
+  /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
+  listAuditEvents(page: AuditPage): AuditPageResult {
+    return listAuditEvents(this.#databases, page);
+  }
+
+  /** Checks the chain of the audit log, step by step. */
+  verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
+    return new AuditVerification(this.#databases, checkpoint);
+  }
+
+  getRevocation(id: string): PendingRevocation | undefined {
+    return this.#reads.getRevocation(id);
+  }
+
+  /** The first entries of the queue of revocations, whether they are due or not. */
+  dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
+    return this.#reads.dueRevocations(limit);
+  }
+
+  /** @param key hash of the imported token */
+  getImport(key: string): PendingImport | undefined {
+    return this.#reads.getImport(key);
+  }
+
+  listImports(): { readonly key: string; readonly pending: PendingImport }[] {
+    return this.#reads.listImports();
   }
 
   /**

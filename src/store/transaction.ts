@@ -1,21 +1,24 @@
 import type { AuditEvent } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { Connection } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
+import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { PendingRevocation } from "../model/revocation.js";
+import type { Suspension } from "../model/suspension.js";
+import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./change_log.js";
 import { connectionEncoder } from "./connection_codec.js";
-import { type Databases, encodeCount, nothing } from "./databases.js";
+import { moveInIndexes } from "./connection_index.js";
+import { type Databases, nothing } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
-import { type Change, encodeAuditEvent, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
-import { addToNumber } from "./numbers.js";
+import { encodeImport, encodeRevocation } from "./journal_codec.js";
+import { type Change, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
 import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
 import { readStoreRecord, writeStoreRecord } from "./store_record.js";
-
-/** The newest events are kept, so many. */
-export const maxAuditEvents = 100_000n;
+import { encodeSuspension } from "./suspension_codec.js";
 
 /**
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
@@ -56,21 +59,34 @@ export interface Transaction {
   /** Reads and deletes: of any number of callers one gets it. */
   takeAuthorization(stateHash: string): PendingAuthorization | undefined;
   putDiscovery(issuer: string, discovery: StoredDiscovery): void;
+  getSuspension(providerId: string): Suspension | undefined;
+  putSuspension(suspension: Suspension): void;
+  deleteSuspension(providerId: string): void;
   setKeyCheck(sealed: SealedRecord): void;
-  /** The oldest event is pruned when there are 100 000. */
+  /** Chains the event to the one before it, and prunes a few that are older than the retention. */
   appendAudit(event: AuditEvent): void;
+  getRevocation(id: string): PendingRevocation | undefined;
+  /** Moves its one entry in the queue of revocations to `nextAttemptMs`. */
+  putRevocation(revocation: PendingRevocation): void;
+  deleteRevocation(id: string): void;
+  /** @param key hash of the imported token */
+  getImport(key: string): PendingImport | undefined;
+  putImport(key: string, pending: PendingImport): void;
+  deleteImport(key: string): void;
 }
 
 export class StoreTransaction implements Transaction {
   readonly #databases: Databases;
   readonly #reads: Reads;
   readonly #log: ChangeLog;
+  readonly #audit: AuditLog;
   #ended = false;
 
-  constructor(databases: Databases) {
+  constructor(databases: Databases, retention: AuditRetention) {
     this.#databases = databases;
     this.#reads = new Reads(databases);
     this.#log = new ChangeLog(databases);
+    this.#audit = new AuditLog(databases, retention);
   }
 
   /** @returns what changed, each connection once, in the order of the revisions */
@@ -139,9 +155,7 @@ export class StoreTransaction implements Transaction {
     const encode = connectionEncoder(connection);
     const { id, userId } = connection;
     const before = this.#reads.getStoredConnection(id);
-    this.#moveProvider(id, before?.connection.providerId, connection.providerId);
-    this.#moveStatus(before?.connection.status, connection.status);
-    this.#moveDue(id, before?.connection.dueAtMs, connection.dueAtMs);
+    moveInIndexes(databases, id, before?.connection, connection);
     const revision = this.#log.record(id, userId, false, before?.changeRevision ?? 0n);
     databases.connections.putSync(id, encode(revision));
   }
@@ -160,40 +174,13 @@ export class StoreTransaction implements Transaction {
     const before = this.#reads.getStoredConnection(id);
     if (before === undefined) return;
     const { connection, changeRevision } = before;
-    this.#moveProvider(id, connection.providerId, undefined);
-    this.#moveStatus(connection.status, undefined);
-    this.#moveDue(id, connection.dueAtMs, undefined);
+    moveInIndexes(databases, id, connection, undefined);
     databases.connections.removeSync(id);
     databases.credentials.removeSync(id);
     if (connection.pendingStateHash !== undefined) {
       databases.authorizations.removeSync(encodeStateHash(connection.pendingStateHash));
     }
     this.#log.record(id, connection.userId, true, changeRevision);
-  }
-
-  #moveProvider(id: string, from: string | undefined, to: string | undefined): void {
-    if (from === to) return;
-    const { connectionsByProvider } = this.#databases;
-    if (from !== undefined) {
-      connectionsByProvider.removeSync([from, id]);
-      addToNumber(this.#databases, ["provider", from], -1n);
-    }
-    if (to !== undefined) {
-      connectionsByProvider.putSync([to, id], nothing);
-      addToNumber(this.#databases, ["provider", to], 1n);
-    }
-  }
-
-  #moveStatus(from: ConnectionStatus | undefined, to: ConnectionStatus | undefined): void {
-    if (from === to) return;
-    if (from !== undefined) addToNumber(this.#databases, ["status", from], -1n);
-    if (to !== undefined) addToNumber(this.#databases, ["status", to], 1n);
-  }
-
-  #moveDue(id: string, from: number | undefined, to: number | undefined): void {
-    if (from === to) return;
-    if (from !== undefined) this.#databases.due.removeSync([from, id]);
-    if (to !== undefined) this.#databases.due.putSync([to, id], nothing);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
@@ -219,6 +206,18 @@ export class StoreTransaction implements Transaction {
     this.#open.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
   }
 
+  getSuspension(providerId: string): Suspension | undefined {
+    return this.#openReads.getSuspension(providerId);
+  }
+
+  putSuspension(suspension: Suspension): void {
+    this.#open.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
+  }
+
+  deleteSuspension(providerId: string): void {
+    this.#open.suspensions.removeSync(providerId);
+  }
+
   setKeyCheck(sealed: SealedRecord): void {
     const databases = this.#open;
     const record = readStoreRecord(databases);
@@ -227,9 +226,37 @@ export class StoreTransaction implements Transaction {
   }
 
   appendAudit(event: AuditEvent): void {
-    const { audit } = this.#open;
-    const sequence = this.#reads.lastAuditSequence() + 1n;
-    audit.putSync(encodeCount(sequence), encodeAuditEvent(event));
-    if (sequence > maxAuditEvents) audit.removeSync(encodeCount(sequence - maxAuditEvents));
+    void this.#open;
+    this.#audit.append(event);
+  }
+
+  getRevocation(id: string): PendingRevocation | undefined {
+    return this.#openReads.getRevocation(id);
+  }
+
+  putRevocation(revocation: PendingRevocation): void {
+    this.deleteRevocation(revocation.id);
+    const { revocations, revocationsDue } = this.#open;
+    revocations.putSync(revocation.id, encodeRevocation(revocation));
+    revocationsDue.putSync([revocation.nextAttemptMs, revocation.id], nothing);
+  }
+
+  deleteRevocation(id: string): void {
+    const before = this.getRevocation(id);
+    if (before === undefined) return;
+    this.#open.revocations.removeSync(id);
+    this.#open.revocationsDue.removeSync([before.nextAttemptMs, id]);
+  }
+
+  getImport(key: string): PendingImport | undefined {
+    return this.#openReads.getImport(key);
+  }
+
+  putImport(key: string, pending: PendingImport): void {
+    this.#open.imports.putSync(key, encodeImport(pending));
+  }
+
+  deleteImport(key: string): void {
+    this.#open.imports.removeSync(key);
   }
 }

@@ -16,10 +16,15 @@ export interface MetricsSources {
   watchSubscribers(): number;
   /** How long the oldest due refresh has been waiting; 0 when none is due. */
   refreshQueueLagMs(): number;
+  /** Providers that refuse the client of their profile. */
+  suspendedProviders?(): number;
 }
 
 /** From a provider next door to one that is about to time out. */
 const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** 0 holds those that died before they were replaced; the usual window is 5 minutes. */
+const timeToExpiryBucketsSeconds = [0, 1, 5, 15, 30, 60, 120, 240, 300, 600, 3600];
 
 /** The numbers of one daemon, in a registry of their own. */
 export class Metrics {
@@ -31,6 +36,7 @@ export class Metrics {
   readonly #rpcs: Counter<"method" | "code" | "door">;
   readonly #refreshes: Counter<"provider" | "result" | "reason">;
   readonly #refreshDuration: Histogram;
+  readonly #timeToExpiry: Histogram;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -51,6 +57,12 @@ export class Metrics {
       name: "nexus_refresh_duration_seconds",
       help: "Time from the sending of a refresh request to the durable token.",
       buckets: durationBucketsSeconds,
+      registers,
+    });
+    this.#timeToExpiry = new Histogram({
+      name: "nexus_token_time_to_expiry_seconds",
+      help: "How long tokens had still to live when a refresh replaced them; 0 for a dead one.",
+      buckets: timeToExpiryBucketsSeconds,
       registers,
     });
     this.#addGauges(build.version);
@@ -80,6 +92,11 @@ export class Metrics {
       reason: this.#reasons.bound(reason),
     });
     this.#refreshDuration.observe(durationMs / 1000);
+  }
+
+  /** Counts a token that a refresh replaced. @param remainingMs how long it had still to live; below 0 when it was dead */
+  replaced(remainingMs: number): void {
+    this.#timeToExpiry.observe(Math.max(0, remainingMs) / 1000);
   }
 
   /** The text format of Prometheus. */
@@ -114,6 +131,11 @@ export class Metrics {
       "nexus_refresh_queue_lag_seconds",
       "How long the oldest due refresh has been waiting; 0 when none is due.",
       (sources) => sources.refreshQueueLagMs() / 1000,
+    );
+    this.#addReadGauge(
+      "nexus_providers_suspended",
+      "Provider profiles whose client the provider refuses.",
+      (sources) => sources.suspendedProviders?.() ?? 0,
     );
   }
 

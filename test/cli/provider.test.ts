@@ -154,13 +154,19 @@ describe("provider create", () => {
 describe("provider list and get", () => {
   it("reads all pages into a table", async () => {
     daemon.addProvider({ scopes: ["a", "b"], authUrl: "https://p.example/a" });
-    daemon.addProvider({ id: "x", name: "google", issuer: "https://i.example", enableDiscovery: true });
+    daemon.addProvider({
+      id: "x",
+      name: "google",
+      issuer: "https://i.example",
+      enableDiscovery: true,
+      oauth2Options: { omitPkce: true },
+    });
     const shell = shellOf();
     expect(await run(["provider", "list"], shell)).toBe(0);
     const [header, ...rows] = shell.out().trimEnd().split("\n");
-    expect(header).toMatch(/^NAME +ID +ISSUER OR AUTH URL +SCOPES +DESCRIPTION$/);
-    expect(rows[0]).toMatch(/^github +1{8}-.* +https:\/\/p\.example\/a +a b$/);
-    expect(rows[1]).toMatch(/^google +x +https:\/\/i\.example$/);
+    expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES +DESCRIPTION$/);
+    expect(rows[0]).toMatch(/^github +1{8}-.* +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
+    expect(rows[1]).toMatch(/^google +x +oauth2 +omitted +https:\/\/i\.example$/);
     const json = shellOf();
     await run(["provider", "list", "--json"], json);
     expect(jsonLines(json.out()).map((one) => one["name"])).toEqual(["github", "google"]);
@@ -169,7 +175,7 @@ describe("provider list and get", () => {
   it("says on standard error that there is none", async () => {
     const shell = shellOf();
     expect(await run(["provider", "list"], shell)).toBe(0);
-    expect([shell.out(), shell.err()]).toEqual(["", "no providers yet: nexusd provider create --help\n"]);
+    expect([shell.out(), shell.err()]).toEqual(["", "no providers yet: nexusd provider add --help\n"]);
   });
 
   it.each(["github", " GitHub ", providerId])("finds %j", async (key) => {

@@ -35,6 +35,7 @@ describe("loadConfig", () => {
       allowedReturnOrigins: [],
       logLevel: "info",
       logFormat: "json",
+      audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
     });
   });
 
@@ -136,6 +137,10 @@ describe("loadConfig", () => {
     ["NEXUS_ALLOWED_RETURN_URLS", "null", "absolute URL"],
     ["NEXUS_LOG_LEVEL", "loud", "trace, debug, info, warn, error"],
     ["NEXUS_LOG_FORMAT", "xml", "json, pretty"],
+    ["NEXUS_AUDIT_MAX_EVENTS", "99", "from 100"],
+    ["NEXUS_AUDIT_MAX_EVENTS", "1e9", "from 100"],
+    ["NEXUS_AUDIT_MAX_AGE", "365", "365d or 12h"],
+    ["NEXUS_AUDIT_MAX_AGE", "0d", "at least 1h"],
   ])("refuses %s=%s", (name, value, limit) => {
     const faults = faultsOf({ [name]: value });
     expect(faults).toHaveLength(1);

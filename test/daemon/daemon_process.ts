@@ -11,8 +11,14 @@ export class DaemonProcess {
   #errors = "";
   readonly exited: Promise<number | string>;
 
-  constructor(environment: NodeJS.ProcessEnv, args: readonly string[] = ["serve"]) {
-    this.#child = spawn(process.execPath, [join(root, "dist/main.js"), ...args], {
+  /** @param wrapper a command that runs the rest of its arguments */
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    args: readonly string[] = ["serve"],
+    wrapper: readonly string[] = [],
+  ) {
+    const [command = "", ...rest] = [...wrapper, process.execPath, join(root, "dist/main.js"), ...args];
+    this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -35,13 +41,15 @@ export class DaemonProcess {
   }
 
   /** Resolves when the log says that every door is open. */
-  ready(): Promise<void> {
-    return this.printed(/"nexusd is ready"/);
+  async ready(): Promise<void> {
+    await this.wrote(/"nexusd is ready"/);
   }
 
-  /** Resolves when standard output matches. */
-  async printed(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.#output)) {
+  /** Resolves with the match once standard output has it. */
+  async wrote(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match) return match;
       const stdout = this.#child.stdout;
       if (!stdout) throw new Error("no standard output");
       const ended = this.exited.then((code) => {

@@ -52,6 +52,34 @@ it("npm run demo -- --auto --json shows three revisions of a token and the state
   expect(readdirSync(tmpdir())).not.toContain(basename(dataDir));
 }, 120_000);
 
+it("npm run demo -- --static --auto --json shows a key that is captured, handed out and replaced", async () => {
+  const demo = await runDemo("--static", "--auto", "--json");
+
+  expect(demo.stderr).toBe("");
+  expect(demo.exitCode).toBe(0);
+  const lines = demo.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines.map(({ step }) => step)).toEqual([
+    "daemon_started",
+    "api_started",
+    "provider_registered",
+    "connection_requested",
+    "schema_read",
+    "captured",
+    "replaced",
+    "replacement_seen",
+    "done",
+  ]);
+  expect(lines.filter((line) => "status" in line)).toMatchObject([
+    { revision: 1, status: "active" },
+    { revision: 2, status: "active" },
+  ]);
+  expect(lines.at(-1)).toMatchObject({ revisions: 2 });
+  expect(demo.stdout).not.toContain("demo-key");
+}, 60_000);
+
 /** What `npm run demo` starts once it has built dist/. */
 async function runDemo(...words: string[]) {
   const program = join(root, "node_modules", ".bin", "tsx");

@@ -218,7 +218,11 @@ describe("nexusd providers", () => {
         authType: 6,
         description: "$5 for ${NOTHING}: # no",
         strategy: { kind: { case: "hmacPayload", value: { headerName: "X-S", algo: "sha512" } } },
-        credentialSchema: { type: "object", properties: { api_secret: { type: "string" } } },
+        credentialSchema: {
+          type: "object",
+          properties: { api_secret: { type: "string" } },
+          required: ["api_secret"],
+        },
       },
     });
     const { out } = await nexusd(["export"]);
@@ -238,6 +242,19 @@ describe("nexusd providers", () => {
     const forced = await nexusd(["export", "-f", exported, "--force"]);
     expect(forced.err).toBe(`wrote 3 providers to ${exported}; it wants GITHUB_CLIENT_SECRET\n`);
     expect(readFileSync(exported, "utf8")).toBe(out);
+  });
+
+  it("fills a profile from its template", async () => {
+    const text = head.replace(/ {4}auth_url.*\n {4}token_url.*\n/, "    template: github\n");
+    writeFileSync(file, `${text}    params: {login: ada}\n`);
+    expect(await apply()).toMatchObject({ code: 0, err: "" });
+    expect(await provider("github")).toMatchObject({
+      authUrl: "https://github.com/login/oauth/authorize",
+      authorizationParams: { login: "ada" },
+    });
+    expect((await plan("--detailed-exitcode")).code).toBe(0);
+    writeFileSync(file, text.replace("template: github", "template: no-such-thing"));
+    expect((await plan()).err).toContain(`${file}:5:15: template: is not in the catalogue\n`);
   });
 
   it("speaks JSON", async () => {

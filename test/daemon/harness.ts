@@ -6,6 +6,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon.js";
+import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
@@ -18,6 +19,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
+import { RestClient } from "./rest_client.js";
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -32,6 +34,7 @@ export interface Clients {
   readonly providers: Client<typeof ProviderService>;
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
+  readonly audit: Client<typeof AuditService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -44,6 +47,7 @@ export function clientsOf(socket: string): Clients {
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
+    audit: createClient(AuditService, transport),
   };
 }
 
@@ -125,8 +129,8 @@ export class World {
     this.clients = place.clients();
   }
 
-  static async make(options: Partial<OpenIdProviderOptions> = {}): Promise<World> {
-    const place = await Place.make();
+  static async make(options: Partial<OpenIdProviderOptions> = {}, given?: Place): Promise<World> {
+    const place = given ?? (await Place.make());
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
     const clock = new ManualClock(Date.now());
     return new World(place, clock, provider, await place.start(clock));
@@ -166,6 +170,11 @@ export class World {
     const page = await consent(this.browser, requested.authUrl);
     if (page.status !== 200) throw new Error(`consent ended with ${page.status}: ${page.body}`);
     return requested.connectionId;
+  }
+
+  /** The REST routes, with the key, and the OpenAPI document looking on. */
+  rest(): Promise<RestClient> {
+    return RestClient.connect(this.place.httpUrl, this.place.apiKey);
   }
 
   watch(request: Parameters<Clients["tokens"]["watchTokens"]>[0] = {}): Watcher {

@@ -186,7 +186,7 @@ describe("the providers file", () => {
     const { github: before } = await present();
     await place.clients().providers.deleteProvider({ id: before?.id ?? "" });
     running.signal("SIGHUP");
-    await running.printed(/"created":\["github"\].*"created":\["github"\]/s);
+    await running.wrote(/"created":\["github"\].*"created":\["github"\]/s);
     expect(Object.keys(await present())).toEqual(["github"]);
     expect(running.output).not.toContain("s3cret");
     expect(await running.kill("SIGTERM")).toBe(0);

@@ -6,8 +6,8 @@ import { CredentialReader } from "../../src/domain/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants.js";
-import { RefreshScheduler } from "../../src/domain/refresh_scheduler.js";
-import { Refresher } from "../../src/domain/refresher.js";
+import { RefreshEngine } from "../../src/domain/refresh_engine.js";
+import type { Refresher } from "../../src/domain/refresher.js";
 import type { Connection } from "../../src/model/connection.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { newId } from "../../src/model/ids.js";
@@ -54,7 +54,8 @@ export class Engine {
   readonly store: Store;
   readonly reader: CredentialReader;
   readonly refresher: Refresher;
-  readonly scheduler: RefreshScheduler;
+  readonly scheduler: RefreshEngine;
+  readonly counted: string[] = [];
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   #onSent: (() => void) | undefined;
@@ -74,7 +75,7 @@ export class Engine {
     };
     this.writer = new CredentialWriter(shared);
     this.reader = new CredentialReader(shared);
-    this.refresher = new Refresher({
+    this.scheduler = new RefreshEngine({
       ...shared,
       writer: this.writer,
       servers: new AuthorizationServers({
@@ -83,10 +84,13 @@ export class Engine {
       }),
       grants: { refresh: (request) => this.#send(request) },
       locks: new KeyedMutex(),
-      metrics: { refreshed: () => {} },
+      metrics: {
+        refreshed: (_provider, result, reason) => void this.counted.push(`${result} ${reason}`.trim()),
+        replaced: () => {},
+      },
     });
-    this.scheduler = new RefreshScheduler({ ...shared, refresher: this.refresher });
-    this.store.onCommitted(() => this.scheduler.wake());
+    this.refresher = this.scheduler.refresher;
+    this.store.onCommitted((changes) => this.scheduler.wake(changes));
   }
 
   async close(): Promise<void> {
@@ -180,8 +184,8 @@ export class Engine {
   async until(id: string, pass: (connection: Connection) => boolean): Promise<Connection> {
     while (!pass(this.get(id))) {
       await new Promise<void>((resolve) => {
-        this.store.onCommitted(() => {
-          this.scheduler.wake();
+        this.store.onCommitted((changes) => {
+          this.scheduler.wake(changes);
           resolve();
         });
       });

@@ -52,12 +52,12 @@ describe("RefreshScheduler", () => {
     for (let count = 0; count < 300; count++) await engine.connection(slow);
     const quick = await engine.connection(await engine.provider("quick"));
     engine.clock.advance(hourMs - 60_000);
-    await engine.untilSent(17);
+    await engine.untilSent(13);
     const request = engine.sent.find(({ provider }) => provider === "quick");
     expect(request).toBeDefined();
     request?.answer({ tokenSet: tokenSet() });
     await engine.until(quick.id, ({ credentialRevision }) => credentialRevision === 2n);
-    expect(engine.sent.filter(({ provider }) => provider === "slow")).toHaveLength(16);
+    expect(engine.sent.filter(({ provider }) => provider === "slow")).toHaveLength(12);
   });
 
   it("works off more than it may have under way", async () => {
@@ -115,6 +115,82 @@ describe("RefreshScheduler", () => {
     await engine.connection(await engine.provider("op"), tokenSet({ expiresInMs: 1000 * 24 * hourMs }));
     engine.clock.advance(hourMs);
     expect(engine.sent).toHaveLength(0);
+  });
+
+  it("does not wait a day when the clock is set back by one", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance(60_000);
+    engine.clock.jump(-24 * hourMs);
+    engine.clock.advance(30_000);
+    await engine.until(id, ({ expiresAtMs }) => (expiresAtMs ?? 0) < engine.clock.nowMs() + hourMs);
+    engine.clock.advance(55 * 60_000);
+    await engine.untilSent(1);
+    expect(engine.get(id).expiresAtMs).toBeGreaterThan(engine.clock.nowMs());
+  });
+
+  it("keeps a refresh token alive that would die before the access token", async () => {
+    const first = tokenSet({ expiresInMs: undefined, refreshExpiresInMs: 10 * hourMs });
+    const { id, refreshExpiresAtMs } = await engine.connection(await engine.provider("op"), first);
+    expect(refreshExpiresAtMs).toBe(engine.clock.nowMs() + 10 * hourMs);
+    engine.clock.advance(7 * hourMs);
+    expect(engine.sent).toHaveLength(0);
+    engine.clock.advance(hourMs);
+    await engine.untilSent(1);
+    engine.sent[0]?.answer({ tokenSet: tokenSet({ refreshExpiresInMs: 10 * hourMs }) });
+    const { refreshExpiresAtMs: laterMs } = await engine.until(
+      id,
+      ({ credentialRevision }) => credentialRevision === 2n,
+    );
+    expect(laterMs).toBeGreaterThan(refreshExpiresAtMs ?? 0);
+  });
+
+  it("tells watchers that a token died while its refresh was under way", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance(56 * 60_000);
+    await engine.untilSent(1);
+    const before = engine.store.revision;
+    engine.clock.advance(4 * 60_000);
+    await engine.until(id, () => engine.store.revision > before);
+    expect(engine.reader.view(id)?.token).toBeUndefined();
+    answerAll();
+    await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+  });
+
+  it("is stuck when due work does not move although there is room, and says so", async () => {
+    const { refreshNotBeforeMs } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance((refreshNotBeforeMs ?? 0) - engine.clock.nowMs());
+    await engine.untilSent(1);
+    expect(engine.scheduler.health()).toBe(true);
+    engine.clock.advance(61_000);
+    expect(engine.scheduler.health()).toMatch(/has not moved for 6\d s/);
+    answerAll();
+  });
+
+  it("is not stuck behind a provider whose lane is full, nor right after a sleep", async () => {
+    const profile = await engine.provider("op");
+    for (let count = 0; count < 20; count++) await engine.connection(profile);
+    engine.clock.jump(24 * hourMs);
+    expect(engine.scheduler.health()).toBe(true);
+    engine.clock.advance(30_000);
+    expect(engine.scheduler.health()).toBe(true);
+    await engine.untilSent(12);
+    engine.clock.advance(100_000);
+    expect(engine.scheduler.health()).toBe(true);
+  });
+
+  it("does not try in a circle what leaves no trace", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    engine.clock.advance(56 * 60_000);
+    for (let round = 1; round <= 3; round++) {
+      await engine.untilSent(round);
+      engine.sent[round - 1]?.fail(new Error("a fault of ours"));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(engine.sent).toHaveLength(round);
+      engine.clock.advance(2 ** round * 1000);
+      if (round === 2) break;
+    }
+    await engine.until(id, ({ status }) => status === "attention");
+    expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
   });
 
   it("starts nothing after it was stopped, and waits for what is under way", async () => {

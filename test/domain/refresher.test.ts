@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { GrantFailure } from "../../src/oauth/failure.js";
 import { Secret } from "../../src/runtime/secret.js";
-import { Engine, startMs, tokenSet } from "./engine.js";
+import { Engine, hourMs, startMs, tokenSet } from "./engine.js";
 
 describe("Refresher", () => {
   let engine: Engine;
@@ -56,7 +56,7 @@ describe("Refresher", () => {
     const { id } = await engine.connection(await engine.provider("op"));
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
-    expect(engine.get(id).refreshIntent).toEqual({ credentialRevision: 1n, startedAtMs: startMs });
+    expect(engine.get(id).refreshIntent).toEqual({ credentialRevision: 1n, startedAtMs: startMs, sends: 1 });
     engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 503 }));
     await refreshed;
     expect(engine.get(id).refreshIntent).toBeUndefined();
@@ -84,23 +84,88 @@ describe("Refresher", () => {
     expect(engine.store.nextDueMs()).toBeUndefined();
   });
 
-  it.each(["transient", "client", "rejected", "ambiguous"] as const)(
-    "retries after %s, with growing delays",
-    async (kind) => {
-      const { id } = await engine.connection(await engine.provider("op"));
-      const delays: number[] = [];
-      for (let round = 1; round <= 4; round++) {
-        const refreshed = engine.refresher.refresh(id);
-        await engine.untilSent(round);
-        engine.sent[round - 1]?.fail(new GrantFailure({ kind }));
-        expect(await refreshed).toBe("retry");
-        const connection = engine.get(id);
-        expect(connection).toMatchObject({ status: "active", failedRefreshes: round });
-        delays.push((connection.problem?.retryAtMs ?? 0) - engine.clock.nowMs());
-      }
-      expect(delays).toEqual([500, 1000, 2000, 4000]);
-    },
-  );
+  it("retries what the provider did not process, with growing delays", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const delays: number[] = [];
+    for (let round = 1; round <= 4; round++) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round);
+      engine.sent[round - 1]?.fail(new GrantFailure({ kind: "transient" }));
+      expect(await refreshed).toBe("retry");
+      const connection = engine.get(id);
+      expect(connection).toMatchObject({
+        status: "active",
+        failedRefreshes: round,
+        refreshIntent: undefined,
+      });
+      delays.push((connection.problem?.retryAtMs ?? 0) - engine.clock.nowMs());
+    }
+    expect(delays).toEqual([500, 1000, 2000, 4000]);
+  });
+
+  it.each(["ambiguous", "rejected"] as const)("sends once more after %s, and never again", async (kind) => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    for (const [round, outcome] of [
+      [1, "retry"],
+      [2, "attention"],
+    ] as const) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round);
+      expect(engine.get(id).refreshIntent?.sends).toBe(round);
+      engine.sent[round - 1]?.fail(new GrantFailure({ kind }));
+      expect(await refreshed).toBe(outcome);
+    }
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+    expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+  });
+
+  it("does not spend the probe on an answer that judged nothing", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const kinds = ["ambiguous", "transient", "transient"] as const;
+    for (const [index, kind] of kinds.entries()) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(index + 1);
+      engine.sent[index]?.fail(new GrantFailure({ kind }));
+      expect(await refreshed).toBe("retry");
+      expect(engine.get(id).refreshIntent?.sends).toBe(1);
+    }
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(4);
+    engine.sent[3]?.answer({ tokenSet: tokenSet() });
+    expect(await refreshed).toBe("refreshed");
+  });
+
+  it("sends nothing when the daemon died during the probe", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshIntent = { credentialRevision: 1n, startedAtMs: startMs, sends: 2 };
+    await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), refreshIntent }));
+    expect(await engine.refresher.refresh(id)).toBe("attention");
+    expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it("calls withdrawn consent what it is", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true }));
+    await refreshed;
+    expect(engine.get(id).problem?.reason).toBe("consent_revoked");
+  });
+
+  it("keeps a new token set that could not be written, and writes it in place of sending again", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const second = tokenSet({ expiresInMs: 0.5 });
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    // What the store refuses to encode fails its own commit and no other.
+    engine.sent[0]?.answer({ tokenSet: second });
+    await expect(refreshed).rejects.toThrow(RangeError);
+    Object.assign(second, { expiresInMs: hourMs });
+    expect(await engine.refresher.refresh(id)).toBe("refreshed");
+    expect(engine.sent).toHaveLength(1);
+    expect(accessToken(id)).toBe(second.accessToken.reveal());
+  });
 
   it("never asks again sooner than Retry-After says", async () => {
     const { id } = await engine.connection(await engine.provider("op"));

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ManifestFile } from "../../src/manifest/manifest_file.js";
 import { type KeptRegistry, ManifestKeeper } from "../../src/manifest/manifest_keeper.js";
 import { profileOfContract } from "../../src/model/contract_profile.js";
 import { Aborted, InvalidArgument } from "../../src/model/errors.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 const key = (name: string) => `  - {name: ${name}, auth_type: api_key}\n`;
 
@@ -51,7 +51,7 @@ describe("the keeper of a providers file", () => {
       return [];
     },
     close: () => {},
-  } as unknown as ManifestFile;
+  };
   const log = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, message, fields: fields as Record<string, unknown> });
   let keeper: ManifestKeeper;
@@ -63,9 +63,11 @@ describe("the keeper of a providers file", () => {
     lines.length = 0;
     writes.length = 0;
     keeper = new ManifestKeeper({
+      path: file.path,
       file,
       registry,
       variables: {},
+      clock: new ManualClock(0),
       log: { info: log("info"), error: log("error") },
     });
   });

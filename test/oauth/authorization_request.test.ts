@@ -88,3 +88,17 @@ test("the query of the endpoint is kept, below the protocol and the extra parame
     response_mode: "query",
   });
 });
+
+test("what the profile declares: a separator, no scope, no PKCE", async () => {
+  const plain = { scopeSeparator: " ", skipScopeOnAuth: false, omitPkce: false };
+  const scopes = ["openid", "a b"];
+  expect(await params({ scopes: ["a", "b"], options: { ...plain, scopeSeparator: "," } })).toEqual({
+    ...always,
+    scope: "a,b",
+  });
+  const withoutScope = { scopes, nonce: "n", options: { ...plain, skipScopeOnAuth: true } };
+  expect(await params(withoutScope)).toEqual(always);
+  const { code_challenge: _, code_challenge_method: __, ...withoutPkce } = always;
+  const extraParams = { code_challenge: "mine", code_challenge_method: "plain" };
+  expect(await params({ extraParams, options: { ...plain, omitPkce: true } })).toEqual(withoutPkce);
+});

@@ -68,6 +68,27 @@ describe("OAuth errors", () => {
   });
 });
 
+describe("withdrawn consent", () => {
+  test.each<[error: string, description: string | undefined, withdrawn: boolean]>([
+    ["invalid_grant", undefined, false],
+    ["invalid_grant", "Token has been expired or revoked.", false],
+    ["invalid_grant", "The user revoked access", true],
+    ["invalid_grant", "AADSTS65001: The user or administrator has not consented", true],
+    ["invalid_grant", "AADSTS700082: The refresh token has expired due to inactivity.", false],
+    ["token_revoked", undefined, true],
+    ["consent_required", undefined, true],
+    ["invalid_client", "revoked", false],
+  ])("%s, %s: %s", (error, error_description, withdrawn) => {
+    const raised = new oauth.ResponseBodyError("m", {
+      cause: { error, ...(error_description === undefined ? {} : { error_description }) },
+      response: Response.json({}, { status: 400 }),
+    });
+    const failure = classify(raised, nowMs);
+    expect(failure.consentRevoked).toBe(withdrawn);
+    expect(inspect(failure)).not.toContain(error_description ?? canary);
+  });
+});
+
 describe("answers without an OAuth error", () => {
   test.each<[status: number, kind: string]>([
     [400, "transient"],

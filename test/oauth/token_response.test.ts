@@ -75,6 +75,19 @@ describe("members", () => {
     expect(body.access_token).toBe("AT");
   });
 
+  test.each<[members: Record<string, unknown>, seconds: number | undefined]>([
+    [{ refresh_token_expires_in: 600 }, 600],
+    [{ refresh_token_timeout: "600" }, 600],
+    [{ authorization_expires_in: 600.5 }, 600],
+    [{ refresh_expires_in: 600 }, 600],
+    [{ refresh_expires_in: 0 }, undefined],
+    [{ x_refresh_token_expires_in: 600 }, 600],
+    [{ refresh_token_expires_in: 900, authorization_expires_in: 600 }, 600],
+    [{ refresh_token_expires_in: "never" }, undefined],
+  ])("the end of the refresh token in %j", (members, seconds) => {
+    expect(withMembers(members).body.refresh_token_expires_in).toBe(seconds);
+  });
+
   test.each([undefined, null, "", 7, {}, ["AT"]])("no access token in %j", (access_token) => {
     expect(withMembers({ access_token })).toEqual({ status: 200, body: {} });
   });
@@ -135,10 +148,14 @@ describe("errors", () => {
     [
       400,
       '{"error":"invalid_grant","error_description":"d"}',
-      { status: 400, body: { error: "invalid_grant" } },
+      { status: 400, body: { error: "invalid_grant", error_description: "d" } },
     ],
     [401, '{"error":"invalid_client"}', { status: 401, body: { error: "invalid_client" } }],
-    [400, "error=invalid_grant&error_description=d", { status: 400, body: { error: "invalid_grant" } }],
+    [
+      400,
+      "error=invalid_grant&error_description=d",
+      { status: 400, body: { error: "invalid_grant", error_description: "d" } },
+    ],
     [400, "", { status: 400, body: {} }],
     [400, '{"error":{"code":190}}', { status: 400, body: {} }],
     [400, JSON.stringify(good), { status: 400, body: {} }],

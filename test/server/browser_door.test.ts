@@ -7,7 +7,15 @@ import {
 } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ConsentFlow, FinishOutcome, StartOutcome } from "../../src/domain/consent.js";
+import type {
+  CaptureFlow,
+  CaptureForm,
+  CaptureFormOutcome,
+  ConsentFlow,
+  FinishOutcome,
+  StartOutcome,
+  SubmitOutcome,
+} from "../../src/domain/consent.js";
 import { BrowserDoor } from "../../src/server/browser_door.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
@@ -36,6 +44,36 @@ class FakeFlow implements ConsentFlow {
   }
 }
 
+const form: CaptureForm = {
+  providerName: "acme",
+  title: "",
+  description: "",
+  fields: [],
+  faults: [],
+  csrf: "token",
+  returnUrl: "https://app.example/back",
+};
+
+class FakeCapture implements CaptureFlow {
+  readonly calls: string[] = [];
+  formOutcome: CaptureFormOutcome = { kind: "form", form };
+  submitOutcome: SubmitOutcome = { kind: "return", location: "https://app.example/back?status=success" };
+
+  async form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome> {
+    this.calls.push(`form ${state} ${cookie("b1") ?? "none"}`);
+    return this.formOutcome;
+  }
+
+  async submit(
+    state: string,
+    values: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+  ): Promise<SubmitOutcome> {
+    this.calls.push(`submit ${state} ${values} ${cookie("b1") ?? "none"}`);
+    return this.submitOutcome;
+  }
+}
+
 interface Reply {
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
@@ -44,6 +82,7 @@ interface Reply {
 
 async function openDoor(publicUrl = "http://localhost:8080") {
   const flow = new FakeFlow();
+  const capture = new FakeCapture();
   const unexpected: unknown[][] = [];
   const door = await opened(
     new BrowserDoor({
@@ -51,11 +90,17 @@ async function openDoor(publicUrl = "http://localhost:8080") {
       setting: "NEXUS_BROWSER_LISTEN",
       publicUrl: new URL(publicUrl),
       flow,
+      capture,
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );
   const port = portOf(door);
-  const send = async (method: string, path: string, headers: OutgoingHttpHeaders = {}): Promise<Reply> => {
+  const send = async (
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders = {},
+    sent = "",
+  ): Promise<Reply> => {
     const host = new URL(publicUrl).host;
     const request = httpRequest({
       host: "127.0.0.1",
@@ -65,13 +110,13 @@ async function openDoor(publicUrl = "http://localhost:8080") {
       agent: false,
       headers: { host, ...headers },
     });
-    request.end();
+    request.end(sent);
     const [response] = (await once(request, "response")) as [IncomingMessage];
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() };
   };
-  return { flow, unexpected, door, port, send };
+  return { flow, capture, unexpected, door, port, send };
 }
 
 const start = "/auth/start?state=s1";
@@ -195,6 +240,125 @@ describe("nothing acts but a GET of the page itself", () => {
   ])("the door of %s answers to %s", async (publicUrl, host) => {
     const { send } = await openDoor(publicUrl);
     expect((await send("GET", start, { host })).status).toBe(302);
+  });
+});
+
+describe("the capture form", () => {
+  const path = "/auth/capture?state=s1";
+  const type = "application/x-www-form-urlencoded";
+  const cookie = "nexus-b1=v-1_2";
+
+  test("is where a request of a static type leads", async () => {
+    const { send, flow } = await openDoor();
+    flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
+    const { status, headers } = await send("GET", start);
+    expect(status).toBe(303);
+    expect(headers.location).toBe(path);
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"]);
+  });
+
+  test("lets forms go to this door and on to the application, which may send the browser further", async () => {
+    const { send, capture } = await openDoor();
+    const page = await send("GET", path, { cookie });
+    expect(page.status).toBe(200);
+    expect(page.headers["content-security-policy"]).toBe(
+      "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' https:",
+    );
+    expect(page.headers["referrer-policy"]).toBe("same-origin");
+    expect(page.headers["set-cookie"]).toBeUndefined();
+    expect(capture.calls).toEqual(["form s1 v-1_2"]);
+  });
+
+  test("ends with a 303 to the application, and the cookie is gone", async () => {
+    const { send, capture } = await openDoor();
+    const reply = await send("POST", path, { cookie, "content-type": type }, "api_key=k%C3%A9y&nexus-csrf=t");
+    expect(reply.status).toBe(303);
+    expect(reply.headers.location).toBe("https://app.example/back?status=success");
+    expect(reply.headers["set-cookie"]).toEqual(["nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
+    expect(capture.calls).toEqual(["submit s1 api_key=k%C3%A9y&nexus-csrf=t v-1_2"]);
+  });
+
+  test.each([422, 503] as const)("is shown again with %i, and the cookie stays", async (status) => {
+    const { send, capture } = await openDoor();
+    capture.submitOutcome = { kind: "form", status, form: { ...form, faults: ["<Wrong>."] } };
+    const reply = await send("POST", path, { cookie, "content-type": type }, "a=b");
+    expect(reply.status).toBe(status);
+    expect(reply.body).toContain("&lt;Wrong&gt;.");
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+  });
+
+  test.each([
+    ["another site", { "sec-fetch-site": "cross-site" }, 400],
+    ["a sibling site", { "sec-fetch-site": "same-site" }, 400],
+    ["another origin", { origin: "https://evil.example" }, 400],
+    ["another port", { origin: "http://localhost:8081" }, 400],
+    ["no origin at all", { origin: "null" }, 400],
+    ["a form of text", { "content-type": "text/plain" }, 400],
+    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 400],
+    ["JSON", { "content-type": "application/json" }, 400],
+    ["no type", { "content-type": "" }, 400],
+    ["another host", { host: "evil.example" }, 421],
+  ] as const)("refuses a form of %s", async (_name, headers, status) => {
+    const { send, capture } = await openDoor();
+    const reply = await send("POST", path, { cookie, "content-type": type, ...headers }, "a=b");
+    expect(reply.status).toBe(status);
+    expect(capture.calls).toEqual([]);
+  });
+
+  test.each([
+    ["http://localhost:8080", "127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ["https://nexus.example", "nexus.example", "https://nexus.example"],
+    ["https://nexus.example", "nexus.example:443", "https://nexus.example"],
+  ])("of %s knows its own origin", async (publicUrl, host, origin) => {
+    const { send } = await openDoor(publicUrl);
+    const headers = {
+      host,
+      origin,
+      "sec-fetch-site": "same-origin",
+      "content-type": `${type};charset=UTF-8`,
+    };
+    expect((await send("POST", path, headers, "a=b")).status).toBe(303);
+    expect((await send("POST", path, { ...headers, origin: "http://nexus.example" }, "a=b")).status).toBe(
+      400,
+    );
+  });
+
+  test.each([
+    ["content-length", {}],
+    ["chunks", { "transfer-encoding": "chunked" }],
+  ])("longer than 128 KiB is not read (%s)", async (_name, headers) => {
+    const { send, capture, unexpected } = await openDoor();
+    const sent = `a=${"x".repeat(200 * 1024)}`;
+    expect((await send("POST", path, { "content-type": type, ...headers }, sent)).status).toBe(413);
+    expect((await send("POST", path, { "content-type": type }, "a=b")).status).toBe(303);
+    expect(capture.calls).toHaveLength(1);
+    expect(unexpected).toEqual([]);
+  });
+
+  test("a browser that goes away while it sends is no fault", async () => {
+    const { port, send, capture, unexpected } = await openDoor();
+    const socket = connect({ host: "127.0.0.1", port });
+    const head = `POST ${path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\na=`;
+    await new Promise((resolve) => socket.write(head, resolve));
+    socket.destroy();
+    expect((await send("GET", "/")).status).toBe(200);
+    expect(capture.calls).toEqual([]);
+    expect(unexpected).toEqual([]);
+  });
+
+  test.each([
+    ["HEAD", path, 200, undefined],
+    ["PUT", path, 405, "GET, HEAD, POST"],
+    ["DELETE", path, 405, "GET, HEAD, POST"],
+    ["GET", "/auth/capture", 400, undefined],
+    ["POST", "/auth/capture", 400, undefined],
+    ["POST", "/auth/capture?state=a&state=b", 400, undefined],
+  ])("%s %s is %i", async (method, target, status, allow) => {
+    const { send, capture } = await openDoor();
+    const reply = await send(method, target, { "content-type": type });
+    expect(reply.status).toBe(status);
+    expect(reply.headers.allow).toBe(allow);
+    expect(capture.calls).toEqual([]);
   });
 });
 

@@ -33,7 +33,7 @@ describe("a commit", () => {
     expect(store.getConnection("c1")?.status).toBe("pending");
     expect(store.getConnection("c2")).toBeUndefined();
     expect(store.nextDueMs()).toBeUndefined();
-    expect(store.listAuditEvents({ limit: 1 })).toEqual([]);
+    expect(store.listAuditEvents({ limit: 1 }).events).toEqual([]);
     expect(store.countByStatus().pending).toBe(2);
     expect(store.changesSince(0n, 10).map((change) => change.connectionId)).toEqual(["c1", "c3"]);
     expect(store.revision).toBe(2n);

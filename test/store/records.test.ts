@@ -34,8 +34,9 @@ const fullConnection = connection("c2", {
   refreshable: true,
   refreshNotBeforeMs: nowMs + 3,
   problem: { reason: "refresh_failing", sinceMs: nowMs + 4, retryAtMs: nowMs + 5 },
+  refreshExpiresAtMs: nowMs + 11,
   failedRefreshes: 7,
-  refreshIntent: { credentialRevision: 9n, startedAtMs: nowMs + 6 },
+  refreshIntent: { credentialRevision: 9n, startedAtMs: nowMs + 6, sends: 2 },
   pendingStateHash: stateHash(0xabc),
   requestExpiresAtMs: nowMs + 7,
   updatedAtMs: nowMs + 8,
@@ -96,12 +97,21 @@ describe("a record read back is the record written", () => {
   test("audit events", async () => {
     const store = openStore();
     const bare = { timeMs: nowMs, type: "provider.created", principal: "owner" } as const;
-    const full = { ...bare, connectionId: "c1", providerId: "p1", reason: "why" };
+    const full = {
+      ...bare,
+      connectionId: "c1",
+      providerId: "p1",
+      reason: "why",
+      origin: "unix",
+      count: 3,
+      revision: 7n,
+    };
     await store.commit((tx) => tx.appendAudit(bare));
     await store.commit((tx) => tx.appendAudit(full));
-    expect(store.listAuditEvents({ limit: 10 })).toEqual([
-      { sequence: 2n, event: full },
-      { sequence: 1n, event: bare },
+    const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect(store.listAuditEvents({ limit: 10 }).events).toEqual([
+      { sequence: 2n, event: full, hash },
+      { sequence: 1n, event: bare, hash },
     ]);
   });
 });

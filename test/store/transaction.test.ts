@@ -191,7 +191,7 @@ test("the newest 100 000 audit events are kept, and pages of them go backwards",
     for (let i = 1; i <= count; i++) tx.appendAudit({ timeMs: i, type: "oauth_error", principal: "daemon" });
   });
   const times = (page: Parameters<typeof store.listAuditEvents>[0]) =>
-    store.listAuditEvents(page).map(({ event }) => event.timeMs);
+    store.listAuditEvents(page).events.map(({ event }) => event.timeMs);
   expect(times({ limit: 2 })).toEqual([count, count - 1]);
   expect(times({ limit: 2, beforeSequence: 7n })).toEqual([6, 5]);
   expect(times({ limit: 9, beforeSequence: 7n })).toEqual([6, 5, 4]);

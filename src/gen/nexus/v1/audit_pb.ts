@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEiyQEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMmYKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIqsBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQSEQoJdW5jaGFpbmVkGAcgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -36,7 +36,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   time?: Timestamp | undefined;
 
   /**
-   * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`.
+   * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`. `token_retrieved` is the first
+   * time that a principal gets a revision of a token; `token_reads_counted` says how often it got the same one again.
    *
    * @generated from field: string event_type = 3;
    */
@@ -78,11 +79,25 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   origin: string;
 
   /**
-   * Hash that chains this event to the one before it, in hexadecimal.
+   * Hash that chains this event to the one before it, in hexadecimal; empty in events that are older than the chain.
    *
    * @generated from field: string hash = 9;
    */
   hash: string;
+
+  /**
+   * How often, when the event stands for several: further reads of one token, callbacks with unknown states; 0 means once.
+   *
+   * @generated from field: uint64 count = 10;
+   */
+  count: bigint;
+
+  /**
+   * Revision of the credential that the event is about; 0 when it is about none.
+   *
+   * @generated from field: uint64 revision = 11;
+   */
+  revision: bigint;
 };
 
 /**
@@ -148,7 +163,7 @@ export const ListAuditEventsRequestSchema: GenMessage<ListAuditEventsRequest> = 
  */
 export type ListAuditEventsResponse = Message<"nexus.v1.ListAuditEventsResponse"> & {
   /**
-   * The events of this page.
+   * The events of this page. With a filter a page may hold fewer than asked for, even none, while more follow.
    *
    * @generated from field: repeated nexus.v1.AuditEvent events = 1;
    */
@@ -170,6 +185,99 @@ export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> 
   messageDesc(file_nexus_v1_audit, 2);
 
 /**
+ * Request of VerifyAuditLog.
+ *
+ * @generated from message nexus.v1.VerifyAuditLogRequest
+ */
+export type VerifyAuditLogRequest = Message<"nexus.v1.VerifyAuditLogRequest"> & {
+  /**
+   * Sequence of an event whose hash was noted down earlier; 0 for none.
+   *
+   * @generated from field: uint64 checkpoint_sequence = 1;
+   */
+  checkpointSequence: bigint;
+
+  /**
+   * That hash, in hexadecimal.
+   *
+   * @generated from field: string checkpoint_hash = 2;
+   */
+  checkpointHash: string;
+};
+
+/**
+ * Describes the message nexus.v1.VerifyAuditLogRequest.
+ * Use `create(VerifyAuditLogRequestSchema)` to create a new message.
+ */
+export const VerifyAuditLogRequestSchema: GenMessage<VerifyAuditLogRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_audit, 3);
+
+/**
+ * Response of VerifyAuditLog.
+ *
+ * @generated from message nexus.v1.VerifyAuditLogResponse
+ */
+export type VerifyAuditLogResponse = Message<"nexus.v1.VerifyAuditLogResponse"> & {
+  /**
+   * Events whose hash was checked.
+   *
+   * @generated from field: uint64 checked = 1;
+   */
+  checked: bigint;
+
+  /**
+   * The first event that is not as it was written; 0 when all are.
+   *
+   * @generated from field: uint64 first_bad_sequence = 2;
+   */
+  firstBadSequence: bigint;
+
+  /**
+   * What is wrong with it; empty when nothing is: `altered` (its hash is not that of its content and the hash before it), `missing` (it was
+   * removed), `unexpected` (nobody can have written it), `unreadable`, `head_missing`, `head_mismatch` (the head kept beside the log is
+   * gone, or names another hash), `checkpoint_mismatch`, `checkpoint_pruned` (too old to be compared).
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Sequence of the newest event.
+   *
+   * @generated from field: uint64 head_sequence = 4;
+   */
+  headSequence: bigint;
+
+  /**
+   * Its hash, in hexadecimal: worth noting down elsewhere.
+   *
+   * @generated from field: string head_hash = 5;
+   */
+  headHash: string;
+
+  /**
+   * The chain begins after this event: it was pruned, or is older than the chain.
+   *
+   * @generated from field: uint64 anchor_sequence = 6;
+   */
+  anchorSequence: bigint;
+
+  /**
+   * Events that are older than the chain; they cannot be checked.
+   *
+   * @generated from field: uint64 unchained = 7;
+   */
+  unchained: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.VerifyAuditLogResponse.
+ * Use `create(VerifyAuditLogResponseSchema)` to create a new message.
+ */
+export const VerifyAuditLogResponseSchema: GenMessage<VerifyAuditLogResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_audit, 4);
+
+/**
  * What happened, who did it, and when.
  *
  * @generated from service nexus.v1.AuditService
@@ -184,6 +292,19 @@ export const AuditService: GenService<{
     methodKind: "unary";
     input: typeof ListAuditEventsRequestSchema;
     output: typeof ListAuditEventsResponseSchema;
+  },
+  /**
+   * Checks that no event was removed or altered: walks the whole chain of hashes, from the last pruned event to the head that the
+   * store keeps beside the log. It finds whoever edits, removes, inserts or cuts off events. It cannot find someone who rewrites the
+   * file with every hash and the head, or sets log and head back together to an earlier state: for that, note a head outside of this
+   * machine now and then and give it as checkpoint.
+   *
+   * @generated from rpc nexus.v1.AuditService.VerifyAuditLog
+   */
+  verifyAuditLog: {
+    methodKind: "unary";
+    input: typeof VerifyAuditLogRequestSchema;
+    output: typeof VerifyAuditLogResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_audit, 0);

@@ -3,8 +3,8 @@
 /* eslint-disable */
 
 // The records as they lie in LMDB. Not served: it is here so that `buf breaking` guards the disk format with the command
-// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset. Two databases hold no messages: `numbers`
-// (big-endian 64-bit counters) and `tombstones` (the store revisions of removals).
+// that guards the API. Times are milliseconds since the Unix epoch; 0 means unset. Some databases hold no messages: `numbers`
+// (big-endian 64-bit counters), `tombstones` (the store revisions of removals) and the indexes.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu0FChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMiSQoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSKRAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAlCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIowGChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRIdChVyZWZyZXNoX2V4cGlyZXNfYXRfbXMYMiABKAMaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgikwEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgiWAoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0iUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwi5QEKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIsMBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw");
 
 /**
  * Key `store` of database `meta`.
@@ -616,6 +616,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: map<string, string> metadata = 24;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * When the refresh token, or the authorization behind it, ends if it is not used before.
+   *
+   * @generated from field: int64 refresh_expires_at_ms = 50;
+   */
+  refreshExpiresAtMs: bigint;
 };
 
 /**
@@ -651,6 +658,13 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
    * @generated from field: int64 retry_at_ms = 3;
    */
   retryAtMs: bigint;
+
+  /**
+   * Whether a caller's demand must wait for `retry_at_ms` too.
+   *
+   * @generated from field: bool firm = 50;
+   */
+  firm: boolean;
 };
 
 /**
@@ -659,6 +673,63 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 6);
+
+/**
+ * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
+ * one probe at a time excepted.
+ *
+ * @generated from message nexus.store.v1.SuspensionRecord
+ */
+export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
+  /**
+   * Version of the profile that was refused; another version ends the suspension.
+   *
+   * @generated from field: uint64 profile_version = 1;
+   */
+  profileVersion: bigint;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: int64 since_ms = 2;
+   */
+  sinceMs: bigint;
+
+  /**
+   * Refusals in a row: the first, then one for each probe.
+   *
+   * @generated from field: uint32 failures = 3;
+   */
+  failures: number;
+
+  /**
+   * When the next probe may be made.
+   *
+   * @generated from field: int64 retry_at_ms = 4;
+   */
+  retryAtMs: bigint;
+
+  /**
+   * The connection that was refused last: the next probe is made with another one, if there is any.
+   *
+   * @generated from field: string probe_connection_id = 5;
+   */
+  probeConnectionId: string;
+
+  /**
+   * The suspension is over and its connections are being woken.
+   *
+   * @generated from field: bool resuming = 6;
+   */
+  resuming: boolean;
+};
+
+/**
+ * Describes the message nexus.store.v1.SuspensionRecord.
+ * Use `create(SuspensionRecordSchema)` to create a new message.
+ */
+export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -680,6 +751,13 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
    * @generated from field: int64 started_at_ms = 2;
    */
   startedAtMs: bigint;
+
+  /**
+   * How often the refresh token may have been sent without an answer that counts.
+   *
+   * @generated from field: uint32 sends = 50;
+   */
+  sends: number;
 };
 
 /**
@@ -687,7 +765,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -715,7 +793,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Plaintext of a credential.
@@ -764,7 +842,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -834,7 +912,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Plaintext of a pending authorization.
@@ -869,7 +947,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -897,7 +975,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -932,10 +1010,10 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
- * Database `audit`, key: sequence.
+ * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
  *
  * @generated from message nexus.store.v1.AuditRecord
  */
@@ -988,6 +1066,29 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
    * @generated from field: string origin = 7;
    */
   origin: string;
+
+  /**
+   * Chains it to the event before it, 32 bytes: SHA-256 over the text `nexusd audit v1` and a line feed, the hash of the event
+   * before (zeros for the first of the chain), the sequence (big-endian 64 bits) and this record encoded without this field. Empty
+   * in events that are older than the chain.
+   *
+   * @generated from field: bytes hash = 8;
+   */
+  hash: Uint8Array;
+
+  /**
+   * How often, when the event stands for several; 0 means once.
+   *
+   * @generated from field: uint64 count = 9;
+   */
+  count: bigint;
+
+  /**
+   * Revision of the credential that it is about; 0 when it is about none.
+   *
+   * @generated from field: uint64 revision = 10;
+   */
+  revision: bigint;
 };
 
 /**
@@ -995,5 +1096,196 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
+
+/**
+ * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
+ *
+ * @generated from message nexus.store.v1.AuditHeadRecord
+ */
+export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
+  /**
+   * Sequence of the newest event.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Its hash.
+   *
+   * @generated from field: bytes hash = 2;
+   */
+  hash: Uint8Array;
+
+  /**
+   * The chain begins after this sequence: the newest event that was pruned, or the last that is older than the chain.
+   *
+   * @generated from field: uint64 anchor_sequence = 3;
+   */
+  anchorSequence: bigint;
+
+  /**
+   * Hash of the newest event that was pruned; empty when none of the chain was.
+   *
+   * @generated from field: bytes anchor_hash = 4;
+   */
+  anchorHash: Uint8Array;
+};
+
+/**
+ * Describes the message nexus.store.v1.AuditHeadRecord.
+ * Use `create(AuditHeadRecordSchema)` to create a new message.
+ */
+export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 16);
+
+/**
+ * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
+ * `revocations_due` holds `[next_attempt_ms, id]`.
+ *
+ * @generated from message nexus.store.v1.RevocationRecord
+ */
+export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
+  /**
+   * UUID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The connection that it belonged to.
+   *
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * The profile to revoke it with.
+   *
+   * @generated from field: string provider_id = 3;
+   */
+  providerId: string;
+
+  /**
+   * Revision of the credential that it was part of; bound into the sealed token with both ids.
+   *
+   * @generated from field: uint64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * `refresh_token` or `access_token`.
+   *
+   * @generated from field: string token_type_hint = 5;
+   */
+  tokenTypeHint: string;
+
+  /**
+   * Attempts that failed.
+   *
+   * @generated from field: uint32 attempts = 6;
+   */
+  attempts: number;
+
+  /**
+   * When it was queued.
+   *
+   * @generated from field: int64 created_at_ms = 7;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * When it is tried next.
+   *
+   * @generated from field: int64 next_attempt_ms = 8;
+   */
+  nextAttemptMs: bigint;
+
+  /**
+   * The sealed token.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord sealed = 9;
+   */
+  sealed?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.RevocationRecord.
+ * Use `create(RevocationRecordSchema)` to create a new message.
+ */
+export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 17);
+
+/**
+ * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
+ * crash leaves behind is settled at the next start. Kept while the connection lives, so that a repeated import finds it.
+ *
+ * @generated from message nexus.store.v1.ImportRecord
+ */
+export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
+  /**
+   * The connection that it becomes.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * The profile.
+   *
+   * @generated from field: string provider_id = 2;
+   */
+  providerId: string;
+
+  /**
+   * The user of the connection.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Scopes that the caller says were granted.
+   *
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * Who imports it.
+   *
+   * @generated from field: string principal = 5;
+   */
+  principal: string;
+
+  /**
+   * From where.
+   *
+   * @generated from field: string origin = 6;
+   */
+  origin: string;
+
+  /**
+   * When the token was about to be sent.
+   *
+   * @generated from field: int64 started_at_ms = 7;
+   */
+  startedAtMs: bigint;
+
+  /**
+   * The sealed refresh token; unset once the connection holds a credential of its own.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord sealed = 8;
+   */
+  sealed?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.ImportRecord.
+ * Use `create(ImportRecordSchema)` to create a new message.
+ */
+export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 18);
 

@@ -1,0 +1,189 @@
+import { readFileSync } from "node:fs";
+import type { ErrorObject } from "ajv";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { RE2JS } from "re2js";
+import { type Document, LineCounter, parseDocument } from "yaml";
+import { InvalidArgument } from "../model/errors.js";
+import { providerFaults } from "../model/provider_profile.js";
+import type { ProviderTemplate } from "../model/provider_template.js";
+import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
+import { CatalogueFault } from "./catalogue_fault.js";
+import { instantiate, templatedTexts, variablesIn } from "./instantiate.js";
+
+/** So many faults are shown; the rest is counted. */
+const maxShown = 20;
+
+type Path = readonly (string | number)[];
+
+/** Says where in the file something is: `12:5`. */
+type Locate = (path: Path) => string;
+
+/**
+ * Reads a catalogue that a person wrote, YAML or JSON.
+ *
+ * @throws CatalogueFault with every fault, its place and its entry
+ */
+export function readCatalogueFile(file: string): ProviderTemplate[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CatalogueFault(file, [`it cannot be read: ${(error as NodeJS.ErrnoException).code}`]);
+  }
+  return parseCatalogue(file, text);
+}
+
+/** @throws CatalogueFault */
+export function parseCatalogue(file: string, text: string): ProviderTemplate[] {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) {
+    throw new CatalogueFault(
+      file,
+      document.errors.slice(0, maxShown).map((error) => {
+        const { line, col } = lines.linePos(error.pos[0]);
+        return `${line}:${col}: ${error.message}`;
+      }),
+    );
+  }
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    throw new CatalogueFault(file, [error instanceof Error ? error.message : "it is malformed"]);
+  }
+  const faults = catalogueFaults(value, locatorOf(document, lines));
+  if (faults.length > maxShown) {
+    faults.splice(maxShown, faults.length, `and ${faults.length - maxShown} more`);
+  }
+  if (faults.length > 0) throw new CatalogueFault(file, faults);
+  return (value as { providers: CatalogueEntry[] }).providers.map(templateOf);
+}
+
+/** Every fault of a parsed catalogue: of form first, and only of meaning when the form is right. */
+export function catalogueFaults(value: unknown, locate: Locate): string[] {
+  const errors = formErrors(value);
+  if (errors.length > 0) return errors.map((error) => formFault(value, error, locate));
+  const { providers } = value as { readonly providers: readonly CatalogueEntry[] };
+  const seen = new Map<string, number>();
+  return providers.flatMap((entry, index) => {
+    const say = (field: string, description: string): string =>
+      `${locate(["providers", index, ...fieldPath(field)])}: providers[${index}] (${entry.name})${field === "" ? "" : `.${field}`}: ${description}`;
+    const first = seen.get(entry.name);
+    if (first !== undefined) return [say("name", `is taken by providers[${first}]`)];
+    seen.set(entry.name, index);
+    return meaningFaults(templateOf(entry)).map(([field, description]) => say(field, description));
+  });
+}
+
+/** What the schema cannot say: variables fit their patterns and their URLs, and an instance is a sound profile. */
+function meaningFaults(template: ProviderTemplate): [field: string, description: string][] {
+  const faults: [string, string][] = [];
+  const declared = new Set(template.variables.map(({ name }) => name));
+  const used = new Set<string>();
+  for (const [field, text] of templatedTexts(template.settings)) {
+    for (const name of variablesIn(text)) {
+      used.add(name);
+      if (!declared.has(name)) faults.push([field, `holds {${name}}, which variables does not describe`]);
+    }
+  }
+  for (const { name, pattern } of template.variables) {
+    if (!used.has(name)) faults.push([`variables.${name}`, "stands in no URL"]);
+    if (!isPattern(pattern)) faults.push([`variables.${name}.pattern`, "is not RE2"]);
+  }
+  if (faults.length > 0) return faults;
+  const examples = template.variables.map(({ name, example }) => [name, example] as const);
+  const defaults = template.variables.flatMap(({ name, defaultValue }) =>
+    defaultValue === "" ? [] : [[name, defaultValue] as const],
+  );
+  for (const [word, values] of [
+    ["example", examples],
+    ["default", [...examples, ...defaults]],
+  ] as const) {
+    try {
+      faults.push(...profileFaults(template, Object.fromEntries(values)));
+    } catch (error) {
+      if (!(error instanceof InvalidArgument)) throw error;
+      faults.push(
+        ...error.violations.map(({ field, description }): [string, string] => [
+          field.replace(/^template_variables\["(.*)"\]$/, `variables.$1.${word}`),
+          description,
+        ]),
+      );
+    }
+    if (faults.length > 0) return faults;
+  }
+  return faults;
+}
+
+function profileFaults(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
+  const settings = instantiate(template, values);
+  const isOAuth2 = settings.authType === "oauth2";
+  const isConfidential = isOAuth2 && settings.tokenEndpointAuthMethod !== "none";
+  return providerFaults({ ...settings, clientId: isOAuth2 ? "sample" : "" }, isConfidential).map(
+    ({ field, description }) => [field.replace(/^provider\./, ""), description],
+  );
+}
+
+function isPattern(pattern: string): boolean {
+  try {
+    RE2JS.compile(pattern);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function formErrors(value: unknown): ErrorObject[] {
+  const schema = JSON.parse(readFileSync(new URL("./catalogue.schema.json", import.meta.url), "utf8"));
+  const validate = new Ajv2020({ allErrors: true, strict: true, strictRequired: false }).compile(schema);
+  validate(value);
+  return (validate.errors ?? []).filter(({ keyword }) => keyword !== "if" && keyword !== "oneOf");
+}
+
+function formFault(value: unknown, error: ErrorObject, locate: Locate): string {
+  const path = error.instancePath
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const [list, index, ...field] = path;
+  const where =
+    list === "providers" && typeof index === "number"
+      ? `providers[${index}]${nameOf(value, index)}${field.map((part) => `.${part}`).join("")}`
+      : path.join(".");
+  const { additionalProperty, allowedValues } = error.params as Record<string, unknown>;
+  const detail =
+    typeof additionalProperty === "string"
+      ? ` (${JSON.stringify(additionalProperty.slice(0, 64))})`
+      : Array.isArray(allowedValues)
+        ? ` (${allowedValues.join(", ")})`
+        : "";
+  const inner = typeof additionalProperty === "string" ? [...path, additionalProperty] : path;
+  return `${locate(inner)}: ${where === "" ? "" : `${where}: `}${error.message}${detail}`;
+}
+
+function nameOf(value: unknown, index: number): string {
+  const { providers } = value as { readonly providers: readonly unknown[] };
+  const name = (providers[index] as { readonly name?: unknown } | null | undefined)?.name;
+  return typeof name === "string" ? ` (${name.slice(0, 64)})` : "";
+}
+
+function fieldPath(field: string): string[] {
+  return field === "" ? [] : field.split(/\.|\[/).map((part) => part.replace(/"?\]$/, ""));
+}
+
+/** The position of the node at a path, or of the nearest one above it. */
+function locatorOf(document: Document.Parsed, lines: LineCounter): Locate {
+  return (path) => {
+    for (let length = path.length; length >= 0; length--) {
+      const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+      const range = (node as { readonly range?: readonly number[] | null } | null | undefined)?.range;
+      if (range) {
+        const { line, col } = lines.linePos(range[0] ?? 0);
+        return `${line}:${col}`;
+      }
+    }
+    return "1:1";
+  };
+}

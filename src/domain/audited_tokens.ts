@@ -1,0 +1,45 @@
+import type { Principal } from "../model/principal.js";
+import type { CurrentToken } from "./credential_reader.js";
+import type { ReadLedger } from "./read_ledger.js";
+import type { TokenManager } from "./token_manager.js";
+
+/** Tokens for callers: what leaves here is on record. */
+export class AuditedTokens {
+  readonly #manager: Pick<TokenManager, "getToken" | "refreshToken">;
+  readonly #ledger: Pick<ReadLedger, "read" | "refused">;
+
+  constructor(options: {
+    manager: Pick<TokenManager, "getToken" | "refreshToken">;
+    ledger: Pick<ReadLedger, "read" | "refused">;
+  }) {
+    this.#manager = options.manager;
+    this.#ledger = options.ledger;
+  }
+
+  /** As `TokenManager.getToken`; Unavailable also when the read cannot be recorded. */
+  getToken(connectionId: string, minTtlMs: number, principal: Principal): Promise<CurrentToken> {
+    return this.#recorded(principal, connectionId, () => this.#manager.getToken(connectionId, minTtlMs));
+  }
+
+  /** As `TokenManager.refreshToken`; Unavailable also when the read cannot be recorded. */
+  refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
+    return this.#recorded(principal, connectionId, () => this.#manager.refreshToken(connectionId));
+  }
+
+  async #recorded(
+    principal: Principal,
+    connectionId: string,
+    obtain: () => Promise<CurrentToken>,
+  ): Promise<CurrentToken> {
+    let token: CurrentToken;
+    try {
+      token = await obtain();
+    } catch (error) {
+      await this.#ledger.refused(principal, connectionId, error);
+      throw error;
+    }
+    const recorded = this.#ledger.read(principal, connectionId, token.revision);
+    if (recorded !== undefined) await recorded;
+    return token;
+  }
+}

@@ -1,0 +1,81 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { PendingAuthorization } from "../model/authorization.js";
+import { type Connection, type ProblemReason, problemMessages } from "../model/connection.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import type { ConsentFailure, FinishOutcome } from "./consent.js";
+
+export const unknownRequest: ConsentFailure = {
+  kind: "failure",
+  status: 404,
+  reason: "unknown_request",
+  message: "This link was used already, was replaced by a newer one, or is not one of ours.",
+};
+export const expiredRequest: ConsentFailure = {
+  kind: "failure",
+  status: 410,
+  reason: "consent_expired",
+  message: "This link is older than ten minutes.",
+};
+export const changedProvider: ConsentFailure = {
+  kind: "failure",
+  status: 410,
+  reason: "provider_changed",
+  message: "The provider was changed or deleted after this link was made.",
+};
+export const unreachableProvider: ConsentFailure = {
+  kind: "failure",
+  status: 503,
+  reason: "provider_unavailable",
+  message: "The provider cannot be reached at the moment.",
+};
+
+/** Name of the cookie that binds a browser to a request. */
+export function bindingName(stateHash: string): string {
+  return stateHash.slice(0, 16);
+}
+
+export function sameText(one: string, other: string): boolean {
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(one), digest(other));
+}
+
+/** The request is over, unless a newer one is pending. */
+export function requestOver(connection: Connection): Partial<Connection> {
+  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
+}
+
+/** Where the browser goes with the outcome: to the caller, or to a page of ours. */
+export function returnToCaller(
+  pending: PendingAuthorization,
+  profile: ProviderProfile,
+  outcome: ReturnOutcome,
+): FinishOutcome {
+  if (pending.returnUrl === undefined) {
+    if (outcome.status === "success") return { kind: "done", providerName: profile.name };
+    const reason: ProblemReason =
+      outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
+    return { kind: "failure", status: 400, reason: outcome.error, message: problemMessages[reason] };
+  }
+  return { kind: "return", location: returnLocation(pending.returnUrl, pending, profile, outcome) };
+}
+
+/** Adds the outcome to the return URL; a query already there is kept. */
+export function returnLocation(
+  returnUrl: string,
+  pending: Pick<PendingAuthorization, "connectionId">,
+  profile: Pick<ProviderProfile, "name">,
+  outcome: ReturnOutcome,
+): string {
+  const url = new URL(returnUrl);
+  const added = new URLSearchParams({
+    ...outcome,
+    connection_id: pending.connectionId,
+    provider: profile.name,
+  });
+  url.search = url.search === "" ? added.toString() : `${url.search}&${added}`;
+  return url.href;
+}
+
+export type ReturnOutcome =
+  | { readonly status: "success" }
+  | { readonly status: "error"; readonly error: string };

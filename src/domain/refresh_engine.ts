@@ -1,0 +1,104 @@
+import type { Clock } from "../runtime/clock.js";
+import type { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { Store } from "../store/store.js";
+import type { AuthorizationServers } from "./authorization_servers.js";
+import type { CredentialVault } from "./credential_vault.js";
+import type { CredentialWriter } from "./credential_writer.js";
+import type { Grants } from "./grants.js";
+import type { Log } from "./log.js";
+import { ProviderSuspensions } from "./provider_suspensions.js";
+import { RefreshFailures } from "./refresh_failures.js";
+import { RefreshLanes } from "./refresh_lanes.js";
+import type { RefreshMetrics } from "./refresh_outcome.js";
+import { RefreshScheduler } from "./refresh_scheduler.js";
+import { Refresher } from "./refresher.js";
+
+/** What the engine needs of the store; the caller tells it of commits by `wake`. */
+export type EngineStore = Pick<
+  Store,
+  | "commit"
+  | "due"
+  | "nextDueMs"
+  | "getConnection"
+  | "getCredential"
+  | "getProvider"
+  | "listConnections"
+  | "getSuspension"
+  | "listSuspensions"
+  | "changesSince"
+  | "revision"
+>;
+
+/** The parts that keep tokens alive, put together. */
+export class RefreshEngine {
+  readonly refresher: Refresher;
+  readonly #suspensions: ProviderSuspensions;
+  readonly #lanes = new RefreshLanes();
+  readonly #scheduler: RefreshScheduler;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: EngineStore;
+    vault: CredentialVault;
+    writer: CredentialWriter;
+    servers: Pick<AuthorizationServers, "resolve">;
+    grants: Pick<Grants, "refresh">;
+    /** Shared with the completer: one token request per connection. */
+    locks: KeyedMutex<string>;
+    clock: Clock;
+    /** Uniform in [0, 1). */
+    random: () => number;
+    log: Log;
+    metrics: RefreshMetrics;
+  }) {
+    const lanes = this.#lanes;
+    this.#log = options.log;
+    this.#suspensions = new ProviderSuspensions(options);
+    const suspensions = this.#suspensions;
+    const failures = new RefreshFailures({ ...options, suspensions });
+    this.refresher = new Refresher({ ...options, lanes, suspensions, failures });
+    this.#scheduler = new RefreshScheduler({ ...options, lanes, suspensions, refresher: this.refresher });
+  }
+
+  start(): void {
+    this.#scheduler.start();
+  }
+
+  /** Must be called after each commit with what it changed. */
+  wake(changes: readonly { readonly connectionId: string }[]): void {
+    this.#scheduler.wake(changes);
+  }
+
+  /** A profile was mended, or is gone: what waits for it is looked at again. */
+  profileChanged(providerId: string): void {
+    this.#suspensions
+      .resume(providerId)
+      .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
+  }
+
+  /** Starts nothing more; what is under way ends and is stored. */
+  async stop(): Promise<void> {
+    this.#lanes.close();
+    await this.#scheduler.stop();
+    await Promise.all([this.refresher.settled(), this.#suspensions.settled()]);
+  }
+
+  /** How long the first entry of the queue has been due; 0 when nothing is late. */
+  lagMs(): number {
+    return this.#scheduler.lagMs();
+  }
+
+  get suspendedProviders(): number {
+    return this.#suspensions.count;
+  }
+
+  /** Requests that are under way, and refreshes that wait for a place. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#lanes.running, waiting: this.#lanes.waiting };
+  }
+
+  /** For `/readyz`: true, or what is wrong. */
+  health(): true | string {
+    return this.#scheduler.stuck() ?? true;
+  }
+}

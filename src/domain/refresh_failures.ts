@@ -1,0 +1,218 @@
+import type { AuditEventType } from "../model/audit_event.js";
+import {
+  type Connection,
+  hasUsableToken,
+  type ProblemReason,
+  type RefreshIntent,
+} from "../model/connection.js";
+import { daemon } from "../model/principal.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import type { GrantFailure } from "../oauth/failure.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Store } from "../store/store.js";
+import type { Transaction } from "../store/transaction.js";
+import { attention, type ConnectionChange, changeConnection, problemSince } from "./connection_change.js";
+import type { Log } from "./log.js";
+import type { ProviderSuspensions } from "./provider_suspensions.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
+import { isRefreshable, outcomeProbeDelayMs, retryDelayMs } from "./refresh_policy.js";
+
+/** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
+export interface Attempt {
+  readonly connection: Connection;
+  readonly profile: ProviderProfile;
+  /** Of the same credential; set when an earlier request may have been redeemed. */
+  readonly earlier: RefreshIntent | undefined;
+  /** Made to find out whether the provider accepts the client again. */
+  readonly isProbe: boolean;
+}
+
+/** Writes what came of a refresh that failed; only against the revision that it was made with. */
+export class RefreshFailures {
+  readonly #store: Pick<Store, "commit">;
+  readonly #suspensions: Pick<ProviderSuspensions, "suspend">;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: Pick<Store, "commit">;
+    suspensions: Pick<ProviderSuspensions, "suspend">;
+    clock: Clock;
+    random: () => number;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#suspensions = options.suspensions;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+  }
+
+  /** The table of reactions: each kind of failure, what is written, and what is tried next. */
+  async record(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
+    const { connection, earlier } = attempt;
+    switch (failure.kind) {
+      case "invalid_grant": {
+        const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
+        return await this.condemn(connection, earlier ? "outcome_unknown" : refused);
+      }
+      case "client":
+        return await this.refuseClient(attempt, failure.message);
+      case "transient":
+        return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
+      case "ambiguous":
+      // A success that holds no usable token may have redeemed the refresh token all the same.
+      case "rejected":
+        if (earlier) return await this.condemn(connection, "outcome_unknown");
+        return await this.probeLater(attempt, failure.message);
+    }
+  }
+
+  /** A failure that time does not mend: a person must act. */
+  async condemn(connection: Connection, reason: ProblemReason): Promise<RefreshOutcome> {
+    this.#log.warn({ connectionId: connection.id, reason }, "the grant is lost: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => ({
+      change: attention(current, reason, nowMs),
+      audit: { type: "token_refresh_fatal", reason },
+    }));
+    return written ? "attention" : "superseded";
+  }
+
+  /** The profile is gone: the token is good until it expires. */
+  async orphan(connection: Connection): Promise<RefreshOutcome> {
+    const reason = "provider_deleted";
+    await this.#write(connection, (current, nowMs) => ({
+      change: hasUsableToken(current, nowMs)
+        ? { problem: problemSince(current, reason, nowMs) }
+        : attention(current, reason, nowMs),
+      audit: { type: "token_refresh_failed", reason },
+    }));
+    return "not_refreshable";
+  }
+
+  /** The provider refuses the client, or the profile cannot be used: all its connections wait. */
+  async refuseClient(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
+    const { connection, profile, isProbe } = attempt;
+    this.#log.error(
+      { connectionId: connection.id, providerId: profile.id, failure },
+      "the provider refuses the client: its profile is suspended",
+    );
+    await this.#park(attempt, (tx) => this.#suspensions.suspend(tx, profile, connection.id, isProbe));
+    return "suspended";
+  }
+
+  /** Fell due while its provider is suspended: nothing is sent. */
+  async park(connection: Connection, profile: ProviderProfile): Promise<RefreshOutcome> {
+    if (connection.problem?.reason === "misconfigured") return "suspended";
+    await this.#park(
+      { connection, profile, earlier: connection.refreshIntent, isProbe: false },
+      () => undefined,
+    );
+    return "suspended";
+  }
+
+  async #park(attempt: Attempt, alongside: (tx: Transaction) => void): Promise<void> {
+    const reason = "misconfigured";
+    const written = await this.#write(
+      attempt.connection,
+      (current, nowMs) => ({
+        change: {
+          ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" as const }),
+          refreshIntent: attempt.earlier,
+          problem: problemSince(current, reason, nowMs),
+          failedRefreshes: 0,
+        },
+        audit: { type: "token_refresh_failed", reason },
+      }),
+      alongside,
+    );
+    // The connection has moved on; that its provider refuses the client holds all the same.
+    if (!written) await this.#store.commit(alongside);
+  }
+
+  /** The provider has not redeemed anything: the refresh token may be sent as if this attempt had not been. */
+  async retryLater(
+    attempt: Attempt,
+    failure: string,
+    retryAfterMs: number | undefined,
+  ): Promise<RefreshOutcome> {
+    const { connection, earlier } = attempt;
+    const limits = { retryAfterMs, remainingMs: this.#remainingMs(connection) };
+    const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.#random());
+    return await this.#retry(connection, failure, delayMs, retryAfterMs !== undefined, {
+      refreshIntent: earlier,
+    });
+  }
+
+  /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
+  async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
+    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {});
+  }
+
+  async #retry(
+    connection: Connection,
+    failure: string,
+    delayMs: number,
+    firm: boolean,
+    change: Pick<ConnectionChange, "refreshIntent">,
+  ): Promise<RefreshOutcome> {
+    const failedRefreshes = connection.failedRefreshes + 1;
+    const retryAtMs = this.#clock.nowMs() + delayMs;
+    const reason = "refresh_failing";
+    this.#log.warn(
+      { connectionId: connection.id, failure, failedRefreshes, retryAt: new Date(retryAtMs).toISOString() },
+      "refresh failed and will be tried again",
+    );
+    const written = await this.#write(connection, (current, nowMs) => {
+      const problem = { ...problemSince(current, reason, nowMs, retryAtMs), ...(firm ? { firm } : {}) };
+      return {
+        change: { ...change, status: "active", problem, failedRefreshes },
+        audit: { type: "token_refresh_failed", reason },
+      };
+    });
+    return written ? "retry" : "superseded";
+  }
+
+  /** How long the token that dies first lives still; 0 when none does. */
+  #remainingMs(connection: Connection): number {
+    const nowMs = this.#clock.nowMs();
+    const ends = [connection.expiresAtMs, connection.refreshExpiresAtMs].filter(
+      (endMs) => endMs !== undefined && endMs > nowMs,
+    ) as number[];
+    return ends.length === 0 ? 0 : Math.min(...ends) - nowMs;
+  }
+
+  async #write(
+    attempted: Connection,
+    outcome: (
+      current: Connection,
+      nowMs: number,
+    ) => {
+      readonly change: ConnectionChange;
+      readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
+    },
+    alongside: (tx: Transaction) => void = () => undefined,
+  ): Promise<boolean> {
+    const nowMs = this.#clock.nowMs();
+    return await this.#store.commit((tx) => {
+      const current = tx.getConnection(attempted.id);
+      if (!isSame(current, attempted)) return false;
+      const { change, audit } = outcome(current, nowMs);
+      tx.putConnection(changeConnection(current, change, nowMs));
+      const { id: connectionId, providerId } = current;
+      tx.appendAudit({ timeMs: nowMs, principal: daemon.name, connectionId, providerId, ...audit });
+      alongside(tx);
+      return true;
+    });
+  }
+}
+
+/** Whether the connection is still the one that an attempt was made for. */
+export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
+  return (
+    current !== undefined &&
+    isRefreshable(current) &&
+    current.credentialRevision === attempted.credentialRevision
+  );
+}

@@ -1,0 +1,23 @@
+/** How a refresh ended; the connection in the store says the rest. */
+export type RefreshOutcome =
+  /** A new revision is durable. */
+  | "refreshed"
+  /** A person must consent again. */
+  | "attention"
+  /** It failed and is tried again at the time in the connection's problem. */
+  | "retry"
+  /** Its provider refuses the client of the profile: somebody must mend that. */
+  | "suspended"
+  /** It failed, but the connection has moved on meanwhile: the failure means nothing. */
+  | "superseded"
+  /** There is nothing to refresh: no refresh token, no provider, not active, or gone. */
+  | "not_refreshable"
+  /** The daemon is stopping. */
+  | "stopped";
+
+/** What counts refreshes. */
+export interface RefreshMetrics {
+  refreshed(provider: string, result: "success" | "failure", reason: string, durationMs: number): void;
+  /** How long a token that was replaced had still to live; below 0 when it was dead. */
+  replaced(remainingMs: number): void;
+}

@@ -1,0 +1,82 @@
+import type { Connection } from "../model/connection.js";
+import type { Credential } from "../model/credential.js";
+import { DataLoss } from "../model/errors.js";
+import { newId } from "../model/ids.js";
+import { daemon } from "../model/principal.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Transaction } from "../store/transaction.js";
+import type { CredentialVault } from "./credential_vault.js";
+
+/** To which credential a token belonged. */
+export interface RevokedPlace {
+  readonly connectionId: string;
+  readonly providerId: string;
+  readonly revision: bigint;
+}
+
+/**
+ * Queues tokens for revocation at their provider, in the commit that ends what they were for. Nothing is queued where nobody can be
+ * asked: the profile is gone, or names no revocation endpoint and leaves none to discovery.
+ */
+export class RevocationQueue {
+  readonly #vault: CredentialVault;
+  readonly #clock: Clock;
+
+  constructor(options: { vault: CredentialVault; clock: Clock }) {
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+  }
+
+  /** What a connection holds, while it still does. */
+  enqueueStored(tx: Transaction, connection: Connection): void {
+    const place = {
+      connectionId: connection.id,
+      providerId: connection.providerId,
+      revision: connection.credentialRevision,
+    };
+    const stored = tx.getCredential(connection.id);
+    if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
+    try {
+      this.enqueue(tx, place, this.#vault.openCredential(connection, stored));
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      tx.appendAudit({
+        timeMs: this.#clock.nowMs(),
+        type: "revocation_given_up",
+        principal: daemon.name,
+        ...place,
+        reason: "data_loss",
+      });
+    }
+  }
+
+  /** The refresh token, and with it the grant (RFC 7009 section 2.1); the access token where there is no other. */
+  enqueue(
+    tx: Transaction,
+    place: RevokedPlace,
+    credential: Pick<Credential, "accessToken" | "refreshToken">,
+  ): void {
+    if (!canRevoke(tx.getProvider(place.providerId))) return;
+    const token = credential.refreshToken ?? credential.accessToken;
+    if (token.reveal() === "") return;
+    const nowMs = this.#clock.nowMs();
+    const { connectionId, providerId, revision } = place;
+    tx.putRevocation({
+      id: newId(),
+      connectionId,
+      providerId,
+      revision,
+      tokenTypeHint: credential.refreshToken ? "refresh_token" : "access_token",
+      attempts: 0,
+      createdAtMs: nowMs,
+      nextAttemptMs: nowMs,
+      sealed: this.#vault.sealToken("revocation", place, token),
+    });
+  }
+}
+
+function canRevoke(profile: ProviderProfile | undefined): boolean {
+  if (profile?.authType !== "oauth2") return false;
+  return profile.oauth2.revocationUrl !== "" || profile.enableDiscovery;
+}

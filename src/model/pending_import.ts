@@ -1,0 +1,15 @@
+import type { SealedRecord } from "./credential.js";
+import type { Principal } from "./principal.js";
+
+/** An import of a refresh token, under way or done. */
+export interface PendingImport {
+  /** The connection that it becomes. */
+  readonly connectionId: string;
+  readonly providerId: string;
+  readonly userId: string;
+  readonly scopes: readonly string[];
+  readonly principal: Principal;
+  readonly startedAtMs: number;
+  /** The refresh token; undefined once the connection holds a credential of its own. */
+  readonly sealed: SealedRecord | undefined;
+}

@@ -1,0 +1,24 @@
+import type { ProviderSettings } from "./provider_profile.js";
+
+/** What is known about a provider, without a client of its own. */
+export interface ProviderTemplate {
+  readonly name: string;
+  readonly displayName: string;
+  /** URLs, and scopes that are URLs, may hold `{variable}`. */
+  readonly settings: ProviderSettings;
+  readonly variables: readonly TemplateVariable[];
+  readonly docsUrl: string;
+  /** What a person should know before using it, a sentence or two each. */
+  readonly notes: readonly string[];
+}
+
+/** A part of a template's URLs that differs from customer to customer. */
+export interface TemplateVariable {
+  readonly name: string;
+  readonly description: string;
+  /** RE2, matched against the whole value. */
+  readonly pattern: string;
+  /** Taken when none is given; empty when there is none. */
+  readonly defaultValue: string;
+  readonly example: string;
+}

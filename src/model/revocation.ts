@@ -1,0 +1,20 @@
+import type { SealedRecord } from "./credential.js";
+
+/** A token that is to be revoked at its provider (RFC 7009). Its connection may be gone. */
+export interface PendingRevocation {
+  readonly id: string;
+  readonly connectionId: string;
+  readonly providerId: string;
+  /** Revision of the credential that it was part of. */
+  readonly revision: bigint;
+  /** RFC 7009 section 2.1. */
+  readonly tokenTypeHint: TokenTypeHint;
+  /** Attempts that failed. */
+  readonly attempts: number;
+  readonly createdAtMs: number;
+  readonly nextAttemptMs: number;
+  readonly sealed: SealedRecord;
+}
+
+export const tokenTypeHints = ["refresh_token", "access_token"] as const;
+export type TokenTypeHint = (typeof tokenTypeHints)[number];

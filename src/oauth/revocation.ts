@@ -1,0 +1,97 @@
+import * as oauth from "oauth4webapi";
+import type { TokenTypeHint } from "../model/revocation.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Secret } from "../runtime/secret.js";
+import type { AuthorizationServer } from "./authorization_server.js";
+import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
+import { GrantFailure, parseRetryAfterMs } from "./failure.js";
+import { OutboundError, type OutboundFetch } from "./outbound.js";
+
+export interface Revocation {
+  readonly server: AuthorizationServer;
+  /** RFC 7009 section 2. */
+  readonly endpoint: string;
+  readonly client: OAuthClient;
+  readonly token: Secret;
+  readonly tokenTypeHint: TokenTypeHint;
+  readonly clock: Clock;
+  readonly fetch: OutboundFetch;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type RevocationOutcome =
+  /** The token is dead. */
+  | { readonly kind: "revoked" }
+  /** The provider will never revoke it. `reason` is its error code. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** It was not asked, did not answer, or cannot answer now. */
+  | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | undefined };
+
+/**
+ * Codes by which providers say that there is nothing left to revoke. RFC 7009 section 2.2 wants 200 there: "the purpose of the
+ * revocation request, invalidating the particular token, is already achieved".
+ */
+const deadTokenCodes = new Set(["invalid_token", "invalid_grant", "token_revoked", "bad_refresh_token"]);
+
+/** Asks the provider to revoke a token (RFC 7009 section 2.1). Repeating it is safe. */
+export async function revoke(revocation: Revocation): Promise<RevocationOutcome> {
+  try {
+    const response = await sendRevocation(revocation);
+    return processRevocation(response.status, await response.text(), {
+      retryAfterMs: parseRetryAfterMs(response.headers.get("retry-after"), revocation.clock.nowMs()),
+    });
+  } catch (fault) {
+    if (fault instanceof OutboundError) {
+      if (fault.reason === "forbidden_url") return { kind: "refused", reason: "forbidden_url" };
+      return { kind: "retry", reason: fault.reason, retryAfterMs: undefined };
+    }
+    if (fault instanceof GrantFailure) {
+      return { kind: "retry", reason: fault.oauthError ?? fault.kind, retryAfterMs: undefined };
+    }
+    throw fault;
+  }
+}
+
+function sendRevocation(revocation: Revocation): Promise<Response> {
+  const { server, endpoint, client, clock, token, tokenTypeHint, fetch, signal } = revocation;
+  return oauth.revocationRequest(
+    { ...server.metadata, revocation_endpoint: endpoint },
+    clientMetadata(client, clock),
+    clientAuthentication(client),
+    token.reveal(),
+    {
+      additionalParameters: { token_type_hint: tokenTypeHint },
+      [oauth.allowInsecureRequests]: true,
+      [oauth.customFetch]: fetch,
+      ...(signal === undefined ? {} : { signal }),
+    },
+  );
+}
+
+/**
+ * RFC 7009 section 2.2. Any success will do, where `oauth4webapi` wants 200 exactly. Of the failures only a 400 with a code judges the
+ * token; a client that is refused can be mended in the profile, everything else in time.
+ */
+export function processRevocation(
+  status: number,
+  body: string,
+  { retryAfterMs }: { readonly retryAfterMs: number | undefined },
+): RevocationOutcome {
+  if (status >= 200 && status < 300) return { kind: "revoked" };
+  const code = errorCode(body);
+  if (status === 400 && code !== undefined && code !== "invalid_client") {
+    return deadTokenCodes.has(code) ? { kind: "revoked" } : { kind: "refused", reason: code };
+  }
+  return { kind: "retry", reason: code ?? `status_${status}`, retryAfterMs };
+}
+
+function errorCode(body: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    const error =
+      typeof parsed === "object" && parsed !== null && "error" in parsed ? parsed.error : undefined;
+    return typeof error === "string" && /^[a-z_]{1,64}$/.test(error) ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}

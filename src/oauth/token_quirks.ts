@@ -1,0 +1,121 @@
+import { maxMetadataValues, metadataText, namesSecret } from "../model/connection_metadata.js";
+import type { OAuth2Options } from "../model/oauth2_options.js";
+import type { OutboundRequest } from "./outbound.js";
+
+/** What a profile declares about both token requests and their answers. */
+export type TokenQuirks = Pick<
+  OAuth2Options,
+  | "tokenHeaders"
+  | "tokenRequestFormat"
+  | "tokenResponsePath"
+  | "lifetimeField"
+  | "defaultLifetimeMs"
+  | "tokenMetadata"
+>;
+
+/** Set by the protocol or by the transport, whatever a profile says. */
+const ownedHeaders = new Set(["authorization", "content-type", "content-length", "host", "cookie"]);
+
+/** The request as the provider wants it: further headers, and JSON in place of a form. */
+export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of new Headers(request.headers)) headers[name] = value;
+  for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
+    if (!ownedHeaders.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+  }
+  if (quirks.tokenRequestFormat !== "json" || request.body === undefined) return { ...request, headers };
+  headers["content-type"] = "application/json";
+  const form = new URLSearchParams(request.body.toString());
+  return { ...request, headers, body: JSON.stringify(Object.fromEntries(form)) };
+}
+
+export interface AdaptedAnswer {
+  readonly bodyText: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept.
+ * An answer whose root is an error, and one that is no JSON object, stays as it is.
+ *
+ * @param rootMayHold where the path leads nowhere, take the root: Slack answers a refresh without the `authed_user` of its
+ * code exchange. Never for a code exchange, whose root holds another token.
+ */
+export function adaptTokenAnswer(
+  bodyText: string,
+  quirks: TokenQuirks,
+  options: { readonly nowMs: number; readonly rootMayHold: boolean },
+): AdaptedAnswer {
+  const asIs = { bodyText, metadata: {} };
+  const root = jsonObject(bodyText);
+  if (root === undefined || root["ok"] === false || isErrorWord(root["error"])) return asIs;
+  const metadata = keptValues(root, quirks.tokenMetadata);
+  if (quirks.tokenResponsePath === "" && quirks.lifetimeField === "") return { bodyText, metadata };
+  const at = valueAt(root, quirks.tokenResponsePath);
+  const found = isObject(at) && ("access_token" in at || isErrorWord(at["error"]));
+  const token = found ? at : quirks.tokenResponsePath === "" || options.rootMayHold ? root : {};
+  const seconds =
+    quirks.lifetimeField === ""
+      ? undefined
+      : lifetimeSeconds(valueAt(token, quirks.lifetimeField), options.nowMs);
+  const { expires_in: _, ...rest } = token;
+  return {
+    bodyText: JSON.stringify(quirks.lifetimeField === "" ? token : { ...rest, expires_in: seconds }),
+    metadata,
+  };
+}
+
+/** Seconds, or the instant of expiry: seconds or milliseconds of the Unix epoch, or RFC 3339. */
+function lifetimeSeconds(value: unknown, nowMs: number): number | undefined {
+  const isNumeric = typeof value === "string" && /^\s*\d+(\.\d+)?\s*$/.test(value);
+  const number = typeof value === "number" ? value : isNumeric ? Number(value) : undefined;
+  if (number === undefined) {
+    const instantMs =
+      typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+    return Number.isNaN(instantMs) ? undefined : Math.floor((instantMs - nowMs) / 1000);
+  }
+  if (number < oldestInstantSeconds) return number;
+  const instantMs = number < oldestInstantSeconds * 1000 ? number * 1000 : number;
+  return Math.floor((instantMs - nowMs) / 1000);
+}
+
+/** September 2001. A number below is a lifetime: as one, this would be 31 years. */
+const oldestInstantSeconds = 1_000_000_000;
+
+function keptValues(root: JsonRecord, paths: readonly string[]): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const path of paths.slice(0, maxMetadataValues)) {
+    const text = namesSecret(path) ? undefined : metadataText(valueAt(root, path));
+    if (text !== undefined) kept[path] = text;
+  }
+  return kept;
+}
+
+type JsonRecord = Readonly<Record<string, unknown>>;
+
+function valueAt(root: JsonRecord, path: string): unknown {
+  if (path === "") return root;
+  if (Object.hasOwn(root, path)) return root[path];
+  let value: unknown = root;
+  for (const name of path.split(".")) {
+    value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  }
+  return value;
+}
+
+function isErrorWord(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "" && value !== false;
+}
+
+function isObject(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function jsonObject(text: string): JsonRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

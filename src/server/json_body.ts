@@ -1,0 +1,62 @@
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { isJsonObject } from "../model/json_fields.js";
+import { RestRefusal } from "../service/rest/rest_error.js";
+import type { Request } from "./connect_handler.js";
+
+/** 1 MiB, as for a message of an RPC. */
+export const maxBodyBytes = 1_048_576;
+/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
+const maxDepth = 64;
+
+/**
+ * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
+ * and `curl -d` says form.
+ *
+ * @throws RestRefusal
+ */
+export async function readJsonBody(request: Request): Promise<JsonObject> {
+  const bytes = await readBytes(request);
+  if (bytes.length === 0) return {};
+  let value: JsonValue;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as JsonValue;
+  } catch {
+    throw new RestRefusal(400, "invalid_json", "the body is not JSON in UTF-8");
+  }
+  if (!isJsonObject(value)) throw new RestRefusal(400, "invalid_json", "the body must be a JSON object");
+  if (isDeeper(value, maxDepth)) {
+    throw new RestRefusal(400, "invalid_json", `the body is nested more than ${maxDepth} deep`);
+  }
+  return value;
+}
+
+function readBytes(request: Request): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const refuse = (): void => {
+      // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
+      request.removeAllListeners("data");
+      request.resume();
+      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${maxBodyBytes} bytes`));
+    };
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
+      refuse();
+      return;
+    }
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) refuse();
+      else chunks.push(chunk);
+    });
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    const left = (): void => reject(new RestRefusal(499, "cancelled", "the request ended early"));
+    request.once("error", left);
+    request.once("close", left);
+  });
+}
+
+function isDeeper(value: JsonValue, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((item) => isDeeper(item, depth - 1));
+}

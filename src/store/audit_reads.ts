@@ -1,0 +1,63 @@
+import { decodeAuditEvent, type StoredAuditEvent } from "./audit_codec.js";
+import { type Databases, decodeCount, encodeCount } from "./databases.js";
+
+/** Which events are wanted, the newest first. */
+export interface AuditPage {
+  /** Only events before this sequence. */
+  readonly beforeSequence?: bigint | undefined;
+  readonly connectionId?: string | undefined;
+  readonly type?: string | undefined;
+  readonly sinceMs?: number | undefined;
+  /** At least 1. */
+  readonly limit: number;
+}
+
+export interface AuditPageResult {
+  readonly events: StoredAuditEvent[];
+  /** Go on before this sequence; undefined when nothing older can follow. */
+  readonly nextBefore: bigint | undefined;
+}
+
+/** Events that are looked at for one page beyond its size: what bounds a filter that few of them pass. */
+const maxLooked = 5_000;
+
+/**
+ * One page. Times are compared one by one, since the clock of a machine can be set back; what an index does not answer is bounded by
+ * the number of events that are looked at.
+ */
+export function listAuditEvents(databases: Databases, page: AuditPage): AuditPageResult {
+  const { audit } = databases;
+  const events: StoredAuditEvent[] = [];
+  let looked = 0;
+  for (const sequence of sequences(databases, page)) {
+    const value = audit.getBinary(encodeCount(sequence));
+    const found = value && decodeAuditEvent(sequence, value);
+    if (found && passes(found, page)) events.push(found);
+    looked++;
+    if (events.length === page.limit || looked === page.limit + maxLooked)
+      return { events, nextBefore: sequence };
+  }
+  return { events, nextBefore: undefined };
+}
+
+function passes({ event }: StoredAuditEvent, { connectionId, type, sinceMs }: AuditPage): boolean {
+  if (connectionId !== undefined && event.connectionId !== connectionId) return false;
+  if (type !== undefined && event.type !== type) return false;
+  return sinceMs === undefined || event.timeMs >= sinceMs;
+}
+
+function* sequences(databases: Databases, page: AuditPage): Generator<bigint> {
+  const { beforeSequence, connectionId } = page;
+  if (connectionId === undefined) {
+    const position =
+      beforeSequence === undefined ? {} : { start: encodeCount(beforeSequence), exclusiveStart: true };
+    for (const key of databases.audit.getKeys({ ...position, reverse: true })) yield decodeCount(key);
+    return;
+  }
+  const newest = beforeSequence === undefined ? Number.MAX_SAFE_INTEGER : Number(beforeSequence) - 1;
+  const start: [string, number] = [connectionId, newest];
+  for (const [id, sequence] of databases.auditByConnection.getKeys({ start, reverse: true })) {
+    if (id !== connectionId) return;
+    yield BigInt(sequence);
+  }
+}

@@ -1,0 +1,33 @@
+import type { Connection } from "../model/connection.js";
+import { type Databases, nothing } from "./databases.js";
+import { addToNumber } from "./numbers.js";
+
+/** What the indexes and counters know of a connection. */
+export type IndexedConnection = Pick<Connection, "providerId" | "status" | "dueAtMs">;
+
+/** Moves a connection in every index and counter, inside a transaction; undefined stands for a connection that is not there. */
+export function moveInIndexes(
+  databases: Databases,
+  id: string,
+  before: IndexedConnection | undefined,
+  after: IndexedConnection | undefined,
+): void {
+  if (before?.providerId !== after?.providerId) {
+    if (before) {
+      databases.connectionsByProvider.removeSync([before.providerId, id]);
+      addToNumber(databases, ["provider", before.providerId], -1n);
+    }
+    if (after) {
+      databases.connectionsByProvider.putSync([after.providerId, id], nothing);
+      addToNumber(databases, ["provider", after.providerId], 1n);
+    }
+  }
+  if (before?.status !== after?.status) {
+    if (before) addToNumber(databases, ["status", before.status], -1n);
+    if (after) addToNumber(databases, ["status", after.status], 1n);
+  }
+  if (before?.dueAtMs !== after?.dueAtMs) {
+    if (before?.dueAtMs !== undefined) databases.due.removeSync([before.dueAtMs, id]);
+    if (after?.dueAtMs !== undefined) databases.due.putSync([after.dueAtMs, id], nothing);
+  }
+}

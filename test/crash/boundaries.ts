@@ -1,0 +1,22 @@
+/** Points on the way of a refresh at which the child ends itself. */
+export const childBoundaries = [
+  "before_intent",
+  "after_intent",
+  "before_send",
+  "after_answer",
+  "before_commit",
+  "after_commit",
+  "before_publish",
+] as const;
+export type ChildBoundary = (typeof childBoundaries)[number];
+
+/** Points at the provider at which the child is killed: its request is there, or was acted upon and not answered. */
+export const serverBoundaries = ["arrived", "acted"] as const;
+export type ServerBoundary = (typeof serverBoundaries)[number];
+
+export type Boundary = ChildBoundary | ServerBoundary | "random";
+
+/** Every third kill comes at a random instant. */
+export const boundaries: readonly Boundary[] = [...childBoundaries, ...serverBoundaries].flatMap(
+  (boundary, index): Boundary[] => (index % 2 === 1 ? [boundary, "random"] : [boundary]),
+);

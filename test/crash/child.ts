@@ -1,0 +1,116 @@
+/**
+ * A daemon's domain in a process of its own, to be killed: `child <folder> <life> <boundary> <after>`. It mends what the last
+ * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. What callers were shown is
+ * printed before it is anything else.
+ */
+import { writeSync } from "node:fs";
+import { createOutboundFetch, type OutboundFetch } from "../../src/oauth/outbound.js";
+import { SystemClock } from "../../src/runtime/clock.js";
+import { lockDataFolder } from "../../src/store/data_folder.js";
+import { Store } from "../../src/store/store.js";
+import type { Transaction } from "../../src/store/transaction.js";
+import { lifeHeader } from "../fakes/hostile_listener.js";
+import { WiredDomain } from "../fakes/wired_domain.js";
+import type { ChildBoundary } from "./boundaries.js";
+
+const [folder = "", life = "", boundary = "", after = "0"] = process.argv.slice(2);
+let passagesLeft = Number(after);
+let isArmed = false;
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`);
+}
+
+function pass(reached: ChildBoundary): void {
+  if (isArmed && reached === boundary && passagesLeft-- === 0) process.kill(process.pid, "SIGKILL");
+}
+
+/** What a transaction is about: the journal entry of a refresh, or its outcome. */
+type Kind = "intent" | "outcome" | "other";
+
+function watched(tx: Transaction, seen: (kind: Kind) => void): Transaction {
+  return new Proxy(tx, {
+    get: (target, name) => {
+      if (name === "putUnannounced") seen("intent");
+      if (name === "putCredential") seen("outcome");
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+lockDataFolder(folder);
+const real = Store.open({ folder, nowMs: Date.now() });
+const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
+  let kind: Kind = "other";
+  const result = await real.commit((tx) => {
+    const written = change(
+      watched(tx, (seen) => {
+        kind = seen;
+      }),
+    );
+    if (kind === "intent") pass("before_intent");
+    if (kind === "outcome") pass("before_commit");
+    return written;
+  });
+  // The callback ran: what the compiler takes for its first value may be another.
+  const done = kind as Kind;
+  if (done === "intent") pass("after_intent");
+  if (done === "outcome") pass("after_commit");
+  return result;
+};
+const store = new Proxy(real, {
+  get: (target, name) => {
+    if (name === "commit") return commit;
+    const value: unknown = Reflect.get(target, name, target);
+    return typeof value === "function" ? value.bind(target) : value;
+  },
+});
+
+const fetch = createOutboundFetch();
+const outbound: OutboundFetch = async (url, request) => {
+  pass("before_send");
+  const response = await fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: life } });
+  pass("after_answer");
+  return response;
+};
+
+const clock = new SystemClock();
+const domain = new WiredDomain({ store, clock, random: Math.random, outbound });
+const { engine, tokens } = domain;
+real.onCommitted((changes) => {
+  pass("before_publish");
+  engine.wake(changes);
+});
+const all = () => real.listConnections({ limit: 1000 });
+
+/** A caller: takes what it is given, and says so at once. */
+async function call(id: string): Promise<void> {
+  try {
+    const token = await (Math.random() < 0.3 ? tokens.refreshToken(id) : tokens.getToken(id, 0));
+    say(`shown ${id} ${token.revision}`);
+  } catch {
+    // Refused for now, or for good: the parent looks at the connection.
+  }
+}
+
+async function settle(): Promise<void> {
+  await Promise.all(all().map(({ id, refreshIntent }) => refreshIntent && engine.refresher.refresh(id)));
+  for (const { id, status, problem } of all()) say(`state ${id} ${status} ${problem?.reason ?? ""}`);
+}
+
+await settle();
+engine.start();
+for (const { id, status, providerName } of all()) {
+  if (status === "attention") await domain.consent(providerName, id);
+}
+say("settled");
+process.stdin.once("data", () => {
+  isArmed = true;
+});
+for (;;) {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const connections = all();
+  const chosen = connections[Math.floor(Math.random() * connections.length)];
+  if (chosen) void call(chosen.id);
+}

@@ -1,0 +1,68 @@
+/** `npm run test:crash -- [--kills N] [--json]`: kills a child at every boundary of a refresh, and at random instants. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { boundaries } from "./boundaries.js";
+import { Sweep } from "./sweep.js";
+
+const { values } = parseArgs({
+  options: { kills: { type: "string", default: "300" }, json: { type: "boolean", default: false } },
+});
+/** A passage is drawn from so many, so that the kill meets a different crowd each time. */
+const maxPassages = 12;
+
+/** Compiled once: a child must start in a fraction of a second. */
+function compileChild(): string {
+  const root = join(import.meta.dirname, "../..");
+  const folder = join(root, "node_modules/.cache/crash");
+  const compiler = join(
+    dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+    "bin/tsc",
+  );
+  const options = ["--noEmit", "false", "--rootDir", root, "--outDir", folder];
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({
+      extends: join(root, "tsconfig.json"),
+      compilerOptions: { typeRoots: [join(root, "node_modules/@types")] },
+      files: [join(root, "test/crash/child.ts"), join(root, "src/store/fs-native-extensions.d.ts")],
+      include: [],
+    }),
+  );
+  const { status } = spawnSync(
+    process.execPath,
+    [compiler, "-p", join(folder, "tsconfig.json"), ...options],
+    {
+      stdio: ["ignore", 2, 2],
+    },
+  );
+  if (status !== 0) throw new Error("the child does not compile");
+  return join(folder, "test/crash/child.js");
+}
+
+const startedMs = performance.now();
+const sweep = new Sweep(compileChild());
+await sweep.open();
+try {
+  for (let kill = 0; kill < Number(values.kills); kill++) {
+    const boundary = boundaries[kill % boundaries.length] ?? "random";
+    await sweep.kill(boundary, Math.floor(Math.random() * maxPassages));
+  }
+} finally {
+  await sweep.close();
+}
+const { result, faults } = sweep;
+if (values.json) console.log(JSON.stringify(result));
+else {
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  console.log(
+    `${result.kills} kills, ${result.reopenings} reopenings, ${result.grantsLost} grants lost, ` +
+      `${result.doubleRedemptions} double redemptions, ${result.outcomeUnknown} outcomes unknown, ${seconds} s`,
+  );
+}
+for (const fault of faults) console.error(fault);
+if (faults.length > 0 || result.grantsLost > 0 || result.doubleRedemptions > 0) process.exitCode = 1;

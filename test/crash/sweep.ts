@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { owner } from "../../src/model/principal.js";
+import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { SystemClock } from "../../src/runtime/clock.js";
+import { Store } from "../../src/store/store.js";
+import { HostileListener, lifeHeader } from "../fakes/hostile_listener.js";
+import { HostileServer } from "../fakes/hostile_server.js";
+import { manualSettings, testVault, WiredDomain } from "../fakes/wired_domain.js";
+import { type Boundary, serverBoundaries } from "./boundaries.js";
+
+const connectionCount = 40;
+const providerNames = ["north", "south"];
+/** A child that has not died of its boundary by then never will. */
+const patienceMs = 20_000;
+
+export interface SweepResult {
+  kills: number;
+  reopenings: number;
+  grantsLost: number;
+  doubleRedemptions: number;
+  outcomeUnknown: number;
+}
+
+/** One store, many lives of the child that works on it, and a provider that forgives nothing. */
+export class Sweep {
+  readonly result: SweepResult = {
+    kills: 0,
+    reopenings: 0,
+    grantsLost: 0,
+    doubleRedemptions: 0,
+    outcomeUnknown: 0,
+  };
+  readonly faults: string[] = [];
+  readonly #server = new HostileServer(16);
+  readonly #listener = new HostileListener(this.#server);
+  readonly #folder = mkdtempSync(join(tmpdir(), "nexus-crash-"));
+  readonly #shown = new Map<string, bigint>();
+  /** By connection: the refresh token of the store after the last kill. */
+  readonly #stored = new Map<string, string>();
+  /** Those whose successor died with the child. */
+  readonly #unknown = new Set<string>();
+
+  constructor(private readonly childFile: string) {
+    this.#server.lifetimeSeconds = 2;
+  }
+
+  async open(): Promise<void> {
+    const origin = await this.#listener.open();
+    this.#listener.life = "first";
+    const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
+    const fetch = createOutboundFetch();
+    const domain = new WiredDomain({
+      store,
+      clock: new SystemClock(),
+      random: Math.random,
+      outbound: (url, request) =>
+        fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: "first" } }),
+    });
+    for (const name of providerNames) {
+      await domain.providers.create(manualSettings(name, `${origin}/${name}`), undefined, owner);
+    }
+    for (let count = 0; count < connectionCount; count++) {
+      await domain.consent(providerNames[count % providerNames.length] ?? "", undefined);
+    }
+    await store.close();
+    await this.#look();
+  }
+
+  async close(): Promise<void> {
+    await this.#listener.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** One life: it mends what the last one left, works, and is killed. */
+  async kill(boundary: Boundary, after: number): Promise<void> {
+    const life = String(this.result.kills + 1);
+    this.#listener.life = life;
+    const child = spawn(process.execPath, [this.childFile, this.#folder, life, boundary, String(after)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const gone = once(child, "close");
+    const lines = createInterface({ input: child.stdout });
+    const settled = new Promise<void>((resolve, reject) => {
+      lines.on("line", (line) => (line === "settled" ? resolve() : this.#read(line)));
+      child.once("close", () => reject(new Error(`life ${life} ended before it had settled`)));
+    });
+    await settled;
+    this.#arm(child, boundary, after);
+    const patience = setTimeout(() => {
+      this.faults.push(`life ${life} did not pass ${boundary}`);
+      child.kill("SIGKILL");
+    }, patienceMs);
+    await gone;
+    clearTimeout(patience);
+    this.#listener.onPoint = () => false;
+    this.#listener.life = "";
+    this.result.kills++;
+    await this.#look();
+    this.result.reopenings++;
+    this.result.doubleRedemptions = this.#server.doubleRedemptions;
+    this.faults.push(...this.#server.violations.splice(0));
+  }
+
+  #arm(child: ChildProcess, boundary: Boundary, after: number): void {
+    child.stdin?.write("arm\n");
+    if (boundary === "random") {
+      setTimeout(() => child.kill("SIGKILL"), after * 12);
+    } else if (serverBoundaries.some((each) => each === boundary)) {
+      let passagesLeft = after;
+      this.#listener.onPoint = (point) => {
+        if (point !== boundary || passagesLeft-- > 0) return false;
+        // The dead are not answered: whatever of theirs comes later is dropped too.
+        this.#listener.life = "";
+        return child.kill("SIGKILL");
+      };
+    }
+  }
+
+  #read(line: string): void {
+    const [what, id = "", ...words] = line.split(" ");
+    if (what === "shown") this.#show(id, BigInt(words[0] ?? "0"));
+    if (what === "state") this.#judge(id, words[0] ?? "", words[1] ?? "");
+  }
+
+  #show(id: string, revision: bigint): void {
+    if (revision > (this.#shown.get(id) ?? 0n)) this.#shown.set(id, revision);
+  }
+
+  /** What the next life made of what the last one left. */
+  #judge(id: string, status: string, reason: string): void {
+    if (!this.#unknown.has(id)) {
+      if (status !== "active") {
+        this.result.grantsLost++;
+        this.faults.push(`${id} is ${status} (${reason}), and its grant was good`);
+      }
+      return;
+    }
+    this.result.outcomeUnknown++;
+    const token = this.#stored.get(id) ?? "";
+    if (status !== "attention" || reason !== "outcome_unknown") {
+      this.faults.push(`${id} is ${status} (${reason}), and its outcome was unknown`);
+    } else if (this.#server.timesPresented(token) < 2) {
+      this.faults.push(`${id} was given up without a probe`);
+    }
+  }
+
+  /** The store as the dead left it. */
+  async #look(): Promise<void> {
+    const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
+    const vault = testVault(store);
+    this.#unknown.clear();
+    for (const connection of store.listConnections({ limit: 1000 })) {
+      const { id, credentialRevision } = connection;
+      const shown = this.#shown.get(id) ?? 0n;
+      if (credentialRevision < shown) this.faults.push(`${id} was shown at revision ${shown} and is older`);
+      const sealed = store.getCredential(id);
+      const token = sealed && vault.openCredential(connection, sealed).refreshToken?.reveal();
+      if (token === undefined) {
+        this.faults.push(`${id} has lost its credential`);
+        continue;
+      }
+      this.#stored.set(id, token);
+      if (!this.#server.isRedeemed(token)) continue;
+      this.#server.lose(token);
+      this.#unknown.add(id);
+    }
+    await store.close();
+  }
+}

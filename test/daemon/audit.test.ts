@@ -1,0 +1,237 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
+import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/audit_codec.js";
+import { type Databases, encodeCount, openDatabases } from "../../src/store/databases.js";
+import { Store, storeFileName } from "../../src/store/store.js";
+import { fakeShell, jsonLines } from "../cli/fake_shell.js";
+import { Browser, consent } from "../fakes/browser.js";
+import { auditEvents, untilEvent } from "./audit_events.js";
+import { DaemonProcess } from "./daemon_process.js";
+import { failureOf } from "./errors.js";
+import { clientsOf, Place, World } from "./harness.js";
+
+const told = (events: AuditEvent[]) =>
+  events.map(({ eventType, principal, origin, reason }) => [eventType, principal, origin, reason]);
+
+describe("the audit log", () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.make();
+  });
+  afterEach(async () => {
+    await world.close();
+  });
+  const getToken = (connectionId: string) => world.clients.tokens.getToken({ connectionId });
+  const request = async (providerId: string) =>
+    await world.clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerId", value: providerId },
+    });
+
+  it("tells who did what, from where, in the order in which it happened", async () => {
+    const providerId = await world.register();
+    const connectionId = await world.connect(providerId);
+    await getToken(connectionId);
+    await getToken(connectionId);
+    await world.clients.tokens.refreshToken({ connectionId });
+    await world.clients.connections.revokeConnection({ connectionId });
+    await untilEvent(world.clients, "revoked_at_provider");
+    await failureOf(getToken(connectionId));
+    await world.clients.connections.deleteConnection({ connectionId });
+    await world.clients.providers.deleteProvider({ id: providerId });
+
+    const events = await auditEvents(world.clients);
+    expect(told(events)).toEqual([
+      ["provider.created", "owner", "unix", ""],
+      ["connection.requested", "owner", "unix", ""],
+      ["oauth_flow_completed", "browser", "127.0.0.1", ""],
+      ["token_retrieved", "owner", "unix", ""],
+      ["token_refreshed", "daemon", "", ""],
+      ["token_reads_counted", "owner", "unix", ""],
+      ["token_retrieved", "owner", "unix", ""],
+      ["connection.revoked", "owner", "unix", ""],
+      ["revoked_at_provider", "daemon", "", ""],
+      ["token_retrieval_failed", "owner", "unix", "connection_revoked"],
+      ["connection.deleted", "owner", "unix", ""],
+      ["provider.deleted", "owner", "unix", ""],
+    ]);
+    expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => BigInt(index + 1)));
+    const about = events.slice(1, -1);
+    expect(about.map((event) => event.connectionId)).toEqual(about.map(() => connectionId));
+    expect(about.map((event) => event.providerId)).toEqual(about.map(() => providerId));
+    expect(await world.clients.audit.verifyAuditLog({})).toMatchObject({
+      checked: 12n,
+      firstBadSequence: 0n,
+      reason: "",
+      headSequence: 12n,
+      headHash: events.at(-1)?.hash,
+    });
+  });
+
+  it("tells of consents that came to nothing, and does not let strangers fill it", async () => {
+    const providerId = await world.register();
+    await consent(world.browser, (await request(providerId)).authUrl, "deny");
+    const foreign = await consent(new Browser(), (await request(providerId)).authUrl, "allow", (url) =>
+      url.startsWith(world.place.config.redirectUri),
+    );
+    await new Browser().get(foreign.url);
+    for (let i = 0; i < 20; i++) {
+      await new Browser().get(`${world.place.config.redirectUri}?code=x&state=made-up-${i}`);
+    }
+    const before = await auditEvents(world.clients);
+    expect(told(before.filter(({ principal }) => principal === "browser"))).toEqual([
+      ["oauth_error", "browser", "127.0.0.1", "access_denied"],
+      ["state_verification_failed", "browser", "127.0.0.1", "state_verification_failed"],
+      ["state_verification_failed", "browser", "127.0.0.1", "unknown_state"],
+    ]);
+    world.clock.advance(60_000);
+    let after = before;
+    while (after.length === before.length) after = await auditEvents(world.clients);
+    expect(after.slice(before.length)).toMatchObject([
+      { eventType: "state_verification_failed", reason: "unknown_state", count: 19n },
+    ]);
+  });
+
+  it("tells of a request that nobody answered, and from where a form was filled in", async () => {
+    const { connectionId } = await request(await world.register());
+    world.clock.advance(600_000);
+    const expired = await untilEvent(world.clients, "oauth_error");
+    expect(expired).toMatchObject({ connectionId, principal: "daemon", reason: "consent_expired" });
+
+    const { provider } = await world.clients.providers.createProvider({
+      provider: { name: "keys", authType: AuthType.API_KEY },
+    });
+    const page = await world.browser.get((await request(provider?.id ?? "")).authUrl);
+    await world.browser.submit(page, { api_key: "k" });
+    expect(told(await auditEvents(world.clients, { eventType: "credential_captured" }))).toEqual([
+      ["credential_captured", "browser", "127.0.0.1", ""],
+    ]);
+  });
+
+  it("puts each revision on record before a watcher gets it", async () => {
+    const connectionId = await world.connect(await world.register());
+    const watcher = world.watch({ connectionIds: [connectionId] });
+    await watcher.state(({ token }) => token?.revision === 1n);
+    expect(await auditEvents(world.clients, { eventType: "token_retrieved" })).toMatchObject([
+      { connectionId, principal: "owner", origin: "unix", revision: 1n },
+    ]);
+    await world.clients.tokens.refreshToken({ connectionId });
+    await watcher.state(({ token }) => token?.revision === 2n);
+    const retrieved = await auditEvents(world.clients, { eventType: "token_retrieved" });
+    expect(retrieved.map(({ revision }) => revision)).toEqual([1n, 2n]);
+    watcher.cancel();
+    await world.restart();
+    expect(await auditEvents(world.clients, { eventType: "token_reads_counted" })).toMatchObject([
+      { revision: 2n, count: 1n },
+    ]);
+  });
+
+  it("is listed newest first, in pages, with filters", async () => {
+    const providerId = await world.register();
+    const ids = [(await request(providerId)).connectionId, (await request(providerId)).connectionId];
+    const first = await world.clients.audit.listAuditEvents({ pageSize: 2 });
+    expect(first.events.map(({ sequence }) => sequence)).toEqual([3n, 2n]);
+    const rest = await world.clients.audit.listAuditEvents({ pageSize: 2, pageToken: first.nextPageToken });
+    expect(rest.events.map(({ sequence }) => sequence)).toEqual([1n]);
+    expect(rest.nextPageToken).toBe("");
+    expect(await auditEvents(world.clients, { connectionId: ids[1] ?? "" })).toMatchObject([
+      { sequence: 3n },
+    ]);
+    expect(await auditEvents(world.clients, { eventType: "provider.created" })).toHaveLength(1);
+    const { audit } = world.clients;
+    const later = { seconds: BigInt(Math.ceil(world.clock.nowMs() / 1000)) + 1n, nanos: 0 };
+    expect((await audit.listAuditEvents({ since: later })).events).toEqual([]);
+    expect((await failureOf(audit.listAuditEvents({ pageToken: "x" }))).fields).toEqual(["page_token"]);
+    expect((await failureOf(audit.listAuditEvents({ pageSize: 1001 }))).fields).toEqual(["page_size"]);
+    expect((await failureOf(audit.verifyAuditLog({ checkpointSequence: 1n }))).fields).toEqual([
+      "checkpoint_hash",
+    ]);
+  });
+
+  it("verify finds what somebody changed in the file, and nexusd audit says which", async () => {
+    const connectionId = await world.connect(await world.register());
+    await getToken(connectionId);
+    const command = async (...args: string[]) => {
+      const shell = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
+      return { code: await run(["audit", ...args], shell), out: shell.out(), err: shell.err() };
+    };
+    const intact = await command("verify");
+    expect(intact).toMatchObject({ code: 0, err: "" });
+    expect(intact.out).toMatch(/^4 events are as they were written\nhead 4:[0-9a-f]{64}\n/);
+    const head = /head (\S+)/.exec(intact.out)?.[1] ?? "";
+    expect((await command("verify", "--checkpoint", head)).code).toBe(0);
+
+    await world.daemon.stop();
+    await editFile(world.place, ({ audit }) => {
+      const key = encodeCount(4n);
+      const record = decodeAuditRecord(audit.getBinary(key) ?? Buffer.alloc(0));
+      if (record) audit.putSync(key, encodeAuditRecord({ ...record, principal: "admin" }, record.hash));
+    });
+    world.daemon = await world.place.start(world.clock);
+    const altered = await command("verify");
+    expect(altered.code).toBe(1);
+    expect(altered.err).toContain("event 4 is not as it was written");
+
+    await world.daemon.stop();
+    await editFile(world.place, ({ audit }) => void audit.removeSync(encodeCount(2n)));
+    world.daemon = await world.place.start(world.clock);
+    const removed = await command("verify", "--json");
+    expect(removed.code).toBe(1);
+    expect(jsonLines(removed.out)).toMatchObject([
+      { first_bad_sequence: "2", reason: "missing", checked: "1" },
+    ]);
+    const listed = await command("--json", "--limit", "2", "--connection", connectionId);
+    expect(jsonLines(listed.out).map(({ sequence }) => sequence)).toEqual(["3", "4"]);
+    const table = await command("list", "--type", "oauth_flow_completed", "--since", "1h");
+    expect(table.out).toMatch(
+      /^TIME +EVENT +BY +FROM +ABOUT +DETAILS\n\S+ +oauth_flow_completed +browser +127/,
+    );
+  });
+});
+
+describe("the audit log of a daemon that is killed", () => {
+  it("holds an event for each change that was acknowledged, and for no other", async () => {
+    const place = await Place.make();
+    const daemon = new DaemonProcess(place.environment);
+    await daemon.ready();
+    const { providers } = clientsOf(place.socket);
+    const acknowledged: string[] = [];
+    const create = async (lane: number): Promise<void> => {
+      for (let i = 0; ; i++) {
+        const { provider } = await providers.createProvider({
+          provider: {
+            name: `p-${lane}-${i}`,
+            clientId: "client",
+            clientSecret: "secret",
+            authUrl: "https://op.example/auth",
+            tokenUrl: "https://op.example/token",
+          },
+        });
+        acknowledged.push(provider?.id ?? "");
+        if (acknowledged.length === 60) void daemon.kill("SIGKILL");
+      }
+    };
+    await Promise.allSettled([1, 2, 3, 4].map(create));
+    await daemon.exited;
+
+    const store = Store.open({ folder: place.config.dataDir, nowMs: 1 });
+    const stored = store.listProviders({ limit: 10_000 }).map(({ id }) => id);
+    const events = store.listAuditEvents({ limit: 10_000 }).events;
+    expect(events.map(({ event }) => event.providerId).sort()).toEqual(stored.sort());
+    expect(stored).toEqual(expect.arrayContaining(acknowledged));
+    expect(store.verifyAudit().step(100_000)).toMatchObject({
+      checked: BigInt(stored.length),
+      fault: undefined,
+    });
+    await store.close();
+  });
+});
+
+async function editFile(place: Place, edit: (databases: Databases) => void): Promise<void> {
+  const databases = openDatabases(join(place.config.dataDir, storeFileName));
+  databases.root.transactionSync(() => edit(databases));
+  await databases.root.close();
+}

@@ -1,0 +1,282 @@
+import { existsSync } from "node:fs";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { ScriptedApi } from "../fakes/scripted_api.js";
+import { registerStatic, requestStatic } from "./capture_world.js";
+import { Place, World } from "./harness.js";
+
+const executablePath = "/usr/bin/chromium";
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--proxy-server=http://127.0.0.1:9",
+];
+/** Where screenshots are put; none are made when it is unset. */
+const shots = process.env["NEXUS_TEST_SHOTS"];
+
+/** Not one word of Chromium's about a page may be lost: a breach of the policy is such a word. */
+function troublesOf(page: Page): string[] {
+  const troubles: string[] = [];
+  page.on("console", (message) => void troubles.push(`${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => void troubles.push(`uncaught: ${error.message}`));
+  page.on("requestfailed", (request) => void troubles.push(`request failed: ${request.url()}`));
+  return troubles;
+}
+
+/** The answer to a form with faults; Chromium notes the status of every page that is no success. */
+const statusNote = /^error: Failed to load resource: the server responded with a status of (422|503)/;
+
+const custom = {
+  type: "object",
+  title: "Connect your Acme account",
+  description:
+    "You find these values in Acme under Settings, API access.\nOnly an owner of the account can see them.",
+  properties: {
+    api_key: {
+      type: "string",
+      title: "API key",
+      description: "Begins with sk-.",
+      pattern: "^sk-[a-z0-9]{4,}$",
+    },
+    region: { type: "string", title: "Region", enum: ["eu-west", "us-east"] },
+    account: { type: "string", title: "Account", description: "Number or name.", default: "main" },
+    mail: { type: "string", title: "E-mail for alerts", format: "email" },
+    api_version: { const: "2026-01", title: "API version" },
+  },
+  required: ["api_key", "region", "account"],
+};
+
+describe("a person in Chromium who enters a key", () => {
+  let browser: Browser;
+  let world: World;
+  let app: ScriptedApi;
+  let providerId: string;
+
+  beforeAll(async () => {
+    if (!existsSync(executablePath)) {
+      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
+    }
+    app = await ScriptedApi.start();
+    [browser, world] = await Promise.all([
+      chromium.launch({ executablePath, headless: true, args: flags }),
+      World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url })),
+    ]);
+    providerId = await registerStatic(world, { name: "acme", credentialSchema: custom });
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    await world?.close();
+    await app?.stop();
+  });
+
+  const open = async (options: BrowserContextOptions = {}, more: { returnUrl?: string } = {}) => {
+    const context: BrowserContext = await browser.newContext(options);
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    const troubles = troublesOf(page);
+    const { authUrl, connectionId } = await requestStatic(world, providerId, more);
+    await page.goto(authUrl);
+    return { context, page, troubles, connectionId };
+  };
+  const readToken = async (connectionId: string) =>
+    (await world.clients.tokens.getToken({ connectionId })).token;
+  const shoot = async (page: Page, name: string): Promise<void> => {
+    if (shots !== undefined) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+  };
+
+  it.each([
+    ["with JavaScript", true],
+    ["without JavaScript", false],
+  ])(
+    "is told what is wrong beside the field, mends it and comes back %s",
+    async (_name, javaScriptEnabled) => {
+      const returnUrl = `${app.url}/back?tab=1`;
+      const { page, troubles, connectionId, context } = await open({ javaScriptEnabled }, { returnUrl });
+      expect(await page.title()).toBe("Connect your Acme account");
+      await page.getByLabel("API key").fill("wrong");
+      await page.getByLabel("Account").fill("a&b");
+      await page.getByLabel("Region").selectOption("us-east");
+      await page.getByRole("button", { name: "Connect" }).click();
+
+      expect(await page.title()).toBe("Error: Connect your Acme account");
+      const key = page.getByLabel("API key");
+      expect(await key.getAttribute("aria-invalid")).toBe("true");
+      expect(await key.inputValue()).toBe("");
+      const described = (await key.getAttribute("aria-describedby"))?.split(" ") ?? [];
+      const notes = await Promise.all(described.map((id) => page.locator(`[id="${id}"]`).textContent()));
+      expect(notes.join(" ")).toContain("API key must match the pattern ^sk-");
+      const [fault, input] = await Promise.all([
+        page.locator("#field-0-fault").boundingBox(),
+        key.boundingBox(),
+      ]);
+      expect((input?.y ?? 0) - ((fault?.y ?? 0) + (fault?.height ?? 0))).toBeLessThan(16);
+      expect(await page.getByLabel("Account").inputValue()).toBe("a&b");
+      expect(await page.getByLabel("Region").inputValue()).toBe("us-east");
+      expect(await page.getByRole("alert").textContent()).toContain("API key must match");
+
+      await page.getByRole("link", { name: /API key must match/ }).click();
+      expect(await page.locator("*:focus").getAttribute("id")).toBe("field-0");
+      await key.fill("sk-abcd");
+      app.calls.length = 0;
+      await Promise.all([page.waitForURL(`${app.url}/**`), key.press("Enter")]);
+      expect(page.url()).toBe(`${returnUrl}&status=success&connection_id=${connectionId}&provider=acme`);
+      expect(app.calls[0]?.headers.referer).toBeUndefined();
+      expect((await readToken(connectionId))?.credentials).toEqual({
+        api_key: "sk-abcd",
+        account: "a&b",
+        region: "us-east",
+        api_version: "2026-01",
+      });
+      expect(await context.cookies(world.place.config.publicUrl)).toEqual([]);
+      expect(troubles.filter((trouble) => !statusNote.test(trouble) && !trouble.includes("favicon"))).toEqual(
+        [],
+      );
+    },
+  );
+
+  it("comes back to an application that sends the browser on", async () => {
+    const { page, troubles } = await open({}, { returnUrl: `${app.url}/back` });
+    const elsewhere = app.url.replace("127.0.0.1", "localhost");
+    app.script = ({ target }, response) => {
+      if (target.startsWith("/back")) response.writeHead(302, { location: `${elsewhere}/on` }).end();
+      else response.end("here");
+    };
+    onTestFinished(() => {
+      app.script = 200;
+    });
+    await page.getByLabel("API key").fill("sk-abcd");
+    await page.getByLabel("Region").selectOption("us-east");
+    await Promise.all([page.waitForURL(`${elsewhere}/on`, { timeout: 5000 }), page.keyboard.press("Enter")]);
+    expect(troubles).toEqual([]);
+  });
+
+  it("needs a keyboard and nothing else", async () => {
+    const { page, troubles, connectionId } = await open();
+    const focused = (): Promise<string | null> => page.locator("*:focus").getAttribute("name");
+    expect(await focused()).toBe("api_key");
+    await page.keyboard.type("sk-keys1");
+    const order: (string | null)[] = [];
+    for (let each = 0; each < 4; each += 1) {
+      await page.keyboard.press("Tab");
+      order.push(await focused());
+      if (order.at(-1) === "region") await page.keyboard.type("eu");
+    }
+    expect(order).toEqual(["region", "account", "mail", "api_version"]);
+    await page.keyboard.press("Tab");
+    expect(await page.locator("*:focus").textContent()).toBe("Connect");
+    await Promise.all([page.waitForURL(/auth\/capture/), page.keyboard.press("Enter")]);
+    await expect.poll(() => page.title()).toBe("Connected");
+    expect((await readToken(connectionId))?.credentials["region"]).toBe("eu-west");
+    expect(troubles).toEqual([]);
+  });
+
+  it.each<[string, BrowserContextOptions]>([
+    ["light", { colorScheme: "light", viewport: { width: 1280, height: 900 } }],
+    ["dark", { colorScheme: "dark", viewport: { width: 1280, height: 900 } }],
+    [
+      "phone",
+      { colorScheme: "light", viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
+    ],
+    [
+      "phone-dark",
+      { colorScheme: "dark", viewport: { width: 320, height: 600 }, isMobile: true, hasTouch: true },
+    ],
+  ])("can read it: %s", async (name, options) => {
+    const { page, troubles } = await open(options);
+    await shoot(page, `${name}-form`);
+    await page.getByLabel("API key").fill("wrong");
+    await page.getByLabel("E-mail").fill("nobody");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await expect.poll(() => page.title()).toMatch(/^Error/);
+    await shoot(page, `${name}-faults`);
+    const tooWide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    expect(await page.evaluate(tooWide)).toBe(false);
+    const heights =
+      "[...document.querySelectorAll('input:not([type=hidden]), select, button')].map((e) => e.offsetHeight)";
+    expect(Math.min(...((await page.evaluate(heights)) as number[]))).toBeGreaterThanOrEqual(44);
+    expect(await page.evaluate(contrasts)).toEqual([]);
+    expect(troubles.filter((trouble) => !statusNote.test(trouble))).toEqual([]);
+  });
+
+  it("is not harmed by a hostile schema", async () => {
+    const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e`;
+    const long = "W".repeat(3_000);
+    const id = await registerStatic(world, {
+      name: "hostile",
+      authType: AuthType.API_KEY,
+      credentialSchema: {
+        type: "object",
+        title: evil,
+        description: evil + long,
+        properties: {
+          api_key: { type: "string", title: evil + long, description: evil },
+          [evil]: { type: "string", default: evil },
+          choice: { enum: [evil, long] },
+        },
+        required: ["api_key"],
+      },
+    });
+    const context = await browser.newContext({ viewport: { width: 360, height: 740 } });
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    const troubles = troublesOf(page);
+    const { authUrl, connectionId } = await requestStatic(world, id);
+    await page.goto(authUrl);
+    expect(await page.locator("script, img").count()).toBe(0);
+    expect(await page.locator(`input[name=${JSON.stringify(evil)}]`).inputValue()).toBe(evil);
+    const tooWide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    expect(await page.evaluate(tooWide)).toBe(false);
+    await shoot(page, "hostile");
+    await page.locator('input[name="api_key"]').fill("k");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await expect.poll(() => page.title()).toBe("Connected");
+    expect((await readToken(connectionId))?.credentials[evil]).toBe(evil);
+    expect(troubles).toEqual([]);
+  });
+
+  it("cannot be made to send it elsewhere", async () => {
+    const { page, connectionId } = await open();
+    const broken: string[] = [];
+    page.on("console", (message) => void broken.push(message.text()));
+    await page.evaluate("document.forms[0].action = 'http://127.0.0.1:1/steal'");
+    await page.getByLabel("API key").fill("sk-abcd");
+    // A click would wait for the page that is never loaded.
+    await page.evaluate("document.querySelector('button').click()");
+    await expect.poll(() => broken.join(" ")).toContain("form-action");
+    const { connection } = await world.clients.connections.getConnection({ connectionId });
+    expect(connection?.status).toBe(ConnectionStatus.PENDING);
+  });
+});
+
+/** Texts whose contrast is below 4.5 (WCAG 2.2, 1.4.3), by their own colour and the nearest ground. */
+const contrasts = `(() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, index) => sum + c * [0.2126, 0.7152, 0.0722][index], 0);
+  const ground = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = rgb(getComputedStyle(each).backgroundColor);
+      if (colour.length === 3) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll("h1, h2, p, label, input, select, button, a, span")].flatMap((element) => {
+    const pair = [light(rgb(getComputedStyle(element).color)), light(ground(element))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    return ratio < 4.5 ? [element.tagName + " " + element.className + " " + ratio.toFixed(2)] : [];
+  });
+})()`;

@@ -1,0 +1,293 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Daemon } from "../../src/daemon.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { Browser } from "../fakes/browser.js";
+import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { DaemonProcess } from "./daemon_process.js";
+import { failureOf } from "./errors.js";
+import { type Clients, Place } from "./harness.js";
+
+let folder: string;
+let place: Place;
+let daemon: Daemon;
+let provider: ScriptedProvider;
+let clients: Clients;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "nexusd-catalogue-"));
+  provider = await ScriptedProvider.start();
+  const file = join(folder, "own.yaml");
+  writeFileSync(
+    file,
+    `
+providers:
+  - name: scripted
+    display_name: Scripted
+    category: test
+    auth_type: oauth2
+    auth_url: ${provider.authUrl}
+    token_url: ${provider.tokenUrl}
+    scopes: [read, write]
+    oauth2_options: { scope_separator: ",", omit_pkce: true, callback_metadata: [shop] }
+    docs_url: https://scripted.example/docs
+    notes: [A note.]
+`,
+  );
+  place = await Place.make({ NEXUS_CATALOG_FILE: file });
+  daemon = await place.start(new ManualClock(Date.now()));
+  clients = place.clients();
+});
+afterAll(async () => {
+  await daemon.stop();
+  await provider.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const secret = { clientId: "id", clientSecret: "s" };
+
+describe("ListProviderTemplates", () => {
+  it("pages through all, the user's among them, in the order of the names", async () => {
+    const names: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await clients.providers.listProviderTemplates({ pageSize: 50, pageToken });
+      expect(page.templates.length).toBeLessThanOrEqual(50);
+      expect(page.redirectUri).toBe(place.config.redirectUri);
+      names.push(...page.templates.map(({ name }) => name));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(names).toEqual([...new Set(names)].sort());
+    expect(names.length).toBeGreaterThanOrEqual(151);
+    expect(names).toContain("scripted");
+  });
+
+  it("answers what a template holds, and filters by prefix", async () => {
+    const { templates } = await clients.providers.listProviderTemplates({ namePrefix: "zendesk" });
+    expect(templates.map(({ name }) => name)).toEqual(["zendesk", "zendesk-api-token"]);
+    expect(templates[0]).toMatchObject({
+      displayName: "Zendesk",
+      docsUrl: expect.stringMatching(/^https:/),
+      variables: [{ name: "subdomain", pattern: expect.any(String), defaultValue: "" }],
+      provider: { authType: AuthType.OAUTH2, tokenUrl: "https://{subdomain}.zendesk.com/oauth/tokens" },
+    });
+    expect(templates[1]?.provider?.credentialSchema).toBeDefined();
+  });
+
+  it("shows where PKCE is omitted", async () => {
+    const { templates } = await clients.providers.listProviderTemplates({ namePrefix: "slack" });
+    expect(templates.map(({ provider: each }) => each?.oauth2Options?.omitPkce)).toEqual([true, false, true]);
+  });
+});
+
+describe("CreateProvider from a template", () => {
+  it("needs only the client", async () => {
+    const { provider: made, redirectUri } = await clients.providers.createProvider({
+      template: " GitHub ",
+      provider: secret,
+    });
+    expect(made).toMatchObject({
+      name: "github",
+      template: "github",
+      description: "GitHub",
+      category: "developer",
+      authUrl: "https://github.com/login/oauth/authorize",
+      clientSecretSet: true,
+      oauth2Options: { tokenHeaders: { Accept: "application/json" } },
+    });
+    expect(redirectUri).toBe(place.config.redirectUri);
+    const requested = await clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerName", value: "github" },
+      scopes: ["repo"],
+    });
+    const stopped = await new Browser().get(requested.authUrl, (url) =>
+      url.startsWith("https://github.com/"),
+    );
+    const sent = new URL(stopped.url);
+    expect(sent.origin + sent.pathname).toBe("https://github.com/login/oauth/authorize");
+    expect(Object.fromEntries(sent.searchParams)).toMatchObject({
+      client_id: "id",
+      redirect_uri: redirectUri,
+      scope: "repo",
+      code_challenge_method: "S256",
+    });
+  });
+
+  it("lets what is set take the template's place, adds parameters and options, and shows the template", async () => {
+    const { provider: made } = await clients.providers.createProvider({
+      template: "google",
+      provider: {
+        ...secret,
+        name: "mail",
+        scopes: ["openid"],
+        description: "Mail of the team",
+        authorizationParams: { prompt: "select_account", hd: "acme.example" },
+        oauth2Options: { callbackMetadata: ["hd"] },
+      },
+    });
+    expect(made).toMatchObject({
+      name: "mail",
+      template: "google",
+      issuer: "https://accounts.google.com",
+      enableDiscovery: true,
+      scopes: ["openid"],
+      description: "Mail of the team",
+      authorizationParams: { access_type: "offline", prompt: "select_account", hd: "acme.example" },
+      oauth2Options: { callbackMetadata: ["hd"] },
+    });
+    const slack = await clients.providers.createProvider({
+      template: "slack",
+      provider: { ...secret, oauth2Options: { tokenMetadata: ["app_id"] } },
+    });
+    expect(slack.provider?.oauth2Options).toMatchObject({
+      scopeSeparator: ",",
+      omitPkce: true,
+      tokenMetadata: ["app_id"],
+    });
+  });
+
+  it("turns discovery off for endpoints by hand, and endpoints off for discovery", async () => {
+    const byHand = await clients.providers.createProvider({
+      template: "gitlab",
+      provider: { ...secret, authUrl: "https://a.example/a", tokenUrl: "https://a.example/t" },
+    });
+    expect(byHand.provider).toMatchObject({ enableDiscovery: false, authUrl: "https://a.example/a" });
+    const discovered = await clients.providers.createProvider({
+      template: "dropbox",
+      provider: { ...secret, issuer: "https://a.example", enableDiscovery: true },
+    });
+    expect(discovered.provider).toMatchObject({ enableDiscovery: true, authUrl: "", tokenUrl: "" });
+  });
+
+  it("fills in variables", async () => {
+    const { provider: made } = await clients.providers.createProvider({
+      template: "zendesk",
+      templateVariables: { subdomain: "acme" },
+      provider: secret,
+    });
+    expect(made?.tokenUrl).toBe("https://acme.zendesk.com/oauth/tokens");
+  });
+
+  it("makes static providers without a client", async () => {
+    for (const [template, strategy] of [
+      ["openai", { case: "header", value: { headerName: "Authorization", valuePrefix: "Bearer " } }],
+      ["pinecone", { case: "header", value: { headerName: "Api-Key", valuePrefix: "" } }],
+      ["linear-api-key", { case: "header", value: { headerName: "Authorization", valuePrefix: "" } }],
+      ["google-maps", { case: "queryParam", value: { paramName: "key" } }],
+      ["twilio", { case: "basicAuth" }],
+    ] as const) {
+      const { provider: made } = await clients.providers.createProvider({ template, provider: {} });
+      expect(made?.strategy?.kind, template).toMatchObject(strategy);
+    }
+  });
+
+  it.each([
+    ["an unknown template", { template: "nope", provider: secret }, { code: "NotFound", fields: [] }],
+    [
+      "variables at fault",
+      { template: "zendesk", templateVariables: { sub: "x" }, provider: secret },
+      { code: "InvalidArgument", fields: ['template_variables["sub"]', 'template_variables["subdomain"]'] },
+    ],
+    [
+      "a hostile variable",
+      { template: "zendesk", templateVariables: { subdomain: "evil.com/" }, provider: secret },
+      { code: "InvalidArgument", fields: ['template_variables["subdomain"]'] },
+    ],
+    [
+      "variables without a template",
+      { templateVariables: { subdomain: "x" }, provider: secret },
+      { code: "InvalidArgument", fields: ["template_variables"] },
+    ],
+    [
+      "another type",
+      { template: "box", provider: { ...secret, authType: AuthType.API_KEY } },
+      { code: "InvalidArgument", fields: ["provider.auth_type"] },
+    ],
+    [
+      "no client",
+      { template: "box", provider: {} },
+      { code: "InvalidArgument", fields: ["provider.client_id", "provider.client_secret"] },
+    ],
+    ["a taken name", { template: "github", provider: secret }, { code: "AlreadyExists", fields: [] }],
+  ])("refuses %s", async (_why, request, failure) => {
+    expect(await failureOf(clients.providers.createProvider(request))).toMatchObject(failure);
+  });
+
+  it("of the user's file goes the whole way", async () => {
+    provider.become({ rejectsPkce: true, scopeSeparator: ",", callbackParams: { shop: "acme" } });
+    const { provider: made } = await clients.providers.createProvider({
+      template: "scripted",
+      provider: scriptedClient,
+    });
+    const requested = await clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerId", value: made?.id ?? "" },
+    });
+    await new Browser().get(requested.authUrl);
+    const { connection } = await clients.connections.getConnection({
+      connectionId: requested.connectionId,
+    });
+    expect(connection).toMatchObject({ status: ConnectionStatus.ACTIVE, metadata: { shop: "acme" } });
+  });
+});
+
+describe("the process", () => {
+  const run = async (args: string[], environment = place.environment): Promise<[number | string, string]> => {
+    const command = new DaemonProcess(environment, args);
+    return [await command.exited, command.output];
+  };
+
+  it("adds a provider from the built catalogue, and connect prints a URL that leads to it", async () => {
+    const file = join(folder, "secret");
+    writeFileSync(file, "s3cret\n");
+    const [code, output] = await run([
+      "provider",
+      "add",
+      "github",
+      "--name",
+      "gh",
+      "--client-id",
+      "x",
+      "--client-secret-file",
+      file,
+    ]);
+    expect([code, output]).toEqual([0, expect.stringContaining("nexusd connect gh")]);
+    expect(output).toContain(place.config.redirectUri);
+
+    const connecting = new DaemonProcess(place.environment, ["connect", "gh", "--scope", "repo", "--json"]);
+    const [, url = ""] = await connecting.wrote(/"auth_url":\s*"([^"]+)"/);
+    const page = await new Browser().get(url, (target) => target.startsWith("https://github.com/"));
+    expect(new URL(page.url).searchParams.get("client_id")).toBe("x");
+    await connecting.kill("SIGKILL");
+  });
+
+  it("explains a template", async () => {
+    const [code, output] = await run(["provider", "show", "shopify", "--template"]);
+    expect(code).toBe(0);
+    for (const words of [
+      place.config.redirectUri,
+      "--var shop=",
+      "token requests are sent as JSON",
+      "X-Shopify-Access-Token",
+      "https://shopify.dev/",
+    ]) {
+      expect(output).toContain(words);
+    }
+  });
+
+  it("does not start with a broken catalogue, exits with 2 and says where", async () => {
+    const file = join(folder, "broken.yaml");
+    writeFileSync(file, "providers:\n  - name: acme\n    display_name: Acme\n");
+    const other = await Place.make();
+    const [code, output] = await run(["serve", "--catalog", file], other.environment);
+    expect(code).toBe(2);
+    expect(output).toContain(file);
+    expect(output).toContain("2:5: providers[0] (acme): must have required property 'auth_type'");
+    expect(output).not.toContain("    at ");
+  });
+});

@@ -1,0 +1,252 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { Store } from "../../src/store/store.js";
+import { fakeShell } from "../cli/fake_shell.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { json, startScriptedServer } from "../oauth/scripted_server.js";
+import { auditEvents, untilEvent } from "./audit_events.js";
+import { DaemonProcess } from "./daemon_process.js";
+import { failureOf } from "./errors.js";
+import { foreignRefreshToken } from "./foreign_token.js";
+import { Place, World } from "./harness.js";
+
+describe("importing a refresh token", () => {
+  let world: World;
+  let providerId: string;
+  let refreshToken: string;
+  beforeEach(async () => {
+    world = await World.make();
+    providerId = await world.register();
+    refreshToken = await foreignRefreshToken(world.provider, world.place.config.redirectUri);
+  });
+  afterEach(async () => {
+    await world.close();
+  });
+  const importIt = (change: { userId?: string; refreshToken?: string; providerId?: string } = {}) =>
+    world.clients.connections.importConnection({
+      userId: "ada",
+      providerId,
+      refreshToken,
+      scopes: ["read"],
+      ...change,
+    });
+  const connections = async () => (await world.clients.connections.listConnections({})).connections;
+  const refreshes = () =>
+    world.provider.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
+
+  it("proves it by one refresh, and keeps it alive from then on", async () => {
+    const { connection } = await importIt();
+    expect(connection).toMatchObject({
+      status: ConnectionStatus.ACTIVE,
+      userId: "ada",
+      providerName: "op",
+      refreshable: true,
+      revision: 1n,
+    });
+    expect([...(connection?.grantedScopes ?? [])].sort()).toEqual(["openid", "read"]);
+    expect(refreshes()).toBe(1);
+    const connectionId = connection?.id ?? "";
+    expect((await world.clients.tokens.getToken({ connectionId })).token?.revision).toBe(1n);
+    expect((await world.clients.tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+    const [imported] = await auditEvents(world.clients, { connectionId });
+    expect(imported).toMatchObject({
+      eventType: "connection.imported",
+      principal: "owner",
+      origin: "unix",
+      providerId,
+    });
+  });
+
+  it("answers the same connection to a caller who asks again, without sending the token again", async () => {
+    const answers = await Promise.all([importIt(), importIt(), importIt()]);
+    expect(new Set(answers.map(({ connection }) => connection?.id)).size).toBe(1);
+    await world.restart();
+    expect((await importIt()).connection?.id).toBe(answers[0]?.connection?.id);
+    expect(refreshes()).toBe(1);
+    expect((await failureOf(importIt({ userId: "bob" }))).fields).toEqual(["user_id"]);
+    expect(await connections()).toHaveLength(1);
+  });
+
+  it("stores nothing when the provider refuses it", async () => {
+    await world.provider.revokeAllGrants();
+    expect(await failureOf(importIt())).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "CREDENTIAL_REJECTED",
+    });
+    expect(await connections()).toEqual([]);
+    const [failed] = await auditEvents(world.clients, { eventType: "connection.import_failed" });
+    expect(failed).toMatchObject({ providerId, connectionId: "", reason: "credential_rejected" });
+    await world.daemon.stop();
+    const store = Store.open({ folder: world.place.config.dataDir, nowMs: 1 });
+    expect(store.listImports()).toEqual([]);
+    await store.close();
+    world.daemon = await world.place.start(world.clock);
+  });
+
+  it("is UNAVAILABLE while the provider is, and succeeds afterwards", async () => {
+    await world.provider.setOutage("503");
+    expect((await failureOf(importIt())).code).toBe("Unavailable");
+    expect(await connections()).toEqual([]);
+    await world.provider.setOutage("none");
+    expect((await importIt()).connection?.status).toBe(ConnectionStatus.ACTIVE);
+  });
+
+  it("names what is wrong with a request", async () => {
+    expect((await failureOf(importIt({ userId: "" }))).fields).toEqual(["user_id"]);
+    expect((await failureOf(importIt({ refreshToken: "" }))).fields).toEqual(["refresh_token"]);
+    const unknown = "00000000-0000-4000-8000-000000000000";
+    expect((await failureOf(importIt({ providerId: unknown }))).code).toBe("NotFound");
+  });
+
+  it("takes the token from a file, a pipe or a prompt, and shows it nowhere", async () => {
+    const file = join(world.place.config.dataDir, "token");
+    writeFileSync(file, `${refreshToken}\n`);
+    const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
+    const ways = [
+      { shell: fakeShell({ env }), args: ["--file", file] },
+      { shell: fakeShell({ env, piped: refreshToken }), args: [] },
+      { shell: fakeShell({ env, answers: [refreshToken] }), args: ["--file", "-"] },
+    ];
+    for (const { shell, args } of ways) {
+      expect(await run(["connection", "import", "op", "--user", "ada", ...args], shell)).toBe(0);
+      expect(shell.out()).toMatch(/^[0-9a-f-]{36} is active\n$/);
+      expect(shell.questions).toEqual(
+        shell.stdin.isTTY ? [{ question: "Refresh token: ", echo: false }] : [],
+      );
+      expect(shell.out() + shell.err()).not.toContain(refreshToken);
+    }
+    const refused = fakeShell({ env, piped: `${refreshToken}\nmore` });
+    expect(await run(["connections", "import", "op", "--user", "ada"], refused)).toBe(2);
+    expect(refused.err()).not.toContain(refreshToken);
+    await world.daemon.stop();
+    expect(world.place.logLines.join("")).not.toContain(refreshToken);
+    expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes(refreshToken)).toBe(false);
+    world.daemon = await world.place.start(world.clock);
+  });
+});
+
+describe("importing the fields of a static type", () => {
+  it("makes an active connection", async () => {
+    const world = await World.make();
+    const { provider } = await world.clients.providers.createProvider({
+      provider: { name: "keys", authType: AuthType.BASIC_AUTH },
+    });
+    const providerId = provider?.id ?? "";
+    const importIt = (credentials: Record<string, string>) =>
+      world.clients.connections.importConnection({ userId: "ada", providerId, credentials });
+    expect((await failureOf(importIt({ password: "p" }))).fields).toEqual(["credentials.username"]);
+    expect((await failureOf(importIt({}))).fields).toEqual(["credentials"]);
+    const { connection } = await importIt({ username: "me", password: "" });
+    const { token } = await world.clients.tokens.getToken({ connectionId: connection?.id ?? "" });
+    expect(token?.credentials).toEqual({ username: "me", password: "" });
+
+    const [imported] = await auditEvents(world.clients, { eventType: "connection.imported" });
+    expect(imported).toMatchObject({ connectionId: connection?.id, origin: "unix", revision: 1n });
+
+    const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
+    const asked = fakeShell({ env, answers: ["you", "secret"] });
+    expect(await run(["connection", "import", "keys", "--user", "bob"], asked)).toBe(0);
+    expect(asked.questions.map(({ question }) => question)).toEqual(["username: ", "password: "]);
+    const piped = fakeShell({ env, piped: '{"username":"a","password":"b"}' });
+    expect(await run(["connection", "import", "keys", "--user", "cleo"], piped)).toBe(0);
+    await world.close();
+  });
+});
+
+it("tries the fields of a static type at the provider where the profile says how", async () => {
+  const world = await World.make();
+  const api = await startScriptedServer(json({}, 401));
+  const { provider } = await world.clients.providers.createProvider({
+    provider: {
+      name: "keys",
+      authType: AuthType.BASIC_AUTH,
+      apiBaseUrl: api.origin,
+      userInfoEndpoint: "/me",
+    },
+  });
+  const importIt = () =>
+    world.clients.connections.importConnection({
+      userId: "ada",
+      providerId: provider?.id ?? "",
+      credentials: { username: "me", password: "p" },
+    });
+  expect(await failureOf(importIt())).toMatchObject({ reason: "CREDENTIAL_REJECTED" });
+  expect((await world.clients.connections.listConnections({})).connections).toEqual([]);
+  const [failed] = await auditEvents(world.clients, { eventType: "connection.import_failed" });
+  expect(failed).toMatchObject({ providerId: provider?.id, reason: "credential_rejected" });
+  api.script = json({});
+  expect((await importIt()).connection?.status).toBe(ConnectionStatus.ACTIVE);
+  await api.close();
+  await world.close();
+});
+
+describe("an import that is cut off by a crash", () => {
+  let place: Place;
+  let provider: OpenIdProvider;
+  let running: DaemonProcess[];
+  let providerId: string;
+  let refreshToken: string;
+  const start = async (): Promise<DaemonProcess> => {
+    const daemon = new DaemonProcess(place.environment);
+    running.push(daemon);
+    await daemon.ready();
+    return daemon;
+  };
+  beforeEach(async () => {
+    running = [];
+    // Ports that nobody holds while the daemon is down could be taken meanwhile.
+    place = await Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" });
+    provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
+    await start();
+    const { clientId, clientSecret } = provider.clients.post;
+    const registered = await place.clients().providers.createProvider({
+      provider: { name: "op", clientId, clientSecret, issuer: provider.issuer, enableDiscovery: true },
+    });
+    providerId = registered.provider?.id ?? "";
+  });
+  afterEach(async () => {
+    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
+    await provider.stop();
+  });
+  /** The provider has got the refresh token when the daemon dies. */
+  const importAndKill = async (): Promise<void> => {
+    const failed = failureOf(
+      place.clients().connections.importConnection({ userId: "ada", providerId, refreshToken }),
+    );
+    await provider.waitForTokenRequests(2);
+    await running[0]?.kill("SIGKILL");
+    await failed;
+  };
+
+  it("is finished at the next start when the token still works", async () => {
+    await provider.setOutage("hang");
+    await importAndKill();
+    await provider.setOutage("none");
+    await start();
+    const event = await untilEvent(place.clients(), "connection.imported");
+    const { connection } = await place
+      .clients()
+      .connections.getConnection({ connectionId: event.connectionId });
+    expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
+    const again = await place
+      .clients()
+      .connections.importConnection({ userId: "ada", providerId, refreshToken });
+    expect(again.connection?.id).toBe(event.connectionId);
+    expect(provider.tokenRequests).toHaveLength(3);
+  });
+
+  it("is not lost without a word when the provider had rotated the token", async () => {
+    const release = provider.holdTokenResponses();
+    await importAndKill();
+    release();
+    await start();
+    const event = await untilEvent(place.clients(), "connection.import_failed");
+    expect(event).toMatchObject({ providerId, principal: "owner", reason: "outcome_unknown" });
+    expect((await place.clients().connections.listConnections({})).connections).toEqual([]);
+  });
+});

@@ -1,0 +1,439 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Daemon } from "../../src/daemon.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import {
+  type OAuth2OptionsSchema,
+  type ProviderSchema,
+  TokenEndpointAuthMethod,
+  TokenRequestFormat,
+} from "../../src/gen/nexus/v1/provider_pb.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { Browser } from "../fakes/browser.js";
+import { type Behaviour, ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { failureOf } from "./errors.js";
+import { type Clients, Place } from "./harness.js";
+
+type Options = Exclude<MessageInitShape<typeof OAuth2OptionsSchema>, { $typeName: string }>;
+type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
+
+/** One way in which providers differ, and what a profile declares for it. */
+interface Quirk {
+  readonly behaviour: Behaviour;
+  readonly options?: (provider: ScriptedProvider) => Options;
+  readonly fields?: Fields;
+}
+
+let place: Place;
+let clock: ManualClock;
+let daemon: Daemon;
+let provider: ScriptedProvider;
+let clients: Clients;
+let count = 0;
+
+beforeAll(async () => {
+  place = await Place.make();
+  clock = new ManualClock(Date.now());
+  daemon = await place.start(clock);
+  provider = await ScriptedProvider.start();
+  clients = place.clients();
+});
+afterAll(async () => {
+  await daemon.stop();
+  await provider.stop();
+});
+
+async function register(options: Options, fields: Fields = {}): Promise<string> {
+  count += 1;
+  const created = await clients.providers.createProvider({
+    provider: {
+      name: `quirk-${count}`,
+      ...scriptedClient,
+      authUrl: provider.authUrl,
+      tokenUrl: provider.tokenUrl,
+      scopes: ["read", "write"],
+      oauth2Options: options,
+      ...fields,
+    },
+  });
+  return created.provider?.id ?? "";
+}
+
+/** Request and consent; the connection as it is then. */
+async function connect(providerId: string) {
+  const { authUrl, connectionId } = await clients.connections.requestConnection({
+    userId: "ada",
+    provider: { case: "providerId", value: providerId },
+  });
+  await new Browser().get(authUrl);
+  return await read(connectionId);
+}
+
+async function read(connectionId: string) {
+  const { connection } = await clients.connections.getConnection({ connectionId });
+  if (!connection) throw new Error("no connection");
+  return connection;
+}
+
+async function tokenOf(connectionId: string) {
+  const { token } = await clients.tokens.getToken({ connectionId });
+  if (!token) throw new Error("no token");
+  return token;
+}
+
+/** Request, consent, exchange, refresh; what the provider received on the way. */
+async function wholeWay({ behaviour, options, fields }: Quirk) {
+  provider.become(behaviour);
+  const providerId = await register(options?.(provider) ?? {}, fields);
+  const connection = await connect(providerId);
+  expect([connection.status, provider.tokenRequests[0]?.refusal]).toEqual([
+    ConnectionStatus.ACTIVE,
+    undefined,
+  ]);
+  const first = await tokenOf(connection.id);
+  await clients.tokens.refreshToken({ connectionId: connection.id });
+  const second = await tokenOf(connection.id);
+  expect(second.revision).toBe(2n);
+  expect(second.credentials["access_token"]).not.toBe(first.credentials["access_token"]);
+  const [authorization] = provider.authorizations;
+  const [exchange, refresh] = provider.tokenRequests;
+  if (!authorization || !exchange || !refresh) throw new Error("a request is missing");
+  return { authorization, exchange, refresh, first, second, connection: await read(connection.id) };
+}
+
+function secondsLeft(token: {
+  readonly expiresAt?: { readonly seconds: bigint } | undefined;
+}): number | undefined {
+  return token.expiresAt && Number(token.expiresAt.seconds) - Math.floor(clock.nowMs() / 1000);
+}
+
+const quirks: Readonly<Record<string, Quirk>> = {
+  "a separator between scopes": {
+    behaviour: { scopeSeparator: "," },
+    options: () => ({ scopeSeparator: "," }),
+  },
+  "no scope in the authorization request": {
+    behaviour: { rejectsScope: true, wantsAuthorizationParams: { user_scope: "read,write" } },
+    options: () => ({ skipScopeOnAuth: true }),
+    fields: { authorizationParams: { user_scope: "read,write" } },
+  },
+  "further parameters of the code exchange": {
+    behaviour: { wantsExchangeParams: { action: "requesttoken" } },
+    options: () => ({ tokenParams: { action: "requesttoken" } }),
+  },
+  "further parameters of a refresh": {
+    behaviour: { wantsRefreshParams: { type: "refresh" } },
+    options: () => ({ refreshParams: { type: "refresh" } }),
+  },
+  "further headers of token requests": {
+    behaviour: { wantsTokenHeaders: { "x-version": "2026-01-01" } },
+    options: () => ({ tokenHeaders: { "X-Version": "2026-01-01" } }),
+  },
+  "token requests as JSON": {
+    behaviour: { tokenRequest: "json" },
+    options: () => ({ tokenRequestFormat: TokenRequestFormat.JSON }),
+  },
+  "HTTP Basic at the token endpoint": {
+    behaviour: { clientAuthentication: "basic" },
+    fields: { tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC },
+  },
+  "JSON with HTTP Basic": {
+    behaviour: { clientAuthentication: "basic", tokenRequest: "json" },
+    options: () => ({ tokenRequestFormat: TokenRequestFormat.JSON }),
+    fields: { tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC },
+  },
+  "another endpoint for refreshes": {
+    behaviour: { refreshPath: "/refresh" },
+    options: ({ origin }) => ({ refreshUrl: `${origin}/refresh` }),
+  },
+  "a token object deep in the answer": {
+    behaviour: { shapeAnswer: (standard) => ({ status: 0, data: { token: standard } }) },
+    options: () => ({ tokenResponsePath: "data.token" }),
+  },
+  "another field with the lifetime": {
+    behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => ({ ...rest, lifetime: "1800" }) },
+    options: () => ({ lifetimeField: "lifetime" }),
+  },
+  "an answer without a lifetime": {
+    behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => rest },
+    options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
+  },
+  "PKCE rejected": {
+    behaviour: { rejectsPkce: true },
+    options: () => ({ omitPkce: true }),
+  },
+};
+
+describe("a quirk that is declared goes the whole way, and undeclared it does not", () => {
+  it.each(Object.entries(quirks))("%s", async (_name, quirk) => {
+    const { authorization, exchange, refresh } = await wholeWay(quirk);
+    expect(exchange.params["redirect_uri"]).toBe(place.config.redirectUri);
+    expect(refresh.params["grant_type"]).toBe("refresh_token");
+    expect(authorization.has("code_challenge")).toBe(quirk.behaviour.rejectsPkce !== true);
+    expect("code_verifier" in exchange.params).toBe(quirk.behaviour.rejectsPkce !== true);
+
+    // A refusal of this provider shows that the test would notice; a lifetime alone is no reason to refuse.
+    const { shapeAnswer, ...demands } = quirk.behaviour;
+    if (Object.keys(demands).length === 0) return;
+    provider.become(quirk.behaviour);
+    const plain = await connect(await register({}));
+    const refusesRefresh =
+      quirk.behaviour.refreshPath !== undefined || quirk.behaviour.wantsRefreshParams !== undefined;
+    expect(plain.status).toBe(refusesRefresh ? ConnectionStatus.ACTIVE : ConnectionStatus.FAILED);
+    if (refusesRefresh) await failureOf(clients.tokens.refreshToken({ connectionId: plain.id }));
+  });
+});
+
+describe("what the provider receives", () => {
+  const go = (name: keyof typeof quirks) => wholeWay(quirks[name] as Quirk);
+
+  it("scopes with the separator, in one parameter", async () => {
+    const { authorization, exchange, refresh } = await go("a separator between scopes");
+    expect(authorization.getAll("scope")).toEqual(["read,write"]);
+    expect("scope" in exchange.params || "scope" in refresh.params).toBe(false);
+  });
+
+  it("no scope where it is left out", async () => {
+    const { authorization } = await go("no scope in the authorization request");
+    expect(authorization.has("scope")).toBe(false);
+    expect(authorization.get("user_scope")).toBe("read,write");
+  });
+
+  it("parameters of a grant only with that grant", async () => {
+    const ofExchange = await go("further parameters of the code exchange");
+    expect(ofExchange.exchange.params["action"]).toBe("requesttoken");
+    expect(ofExchange.refresh.params).not.toHaveProperty("action");
+    const ofRefresh = await go("further parameters of a refresh");
+    expect(ofRefresh.exchange.params).not.toHaveProperty("type");
+    expect(ofRefresh.refresh.params["type"]).toBe("refresh");
+  });
+
+  it("headers with both", async () => {
+    const { exchange, refresh } = await go("further headers of token requests");
+    expect([exchange.headers["x-version"], refresh.headers["x-version"]]).toEqual([
+      "2026-01-01",
+      "2026-01-01",
+    ]);
+  });
+
+  it("JSON with the secret in the body, or by Basic and not in it", async () => {
+    const inBody = await go("token requests as JSON");
+    for (const { headers, params } of [inBody.exchange, inBody.refresh]) {
+      expect(headers["content-type"]).toBe("application/json");
+      expect(headers["authorization"]).toBeUndefined();
+      expect(params).toMatchObject({ client_id: "the client", client_secret: scriptedClient.clientSecret });
+    }
+    const basic = await go("JSON with HTTP Basic");
+    for (const { headers, params } of [basic.exchange, basic.refresh]) {
+      expect(headers["content-type"]).toBe("application/json");
+      expect(headers["authorization"]).toMatch(/^Basic /);
+      expect(params).not.toHaveProperty("client_secret");
+    }
+  });
+
+  it("the refresh at its own endpoint, the code at the other", async () => {
+    const { exchange, refresh } = await go("another endpoint for refreshes");
+    expect([exchange.path, refresh.path]).toEqual(["/token", "/refresh"]);
+  });
+
+  it("a lifetime from another field, as seconds or as the instant of expiry", async () => {
+    const seconds = await go("another field with the lifetime");
+    expect([secondsLeft(seconds.first), secondsLeft(seconds.second)]).toEqual([1800, 1800]);
+    const instantMs = clock.nowMs() + 2_592_000_000;
+    for (const expires of [
+      new Date(instantMs).toISOString(),
+      Math.round(instantMs / 1000),
+      String(instantMs / 1000),
+      instantMs,
+    ]) {
+      const { first, second } = await wholeWay({
+        behaviour: { shapeAnswer: (standard) => ({ ...standard, expires_in: 5, expires_at: expires }) },
+        options: () => ({ lifetimeField: "expires_at" }),
+      });
+      for (const token of [first, second]) {
+        const left = secondsLeft(token) ?? 0;
+        expect(Math.abs(left - 2_592_000), String(expires)).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  it("a default lifetime only where it says none", async () => {
+    const none = await go("an answer without a lifetime");
+    expect([secondsLeft(none.first), secondsLeft(none.second)]).toEqual([7200, 7200]);
+    const said = await wholeWay({
+      behaviour: {},
+      options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
+    });
+    expect(secondsLeft(said.first)).toBe(3600);
+    const never = await wholeWay({ behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => rest } });
+    expect(never.first.expiresAt).toBeUndefined();
+  });
+});
+
+describe("answers in another shape", () => {
+  it("takes the person's token of Slack, and its refresh at the root", async () => {
+    const { first, second, connection } = await wholeWay({
+      behaviour: {
+        rejectsPkce: true,
+        shapeAnswer: (standard, grant) =>
+          grant === "refresh"
+            ? { ok: true, ...standard }
+            : {
+                ok: true,
+                access_token: "of the bot",
+                team: { id: "T1", name: "Team" },
+                authed_user: { id: "U1", ...standard },
+              },
+      },
+      options: () => ({
+        omitPkce: true,
+        tokenResponsePath: "authed_user",
+        tokenMetadata: ["team.id", "authed_user.id"],
+      }),
+    });
+    expect(first.credentials["access_token"]).not.toBe("of the bot");
+    expect(second.credentials["access_token"]).toMatch(/^[0-9a-f]{32}$/);
+    expect(connection.metadata).toEqual({ "team.id": "T1", "authed_user.id": "U1" });
+  });
+
+  it("does not take another token of a code exchange for the one that is missing", async () => {
+    provider.become({ shapeAnswer: () => ({ ok: true, access_token: "of the bot" }) });
+    const connection = await connect(await register({ tokenResponsePath: "authed_user" }));
+    expect(connection.problem?.reason).toBe("token_exchange_failed");
+  });
+
+  it.each(["ok_false", "error_only"] as const)("knows an error with HTTP 200 for one: %s", async (way) => {
+    provider.become({ errorsWith200: way, wantsExchangeParams: { never: "given" } });
+    const providerId = await register({});
+    expect((await connect(providerId)).problem?.reason).toBe("token_exchange_failed");
+
+    provider.become({ errorsWith200: way });
+    const connection = await connect(providerId);
+    const { credentials } = await tokenOf(connection.id);
+    provider.failNextRefresh = "temporarily_unavailable";
+    await failureOf(clients.tokens.refreshToken({ connectionId: connection.id }));
+    expect((await tokenOf(connection.id)).credentials).toEqual(credentials);
+    provider.failNextRefresh = "invalid_grant";
+    await failureOf(clients.tokens.refreshToken({ connectionId: connection.id }));
+    expect(await read(connection.id)).toMatchObject({
+      status: ConnectionStatus.ATTENTION,
+      problem: { reason: "reauth_required" },
+    });
+  });
+
+  it("asks GitHub for JSON, and reads its form all the same", async () => {
+    const { exchange } = await wholeWay({
+      behaviour: { defaultsToForm: true, wantsTokenHeaders: { accept: "application/json" } },
+      options: () => ({ tokenHeaders: { Accept: "application/json" } }),
+    });
+    expect(exchange.headers["accept"]).toBe("application/json");
+    await wholeWay({
+      behaviour: { defaultsToForm: true },
+      options: () => ({ tokenHeaders: { Accept: "*/*" } }),
+    });
+  });
+
+  it("hands out the header that the profile names", async () => {
+    provider.become({});
+    const connection = await connect(
+      await register(
+        {},
+        {
+          strategy: {
+            kind: {
+              case: "oauth2",
+              value: {
+                headerName: "X-Shopify-Access-Token",
+                valuePrefix: "",
+                credentialField: "access_token",
+              },
+            },
+          },
+        },
+      ),
+    );
+    expect((await tokenOf(connection.id)).strategy?.kind).toMatchObject({
+      case: "oauth2",
+      value: { headerName: "X-Shopify-Access-Token", valuePrefix: "" },
+    });
+  });
+});
+
+describe("metadata", () => {
+  it("keeps values of the callback and of both answers", async () => {
+    let calls = 0;
+    const { connection } = await wholeWay({
+      behaviour: {
+        callbackParams: { realmId: "4620816365", location: "eu", other: "x" },
+        shapeAnswer: (standard) => {
+          calls += 1;
+          return {
+            ...standard,
+            instance_url: `https://na${calls}.example`,
+            team: { id: 7, admin: true },
+            owner: { a: 1 },
+          };
+        },
+      },
+      options: () => ({
+        callbackMetadata: ["realmId", "location", "absent"],
+        tokenMetadata: ["instance_url", "team.id", "team.admin", "owner", "absent"],
+      }),
+    });
+    expect(connection.metadata).toEqual({
+      realmId: "4620816365",
+      location: "eu",
+      instance_url: "https://na2.example",
+      "team.id": "7",
+      "team.admin": "true",
+    });
+  });
+
+  it("keeps no value that is longer than 1 KiB and no more than 20", async () => {
+    const callback = Array.from({ length: 15 }, (_, index) => `c${index}`);
+    const answer = Array.from({ length: 15 }, (_, index) => `t${index}`);
+    const { connection } = await wholeWay({
+      behaviour: {
+        callbackParams: Object.fromEntries([...callback, "fits", "long"].map((name) => [name, name])),
+        shapeAnswer: (standard) => ({
+          ...standard,
+          ...Object.fromEntries(answer.map((name) => [name, name])),
+          t0: "ü".repeat(512),
+          t1: `${"ü".repeat(512)}!`,
+        }),
+      },
+      options: () => ({ callbackMetadata: callback, tokenMetadata: answer }),
+    });
+    expect(Object.keys(connection.metadata)).toHaveLength(20);
+    expect(connection.metadata["t0"]).toHaveLength(512);
+    expect(connection.metadata).not.toHaveProperty("t1");
+  });
+
+  it("does not outlive the consent that brought it", async () => {
+    provider.become({ callbackParams: { realmId: "1" } });
+    const providerId = await register({ callbackMetadata: ["realmId", "shop"] });
+    const before = await connect(providerId);
+    provider.become({ callbackParams: { shop: "acme" } });
+    const { authUrl } = await clients.connections.requestConnection({ connectionId: before.id });
+    await new Browser().get(authUrl);
+    expect((await read(before.id)).metadata).toEqual({ shop: "acme" });
+  });
+
+  it.each(["access_token", "authed_user.refresh_token", "id_token", "client_secret", "code"])(
+    "refuses to keep %s",
+    async (name) => {
+      const failure = await failureOf(register({ tokenMetadata: ["team.id", name] }));
+      expect(failure.fields).toEqual(["provider.oauth2_options.token_metadata[1]"]);
+      const ofCallback = await failureOf(register({ callbackMetadata: [name] }));
+      expect(ofCallback.fields).toEqual(["provider.oauth2_options.callback_metadata[0]"]);
+    },
+  );
+});
+
+it.each([
+  ["token_params", { tokenParams: { grant_type: "password" } }, 'token_params["grant_type"]'],
+  ["refresh_params", { refreshParams: { refresh_token: "x" } }, 'refresh_params["refresh_token"]'],
+  ["token_headers", { tokenHeaders: { Authorization: "x" } }, 'token_headers["Authorization"]'],
+])("%s cannot change what the protocol says", async (_name, options, field) => {
+  expect((await failureOf(register(options))).fields).toEqual([`provider.oauth2_options.${field}`]);
+});

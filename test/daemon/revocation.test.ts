@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { auditEvents, untilEvent } from "./audit_events.js";
+import { World } from "./harness.js";
+
+describe("ending a connection", () => {
+  let world: World;
+  let providerId: string;
+  let connectionId: string;
+  beforeEach(async () => {
+    world = await World.make();
+    providerId = await world.register();
+    connectionId = await world.connect(providerId);
+  });
+  afterEach(async () => {
+    await world.close();
+  });
+  const accessToken = async (): Promise<string> => {
+    const { token } = await world.clients.tokens.getToken({ connectionId });
+    return token?.credentials["access_token"] ?? "";
+  };
+  /** Whether the provider still honours an access token; revoking its refresh token ends the grant. */
+  const lives = async (token: string): Promise<boolean> => {
+    const answer = await fetch(world.provider.userinfoEndpoint, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return answer.status === 200;
+  };
+
+  it.each(["revokeConnection", "deleteConnection"] as const)("%s revokes at the provider", async (method) => {
+    const token = await accessToken();
+    expect(await lives(token)).toBe(true);
+    await world.clients.connections[method]({ connectionId });
+    const event = await untilEvent(world.clients, "revoked_at_provider");
+    expect(event).toMatchObject({ connectionId, providerId, principal: "daemon", revision: 1n });
+    expect(await lives(token)).toBe(false);
+  });
+
+  it("does not wait for a provider that is down, tells watchers at once, and revokes when it is back", async () => {
+    const token = await accessToken();
+    const watcher = world.watch({ connectionIds: [connectionId] });
+    await watcher.state(({ revision }) => revision === 1n);
+    await world.provider.setOutage("503");
+    const { connection } = await world.clients.connections.revokeConnection({ connectionId });
+    expect(connection?.status).toBe(ConnectionStatus.REVOKED);
+    const state = await watcher.state(({ status }) => status === ConnectionStatus.REVOKED);
+    expect(state.token).toBeUndefined();
+    watcher.cancel();
+    expect(await auditEvents(world.clients, { eventType: "revoked_at_provider" })).toEqual([]);
+
+    await world.restart();
+    await world.provider.setOutage("none");
+    expect(await lives(token)).toBe(true);
+    let revoked = 0;
+    while (revoked === 0) {
+      world.clock.advance(10_000);
+      revoked = (await auditEvents(world.clients, { eventType: "revoked_at_provider" })).length;
+    }
+    expect(await lives(token)).toBe(false);
+  });
+
+  it("works when the profile is gone: then there is nobody to ask", async () => {
+    await world.clients.providers.deleteProvider({ id: providerId });
+    await world.clients.connections.deleteConnection({ connectionId });
+    await world.restart();
+    const events = await auditEvents(world.clients, { connectionId });
+    expect(events.at(-1)?.eventType).toBe("connection.deleted");
+  });
+
+  it("does not ask for what a second revocation finds", async () => {
+    await world.clients.connections.revokeConnection({ connectionId });
+    await world.clients.connections.revokeConnection({ connectionId });
+    await untilEvent(world.clients, "revoked_at_provider");
+    await world.clients.connections.deleteConnection({ connectionId });
+    const types = (await auditEvents(world.clients, { connectionId })).map(({ eventType }) => eventType);
+    expect(types.filter((type) => type === "connection.revoked")).toHaveLength(1);
+    expect(types.filter((type) => type === "revoked_at_provider")).toHaveLength(1);
+  });
+});

@@ -1,0 +1,198 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RevocationRequest } from "../../src/domain/grants.js";
+import { RevocationQueue } from "../../src/domain/revocation_queue.js";
+import { Revoker } from "../../src/domain/revoker.js";
+import { Unavailable } from "../../src/model/errors.js";
+import { plainOAuth2 } from "../../src/model/oauth2_options.js";
+import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
+import type { RevocationOutcome } from "../../src/oauth/revocation.js";
+import { Engine, tokenSet } from "./engine.js";
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const dayMs = 86_400_000;
+const revocationUrl = "https://op.example/revoke";
+
+interface Asked {
+  readonly request: RevocationRequest;
+  answer(outcome: RevocationOutcome): void;
+}
+
+describe("Revoker", () => {
+  let engine: Engine;
+  let queue: RevocationQueue;
+  let revoker: Revoker;
+  let profile: ProviderProfile;
+  let asked: Asked[];
+  let resolves: boolean;
+  let onAsked: (() => void) | undefined;
+
+  function makeRevoker(): Revoker {
+    const { store, vault, clock } = engine;
+    return new Revoker({
+      store,
+      vault,
+      clock,
+      log: silent,
+      random: () => 0.5,
+      servers: {
+        resolve: async (given) => {
+          if (!resolves) throw new Unavailable("no document");
+          return manualAuthorizationServer(given);
+        },
+      },
+      grants: {
+        revoke: (request) =>
+          new Promise((resolve) => {
+            asked.push({ request, answer: resolve });
+            request.signal.addEventListener("abort", () =>
+              resolve({ kind: "retry", reason: "aborted", retryAfterMs: undefined }),
+            );
+            onAsked?.();
+          }),
+      },
+    });
+  }
+
+  beforeEach(async () => {
+    engine = new Engine();
+    asked = [];
+    resolves = true;
+    queue = new RevocationQueue(engine);
+    profile = await engine.provider("op", { oauth2: { ...plainOAuth2, revocationUrl } });
+    revoker = makeRevoker();
+    revoker.start();
+  });
+  afterEach(async () => {
+    await revoker.stop();
+    await engine.close();
+  });
+
+  const enqueue = async (providerId = profile.id, credential = tokenSet()) => {
+    const place = { connectionId: "11111111-1111-4111-8111-111111111111", providerId, revision: 3n };
+    await engine.store.commit((tx) => queue.enqueue(tx, place, credential));
+    revoker.wake();
+  };
+  const untilAsked = async (count: number): Promise<Asked> => {
+    while (asked.length < count) {
+      await new Promise<void>((resolve) => {
+        onAsked = resolve;
+      });
+    }
+    return asked[count - 1] as Asked;
+  };
+  /** Resolves when the commits that an answer causes are done. */
+  const settled = async (pass: () => boolean) => {
+    while (!pass()) await engine.store.commit(() => undefined);
+  };
+  const queued = () => engine.store.dueRevocations(100);
+  const events = () =>
+    engine.store.listAuditEvents({ limit: 100 }).events.map(({ event }) => [event.type, event.reason]);
+
+  it("asks the provider for the refresh token, and says so when it is dead", async () => {
+    const credential = tokenSet();
+    await enqueue(profile.id, credential);
+    const { request, answer } = await untilAsked(1);
+    expect(request).toMatchObject({ endpoint: revocationUrl, tokenTypeHint: "refresh_token" });
+    expect(request.token.reveal()).toBe(credential.refreshToken?.reveal());
+    answer({ kind: "revoked" });
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revoked_at_provider", undefined]]);
+  });
+
+  it("falls back to the access token", async () => {
+    const credential = tokenSet({ refreshToken: undefined });
+    await enqueue(profile.id, credential);
+    const { request } = await untilAsked(1);
+    expect(request.tokenTypeHint).toBe("access_token");
+    expect(request.token.reveal()).toBe(credential.accessToken.reveal());
+  });
+
+  it("tries again with growing pauses, not before the provider wants, and gives up after a week", async () => {
+    await enqueue();
+    const retry = (retryAfterMs?: number): RevocationOutcome => ({
+      kind: "retry",
+      reason: "status_503",
+      retryAfterMs,
+    });
+    (await untilAsked(1)).answer(retry(90_000));
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    engine.clock.advance(89_000);
+    expect(asked).toHaveLength(1);
+    engine.clock.advance(1_000);
+    (await untilAsked(2)).answer(retry());
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    expect((queued()[0]?.nextAttemptMs ?? 0) - engine.clock.nowMs()).toBe(5_000);
+    engine.clock.advance(7 * dayMs);
+    (await untilAsked(3)).answer(retry());
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revocation_given_up", "status_503"]]);
+  });
+
+  it("takes a refusal for an end", async () => {
+    await enqueue();
+    (await untilAsked(1)).answer({ kind: "refused", reason: "unsupported_token_type" });
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revocation_given_up", "unsupported_token_type"]]);
+  });
+
+  it("waits for a discovery document, and goes on after a restart", async () => {
+    resolves = false;
+    await enqueue();
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    await revoker.stop();
+    resolves = true;
+    revoker = makeRevoker();
+    revoker.start();
+    engine.clock.advance(60_000);
+    (await untilAsked(1)).answer({ kind: "revoked" });
+    await settled(() => queued().length === 0);
+  });
+
+  it("keeps in the queue what is cut off by a stop", async () => {
+    await enqueue();
+    await untilAsked(1);
+    const before = queued();
+    await revoker.stop();
+    expect(queued()).toEqual(before);
+  });
+
+  it("asks one provider a few at a time, and others meanwhile", async () => {
+    const other = await engine.provider("other", { oauth2: { ...plainOAuth2, revocationUrl } });
+    for (let i = 0; i < 6; i++) await enqueue();
+    await enqueue(other.id);
+    await untilAsked(5);
+    const names = asked.map(({ request }) => request.profile.name);
+    expect(names).toEqual(["op", "op", "op", "op", "other"]);
+    for (const { answer } of asked) answer({ kind: "revoked" });
+    for (const { answer } of [await untilAsked(6), await untilAsked(7)]) answer({ kind: "revoked" });
+    await settled(() => queued().length === 0);
+  });
+
+  it("queues nothing where nobody can be asked, and ends when the profile goes", async () => {
+    const without = await engine.provider("without");
+    await enqueue(without.id);
+    await enqueue("22222222-2222-4222-8222-222222222222");
+    expect(queued()).toEqual([]);
+    await revoker.stop();
+    await enqueue();
+    await engine.store.commit((tx) => tx.deleteProvider(profile.id));
+    revoker = makeRevoker();
+    revoker.start();
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revocation_given_up", "provider_deleted"]]);
+  });
+
+  it("queues what a connection holds, sealed for its new place", async () => {
+    const connection = await engine.connection(profile);
+    await engine.store.commit((tx) => {
+      queue.enqueueStored(tx, connection);
+      tx.deleteConnection(connection.id);
+    });
+    const revocation = engine.store.getRevocation(queued()[0]?.id ?? "");
+    expect(revocation).toMatchObject({ connectionId: connection.id, revision: 1n });
+    revoker.wake();
+    (await untilAsked(1)).answer({ kind: "revoked" });
+    await settled(() => queued().length === 0);
+  });
+});

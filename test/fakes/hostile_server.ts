@@ -1,0 +1,235 @@
+import { type Answer, error, failures, json, type Outcome, oddly } from "./hostile_answers.js";
+
+export type { Answer, Outcome } from "./hostile_answers.js";
+export { answers } from "./hostile_answers.js";
+
+interface Grant {
+  readonly holder: string;
+  readonly provider: string;
+  /** The refresh token that is good now. */
+  current: string;
+  dead: boolean;
+}
+
+interface Redemption {
+  /** Whether whoever asked could have learnt of it: not when the answer was dropped, or its asker died. */
+  lost: boolean;
+  /** How often the redeemed token was presented again. */
+  replays: number;
+}
+
+/**
+ * An authorization server that does what real ones do at their worst: it rotates refresh tokens, takes a redeemed one that comes
+ * again for theft and revokes the family (RFC 9700 section 4.14.2), and answers each request as the script says. It counts
+ * everything, and writes down what no client of it may do.
+ */
+export class HostileServer {
+  readonly #grants = new Map<string, Grant>();
+  readonly #redemptions = new Map<string, Redemption>();
+  /** By access token: who it was issued to. */
+  readonly #issued = new Map<string, string>();
+  readonly #condemned = new Set<string>();
+  readonly #presented = new Map<string, number>();
+  readonly #dropped = new Map<string, number>();
+  readonly #inFlight = new Map<string, number>();
+  readonly #perProvider = new Map<string, number>();
+  readonly #held = new Set<() => void>();
+  readonly #refused = new Set<string>();
+  #count = 0;
+  /** What no client may do, in words. */
+  readonly violations: string[] = [];
+  readonly maxPerProvider = new Map<string, number>();
+  requests = 0;
+  refreshes = 0;
+  /** Redeemed tokens that came again although nothing had been lost, or a second time. */
+  doubleRedemptions = 0;
+  /** Redeemed tokens that came again once, after their answer was lost. */
+  probes = 0;
+  /** How the next refresh of this provider is answered. */
+  script: (provider: string, holder: string) => Answer = () => "rotate";
+
+  /** Of the access tokens. */
+  lifetimeSeconds = 3600;
+
+  constructor(private readonly cap: number = Number.POSITIVE_INFINITY) {}
+
+  /**
+   * One token request. The code of a code exchange is the name of the holder.
+   *
+   * @param isHeard whether the one who asks is still there
+   */
+  async handle(
+    provider: string,
+    form: URLSearchParams,
+    isHeard: () => boolean = () => true,
+  ): Promise<Outcome> {
+    this.requests++;
+    if (form.get("grant_type") === "authorization_code") {
+      const holder = form.get("code") ?? "";
+      return await this.#alone(holder, provider, async () => this.#exchange(provider, holder));
+    }
+    const token = form.get("refresh_token") ?? "";
+    const grant = this.#grants.get(token);
+    if (!grant) {
+      this.violations.push(`a token that was never issued came: ${token}`);
+      return error(400, "invalid_grant");
+    }
+    this.refreshes++;
+    return await this.#alone(grant.holder, provider, () => this.#refresh(grant, token, isHeard));
+  }
+
+  /** Whoever redeemed the token died before it could write down what it got. */
+  lose(token: string): void {
+    const redemption = this.#redemptions.get(token);
+    if (redemption) redemption.lost = true;
+  }
+
+  /** Lets slow answers go. */
+  release(): void {
+    for (const go of [...this.#held]) go();
+    this.#held.clear();
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** The person, or the provider, ends every grant of the holder. */
+  revoke(holder: string): void {
+    for (const grant of this.#grants.values()) if (grant.holder === holder) grant.dead = true;
+  }
+
+  /** Whether the token would be redeemed. */
+  isGood(token: string): boolean {
+    const grant = this.#grants.get(token);
+    return grant !== undefined && !grant.dead && grant.current === token;
+  }
+
+  /** Whether it was redeemed and its successor issued. */
+  isRedeemed(token: string): boolean {
+    return this.#redemptions.has(token);
+  }
+
+  isLost(token: string): boolean {
+    return this.#redemptions.get(token)?.lost === true;
+  }
+
+  /** Whether anybody was told that the token is of no use. */
+  isCondemned(token: string): boolean {
+    return this.#condemned.has(token);
+  }
+
+  timesPresented(token: string): number {
+    return this.#presented.get(token) ?? 0;
+  }
+
+  /** How often it was presented and no answer that can be used was given. */
+  timesDropped(token: string): number {
+    return this.#dropped.get(token) ?? 0;
+  }
+
+  holderOf(accessToken: string): string | undefined {
+    return this.#issued.get(accessToken);
+  }
+
+  /** The newest refresh token of the family that `token` belongs to. */
+  newestOf(token: string): string | undefined {
+    return this.#grants.get(token)?.current;
+  }
+
+  hasRefusedClient(provider: string): boolean {
+    return this.#refused.has(provider);
+  }
+
+  inFlightOf(holder: string): number {
+    return this.#inFlight.get(holder) ?? 0;
+  }
+
+  async #alone(holder: string, provider: string, act: () => Promise<Outcome>): Promise<Outcome> {
+    const count = (by: number): void => {
+      this.#inFlight.set(holder, this.inFlightOf(holder) + by);
+      const atProvider = (this.#perProvider.get(provider) ?? 0) + by;
+      this.#perProvider.set(provider, atProvider);
+      this.maxPerProvider.set(provider, Math.max(atProvider, this.maxPerProvider.get(provider) ?? 0));
+    };
+    count(1);
+    if (this.inFlightOf(holder) > 1) this.violations.push(`I1: two requests at once for ${holder}`);
+    if ((this.#perProvider.get(provider) ?? 0) > this.cap)
+      this.violations.push(`I7: ${provider} above its cap`);
+    try {
+      return await act();
+    } finally {
+      count(-1);
+    }
+  }
+
+  #exchange(provider: string, holder: string): Outcome {
+    const grant: Grant = { holder, provider, current: "", dead: false };
+    return json(this.#issue(grant, this.#newToken(grant)));
+  }
+
+  async #refresh(grant: Grant, token: string, isHeard: () => boolean): Promise<Outcome> {
+    const { provider } = grant;
+    const answer = this.script(provider, grant.holder);
+    if (answer === "refuse_connection") return "refused";
+    this.#presented.set(token, this.timesPresented(token) + 1);
+    if (answer === "drop_before" || answer === "drop_after" || answer === "empty") {
+      this.#dropped.set(token, this.timesDropped(token) + 1);
+    }
+    if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
+    if (answer === "drop_before") return "dropped";
+    const failure = failures[answer];
+    if (failure) {
+      if (answer === "invalid_grant" || answer === "consent_revoked") {
+        this.#condemned.add(token);
+        grant.dead = true;
+      }
+      if (answer === "invalid_client" || answer === "invalid_scope") this.#refused.add(provider);
+      return failure;
+    }
+    if (grant.dead || grant.current !== token) return this.#refuse(grant, token);
+    if (answer === "keep") return json(this.#issue(grant, undefined));
+    const members = this.#issue(grant, this.#newToken(grant));
+    this.#redemptions.set(token, {
+      lost: answer === "drop_after" || answer === "empty" || !isHeard(),
+      replays: 0,
+    });
+    if (answer === "drop_after") return "dropped";
+    if (answer === "empty") return json({});
+    return answer === "odd" ? oddly(members, this.#count) : json(members);
+  }
+
+  #refuse(grant: Grant, token: string): Outcome {
+    const redemption = this.#redemptions.get(token);
+    if (redemption) {
+      redemption.replays++;
+      if (redemption.lost && redemption.replays === 1) {
+        this.probes++;
+      } else {
+        this.doubleRedemptions++;
+        this.violations.push(`I2: ${grant.holder} sent a redeemed token again, time ${redemption.replays}`);
+      }
+    }
+    grant.dead = true;
+    this.#condemned.add(token);
+    return error(400, "invalid_grant");
+  }
+
+  #newToken(grant: Grant): string {
+    const token = `rt-${++this.#count}`;
+    grant.current = token;
+    this.#grants.set(token, grant);
+    return token;
+  }
+
+  #issue(grant: Grant, refreshToken: string | undefined): Record<string, unknown> {
+    const accessToken = `at-${++this.#count}`;
+    this.#issued.set(accessToken, grant.holder);
+    return {
+      access_token: accessToken,
+      token_type: "Bearer",
+      expires_in: this.lifetimeSeconds,
+      ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+    };
+  }
+}

@@ -1,0 +1,80 @@
+import type { Connection } from "../../src/model/connection.js";
+import type { World } from "./world.js";
+
+const reasons = new Set([
+  "reauth_required",
+  "consent_revoked",
+  "outcome_unknown",
+  "provider_deleted",
+  "misconfigured",
+]);
+
+/** Everything that is wrong in the world as it stands still; I1, I2 and I7 are watched by the provider at every request. */
+export function findViolations(world: World): string[] {
+  const found = [...world.violations, ...world.server.violations];
+  for (const { id } of world.connections) {
+    const connection = world.life.store.getConnection(id);
+    if (connection) found.push(...Array.from(violationsOf(world, connection), (text) => `${text} (${id})`));
+  }
+  return found;
+}
+
+function* violationsOf(world: World, connection: Connection): Generator<string> {
+  const { server, life } = world;
+  const { id, status, problem } = connection;
+  const view = life.domain.reader.view(id);
+  if (view?.problem?.reason === "data_loss") yield "I3: the stored token set does not open";
+  const accessToken = view?.token?.credentials["access_token"];
+  if (accessToken !== undefined && server.holderOf(accessToken) !== id) yield "I3: shows a foreign token";
+  if (view?.token && view.token.revision < (world.shown.get(id) ?? 0n)) yield "I3: an older token is shown";
+  if (view?.token?.expiresAtMs !== undefined && view.token.expiresAtMs <= world.clock.nowMs()) {
+    yield "I3: a dead token is shown";
+  }
+
+  const token = world.refreshTokenOf(id);
+  if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
+    if (server.inFlightOf(id) === 0) yield `I4: the successor of ${token} came, and was not kept`;
+  }
+  if (status !== "attention") return;
+  const reason = problem?.reason ?? "nothing";
+  if (!reasons.has(reason)) yield `I6: attention for ${reason}`;
+  if (token === undefined) return;
+  const refused = reason === "reauth_required" || reason === "consent_revoked";
+  if (refused && !server.isCondemned(token)) yield `I5: ${reason}, but nobody refused ${token}`;
+  if (refused && server.isLost(token)) yield `I6: ${reason}, but the answer to ${token} was lost`;
+  if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashes < 2) {
+    yield `I2: outcome_unknown without a probe of ${token}`;
+  }
+  if (reason === "misconfigured" && !server.hasRefusedClient(connection.providerName)) {
+    yield "I6: misconfigured, but the client was never refused";
+  }
+}
+
+/**
+ * When the providers are calm and time has passed: each connection whose grant lives is active and was refreshed; what is not, lost
+ * its grant in a way that is said.
+ */
+export function findLosses(world: World): string[] {
+  const found: string[] = [];
+  for (const { id } of world.connections) {
+    const connection = world.life.store.getConnection(id);
+    if (!connection || connection.credentialRevision === 0n || connection.status === "revoked") continue;
+    if (!world.life.store.getProvider(connection.providerId)) continue;
+    const token = world.refreshTokenOf(id);
+    if (token === undefined) continue;
+    const { status, problem } = connection;
+    const lives = world.server.isGood(token);
+    // A crash before anything was sent cannot be told from a lost answer, and two of these are one too many.
+    const faults = world.crashes + world.server.timesDropped(token);
+    const doubtful = problem?.reason === "outcome_unknown" && faults >= 2;
+    if (lives && status !== "active" && !doubtful) found.push(`lost: ${id} is ${status}, ${problem?.reason}`);
+    if (lives && status === "active" && problem !== undefined) found.push(`stuck: ${id}, ${problem.reason}`);
+    if (!lives && status === "active" && !isFresh(world, connection)) found.push(`unnoticed: ${id}`);
+  }
+  return found;
+}
+
+/** A grant that ended since its last refresh is not known to have ended. */
+function isFresh(world: World, connection: Connection): boolean {
+  return (connection.refreshNotBeforeMs ?? Number.POSITIVE_INFINITY) > world.clock.nowMs();
+}

@@ -1,0 +1,52 @@
+/**
+ * `npm run test:model -- [--runs N] [--seed S] [--json]`: scripts drawn by fast-check against the engine.
+ * `npm run test:model -- --replay '<what a failure printed>'`: one script again.
+ */
+import { parseArgs } from "node:util";
+import fc from "fast-check";
+import { runScript } from "./run.js";
+import { anyStep, type Step } from "./steps.js";
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "2000" },
+    seed: { type: "string" },
+    json: { type: "boolean", default: false },
+    replay: { type: "string" },
+  },
+});
+
+let runs = 0;
+let steps = 0;
+const onStep = (): void => void steps++;
+const startedMs = performance.now();
+
+if (values.replay !== undefined) {
+  const { seed, script } = JSON.parse(values.replay) as { seed: number; script: Step[] };
+  await runScript(seed, script, onStep);
+  console.log(`the script of ${script.length} steps violates nothing`);
+} else {
+  const property = fc.asyncProperty(
+    fc.integer(),
+    fc.array(anyStep, { minLength: 5, maxLength: 40, size: "max" }),
+    async (seed, script) => {
+      runs++;
+      await runScript(seed, script, onStep);
+    },
+  );
+  const details = await fc.check(property, {
+    numRuns: Number(values.runs),
+    ...(values.seed === undefined ? {} : { seed: Number(values.seed) }),
+  });
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  const violations = details.failed ? 1 : 0;
+  if (values.json) console.log(JSON.stringify({ runs, steps, violations }));
+  else
+    console.log(`${runs} runs, ${steps} steps, ${violations} violations, ${seconds} s, seed ${details.seed}`);
+  if (details.counterexample) {
+    const [seed, script] = details.counterexample;
+    console.error(String(details.errorInstance));
+    console.error(`replay: npm run test:model -- --replay '${JSON.stringify({ seed, script })}'`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,34 @@
+import { findLosses, findViolations } from "./invariants.js";
+import { apply, type Step } from "./steps.js";
+import { World } from "./world.js";
+
+const minuteMs = 60_000;
+
+/** One script, from an empty store to the calm after it. @throws Error that names what was violated, and after which step */
+export async function runScript(seed: number, script: readonly Step[], onStep: () => void): Promise<void> {
+  const world = await World.make(seed);
+  const check = (where: string, found: readonly string[]): void => {
+    if (found.length > 0) throw new Error(`${where}: ${found.join("; ")}`);
+  };
+  try {
+    for (const [index, step] of script.entries()) {
+      await apply(world, step);
+      onStep();
+      check(`after step ${index}, ${JSON.stringify(step)}`, findViolations(world));
+    }
+    // A slow phase may wait long, and a lost answer waits for its probe.
+    world.calm();
+    for (const provider of ["north", "south"] as const) {
+      await apply(world, { do: "recreate_profile", provider });
+      await apply(world, { do: "edit_profile", provider });
+    }
+    for (const byMs of [10_000, 2 * minuteMs, 55 * minuteMs, 61 * minuteMs, 61 * minuteMs]) {
+      world.clock.advance(byMs);
+      await world.settle();
+      world.calm();
+    }
+    check("at the end", [...findViolations(world), ...findLosses(world)]);
+  } finally {
+    await world.end();
+  }
+}

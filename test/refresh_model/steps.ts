@@ -1,0 +1,190 @@
+import fc from "fast-check";
+import { owner } from "../../src/model/principal.js";
+import { type Answer, answers } from "../fakes/hostile_server.js";
+import type { Trap } from "./life.js";
+import { type ProviderName, providerNames, type World } from "./world.js";
+
+/** Something that happens to the daemon. `at` names a connection by its place; it wraps around. */
+export type Step =
+  | { readonly do: "connect"; readonly provider: ProviderName }
+  | { readonly do: "reconsent"; readonly at: number; readonly outcome: "given" | "denied" | "abandoned" }
+  | { readonly do: "get" | "force" | "revoke" | "delete" | "withdraw"; readonly at: number }
+  | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
+  | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
+  | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
+  | { readonly do: "wait" | "jump"; readonly byMs: number }
+  | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
+  | { readonly do: "crash" | "restart" | "release" };
+
+const minuteMs = 60_000;
+const at = fc.nat(5);
+const provider = fc.constantFrom(...providerNames);
+
+export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("connect" as const), provider }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("reconsent" as const),
+      at,
+      outcome: fc.constantFrom("given" as const, "given" as const, "denied" as const, "abandoned" as const),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const), at }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom("revoke" as const, "delete" as const, "withdraw" as const),
+      at,
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("script" as const),
+      provider,
+      answers: fc.array(fc.constantFrom(...answers), { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        "edit_profile" as const,
+        "edit_profile" as const,
+        "delete_profile" as const,
+        "recreate_profile" as const,
+      ),
+      provider,
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      byMs: fc.constantFrom(
+        1_000,
+        10_000,
+        2 * minuteMs,
+        5 * minuteMs,
+        54 * minuteMs,
+        56 * minuteMs,
+        61 * minuteMs,
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("jump" as const),
+      byMs: fc.constantFrom(-24 * 60 * minuteMs, 24 * 60 * minuteMs, -90_000),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("trap" as const),
+      kind: fc.constantFrom<Trap>(
+        "before_commit",
+        "after_commit",
+        "before_send",
+        "after_answer",
+        "before_publish",
+      ),
+      after: fc.nat(3),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom("crash" as const, "restart" as const, "release" as const),
+    }),
+  },
+);
+
+/** Does a step and lets everything come to rest. What callers get is looked at, not waited for. */
+export async function apply(world: World, step: Step): Promise<void> {
+  await perform(world, step);
+  await world.settle();
+}
+
+async function perform(world: World, step: Step): Promise<void> {
+  const { life, clock } = world;
+  switch (step.do) {
+    case "connect":
+      return detach(
+        life.domain.consent(step.provider, undefined, "given", (id) =>
+          world.connections.push({ id, provider: step.provider }),
+        ),
+      );
+    case "script":
+      return world.script(step.provider, step.answers);
+    case "refuse_client":
+      return world.refuseClient(step.provider, step.refuses);
+    case "edit_profile":
+    case "delete_profile":
+      return detach(changeProfile(world, step.provider, step.do === "delete_profile"));
+    case "recreate_profile":
+      return detach(world.recreate(step.provider));
+    case "wait":
+      return clock.advance(step.byMs);
+    case "jump":
+      clock.jump(step.byMs);
+      return clock.advance(30_000);
+    case "trap":
+      return world.setTrap(step.kind, step.after);
+    case "crash":
+      return await world.crash();
+    case "restart":
+      return await world.restart();
+    case "release":
+      return world.server.release();
+  }
+  const connection = world.connections[step.at % Math.max(1, world.connections.length)];
+  if (!connection) return;
+  const { id } = connection;
+  switch (step.do) {
+    case "get":
+      return detach(life.domain.tokens.getToken(id, 0).then(({ revision }) => show(world, id, revision)));
+    case "force":
+      return detach(life.domain.tokens.refreshToken(id).then(({ revision }) => show(world, id, revision)));
+    case "revoke":
+      return detach(life.domain.connections.revoke(id, owner));
+    case "delete":
+      return detach(life.domain.connections.delete(id, owner));
+    case "withdraw":
+      return world.server.revoke(id);
+    case "reconsent":
+      return detach(life.domain.consent(connection.provider, id, step.outcome));
+  }
+}
+
+/** Callers are refused for many reasons; what they must never see is found by the invariants. */
+function detach(call: Promise<unknown>): void {
+  call.catch(() => undefined);
+}
+
+function show(world: World, id: string, revision: bigint): void {
+  const before = world.shown.get(id) ?? 0n;
+  if (revision < before) world.violations.push(`I3: ${id} went back from revision ${before} to ${revision}`);
+  world.shown.set(id, revision > before ? revision : before);
+}
+
+async function changeProfile(world: World, name: ProviderName, deletes: boolean): Promise<void> {
+  const profile = world.life.domain.providers.get({ name });
+  if (!deletes) {
+    await world.life.domain.providers.update(
+      profile.id,
+      { settings: { category: "mended" } },
+      undefined,
+      owner,
+    );
+    return;
+  }
+  world.deletedProviders.add(name);
+  await world.life.domain.providers.delete(profile.id, owner);
+}

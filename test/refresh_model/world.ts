@@ -1,0 +1,157 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { owner } from "../../src/model/principal.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { type Answer, HostileServer } from "../fakes/hostile_server.js";
+import { manualSettings } from "../fakes/wired_domain.js";
+import { Life, type Trap } from "./life.js";
+
+const startMs = 1_800_000_000_000;
+export const providerNames = ["north", "south"] as const;
+export type ProviderName = (typeof providerNames)[number];
+
+/** Memory where there is some: the sync of a disk is not what is tested here. */
+const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+/** A daemon that can die, its users, and its providers. */
+export class World {
+  readonly clock = new ManualClock(startMs);
+  readonly server = new HostileServer(16);
+  /** By place in the script. */
+  readonly connections: { readonly id: string; readonly provider: ProviderName }[] = [];
+  /** The newest revision that anybody was shown, by connection. */
+  readonly shown = new Map<string, bigint>();
+  readonly deletedProviders = new Set<ProviderName>();
+  readonly violations: string[] = [];
+  /** How often a callers' answer was cut off or a life ended. */
+  crashes = 0;
+  life: Life;
+  readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
+  readonly #scripts = new Map<ProviderName, Answer[]>();
+  readonly #refusing = new Set<ProviderName>();
+  #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.server.script = (provider) => this.#nextAnswer(provider as ProviderName);
+    this.life = this.#live();
+  }
+
+  static async make(seed: number): Promise<World> {
+    const world = new World(seed);
+    for (const name of providerNames)
+      await world.life.domain.providers.create(
+        manualSettings(name, `https://${name}.example`),
+        undefined,
+        owner,
+      );
+    return world;
+  }
+
+  script(provider: ProviderName, answers: readonly Answer[]): void {
+    this.#scripts.set(provider, [...answers]);
+  }
+
+  refuseClient(provider: ProviderName, refuses: boolean): void {
+    if (refuses) this.#refusing.add(provider);
+    else this.#refusing.delete(provider);
+  }
+
+  /** Nothing is scripted any more, and what was slow goes on. */
+  calm(): void {
+    this.#scripts.clear();
+    this.#refusing.clear();
+    this.server.release();
+  }
+
+  setTrap(kind: Trap, after: number): void {
+    this.life.setTrap(kind, after);
+  }
+
+  async recreate(name: ProviderName): Promise<void> {
+    if (this.life.store.findProviderByName(name)) return;
+    await this.life.domain.providers.create(
+      manualSettings(name, `https://${name}.example`),
+      undefined,
+      owner,
+    );
+  }
+
+  /** Until nothing moves any more: what is slow at the provider, and what waits for a time, stands still. */
+  async settle(): Promise<void> {
+    for (let still = 0, before = -1; still < 4; ) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      const { life } = this;
+      still = life.busy === 0 && life.events === before ? still + 1 : 0;
+      before = life.events;
+      if (life.isDead) await this.crash();
+    }
+  }
+
+  /** Everything in memory is gone; what is on disk is opened again. */
+  async crash(): Promise<void> {
+    this.crashes++;
+    await this.life.bury();
+    this.server.release();
+    this.life = this.#live();
+    for (const { id } of this.connections) {
+      const token = this.refreshTokenOf(id);
+      if (token !== undefined && this.server.isRedeemed(token)) this.server.lose(token);
+      const revision = this.life.store.getConnection(id)?.credentialRevision;
+      const shown = this.shown.get(id) ?? 0n;
+      if (revision !== undefined && revision < shown) {
+        this.violations.push(`I3: ${id} was shown at revision ${shown} and is stored at ${revision}`);
+      }
+    }
+  }
+
+  /** A proper end and a new start; it may still turn into a crash on the way. */
+  async restart(): Promise<void> {
+    const { life } = this;
+    let isStopped = false;
+    void life.domain.engine.stop().then(() => {
+      isStopped = true;
+    });
+    while (!isStopped && !life.isDead) {
+      this.server.release();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    if (life.isDead) return await this.crash();
+    await this.settle();
+    if (this.life !== life) return;
+    await life.bury();
+    this.life = this.#live();
+  }
+
+  async end(): Promise<void> {
+    await this.life.bury();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The refresh token that the store holds. */
+  refreshTokenOf(connectionId: string): string | undefined {
+    const { store, domain } = this.life;
+    const connection = store.getConnection(connectionId);
+    const stored = store.getCredential(connectionId);
+    if (!connection || !stored) return undefined;
+    return domain.vault.openCredential(connection, stored).refreshToken?.reveal();
+  }
+
+  #live(): Life {
+    return new Life(this.#folder, this.clock, this.server, () => this.#random());
+  }
+
+  #nextAnswer(provider: ProviderName): Answer {
+    if (this.#refusing.has(provider)) return "invalid_client";
+    return this.#scripts.get(provider)?.shift() ?? "rotate";
+  }
+
+  /** Mulberry32: a run is told by its seed. */
+  #random(): number {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { delay, SystemClock } from "../../src/runtime/clock.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+
+describe("SystemClock", () => {
+  it("fires at once without a delay, and not at once beyond 2^31-1 ms", async () => {
+    const clock = new SystemClock();
+    const fired: string[] = [];
+    const far = clock.setTimer(2 ** 31 + 1000, () => fired.push("far"));
+    await new Promise<void>((resolve) => clock.setTimer(0, resolve));
+    await new Promise<void>((resolve) => clock.setTimer(20, resolve));
+    expect(fired).toEqual([]);
+    far.cancel();
+  });
+
+  it("does not fire after it was cancelled", async () => {
+    const clock = new SystemClock();
+    let fired = false;
+    clock
+      .setTimer(1, () => {
+        fired = true;
+      })
+      .cancel();
+    await new Promise<void>((resolve) => clock.setTimer(10, resolve));
+    expect(fired).toBe(false);
+  });
+});
+
+describe("ManualClock", () => {
+  it("fires in order of time, each at its own time, those set on the way included", () => {
+    const clock = new ManualClock(1000);
+    const fired: [string, number][] = [];
+    clock.setTimer(20, () => fired.push(["b", clock.nowMs()]));
+    clock.setTimer(10, () => {
+      fired.push(["a", clock.nowMs()]);
+      clock.setTimer(5, () => fired.push(["c", clock.nowMs()]));
+    });
+    clock.advance(100);
+    expect(fired).toEqual([
+      ["a", 1010],
+      ["c", 1015],
+      ["b", 1020],
+    ]);
+    expect(clock.nowMs()).toBe(1100);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("jumps without firing: the monotonic clock stands", () => {
+    const clock = new ManualClock(1000);
+    let fired = false;
+    clock.setTimer(10, () => {
+      fired = true;
+    });
+    clock.jump(1_000_000);
+    expect([fired, clock.nowMs(), clock.monotonicMs()]).toEqual([false, 1_001_000, 0]);
+  });
+});
+
+describe("delay", () => {
+  it("ends with its time, or with the signal, and leaves no timer", async () => {
+    const clock = new ManualClock(0);
+    const waited = delay(clock, 50);
+    clock.advance(50);
+    await waited;
+    const stop = new AbortController();
+    const stopped = delay(clock, 50, stop.signal);
+    stop.abort();
+    await stopped;
+    await delay(clock, 50, AbortSignal.abort());
+    expect(clock.pending).toBe(0);
+  });
+});
