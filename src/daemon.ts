@@ -5,6 +5,7 @@ import { CatalogueFault } from "./catalogue/catalogue_fault.js";
 import { type ExitCode, exitCodes } from "./cli/exit_codes.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
+import { processEnvironment } from "./config/environment.js";
 import { AuditReader } from "./domain/audit_reader.js";
 import { AuditedTokens } from "./domain/audited_tokens.js";
 import { AuthorizationServers } from "./domain/authorization_servers.js";
@@ -30,6 +31,7 @@ import { TokenManager } from "./domain/token_manager.js";
 import { TokenWatch } from "./domain/token_watch.js";
 import { UnknownStates } from "./domain/unknown_states.js";
 import { WatchHub } from "./domain/watch_hub.js";
+import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { admin } from "./model/principal.js";
 import { fetchDiscoveryDocument } from "./oauth/discovery.js";
 import { createOutboundFetch } from "./oauth/outbound.js";
@@ -66,6 +68,8 @@ export interface DaemonOptions {
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
   readonly onFatal: (error: unknown) => void;
+  /** The variables that the providers file may name; those of the process by default. */
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 /** One running daemon: everything wired, every door open. */
@@ -81,6 +85,7 @@ export class Daemon {
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
       readonly engine: RefreshEngine;
+      readonly keeper: ManifestKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -173,6 +178,8 @@ export class Daemon {
     const { publicUrl, redirectUri, allowedReturnOrigins } = config;
     const onChanged = (providerId: string): void => engine.profileChanged(providerId);
     const registry = new ProviderRegistry({ store, vault, clock, onChanged });
+    const variables = options.environment ?? processEnvironment();
+    const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services: BoundService[] = [
       providerService({ registry, templates, redirectUri }),
       connectionService({
@@ -228,7 +235,14 @@ export class Daemon {
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
-    await doors.open();
+    // Before the first caller, who may ask for what the file says.
+    await keeper?.start();
+    try {
+      await doors.open();
+    } catch (error) {
+      await keeper?.stop();
+      throw error;
+    }
     engine.start();
     revoker.start();
     recovery.start();
@@ -244,9 +258,15 @@ export class Daemon {
       recovery,
       ledger,
       unknownStates,
+      keeper,
       clock,
       log,
     });
+  }
+
+  /** Applies the providers file again; nothing where there is none. */
+  async reloadProviders(): Promise<void> {
+    await this.parts.keeper?.reload();
   }
 
   /**
@@ -254,7 +274,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -262,7 +282,7 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop()]),
+      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop(), keeper?.stop()]),
       deadline,
     ]);
     await closed;
@@ -298,6 +318,16 @@ function loadVault(config: Config, log: Logger): Vault {
   return vault;
 }
 
+/** What reads a manifest takes long to load, and most daemons have none. */
+async function loadKeeper(
+  { providersFile }: Config,
+  options: Omit<KeeperOptions, "path">,
+): Promise<ManifestKeeper | undefined> {
+  if (providersFile === undefined) return undefined;
+  const { ManifestKeeper } = await import("./manifest/manifest_keeper.js");
+  return new ManifestKeeper({ path: providersFile, ...options });
+}
+
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
   readonly config: Config;
@@ -314,6 +344,9 @@ export async function runDaemon(options: {
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
+  // Without a providers file SIGHUP ends the process, as it does by default.
+  let onHangup = (): void => {};
+  if (config.providersFile !== undefined) process.on("SIGHUP", () => onHangup());
   let failed!: (error: unknown) => void;
   const storeFailed = new Promise<unknown>((resolve) => {
     failed = resolve;
@@ -335,6 +368,7 @@ export async function runDaemon(options: {
     );
     return known ?? exitCodes.failed;
   }
+  onHangup = () => void daemon.reloadProviders();
   const code = await Promise.race([
     signalled.then(() => exitCodes.ok),
     storeFailed.then((error) => {

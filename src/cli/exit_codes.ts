@@ -13,6 +13,9 @@ export const exitCodes = {
   attentionNeeded: 22,
 } as const;
 
+/** `providers plan --detailed-exitcode`, which ends with no other code of that number. */
+export const driftExitCode = 2;
+
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {

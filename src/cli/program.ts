@@ -7,6 +7,7 @@ import { connectionsCommand } from "./connections.js";
 import { exitCodes, formatExitCodes } from "./exit_codes.js";
 import { healthCommand } from "./health.js";
 import { providerCommand } from "./provider.js";
+import { providersCommand } from "./providers.js";
 import { serveCommand } from "./serve.js";
 import type { Output, Shell } from "./shell.js";
 import { tokenCommand } from "./token.js";
@@ -26,7 +27,10 @@ export async function run(args: readonly string[], shell: Shell): Promise<number
     await buildProgram(shell).parseAsync(args, { from: "user" });
     return exitCodes.ok;
   } catch (error) {
-    return report(error, shell.stderr);
+    const code = report(error, shell.stderr);
+    // There 2 means drift, so that arguments and settings which cannot be used must end otherwise.
+    const isWrong = code === exitCodes.usage && !(error instanceof CommandFailure);
+    return isWrong && args.includes("--detailed-exitcode") ? exitCodes.failed : code;
   }
 }
 
@@ -37,6 +41,7 @@ function buildProgram(shell: Shell): Command {
     .addHelpText("after", `\n${formatExitCodes()}`)
     .addCommand(serveCommand(shell))
     .addCommand(providerCommand(shell))
+    .addCommand(providersCommand(shell))
     .addCommand(connectCommand(shell))
     .addCommand(connectionsCommand(shell))
     .addCommand(tokenCommand(shell))

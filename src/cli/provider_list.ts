@@ -58,7 +58,7 @@ export async function showProvider(
   shell.stdout.write(formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]));
 }
 
-async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
+export async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
   const providers: Provider[] = [];
   let pageToken = "";
   do {

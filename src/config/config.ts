@@ -41,6 +41,8 @@ export interface Config {
   readonly allowedReturnOrigins: readonly string[];
   /** Absolute. */
   readonly catalogFile: string | undefined;
+  /** Absolute. */
+  readonly providersFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
@@ -72,6 +74,7 @@ export function loadConfig(
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
+  const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
@@ -87,6 +90,7 @@ export function loadConfig(
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
     catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
+    providersFile: providersFile === undefined ? undefined : resolve(providersFile),
     logLevel,
     logFormat,
     audit,

@@ -98,6 +98,15 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_PROVIDERS_FILE",
+    flag: "--providers",
+    argument: "file",
+    default: "none",
+    meaning:
+      "A manifest of providers, as nexusd providers apply takes it: applied at start, when it changes and on SIGHUP.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_LOG_LEVEL",
     flag: "--log-level",
     argument: "level",

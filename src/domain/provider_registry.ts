@@ -1,5 +1,5 @@
 import { by } from "../model/audit_event.js";
-import { Aborted, AlreadyExists, InvalidArgument, NotFound } from "../model/errors.js";
+import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
 import type { Principal } from "../model/principal.js";
 import {
@@ -46,6 +46,22 @@ export class ProviderRegistry {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
+  }
+
+  /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
+  check(settings: ProviderSettings, hasSecret: boolean): void {
+    refuseFaults(settings, hasSecret);
+  }
+
+  /** Whether it is the client secret that is stored; one that cannot be opened is not. */
+  holdsSecret({ id, clientSecret }: ProviderProfile, secret: Secret): boolean {
+    if (!clientSecret) return false;
+    try {
+      return this.#vault.openClientSecret(id, clientSecret).reveal() === secret.reveal();
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
   }
 
   /** @throws InvalidArgument with every fault named; AlreadyExists */

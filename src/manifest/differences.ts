@@ -73,7 +73,7 @@ const aspects: readonly Aspect[] = [
 
 /** What two profiles of one type differ in, and the names of the settings that hold it, as an update mask wants them. */
 export function differencesOf(
-  before: ProviderSettings | undefined,
+  before: ProviderSettings,
   after: ProviderSettings,
 ): {
   readonly differences: Difference[];
@@ -83,11 +83,11 @@ export function differencesOf(
   const changed = aspects.filter(
     ({ show, oauth2Only }) =>
       !(oauth2Only && after.authType !== "oauth2") &&
-      !isDeepStrictEqual(before && stated(show(before)), stated(show(after))),
+      !isDeepStrictEqual(stated(show(before)), stated(show(after))),
   );
   return {
     differences: changed.flatMap(({ path, show }) =>
-      difference(path, before && stated(show(before)), stated(show(after))),
+      difference(path, stated(show(before)), stated(show(after))),
     ),
     paths: changed.map(({ path }) => path),
     settings: Object.fromEntries(changed.map(({ key }) => [key, after[key]])),

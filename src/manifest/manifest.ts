@@ -1,16 +1,12 @@
-import {
-  changeOfContract,
-  contractKeys,
-  type ProfileDraft,
-  profileOfContract,
-} from "../model/contract_profile.js";
-import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
+import { contractKeys } from "../model/contract_profile.js";
+import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { type ProviderSettings, providerFaults } from "../model/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { limitFaults } from "./limits.js";
 import { ManifestError, type ManifestFault } from "./manifest_fault.js";
+import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";
 import type { Variables } from "./variables.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "./yaml_document.js";
 
@@ -30,12 +26,6 @@ export interface Manifest {
   readonly secrets: ReadonlySet<string>;
 }
 
-/** The catalogue, as far as a manifest needs it. */
-export interface ManifestTemplates {
-  /** @throws NotFound, InvalidArgument */
-  instantiate(name: string, variables: Readonly<Record<string, string>>): ProviderSettings;
-}
-
 export interface ManifestOptions {
   readonly variables: Variables;
   /** Undefined where no catalogue is at hand: `template` is then a fault. */
@@ -43,7 +33,6 @@ export interface ManifestOptions {
 }
 
 const topKeys: readonly string[] = ["providers", "prune"];
-const templateKeys = ["template", "template_variables"];
 const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
 
 /**
@@ -104,35 +93,6 @@ function readProfile(
   ].filter(({ field }) => isReadable && !known.includes(field.replace(/^provider\./, "")));
   faults.push(...[...draft.faults, ...judged].map(at));
   return { settings, clientSecret: secret, fault: (field, description) => at({ field, description }) };
-}
-
-/** A template's fields stand where the profile says nothing. */
-function draftOf(json: JsonObject, templates: ManifestTemplates | undefined): ProfileDraft {
-  const { template, template_variables: variables, ...own } = json;
-  if (template === undefined && variables === undefined) return profileOfContract(own);
-  const refused = (violations: readonly FieldViolation[]): ProfileDraft => {
-    const draft = profileOfContract(own);
-    return { ...draft, faults: [...draft.faults, ...violations] };
-  };
-  if (typeof template !== "string" || template === "") {
-    return refused([{ field: "template", description: "must be the name of a template" }]);
-  }
-  if (variables !== undefined && !isTextMap(variables)) {
-    return refused([{ field: "template_variables", description: "must be names and texts" }]);
-  }
-  if (!templates) return refused([{ field: "template", description: "no catalogue is at hand here" }]);
-  try {
-    return changeOfContract(templates.instantiate(template, variables ?? {}), own);
-  } catch (error) {
-    if (error instanceof NotFound)
-      return refused([{ field: "template", description: "is not in the catalogue" }]);
-    if (error instanceof InvalidArgument) return refused(error.violations);
-    throw error;
-  }
-}
-
-function isTextMap(value: JsonValue): value is Record<string, string> {
-  return isJsonObject(value) && Object.values(value).every((item) => typeof item === "string");
 }
 
 function refuseUnknownKeys(

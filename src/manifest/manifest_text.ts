@@ -10,18 +10,22 @@ import { meaningfulParams } from "./differences.js";
 import type { CurrentProfile } from "./plan.js";
 import { escapeVariables } from "./variables.js";
 
-/**
- * Writes profiles as a manifest. A plan of it is clean: what has its default is left out, a dollar sign is doubled, and each client
- * secret is a variable.
- */
+/** `manifestJson` as YAML. */
 export function manifestText(profiles: readonly CurrentProfile[]): string {
+  return stringify(manifestJson(profiles), { lineWidth: 0 });
+}
+
+/**
+ * Profiles as a manifest. A plan of it is clean: what has its default is left out, a dollar sign is doubled, and each client secret is
+ * a variable.
+ */
+export function manifestJson(profiles: readonly CurrentProfile[]): JsonObject {
   const providers = profiles.map(({ settings, clientSecretSet }) => {
-    const { name, auth_type, ...rest } = escaped(statedProfile(settings)) as JsonObject;
-    const variable = secretVariable(settings.name);
-    const secret = clientSecretSet ? { client_secret: `\${${variable}}` } : {};
+    const { name = "", auth_type = "", ...rest } = escaped(statedProfile(settings)) as JsonObject;
+    const secret = clientSecretSet ? { client_secret: `\${${secretVariable(settings.name)}}` } : {};
     return { name, auth_type, ...secret, ...rest };
   });
-  return stringify({ providers }, { lineWidth: 0 });
+  return { providers };
 }
 
 /** `${GITHUB_CLIENT_SECRET}` stands for the secret of `github`. */

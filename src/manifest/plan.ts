@@ -1,3 +1,4 @@
+import { profileOfContract } from "../model/contract_profile.js";
 import type { JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
@@ -101,10 +102,15 @@ function isWrite(action: PlannedChange["action"]): boolean {
 
 function creationOf(profile: ManifestProfile): PlannedChange {
   const { settings, clientSecret } = profile;
-  const type: Difference = { field: "auth_type", before: undefined, after: settings.authType };
-  const { differences } = differencesOf(undefined, settings);
-  const secret = clientSecret ? [{ field: "client_secret", before: undefined, after: mask }] : [];
-  return { action: "create", name: settings.name, profile, differences: [type, ...differences, ...secret] };
+  const { name, authType } = settings;
+  // What has its default is not worth a line.
+  const { differences } = differencesOf(profileOfContract({ name, auth_type: authType }).settings, settings);
+  const shown: Difference[] = [
+    { field: "auth_type", before: undefined, after: authType },
+    ...differences.map(({ field, after }) => ({ field, before: undefined, after })),
+    ...(clientSecret ? [{ field: "client_secret", before: undefined, after: mask }] : []),
+  ];
+  return { action: "create", name, profile, differences: shown };
 }
 
 function updateOf(
@@ -142,9 +148,11 @@ function secretChange(
 /** Secrets of the manifest are masked wherever else they were put. */
 function masked(change: PlannedChange, secrets: ReadonlySet<string>): PlannedChange {
   if (change.action !== "create" && change.action !== "update") return change;
+  // The longest first, since one may hold another.
+  const hidden = [...secrets].sort((one, other) => other.length - one.length);
   const hide = (value: JsonValue | undefined): JsonValue | undefined => {
     if (typeof value === "string") {
-      return [...secrets].reduce((text, secret) => text.replaceAll(secret, mask), value);
+      return hidden.reduce((text, secret) => text.replaceAll(secret, mask), value);
     }
     if (Array.isArray(value)) return value.map((item) => hide(item) ?? null);
     if (!isJsonObject(value)) return value;

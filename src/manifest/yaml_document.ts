@@ -58,7 +58,7 @@ const sentences: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: "this key stands here twice",
   MULTIPLE_DOCS: "the file holds more than one document",
   TAB_AS_INDENT: "a tab cannot indent",
-  BAD_INDENT: "this is not indented as what is around it",
+  BAD_INDENT: "this is not indented as what is around it, or a bracket is missing",
   MISSING_CHAR: "a quote, a bracket or a comma is missing (bad indentation looks the same)",
   TAG_RESOLVE_FAILED: "tags are not known here",
 };

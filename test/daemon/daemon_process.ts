@@ -59,6 +59,11 @@ export class DaemonProcess {
     }
   }
 
+  /** Sends a signal that does not end the process. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   kill(signal: NodeJS.Signals): Promise<number | string> {
     this.#child.kill(signal);
     return this.exited;

@@ -115,6 +115,7 @@ export class Place {
         write: (line) => void this.logLines.push(line),
       }),
       clock,
+      environment: this.environment,
       random: () => 0.5,
       onFatal: (error) => {
         throw error;

@@ -231,8 +231,15 @@ describe("a template", () => {
         throw new InvalidArgument([{ field: "template_variables.subdomain", description: "is required" }]);
       }
       const url = `https://${given["subdomain"]}.example`;
-      return profileOfContract({ name, auth_url: `${url}/a`, token_url: `${url}/t`, scopes: ["read"] })
-        .settings;
+      const params = { prompt: "login", header_name: "X-Shop", skip_scope_on_auth: true };
+      return profileOfContract({
+        name,
+        auth_url: `${url}/a`,
+        token_url: `${url}/t`,
+        scopes: ["read"],
+        params,
+        oauth2_options: { scope_separator: "," },
+      }).settings;
     },
   };
   const shop = (line: string) =>
@@ -245,6 +252,31 @@ describe("a template", () => {
       authUrl: "https://acme.example/a",
       scopes: ["write"],
     });
+  });
+
+  const options = { scopeSeparator: ",", skipScopeOnAuth: true };
+  it.each([
+    [
+      "params: {hd: x}",
+      {
+        authorizationParams: { prompt: "login", hd: "x" },
+        strategy: { headerName: "X-Shop" },
+        oauth2: options,
+      },
+    ],
+    [
+      "params: {header_name: X-Mine}",
+      { authorizationParams: { prompt: "login" }, strategy: { headerName: "X-Mine" } },
+    ],
+    ["authorization_params: {prompt: none}", { authorizationParams: { prompt: "none" } }],
+    ["oauth2_options: {omit_pkce: true}", { oauth2: { ...options, omitPkce: true } }],
+    [
+      "issuer: https://i.example\n    enable_discovery: true",
+      { authUrl: "", tokenUrl: "", enableDiscovery: true },
+    ],
+  ])("adds to its parameters and options: %s", (line, expected) => {
+    const text = shop(`template: " Shop"\n    template_variables: {subdomain: acme}\n    ${line}`);
+    expect(readManifest(text, { variables, templates }).profiles[0]?.settings).toMatchObject(expected);
   });
 
   it.each([

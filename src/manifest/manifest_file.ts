@@ -1,0 +1,93 @@
+import { type FSWatcher, watch } from "node:fs";
+import { readFile, realpath } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Clock, Timer } from "../runtime/clock.js";
+
+/** An editor or a ConfigMap changes several entries at once: the file is read when it has been quiet for this long. */
+const quietMs = 200;
+/** Or after this long, in a folder that is never quiet. */
+const patienceMs = 2_000;
+
+/** Calls back on every change in a folder; the answer ends it. */
+export type WatchFolder = (folder: string, changed: () => void) => () => void;
+
+/**
+ * A file that is watched through its folders, since what replaces it is another file: editors rename over it, and Kubernetes turns a
+ * symbolic link beside it.
+ */
+export class ManifestFile {
+  readonly #clock: Clock;
+  readonly #watchFolder: WatchFolder;
+  readonly #watched = new Map<string, () => void>();
+  #changed: (() => void) | undefined;
+  #timer: Timer | undefined;
+  #firstEventMs: number | undefined;
+
+  constructor(
+    readonly path: string,
+    options: { readonly clock: Clock; readonly watchFolder?: WatchFolder },
+  ) {
+    this.#clock = options.clock;
+    this.#watchFolder = options.watchFolder ?? watchWithSystem;
+  }
+
+  /** @throws Error of the system when it cannot be read */
+  async read(): Promise<string> {
+    return await readFile(this.path, "utf8");
+  }
+
+  /**
+   * Calls `changed` when something happened beside the file, and possibly to it. Called again, it follows the links anew.
+   *
+   * @returns the folders that cannot be watched
+   */
+  async watch(changed: () => void): Promise<string[]> {
+    this.#changed = changed;
+    const target = await realpath(this.path).catch(() => this.path);
+    const folders = new Set([dirname(this.path), dirname(target)]);
+    for (const [folder, close] of this.#watched) {
+      if (folders.has(folder)) continue;
+      close();
+      this.#watched.delete(folder);
+    }
+    const failed: string[] = [];
+    for (const folder of folders) {
+      if (this.#watched.has(folder) || this.#changed === undefined) continue;
+      try {
+        this.#watched.set(
+          folder,
+          this.#watchFolder(folder, () => this.#noticed()),
+        );
+      } catch {
+        failed.push(folder);
+      }
+    }
+    return failed;
+  }
+
+  close(): void {
+    this.#changed = undefined;
+    this.#timer?.cancel();
+    for (const close of this.#watched.values()) close();
+    this.#watched.clear();
+  }
+
+  #noticed(): void {
+    if (this.#changed === undefined) return;
+    const nowMs = this.#clock.monotonicMs();
+    this.#firstEventMs ??= nowMs;
+    this.#timer?.cancel();
+    const delayMs = Math.min(quietMs, this.#firstEventMs + patienceMs - nowMs);
+    this.#timer = this.#clock.setTimer(delayMs, () => {
+      this.#firstEventMs = undefined;
+      this.#changed?.();
+    });
+  }
+}
+
+function watchWithSystem(folder: string, changed: () => void): () => void {
+  const watcher: FSWatcher = watch(folder, { persistent: false }, changed);
+  // A folder that is taken away while it is watched: nothing more comes from it.
+  watcher.on("error", () => watcher.close());
+  return () => watcher.close();
+}

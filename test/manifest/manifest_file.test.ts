@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ManifestFile } from "../../src/manifest/manifest_file.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+
+describe("a watched file", () => {
+  let folder: string;
+  let clock: ManualClock;
+  let file: ManifestFile;
+  let changes: number;
+  const watched = new Map<string, () => void>();
+
+  beforeEach(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), "nexus-manifest-")));
+    clock = new ManualClock(0);
+    changes = 0;
+    watched.clear();
+    file = new ManifestFile(join(folder, "providers.yaml"), {
+      clock,
+      watchFolder: (path, changed) => {
+        if (path.includes("refused")) throw new Error("ENOSPC");
+        watched.set(path, changed);
+        return () => void watched.delete(path);
+      },
+    });
+  });
+  afterEach(() => {
+    file.close();
+    rmSync(folder, { recursive: true });
+  });
+  const watch = () => file.watch(() => void changes++);
+  const event = () => watched.get(folder)?.();
+
+  it("waits until its folder is quiet", async () => {
+    expect(await watch()).toEqual([]);
+    event();
+    clock.advance(199);
+    event();
+    clock.advance(199);
+    expect(changes).toBe(0);
+    clock.advance(1);
+    expect(changes).toBe(1);
+    clock.advance(10_000);
+    expect(changes).toBe(1);
+  });
+
+  it("does not wait for ever for a folder that is never quiet", async () => {
+    await watch();
+    for (let waitedMs = 0; waitedMs < 2_000; waitedMs += 100) {
+      event();
+      clock.advance(100);
+    }
+    expect(changes).toBe(1);
+  });
+
+  it("watches the folder of what it links to as well, and follows when the link turns", async () => {
+    for (const name of ["one", "two"]) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, "p.yaml"), "");
+    }
+    symlinkSync(join(folder, "one", "p.yaml"), file.path);
+    await watch();
+    expect([...watched.keys()].sort()).toEqual([folder, join(folder, "one")]);
+    rmSync(file.path);
+    symlinkSync(join(folder, "two", "p.yaml"), file.path);
+    await watch();
+    expect([...watched.keys()].sort()).toEqual([folder, join(folder, "two")]);
+  });
+
+  it("names the folders that cannot be watched", async () => {
+    mkdirSync(join(folder, "refused"));
+    writeFileSync(join(folder, "refused", "p.yaml"), "");
+    symlinkSync(join(folder, "refused", "p.yaml"), file.path);
+    expect(await watch()).toEqual([join(folder, "refused")]);
+  });
+
+  it("says nothing after it was closed", async () => {
+    await watch();
+    const late = watched.get(folder);
+    event();
+    file.close();
+    late?.();
+    clock.advance(10_000);
+    expect(changes).toBe(0);
+    expect(watched.size).toBe(0);
+  });
+});
