@@ -35,7 +35,7 @@ import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.j
 import { admin } from "./model/principal.js";
 import { fetchDiscoveryDocument } from "./oauth/discovery.js";
 import { createOutboundFetch } from "./oauth/outbound.js";
-import { type Clock, SystemClock } from "./runtime/clock.js";
+import { type Clock, delay, SystemClock } from "./runtime/clock.js";
 import { KeyedMutex } from "./runtime/keyed_mutex.js";
 import { DoorError } from "./server/door.js";
 import { Doors } from "./server/doors.js";
@@ -59,6 +59,9 @@ import { Vault } from "./vault/vault.js";
 
 /** From the signal to the end of the process; a pod's shortest usual grace is longer. */
 const shutdownMs = 4_000;
+
+/** What a failed store gets to refuse the commits under way; it takes milliseconds, or for ever. */
+const abandonMs = 2_000;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -270,6 +273,18 @@ export class Daemon {
   }
 
   /**
+   * After the store has failed: starts nothing more, and waits until every commit under way has been refused.
+   *
+   * @returns false when that took too long: the process cannot exit in order then
+   */
+  async abandon(): Promise<boolean> {
+    const { store, engine, clock } = this.parts;
+    this.doors.stopServing();
+    engine.stop().catch(() => undefined);
+    return await Promise.race([store.settled().then(() => true), delay(clock, abandonMs).then(() => false)]);
+  }
+
+  /**
    * Says goodbye to watchers, lets calls and refreshes under way end and be stored, and closes. What takes longer than 4 s is cut
    * off; a refresh that is cut off finds its intent at the next start.
    */
@@ -377,6 +392,11 @@ export async function runDaemon(options: {
     }),
   ]);
   if (code === exitCodes.ok) await daemon.stop();
+  else if (!(await daemon.abandon())) {
+    // lmdb's writer thread waits for ever after some failed writes, and `exit` would wait for it: better no code than a hang.
+    log.error({}, "the store cannot be left in order: the daemon kills itself");
+    process.kill(process.pid, "SIGKILL");
+  }
   return code;
 }
 

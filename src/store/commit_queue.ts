@@ -135,6 +135,10 @@ export class CommitQueue {
     return this.#failed;
   }
 
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
   close(): Promise<void> {
     this.#closing ??= Promise.allSettled(this.#underWay).then(() => this.databases.root.close());
     return this.#closing;

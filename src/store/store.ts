@@ -230,6 +230,15 @@ export class Store {
     this.#commits.listener = listener;
   }
 
+  /**
+   * Resolves when no commit is under way. A process must not call `exit` before: that joins lmdb's writer thread, which waits
+   * for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6 after a failed
+   * `fdatasync` while other commits were queued).
+   */
+  async settled(): Promise<void> {
+    await this.#commits.settled();
+  }
+
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */
   async close(): Promise<void> {
     await this.#commits.close();
