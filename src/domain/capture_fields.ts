@@ -3,7 +3,8 @@ import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import type { CaptureField } from "./consent.js";
-import { formatPhrase, propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
+import { formatPhrase } from "./credential_keywords.js";
+import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";
 
 type CaptureSettings = Pick<ProviderSettings, "credentialSchema" | "strategy">;

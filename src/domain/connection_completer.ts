@@ -1,7 +1,8 @@
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import { type ProblemReason, problemMessages } from "../model/connection.js";
+import type { Connection, ProblemReason } from "../model/connection.js";
 import { callbackMetadata } from "../model/connection_metadata.js";
+import type { TokenSet } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -11,7 +12,9 @@ import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
+import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentEnded } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
@@ -19,6 +22,7 @@ import {
   bindingName,
   changedProvider,
   expiredRequest,
+  messageForPerson,
   requestOver,
   returnToCaller,
   sameText,
@@ -227,12 +231,31 @@ export class ConnectionCompleter implements ConsentFlow {
           metadata,
           ...requestOver(connection),
         };
-        const written = this.#writer.write(tx, granted, profile, tokenSet, undefined);
+        const kept = {
+          ...tokenSet,
+          refreshToken: tokenSet.refreshToken ?? this.#keptRefreshToken(tx, connection, tokenSet),
+        };
+        const written = this.#writer.write(tx, granted, profile, kept, undefined);
         tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
         return true;
       });
       if (!isStored) throw new ConsentSuperseded();
     });
+  }
+
+  /**
+   * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
+   * same account consented.
+   */
+  #keptRefreshToken(tx: Transaction, connection: Connection, tokenSet: TokenSet): Secret | undefined {
+    if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
+    const stored = tx.getCredential(connection.id);
+    try {
+      return stored && this.#vault.openCredential(connection, stored).refreshToken;
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
   }
 
   async #refuse(
@@ -242,7 +265,7 @@ export class ConnectionCompleter implements ConsentFlow {
     visitor: Principal,
   ): Promise<ConsentFailure> {
     await this.#end(pending, reason, type, visitor);
-    return { kind: "failure", status: 400, reason, message: problemMessages[reason] };
+    return { kind: "failure", status: 400, reason, message: messageForPerson(reason) };
   }
 
   /** Writes down that a consent came to nothing; a connection that is active, or was requested anew, stays as it is. */

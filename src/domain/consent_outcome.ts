@@ -52,11 +52,24 @@ export function returnToCaller(
 ): FinishOutcome {
   if (pending.returnUrl === undefined) {
     if (outcome.status === "success") return { kind: "done", providerName: profile.name };
-    const reason: ProblemReason =
-      outcome.error in problemMessages ? (outcome.error as ProblemReason) : "authorization_failed";
-    return { kind: "failure", status: 400, reason: outcome.error, message: problemMessages[reason] };
+    const reason: ProblemReason = Object.hasOwn(problemMessages, outcome.error)
+      ? (outcome.error as ProblemReason)
+      : "authorization_failed";
+    return { kind: "failure", status: 400, reason: outcome.error, message: messageForPerson(reason) };
   }
   return { kind: "return", location: returnLocation(pending.returnUrl, pending, profile, outcome) };
+}
+
+/** What the person in front of the browser is told; the words of `problemMessages` are for agents and operators. */
+export function messageForPerson(reason: ProblemReason): string {
+  switch (reason) {
+    case "access_denied":
+      return "You said no, or the provider did.";
+    case "state_verification_failed":
+      return "This is not the browser in which you opened the link, or the answer is not the provider's.";
+    default:
+      return problemMessages[reason];
+  }
 }
 
 /** Adds the outcome to the return URL; a query already there is kept. */

@@ -4,6 +4,7 @@ import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import { csrfField } from "./consent.js";
+import { drafts, formats, objectKeywords, stringKeywords } from "./credential_keywords.js";
 import { compilePattern } from "./linear_pattern.js";
 
 /** Of the JSON text. */
@@ -11,67 +12,6 @@ export const maxSchemaBytes = 64 * 1024;
 export const maxProperties = 50;
 const maxNameLength = 128;
 const maxChoices = 500;
-
-/** Drafts in which every keyword below means the same. */
-const drafts = [
-  "https://json-schema.org/draft/2020-12/schema",
-  "https://json-schema.org/draft/2019-09/schema",
-  "http://json-schema.org/draft-07/schema",
-];
-
-const objectKeywords = [
-  "$schema",
-  "$id",
-  "$comment",
-  "title",
-  "description",
-  "examples",
-  "type",
-  "properties",
-  "required",
-  "additionalProperties",
-  "minProperties",
-  "maxProperties",
-  "dependentRequired",
-];
-
-const stringKeywords = [
-  "$comment",
-  "title",
-  "description",
-  "examples",
-  "default",
-  "deprecated",
-  "readOnly",
-  "writeOnly",
-  "type",
-  "enum",
-  "const",
-  "pattern",
-  "minLength",
-  "maxLength",
-  "format",
-];
-
-/** Formats that are known, and what they ask for; `password` is for the form and asks for nothing. */
-export const formats = {
-  password: "",
-  email: "an e-mail address",
-  hostname: "a host name",
-  ipv4: "an IPv4 address",
-  ipv6: "an IPv6 address",
-  uri: "a whole address, as https://example.com/",
-  uuid: "a UUID",
-  date: "a date, as 2026-11-30",
-  "date-time": "a time, as 2026-11-30T12:00:00Z",
-} as const;
-
-/** What the format of a schema that passed asks for; empty for nothing. */
-export function formatPhrase(format: JsonValue | undefined): string {
-  return typeof format === "string" && Object.hasOwn(formats, format)
-    ? formats[format as keyof typeof formats]
-    : "";
-}
 
 /** Formats are not judged here: those of the meta-schema itself would be. */
 const metaSchema = new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false });

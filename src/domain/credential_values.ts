@@ -5,7 +5,8 @@ import { type FieldViolation, InvalidArgument } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import type { ProviderSettings } from "../model/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
-import { formatPhrase, formats, nameFault, propertiesOf, schemaOf } from "./credential_schema.js";
+import { formatPhrase, formats } from "./credential_keywords.js";
+import { nameFault, propertiesOf, schemaOf } from "./credential_schema.js";
 import { compilePattern } from "./linear_pattern.js";
 
 /** Names and values of one credential together, in UTF-8. */

@@ -81,7 +81,9 @@ export class TokenManager {
     const why = problem ? ` ${problemMessages[problem.reason]}` : "";
     throw new FailedPrecondition(
       preconditions[connection.status],
-      `the connection is ${connection.status}.${why}`,
+      connection.status === "attention"
+        ? `the connection needs attention.${why}`
+        : `the connection is ${connection.status}.${why}`,
     );
   }
 

@@ -1,92 +1,91 @@
 import { createHmac } from "node:crypto";
-import { Sha256 } from "@aws-crypto/sha256-js";
-import { SignatureV4 } from "@smithy/signature-v4";
-import type { Strategy } from "../model/strategy.js";
+import type { HmacPayloadStrategy, Strategy } from "../model/strategy.js";
+import { type Clock, SystemClock } from "../runtime/clock.js";
+import {
+  type ApiRequest,
+  type AuthorizedRequest,
+  copied,
+  type RequestBody,
+  withHeader,
+} from "./api_request.js";
+import { type BodyHash, signAws } from "./aws_sigv4.js";
+import { type Credentials, readCredential, refuseControls, refuseHeaderFaults } from "./credential_fields.js";
+import { withQueryParam } from "./query.js";
+import { StrategyError } from "./strategy_error.js";
+import { type AnyStrategy, strategyOfShape } from "./strategy_shapes.js";
 
-/** A request of an agent to a provider's API. */
-export interface ApiRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+export type { AnyStrategy, ApiRequest, AuthorizedRequest, BodyHash, Credentials, RequestBody, Strategy };
+export { StrategyError };
+
+export interface ApplyOptions {
+  /** The time of an AWS signature; the machine's by default. */
+  readonly clock?: Pick<Clock, "nowMs">;
+  /** How an AWS signature covers the body; `header` by default. */
+  readonly bodyHash?: BodyHash;
 }
 
-type Credentials = Readonly<Record<string, string>>;
-
-/** Puts a credential into a request as the strategy says. */
-export async function applyStrategy(
-  request: ApiRequest,
-  strategy: Strategy,
+/**
+ * Puts a credential into a request as the strategy says.
+ *
+ * @param strategy as `GetToken`, `WatchTokens` or `GET /v1/token/{id}` answered it
+ * @param credentials the `credentials` beside it
+ * @returns a new request; the given one stays as it is
+ * @throws StrategyError
+ */
+export async function applyStrategy<Body extends RequestBody = RequestBody>(
+  request: ApiRequest<Body>,
+  strategy: AnyStrategy,
   credentials: Credentials,
-): Promise<ApiRequest> {
-  switch (strategy.kind) {
+  options: ApplyOptions = {},
+): Promise<AuthorizedRequest<Body>> {
+  const known = strategyOfShape(strategy);
+  const own = copied(request);
+  switch (known.kind) {
     case "oauth2":
     case "header": {
-      const value = `${strategy.valuePrefix}${read(credentials, strategy.credentialField)}`;
-      return withHeader(request, strategy.headerName, value);
+      const value = `${known.valuePrefix}${readCredential(credentials, known.credentialField)}`;
+      refuseHeaderFaults(value, known.credentialField);
+      return withHeader(own, known.headerName, value);
     }
     case "query_param": {
-      const url = new URL(request.url);
-      url.searchParams.set(strategy.paramName, read(credentials, strategy.credentialField));
-      return { ...request, url: url.href };
+      const value = readCredential(credentials, known.credentialField);
+      return { ...own, url: withQueryParam(own.url, known.paramName, value) };
     }
-    case "basic_auth": {
-      const pair = `${read(credentials, strategy.usernameField)}:${credentials[strategy.passwordField] ?? ""}`;
-      return withHeader(request, "Authorization", `Basic ${Buffer.from(pair, "utf8").toString("base64")}`);
-    }
-    case "hmac_payload": {
-      const hmac = createHmac(strategy.algo, read(credentials, strategy.secretField));
+    case "basic_auth":
       return withHeader(
-        request,
-        strategy.headerName,
-        hmac.update(request.body ?? "").digest(strategy.encoding),
+        own,
+        "Authorization",
+        basicValue(known.usernameField, known.passwordField, credentials),
       );
-    }
+    case "hmac_payload":
+      return withHeader(own, known.headerName, hmacValue(known, credentials, own.body));
     case "aws_sigv4":
-      return await signed(request, strategy.service, strategy.region, credentials);
+      return await signAws(own, known, credentials, {
+        clock: options.clock ?? new SystemClock(),
+        bodyHash: options.bodyHash ?? "header",
+      });
   }
 }
 
-async function signed(
-  request: ApiRequest,
-  service: string,
-  region: string,
+/** RFC 7617 section 2, with the charset of section 2.1. */
+function basicValue(usernameField: string, passwordField: string, credentials: Credentials): string {
+  const username = readCredential(credentials, usernameField, { mayBeEmpty: true });
+  const password = readCredential(credentials, passwordField, { mayBeEmpty: true });
+  refuseControls(username, usernameField);
+  refuseControls(password, passwordField);
+  if (username.includes(":")) {
+    const description = "must not hold a colon: Basic credentials end the user name at it";
+    throw new StrategyError("invalid_credential", usernameField, description);
+  }
+  return `Basic ${Buffer.from(`${username}:${password}`, "utf8").toString("base64")}`;
+}
+
+/** RFC 2104 over the bytes of the body; a request without one signs nothing. */
+function hmacValue(
+  { secretField, algo, encoding }: HmacPayloadStrategy,
   credentials: Credentials,
-): Promise<ApiRequest> {
-  const sessionToken = credentials["session_token"];
-  const signer = new SignatureV4({
-    service,
-    region,
-    sha256: Sha256,
-    credentials: {
-      accessKeyId: read(credentials, "access_key"),
-      secretAccessKey: read(credentials, "secret_key"),
-      ...(sessionToken === undefined ? {} : { sessionToken }),
-    },
-  });
-  const url = new URL(request.url);
-  const query: Record<string, string[]> = {};
-  for (const name of url.searchParams.keys()) query[name] = url.searchParams.getAll(name);
-  const { headers } = await signer.sign({
-    method: request.method,
-    protocol: url.protocol,
-    hostname: url.hostname,
-    path: url.pathname,
-    query,
-    headers: { ...request.headers, host: url.host },
-    ...(request.body === undefined ? {} : { body: request.body }),
-  });
-  const { host: _host, ...rest } = headers;
-  return { ...request, headers: rest };
-}
-
-function withHeader(request: ApiRequest, name: string, value: string): ApiRequest {
-  return { ...request, headers: { ...request.headers, [name]: value } };
-}
-
-/** @throws Error naming the field */
-function read(credentials: Credentials, field: string): string {
-  const value = credentials[field];
-  if (value === undefined) throw new Error(`the credentials have no field ${JSON.stringify(field)}`);
-  return value;
+  body: RequestBody | undefined,
+): string {
+  const hmac = createHmac(algo, readCredential(credentials, secretField));
+  return hmac.update(body ?? "").digest(encoding);
 }

@@ -13,7 +13,8 @@ export const layers = {
   server: ["server", "service", "domain", "telemetry", "model", "runtime", "gen"],
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "model", "runtime"],
-  cli: ["cli", "config", "model", "runtime", "gen", "daemon", "catalogue", "strategies"],
+  manifest: ["manifest", "model", "runtime"],
+  cli: ["cli", "config", "model", "runtime", "gen", "daemon", "catalogue", "strategies", "manifest"],
   daemon: "anything",
   main: "anything",
 } as const satisfies Record<string, readonly string[] | "anything">;
@@ -32,7 +33,7 @@ export const packages: Record<string, readonly Layer[]> = {
   ajv: ["domain", "catalogue"],
   "ajv-formats": ["domain", "catalogue"],
   re2js: ["domain", "catalogue"],
-  yaml: ["cli", "catalogue"],
+  yaml: ["manifest", "catalogue"],
   "@connectrpc/connect": ["server", "cli"],
   "@connectrpc/connect-node": ["server", "cli"],
   "@grpc/grpc-js": ["server"],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { catalogueFaults } from "../../src/catalogue/catalogue_file.js";
 import { templatedTexts, variablesIn } from "../../src/catalogue/instantiate.js";
+import { credentialSchemaFaults } from "../../src/domain/credential_schema.js";
 import { providerFaults } from "../../src/model/provider_profile.js";
 
 const file = new URL("../../src/catalogue/providers.json", import.meta.url);
@@ -30,6 +31,7 @@ describe("the built-in catalogue", () => {
       const settings = catalogue.instantiate(name, samples);
       const isOAuth2 = settings.authType === "oauth2";
       const faults = providerFaults({ ...settings, clientId: isOAuth2 ? "id" : "" }, isOAuth2);
+      if (!isOAuth2) faults.push(...credentialSchemaFaults(settings));
       expect(faults).toEqual([]);
       expect(settings.template).toBe(name);
       expect(settings.category).not.toBe("");

@@ -25,8 +25,8 @@ export const staticCases: readonly StaticCase[] = [
     name: "api-key-query",
     authType: AuthType.API_KEY,
     strategy: { kind: { case: "queryParam", value: { paramName: "key" } } },
-    fields: { api_key: "k &1" },
-    target: "/v1/me?key=k+%261",
+    fields: { api_key: "k&1" },
+    target: "/v1/me?key=k%261",
   },
   {
     name: "basic",

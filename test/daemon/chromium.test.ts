@@ -119,7 +119,7 @@ describe("a person in Chromium", () => {
     await tab.openConsent(authUrl);
     await tab.page.click("#deny");
     await expectTitle(tab.page, "Not connected");
-    expect(await tab.page.textContent("main")).toContain("denied consent");
+    expect(await tab.page.textContent("main")).toContain("You said no");
     await expectPlainPage(tab.page);
 
     expect(await readConnection()).toMatchObject({
@@ -139,7 +139,7 @@ describe("a person in Chromium", () => {
     const answer = await tab.page.goto(callback);
     expect(answer?.status()).toBe(400);
     await expectTitle(tab.page, "Not connected");
-    expect(await tab.page.textContent("main")).toContain("not the one that started the consent");
+    expect(await tab.page.textContent("main")).toContain("not the browser in which you opened the link");
     await expectPlainPage(tab.page);
 
     expect(await readConnection()).toMatchObject({

@@ -198,6 +198,16 @@ describe("connecting", () => {
     expect(await connection(connectionId)).toMatchObject({ status: ConnectionStatus.ACTIVE, revision: 2n });
   });
 
+  it("answers an error code that names a part of every object like any other", async () => {
+    const requested = await request();
+    const browser = new Browser();
+    const stopped = await consent(browser, requested.authUrl, "deny", toCallback);
+    const url = new URL(stopped.url);
+    url.searchParams.set("error", "constructor");
+    expect((await browser.get(url.href)).status).toBe(400);
+    expect((await connection(requested.connectionId))?.problem?.reason).toBe("authorization_failed");
+  });
+
   it("refuses a re-consent under another user or provider", async () => {
     const connectionId = await world.connect(providerId);
     expect((await failureOf(request({ connectionId, userId: "eve" }))).fields).toEqual(["user_id"]);

@@ -32,7 +32,7 @@ describe("revoke", () => {
       token: new Secret("the-token"),
       tokenTypeHint: "refresh_token",
       clock: new SystemClock(),
-      fetch: createOutboundFetch({ timeoutMs: 300 }),
+      fetch: createOutboundFetch({ timeoutMs: 2_000 }),
       ...change,
     });
 

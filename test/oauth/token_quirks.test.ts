@@ -70,7 +70,7 @@ describe("the token object", () => {
     for (const body of [
       tokens,
       { data: null, ...tokens },
-      { data: [tokens] },
+      { data: [tokens], ...tokens },
       { data: { other: 1 }, ...tokens },
     ]) {
       expect(answer(body, { tokenResponsePath: "data" }).body).toEqual({});

@@ -26,7 +26,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    * withdrawn), `misconfigured` (it refuses the client: mend the profile), `provider_deleted`,
    * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the answer to a refresh request was
    * lost, and the one probe after it did not help), `refresh_failing` (the last refresh failed and will be
-   * tried again), `access_denied` and other error codes of RFC 6749 section 4.1.2.1, `state_verification_failed`,
+   * tried again), `access_denied` and `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
    * `token_exchange_failed`, `id_token_verification_failed`, `consent_expired`, `data_loss` (the stored credential
    * cannot be opened).
    *

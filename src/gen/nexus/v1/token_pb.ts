@@ -493,7 +493,8 @@ export const TokenService: GenService<{
   /**
    * Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
    *
-   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held;
+   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
+   * `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
    * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it).
    *
    * @generated from rpc nexus.v1.TokenService.RefreshToken
@@ -509,7 +510,7 @@ export const TokenService: GenService<{
    * intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
    * the stream. Idle streams carry bookmarks.
    *
-   * Resume: pass `position` of the last bookmark; what changed since then is sent, then a bookmark. A position that is too old
+   * Resume: ask the same with `position` of the last bookmark; what changed since then is sent, then a bookmark. A position that is too old
    * or of another store is answered by `reset` and a new snapshot, not by an error: forget what you hold and that the
    * snapshot does not name.
    *

@@ -1,0 +1,187 @@
+import {
+  changeOfContract,
+  contractKeys,
+  type ProfileDraft,
+  profileOfContract,
+} from "../model/contract_profile.js";
+import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { isJsonObject } from "../model/json_fields.js";
+import { type ProviderSettings, providerFaults } from "../model/provider_profile.js";
+import type { Secret } from "../runtime/secret.js";
+import { limitFaults } from "./limits.js";
+import { ManifestError, type ManifestFault } from "./manifest_fault.js";
+import type { Variables } from "./variables.js";
+import { keyMark, type Path, readYaml, type YamlDocument } from "./yaml_document.js";
+
+/** A profile as the manifest wants it. */
+export interface ManifestProfile {
+  readonly settings: ProviderSettings;
+  readonly clientSecret: Secret | undefined;
+  /** A fault of this profile, for what only a look at the daemon shows. */
+  fault(field: string, description: string): ManifestFault;
+}
+
+export interface Manifest {
+  readonly profiles: readonly ManifestProfile[];
+  /** `prune: true`: what the daemon reads by itself may delete profiles. */
+  readonly prune: boolean;
+  /** Values that must not be shown, wherever they turn up. */
+  readonly secrets: ReadonlySet<string>;
+}
+
+/** The catalogue, as far as a manifest needs it. */
+export interface ManifestTemplates {
+  /** @throws NotFound, InvalidArgument */
+  instantiate(name: string, variables: Readonly<Record<string, string>>): ProviderSettings;
+}
+
+export interface ManifestOptions {
+  readonly variables: Variables;
+  /** Undefined where no catalogue is at hand: `template` is then a fault. */
+  readonly templates?: ManifestTemplates | undefined;
+}
+
+const topKeys: readonly string[] = ["providers", "prune"];
+const templateKeys = ["template", "template_variables"];
+const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
+
+/**
+ * Reads a manifest: `providers: [...]`, each a profile with the contract's keys. A field that is left out has its default.
+ *
+ * @throws ManifestError with every fault and its place
+ */
+export function readManifest(text: string, options: ManifestOptions): Manifest {
+  const document = readYaml(text, options.variables);
+  const faults: ManifestFault[] = [...document.faults];
+  const { value } = document;
+  if (!isJsonObject(value) || !Array.isArray(value["providers"])) {
+    const at = isJsonObject(value) ? document.placeOf(["providers"]) : document.placeOf([]);
+    throw new ManifestError([...faults, { ...at, message: "providers: must be a list of profiles" }]);
+  }
+  refuseUnknownKeys(document, value, [], topKeys, faults);
+  const { prune = false, providers } = value;
+  if (typeof prune !== "boolean") {
+    faults.push({ ...document.placeOf(["prune"]), message: "prune: must be true or false" });
+  }
+  const profiles = (providers as JsonValue[]).flatMap((json, index) => {
+    const profile = readProfile(document, json, ["providers", index], options, faults);
+    return profile ? [profile] : [];
+  });
+  refuseDuplicates(profiles, faults);
+  if (faults.length > 0) throw new ManifestError(faults);
+  const secrets = new Set(document.secrets);
+  for (const { clientSecret } of profiles) if (clientSecret) secrets.add(clientSecret.reveal());
+  return { profiles, prune: prune === true, secrets };
+}
+
+function readProfile(
+  document: YamlDocument,
+  json: JsonValue,
+  path: Path,
+  options: ManifestOptions,
+  faults: ManifestFault[],
+): ManifestProfile | undefined {
+  if (!isJsonObject(json)) {
+    faults.push({ ...document.placeOf(path), message: "a profile must be keys and values" });
+    return undefined;
+  }
+  refuseUnknownKeys(document, json, path, profileKeys, faults);
+  const at = (violation: FieldViolation): ManifestFault => {
+    const field = violation.field.replace(/^provider\./, "");
+    const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
+    return { ...place, message: `${field}: ${violation.description}` };
+  };
+  const draft = draftOf(json, options.templates);
+  const { settings, clientSecret } = draft;
+  const secret = clientSecret ?? undefined;
+  const known = draft.faults.map(({ field }) => field);
+  // Each fault once: a value that could not be read is not missing as well.
+  const isReadable = document.faults.length === 0 && !known.includes("auth_type");
+  const judged = [
+    ...limitFaults(settings, secret?.reveal() ?? ""),
+    ...providerFaults(settings, secret !== undefined),
+  ].filter(({ field }) => isReadable && !known.includes(field.replace(/^provider\./, "")));
+  faults.push(...[...draft.faults, ...judged].map(at));
+  return { settings, clientSecret: secret, fault: (field, description) => at({ field, description }) };
+}
+
+/** A template's fields stand where the profile says nothing. */
+function draftOf(json: JsonObject, templates: ManifestTemplates | undefined): ProfileDraft {
+  const { template, template_variables: variables, ...own } = json;
+  if (template === undefined && variables === undefined) return profileOfContract(own);
+  const refused = (violations: readonly FieldViolation[]): ProfileDraft => {
+    const draft = profileOfContract(own);
+    return { ...draft, faults: [...draft.faults, ...violations] };
+  };
+  if (typeof template !== "string" || template === "") {
+    return refused([{ field: "template", description: "must be the name of a template" }]);
+  }
+  if (variables !== undefined && !isTextMap(variables)) {
+    return refused([{ field: "template_variables", description: "must be names and texts" }]);
+  }
+  if (!templates) return refused([{ field: "template", description: "no catalogue is at hand here" }]);
+  try {
+    return changeOfContract(templates.instantiate(template, variables ?? {}), own);
+  } catch (error) {
+    if (error instanceof NotFound)
+      return refused([{ field: "template", description: "is not in the catalogue" }]);
+    if (error instanceof InvalidArgument) return refused(error.violations);
+    throw error;
+  }
+}
+
+function isTextMap(value: JsonValue): value is Record<string, string> {
+  return isJsonObject(value) && Object.values(value).every((item) => typeof item === "string");
+}
+
+function refuseUnknownKeys(
+  document: YamlDocument,
+  json: JsonObject,
+  path: Path,
+  known: readonly string[],
+  faults: ManifestFault[],
+): void {
+  for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
+    const place = document.placeOf([...path, key, keyMark]);
+    faults.push({ ...place, message: `${key}: is not a key; these are: ${known.join(", ")}` });
+  }
+}
+
+function refuseDuplicates(profiles: readonly ManifestProfile[], faults: ManifestFault[]): void {
+  const seen = new Map<string, ManifestProfile>();
+  for (const profile of profiles) {
+    const { name } = profile.settings;
+    const first = seen.get(name);
+    if (first && name !== "") {
+      const { line } = first.fault("name", "");
+      faults.push(profile.fault("name", `${name} stands in line ${line} already`));
+    } else seen.set(name, profile);
+  }
+}
+
+/** A typed field may have been said by one of the contract's keys. */
+function placedAt(field: string, json: JsonObject): string {
+  const [first = ""] = stepsOf(field);
+  if (Object.hasOwn(json, first)) return field;
+  switch (first) {
+    case "strategy":
+      return Object.hasOwn(json, "auth_strategy") ? "auth_strategy" : "params";
+    case "authorization_params":
+      return field.replace("authorization_params", "params");
+    case "credential_schema":
+    case "oauth2_options":
+      return "params";
+    case "token_endpoint_auth_method":
+      return "auth_header";
+    default:
+      return field;
+  }
+}
+
+/** `params["a"]`, `scopes[0]` and `strategy.header.header_name` as steps. */
+function stepsOf(field: string): (string | number)[] {
+  return [...field.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+    index === undefined ? (quoted ?? name ?? "") : Number(index),
+  );
+}

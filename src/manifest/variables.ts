@@ -1,0 +1,35 @@
+/** The variables that a manifest may name. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** A value with its variables in place. */
+export interface Expansion {
+  readonly text: string;
+  readonly faults: readonly string[];
+  /** Values of variables whose name says that they hold a secret. */
+  readonly secrets: readonly string[];
+}
+
+const secretName = /secret|password|passwd|token|key|credential/i;
+
+/** Puts the values of `${VAR}` into one value; `$$` is a dollar sign, and a dollar sign before anything else is itself. */
+export function expandVariables(text: string, variables: Variables): Expansion {
+  const faults: string[] = [];
+  const secrets: string[] = [];
+  const expanded = text.replace(/\$\$|\$\{([^}]*)(\}?)/g, (match, name: string | undefined, end: string) => {
+    if (name === undefined) return "$";
+    if (end === "" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      faults.push("a variable is a dollar sign and a name in braces; a dollar sign itself is written twice");
+      return match;
+    }
+    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    if (value === undefined) faults.push(`the variable ${name} is not set`);
+    else if (value !== "" && secretName.test(name)) secrets.push(value);
+    return value ?? "";
+  });
+  return { text: expanded, faults, secrets };
+}
+
+/** The inverse: text that expands to itself. */
+export function escapeVariables(text: string): string {
+  return text.replaceAll("$", "$$$$");
+}

@@ -1,0 +1,169 @@
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from "yaml";
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { ManifestError, type ManifestFault } from "./manifest_fault.js";
+import { expandVariables, type Variables } from "./variables.js";
+
+/** Aliases can make a small file unfold into a huge one. */
+const maxNodes = 100_000;
+const maxDepth = 50;
+
+/** The names and indexes that lead to a value. */
+export type Path = readonly (string | number)[];
+
+/** A document as JSON that remembers where each part of it stood. */
+export interface YamlDocument {
+  readonly value: JsonValue;
+  readonly faults: readonly ManifestFault[];
+  readonly secrets: ReadonlySet<string>;
+  /** Where the value at `path` begins, or the nearest one around it that exists. */
+  placeOf(path: Path): Place;
+}
+
+export type Place = Pick<ManifestFault, "line" | "column">;
+
+/**
+ * Parses YAML 1.2 and then puts the variables into its values: a value cannot change what the document says.
+ *
+ * @throws ManifestError when it is no YAML
+ */
+export function readYaml(text: string, variables: Variables): YamlDocument {
+  const lines = new LineCounter();
+  // The library's own messages quote the lines around a fault, and a secret may stand there.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
+  const broken = [...document.errors, ...document.warnings];
+  if (broken.length > 0) {
+    throw new ManifestError(
+      broken.map(({ code, pos }) => ({
+        ...placeAt(lines, pos[0]),
+        message: sentences[code] ?? `this is no YAML (${code.toLowerCase().replaceAll("_", " ")})`,
+      })),
+    );
+  }
+  return new Reading(document, lines, variables);
+}
+
+/** What can be said without quoting the file. */
+const sentences: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: "this key stands here twice",
+  MULTIPLE_DOCS: "the file holds more than one document",
+  TAB_AS_INDENT: "a tab cannot indent",
+  BAD_INDENT: "this is not indented as what is around it",
+  MISSING_CHAR: "a quote, a bracket or a comma is missing (bad indentation looks the same)",
+  TAG_RESOLVE_FAILED: "tags are not known here",
+};
+
+function placeAt(lines: LineCounter, offset: number): Place {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+class Reading implements YamlDocument {
+  readonly value: JsonValue;
+  readonly faults: ManifestFault[] = [];
+  readonly secrets = new Set<string>();
+  readonly #places = new Map<string, Place>();
+  readonly #document: Document.Parsed;
+  readonly #lines: LineCounter;
+  readonly #variables: Variables;
+  #nodes = 0;
+
+  constructor(document: Document.Parsed, lines: LineCounter, variables: Variables) {
+    this.#document = document;
+    this.#lines = lines;
+    this.#variables = variables;
+    this.value = this.#read(document.contents, []);
+  }
+
+  placeOf(path: Path): Place {
+    for (let length = path.length; length > 0; length--) {
+      const place = this.#places.get(keyOf(path.slice(0, length)));
+      if (place) return place;
+    }
+    return { line: 1, column: 1 };
+  }
+
+  #read(node: Node | null, path: Path): JsonValue {
+    if (node?.range) this.#mark(path, node.range[0]);
+    if (++this.#nodes > maxNodes || path.length > maxDepth) {
+      const message = "the aliases of the file unfold into too much";
+      throw new ManifestError([{ ...this.placeOf(path), message }]);
+    }
+    if (isAlias(node)) {
+      const target = node.resolve(this.#document);
+      if (!target) this.#fault(path, "is an alias of no anchor");
+      return this.#read(target ?? null, path);
+    }
+    if (isMap(node)) return this.#readMap(node.items as Pair<Node, Node | null>[], path);
+    if (isSeq(node)) return node.items.map((item, index) => this.#read(item as Node, [...path, index]));
+    if (!isScalar(node)) return null;
+    const { value } = node;
+    if (typeof value === "string") return this.#expand(value, path);
+    if (typeof value === "boolean" || value === null || Number.isFinite(value)) return value as JsonValue;
+    this.#fault(path, "is a value that cannot be used here: put it into quotes");
+    return null;
+  }
+
+  #readMap(pairs: readonly Pair<Node, Node | null>[], path: Path): JsonObject {
+    const object: JsonObject = {};
+    for (const { key, value } of pairs) {
+      if (!isScalar(key) || isCollection(key)) {
+        this.#fault(path, "has a key that is no text");
+        continue;
+      }
+      const name = String(key.value);
+      const inside = [...path, name];
+      if (value === null) this.#mark(inside, key.range?.[0] ?? 0);
+      const read = this.#read(value, inside);
+      this.#mark([...inside, keyMark], key.range?.[0] ?? 0);
+      // Assigning to `__proto__` would set no property.
+      Object.defineProperty(object, name, {
+        value: read,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    return object;
+  }
+
+  #expand(text: string, path: Path): string {
+    const expansion = expandVariables(text, this.#variables);
+    for (const fault of expansion.faults) this.#fault(path, fault);
+    for (const secret of expansion.secrets) this.secrets.add(secret);
+    return expansion.text;
+  }
+
+  #mark(path: Path, offset: number): void {
+    const key = keyOf(path);
+    if (!this.#places.has(key)) this.#places.set(key, placeAt(this.#lines, offset));
+  }
+
+  #fault(path: Path, message: string): void {
+    this.faults.push({ ...this.placeOf(path), message: `${fieldOf(path)}${message}` });
+  }
+}
+
+/** Last step of a path that means the key and not its value. */
+export const keyMark = "\u0000key";
+
+function keyOf(path: Path): string {
+  return JSON.stringify(path);
+}
+
+/** `params.prompt: ` for what stands inside a profile. */
+function fieldOf(path: Path): string {
+  const inside = path.slice(2);
+  if (inside.length === 0) return "";
+  return `${inside.map((step, index) => (typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`)).join("")}: `;
+}
