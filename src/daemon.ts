@@ -142,12 +142,14 @@ export class Daemon {
     const writer = new CredentialWriter({ vault, clock, random });
     const reader = new CredentialReader({ store, vault, clock });
     const locks = new KeyedMutex<string>();
+    const revocations = new RevocationQueue({ vault, clock });
     const engine = new RefreshEngine({
       store,
       vault,
       writer,
       servers,
       grants,
+      revocations,
       locks,
       clock,
       random,
@@ -157,7 +159,6 @@ export class Daemon {
     const { refresher } = engine;
     const hub = new WatchHub();
     const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-    const revocations = new RevocationQueue({ vault, clock });
     const revoker = new Revoker({ store, vault, servers, grants, clock, random, log });
     const importer = new ConnectionImporter({
       store,

@@ -12,6 +12,7 @@ import { RefreshLanes } from "./refresh_lanes.js";
 import type { RefreshMetrics } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
+import type { RevocationQueue } from "./revocation_queue.js";
 
 /** What the engine needs of the store; the caller tells it of commits by `wake`. */
 export type EngineStore = Pick<
@@ -43,6 +44,8 @@ export class RefreshEngine {
     writer: CredentialWriter;
     servers: Pick<AuthorizationServers, "resolve">;
     grants: Pick<Grants, "refresh">;
+    /** Takes the token of a refresh that came too late. */
+    revocations: Pick<RevocationQueue, "enqueueLate">;
     /** Shared with the completer: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;

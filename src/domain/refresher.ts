@@ -22,6 +22,7 @@ import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.j
 import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_lanes.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable } from "./refresh_policy.js";
+import type { RevocationQueue } from "./revocation_queue.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
@@ -44,6 +45,7 @@ export interface RefresherOptions {
   readonly lanes: RefreshLanes;
   readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
   readonly failures: RefreshFailures;
+  readonly revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
@@ -149,7 +151,7 @@ export class Refresher {
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
     const { connection, profile, previous, result } = success;
-    const { store, writer, clock, log, metrics } = this.#parts;
+    const { store, writer, revocations, clock, log, metrics } = this.#parts;
     const { id: connectionId, providerId } = connection;
     if (result.idTokenFault !== undefined) {
       log.warn(
@@ -162,7 +164,8 @@ export class Refresher {
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
-        if (!isSame(current, connection)) return undefined;
+        if (!isSame(current, connection))
+          return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
         tx.appendAudit({
           timeMs: clock.nowMs(),
           type: "token_refreshed",

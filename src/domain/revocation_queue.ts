@@ -51,6 +51,25 @@ export class RevocationQueue {
     }
   }
 
+  /**
+   * What a refresh brought for a connection that was revoked or deleted meanwhile. A connection that only moved on holds a newer
+   * consent, which at many providers would die with the token.
+   */
+  enqueueLate(
+    tx: Transaction,
+    connection: Connection,
+    answer: Pick<Credential, "accessToken" | "refreshToken">,
+    redeemed: Pick<Credential, "refreshToken">,
+  ): undefined {
+    const current = tx.getConnection(connection.id);
+    if (current && current.status !== "revoked") return undefined;
+    const { id: connectionId, providerId, credentialRevision: revision } = connection;
+    const refreshToken = answer.refreshToken ?? redeemed.refreshToken;
+    const { accessToken } = answer;
+    this.enqueue(tx, { connectionId, providerId, revision }, { accessToken, refreshToken });
+    return undefined;
+  }
+
   /** The refresh token, and with it the grant (RFC 7009 section 2.1); the access token where there is no other. */
   enqueue(
     tx: Transaction,

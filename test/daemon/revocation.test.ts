@@ -59,6 +59,21 @@ describe("ending a connection", () => {
     expect(await lives(token)).toBe(false);
   });
 
+  it("revokes also what a refresh brings for a connection that was ended meanwhile", async () => {
+    const release = world.provider.holdTokenResponses();
+    const refresh = world.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    await world.provider.waitForTokenRequests(2);
+    await world.clients.connections.deleteConnection({ connectionId });
+    release();
+    await refresh;
+    let revoked: unknown[] = [];
+    while (revoked.length < 2) {
+      world.clock.advance(30_000);
+      revoked = await auditEvents(world.clients, { eventType: "revoked_at_provider" });
+    }
+    expect(revoked).toMatchObject([{ connectionId }, { connectionId }]);
+  });
+
   it("works when the profile is gone: then there is nobody to ask", async () => {
     await world.clients.providers.deleteProvider({ id: providerId });
     await world.clients.connections.deleteConnection({ connectionId });

@@ -8,6 +8,7 @@ import { CredentialWriter } from "../../src/domain/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants.js";
 import { RefreshEngine } from "../../src/domain/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresher.js";
+import { RevocationQueue } from "../../src/domain/revocation_queue.js";
 import type { Connection } from "../../src/model/connection.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { newId } from "../../src/model/ids.js";
@@ -76,6 +77,7 @@ export class Engine {
     this.writer = new CredentialWriter(shared);
     this.reader = new CredentialReader(shared);
     this.scheduler = new RefreshEngine({
+      revocations: new RevocationQueue(shared),
       ...shared,
       writer: this.writer,
       servers: new AuthorizationServers({

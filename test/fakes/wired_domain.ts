@@ -53,7 +53,15 @@ export class WiredDomain {
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
     this.reader = new CredentialReader(shared);
-    this.engine = new RefreshEngine({ ...shared, writer, servers, grants, locks, metrics });
+    this.engine = new RefreshEngine({
+      ...shared,
+      revocations: new RevocationQueue(shared),
+      writer,
+      servers,
+      grants,
+      locks,
+      metrics,
+    });
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
     this.providers = new ProviderRegistry({ ...shared, onChanged });
     const publicUrl = "http://localhost:8080";
