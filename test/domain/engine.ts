@@ -6,6 +6,7 @@ import { CredentialReader } from "../../src/domain/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants.js";
+import { newConnection } from "../../src/domain/new_connection.js";
 import { RefreshEngine } from "../../src/domain/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresher.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
@@ -139,31 +140,7 @@ export class Engine {
   /** An active connection with a first token. */
   async connection(profile: ProviderProfile, first: TokenSet = tokenSet()): Promise<Connection> {
     const nowMs = this.clock.nowMs();
-    const blank: Connection = {
-      id: newId(),
-      userId: "ada",
-      providerId: profile.id,
-      providerName: profile.name,
-      status: "pending",
-      credentialRevision: 0n,
-      requestedScopes: ["read"],
-      grantedScopes: [],
-      expiresAtMs: undefined,
-      issuedAtMs: undefined,
-      refreshable: false,
-      refreshNotBeforeMs: undefined,
-      problem: undefined,
-      failedRefreshes: 0,
-      refreshIntent: undefined,
-      pendingStateHash: undefined,
-      requestExpiresAtMs: undefined,
-      createdAtMs: nowMs,
-      updatedAtMs: nowMs,
-      dueAtMs: undefined,
-      subject: undefined,
-      strategy: bearerStrategy,
-      metadata: {},
-    };
+    const blank = { ...newConnection(newId(), "ada", profile, nowMs), requestedScopes: ["read"] };
     return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
   }
 
