@@ -14,7 +14,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/daemon/**"],
+          exclude: ["test/daemon/**", "test/security/**"],
         },
       },
       {
@@ -23,6 +23,14 @@ export default defineConfig({
           name: "daemon",
           include: ["test/daemon/**/*.test.ts"],
           // These tests start dist/main.js: it must be the build of the present sources however vitest was called.
+          globalSetup: "scripts/build.mjs",
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "security",
+          include: ["test/security/**/*.test.ts"],
           globalSetup: "scripts/build.mjs",
         },
       },
