@@ -1,6 +1,6 @@
 import type { Connection } from "../model/connection.js";
 import { mergeMetadata } from "../model/connection_metadata.js";
-import type { Credential, TokenSet } from "../model/credential.js";
+import type { Credential, SealedCredential, TokenSet } from "../model/credential.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { jwtExpiryMs } from "../oauth/access_token.js";
 import type { Clock } from "../runtime/clock.js";
@@ -26,6 +26,7 @@ export class CredentialWriter {
    * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active.
    *
    * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
+   * @param receivedAtMs when the answer came: its lifetimes count from there
    */
   write(
     tx: Transaction,
@@ -33,7 +34,22 @@ export class CredentialWriter {
     profile: ProviderProfile,
     tokenSet: TokenSet,
     previous: Credential | undefined,
+    receivedAtMs = this.#clock.nowMs(),
   ): Connection {
+    const written = this.compose(connection, profile, tokenSet, previous, receivedAtMs);
+    tx.putCredential(connection.id, written.credential);
+    tx.putConnection(written.connection);
+    return written.connection;
+  }
+
+  /** What `write` writes, with the same arguments. */
+  compose(
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+    previous: Credential | undefined,
+    receivedAtMs: number,
+  ): { readonly connection: Connection; readonly credential: SealedCredential } {
     const nowMs = this.#clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const credential: Credential = {
@@ -44,10 +60,10 @@ export class CredentialWriter {
     };
     const expiresAtMs =
       tokenSet.expiresInMs === undefined
-        ? jwtExpiryMs(tokenSet.accessToken.reveal(), nowMs)
-        : nowMs + tokenSet.expiresInMs;
+        ? jwtExpiryMs(tokenSet.accessToken.reveal(), receivedAtMs)
+        : receivedAtMs + tokenSet.expiresInMs;
     const refreshable = credential.refreshToken !== undefined;
-    const refreshExpiresAtMs = refreshable ? refreshEndMs(connection, tokenSet, previous, nowMs) : undefined;
+    const refreshExpiresAtMs = refreshable ? refreshEndMs(connection, tokenSet, previous, receivedAtMs) : undefined;
     const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
@@ -55,12 +71,12 @@ export class CredentialWriter {
         status: "active",
         credentialRevision: revision,
         grantedScopes: granted,
-        issuedAtMs: nowMs,
+        issuedAtMs: receivedAtMs,
         expiresAtMs,
         refreshable,
         refreshExpiresAtMs,
         refreshNotBeforeMs: refreshable
-          ? this.#refreshDueMs(nowMs, expiresAtMs, refreshExpiresAtMs, profile)
+          ? this.#refreshDueMs(receivedAtMs, expiresAtMs, refreshExpiresAtMs, profile)
           : undefined,
         problem: undefined,
         failedRefreshes: 0,
@@ -71,9 +87,10 @@ export class CredentialWriter {
       },
       nowMs,
     );
-    tx.putCredential(connection.id, this.#vault.sealCredential(changed, revision, credential));
-    tx.putConnection(changed);
-    return changed;
+    return {
+      connection: changed,
+      credential: this.#vault.sealCredential(changed, revision, credential),
+    };
   }
 
   /** Writes the fields of a static type as the next revision of `connection`, which the caller has read in `tx`. */
@@ -106,6 +123,7 @@ export class CredentialWriter {
     tx.putConnection(changed);
     return changed;
   }
+
   /** What comes first: the window of the access token, or the last time at which the refresh token should be used. */
   #refreshDueMs(
     nowMs: number,

@@ -13,6 +13,7 @@ import type { RefreshMetrics } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 
 /** What the engine needs of the store; the caller tells it of commits by `wake`. */
 export type EngineStore = Pick<
@@ -46,6 +47,8 @@ export class RefreshEngine {
     grants: Pick<Grants, "refresh">;
     /** Takes the token of a refresh that came too late. */
     revocations: Pick<RevocationQueue, "enqueueLate">;
+    /** Holds a token set until it is durable. */
+    rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the completer: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;

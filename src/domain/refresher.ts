@@ -23,6 +23,7 @@ import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable } from "./refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
@@ -32,6 +33,8 @@ interface Unwritten {
   readonly profile: ProviderProfile;
   readonly previous: Credential;
   readonly result: RefreshResult;
+  /** When the answer came; the wall clock may be set before it is written. */
+  readonly receivedMonotonicMs: number;
 }
 
 export interface RefresherOptions {
@@ -46,6 +49,7 @@ export interface RefresherOptions {
   readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
   readonly failures: RefreshFailures;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+  readonly rescue: Pick<TokenRescue, "hold" | "release">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
@@ -95,10 +99,10 @@ export class Refresher {
   async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.#parts;
     const connection = store.getConnection(connectionId);
-    if (!connection || !isRefreshable(connection)) return this.#forget(connectionId);
     const kept = this.#unwritten.get(connectionId);
     if (kept && isSame(connection, kept.connection)) return await this.#write(kept);
-    this.#unwritten.delete(connectionId);
+    if (kept) this.#forget(connectionId);
+    if (!connection || !isRefreshable(connection)) return "not_refreshable";
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await failures.orphan(connection);
@@ -139,7 +143,9 @@ export class Refresher {
       return await failures.record(attempt, failure);
     }
     lanes.note(profile.id, true);
-    const outcome = await this.#write({ connection, profile, previous: prepared.credential, result });
+    const { credential: previous } = prepared;
+    const receivedMonotonicMs = clock.monotonicMs();
+    const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
     if (outcome === "refreshed") count("success", result.idTokenFault === undefined ? "" : "id_token");
     this.#accepted(profile);
     return outcome;
@@ -147,11 +153,11 @@ export class Refresher {
 
   /**
    * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
-   * attempt writes it in place of sending anything. A store that has failed takes the process with it.
+   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `rescue` has it then.
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
-    const { connection, profile, previous, result } = success;
-    const { store, writer, revocations, clock, log, metrics } = this.#parts;
+    const { connection, profile, previous, result, receivedMonotonicMs } = success;
+    const { store, writer, revocations, rescue, clock, log, metrics } = this.#parts;
     const { id: connectionId, providerId } = connection;
     if (result.idTokenFault !== undefined) {
       log.warn(
@@ -160,6 +166,11 @@ export class Refresher {
       );
     }
     this.#unwritten.set(connectionId, success);
+    const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
+    rescue.hold(connectionId, () => {
+      const composed = writer.compose(connection, profile, result.tokenSet, previous, receivedAtMs);
+      return { grant: "refresh", ...composed };
+    });
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
@@ -174,14 +185,14 @@ export class Refresher {
           providerId,
           ...(result.idTokenFault === undefined ? {} : { reason: "id_token_verification_failed" }),
         });
-        return writer.write(tx, current, profile, result.tokenSet, previous);
+        return writer.write(tx, current, profile, result.tokenSet, previous, receivedAtMs);
       });
     } catch (error) {
       if (!(error instanceof StoreFailed))
         log.error({ connectionId, error }, "a new token set is not written yet");
       throw error;
     }
-    this.#unwritten.delete(connectionId);
+    this.#forget(connectionId);
     if (!stored) return "superseded";
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
@@ -236,9 +247,9 @@ export class Refresher {
       .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
   }
 
-  #forget(connectionId: string): RefreshOutcome {
+  #forget(connectionId: string): void {
     this.#unwritten.delete(connectionId);
-    return "not_refreshable";
+    this.#parts.rescue.release(connectionId);
   }
 }
 

@@ -1,4 +1,3 @@
-import { closeSync, fsyncSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
@@ -16,6 +15,7 @@ import { checkStoreFile } from "./file_check.js";
 import type { Change, StoredDiscovery } from "./log_codec.js";
 import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
 import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import { syncFolder } from "./sync_folder.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
@@ -35,15 +35,6 @@ export interface StoreOptions {
   readonly onFatal?: (error: unknown) => void;
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /**
