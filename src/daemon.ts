@@ -12,6 +12,7 @@ import { openKeyCheck } from "./domain/key_check.js";
 import type { ReadLedger } from "./domain/read_ledger.js";
 import type { RefreshEngine } from "./domain/refresh_engine.js";
 import type { Revoker } from "./domain/revoker.js";
+import type { TokenRescue } from "./domain/token_rescue.js";
 import type { UnknownStates } from "./domain/unknown_states.js";
 import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
@@ -20,6 +21,7 @@ import { Doors } from "./server/doors.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
+import { RescueFile } from "./store/rescue_file.js";
 import { Store } from "./store/store.js";
 import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
@@ -29,8 +31,8 @@ import type { Vault } from "./vault/vault.js";
 /** From the signal to the end of the process; a pod's shortest usual grace is longer. */
 const shutdownMs = 4_000;
 
-/** What a failed store gets to refuse the commits under way; it takes milliseconds, or for ever. */
-const abandonMs = 2_000;
+/** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
+const closeMs = 1_000;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -57,19 +59,22 @@ export class Daemon {
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
       readonly engine: RefreshEngine;
+      readonly rescue: TokenRescue;
+      readonly rescueFile: RescueFile | undefined;
       readonly keeper: ManifestKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, StoreFailed, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
     const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
+    let rescueFile: RescueFile | undefined;
     try {
       const vault = openVault(config, log);
       store = Store.open({
@@ -79,9 +84,11 @@ export class Daemon {
         audit: config.audit,
       });
       await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault, catalogue);
+      rescueFile = openRescueFile(config.dataDir, log);
+      return await Daemon.#wire(options, lock, store, rescueFile, vault, catalogue);
     } catch (error) {
-      await store?.close();
+      await Promise.race([store?.close(), delay(clock, closeMs)]);
+      rescueFile?.close();
       lock.release();
       throw error;
     }
@@ -91,6 +98,7 @@ export class Daemon {
     options: DaemonOptions,
     lock: DataFolderLock,
     store: Store,
+    rescueFile: RescueFile | undefined,
     sealer: Vault,
     templates: Catalogue,
   ): Promise<Daemon> {
@@ -99,8 +107,8 @@ export class Daemon {
     const apiKey = loadApiKey(apiKeyPath);
     const metrics = new Metrics({ version: readVersion() });
 
-    const parts = wireDomain({ config, store, sealer, metrics, clock, random, log });
-    const { engine, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
+    const parts = wireDomain({ config, store, rescueFile, sealer, metrics, clock, random, log });
+    const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services = boundServices(parts, templates, config);
@@ -126,6 +134,8 @@ export class Daemon {
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
+    // Before anything refreshes: what the last process could not store takes its place.
+    await rescue.recover();
     // Before the first caller, who may ask for what the file says.
     await keeper?.start();
     try {
@@ -145,6 +155,8 @@ export class Daemon {
       store,
       hub,
       engine,
+      rescue,
+      rescueFile,
       revoker,
       recovery,
       ledger,
@@ -161,15 +173,17 @@ export class Daemon {
   }
 
   /**
-   * After the store has failed: starts nothing more, and waits until every commit under way has been refused.
+   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the rescue file.
    *
-   * @returns false when that took too long: the process cannot exit in order then
+   * @returns false when commits are still under way after 4 s: the process cannot exit in order then
    */
   async abandon(): Promise<boolean> {
-    const { store, engine, clock } = this.parts;
+    const { store, engine, rescue, clock } = this.parts;
+    rescue.save();
     this.doors.stopServing();
-    engine.stop().catch(() => undefined);
-    return await Promise.race([store.settled().then(() => true), delay(clock, abandonMs).then(() => false)]);
+    const stopped = engine.stop().catch(() => undefined);
+    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, shutdownMs)]);
+    return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
   /**
@@ -177,7 +191,8 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
+    const { lock, store, hub, engine, rescue, rescueFile, revoker, recovery, keeper, clock, log } =
+      this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -190,8 +205,10 @@ export class Daemon {
     ]);
     await closed;
     timer.cancel();
+    rescue.save();
     await this.#flushCounts();
     await store.close();
+    rescueFile?.close();
     lock.release();
     log.info({}, "stopped");
   }
@@ -204,6 +221,18 @@ export class Daemon {
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
+  }
+}
+
+/** Without it the daemon runs, and what the store cannot take dies with the process. */
+function openRescueFile(folder: string, log: Logger): RescueFile | undefined {
+  try {
+    const file = RescueFile.open(folder);
+    if (file.fault !== undefined) log.warn({ err: file.fault }, "the rescue file has not all of its room");
+    return file;
+  } catch (error) {
+    log.warn({ err: error }, "the rescue file cannot be opened");
+    return undefined;
   }
 }
 

@@ -20,6 +20,7 @@ import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
 import { TokenManager } from "../domain/token_manager.js";
+import { TokenRescue } from "../domain/token_rescue.js";
 import { TokenWatch } from "../domain/token_watch.js";
 import { UnknownStates } from "../domain/unknown_states.js";
 import { WatchHub } from "../domain/watch_hub.js";
@@ -27,6 +28,7 @@ import { fetchDiscoveryDocument } from "../oauth/discovery.js";
 import { createOutboundFetch } from "../oauth/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { RescueFile } from "../store/rescue_file.js";
 import type { Store } from "../store/store.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -36,6 +38,7 @@ import type { Vault } from "../vault/vault.js";
 export interface DomainOptions {
   readonly config: Config;
   readonly store: Store;
+  readonly rescueFile: RescueFile | undefined;
   readonly sealer: Vault;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -47,7 +50,16 @@ export interface DomainOptions {
 export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
-export function wireDomain({ config, store, sealer, metrics, clock, random, log }: DomainOptions) {
+export function wireDomain({
+  config,
+  store,
+  rescueFile,
+  sealer,
+  metrics,
+  clock,
+  random,
+  log,
+}: DomainOptions) {
   const outbound = createOutboundFetch();
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   const servers = new AuthorizationServers({
@@ -61,9 +73,10 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
   const reader = new CredentialReader({ store, vault, clock });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
+  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log });
   const base = { store, vault, servers, grants, clock, log };
 
-  const engine = new RefreshEngine({ ...base, writer, revocations, locks, random, metrics });
+  const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics });
   const hub = new WatchHub();
   const ledger = new ReadLedger({ store, clock, log });
   const unknownStates = new UnknownStates({ store, clock, log });
@@ -81,6 +94,7 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
+    rescue,
     hub,
     ledger,
     unknownStates,
@@ -91,7 +105,7 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
     importer,
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, log }),
-    consent: new ConnectionCompleter({ ...base, writer, revocations, unknownStates, locks }),
+    consent: new ConnectionCompleter({ ...base, writer, revocations, rescue, unknownStates, locks }),
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),

@@ -4,7 +4,7 @@ import type { Config } from "../config/config.js";
 import { Daemon } from "../daemon.js";
 import { SystemClock } from "../runtime/clock.js";
 import { DoorError } from "../server/door.js";
-import { DataFolderInUse, StoreDamaged } from "../store/store_error.js";
+import { DataFolderInUse, StoreDamaged, StoreFailed } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
 
@@ -49,15 +49,13 @@ export async function runDaemon(options: {
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadProviders();
-  const code = await Promise.race([
-    signalled.then(() => exitCodes.ok),
-    storeFailed.then((error) => {
-      log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
-      return exitCodes.storeNotWritten;
-    }),
-  ]);
-  if (code === exitCodes.ok) await daemon.stop();
-  else if (!(await daemon.abandon())) {
+  const abandoned = storeFailed.then((error) => {
+    log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
+    return exitCodes.storeNotWritten;
+  });
+  let code: ExitCode = await Promise.race([signalled.then(() => exitCodes.ok), abandoned]);
+  if (code === exitCodes.ok) code = await Promise.race([daemon.stop().then(() => exitCodes.ok), abandoned]);
+  if (code === exitCodes.storeNotWritten && !(await daemon.abandon())) {
     // lmdb's writer thread waits for ever after some failed writes, and `exit` would wait for it: better no code than a hang.
     log.error({}, "the store cannot be left in order: the daemon kills itself");
     process.kill(process.pid, "SIGKILL");
@@ -70,6 +68,7 @@ function startFailure(error: unknown): ExitCode | undefined {
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
+  if (error instanceof StoreFailed) return exitCodes.storeNotWritten;
   if (error instanceof DoorError) return exitCodes.doorNotOpened;
   return undefined;
 }

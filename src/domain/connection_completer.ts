@@ -2,7 +2,7 @@ import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ProblemReason } from "../model/connection.js";
 import { callbackMetadata } from "../model/connection_metadata.js";
-import type { TokenSet } from "../model/credential.js";
+import type { SealedCredential, TokenSet } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -14,7 +14,6 @@ import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
-import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentEnded } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
@@ -30,13 +29,17 @@ import {
   unreachableProvider,
 } from "./consent_outcome.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
-import type { CredentialWriter } from "./credential_writer.js";
+import type { Composed, CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 import type { UnknownStates } from "./unknown_states.js";
 
-type CompleterStore = Pick<Store, "commit" | "getAuthorization" | "getProvider" | "getConnection">;
+type CompleterStore = Pick<
+  Store,
+  "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
+>;
 
 /** Brings a person's consent home: from `/auth/start` over the provider to `/auth/callback`. */
 export class ConnectionCompleter implements ConsentFlow {
@@ -47,6 +50,7 @@ export class ConnectionCompleter implements ConsentFlow {
   readonly #grants: Pick<Grants, "exchangeCode">;
   readonly #revocations: Pick<RevocationQueue, "enqueue">;
   readonly #unknownStates: Pick<UnknownStates, "record">;
+  readonly #rescue: Pick<TokenRescue, "hold" | "release">;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -59,6 +63,8 @@ export class ConnectionCompleter implements ConsentFlow {
     grants: Pick<Grants, "exchangeCode">;
     revocations: Pick<RevocationQueue, "enqueue">;
     unknownStates: Pick<UnknownStates, "record">;
+    /** Holds a token set until it is durable. */
+    rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the refresher: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -71,6 +77,7 @@ export class ConnectionCompleter implements ConsentFlow {
     this.#grants = options.grants;
     this.#revocations = options.revocations;
     this.#unknownStates = options.unknownStates;
+    this.#rescue = options.rescue;
     this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -209,6 +216,8 @@ export class ConnectionCompleter implements ConsentFlow {
         codeVerifier: secret.codeVerifier,
         nonce: secret.nonce,
       });
+      const compose = this.#composer(pending, profile, params, tokenSet);
+      this.#hold(pending.connectionId, compose);
       const isStored = await this.#store.commit((tx) => {
         const connection = tx.getConnection(pending.connectionId);
         const event = {
@@ -222,34 +231,57 @@ export class ConnectionCompleter implements ConsentFlow {
           this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
           return false;
         }
-        const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
-        const granted = {
-          ...connection,
-          providerId: profile.id,
-          providerName: profile.name,
-          requestedScopes: pending.scopes,
-          metadata,
-          ...requestOver(connection),
-        };
-        const kept = {
-          ...tokenSet,
-          refreshToken: tokenSet.refreshToken ?? this.#keptRefreshToken(tx, connection, tokenSet),
-        };
-        const written = this.#writer.write(tx, granted, profile, kept, undefined);
+        const written = this.#writer.put(tx, compose(connection, tx.getCredential(connection.id)));
         tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
         return true;
       });
+      this.#rescue.release(pending.connectionId);
       if (!isStored) throw new ConsentSuperseded();
     });
+  }
+
+  /** Of a connection and its stored credential, what they become by this consent. */
+  #composer(
+    pending: PendingAuthorization,
+    profile: ProviderProfile,
+    params: URLSearchParams,
+    tokenSet: TokenSet,
+  ): (connection: Connection, stored: SealedCredential | undefined) => Composed {
+    const receivedAtMs = this.#clock.nowMs();
+    return (connection, stored) => {
+      const granted = {
+        ...connection,
+        providerId: profile.id,
+        providerName: profile.name,
+        requestedScopes: pending.scopes,
+        metadata: callbackMetadata(params, profile.oauth2.callbackMetadata),
+        ...requestOver(connection),
+      };
+      const refreshToken = tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, tokenSet);
+      return this.#writer.compose(granted, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
+    };
+  }
+
+  #hold(
+    connectionId: string,
+    compose: (connection: Connection, stored: SealedCredential | undefined) => Composed,
+  ): void {
+    const connection = this.#store.getConnection(connectionId);
+    if (!connection || connection.status === "revoked") return;
+    const stored = this.#store.getCredential(connectionId);
+    this.#rescue.hold(connectionId, () => ({ grant: "consent", ...compose(connection, stored) }));
   }
 
   /**
    * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
    * same account consented.
    */
-  #keptRefreshToken(tx: Transaction, connection: Connection, tokenSet: TokenSet): Secret | undefined {
+  #keptRefreshToken(
+    connection: Connection,
+    stored: SealedCredential | undefined,
+    tokenSet: TokenSet,
+  ): Secret | undefined {
     if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
-    const stored = tx.getCredential(connection.id);
     try {
       return stored && this.#vault.openCredential(connection, stored).refreshToken;
     } catch (error) {

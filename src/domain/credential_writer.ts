@@ -10,6 +10,12 @@ import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { keepAliveMs, refreshNotBeforeMs } from "./refresh_policy.js";
 
+/** The next revision of a connection and its credential, ready to be written. */
+export interface Composed {
+  readonly connection: Connection;
+  readonly credential: SealedCredential;
+}
+
 /** The single way from a token response into the store. */
 export class CredentialWriter {
   readonly #vault: CredentialVault;
@@ -36,10 +42,13 @@ export class CredentialWriter {
     previous: Credential | undefined,
     receivedAtMs = this.#clock.nowMs(),
   ): Connection {
-    const written = this.compose(connection, profile, tokenSet, previous, receivedAtMs);
-    tx.putCredential(connection.id, written.credential);
-    tx.putConnection(written.connection);
-    return written.connection;
+    return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
+  }
+
+  put(tx: Transaction, { connection, credential }: Composed): Connection {
+    tx.putCredential(connection.id, credential);
+    tx.putConnection(connection);
+    return connection;
   }
 
   /** What `write` writes, with the same arguments. */
@@ -49,7 +58,7 @@ export class CredentialWriter {
     tokenSet: TokenSet,
     previous: Credential | undefined,
     receivedAtMs: number,
-  ): { readonly connection: Connection; readonly credential: SealedCredential } {
+  ): Composed {
     const nowMs = this.#clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const credential: Credential = {
@@ -58,12 +67,11 @@ export class CredentialWriter {
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
     };
-    const expiresAtMs =
-      tokenSet.expiresInMs === undefined
-        ? jwtExpiryMs(tokenSet.accessToken.reveal(), receivedAtMs)
-        : receivedAtMs + tokenSet.expiresInMs;
+    const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
     const refreshable = credential.refreshToken !== undefined;
-    const refreshExpiresAtMs = refreshable ? refreshEndMs(connection, tokenSet, previous, receivedAtMs) : undefined;
+    const refreshExpiresAtMs = refreshable
+      ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
+      : undefined;
     const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
@@ -132,16 +140,22 @@ export class CredentialWriter {
     profile: ProviderProfile,
   ): number | undefined {
     const random = this.#random();
-    const { refreshWindowMs } = profile;
-    const { defaultLifetimeMs } = profile.oauth2;
-    // A lifetime that is only assumed times the refresh; it never makes a token look dead.
-    const assumedMs =
-      expiresAtMs ?? (defaultLifetimeMs === undefined ? undefined : nowMs + defaultLifetimeMs);
     const times: number[] = [];
-    if (assumedMs !== undefined) times.push(refreshNotBeforeMs(nowMs, assumedMs, refreshWindowMs, random));
+    if (expiresAtMs !== undefined) {
+      times.push(refreshNotBeforeMs(nowMs, expiresAtMs, profile.refreshWindowMs, random));
+    }
     if (refreshExpiresAtMs !== undefined) times.push(keepAliveMs(nowMs, refreshExpiresAtMs, random));
     return times.length === 0 ? undefined : Math.min(...times);
   }
+}
+
+/** What the answer says, else what the token says of itself, else what the profile declares; undefined means used until it fails. */
+function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: number): number | undefined {
+  const { expiresInMs, accessToken } = tokenSet;
+  if (expiresInMs !== undefined) return receivedAtMs + expiresInMs;
+  const { defaultLifetimeMs } = profile.oauth2;
+  const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
+  return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
 }
 
 /** An answer that says nothing of it leaves the end that was known, also over a rotation: too early does no harm. */

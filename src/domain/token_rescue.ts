@@ -8,6 +8,7 @@ import type { RescueFile } from "../store/rescue_file.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "./connection_change.js";
+import { requestOver } from "./consent_outcome.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { Log } from "./log.js";
 import { isRefreshable } from "./refresh_policy.js";
@@ -101,7 +102,8 @@ export class TokenRescue {
     const { connection: rescued, credential } = entry;
     const current = tx.getConnection(rescued.id);
     const stored = tx.getCredential(rescued.id);
-    if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0) return "known";
+    if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0)
+      return "known";
     const event = {
       timeMs: this.#clock.nowMs(),
       principal: daemon.name,
@@ -124,8 +126,7 @@ export class TokenRescue {
       return "superseded";
     }
     const nowMs = this.#clock.nowMs();
-    const { providerId, providerName, requestedScopes } = rescued;
-    const base = entry.grant === "refresh" ? current : { ...current, providerId, providerName, requestedScopes };
+    const base = entry.grant === "refresh" ? current : consentedTo(current, rescued);
     tx.putCredential(current.id, credential);
     tx.putConnection(changeConnection(base, outcomeOf(rescued), nowMs));
     const type = entry.grant === "refresh" ? "token_refreshed" : "oauth_flow_completed";
@@ -140,6 +141,12 @@ function fits(current: Connection, { grant, connection: rescued }: RescuedTokenS
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
   return isRefreshable(current) && current.refreshIntent?.credentialRevision === base;
+}
+
+/** A consent may have been for another profile, and ends its request. */
+function consentedTo(current: Connection, rescued: Connection): Connection {
+  const { providerId, providerName, requestedScopes } = rescued;
+  return { ...current, providerId, providerName, requestedScopes, ...requestOver(current) };
 }
 
 /** What a new token set sets, as `CredentialWriter` composed it; the rest of the connection stays as it is stored. */

@@ -5,12 +5,7 @@ import type { OutboundRequest } from "./outbound.js";
 /** What a profile declares about both token requests and their answers. */
 export type TokenQuirks = Pick<
   OAuth2Options,
-  | "tokenHeaders"
-  | "tokenRequestFormat"
-  | "tokenResponsePath"
-  | "lifetimeField"
-  | "defaultLifetimeMs"
-  | "tokenMetadata"
+  "tokenHeaders" | "tokenRequestFormat" | "tokenResponsePath" | "lifetimeField" | "tokenMetadata"
 >;
 
 /** Set by the protocol or by the transport, whatever a profile says. */

@@ -64,10 +64,6 @@ export async function sendTokenRequest(
     const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
     const { status, body } = normaliseTokenResponse(raw.status, adapted.bodyText);
     if (status === 200) metadata = adapted.metadata;
-    const { defaultLifetimeMs } = shape.quirks;
-    if (body.access_token !== undefined && defaultLifetimeMs !== undefined) {
-      body.expires_in ??= Math.floor(defaultLifetimeMs / 1000);
-    }
     const { id_token, ...rest } = body;
     idToken = id_token;
     const retryAfter = raw.headers.get("retry-after");

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
-import { closeSync, fchmodSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
-import { constants } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { RescuedTokenSet } from "../model/rescued_token_set.js";
 import { decodeRescued, encodeRescued } from "./rescue_codec.js";
@@ -137,7 +145,8 @@ function framed(record: Uint8Array): Uint8Array[] {
 /** The record behind the header at `offset`; undefined where there is none, or it is not whole. */
 function recordAt(content: Buffer, offset: number): Buffer | undefined {
   const start = offset + headerBytes;
-  if (start > content.length || !content.subarray(offset).subarray(0, magic.length).equals(magic)) return undefined;
+  if (start > content.length || !content.subarray(offset).subarray(0, magic.length).equals(magic))
+    return undefined;
   const length = content.subarray(offset + magic.length, offset + magic.length + 4);
   const record = content.subarray(start, start + length.readUInt32BE());
   const digest = content.subarray(start - digestBytes, start);

@@ -28,6 +28,7 @@ describe("ConnectionCompleter", () => {
       ...shared,
       servers,
       revocations,
+      rescue: engine.rescue,
       writer,
       grants: { exchangeCode: () => Promise.resolve(answer) },
       unknownStates: new UnknownStates(shared),

@@ -10,6 +10,7 @@ import { RefreshEngine } from "../../src/domain/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh_outcome.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
 import { TokenManager } from "../../src/domain/token_manager.js";
+import { TokenRescue } from "../../src/domain/token_rescue.js";
 import { UnknownStates } from "../../src/domain/unknown_states.js";
 import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { owner } from "../../src/model/principal.js";
@@ -53,9 +54,12 @@ export class WiredDomain {
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
     this.reader = new CredentialReader(shared);
+    const revocations = new RevocationQueue(shared);
+    const rescue = new TokenRescue({ ...shared, file: undefined, revocations });
     this.engine = new RefreshEngine({
       ...shared,
-      revocations: new RevocationQueue(shared),
+      revocations,
+      rescue,
       writer,
       servers,
       grants,
@@ -65,9 +69,8 @@ export class WiredDomain {
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
     this.providers = new ProviderRegistry({ ...shared, onChanged });
     const publicUrl = "http://localhost:8080";
-    const revocations = new RevocationQueue({ vault, clock });
     const unknownStates = new UnknownStates(shared);
-    const entry = { ...shared, servers, revocations };
+    const entry = { ...shared, servers, revocations, rescue };
     this.connections = new ConnectionManager({ ...entry, publicUrl, allowedReturnOrigins: [] });
     this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates });
     this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
