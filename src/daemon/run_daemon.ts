@@ -7,6 +7,7 @@ import { DoorError } from "../server/door.js";
 import { DataFolderInUse, StoreDamaged, StoreFailed } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
+import { endAtOnce } from "./end_at_once.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -56,9 +57,8 @@ export async function runDaemon(options: {
   let code: ExitCode = await Promise.race([signalled.then(() => exitCodes.ok), abandoned]);
   if (code === exitCodes.ok) code = await Promise.race([daemon.stop().then(() => exitCodes.ok), abandoned]);
   if (code === exitCodes.storeNotWritten && !(await daemon.abandon())) {
-    // lmdb's writer thread waits for ever after some failed writes, and `exit` would wait for it: better no code than a hang.
-    log.error({}, "the store cannot be left in order: the daemon kills itself");
-    process.kill(process.pid, "SIGKILL");
+    log.error({}, "the store cannot be left in order: the daemon ends without closing it");
+    endAtOnce(code);
   }
   return code;
 }

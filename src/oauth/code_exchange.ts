@@ -43,7 +43,7 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
   const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
   const options = exchange.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), rootMayHold: false };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
   return sendTokenRequest(exchange.fetch, shape, (fetch) =>
     oauth.authorizationCodeGrantRequest(
       server.metadata,

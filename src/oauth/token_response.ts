@@ -54,7 +54,7 @@ const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
  */
 export async function sendTokenRequest(
   fetch: OutboundFetch,
-  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly rootMayHold: boolean },
+  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly isRefresh: boolean },
   send: (normalisingFetch: OutboundFetch) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;

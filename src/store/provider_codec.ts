@@ -94,6 +94,7 @@ function toOptionsMessage(options: OAuth2Options): OAuth2OptionsRecord {
     defaultLifetimeMs: encodeTime(options.defaultLifetimeMs),
     callbackMetadata: [...options.callbackMetadata],
     tokenMetadata: [...options.tokenMetadata],
+    invalidGrantAliases: [...options.invalidGrantAliases],
   });
 }
 

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
 import { createOutboundFetch } from "../../src/oauth/outbound.js";
@@ -173,6 +174,20 @@ describe("failures", () => {
     expect(fault).toMatchObject(expected);
     expect(inspect(fault, { depth: 20, showHidden: true })).not.toContain(canary);
     expect(server.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [400, "invalid_grant"],
+    [403, "invalid_grant"],
+    [200, "invalid_grant"],
+    [408, "transient"],
+    [429, "transient"],
+    [503, "transient"],
+  ])("an alias of invalid_grant with status %d: %s", async (status, kind) => {
+    server.script = json({ error: "unauthorized_client" }, status);
+    const options = { ...plainOAuth2, invalidGrantAliases: ["unauthorized_client"] };
+    await expect(redeem({ options })).rejects.toMatchObject({ kind });
+    if (status === 400) await expect(redeem()).rejects.toMatchObject({ kind: "client" });
   });
 
   test("silence, until the caller gives up", async () => {

@@ -7,7 +7,11 @@ import { connection } from "./samples.js";
 import { temporaryFolder } from "./temporary_store.js";
 
 function entry(id: string, ciphertextBytes = 100): RescuedTokenSet {
-  const sealed = { keyId: "k", nonce: new Uint8Array(12), ciphertext: new Uint8Array(ciphertextBytes).fill(7) };
+  const sealed = {
+    keyId: "k",
+    nonce: new Uint8Array(12),
+    ciphertext: new Uint8Array(ciphertextBytes).fill(7),
+  };
   return {
     grant: "refresh",
     connection: connection(id, { credentialRevision: 2n }),
