@@ -91,6 +91,7 @@ export function wireDomain({
   const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
   const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
   const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+  const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
@@ -105,7 +106,15 @@ export function wireDomain({
     importer,
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, log }),
-    consent: new ConnectionCompleter({ ...base, writer, revocations, rescue, unknownStates, locks }),
+    consent: new ConnectionCompleter({
+      ...base,
+      writer,
+      revocations,
+      rescue,
+      onAccepted,
+      unknownStates,
+      locks,
+    }),
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),

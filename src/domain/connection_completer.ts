@@ -1,8 +1,6 @@
 import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import type { Connection, ProblemReason } from "../model/connection.js";
-import { callbackMetadata } from "../model/connection_metadata.js";
-import type { SealedCredential, TokenSet } from "../model/credential.js";
+import type { ProblemReason } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -12,7 +10,6 @@ import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
-import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentEnded } from "./connection_change.js";
@@ -22,14 +19,14 @@ import {
   changedProvider,
   expiredRequest,
   messageForPerson,
-  requestOver,
   returnToCaller,
   sameText,
   unknownRequest,
   unreachableProvider,
 } from "./consent_outcome.js";
+import { ConsentedTokens } from "./consented_tokens.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
-import type { Composed, CredentialWriter } from "./credential_writer.js";
+import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import type { RevocationQueue } from "./revocation_queue.js";
@@ -45,12 +42,12 @@ type CompleterStore = Pick<
 export class ConnectionCompleter implements ConsentFlow {
   readonly #store: CompleterStore;
   readonly #vault: CredentialVault;
-  readonly #writer: CredentialWriter;
+  readonly #tokens: ConsentedTokens;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
   readonly #grants: Pick<Grants, "exchangeCode">;
   readonly #revocations: Pick<RevocationQueue, "enqueue">;
   readonly #unknownStates: Pick<UnknownStates, "record">;
-  readonly #rescue: Pick<TokenRescue, "hold" | "release">;
+  readonly #onAccepted: (providerId: string) => void;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -63,6 +60,8 @@ export class ConnectionCompleter implements ConsentFlow {
     grants: Pick<Grants, "exchangeCode">;
     revocations: Pick<RevocationQueue, "enqueue">;
     unknownStates: Pick<UnknownStates, "record">;
+    /** Called when a provider has accepted the client of its profile. */
+    onAccepted: (providerId: string) => void;
     /** Holds a token set until it is durable. */
     rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the refresher: one token request per connection. */
@@ -72,12 +71,12 @@ export class ConnectionCompleter implements ConsentFlow {
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
-    this.#writer = options.writer;
+    this.#tokens = new ConsentedTokens(options);
     this.#servers = options.servers;
     this.#grants = options.grants;
     this.#revocations = options.revocations;
     this.#unknownStates = options.unknownStates;
-    this.#rescue = options.rescue;
+    this.#onAccepted = options.onAccepted;
     this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -216,8 +215,7 @@ export class ConnectionCompleter implements ConsentFlow {
         codeVerifier: secret.codeVerifier,
         nonce: secret.nonce,
       });
-      const compose = this.#composer(pending, profile, params, tokenSet);
-      this.#hold(pending.connectionId, compose);
+      const write = this.#tokens.hold({ pending, profile, params, tokenSet });
       const isStored = await this.#store.commit((tx) => {
         const connection = tx.getConnection(pending.connectionId);
         const event = {
@@ -231,63 +229,14 @@ export class ConnectionCompleter implements ConsentFlow {
           this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
           return false;
         }
-        const written = this.#writer.put(tx, compose(connection, tx.getCredential(connection.id)));
+        const written = write(tx, connection);
         tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
         return true;
       });
-      this.#rescue.release(pending.connectionId);
+      this.#tokens.release(pending.connectionId);
+      this.#onAccepted(profile.id);
       if (!isStored) throw new ConsentSuperseded();
     });
-  }
-
-  /** Of a connection and its stored credential, what they become by this consent. */
-  #composer(
-    pending: PendingAuthorization,
-    profile: ProviderProfile,
-    params: URLSearchParams,
-    tokenSet: TokenSet,
-  ): (connection: Connection, stored: SealedCredential | undefined) => Composed {
-    const receivedAtMs = this.#clock.nowMs();
-    return (connection, stored) => {
-      const granted = {
-        ...connection,
-        providerId: profile.id,
-        providerName: profile.name,
-        requestedScopes: pending.scopes,
-        metadata: callbackMetadata(params, profile.oauth2.callbackMetadata),
-        ...requestOver(connection),
-      };
-      const refreshToken = tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, tokenSet);
-      return this.#writer.compose(granted, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
-    };
-  }
-
-  #hold(
-    connectionId: string,
-    compose: (connection: Connection, stored: SealedCredential | undefined) => Composed,
-  ): void {
-    const connection = this.#store.getConnection(connectionId);
-    if (!connection || connection.status === "revoked") return;
-    const stored = this.#store.getCredential(connectionId);
-    this.#rescue.hold(connectionId, () => ({ grant: "consent", ...compose(connection, stored) }));
-  }
-
-  /**
-   * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
-   * same account consented.
-   */
-  #keptRefreshToken(
-    connection: Connection,
-    stored: SealedCredential | undefined,
-    tokenSet: TokenSet,
-  ): Secret | undefined {
-    if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
-    try {
-      return stored && this.#vault.openCredential(connection, stored).refreshToken;
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
   }
 
   async #refuse(

@@ -89,6 +89,20 @@ export class ProviderSuspensions {
     return probes;
   }
 
+  /**
+   * The provider has accepted the client for a consent. Whether it does for refreshes too, one probe asks now; a grant type that the
+   * client may not use is refused to it still, and waking all would have each of them ask.
+   */
+  async hasten(providerId: string): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (!this.#store.getSuspension(providerId)) return;
+    await this.#store.commit((tx) => {
+      const suspension = tx.getSuspension(providerId);
+      if (!suspension || suspension.resuming || suspension.retryAtMs <= nowMs) return;
+      tx.putSuspension({ ...suspension, retryAtMs: nowMs });
+    });
+  }
+
   /** Wakes every connection that waits for this provider; a crash in between is made good at the next start. */
   async resume(providerId: string): Promise<void> {
     if (!this.#store.getSuspension(providerId)) return;

@@ -82,6 +82,14 @@ export class RefreshEngine {
       .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
   }
 
+  /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
+  clientAccepted(providerId: string): void {
+    this.#suspensions.hasten(providerId).then(
+      () => this.#scheduler.arm(),
+      (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
+    );
+  }
+
   /** Starts nothing more; what is under way ends and is stored. */
   async stop(): Promise<void> {
     this.#lanes.close();

@@ -130,7 +130,7 @@ export class RefreshScheduler {
       this.#run(connectionId, announceExpiry(this.#store, connectionId, nowMs));
     }
     this.#probe(nowMs);
-    this.#arm();
+    this.arm();
   }
 
   #deal(connection: Connection): void {
@@ -181,7 +181,7 @@ export class RefreshScheduler {
     }
     // Only after the clock was set back can something be due later and yet lie before the mark.
     if (this.#mark && connection.dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
-    if (connection.dueAtMs < this.#armedMs) this.#arm();
+    if (connection.dueAtMs < this.#armedMs) this.arm();
   }
 
   #probe(nowMs: number): void {
@@ -215,7 +215,8 @@ export class RefreshScheduler {
     this.#run("", shiftDueTimes(this.#store, this.#clock, backMs, sinceMs));
   }
 
-  #arm(): void {
+  /** Sets the timer anew: to be called when a probe has become due earlier. */
+  arm(): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
     const nowMs = this.#clock.nowMs();

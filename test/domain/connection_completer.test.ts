@@ -31,6 +31,7 @@ describe("ConnectionCompleter", () => {
       rescue: engine.rescue,
       writer,
       grants: { exchangeCode: () => Promise.resolve(answer) },
+      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
       unknownStates: new UnknownStates(shared),
       locks: new KeyedMutex(),
     });

@@ -243,6 +243,7 @@ describe("TokenRescue", () => {
           return Promise.resolve(answer);
         },
       },
+      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
       unknownStates: new UnknownStates(shared),
       locks: new KeyedMutex(),
     });

@@ -72,7 +72,8 @@ export class WiredDomain {
     const unknownStates = new UnknownStates(shared);
     const entry = { ...shared, servers, revocations, rescue };
     this.connections = new ConnectionManager({ ...entry, publicUrl, allowedReturnOrigins: [] });
-    this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates });
+    const onAccepted = (providerId: string): void => this.engine.clientAccepted(providerId);
+    this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates, onAccepted });
     this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
   }
 
