@@ -23,6 +23,7 @@ import { countedService } from "./service/counted_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { RescueFile } from "./store/rescue_file.js";
 import { Store } from "./store/store.js";
+import { StoreHangs } from "./store/store_error.js";
 import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
@@ -87,9 +88,11 @@ export class Daemon {
       rescueFile = openRescueFile(config.dataDir, log);
       return await Daemon.#wire(options, lock, store, rescueFile, vault, catalogue);
     } catch (error) {
-      await Promise.race([store?.close(), delay(clock, closeMs)]);
+      const late = delay(clock, closeMs).then(() => "late");
+      const closed = await Promise.race([store?.close(), late]);
       rescueFile?.close();
       lock.release();
+      if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause: error });
       throw error;
     }
   }

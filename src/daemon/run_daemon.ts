@@ -4,7 +4,7 @@ import type { Config } from "../config/config.js";
 import { Daemon } from "../daemon.js";
 import { SystemClock } from "../runtime/clock.js";
 import { DoorError } from "../server/door.js";
-import { DataFolderInUse, StoreDamaged, StoreFailed } from "../store/store_error.js";
+import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
 import { endAtOnce } from "./end_at_once.js";
@@ -47,6 +47,7 @@ export async function runDaemon(options: {
       known === undefined ? { err: error } : { reason: (error as Error).message },
       "nexusd cannot start",
     );
+    if (error instanceof StoreHangs) endAtOnce(exitCodes.storeNotWritten);
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadProviders();
