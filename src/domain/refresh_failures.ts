@@ -5,9 +5,10 @@ import {
   type ProblemReason,
   type RefreshIntent,
 } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
-import type { GrantFailure } from "../oauth/failure.js";
+import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
@@ -215,4 +216,11 @@ export function isSame(current: Connection | undefined, attempted: Connection): 
     isRefreshable(current) &&
     current.credentialRevision === attempted.credentialRevision
   );
+}
+
+/** Why a grant failed. A client secret that cannot be opened is a fault of the profile; nothing was sent. @throws what is no failure of a grant */
+export function failureOf(error: unknown): GrantFailure {
+  if (error instanceof GrantFailure) return error;
+  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
+  throw error;
 }

@@ -4,7 +4,6 @@ import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
-import { GrantFailure } from "../oauth/failure.js";
 import type { RefreshResult } from "../oauth/refresh_grant.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
@@ -18,7 +17,7 @@ import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
 import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_lanes.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable } from "./refresh_policy.js";
@@ -251,11 +250,4 @@ export class Refresher {
     this.#unwritten.delete(connectionId);
     this.#parts.rescue.release(connectionId);
   }
-}
-
-/** A client secret that cannot be opened is a fault of the profile; nothing was sent. */
-function failureOf(error: unknown): GrantFailure {
-  if (error instanceof GrantFailure) return error;
-  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
-  throw error;
 }
