@@ -18,13 +18,16 @@ export interface Place {
   readonly captureState: string;
   /** Of a pending request for consent. */
   readonly consentState: string;
+  /** Of the store. */
+  readonly epoch: string;
   /** A page token of each list. */
   readonly pageTokens: Readonly<Record<"audit" | "connections" | "providers" | "templates", string>>;
 }
 
 /** What must come back. */
 export interface Demand {
-  readonly code: keyof typeof Code;
+  /** `Ok` for what is no fault: it changes nothing all the same. */
+  readonly code: keyof typeof Code | "Ok";
   /** Of `google.rpc.BadRequest`: the fault must be at this field. */
   readonly field?: string;
   /** What is said of it: names the limit. */

@@ -6,12 +6,14 @@ import { GetConnectionRequestSchema } from "../../../src/gen/nexus/v1/connection
 import { frame } from "./bytes.js";
 import { canary, letters, type RpcRow, unknownId } from "./row.js";
 
-/** What is sent below the level of messages, by hand over HTTP/2: to `ConnectionService/GetConnection`. */
+/** What is sent below the level of messages, by hand over HTTP/2. */
 export interface WireRow {
+  /** Default `ConnectionService/GetConnection`. */
+  readonly path?: string;
   readonly name: string;
   readonly body: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly code: keyof typeof Code;
+  readonly code: keyof typeof Code | "Ok";
 }
 
 const sound = Buffer.from(
@@ -68,6 +70,85 @@ export const wireRows: readonly WireRow[] = [
     body: frame(sound),
     headers: { "grpc-timeout": "soon" },
     code: "Internal",
+  },
+];
+
+const health = "/grpc.health.v1.Health/Check";
+const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const textField = (number: number, text: Uint8Array): Buffer =>
+  frame(new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(text).finish());
+
+/**
+ * The two standard services, which libraries serve and anybody may ask. They read what there is of a truncated message, and reflection
+ * puts its errors into its answers.
+ */
+export const standardRows: readonly WireRow[] = [
+  {
+    path: health,
+    name: "health of __proto__",
+    body: textField(1, Buffer.from("__proto__")),
+    code: "NotFound",
+  },
+  {
+    path: health,
+    name: "health of constructor",
+    body: textField(1, Buffer.from("constructor")),
+    code: "NotFound",
+  },
+  {
+    path: health,
+    name: "health of an escape",
+    body: textField(1, Buffer.from("\u001b[2J")),
+    code: "NotFound",
+  },
+  {
+    path: health,
+    name: "health of 1 MiB",
+    body: textField(1, large.subarray(0, 1_000_000)),
+    code: "NotFound",
+  },
+  {
+    path: "/grpc.health.v1.Health/Watch",
+    name: "a watch of 1 MB",
+    body: textField(1, large.subarray(0, 1_000_000)),
+    code: "Ok",
+  },
+  { path: health, name: "health, truncated", body: frame(Buffer.of(0x0a, 0x7f, 0x61)), code: "NotFound" },
+  {
+    path: reflection,
+    name: "the file of __proto__",
+    body: textField(3, Buffer.from("__proto__")),
+    code: "Ok",
+  },
+  {
+    path: reflection,
+    name: "the symbol __proto__",
+    body: textField(4, Buffer.from("__proto__")),
+    code: "Ok",
+  },
+  {
+    path: reflection,
+    name: "the file of a path",
+    body: textField(3, Buffer.from("../../etc/passwd")),
+    code: "Ok",
+  },
+  {
+    path: reflection,
+    name: "reflection, truncated",
+    body: frame(Buffer.of(0x1a, 0x7f, 0x61)),
+    code: "Ok",
+  },
+  {
+    path: "/nexus.v1.TokenService/__proto__",
+    name: "a method that is none",
+    body: frame(sound),
+    code: "Unimplemented",
+  },
+  {
+    path: "/__proto__/constructor",
+    name: "a service that is none",
+    body: frame(sound),
+    code: "Unimplemented",
   },
 ];
 

@@ -14,8 +14,8 @@ import { WatchTokensResponseSchema } from "../../../src/gen/nexus/v1/token_pb.js
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { storeFileName } from "../../../src/store/store.js";
 import { staticCases } from "../../daemon/capture_world.js";
-import { Place as DaemonPlace } from "../../daemon/harness.js";
-import type { Place } from "./row.js";
+import { Place as DaemonPlace, Watcher } from "../../daemon/harness.js";
+import { type Place, unknownId } from "./row.js";
 
 export interface Violation {
   readonly field: string;
@@ -136,6 +136,8 @@ export class HostileWorld {
       stream.on("trailers", keep);
       stream.on("error", reject);
       stream.resume();
+      // A stream that is served says so with its first message, and would go on.
+      if (path.endsWith("/Watch")) stream.once("data", () => stream.close());
       stream.once("close", () => {
         session.destroy();
         const status = Number(fields["grpc-status"] ?? -1);
@@ -246,7 +248,7 @@ function snake(name: string): string {
 
 /** A profile of each type, connections, and pending requests. */
 async function furnish(place: DaemonPlace): Promise<Place> {
-  const { providers, connections, audit } = place.clients();
+  const { providers, connections, audit, tokens } = place.clients();
   const ids: Record<string, string> = {};
   const oauth = await providers.createProvider({
     provider: {
@@ -275,6 +277,9 @@ async function furnish(place: DaemonPlace): Promise<Place> {
   const pending = await ask(ids["oauth2"] ?? "");
   const capture = await ask(ids["api-key-bearer"] ?? "");
   await ask(ids["basic"] ?? "");
+  const watcher = new Watcher(tokens, { connectionIds: [unknownId] });
+  const bookmark = await watcher.until((event) => event.case === "bookmark");
+  watcher.cancel();
   const templates = await providers.listProviderTemplates({ pageSize: 1 });
   return {
     origin: { http: place.httpUrl, browser: place.config.publicUrl.replace(/\/$/, "") },
@@ -284,6 +289,7 @@ async function furnish(place: DaemonPlace): Promise<Place> {
     pendingConnectionId: pending.connectionId,
     consentState: pending.state,
     captureState: capture.state,
+    epoch: bookmark.case === "bookmark" ? (bookmark.value.position?.epoch ?? "") : "",
     pageTokens: {
       audit: (await audit.listAuditEvents({ pageSize: 1 })).nextPageToken,
       connections: (await connections.listConnections({ pageSize: 1 })).nextPageToken,
