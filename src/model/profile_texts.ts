@@ -1,6 +1,8 @@
 import { namesSecret } from "./connection_metadata.js";
 import type { FieldViolation } from "./errors.js";
-import type { ProviderSettings } from "./provider_profile.js";
+import type { JsonObject } from "./json.js";
+import type { OAuth2Options } from "./oauth2_options.js";
+import type { Strategy } from "./strategy.js";
 import { strategyConfig } from "./strategy_config.js";
 
 const maxParamNameLength = 128;
@@ -8,13 +10,25 @@ const maxParamValueLength = 2_048;
 /** Of `params` as JSON: as much as a `credential_schema` may have, which is the largest thing in it. */
 export const maxParamsBytes = 64 * 1024;
 
+/** What of a profile is read here. */
+export interface ProfileTexts {
+  readonly clientId: string;
+  readonly category: string;
+  readonly description: string;
+  readonly userInfoEndpoint: string;
+  readonly authorizationParams: Readonly<Record<string, string>>;
+  readonly params: JsonObject;
+  readonly strategy: Strategy;
+  readonly oauth2: OAuth2Options;
+}
+
 type Fault = (field: string, description: string) => void;
 
 /**
  * Faults of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
  * by name.
  */
-export function textFaults(settings: ProviderSettings): FieldViolation[] {
+export function textFaults(settings: ProfileTexts): FieldViolation[] {
   const faults: FieldViolation[] = [];
   const fault: Fault = (field, description) => void faults.push({ field: `provider.${field}`, description });
   const { oauth2 } = settings;
@@ -81,7 +95,7 @@ function metadataFaults(name: string, paths: readonly string[], fault: Fault): v
 }
 
 /** Names by which an agent looks a credential up, or under which it is sent. */
-function strategyNameFaults({ strategy }: ProviderSettings, fault: Fault): void {
+function strategyNameFaults({ strategy }: Pick<ProfileTexts, "strategy">, fault: Fault): void {
   for (const [name, text] of Object.entries(strategyConfig(strategy))) {
     if (!/_field$|^param_name$/.test(name)) continue;
     const at = `strategy.${strategy.kind}.${name}`;
