@@ -4,6 +4,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
 import { contextOf, routeServices } from "./connect_binding.js";
+import { withoutValues } from "./decode_failure.js";
 import type { OnUnexpected } from "./door.js";
 import { answerJson } from "./json_answer.js";
 
@@ -47,7 +48,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
     }
     const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(principal));
     handler(call)
-      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
         if (!call.signal.aborted) options.onUnexpected(error, path.slice(1));

@@ -1,4 +1,4 @@
-import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -12,7 +12,7 @@ import {
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
-import type { WireError } from "../service/wire_error.js";
+import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
@@ -24,8 +24,12 @@ export interface GrpcBinding {
   readonly onUnexpected: OnUnexpected;
 }
 
-type Unary = ServerUnaryCall<Message, Message>;
-type Stream = ServerWritableStream<Message, Message>;
+/** In place of a message that could not be decoded: grpc-js would answer INTERNAL, as if it were a fault of ours. */
+const malformed = Symbol("malformed request");
+type Request = Message | typeof malformed;
+
+type Unary = ServerUnaryCall<Request, Message>;
+type Stream = ServerWritableStream<Request, Message>;
 
 /** The definition of a service as grpc-js wants it. */
 export function defineService(service: BoundService): ServiceDefinition {
@@ -42,28 +46,42 @@ export function implementService(service: BoundService, binding: GrpcBinding): U
   );
 }
 
-function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Message, Message> {
+function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Request, Message> {
   const { input, output } = descriptor;
   return {
     path: `/${methodName(descriptor)}`,
     originalName: descriptor.localName,
     requestStream: false,
     responseStream: kind === "server_streaming",
-    requestSerialize: (message) => encode(toBinary(input, message)),
-    requestDeserialize: (bytes) => fromBinary(input, bytes),
+    requestSerialize: (message) => encode(toBinary(input, decoded(message, descriptor))),
+    requestDeserialize: (bytes) => decode(input, bytes),
     responseSerialize: (message) => encode(toBinary(output, message)),
     responseDeserialize: (bytes) => fromBinary(output, bytes),
   };
 }
 
+function decode(input: DescMessage, bytes: Uint8Array): Request {
+  try {
+    return fromBinary(input, bytes);
+  } catch {
+    return malformed;
+  }
+}
+
+/** @throws WireError INVALID_ARGUMENT */
+function decoded(request: Request, { input }: { readonly input: DescMessage }): Message {
+  if (request !== malformed) return request;
+  throw new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`);
+}
+
 function handleUnary(
   method: BoundMethod & { kind: "unary" },
   binding: GrpcBinding,
-): handleUnaryCall<Message, Message> {
+): handleUnaryCall<Request, Message> {
   return (call, callback) => {
     const signal = signalOf(call);
     const context = { principal: binding.principalOf(call.metadata), signal };
-    unlessAborted(async () => method.call(call.request, context), signal).then(
+    unlessAborted(async () => method.call(decoded(call.request, method.descriptor), context), signal).then(
       (response) => callback(null, response),
       (error: unknown) => callback(toStatus(error, signal, method, binding)),
     );
@@ -73,7 +91,7 @@ function handleUnary(
 function handleStream(
   method: BoundMethod & { kind: "server_streaming" },
   binding: GrpcBinding,
-): handleServerStreamingCall<Message, Message> {
+): handleServerStreamingCall<Request, Message> {
   return (call) => {
     const signal = signalOf(call);
     send(call, method, binding, signal).then(
@@ -90,7 +108,10 @@ async function send(
   signal: AbortSignal,
 ): Promise<void> {
   const context = { principal: binding.principalOf(call.metadata), signal };
-  for await (const message of untilAborted(method.call(call.request, context), signal)) {
+  for await (const message of untilAborted(
+    method.call(decoded(call.request, method.descriptor), context),
+    signal,
+  )) {
     if (!call.write(message)) await drained(call, signal);
   }
 }

@@ -1,7 +1,9 @@
+import { InvalidArgument } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { RestRefusal } from "../service/rest/rest_error.js";
 import type { Request } from "./connect_handler.js";
+import { hasDuplicateNames, reservedName } from "./strict_json.js";
 
 /** 1 MiB, as for a message of an RPC. */
 export const maxBodyBytes = 1_048_576;
@@ -12,20 +14,29 @@ const maxDepth = 64;
  * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
  * and `curl -d` says form.
  *
- * @throws RestRefusal
+ * @throws RestRefusal; InvalidArgument for a member called `__proto__`
  */
 export async function readJsonBody(request: Request): Promise<JsonObject> {
   const bytes = await readBytes(request);
   if (bytes.length === 0) return {};
+  let text: string;
   let value: JsonValue;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as JsonValue;
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text) as JsonValue;
   } catch {
     throw new RestRefusal(400, "invalid_json", "the body is not JSON in UTF-8");
   }
   if (!isJsonObject(value)) throw new RestRefusal(400, "invalid_json", "the body must be a JSON object");
   if (isDeeper(value, maxDepth)) {
     throw new RestRefusal(400, "invalid_json", `the body is nested more than ${maxDepth} deep`);
+  }
+  if (hasDuplicateNames(text)) {
+    throw new RestRefusal(400, "invalid_json", "an object of the body has two members of one name");
+  }
+  const reserved = reservedName(value);
+  if (reserved !== undefined) {
+    throw new InvalidArgument([{ field: reserved, description: "has a name that is reserved" }]);
   }
   return value;
 }

@@ -59,7 +59,7 @@ export function connectionService(options: {
 
     async listConnections(request) {
       const page = manager.list({
-        afterId: decodePageToken(request.pageToken, isId),
+        afterId: decodePageToken("connections", request.pageToken, isId),
         limit: pageSize(request.pageSize),
         userId: emptyToUndefined(request.userId),
         providerId: emptyToUndefined(request.providerId),
@@ -67,7 +67,7 @@ export function connectionService(options: {
       });
       return create(ListConnectionsResponseSchema, {
         connections: page.connections.map(connectionMessage),
-        nextPageToken: encodePageToken(page.nextAfterId),
+        nextPageToken: encodePageToken("connections", page.nextAfterId),
       });
     },
 

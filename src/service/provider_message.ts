@@ -159,6 +159,9 @@ const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
   oauth2_options: "oauth2",
 };
 
+/** Several times what a field mask can name: some name a field twice. */
+const maxMaskPaths = 100;
+
 /** Every path that a field mask can name. */
 export const changeablePaths: readonly string[] = ["client_secret", ...Object.keys(maskable)];
 
@@ -173,15 +176,21 @@ export function changeOf(
   paths: readonly string[],
   authType: ModelAuthType,
 ): ProviderChange {
-  const unknown = paths.filter((path) => path !== "client_secret" && !Object.hasOwn(maskable, path));
+  if (paths.length > maxMaskPaths) {
+    const description = `must name at most ${maxMaskPaths} fields, not ${paths.length}`;
+    throw new InvalidArgument([{ field: "update_mask", description }]);
+  }
+  const unknown = [...paths.entries()].filter(
+    ([, path]) => path !== "client_secret" && !Object.hasOwn(maskable, path),
+  );
   if (paths.length === 0) {
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
   if (unknown.length > 0) {
     const names = changeablePaths.join(", ");
     throw new InvalidArgument(
-      unknown.map((path) => ({
-        field: `update_mask.paths[${paths.indexOf(path)}]`,
+      unknown.map(([index, path]) => ({
+        field: `update_mask.paths[${index}]`,
         description: `${JSON.stringify(path.slice(0, 64))} cannot be changed; these can: ${names}`,
       })),
     );

@@ -44,7 +44,9 @@ export function providerService(options: {
 
     async listProviders(request) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const afterName = decodePageToken("providers", request.pageToken, (text) =>
+        /^[a-z0-9-]{1,63}$/.test(text),
+      );
       const profiles = registry.list({
         limit: limit + 1,
         ...(afterName === undefined ? {} : { afterName }),
@@ -54,7 +56,7 @@ export function providerService(options: {
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {
         providers: page.map(providerMessage),
-        nextPageToken: encodePageToken(profiles.length > limit ? page.at(-1)?.name : undefined),
+        nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
       });
     },
 
@@ -83,12 +85,14 @@ export function providerService(options: {
 
     async listProviderTemplates(request) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const afterName = decodePageToken("templates", request.pageToken, (text) =>
+        /^[a-z0-9-]{1,63}$/.test(text),
+      );
       const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
         templates: page.map(templateMessage),
-        nextPageToken: encodePageToken(found.length > limit ? page.at(-1)?.name : undefined),
+        nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
         redirectUri,
       });
     },
