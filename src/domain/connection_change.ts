@@ -51,7 +51,11 @@ export function consentEnded(
   reason: ProblemReason,
   nowMs: number,
 ): ConnectionChange {
-  const ended: ConnectionChange = { pendingStateHash: undefined, requestExpiresAtMs: undefined };
+  const ended: ConnectionChange = {
+    pendingStateHash: undefined,
+    requestExpiresAtMs: undefined,
+    awaitingConfirmation: undefined,
+  };
   if (connection.status !== "pending") return ended;
   return { ...ended, status, problem: problemSince(connection, reason, nowMs) };
 }

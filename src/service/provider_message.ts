@@ -172,8 +172,10 @@ export function changeOf(
   message: Provider,
   paths: readonly string[],
   authType: ModelAuthType,
+  ownRedirectUri = false,
 ): ProviderChange {
   const unknown = paths.filter((path) => path !== "client_secret" && !Object.hasOwn(maskable, path));
+  if (paths.length === 0 && ownRedirectUri) return { settings: {}, ownRedirectUri };
   if (paths.length === 0) {
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
@@ -194,6 +196,6 @@ export function changeOf(
     }),
   );
   return paths.includes("client_secret")
-    ? { settings, clientSecret: clientSecretOf(message) ?? null }
-    : { settings };
+    ? { settings, ownRedirectUri, clientSecret: clientSecretOf(message) ?? null }
+    : { settings, ownRedirectUri };
 }

@@ -88,6 +88,10 @@ const connectionRequest = {
   provider_name: text,
   scopes: says(texts, "In place of the profile's defaults."),
   return_url: says(text, "Its origin must be one of NEXUS_ALLOWED_RETURN_URLS."),
+  require_confirmation: says(
+    { type: "boolean" },
+    "The token is readable only after /v1/confirm-connection. Needs `return_url`.",
+  ),
 };
 
 const metadata = answered({
@@ -98,6 +102,8 @@ const metadata = answered({
   description: text,
   category: text,
 });
+
+const redirectUri = says(text, "`oauth2`: to be registered in the provider's console.");
 
 /** Components of the OpenAPI document. */
 export const schemas = {
@@ -116,16 +122,17 @@ export const schemas = {
     "profile",
   ]),
   ProviderProfile: requested(profile),
-  ProviderCreated: answered({ id: uuid, message: text }),
+  ProviderCreated: answered({ id: uuid, message: text, redirect_uri: redirectUri }, ["redirect_uri"]),
   Provider: answered(
     {
       id: uuid,
       ...readable,
       client_secret_set: { type: "boolean" },
+      redirect_uri: redirectUri,
       created_at: time,
       updated_at: time,
     },
-    beyondContract,
+    [...beyondContract, "redirect_uri"],
   ),
   ProviderDeleted: answered({ message: text, orphaned_connections: { type: "integer", minimum: 0 } }),
   ProviderMetadata: {
@@ -142,6 +149,14 @@ export const schemas = {
     scopes: texts,
     provider_id: uuid,
     connection_id: uuid,
+  }),
+  Confirmation: requested({ connection_id: uuid, completion_code: text }, [
+    "connection_id",
+    "completion_code",
+  ]),
+  ConfirmedConnection: answered({
+    connection_id: uuid,
+    status: { type: "string", enum: [...connectionStatuses] },
   }),
   ConnectionState: answered({ status: { type: "string", enum: [...connectionStatuses] } }),
   Token: answered(
