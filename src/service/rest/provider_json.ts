@@ -14,7 +14,6 @@ export function profileJson(provider: Provider): JsonObject {
     id: provider.id,
     ...contractOfProfile(storedSettings(provider)),
     client_secret_set: provider.clientSecretSet,
-    ...(provider.redirectUri === "" ? {} : { redirect_uri: provider.redirectUri }),
     ...(provider.createdAt ? { created_at: timestampDate(provider.createdAt).toISOString() } : {}),
     ...(provider.updatedAt ? { updated_at: timestampDate(provider.updatedAt).toISOString() } : {}),
   };

@@ -30,9 +30,7 @@ const create: Route = {
     if (!profile) throw new RestRefusal(400, "missing_profile", 'the body must be {"profile": {...}}');
     const provider = draftMessage(profileOfContract(mentioned(profile)), false);
     const created = await call(ProviderService.method.createProvider, { provider });
-    const { id, redirectUri } = stored(created.provider);
-    const message = "Provider profile created";
-    return answer({ id, message, ...(redirectUri === "" ? {} : { redirect_uri: redirectUri }) }, 201);
+    return answer({ id: stored(created.provider).id, message: "Provider profile created" }, 201);
   },
 };
 

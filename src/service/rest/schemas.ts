@@ -103,8 +103,6 @@ const metadata = answered({
   category: text,
 });
 
-const redirectUri = says(text, "`oauth2`: to be registered in the provider's console.");
-
 /** Components of the OpenAPI document. */
 export const schemas = {
   Error: answered(
@@ -122,17 +120,16 @@ export const schemas = {
     "profile",
   ]),
   ProviderProfile: requested(profile),
-  ProviderCreated: answered({ id: uuid, message: text, redirect_uri: redirectUri }, ["redirect_uri"]),
+  ProviderCreated: answered({ id: uuid, message: text }),
   Provider: answered(
     {
       id: uuid,
       ...readable,
       client_secret_set: { type: "boolean" },
-      redirect_uri: redirectUri,
       created_at: time,
       updated_at: time,
     },
-    [...beyondContract, "redirect_uri"],
+    beyondContract,
   ),
   ProviderDeleted: answered({ message: text, orphaned_connections: { type: "integer", minimum: 0 } }),
   ProviderMetadata: {
