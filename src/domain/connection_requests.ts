@@ -12,7 +12,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
-import { changeConnection } from "./connection_change.js";
+import { changeConnection, consentRequested } from "./connection_change.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import { newConnection } from "./new_connection.js";
 import type { PendingRequests } from "./pending_requests.js";
@@ -126,7 +126,7 @@ export class ConnectionRequests {
         failedConfirmations: 0,
       });
       const asked = { scopes, stateHash, expiresAtMs, providerName: profile.name };
-      tx.putConnection(requested(before, asked, nowMs));
+      tx.putConnection(changeConnection(before, consentRequested(before, asked), nowMs));
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.requested",
@@ -206,32 +206,6 @@ export class ConnectionRequests {
     if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
-}
-
-/** The connection with its new request; one that never was active waits for its first consent again. */
-function requested(
-  before: Connection,
-  asked: {
-    readonly scopes: readonly string[];
-    readonly stateHash: string;
-    readonly expiresAtMs: number;
-    readonly providerName: string;
-  },
-  nowMs: number,
-): Connection {
-  const asksFirstTime = before.status === "failed" || before.status === "expired";
-  return changeConnection(
-    before,
-    {
-      ...(asksFirstTime ? { status: "pending", problem: undefined } : {}),
-      providerName: asked.providerName,
-      requestedScopes: asked.scopes,
-      pendingStateHash: asked.stateHash,
-      requestExpiresAtMs: asked.expiresAtMs,
-      awaitingConfirmation: undefined,
-    },
-    nowMs,
-  );
 }
 
 function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
