@@ -71,7 +71,7 @@ export class BrowserDoor implements Door {
       [startPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
-    this.#done = new DonePages(options.publicUrl);
+    this.#done = new DonePages();
     this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
       ["/", homePage],
       [donePath, (query) => this.#done.page(query)],
@@ -81,7 +81,7 @@ export class BrowserDoor implements Door {
     this.#http = new HttpListener({
       ...options,
       door: "browser",
-      answer: (request, body) => this.#answer(request, body),
+      answer: async (request, body) => this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
         method === "POST" && splitTarget(url)?.path === capturePath ? maxFormBytes : 0,
       internalError: internalErrorPage(),
@@ -119,6 +119,16 @@ export class BrowserDoor implements Door {
     if (isEmbedded(headers)) return embeddedPage();
     if (method === "HEAD") return idleAnswer();
     return act(visit);
+  }
+
+  /** Pages and redirects within this door speak of it by path; a proxy may have put a prefix before that. */
+  #prefixed(answer: Answer): Answer {
+    const prefix = this.#options.publicUrl.pathname.replace(/\/+$/, "");
+    if (prefix === "") return answer;
+    const { location } = answer.headers;
+    const isWithin = typeof location === "string" && location.startsWith("/");
+    const headers = isWithin ? { ...answer.headers, location: `${prefix}${location}` } : answer.headers;
+    return { ...answer, headers, body: answer.body.replace(/ (href|action)="\//g, ` $1="${prefix}/`) };
   }
 
   #actOf(path: string): Act | undefined {

@@ -10,16 +10,11 @@ export const donePath = "/auth/done";
  */
 export class DonePages {
   readonly #key = randomBytes(32);
-  readonly #prefix: string;
-
-  constructor(publicUrl: URL) {
-    this.#prefix = publicUrl.pathname.replace(/\/+$/, "");
-  }
 
   /** Where the browser is sent. */
   location(providerName: string): string {
     const query = new URLSearchParams({ provider: providerName, mark: this.#mark(providerName) });
-    return `${this.#prefix}${donePath}?${query}`;
+    return `${donePath}?${query}`;
   }
 
   page(query: URLSearchParams): Answer {

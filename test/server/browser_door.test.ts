@@ -211,9 +211,16 @@ describe("a consent", () => {
   });
 
   test("keeps the path prefix of the public URL", async () => {
-    const { send, flow } = await openDoor("http://localhost:8080/nexus");
+    const { send, flow } = await openDoor("http://localhost:8080/nexus/");
     flow.finishOutcome = { kind: "done", providerName: "op" };
     expect((await send("GET", callback)).headers.location).toMatch(/^\/nexus\/auth\/done\?/);
+    flow.finishOutcome = { kind: "return", location: "https://app.example/auth/x" };
+    expect((await send("GET", callback)).headers.location).toBe("https://app.example/auth/x");
+    flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
+    expect((await send("GET", start)).headers.location).toBe("/nexus/auth/capture?state=s1");
+    const { body } = await send("GET", "/auth/capture?state=s1");
+    expect(body).toContain('href="/nexus/style.css"');
+    expect(body).toContain('action="/nexus/auth/capture?state=s1"');
   });
 
   test.each([400, 404, 410, 502, 503] as const)(
