@@ -91,7 +91,7 @@ describe("the browser that calls us: in Chromium", () => {
     },
   );
 
-  test("the page that says it is done can be loaded again, and the code has left the address bar and the history", async () => {
+  test("the page that says it is done can be loaded again, and the code has left the address bar", async () => {
     const page = await tab();
     const { authUrl } = await requested();
     await page.goto(authUrl);
