@@ -151,7 +151,10 @@ export class Daemon {
     revoker.start();
     recovery.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
-    log.info({ redirectUri: config.redirectUri }, "paste this redirect URI into the provider's console");
+    log.info(
+      { redirectUri: config.redirectUri },
+      "redirect URIs begin with this: paste the one that nexusd provider show NAME prints into the provider's console",
+    );
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
     return new Daemon(doors, {
       lock,

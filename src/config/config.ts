@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
+import { type ConsentConfig, readConsent } from "./consent_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -35,10 +36,11 @@ export interface Config {
   readonly opsListen: readonly ListenAddress[];
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
-  /** `<publicUrl>/auth/callback`. */
+  /** `<publicUrl>/auth/callback`: what every redirect URI begins with. */
   readonly redirectUri: string;
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
+  readonly consent: ConsentConfig;
   /** Absolute. */
   readonly catalogFile: string | undefined;
   /** Absolute. */
@@ -73,6 +75,7 @@ export function loadConfig(
   refuseSharedAddresses(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
+  const consent = readConsent(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
   const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
@@ -89,6 +92,7 @@ export function loadConfig(
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
+    consent,
     catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
     providersFile: providersFile === undefined ? undefined : resolve(providersFile),
     logLevel,

@@ -77,7 +77,7 @@ export const settings = [
     argument: "url",
     default: "http://localhost:8080",
     meaning:
-      "How a person's browser reaches the browser door: https (http on loopback), a path prefix is allowed. The redirect URI is <public-url>/auth/callback.",
+      "How a person's browser reaches the browser door: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
     readBy: ["daemon"],
   },
   {
@@ -86,6 +86,15 @@ export const settings = [
     argument: "origins",
     default: "none",
     meaning: "Where a person may be sent after consent: a comma list of origins, https (http on loopback).",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_REQUIRE_CONFIRMATION",
+    flag: "--require-confirmation",
+    argument: "word",
+    default: "false",
+    meaning:
+      "true: every consent needs a return URL and is readable only after ConfirmConnection, whatever its request says.",
     readBy: ["daemon"],
   },
   {

@@ -10,10 +10,10 @@ import type { DomainParts } from "./domain_parts.js";
 
 /** Every service of the contract, over the domain. */
 export function boundServices(parts: DomainParts, templates: Catalogue, config: Config): BoundService[] {
-  const { registry, connections, importer, capture, tokens, watch, audit } = parts;
+  const { registry, connections, confirmer, importer, capture, tokens, watch, audit } = parts;
   const services = [
-    providerService({ registry, templates, redirectUri: config.redirectUri }),
-    connectionService({ manager: connections, importer, capture }),
+    providerService({ registry, templates, publicUrl: config.publicUrl }),
+    connectionService({ manager: connections, confirmer, importer, capture }),
     tokenService({ tokens, watch }),
     auditService({ audit }),
   ];

@@ -6,6 +6,8 @@ import { CaptureFormFlow } from "../domain/capture_form_flow.js";
 import { ConnectionCompleter } from "../domain/connection_completer.js";
 import { ConnectionImporter } from "../domain/connection_importer.js";
 import { ConnectionManager } from "../domain/connection_manager.js";
+import { ConsentConfirmer } from "../domain/consent_confirmer.js";
+import { ConsentHolder } from "../domain/consent_holder.js";
 import { CredentialCapture } from "../domain/credential_capture.js";
 import { credentialCheck } from "../domain/credential_check.js";
 import { CredentialReader } from "../domain/credential_reader.js";
@@ -16,6 +18,7 @@ import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
+import { RedirectPaths } from "../domain/redirect_paths.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
@@ -88,10 +91,12 @@ export function wireDomain({
   });
 
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-  const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
+  const holder = new ConsentHolder({ vault, clock });
+  const capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log });
   const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
   const onChanged = (providerId: string): void => engine.profileChanged(providerId);
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
+  const redirectPaths = new RedirectPaths({ store, servers, clock });
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
@@ -101,8 +106,18 @@ export function wireDomain({
     unknownStates,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, onChanged }),
-    connections: new ConnectionManager({ ...config, store, vault, servers, revocations, clock }),
+    registry: new ProviderRegistry({ store, vault, clock, redirectPaths, onChanged }),
+    connections: new ConnectionManager({
+      ...config,
+      ...config.consent,
+      store,
+      vault,
+      servers,
+      revocations,
+      redirectPaths,
+      clock,
+    }),
+    confirmer: new ConsentConfirmer({ ...base, writer, revocations, locks }),
     importer,
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, log }),

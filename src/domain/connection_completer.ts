@@ -1,9 +1,9 @@
-import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { ProblemReason } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
-import { at, browser, type Principal } from "../model/principal.js";
+import { at, browser } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import { demandsIssuer, pathOfRedirectUri } from "../model/redirect_path.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -12,19 +12,20 @@ import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
-import { changeConnection, consentEnded } from "./connection_change.js";
+import { CodeRedemption, ConsentSuperseded } from "./code_redemption.js";
+import { changeConnection } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
+import { ConsentEnding } from "./consent_ending.js";
 import {
   bindingName,
   changedProvider,
   expiredRequest,
-  messageForPerson,
   returnToCaller,
   sameText,
+  successOf,
   unknownRequest,
   unreachableProvider,
 } from "./consent_outcome.js";
-import { ConsentedTokens } from "./consented_tokens.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
@@ -42,13 +43,10 @@ type CompleterStore = Pick<
 export class ConnectionCompleter implements ConsentFlow {
   readonly #store: CompleterStore;
   readonly #vault: CredentialVault;
-  readonly #tokens: ConsentedTokens;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #grants: Pick<Grants, "exchangeCode">;
-  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #redemption: CodeRedemption;
+  readonly #ending: ConsentEnding;
   readonly #unknownStates: Pick<UnknownStates, "record">;
-  readonly #onAccepted: (providerId: string) => void;
-  readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -71,13 +69,10 @@ export class ConnectionCompleter implements ConsentFlow {
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
-    this.#tokens = new ConsentedTokens(options);
     this.#servers = options.servers;
-    this.#grants = options.grants;
-    this.#revocations = options.revocations;
+    this.#redemption = new CodeRedemption(options);
+    this.#ending = new ConsentEnding(options);
     this.#unknownStates = options.unknownStates;
-    this.#onAccepted = options.onAccepted;
-    this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -85,7 +80,7 @@ export class ConnectionCompleter implements ConsentFlow {
   async start(state: string): Promise<StartOutcome> {
     const stateHash = hashState(state);
     const pending = this.#store.getAuthorization(stateHash);
-    if (!pending) return unknownRequest;
+    if (!pending || pending.held) return unknownRequest;
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
@@ -116,13 +111,14 @@ export class ConnectionCompleter implements ConsentFlow {
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
     origin: string | undefined,
+    path: string,
   ): Promise<FinishOutcome> {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
     const visitor = at(browser, origin);
     const requested = this.#store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
-    if (requested && this.#isStatic(requested)) return unknownRequest;
+    if (requested && (requested.held || this.#isStatic(requested))) return unknownRequest;
     const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
       await this.#unknownStates.record(visitor);
@@ -135,40 +131,73 @@ export class ConnectionCompleter implements ConsentFlow {
       secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
-      return await this.#refuse(pending, "data_loss", "oauth_error", visitor);
+      return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
     }
     if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
       this.#log.warn(context, "callback from another browser");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     if (this.#clock.nowMs() >= pending.expiresAtMs) {
-      await this.#end(pending, "consent_expired", "oauth_error", visitor);
+      await this.#ending.end(pending, "consent_expired", "oauth_error", visitor);
       return expiredRequest;
+    }
+    // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
+    if (path !== pathOfRedirectUri(pending.redirectUri)) {
+      this.#log.warn({ ...context, reason: "redirect_path" }, "authorization response refused");
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     const profile = this.#profileOf(pending);
     if (!profile) {
-      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
+      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return changedProvider;
     }
     const server = await this.#resolve(profile);
     if ("kind" in server) {
-      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
+      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return server;
     }
 
-    const response = processAuthorizationResponse(server, profile.clientId, query, state);
+    const response = processAuthorizationResponse(
+      demandsIssuer(profile) ? { ...server, issParameterSupported: true } : server,
+      profile.clientId,
+      query,
+      state,
+    );
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     if (response.kind === "error") {
       this.#log.info({ ...context, error: response.error }, "consent not given");
       const reason = response.error === "access_denied" ? "access_denied" : "authorization_failed";
-      await this.#end(pending, reason, "oauth_error", visitor, response.error);
+      await this.#ending.end(pending, reason, "oauth_error", visitor, response.error);
       return returnToCaller(pending, profile, { status: "error", error: response.error });
     }
+    let completionCode: string | undefined;
     try {
-      await this.#exchange(pending, profile, server, response.params, secret, visitor);
+      completionCode = await this.#redemption.redeem(
+        pending,
+        profile,
+        server,
+        response.params,
+        secret,
+        visitor,
+      );
     } catch (error) {
       if (error instanceof ConsentSuperseded) return unknownRequest;
       if (!(error instanceof GrantFailure)) throw error;
@@ -177,11 +206,14 @@ export class ConnectionCompleter implements ConsentFlow {
           ? "id_token_verification_failed"
           : "token_exchange_failed";
       this.#log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
-      await this.#end(pending, reason, reason, visitor, error.oauthError);
+      await this.#ending.end(pending, reason, reason, visitor, error.oauthError);
       return returnToCaller(pending, profile, { status: "error", error: reason });
     }
-    this.#log.info(context, "connection is active");
-    return returnToCaller(pending, profile, { status: "success" });
+    this.#log.info(
+      context,
+      completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
+    );
+    return returnToCaller(pending, profile, successOf(completionCode));
   }
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
@@ -194,86 +226,6 @@ export class ConnectionCompleter implements ConsentFlow {
         tx.putConnection(changeConnection(connection, { pendingStateHash: undefined }, nowMs));
       }
       return pending;
-    });
-  }
-
-  /** The exchange and its commit, alone for this connection. */
-  async #exchange(
-    pending: PendingAuthorization,
-    profile: ProviderProfile,
-    server: AuthorizationServer,
-    params: URLSearchParams,
-    secret: { readonly codeVerifier: string; readonly nonce: string | undefined },
-    visitor: Principal,
-  ): Promise<void> {
-    await this.#locks.run(pending.connectionId, async () => {
-      const tokenSet = await this.#grants.exchangeCode({
-        server,
-        profile,
-        params,
-        redirectUri: pending.redirectUri,
-        codeVerifier: secret.codeVerifier,
-        nonce: secret.nonce,
-      });
-      const write = this.#tokens.hold({ pending, profile, params, tokenSet });
-      const isStored = await this.#store.commit((tx) => {
-        const connection = tx.getConnection(pending.connectionId);
-        const event = {
-          timeMs: this.#clock.nowMs(),
-          ...by(visitor),
-          connectionId: pending.connectionId,
-          providerId: pending.providerId,
-        };
-        if (!connection || connection.status === "revoked") {
-          tx.appendAudit({ ...event, type: "token_storage_failed", reason: "connection_ended" });
-          this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
-          return false;
-        }
-        const written = write(tx, connection);
-        tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
-        return true;
-      });
-      this.#tokens.release(pending.connectionId);
-      this.#onAccepted(profile.id);
-      if (!isStored) throw new ConsentSuperseded();
-    });
-  }
-
-  async #refuse(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-  ): Promise<ConsentFailure> {
-    await this.#end(pending, reason, type, visitor);
-    return { kind: "failure", status: 400, reason, message: messageForPerson(reason) };
-  }
-
-  /** Writes down that a consent came to nothing; a connection that is active, or was requested anew, stays as it is. */
-  async #end(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-    detail?: string,
-  ): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => {
-      const connection = tx.getConnection(pending.connectionId);
-      if (connection && connection.pendingStateHash === undefined) {
-        const status = reason === "consent_expired" ? "expired" : "failed";
-        tx.putConnection(
-          changeConnection(connection, consentEnded(connection, status, reason, nowMs), nowMs),
-        );
-      }
-      tx.appendAudit({
-        timeMs: nowMs,
-        type,
-        ...by(visitor),
-        connectionId: pending.connectionId,
-        providerId: pending.providerId,
-        reason: detail ?? reason,
-      });
     });
   }
 
@@ -297,6 +249,3 @@ export class ConnectionCompleter implements ConsentFlow {
     }
   }
 }
-
-/** The connection was revoked or deleted while its code was being exchanged. */
-class ConsentSuperseded extends Error {}

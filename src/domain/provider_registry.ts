@@ -9,6 +9,7 @@ import {
   type ProviderSettings,
   providerFaults,
 } from "../model/provider_profile.js";
+import { demandsIssuer, sameIssuer } from "../model/redirect_path.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
@@ -16,11 +17,14 @@ import type { Transaction } from "../store/transaction.js";
 import { credentialSchemaFaults } from "./credential_schema.js";
 import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
 export interface ProviderChange {
   readonly settings: Partial<ProviderSettings>;
   readonly clientSecret?: Secret | null;
+  /** Gives the profile a redirect URI of its own, if it has none. */
+  readonly ownRedirectUri?: boolean;
 }
 
 type RegistryStore = Pick<
@@ -33,12 +37,15 @@ export class ProviderRegistry {
   readonly #store: RegistryStore;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
+  readonly #redirectPaths: RedirectPaths;
   readonly #onChanged: (providerId: string) => void;
 
   constructor(options: {
     store: RegistryStore;
     vault: CredentialVault;
     clock: Clock;
+    /** Shared with the requests for consent. */
+    redirectPaths?: RedirectPaths;
     /** Called when a profile was changed or deleted, and that is durable. */
     onChanged?: (providerId: string) => void;
   }) {
@@ -46,6 +53,7 @@ export class ProviderRegistry {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
+    this.#redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
@@ -81,12 +89,36 @@ export class ProviderRegistry {
       updatedAtMs: nowMs,
       version: 1n,
     };
-    return await this.#store.commit((tx) => {
+    refuseTakenName(this.#store, profile);
+    const announces = await this.#redirectPaths.announcesIssuer(profile);
+    const created = await this.#store.commit((tx) => {
       refuseTakenName(tx, profile);
-      tx.putProvider(profile);
+      const written = this.#withPath(profile, undefined, announces, false);
+      tx.putProvider(written);
       tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
-      return profile;
+      return written;
     });
+    this.#redirectPaths.written(created);
+    return created;
+  }
+
+  #withPath(
+    profile: ProviderProfile,
+    before: ProviderProfile | undefined,
+    announces: boolean,
+    wantsOwn: boolean,
+  ): ProviderProfile {
+    const { redirectPath: _, ...rest } = profile;
+    const redirectPath = this.#redirectPaths.choose(profile, before, announces, wantsOwn);
+    return redirectPath === undefined ? rest : { ...rest, redirectPath };
+  }
+
+  /** Asks only where the answer may move the redirect URI. */
+  async #announcesAnew(id: string, change: ProviderChange): Promise<boolean> {
+    const before = this.#store.getProvider(id);
+    if (!before || !demandsIssuer(before)) return false;
+    const after = { ...before, ...change.settings };
+    return sameIssuer(before, after) || (await this.#redirectPaths.announcesIssuer(after));
   }
 
   /** @throws NotFound */
@@ -130,6 +162,7 @@ export class ProviderRegistry {
     expectedVersion: bigint | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
+    const announces = await this.#announcesAnew(id, change);
     const nowMs = this.#clock.nowMs();
     const changed = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
@@ -141,19 +174,21 @@ export class ProviderRegistry {
         change.clientSecret === undefined
           ? before.clientSecret
           : (change.clientSecret && this.#vault.sealClientSecret(id, change.clientSecret)) || undefined;
-      const profile: ProviderProfile = {
+      const after: ProviderProfile = {
         ...before,
         ...change.settings,
         clientSecret,
         updatedAtMs: nowMs,
         version: before.version + 1n,
       };
+      const profile = this.#withPath(after, before, announces, change.ownRedirectUri === true);
       refuseFaults(profile, clientSecret !== undefined);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
       return profile;
     });
+    this.#redirectPaths.written(changed);
     this.#onChanged(id);
     return changed;
   }
@@ -166,12 +201,14 @@ export class ProviderRegistry {
    */
   async delete(id: string, principal: Principal): Promise<number> {
     const nowMs = this.#clock.nowMs();
-    const left = await this.#store.commit((tx) => {
-      if (!tx.getProvider(id)) throw new NotFound("provider");
+    const { left, profile } = await this.#store.commit((tx) => {
+      const profile = tx.getProvider(id);
+      if (!profile) throw new NotFound("provider");
       tx.deleteProvider(id);
       tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
-      return tx.countConnections(id);
+      return { left: tx.countConnections(id), profile };
     });
+    this.#redirectPaths.deleted(profile);
     this.#onChanged(id);
     return left;
   }
@@ -186,7 +223,7 @@ function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 
-function refuseTakenName(tx: Transaction, profile: ProviderProfile): void {
+function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);

@@ -6,6 +6,7 @@ import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { PendingRequests } from "./pending_requests.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
 import { RefreshLanes } from "./refresh_lanes.js";
@@ -45,8 +46,8 @@ export class RefreshEngine {
     writer: CredentialWriter;
     servers: Pick<AuthorizationServers, "resolve">;
     grants: Pick<Grants, "refresh">;
-    /** Takes the token of a refresh that came too late. */
-    revocations: Pick<RevocationQueue, "enqueueLate">;
+    /** Takes the token of a refresh that came too late, and of a consent that nobody confirmed. */
+    revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
     /** Holds a token set until it is durable. */
     rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the completer: one token request per connection. */
@@ -63,7 +64,14 @@ export class RefreshEngine {
     const suspensions = this.#suspensions;
     const failures = new RefreshFailures({ ...options, suspensions });
     this.refresher = new Refresher({ ...options, lanes, suspensions, failures });
-    this.#scheduler = new RefreshScheduler({ ...options, lanes, suspensions, refresher: this.refresher });
+    const requests = new PendingRequests(options);
+    this.#scheduler = new RefreshScheduler({
+      ...options,
+      lanes,
+      suspensions,
+      requests,
+      refresher: this.refresher,
+    });
   }
 
   start(): void {

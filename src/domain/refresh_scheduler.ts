@@ -4,6 +4,7 @@ import type { DueEntry, Store } from "../store/store.js";
 import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "./due_times.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import type { Log } from "./log.js";
+import type { PendingRequests } from "./pending_requests.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { RefreshLanes } from "./refresh_lanes.js";
 import { dueAction } from "./refresh_policy.js";
@@ -43,6 +44,7 @@ export class RefreshScheduler {
   readonly #refresher: Pick<Refresher, "refresh">;
   readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
   readonly #lanes: Pick<RefreshLanes, "hasRoom">;
+  readonly #requests: Pick<PendingRequests, "end">;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #jumps: ClockJumps;
@@ -61,6 +63,7 @@ export class RefreshScheduler {
     refresher: Pick<Refresher, "refresh">;
     suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
     lanes: Pick<RefreshLanes, "hasRoom">;
+    requests: Pick<PendingRequests, "end">;
     clock: Clock;
     log: Log;
   }) {
@@ -68,6 +71,7 @@ export class RefreshScheduler {
     this.#refresher = options.refresher;
     this.#suspensions = options.suspensions;
     this.#lanes = options.lanes;
+    this.#requests = options.requests;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#jumps = new ClockJumps(options.clock);
@@ -141,7 +145,7 @@ export class RefreshScheduler {
     this.#taken.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
     const work = isRefresh
       ? this.#refresher.refresh(id, "due").then(() => undefined)
-      : settleDue(this.#store, id, this.#clock.nowMs());
+      : settleDue(this.#store, this.#requests, id, this.#clock.nowMs());
     this.#run(id, work, () => {
       this.#taken.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);

@@ -16,6 +16,8 @@ export type AuditEventType =
   | "token_storage_failed"
   | "connection.revoked"
   | "connection.deleted"
+  | "connection.confirmed"
+  | "connection.confirmation_failed"
   | "revoked_at_provider"
   | "revocation_given_up"
   | "oauth_flow_completed"

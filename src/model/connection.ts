@@ -19,6 +19,8 @@ export type ProblemReason =
   | "token_exchange_failed"
   | "id_token_verification_failed"
   | "consent_expired"
+  | "confirmation_expired"
+  | "confirmation_failed"
   | "data_loss";
 
 export interface Problem {
@@ -47,6 +49,8 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   token_exchange_failed: "The provider did not exchange the authorization code for a token.",
   id_token_verification_failed: "The id_token of the provider could not be verified.",
   consent_expired: "Nobody consented within ten minutes.",
+  confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
+  confirmation_failed: "The consent was given, and five completion codes were wrong.",
   data_loss: "The stored credential cannot be opened: a person must consent again.",
 };
 
@@ -77,7 +81,7 @@ export interface Connection {
   /** Failed refreshes in a row. */
   readonly failedRefreshes: number;
   readonly refreshIntent: RefreshIntent | undefined;
-  /** Hex of the SHA-256 of the newest pending `state`. */
+  /** Hex of the key of the newest pending authorization: a hash of its `state`, or of its completion code. */
   readonly pendingStateHash: string | undefined;
   readonly requestExpiresAtMs: number | undefined;
   readonly createdAtMs: number;
@@ -92,6 +96,8 @@ export interface Connection {
   readonly metadata: Readonly<Record<string, string>>;
   /** When the refresh token, or the authorization behind it, ends if it is not used before. */
   readonly refreshExpiresAtMs?: number | undefined;
+  /** The pending authorization holds a credential that waits for its confirmation. */
+  readonly awaitingConfirmation?: boolean | undefined;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

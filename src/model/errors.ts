@@ -8,7 +8,9 @@ export type PreconditionReason =
   | "NOT_REFRESHABLE"
   | "NOT_STATIC"
   | "CREDENTIAL_REJECTED"
+  | "NOT_AWAITING_CONFIRMATION"
   | "PROVIDER_DELETED"
+  | "PROVIDER_CHANGED"
   | "PROVIDER_MISCONFIGURED";
 
 /** One fault of the input: a field by its path in the request, and the limit it breaks. */

@@ -25,12 +25,17 @@ interface Page {
   readonly reason?: string;
 }
 
-/** The person consented, and no application asked for them back. */
-export function donePage(providerName: string): Answer {
+/** The person consented, and no application asked for them back. @param providerName undefined when it is not known */
+export function donePage(providerName: string | undefined): Answer {
   return page(200, {
     title: "Connected",
     mark: "done",
-    lines: [`Your account at ${providerName} is connected.`, "You can close this window."],
+    lines: [
+      providerName === undefined
+        ? "Your account is connected."
+        : `Your account at ${providerName} is connected.`,
+      "You can close this window.",
+    ],
   });
 }
 
@@ -73,6 +78,15 @@ export function badRequestPage(): Answer {
     title: "Not understood",
     mark: "stopped",
     lines: ["Your browser sent a request that is malformed."],
+  });
+}
+
+/** Asked for as a picture, a script or a frame. */
+export function embeddedPage(): Answer {
+  return page(400, {
+    title: "Not opened",
+    mark: "stopped",
+    lines: ["Another page tried to load this one inside itself.", "Nothing was changed."],
   });
 }
 

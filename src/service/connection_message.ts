@@ -62,6 +62,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       refreshable: connection.refreshable,
       metadata: { ...connection.metadata },
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
+      awaitingConfirmation: connection.awaitingConfirmation === true,
     }),
   );
 }

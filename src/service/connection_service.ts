@@ -2,9 +2,11 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
+import type { ConsentConfirmer } from "../domain/consent_confirmer.js";
 import type { CredentialCapture } from "../domain/credential_capture.js";
 import {
   CaptureCredentialResponseSchema,
+  ConfirmConnectionResponseSchema,
   ConnectionService,
   type ConnectionServiceRequestConnectionRequest,
   ConnectionServiceRequestConnectionResponseSchema,
@@ -27,9 +29,10 @@ import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
 export function connectionService(options: {
   readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
+  readonly confirmer: Pick<ConsentConfirmer, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager, capture, importer } = options;
+  const { manager, capture, confirmer, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -39,6 +42,7 @@ export function connectionService(options: {
           scopes: request.scopes,
           returnUrl: emptyToUndefined(request.returnUrl),
           connectionId: emptyToUndefined(request.connectionId),
+          requireConfirmation: request.requireConfirmation,
         },
         context.principal,
       );
@@ -50,6 +54,11 @@ export function connectionService(options: {
         connectionId: requested.connectionId,
         expiresAt: timestampFromMs(requested.expiresAtMs),
       });
+    },
+
+    async confirmConnection({ connectionId, completionCode }, context) {
+      const confirmed = await confirmer.confirm(connectionId, completionCode, context.principal);
+      return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
     },
 
     async getConnection(request) {

@@ -12,7 +12,13 @@ import {
 } from "../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../model/errors.js";
 import { isId } from "../model/ids.js";
-import { authTypes, canonicalName, type ProviderSettings } from "../model/provider_profile.js";
+import {
+  authTypes,
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+} from "../model/provider_profile.js";
+import { redirectPathOf, sharedRedirectPath } from "../model/redirect_path.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
@@ -22,9 +28,16 @@ import { settingsOver, type Templates, templateMessage } from "./template_messag
 export function providerService(options: {
   readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
   readonly templates: Templates;
-  readonly redirectUri: string;
+  /** Without a trailing slash. */
+  readonly publicUrl: string;
 }): BoundService {
-  const { registry, templates, redirectUri } = options;
+  const { registry, templates, publicUrl } = options;
+  const redirectUriOf = (profile: ProviderProfile): string => `${publicUrl}${redirectPathOf(profile)}`;
+  const messageOf = (profile: ProviderProfile): Provider => {
+    const message = providerMessage(profile);
+    if (profile.authType === "oauth2") message.redirectUri = redirectUriOf(profile);
+    return message;
+  };
   return bindService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
@@ -33,13 +46,19 @@ export function providerService(options: {
         clientSecretOf(provider),
         context.principal,
       );
-      return create(CreateProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+      return create(CreateProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+      });
     },
 
     async getProvider(request) {
       const { case: kind, value } = request.key;
       const profile = registry.get(kind === "name" ? { name: value } : { id: value ?? "" });
-      return create(GetProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+      return create(GetProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+      });
     },
 
     async listProviders(request) {
@@ -55,7 +74,7 @@ export function providerService(options: {
       });
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {
-        providers: page.map(providerMessage),
+        providers: page.map(messageOf),
         nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
       });
     },
@@ -68,14 +87,17 @@ export function providerService(options: {
         ]);
       }
       const { authType } = registry.get({ id: provider.id });
-      const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
+      const change = changeOf(provider, request.updateMask?.paths ?? [], authType, request.ownRedirectUri);
       const profile = await registry.update(
         provider.id,
         change,
         versionOfEtag(request.etag),
         context.principal,
       );
-      return create(UpdateProviderResponseSchema, { provider: providerMessage(profile) });
+      return create(UpdateProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+      });
     },
 
     async deleteProvider(request, context) {
@@ -91,9 +113,9 @@ export function providerService(options: {
       const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
-        templates: page.map(templateMessage),
+        templates: page.map((template) => templateMessage(template, publicUrl)),
         nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
-        redirectUri,
+        redirectUri: `${publicUrl}${sharedRedirectPath}`,
       });
     },
   });

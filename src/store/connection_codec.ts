@@ -58,6 +58,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     strategy: toStrategyMessage(connection.strategy),
     metadata: { ...connection.metadata },
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
+    awaitingConfirmation: connection.awaitingConfirmation === true,
   });
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
@@ -136,6 +137,7 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       ...(record.refreshExpiresAtMs === 0n
         ? {}
         : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
+      ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
     },
   };
 }

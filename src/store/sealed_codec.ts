@@ -51,6 +51,10 @@ export function encodeAuthorization(pending: PendingAuthorization): Uint8Array {
       redirectUri: pending.redirectUri,
       expiresAtMs: encodeTime(pending.expiresAtMs),
       sealed: toSealedMessage(pending.sealed),
+      requireConfirmation: pending.requireConfirmation,
+      requestedBy: pending.requestedBy,
+      held: pending.held,
+      failedConfirmations: pending.failedConfirmations,
     }),
   );
 }
@@ -66,5 +70,9 @@ export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
     redirectUri: record.redirectUri,
     expiresAtMs: Number(record.expiresAtMs),
     sealed: required(record.sealed),
+    requireConfirmation: record.requireConfirmation,
+    requestedBy: record.requestedBy,
+    held: record.held,
+    failedConfirmations: record.failedConfirmations,
   };
 }

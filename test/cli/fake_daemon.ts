@@ -127,7 +127,8 @@ export class FakeDaemon {
         redirectUri,
       }),
       listProviders: ({ pageToken }) => onePage(this.providers, pageToken, "providers"),
-      updateProvider: ({ provider }) => ({
+      updateProvider: ({ provider, ownRedirectUri }) => ({
+        redirectUri: ownRedirectUri ? `${redirectUri}/github` : redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
       deleteProvider: () => ({ orphanedConnections: 2 }),

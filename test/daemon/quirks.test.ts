@@ -167,7 +167,8 @@ const quirks: Readonly<Record<string, Quirk>> = {
 describe("a quirk that is declared goes the whole way, and undeclared it does not", () => {
   it.each(Object.entries(quirks))("%s", async (_name, quirk) => {
     const { authorization, exchange, refresh } = await wholeWay(quirk);
-    expect(exchange.params["redirect_uri"]).toBe(place.config.redirectUri);
+    expect(exchange.params["redirect_uri"]).toBe(authorization.get("redirect_uri"));
+    expect(exchange.params["redirect_uri"]).toContain(`${place.config.redirectUri}/`);
     expect(refresh.params["grant_type"]).toBe("refresh_token");
     expect(authorization.has("code_challenge")).toBe(quirk.behaviour.rejectsPkce !== true);
     expect("code_verifier" in exchange.params).toBe(quirk.behaviour.rejectsPkce !== true);

@@ -135,7 +135,7 @@ describe("a store that cannot be written any more", () => {
       });
       const started = await fetch(authUrl, { redirect: "manual" });
       const cookie = started.headers.get("set-cookie")?.split(";")[0] ?? "";
-      const callback = `${place.environment["NEXUS_PUBLIC_URL"]}/auth/callback?state=${state}&code=${connectionId}`;
+      const callback = `${place.environment["NEXUS_PUBLIC_URL"]}/auth/callback/op?state=${state}&code=${connectionId}`;
       expect((await fetch(callback, { headers: { cookie } })).status).toBe(200);
       ids.push(connectionId);
     }

@@ -54,7 +54,7 @@ describe("ConnectionCompleter", () => {
     const started = await completer.start(requested.state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state: requested.state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined);
+    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
     expect(outcome.kind).toBe("done");
     return requested.connectionId;
   };

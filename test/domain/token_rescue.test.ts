@@ -253,7 +253,7 @@ describe("TokenRescue", () => {
     const started = await completer.start(state);
     const query = new URLSearchParams({ state, code: "c" });
     const cookie = started.kind === "redirect" ? started.binding.value : "";
-    await expect(completer.finish(query, () => cookie, undefined)).rejects.toThrow(StoreFailed);
+    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback")).rejects.toThrow(StoreFailed);
     rescue.save();
     await die();
     live();

@@ -94,7 +94,8 @@ export class WiredDomain {
     const { name, value } = started.binding;
     const answer: Record<string, string> = outcome === "denied" ? { error: "access_denied" } : { code: id };
     const query = new URLSearchParams({ state, ...answer });
-    await this.completer.finish(query, (cookie) => (cookie === name ? value : undefined), undefined);
+    const path = new URL(new URL(started.location).searchParams.get("redirect_uri") ?? "").pathname;
+    await this.completer.finish(query, (cookie) => (cookie === name ? value : undefined), undefined, path);
     return id;
   }
 }

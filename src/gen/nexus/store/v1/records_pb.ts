@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKMBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJUCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAxIMCgRmaXJtGDIgASgIIpMBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIIlgKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIokBCgxSZXNjdWVSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwi5QEKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIsMBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIq0GCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRIVCg1yZWRpcmVjdF9wYXRoGDcgASgJGjoKGEF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIokBCg5TdHJhdGVneVJlY29yZBIMCgRraW5kGAEgASgJEjoKBmNvbmZpZxgCIAMoCzIqLm5leHVzLnN0b3JlLnYxLlN0cmF0ZWd5UmVjb3JkLkNvbmZpZ0VudHJ5Gi0KC0NvbmZpZ0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9QUKE09BdXRoMk9wdGlvbnNSZWNvcmQSFwoPc2NvcGVfc2VwYXJhdG9yGAEgASgJEkoKDHRva2VuX3BhcmFtcxgCIAMoCzI0Lm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQuVG9rZW5QYXJhbXNFbnRyeRJOCg5yZWZyZXNoX3BhcmFtcxgDIAMoCzI2Lm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQuUmVmcmVzaFBhcmFtc0VudHJ5EkwKDXRva2VuX2hlYWRlcnMYBCADKAsyNS5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuSGVhZGVyc0VudHJ5EhwKFHRva2VuX3JlcXVlc3RfZm9ybWF0GAUgASgJEhMKC3JlZnJlc2hfdXJsGAYgASgJEhYKDnJldm9jYXRpb25fdXJsGAcgASgJEhsKE3Rva2VuX3Jlc3BvbnNlX3BhdGgYCCABKAkSFgoObGlmZXRpbWVfZmllbGQYCSABKAkSGwoTZGVmYXVsdF9saWZldGltZV9tcxgKIAEoAxIRCglvbWl0X3BrY2UYCyABKAgSGgoSc2tpcF9zY29wZV9vbl9hdXRoGAwgASgIEh4KFnNraXBfc2NvcGVfb25fZXhjaGFuZ2UYDSABKAgSGQoRY2FsbGJhY2tfbWV0YWRhdGEYDiADKAkSFgoOdG9rZW5fbWV0YWRhdGEYDyADKAkSHQoVaW52YWxpZF9ncmFudF9hbGlhc2VzGBAgAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqsGChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRIdChVyZWZyZXNoX2V4cGlyZXNfYXRfbXMYMiABKAMSHQoVYXdhaXRpbmdfY29uZmlybWF0aW9uGDcgASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJUCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAxIMCgRmaXJtGDIgASgIIpMBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIIlgKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIokBCgxSZXNjdWVSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKCAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwi/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIkcKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwi5QEKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIsMBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw");
 
 /**
  * Key `store` of database `meta`.
@@ -287,6 +287,13 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
    * @generated from field: string template = 26;
    */
   template: string;
+
+  /**
+   * Path of its redirect URI; empty in records that are older than such paths, which means `/auth/callback`.
+   *
+   * @generated from field: string redirect_path = 55;
+   */
+  redirectPath: string;
 };
 
 /**
@@ -630,6 +637,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: int64 refresh_expires_at_ms = 50;
    */
   refreshExpiresAtMs: bigint;
+
+  /**
+   * Whether the pending authorization holds a credential that waits for its confirmation.
+   *
+   * @generated from field: bool awaiting_confirmation = 55;
+   */
+  awaitingConfirmation: boolean;
 };
 
 /**
@@ -948,6 +962,34 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
    * @generated from field: uint64 provider_version = 8;
    */
   providerVersion: bigint;
+
+  /**
+   * Whether the credential is to wait for its confirmation.
+   *
+   * @generated from field: bool require_confirmation = 9;
+   */
+  requireConfirmation: boolean;
+
+  /**
+   * Name of the principal that made the request, which alone can confirm it.
+   *
+   * @generated from field: string requested_by = 10;
+   */
+  requestedBy: string;
+
+  /**
+   * The consent was given: the key is the hash of the completion code now, and what is sealed holds the credential.
+   *
+   * @generated from field: bool held = 11;
+   */
+  held: boolean;
+
+  /**
+   * Wrong completion codes so far.
+   *
+   * @generated from field: uint32 failed_confirmations = 12;
+   */
+  failedConfirmations: number;
 };
 
 /**
@@ -983,6 +1025,13 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
    * @generated from field: string browser_binding = 3;
    */
   browserBinding: string;
+
+  /**
+   * The credential that waits for its confirmation, in place of all above.
+   *
+   * @generated from field: nexus.store.v1.HeldCredential held = 4;
+   */
+  held?: HeldCredential | undefined;
 };
 
 /**
@@ -991,6 +1040,83 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 13);
+
+/**
+ * A credential between consent and confirmation.
+ *
+ * @generated from message nexus.store.v1.HeldCredential
+ */
+export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
+  /**
+   * What was granted or entered.
+   *
+   * @generated from field: nexus.store.v1.CredentialSecret credential = 1;
+   */
+  credential?: CredentialSecret | undefined;
+
+  /**
+   * When it came.
+   *
+   * @generated from field: int64 received_at_ms = 2;
+   */
+  receivedAtMs: bigint;
+
+  /**
+   * Lifetime of the access token; unset when the provider did not say.
+   *
+   * @generated from field: optional int64 expires_in_ms = 3;
+   */
+  expiresInMs?: bigint | undefined;
+
+  /**
+   * Lifetime of the refresh token; unset when the provider did not say.
+   *
+   * @generated from field: optional int64 refresh_expires_in_ms = 4;
+   */
+  refreshExpiresInMs?: bigint | undefined;
+
+  /**
+   * Whether the provider said which scopes it granted.
+   *
+   * @generated from field: bool scopes_known = 5;
+   */
+  scopesKnown: boolean;
+
+  /**
+   * Scopes granted.
+   *
+   * @generated from field: repeated string scopes = 6;
+   */
+  scopes: string[];
+
+  /**
+   * `sub` of the id_token; empty without one.
+   *
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
+
+  /**
+   * Values of the token answer that the profile keeps.
+   *
+   * @generated from field: map<string, string> metadata = 8;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Values of the callback that the profile keeps.
+   *
+   * @generated from field: map<string, string> callback_metadata = 9;
+   */
+  callbackMetadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message nexus.store.v1.HeldCredential.
+ * Use `create(HeldCredentialSchema)` to create a new message.
+ */
+export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1018,7 +1144,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1053,7 +1179,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1139,7 +1265,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1181,7 +1307,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1259,7 +1385,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1330,5 +1456,5 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
