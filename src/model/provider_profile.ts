@@ -135,9 +135,6 @@ export function providerFaults(settings: ProviderSettings, hasSecret: boolean): 
     fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
   }
   if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
-  if (/^[a-z][a-z0-9+.-]*:/i.test(settings.userInfoEndpoint)) {
-    fault("user_info_endpoint", endpointFault(settings.userInfoEndpoint, true));
-  }
   faults.push(...textFaults(settings));
   strategyFaults(settings, fault);
   if (settings.authType === "oauth2") oauth2Faults(settings, hasSecret, fault);
@@ -163,6 +160,9 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   endpoint("auth_url", settings.authUrl);
   endpoint("token_url", settings.tokenUrl);
   endpoint("jwks_url", settings.jwksUrl);
+  // Of a static type it is tried, and judged where that is done.
+  if (/^[a-z][a-z0-9+.-]*:/i.test(settings.userInfoEndpoint))
+    endpoint("user_info_endpoint", settings.userInfoEndpoint);
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
   if (settings.enableDiscovery) {
