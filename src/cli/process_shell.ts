@@ -36,7 +36,7 @@ function processShell(): Shell {
       await open(url);
     },
     runDaemon: async (options) => {
-      const { runDaemon } = await import("../daemon.js");
+      const { runDaemon } = await import("../daemon/run_daemon.js");
       return await runDaemon(options);
     },
   };

@@ -43,7 +43,7 @@ export interface AuditEvent {
 }
 
 /** Who did it and from where, for an event. */
-export function by(principal: Principal): Pick<AuditEvent, "principal" | "origin"> {
+export function by(principal: Pick<Principal, "name" | "origin">): Pick<AuditEvent, "principal" | "origin"> {
   const { name, origin } = principal;
   return origin === undefined ? { principal: name } : { principal: name, origin };
 }

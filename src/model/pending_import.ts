@@ -8,7 +8,7 @@ export interface PendingImport {
   readonly providerId: string;
   readonly userId: string;
   readonly scopes: readonly string[];
-  readonly principal: Principal;
+  readonly principal: Pick<Principal, "name" | "origin">;
   readonly startedAtMs: number;
   /** The refresh token; undefined once the connection holds a credential of its own. */
   readonly sealed: SealedRecord | undefined;

@@ -1,17 +1,38 @@
 /**
- * Who acts. `owner` came over the Unix socket, which only the owner of the data folder can open; `admin` showed the API
- * key; `browser` is a person in front of the browser door; `daemon` is the daemon itself.
+ * Who acts, as the door proved it. What a principal may is not decided here.
+ *
+ * Names are unique, and stand in the audit log and in policies: `owner`, `admin` (the key in `<data-dir>/admin.key`),
+ * `key:<name of the API key>`, `cert:<SPIFFE URI or subject>`, `jwt:<sub>`, `uid:<number>`, `browser`, `daemon`.
  */
 export interface Principal {
-  readonly name: "owner" | "admin" | "browser" | "daemon";
+  readonly name: string;
+  readonly kind: PrincipalKind;
   /** From where: address of the caller's socket, `unix` for a Unix socket, undefined for the daemon itself. */
   readonly origin?: string;
+  /** When the proof ends, in milliseconds since the epoch; a stream does not outlive it. */
+  readonly expiresAtMs?: number;
 }
 
-export const owner: Principal = { name: "owner" };
-export const admin: Principal = { name: "admin" };
-export const browser: Principal = { name: "browser" };
-export const daemon: Principal = { name: "daemon" };
+export type PrincipalKind =
+  /** Owns the data folder: came over the Unix socket. */
+  | "owner"
+  /** Showed an API key. */
+  | "key"
+  /** Another user of this machine, who may open the socket. */
+  | "uid"
+  /** Showed a client certificate. */
+  | "certificate"
+  /** Showed a JWT of a configured issuer. */
+  | "jwt"
+  /** A person in front of the browser door. */
+  | "browser"
+  /** The daemon itself. */
+  | "daemon";
+
+export const owner: Principal = { name: "owner", kind: "owner" };
+export const admin: Principal = { name: "admin", kind: "key" };
+export const browser: Principal = { name: "browser", kind: "browser" };
+export const daemon: Principal = { name: "daemon", kind: "daemon" };
 
 /** The same one, at an address. */
 export function at(principal: Principal, origin: string | undefined): Principal {

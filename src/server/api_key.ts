@@ -1,6 +1,5 @@
 import type { ListenAddress } from "../model/listen_address.js";
-import { owner, type Principal } from "../model/principal.js";
-import type { Authenticate } from "./door.js";
+import type { ShownCredentials } from "./shown_credentials.js";
 
 /** What a caller without a valid key is told. */
 export const unauthenticatedMessage =
@@ -20,20 +19,15 @@ export function readApiKey(
   return bearer ?? (apiKey === "" ? undefined : apiKey);
 }
 
-/**
- * Who acts: the owner on a Unix socket, which its mode guards, elsewhere whoever shows a key.
- *
- * @param origin address of the caller's socket
- */
-export function identify(
+/** @param origin address of the caller's socket */
+export function shownCredentials(
   address: ListenAddress,
-  authenticate: Authenticate,
   authorization: string | undefined,
   apiKey: string | undefined,
   origin: string,
-): Principal | undefined {
-  if (address.kind === "unix") return { ...owner, origin: "unix" };
-  const key = readApiKey(authorization, apiKey);
-  const principal = key === undefined ? undefined : authenticate(key);
-  return principal && { ...principal, origin };
+): ShownCredentials {
+  const token = readApiKey(authorization, apiKey);
+  return address.kind === "unix"
+    ? { socket: "unix", token, origin: "unix" }
+    : { socket: "tcp", token, origin };
 }

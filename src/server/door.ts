@@ -1,5 +1,4 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
-import type { Principal } from "../model/principal.js";
 
 /** One way into the daemon. */
 export interface Door {
@@ -23,9 +22,6 @@ export interface DoorPlace {
   /** The setting that names the address, for the sentence of a `DoorError`. */
   readonly setting: string;
 }
-
-/** Verifies an API key in constant time. */
-export type Authenticate = (key: string) => Principal | undefined;
 
 /**
  * Told of an error that no table foresees. The caller got a general answer.

@@ -4,11 +4,12 @@ import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
 import { BrowserDoor } from "./browser_door.js";
-import type { Authenticate, Door, OnUnexpected } from "./door.js";
+import type { Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
 import { restRoutes } from "./rest_routes.js";
+import type { Authenticate } from "./shown_credentials.js";
 
 export interface DoorsOptions {
   readonly grpcListen: readonly ListenAddress[];

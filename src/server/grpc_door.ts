@@ -12,11 +12,12 @@ import {
 import type { ListenAddress } from "../model/listen_address.js";
 import { at, owner, type Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
-import { identify, unauthenticatedMessage } from "./api_key.js";
-import type { Authenticate, Door, DoorPlace, OnUnexpected } from "./door.js";
+import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
+import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { defineService, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
+import type { Authenticate } from "./shown_credentials.js";
 
 export interface GrpcDoorOptions extends DoorPlace {
   /** At least one. */
@@ -112,12 +113,13 @@ export class GrpcDoor implements Door {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
-              const principal = identify(
-                address,
-                this.#options.authenticate,
-                field(metadata, "authorization"),
-                field(metadata, "x-api-key"),
-                call.getPeer(),
+              const principal = this.#options.authenticate(
+                shownCredentials(
+                  address,
+                  field(metadata, "authorization"),
+                  field(metadata, "x-api-key"),
+                  call.getPeer(),
+                ),
               );
               if (principal) callers.set(metadata, principal);
               else if (!isOpenToAll(method.path)) {

@@ -5,11 +5,12 @@ import type { ListenAddress } from "../model/listen_address.js";
 import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
-import { identify } from "./api_key.js";
+import { shownCredentials } from "./api_key.js";
 import { type ConnectHandler, connectHandler, type Request, type Response } from "./connect_handler.js";
-import type { Authenticate, Door, DoorPlace, OnUnexpected } from "./door.js";
+import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
+import type { Authenticate } from "./shown_credentials.js";
 import { sniff } from "./sniff.js";
 
 /**
@@ -89,12 +90,13 @@ export class HttpDoor implements Door {
     return connectHandler({
       ...options,
       identify: ({ headers, socket }) =>
-        identify(
-          options.listen,
-          options.authenticate,
-          single(headers.authorization),
-          single(headers["x-api-key"]),
-          socket.remoteAddress ?? "",
+        options.authenticate(
+          shownCredentials(
+            options.listen,
+            single(headers.authorization),
+            single(headers["x-api-key"]),
+            socket.remoteAddress ?? "",
+          ),
         ),
       checksAuthority: options.listen.kind === "tcp",
     });

@@ -5,7 +5,6 @@ import {
   SealedRecordSchema,
 } from "../gen/nexus/store/v1/records_pb.js";
 import type { PendingImport } from "../model/pending_import.js";
-import type { Principal } from "../model/principal.js";
 import { type PendingRevocation, tokenTypeHints } from "../model/revocation.js";
 import { encodeTime } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
@@ -56,7 +55,7 @@ export function encodeImport(pending: PendingImport): Uint8Array {
 
 export function decodeImport(bytes: Uint8Array): PendingImport {
   const record = fromBinary(ImportRecordSchema, bytes);
-  const name = record.principal as Principal["name"];
+  const name = record.principal;
   return {
     connectionId: record.connectionId,
     providerId: record.providerId,

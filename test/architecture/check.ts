@@ -104,7 +104,8 @@ function wayBackTo(start: string, sources: Map<string, Source>): string[] | unde
 function layerOf(path: string): Layer | undefined {
   const name = path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
   const isFile = !path.includes("/");
-  if (!(name in layers) || isFile !== (name === "daemon" || name === "main")) return undefined;
+  if (!(name in layers) || (isFile ? name !== "daemon" && name !== "main" : name === "main"))
+    return undefined;
   return name as Layer;
 }
 

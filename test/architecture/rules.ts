@@ -1,4 +1,4 @@
-/** What DESIGN calls a layer: a folder of src/. `daemon` and `main` are the two files beside them that wire. */
+/** What DESIGN calls a layer: a folder of src/. `daemon` (a file and the folder of its pieces) and `main` wire. */
 export const layers = {
   runtime: ["runtime"],
   model: ["model", "runtime"],

@@ -11,13 +11,17 @@ import {
   type WatchTokensRequest,
   WatchTokensResponseSchema,
 } from "../../src/gen/nexus/v1/token_pb.js";
-import { admin, type Principal } from "../../src/model/principal.js";
+import { admin, at, owner } from "../../src/model/principal.js";
+import type { Authenticate } from "../../src/server/shown_credentials.js";
 import type { BoundService, CallContext } from "../../src/service/bound_service.js";
 import { codes, WireError } from "../../src/service/wire_error.js";
 
 export const apiKey = "nexus-test-key";
 
-export const authenticate = (key: string): Principal | undefined => (key === apiKey ? admin : undefined);
+export const authenticate: Authenticate = ({ socket, token, origin }) => {
+  if (socket === "unix") return at(owner, origin);
+  return token === apiKey ? at(admin, origin) : undefined;
+};
 
 /** A message that never fits into the buffers of a connection twice over. */
 const floodBytes = 65_536;

@@ -1,0 +1,21 @@
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { Config } from "../config/config.js";
+import { auditService } from "../service/audit_service.js";
+import type { BoundService } from "../service/bound_service.js";
+import { connectionService } from "../service/connection_service.js";
+import { nexusService } from "../service/nexus_service.js";
+import { providerService } from "../service/provider_service.js";
+import { tokenService } from "../service/token_service.js";
+import type { DomainParts } from "./domain_parts.js";
+
+/** Every service of the contract, over the domain. */
+export function boundServices(parts: DomainParts, templates: Catalogue, config: Config): BoundService[] {
+  const { registry, connections, importer, capture, tokens, watch, audit } = parts;
+  const services = [
+    providerService({ registry, templates, redirectUri: config.redirectUri }),
+    connectionService({ manager: connections, importer, capture }),
+    tokenService({ tokens, watch }),
+    auditService({ audit }),
+  ];
+  return [...services, nexusService(services)];
+}

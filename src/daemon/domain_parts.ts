@@ -1,0 +1,99 @@
+import type { Config } from "../config/config.js";
+import { AuditReader } from "../domain/audit_reader.js";
+import { AuditedTokens } from "../domain/audited_tokens.js";
+import { AuthorizationServers } from "../domain/authorization_servers.js";
+import { CaptureFormFlow } from "../domain/capture_form_flow.js";
+import { ConnectionCompleter } from "../domain/connection_completer.js";
+import { ConnectionImporter } from "../domain/connection_importer.js";
+import { ConnectionManager } from "../domain/connection_manager.js";
+import { CredentialCapture } from "../domain/credential_capture.js";
+import { credentialCheck } from "../domain/credential_check.js";
+import { CredentialReader } from "../domain/credential_reader.js";
+import { CredentialTrial } from "../domain/credential_trial.js";
+import { CredentialVault } from "../domain/credential_vault.js";
+import { CredentialWriter } from "../domain/credential_writer.js";
+import { Grants } from "../domain/grants.js";
+import { ImportRecovery } from "../domain/import_recovery.js";
+import { ProviderRegistry } from "../domain/provider_registry.js";
+import { ReadLedger } from "../domain/read_ledger.js";
+import { RefreshEngine } from "../domain/refresh_engine.js";
+import { RevocationQueue } from "../domain/revocation_queue.js";
+import { Revoker } from "../domain/revoker.js";
+import { TokenManager } from "../domain/token_manager.js";
+import { TokenWatch } from "../domain/token_watch.js";
+import { UnknownStates } from "../domain/unknown_states.js";
+import { WatchHub } from "../domain/watch_hub.js";
+import { fetchDiscoveryDocument } from "../oauth/discovery.js";
+import { createOutboundFetch } from "../oauth/outbound.js";
+import type { Clock } from "../runtime/clock.js";
+import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { Store } from "../store/store.js";
+import { applyStrategy } from "../strategies/apply_strategy.js";
+import type { Logger } from "../telemetry/logger.js";
+import type { Metrics } from "../telemetry/metrics.js";
+import type { Vault } from "../vault/vault.js";
+
+export interface DomainOptions {
+  readonly config: Config;
+  readonly store: Store;
+  readonly sealer: Vault;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+export type DomainParts = ReturnType<typeof wireDomain>;
+
+/** Every part of the domain, wired; nothing runs yet. */
+export function wireDomain({ config, store, sealer, metrics, clock, random, log }: DomainOptions) {
+  const outbound = createOutboundFetch();
+  const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
+  const servers = new AuthorizationServers({
+    store,
+    clock,
+    log,
+    fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
+  });
+  const grants = new Grants({ vault, clock, outbound });
+  const writer = new CredentialWriter({ vault, clock, random });
+  const reader = new CredentialReader({ store, vault, clock });
+  const locks = new KeyedMutex<string>();
+  const revocations = new RevocationQueue({ vault, clock });
+  const base = { store, vault, servers, grants, clock, log };
+
+  const engine = new RefreshEngine({ ...base, writer, revocations, locks, random, metrics });
+  const hub = new WatchHub();
+  const ledger = new ReadLedger({ store, clock, log });
+  const unknownStates = new UnknownStates({ store, clock, log });
+  const revoker = new Revoker({ ...base, random });
+  store.onCommitted((changes) => {
+    hub.announce(changes);
+    engine.wake(changes);
+    revoker.wake();
+  });
+
+  const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+  const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
+  const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
+  const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+  const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
+  return {
+    engine,
+    hub,
+    ledger,
+    unknownStates,
+    revoker,
+    recovery: new ImportRecovery({ store, importer, clock, random, log }),
+    registry: new ProviderRegistry({ store, vault, clock, onChanged }),
+    connections: new ConnectionManager({ ...config, store, vault, servers, revocations, clock }),
+    importer,
+    capture,
+    captureForm: new CaptureFormFlow({ capture, vault, log }),
+    consent: new ConnectionCompleter({ ...base, writer, revocations, unknownStates, locks }),
+    tokens: new AuditedTokens({ manager, ledger }),
+    watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
+    audit: new AuditReader({ store }),
+  };
+}

@@ -1,0 +1,75 @@
+import { CatalogueFault } from "../catalogue/catalogue_fault.js";
+import { type ExitCode, exitCodes } from "../cli/exit_codes.js";
+import type { Config } from "../config/config.js";
+import { Daemon } from "../daemon.js";
+import { SystemClock } from "../runtime/clock.js";
+import { DoorError } from "../server/door.js";
+import { DataFolderInUse, StoreDamaged } from "../store/store_error.js";
+import { createLogger } from "../telemetry/logger.js";
+import { KeyFault } from "../vault/key_file.js";
+
+/** Runs a daemon until a signal ends it. */
+export async function runDaemon(options: {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+}): Promise<ExitCode> {
+  const { config } = options;
+  const log = createLogger({
+    level: config.logLevel,
+    format: config.logFormat,
+    isTTY: process.stdout.isTTY === true,
+  });
+  for (const warning of options.warnings) log.warn({ warning }, "check the settings");
+  // Before the first door opens: whoever can see the daemon can also end it.
+  const signalled = new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+  // Without a providers file SIGHUP ends the process, as it does by default.
+  let onHangup = (): void => {};
+  if (config.providersFile !== undefined) process.on("SIGHUP", () => onHangup());
+  let failed!: (error: unknown) => void;
+  const storeFailed = new Promise<unknown>((resolve) => {
+    failed = resolve;
+  });
+  let daemon: Daemon;
+  try {
+    daemon = await Daemon.start({
+      config,
+      log,
+      clock: new SystemClock(),
+      random: Math.random,
+      onFatal: failed,
+    });
+  } catch (error) {
+    const known = startFailure(error);
+    log.error(
+      known === undefined ? { err: error } : { reason: (error as Error).message },
+      "nexusd cannot start",
+    );
+    return known ?? exitCodes.failed;
+  }
+  onHangup = () => void daemon.reloadProviders();
+  const code = await Promise.race([
+    signalled.then(() => exitCodes.ok),
+    storeFailed.then((error) => {
+      log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
+      return exitCodes.storeNotWritten;
+    }),
+  ]);
+  if (code === exitCodes.ok) await daemon.stop();
+  else if (!(await daemon.abandon())) {
+    // lmdb's writer thread waits for ever after some failed writes, and `exit` would wait for it: better no code than a hang.
+    log.error({}, "the store cannot be left in order: the daemon kills itself");
+    process.kill(process.pid, "SIGKILL");
+  }
+  return code;
+}
+
+function startFailure(error: unknown): ExitCode | undefined {
+  if (error instanceof CatalogueFault) return exitCodes.usage;
+  if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
+  if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
+  if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
+  if (error instanceof DoorError) return exitCodes.doorNotOpened;
+  return undefined;
+}
