@@ -48,7 +48,8 @@ export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
 export function wireDomain({ config, store, sealer, metrics, clock, random, log }: DomainOptions) {
-  const outbound = createOutboundFetch();
+  const networks = config.providerNetworks;
+  const outbound = createOutboundFetch({ networks });
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   const servers = new AuthorizationServers({
     store,
@@ -86,7 +87,7 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
     unknownStates,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, onChanged }),
+    registry: new ProviderRegistry({ store, vault, clock, networks, onChanged }),
     connections: new ConnectionManager({ ...config, store, vault, servers, revocations, clock }),
     importer,
     capture,

@@ -1,7 +1,9 @@
 import { by } from "../model/audit_event.js";
 import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
+import { networkFaults } from "../model/network_faults.js";
 import type { Principal } from "../model/principal.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import {
   type AuthType,
   canonicalName,
@@ -33,12 +35,15 @@ export class ProviderRegistry {
   readonly #store: RegistryStore;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
+  readonly #networks: ProviderNetworks;
   readonly #onChanged: (providerId: string) => void;
 
   constructor(options: {
     store: RegistryStore;
     vault: CredentialVault;
     clock: Clock;
+    /** Where a profile's URLs may lead. */
+    networks: ProviderNetworks;
     /** Called when a profile was changed or deleted, and that is durable. */
     onChanged?: (providerId: string) => void;
   }) {
@@ -46,11 +51,12 @@ export class ProviderRegistry {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
+    this.#networks = options.networks;
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseFaults(settings, hasSecret);
+    refuseFaults(settings, hasSecret, this.#networks);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -70,7 +76,7 @@ export class ProviderRegistry {
     clientSecret: Secret | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    refuseFaults(settings, clientSecret !== undefined);
+    refuseFaults(settings, clientSecret !== undefined, this.#networks);
     const nowMs = this.#clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
@@ -148,7 +154,7 @@ export class ProviderRegistry {
         updatedAtMs: nowMs,
         version: before.version + 1n,
       };
-      refuseFaults(profile, clientSecret !== undefined);
+      refuseFaults(profile, clientSecret !== undefined, this.#networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
@@ -177,9 +183,12 @@ export class ProviderRegistry {
   }
 }
 
-function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
+function refuseFaults(settings: ProviderSettings, hasSecret: boolean, networks: ProviderNetworks): void {
+  const form = providerFaults(settings, hasSecret);
+  const named = new Set(form.map(({ field }) => field));
   const faults = [
-    ...providerFaults(settings, hasSecret),
+    ...form,
+    ...networkFaults(settings, networks).filter(({ field }) => !named.has(field)),
     ...credentialSchemaFaults(settings),
     ...trialFaults(settings),
   ];

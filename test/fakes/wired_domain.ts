@@ -20,6 +20,7 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "./loopback_networks.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -63,7 +64,7 @@ export class WiredDomain {
       metrics,
     });
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
-    this.providers = new ProviderRegistry({ ...shared, onChanged });
+    this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
     const publicUrl = "http://localhost:8080";
     const revocations = new RevocationQueue({ vault, clock });
     const unknownStates = new UnknownStates(shared);

@@ -9,6 +9,7 @@ import { GrantFailure } from "../../src/oauth/failure.js";
 import { createOutboundFetch } from "../../src/oauth/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
@@ -56,7 +57,7 @@ function exchange(more: Partial<CodeExchange> = {}): Promise<TokenSet> {
     codeVerifier: `${canary}-verifier-of-forty-three-characters-or-more`,
     requireIdToken: false,
     clock,
-    fetch: createOutboundFetch(),
+    fetch: createOutboundFetch({ networks: loopbackNetworks }),
     ...more,
   });
 }
