@@ -56,6 +56,7 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
     clock,
     log,
     fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
+    networks,
   });
   const grants = new Grants({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });

@@ -34,7 +34,7 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
   misconfigured:
-    "The provider refuses this client: mend the provider profile; the daemon also asks again by itself.",
+    "The provider refuses this client, or stands where the daemon must not call: mend the provider profile or the settings, the log says which; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",

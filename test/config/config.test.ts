@@ -33,6 +33,7 @@ describe("loadConfig", () => {
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
+      providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },

@@ -22,6 +22,7 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 export const startMs = 1_800_000_000_000;
 export const hourMs = 3_600_000;
@@ -83,6 +84,7 @@ export class Engine {
       writer: this.writer,
       servers: new AuthorizationServers({
         ...shared,
+        networks: loopbackNetworks,
         fetchDocument: () => Promise.reject(new Error("no network")),
       }),
       grants: { refresh: (request) => this.#send(request) },

@@ -47,7 +47,11 @@ export class WiredDomain {
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silent };
     const locks = new KeyedMutex<string>();
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
+    const servers = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: () => Promise.reject(new Error()),
+    });
     const grants = new Grants({ vault, clock, outbound });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
