@@ -22,7 +22,9 @@ export type IdTokenFault =
   | "nbf"
   | "nonce"
   | "sub"
+  | "iat"
   | "signature"
+  | "weak_key"
   | "jwks_unavailable";
 
 export interface GrantFailureFields {

@@ -17,6 +17,8 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: URLSearchParams | string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Limits the body further than `OutboundOptions.maxBytes` does. */
+  readonly maxBytes?: number;
 }
 
 /** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused. */
@@ -90,6 +92,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
   const clock = new SystemClock();
   return async (text, request) => {
     const { url, target } = permitted(text, networks);
+    const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
     const stop = new AbortController();
     let phase: OutboundPhase = "before_send";
     let status: number | undefined;
@@ -111,7 +114,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.signal.addEventListener("abort", () => socket.destroy(), { once: true });
       // Point of no return: the request is written from here on.
       phase = "after_send";
-      const response = await exchange(socket, url, raw, maxBytes, (known) => {
+      const response = await exchange(socket, url, raw, limitBytes, (known) => {
         status = known;
       });
       if (response.status < 300 || response.status >= 400) return response;
