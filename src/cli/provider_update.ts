@@ -51,6 +51,11 @@ async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags
     );
     if (flags.json) return shell.stdout.write(jsonLine(UpdateProviderResponseSchema, answer));
     shell.stdout.write(`${answer.provider?.name} is updated: ${paths.join(", ")}\n`);
+    if (answer.partedConnections > 0) {
+      shell.stderr.write(
+        `${answer.partedConnections} connections wait for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,
+      );
+    }
   });
 }
 

@@ -4,6 +4,7 @@ import type { Connection, ProblemReason } from "../model/connection.js";
 import { callbackMetadata } from "../model/connection_metadata.js";
 import type { TokenSet } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { at, browser, type Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
@@ -219,7 +220,7 @@ export class ConnectionCompleter implements ConsentFlow {
         };
         if (!connection || connection.status === "revoked") {
           tx.appendAudit({ ...event, type: "token_storage_failed", reason: "connection_ended" });
-          this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
+          this.#revocations.enqueue(tx, { ...event, revision: 0n, binding: grantBinding(profile) }, tokenSet);
           return false;
         }
         const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
@@ -233,7 +234,7 @@ export class ConnectionCompleter implements ConsentFlow {
         };
         const kept = {
           ...tokenSet,
-          refreshToken: tokenSet.refreshToken ?? this.#keptRefreshToken(tx, connection, tokenSet),
+          refreshToken: tokenSet.refreshToken ?? this.#keptRefreshToken(tx, connection, profile, tokenSet),
         };
         const written = this.#writer.write(tx, granted, profile, kept, undefined);
         tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
@@ -245,13 +246,21 @@ export class ConnectionCompleter implements ConsentFlow {
 
   /**
    * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
-   * same account consented.
+   * same account consented, and it belongs to whom the profile names now.
    */
-  #keptRefreshToken(tx: Transaction, connection: Connection, tokenSet: TokenSet): Secret | undefined {
+  #keptRefreshToken(
+    tx: Transaction,
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+  ): Secret | undefined {
     if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
+    if (connection.problem?.movedFrom !== undefined) return undefined;
     const stored = tx.getCredential(connection.id);
     try {
-      return stored && this.#vault.openCredential(connection, stored).refreshToken;
+      const credential = stored && this.#vault.openCredential(connection, stored);
+      const isOurs = credential?.binding === undefined || credential.binding === grantBinding(profile);
+      return isOurs ? credential?.refreshToken : undefined;
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;

@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import { mergeMetadata } from "../model/connection_metadata.js";
 import type { Credential, TokenSet } from "../model/credential.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { jwtExpiryMs } from "../oauth/access_token.js";
 import type { Clock } from "../runtime/clock.js";
@@ -8,6 +9,7 @@ import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
 import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { movedGrant } from "./moved_grants.js";
 import { keepAliveMs, refreshNotBeforeMs } from "./refresh_policy.js";
 
 /** The single way from a token response into the store. */
@@ -23,8 +25,10 @@ export class CredentialWriter {
   }
 
   /**
-   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active.
+   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
+   * instead when the profile was led elsewhere while the request was under way.
    *
+   * @param profile as it was when the request was sent
    * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
    */
   write(
@@ -41,6 +45,7 @@ export class CredentialWriter {
       refreshToken: tokenSet.refreshToken ?? previous?.refreshToken,
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
+      binding: grantBinding(profile),
     };
     const expiresAtMs =
       tokenSet.expiresInMs === undefined
@@ -71,9 +76,14 @@ export class CredentialWriter {
       },
       nowMs,
     );
-    tx.putCredential(connection.id, this.#vault.sealCredential(changed, revision, credential));
-    tx.putConnection(changed);
-    return changed;
+    const present = tx.getProvider(profile.id);
+    const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
+    const stored = isMoved
+      ? changeConnection(changed, movedGrant(changed, grantBinding(profile), nowMs), nowMs)
+      : changed;
+    tx.putCredential(connection.id, this.#vault.sealCredential(stored, revision, credential));
+    tx.putConnection(stored);
+    return stored;
   }
 
   /** Writes the fields of a static type as the next revision of `connection`, which the caller has read in `tx`. */

@@ -18,11 +18,18 @@ import type { Transaction } from "../store/transaction.js";
 import { credentialSchemaFaults } from "./credential_schema.js";
 import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { moveGrants } from "./moved_grants.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
 export interface ProviderChange {
   readonly settings: Partial<ProviderSettings>;
   readonly clientSecret?: Secret | null;
+}
+
+export interface UpdatedProvider {
+  readonly profile: ProviderProfile;
+  /** How many connections wait for consent because of the change. */
+  readonly partedConnections: number;
 }
 
 type RegistryStore = Pick<
@@ -125,7 +132,8 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else.
+   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version
    * @throws NotFound, InvalidArgument, AlreadyExists, Aborted
@@ -135,9 +143,9 @@ export class ProviderRegistry {
     change: ProviderChange,
     expectedVersion: bigint | undefined,
     principal: Principal,
-  ): Promise<ProviderProfile> {
+  ): Promise<UpdatedProvider> {
     const nowMs = this.#clock.nowMs();
-    const changed = await this.#store.commit((tx) => {
+    const updated = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
       if (!before) throw new NotFound("provider");
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
@@ -158,10 +166,10 @@ export class ProviderRegistry {
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
-      return profile;
+      return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
     this.#onChanged(id);
-    return changed;
+    return updated;
   }
 
   /**

@@ -67,13 +67,16 @@ export function providerService(options: {
       }
       const { authType } = registry.get({ id: provider.id });
       const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
-      const profile = await registry.update(
+      const { profile, partedConnections } = await registry.update(
         provider.id,
         change,
         versionOfEtag(request.etag),
         context.principal,
       );
-      return create(UpdateProviderResponseSchema, { provider: providerMessage(profile) });
+      return create(UpdateProviderResponseSchema, {
+        provider: providerMessage(profile),
+        partedConnections,
+      });
     },
 
     async deleteProvider(request, context) {
