@@ -192,14 +192,13 @@ export class ProviderRegistry {
 }
 
 function refuseFaults(settings: ProviderSettings, hasSecret: boolean, networks: ProviderNetworks): void {
-  const form = providerFaults(settings, hasSecret);
-  const named = new Set(form.map(({ field }) => field));
-  const faults = [
-    ...form,
-    ...networkFaults(settings, networks).filter(({ field }) => !named.has(field)),
+  const form = [
+    ...providerFaults(settings, hasSecret),
     ...credentialSchemaFaults(settings),
     ...trialFaults(settings),
   ];
+  const named = new Set(form.map(({ field }) => field));
+  const faults = [...form, ...networkFaults(settings, networks).filter(({ field }) => !named.has(field))];
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 
