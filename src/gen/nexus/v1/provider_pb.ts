@@ -22,6 +22,10 @@ export const file_nexus_v1_provider: GenFile = /*@__PURE__*/
 /**
  * A provider profile.
  *
+ * Its URLs are `https`. Where `NEXUS_ALLOW_LOOPBACK_PROVIDERS` is on they may lead to this machine, over `http` too; where
+ * `NEXUS_ALLOWED_PRIVATE_NETWORKS` says so, into a private network. What leads elsewhere is refused, by its field when the URL itself
+ * shows it, else when it is called.
+ *
  * @generated from message nexus.v1.Provider
  */
 export type Provider = Message<"nexus.v1.Provider"> & {
@@ -77,7 +81,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and
-   * fragment (`http` on loopback is allowed), compared character by character. Required with `enable_discovery`.
+   * fragment, compared character by character. Required with `enable_discovery`.
    * Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the
    * id_token must equal.
    *
@@ -1024,6 +1028,10 @@ export const ProviderService: GenService<{
   /**
    * Changes the fields that `update_mask` names and no others; they take effect with the next request to the provider.
    * A field named in the mask and unset in `provider` is cleared.
+   *
+   * A change of `client_id`, `issuer`, `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at an origin
+   * of its own would send refresh tokens to somebody to whom they were not given. It puts the profile's connections to `attention`
+   * (`reauth_required`) instead: they are consented to again under their ids, or come back when the profile is set back.
    *
    * Errors: `NOT_FOUND`; `ALREADY_EXISTS` when the new name is taken; `ABORTED` when `etag` is given and the profile
    * has changed since it was read.
