@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { matchesBlock, matchesHost, type ProviderNetworks } from "./provider_networks.js";
+import { isInBlock, matchesBlock, matchesHost, type ProviderNetworks } from "./provider_networks.js";
 
 /** What an address is for, as the registries of IANA (RFC 6890, RFC 8190) say. */
 export type AddressKind =
@@ -27,7 +27,7 @@ export interface AddressRefusal {
 }
 
 /** First match wins. What is not listed is public in IPv4; in IPv6 only 2000::/3 is (RFC 4291 section 2.4). */
-const ipv4Table: readonly (readonly [string, AddressKind])[] = [
+const ipv4Table = tableOf([
   ["0.0.0.0/8", "unspecified"], // RFC 1122: "this network"; Linux connects 0.0.0.0 to itself
   ["127.0.0.0/8", "loopback"], // RFC 1122
   ["169.254.169.254/32", "metadata"], // AWS, Google, Azure, and most others
@@ -49,9 +49,9 @@ const ipv4Table: readonly (readonly [string, AddressKind])[] = [
   ["224.0.0.0/4", "multicast"], // RFC 5771
   ["255.255.255.255/32", "broadcast"], // RFC 919
   ["240.0.0.0/4", "reserved"], // RFC 1112
-];
+]);
 
-const ipv6Table: readonly (readonly [string, AddressKind])[] = [
+const ipv6Table = tableOf([
   ["::/128", "unspecified"], // RFC 4291
   ["::1/128", "loopback"],
   ["fd00:ec2::/32", "metadata"], // AWS
@@ -70,9 +70,9 @@ const ipv6Table: readonly (readonly [string, AddressKind])[] = [
   ["2001::/23", "reserved"], // RFC 2928: protocol assignments, ORCHID, benchmarking
   ["2000::/3", "public"],
   ["::/0", "reserved"],
-];
+]);
 
-const nat64 = "64:ff9b::/96"; // RFC 6052: the well-known prefix
+const nat64 = ipaddr.parseCIDR("64:ff9b::/96"); // RFC 6052: the well-known prefix
 
 const words: Readonly<Record<Exclude<AddressKind, "public">, string>> = {
   loopback: "this machine",
@@ -123,7 +123,7 @@ export function addressKind(text: string): AddressKind {
 function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): AddressKind {
   if (address instanceof ipaddr.IPv4) return lookUp(address, ipv4Table) ?? "public";
   if (address.isIPv4MappedAddress()) return kindOf(address.toIPv4Address());
-  if (matchesBlock(address, nat64)) {
+  if (isInBlock(address, nat64)) {
     // RFC 6052 section 3.1: only public addresses may be written with it.
     const inner = ipaddr.fromByteArray(address.toByteArray().slice(12));
     return kindOf(inner) === "public" ? "public" : "embedded";
@@ -131,11 +131,15 @@ function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): AddressKind {
   return lookUp(address, ipv6Table) ?? "reserved";
 }
 
+function tableOf(rows: readonly (readonly [cidr: string, kind: AddressKind])[]) {
+  return rows.map(([cidr, kind]) => ({ block: ipaddr.parseCIDR(cidr), kind }));
+}
+
 function lookUp(
   address: ipaddr.IPv4 | ipaddr.IPv6,
-  table: readonly (readonly [string, AddressKind])[],
+  table: ReturnType<typeof tableOf>,
 ): AddressKind | undefined {
-  return table.find(([cidr]) => matchesBlock(address, cidr))?.[1];
+  return table.find(({ block }) => isInBlock(address, block))?.kind;
 }
 
 /**

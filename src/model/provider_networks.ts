@@ -69,7 +69,14 @@ function isInside(inner: string, outer: string): boolean {
 
 /** Whether an address lies in a CIDR block; one of the other family does not. */
 export function matchesBlock(address: ipaddr.IPv4 | ipaddr.IPv6, cidr: string): boolean {
-  const [block, bits] = ipaddr.parseCIDR(cidr);
+  return isInBlock(address, ipaddr.parseCIDR(cidr));
+}
+
+/** The same for a block that was parsed before. */
+export function isInBlock(
+  address: ipaddr.IPv4 | ipaddr.IPv6,
+  [block, bits]: [ipaddr.IPv4 | ipaddr.IPv6, number],
+): boolean {
   if (address instanceof ipaddr.IPv4 && block instanceof ipaddr.IPv4) return address.match(block, bits);
   if (address instanceof ipaddr.IPv6 && block instanceof ipaddr.IPv6) return address.match(block, bits);
   return false;

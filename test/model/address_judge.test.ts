@@ -1,5 +1,13 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type AddressKind, addressKind, judgeAddress, judgeHost } from "../../src/model/address_judge.js";
+import {
+  type AddressKind,
+  addressKind,
+  canonicalHost,
+  isAddress,
+  judgeAddress,
+  judgeHost,
+} from "../../src/model/address_judge.js";
 import {
   type ProviderNetworks,
   publicNetworks,
@@ -165,6 +173,63 @@ describe("a host of a URL", () => {
     "localhost.example.com",
   ])("%s is judged by what it resolves to", (host) => {
     expect(judgeHost(host, publicNetworks)).toBeUndefined();
+  });
+});
+
+describe("whatever the notation", () => {
+  const octet = fc.nat(255);
+  const number = fc.tuple(octet, octet, octet, octet);
+  const radix = fc.constantFrom(
+    (value: number) => String(value),
+    (value: number) => `0x${value.toString(16)}`,
+    (value: number) => `0X${value.toString(16).toUpperCase()}`,
+    (value: number) => `0${value.toString(8)}`,
+    (value: number) => `000${value.toString(8)}`,
+  );
+
+  test("an IPv4 address is of one kind", () => {
+    fc.assert(
+      fc.property(
+        number,
+        fc.array(radix, { minLength: 4, maxLength: 4 }),
+        fc.integer({ min: 1, max: 4 }),
+        (octets, radices, parts) => {
+          const kind = judgeHost(octets.join("."), publicNetworks)?.kind;
+          const [a, b, c, d] = octets;
+          const tail =
+            [((a * 256 + b) * 256 + c) * 256 + d, (b * 256 + c) * 256 + d, c * 256 + d, d][parts - 1] ?? 0;
+          const numbers = [...octets.slice(0, parts - 1), tail];
+          const short = numbers.map((value, i) => radices[i]?.(value)).join(".");
+          expect(judgeHost(short, publicNetworks)?.kind, short).toBe(kind);
+          const mapped = `::ffff:${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+          expect(judgeHost(`[${mapped}]`, publicNetworks)?.kind).toBe(kind);
+          expect(judgeAddress(mapped, publicNetworks, "a.example")?.kind).toBe(kind);
+          const nat64 = judgeHost(`[64:ff9b::${octets.join(".")}]`, publicNetworks)?.kind;
+          expect(nat64).toBe(kind === undefined ? undefined : "embedded");
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  test("no text makes the judge throw, and none that is not public passes as an address", () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.ipV4Extended(),
+      fc.ipV6(),
+      fc.domain(),
+      fc.string({ unit: "binary" }),
+    );
+    fc.assert(
+      fc.property(text, (host) => {
+        const refusal = judgeHost(host, publicNetworks);
+        const isPublic = addressKind(canonicalHost(host) ?? "") === "public";
+        if (refusal === undefined && isAddress(canonicalHost(host) ?? "")) expect(isPublic).toBe(true);
+        judgeAddress(host, all, host);
+        readPrivateNetwork(host);
+      }),
+      { numRuns: 1_000 },
+    );
   });
 });
 
