@@ -53,7 +53,7 @@ async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags
     shell.stdout.write(`${answer.provider?.name} is updated: ${paths.join(", ")}\n`);
     if (answer.partedConnections > 0) {
       shell.stderr.write(
-        `${answer.partedConnections} connections wait for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,
+        `${answer.partedConnections} ${answer.partedConnections === 1 ? "connection waits" : "connections wait"} for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,
       );
     }
   });

@@ -3,8 +3,10 @@ import { createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { fakeShell } from "../cli/fake_shell.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place } from "../daemon/harness.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "../daemon/scripted_world.js";
@@ -106,10 +108,35 @@ describe("a provider on this machine or in a private network", () => {
     }
   });
 
+  test("is accepted in a private network that the setting names, and in no other", async () => {
+    world = await ScriptedWorld.make({ ...closed, NEXUS_ALLOWED_PRIVATE_NETWORKS: "10.1.0.0/16, fd00::/8" });
+    const create = (host: string) =>
+      world.clients.providers.createProvider({
+        provider: { ...manual(`https://${host}`), name: `p-${Math.random().toString(36).slice(2)}` },
+      });
+    for (const host of ["10.1.2.3", "[::ffff:10.1.2.3]", "[fd00::7]"]) await create(host);
+    for (const host of ["10.2.0.1", "192.168.0.1", "[fc00::1]", "127.0.0.1", "169.254.169.254"]) {
+      expect((await failureOf(create(host))).code, host).toBe("InvalidArgument");
+    }
+    // Plain http stays closed there.
+    const plain = manual("http://10.1.2.3");
+    expect((await failureOf(world.clients.providers.createProvider({ provider: plain }))).message).toContain(
+      "https",
+    );
+  });
+
   test("that was stored under an open setting is not called under a closed one, and says why", async () => {
     world = await ScriptedWorld.make();
     const providerId = await world.register();
     const connectionId = await world.connect(providerId);
+    const { provider: keys } = await world.clients.providers.createProvider({
+      provider: {
+        name: "keys",
+        authType: AuthType.API_KEY,
+        apiBaseUrl: world.provider.origin,
+        userInfoEndpoint: "/me",
+      },
+    });
     const sent = world.provider.requests.length;
     await world.daemon.stop();
     const place = await Place.make({ NEXUS_DATA_DIR: world.place.config.dataDir, ...closed });
@@ -128,6 +155,15 @@ describe("a provider on this machine or in a private network", () => {
     );
     expect(requested).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
     expect(requested.message).toContain("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
+    const tried = await failureOf(
+      connections.importConnection({
+        userId: "ada",
+        providerId: keys?.id ?? "",
+        credentials: { api_key: "k" },
+      }),
+    );
+    expect(tried).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(tried.message).toContain("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
     expect(place.logLines.join("")).toContain("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
     expect(world.provider.requests.length).toBe(sent);
   });
@@ -410,6 +446,25 @@ describe("a profile edit that would send a refresh token elsewhere", () => {
     expect(status).toBe(200);
     expect(await world.status(connectionId)).toBe("attention");
     expect((await world.refresh(connectionId)).status).toBe(409);
+    expect(elsewhere.requests).toEqual([]);
+  });
+
+  test("by the command line does the same, and the command says so", async () => {
+    world = await ScriptedWorld.make();
+    const providerId = await world.register({ name: "op" });
+    const connectionId = await world.connect(providerId);
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
+    expect(await run(["provider", "update", "op", "--token-url", `${elsewhere.origin}/token`], shell)).toBe(
+      0,
+    );
+    expect(shell.err()).toContain("1 connection waits for consent now");
+    expect(await world.status(connectionId)).toBe("attention");
+    const back = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
+    const home = `${world.provider.origin}/token`;
+    expect(await run(["provider", "update", "op", "--token-url", home], back)).toBe(0);
+    expect(back.err()).toBe("");
+    expect(await world.status(connectionId)).toBe("active");
+    expect((await world.refresh(connectionId)).status).toBe(200);
     expect(elsewhere.requests).toEqual([]);
   });
 
