@@ -56,6 +56,11 @@ async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags
     const moved = answer.redirectUri === before ? [] : [`redirect URI ${answer.redirectUri}`];
     shell.stdout.write(`${answer.provider?.name} is updated: ${[...paths, ...moved].join(", ")}\n`);
     if (moved.length > 0) shell.stdout.write("Paste the redirect URI into the provider's console.\n");
+    if (answer.partedConnections > 0) {
+      shell.stderr.write(
+        `${answer.partedConnections} ${answer.partedConnections === 1 ? "connection waits" : "connections wait"} for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,
+      );
+    }
   });
 }
 

@@ -2,8 +2,10 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import { Secret } from "../runtime/secret.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
+import { readProviderNetworks } from "./outbound_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -45,6 +47,8 @@ export interface Config {
   readonly catalogFile: string | undefined;
   /** Absolute. */
   readonly providersFile: string | undefined;
+  /** Where providers may stand. */
+  readonly providerNetworks: ProviderNetworks;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
@@ -78,6 +82,7 @@ export function loadConfig(
   const consent = readConsent(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
   const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
+  const providerNetworks = readProviderNetworks(reader);
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
@@ -95,6 +100,7 @@ export function loadConfig(
     consent,
     catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
     providersFile: providersFile === undefined ? undefined : resolve(providersFile),
+    providerNetworks,
     logLevel,
     logFormat,
     audit,

@@ -116,6 +116,24 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_ALLOW_LOOPBACK_PROVIDERS",
+    flag: "--allow-loopback-providers",
+    argument: "true|false",
+    default: "false",
+    meaning:
+      "For development: providers may stand on this machine, over plain http too. Off, an URL of a profile that leads here is refused.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_ALLOWED_PRIVATE_NETWORKS",
+    flag: "--allowed-private-networks",
+    argument: "networks",
+    default: "none",
+    meaning:
+      "Where providers may stand besides the public internet, over https: a comma list of CIDR blocks inside the private ranges, host names and *.suffixes.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_LOG_LEVEL",
     flag: "--log-level",
     argument: "level",

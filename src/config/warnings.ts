@@ -9,7 +9,7 @@ const maxEdits = 3;
 
 /** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
-  return [...typos(env), ...doorWarnings(env, config)];
+  return [...typos(env), ...doorWarnings(env, config), ...networkWarnings(config)];
 }
 
 function typos(env: NodeJS.ProcessEnv): string[] {
@@ -41,6 +41,13 @@ function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
     );
   }
   return warnings;
+}
+
+function networkWarnings({ providerNetworks }: Config): string[] {
+  if (!providerNetworks.allowLoopback) return [];
+  return [
+    "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: whoever may write a profile reaches the ports of this machine",
+  ];
 }
 
 /** Levenshtein distance. */

@@ -63,13 +63,15 @@ export function wireDomain({
   random,
   log,
 }: DomainOptions) {
-  const outbound = createOutboundFetch();
+  const networks = config.providerNetworks;
+  const outbound = createOutboundFetch({ networks });
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   const servers = new AuthorizationServers({
     store,
     clock,
     log,
     fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
+    networks,
   });
   const grants = new Grants({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
@@ -106,7 +108,7 @@ export function wireDomain({
     unknownStates,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, redirectPaths, onChanged }),
+    registry: new ProviderRegistry({ store, vault, clock, networks, redirectPaths, onChanged }),
     connections: new ConnectionManager({
       ...config,
       ...config.consent,

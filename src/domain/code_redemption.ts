@@ -1,6 +1,7 @@
 import { by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { callbackMetadata } from "../model/connection_metadata.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -108,7 +109,8 @@ export class CodeRedemption {
     receivedAtMs: number,
     visitor: Principal,
   ): "superseded" | { readonly completionCode: string | undefined } {
-    const { pending, tokenSet, metadata } = consented;
+    const { pending, profile, tokenSet, metadata } = consented;
+    const binding = grantBinding(profile);
     const { connectionId, providerId } = pending;
     const nowMs = this.#clock.nowMs();
     const event = { timeMs: nowMs, ...by(visitor), connectionId, providerId };
@@ -118,7 +120,7 @@ export class CodeRedemption {
     if (isEnded || (pending.requireConfirmation && connection.pendingStateHash !== undefined)) {
       const reason = isEnded ? "connection_ended" : "request_replaced";
       tx.appendAudit({ ...event, type: "token_storage_failed", reason });
-      this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
+      this.#revocations.enqueue(tx, { ...event, revision: 0n, binding }, tokenSet);
       return "superseded";
     }
     if (!pending.requireConfirmation) {
@@ -129,6 +131,7 @@ export class CodeRedemption {
     const { completionCode } = this.#holder.hold(tx, connection, pending, {
       kind: "token_set",
       tokenSet,
+      binding,
       callbackMetadata: metadata,
       receivedAtMs,
     });

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type AuditEvent, by } from "../model/audit_event.js";
 import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { Principal } from "../model/principal.js";
@@ -92,8 +93,9 @@ export class ConnectionImporter {
         ]);
       }
       if (known && known.status !== "revoked") return known;
+      // Whoever gives the token again gives it to the profile as it is now.
       const pending = before?.sealed
-        ? before
+        ? { ...before, binding: grantBinding(profile) }
         : this.#pendingImport(profile, request, refreshToken, principal);
       await this.#store.commit((tx) => tx.putImport(key, pending));
       return await this.#redeem(key, pending, profile, refreshToken);
@@ -111,6 +113,9 @@ export class ConnectionImporter {
       if (!pending?.sealed) return;
       const profile = this.#store.getProvider(pending.providerId);
       if (!profile) return await this.#drop(key, pending, "provider_deleted");
+      if (pending.binding !== undefined && pending.binding !== grantBinding(profile)) {
+        return await this.#drop(key, pending, "provider_changed");
+      }
       const refreshToken = this.#vault.openToken("import", pending, pending.sealed);
       await this.#redeem(key, pending, profile, refreshToken, "resumed");
     });
@@ -132,7 +137,13 @@ export class ConnectionImporter {
     try {
       const server = await this.#servers.resolve(profile);
       // Point of no return: from here on the provider may have rotated the token.
-      const { tokenSet } = await this.#grants.refresh({ server, profile, refreshToken, subject: undefined });
+      const { tokenSet } = await this.#grants.refresh({
+        server,
+        profile,
+        refreshToken,
+        subject: undefined,
+        boundTo: pending.binding,
+      });
       const nowMs = this.#clock.nowMs();
       const blank = {
         ...newConnection(pending.connectionId, pending.userId, profile, nowMs),
@@ -212,6 +223,7 @@ export class ConnectionImporter {
       principal,
       startedAtMs: this.#clock.nowMs(),
       sealed: this.#vault.sealToken("import", place, refreshToken),
+      binding: grantBinding(profile),
     };
   }
 

@@ -2,6 +2,7 @@ import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
 import type { SealedCredential, TokenSet } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
@@ -52,22 +53,27 @@ export class ConsentWriter {
       metadata,
       ...requestOver(connection),
     };
-    const refreshToken = tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, tokenSet);
+    const refreshToken =
+      tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, profile, tokenSet);
     return this.#writer.compose(granted, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
   }
 
   /**
    * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
-   * same account consented.
+   * same account consented, and it belongs to whom the profile names now.
    */
   #keptRefreshToken(
     connection: Connection,
     stored: SealedCredential | undefined,
+    profile: ProviderProfile,
     tokenSet: TokenSet,
   ): Secret | undefined {
     if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
+    if (connection.problem?.movedFrom !== undefined) return undefined;
     try {
-      return stored && this.#vault.openCredential(connection, stored).refreshToken;
+      const credential = stored && this.#vault.openCredential(connection, stored);
+      const isOurs = credential?.binding === undefined || credential.binding === grantBinding(profile);
+      return isOurs ? credential?.refreshToken : undefined;
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;

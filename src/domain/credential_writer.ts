@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import { mergeMetadata } from "../model/connection_metadata.js";
 import type { Credential, SealedCredential, TokenSet } from "../model/credential.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { jwtExpiryMs } from "../oauth/access_token.js";
 import type { Clock } from "../runtime/clock.js";
@@ -8,10 +9,13 @@ import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
 import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { movedGrant } from "./moved_grants.js";
 import { keepAliveMs, refreshNotBeforeMs } from "./refresh_policy.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
 export interface Composed {
+  /** As it was when the request was sent. */
+  readonly profile: ProviderProfile;
   readonly connection: Connection;
   readonly credential: SealedCredential;
 }
@@ -29,8 +33,10 @@ export class CredentialWriter {
   }
 
   /**
-   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active.
+   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
+   * instead when the profile was led elsewhere while the request was under way.
    *
+   * @param profile as it was when the request was sent
    * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
    * @param receivedAtMs when the answer came: its lifetimes count from there
    */
@@ -45,10 +51,16 @@ export class CredentialWriter {
     return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
   }
 
-  put(tx: Transaction, { connection, credential }: Composed): Connection {
-    tx.putCredential(connection.id, credential);
-    tx.putConnection(connection);
-    return connection;
+  put(tx: Transaction, { profile, connection, credential }: Composed): Connection {
+    const present = tx.getProvider(profile.id);
+    const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
+    const nowMs = this.#clock.nowMs();
+    const stored = isMoved
+      ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
+      : connection;
+    tx.putCredential(stored.id, credential);
+    tx.putConnection(stored);
+    return stored;
   }
 
   /** What `write` writes, with the same arguments. */
@@ -66,6 +78,7 @@ export class CredentialWriter {
       refreshToken: tokenSet.refreshToken ?? previous?.refreshToken,
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
+      binding: grantBinding(profile),
     };
     const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
     const refreshable = credential.refreshToken !== undefined;
@@ -96,6 +109,7 @@ export class CredentialWriter {
       nowMs,
     );
     return {
+      profile,
       connection: changed,
       credential: this.#vault.sealCredential(changed, revision, credential),
     };

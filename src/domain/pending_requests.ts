@@ -48,7 +48,7 @@ export class PendingRequests {
       if (held?.kind !== "token_set") return;
       const { subject } = held.tokenSet;
       if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return;
-      this.#revocations.enqueue(tx, place, held.tokenSet);
+      this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({

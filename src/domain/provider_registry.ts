@@ -1,7 +1,9 @@
 import { by } from "../model/audit_event.js";
 import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
+import { networkFaults } from "../model/network_faults.js";
 import type { Principal } from "../model/principal.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import {
   type AuthType,
   canonicalName,
@@ -17,6 +19,7 @@ import type { Transaction } from "../store/transaction.js";
 import { credentialSchemaFaults } from "./credential_schema.js";
 import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { moveGrants } from "./moved_grants.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -25,6 +28,12 @@ export interface ProviderChange {
   readonly clientSecret?: Secret | null;
   /** Gives the profile a redirect URI of its own, if it has none. */
   readonly ownRedirectUri?: boolean;
+}
+
+export interface UpdatedProvider {
+  readonly profile: ProviderProfile;
+  /** How many connections wait for consent because of the change. */
+  readonly partedConnections: number;
 }
 
 type RegistryStore = Pick<
@@ -38,6 +47,7 @@ export class ProviderRegistry {
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
   readonly #redirectPaths: RedirectPaths;
+  readonly #networks: ProviderNetworks;
   readonly #onChanged: (providerId: string) => void;
 
   constructor(options: {
@@ -46,6 +56,8 @@ export class ProviderRegistry {
     clock: Clock;
     /** Shared with the requests for consent. */
     redirectPaths?: RedirectPaths;
+    /** Where a profile's URLs may lead. */
+    networks: ProviderNetworks;
     /** Called when a profile was changed or deleted, and that is durable. */
     onChanged?: (providerId: string) => void;
   }) {
@@ -54,11 +66,12 @@ export class ProviderRegistry {
     this.#vault = options.vault;
     this.#clock = options.clock;
     this.#redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
+    this.#networks = options.networks;
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseFaults(settings, hasSecret);
+    refuseFaults(settings, hasSecret, this.#networks);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -78,7 +91,7 @@ export class ProviderRegistry {
     clientSecret: Secret | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    refuseFaults(settings, clientSecret !== undefined);
+    refuseFaults(settings, clientSecret !== undefined, this.#networks);
     const nowMs = this.#clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
@@ -151,7 +164,8 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else.
+   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version
    * @throws NotFound, InvalidArgument, AlreadyExists, Aborted
@@ -161,10 +175,10 @@ export class ProviderRegistry {
     change: ProviderChange,
     expectedVersion: bigint | undefined,
     principal: Principal,
-  ): Promise<ProviderProfile> {
+  ): Promise<UpdatedProvider> {
     const announces = await this.#announcesAnew(id, change);
     const nowMs = this.#clock.nowMs();
-    const changed = await this.#store.commit((tx) => {
+    const updated = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
       if (!before) throw new NotFound("provider");
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
@@ -182,15 +196,15 @@ export class ProviderRegistry {
         version: before.version + 1n,
       };
       const profile = this.#withPath(after, before, announces, change.ownRedirectUri === true);
-      refuseFaults(profile, clientSecret !== undefined);
+      refuseFaults(profile, clientSecret !== undefined, this.#networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
-      return profile;
+      return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
-    this.#redirectPaths.written(changed);
+    this.#redirectPaths.written(updated.profile);
     this.#onChanged(id);
-    return changed;
+    return updated;
   }
 
   /**
@@ -214,12 +228,14 @@ export class ProviderRegistry {
   }
 }
 
-function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
-  const faults = [
+function refuseFaults(settings: ProviderSettings, hasSecret: boolean, networks: ProviderNetworks): void {
+  const form = [
     ...providerFaults(settings, hasSecret),
     ...credentialSchemaFaults(settings),
     ...trialFaults(settings),
   ];
+  const named = new Set(form.map(({ field }) => field));
+  const faults = [...form, ...networkFaults(settings, networks).filter(({ field }) => !named.has(field))];
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 

@@ -14,6 +14,7 @@ import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection, problemSince } from "./connection_change.js";
 import type { Log } from "./log.js";
+import { movedGrant } from "./moved_grants.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable, outcomeProbeDelayMs, retryDelayMs } from "./refresh_policy.js";
@@ -76,6 +77,16 @@ export class RefreshFailures {
     const written = await this.#write(connection, (current, nowMs) => ({
       change: attention(current, reason, nowMs),
       audit: { type: "token_refresh_fatal", reason },
+    }));
+    return written ? "attention" : "superseded";
+  }
+
+  /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
+  async part(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
+    this.#log.warn({ connectionId: connection.id }, "the profile was led elsewhere: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => ({
+      change: movedGrant(current, movedFrom, nowMs),
+      audit: { type: "grant_parted", reason: "reauth_required" },
     }));
     return written ? "attention" : "superseded";
   }

@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -16,6 +17,7 @@ import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { isParted } from "./moved_grants.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
 import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_lanes.js";
@@ -99,7 +101,7 @@ export class Refresher {
     const { store, failures, suspensions } = this.#parts;
     const connection = store.getConnection(connectionId);
     const kept = this.#unwritten.get(connectionId);
-    if (kept && isSame(connection, kept.connection)) return await this.#write(kept);
+    if (kept && isOwed(connection, kept.connection)) return await this.#write(kept);
     if (kept) this.#forget(connectionId);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
 
@@ -133,6 +135,7 @@ export class Refresher {
         profile,
         refreshToken: prepared.refreshToken,
         subject: connection.subject,
+        boundTo: prepared.credential.binding,
       });
     } catch (error) {
       const failure = failureOf(error);
@@ -174,7 +177,7 @@ export class Refresher {
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
-        if (!isSame(current, connection))
+        if (!isOwed(current, connection))
           return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
         tx.appendAudit({
           timeMs: clock.nowMs(),
@@ -214,8 +217,11 @@ export class Refresher {
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
       return await failures.condemn(connection, "data_loss");
     }
-    const { refreshToken } = credential;
+    const { refreshToken, binding } = credential;
     if (!refreshToken) return "not_refreshable";
+    if (binding !== undefined && binding !== grantBinding(profile)) {
+      return await failures.part(connection, binding);
+    }
     try {
       return { server: await servers.resolve(profile), credential, refreshToken };
     } catch (error) {
@@ -250,4 +256,9 @@ export class Refresher {
     this.#unwritten.delete(connectionId);
     this.#parts.rescue.release(connectionId);
   }
+}
+
+/** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
+function isOwed(current: Connection | undefined, attempted: Connection): current is Connection {
+  return isSame(current, attempted) || isParted(current, attempted);
 }

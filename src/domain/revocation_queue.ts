@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -13,6 +14,8 @@ export interface RevokedPlace {
   readonly connectionId: string;
   readonly providerId: string;
   readonly revision: bigint;
+  /** `grantBinding` of the profile that it was obtained with; undefined when that is not known. */
+  readonly binding?: string | undefined;
 }
 
 /**
@@ -38,7 +41,8 @@ export class RevocationQueue {
     const stored = tx.getCredential(connection.id);
     if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
     try {
-      this.enqueue(tx, place, this.#vault.openCredential(connection, stored));
+      const credential = this.#vault.openCredential(connection, stored);
+      this.enqueue(tx, { ...place, binding: credential.binding }, credential);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
@@ -59,14 +63,15 @@ export class RevocationQueue {
     tx: Transaction,
     connection: Connection,
     answer: Pick<Credential, "accessToken" | "refreshToken">,
-    redeemed: Pick<Credential, "refreshToken">,
+    redeemed: Pick<Credential, "refreshToken" | "binding">,
   ): undefined {
     const current = tx.getConnection(connection.id);
     if (current && current.status !== "revoked") return undefined;
     const { id: connectionId, providerId, credentialRevision: revision } = connection;
     const refreshToken = answer.refreshToken ?? redeemed.refreshToken;
     const { accessToken } = answer;
-    this.enqueue(tx, { connectionId, providerId, revision }, { accessToken, refreshToken });
+    const place = { connectionId, providerId, revision, binding: redeemed.binding };
+    this.enqueue(tx, place, { accessToken, refreshToken });
     return undefined;
   }
 
@@ -76,11 +81,18 @@ export class RevocationQueue {
     place: RevokedPlace,
     credential: Pick<Credential, "accessToken" | "refreshToken">,
   ): void {
-    if (!canRevoke(tx.getProvider(place.providerId))) return;
+    const profile = tx.getProvider(place.providerId);
+    if (!canRevoke(profile)) return;
     const token = credential.refreshToken ?? credential.accessToken;
     if (token.reveal() === "") return;
     const nowMs = this.#clock.nowMs();
-    const { connectionId, providerId, revision } = place;
+    const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
+    if (binding !== grantBinding(profile)) {
+      // The profile names somebody else now, who must not get it.
+      const event = { timeMs: nowMs, principal: daemon.name, connectionId, providerId, revision };
+      tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
+      return;
+    }
     tx.putRevocation({
       id: newId(),
       connectionId,
@@ -91,11 +103,12 @@ export class RevocationQueue {
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
       sealed: this.#vault.sealToken("revocation", place, token),
+      binding,
     });
   }
 }
 
-function canRevoke(profile: ProviderProfile | undefined): boolean {
+function canRevoke(profile: ProviderProfile | undefined): profile is ProviderProfile {
   if (profile?.authType !== "oauth2") return false;
   return profile.oauth2.revocationUrl !== "" || profile.enableDiscovery;
 }

@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
-import type { Grants } from "./grants.js";
+import { GrantMoved, type Grants } from "./grants.js";
 import type { Log } from "./log.js";
 
 /** A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. */
@@ -145,9 +145,11 @@ export class Revoker {
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };
       const { tokenTypeHint } = revocation;
       const { signal } = this.#stop;
-      return await this.#grants.revoke({ server, endpoint, profile, token, tokenTypeHint, signal });
+      const boundTo = revocation.binding;
+      return await this.#grants.revoke({ server, endpoint, profile, token, tokenTypeHint, signal, boundTo });
     } catch (error) {
       if (error instanceof DataLoss) return { kind: "refused", reason: "data_loss" };
+      if (error instanceof GrantMoved) return { kind: "refused", reason: "provider_changed" };
       if (!(error instanceof NexusError)) throw error;
       return { kind: "retry", reason: error.kind, retryAfterMs: undefined };
     }

@@ -27,7 +27,9 @@ export type AuditEventType =
   | "id_token_verification_failed"
   | "token_refreshed"
   | "token_refresh_failed"
-  | "token_refresh_fatal";
+  | "token_refresh_fatal"
+  | "grant_parted"
+  | "grant_returned";
 
 export interface AuditEvent {
   readonly timeMs: number;

@@ -29,6 +29,8 @@ export type HeldCredential = (
   | {
       readonly kind: "token_set";
       readonly tokenSet: TokenSet;
+      /** To whom it was granted, see `grantBinding`; undefined in records of older versions. */
+      readonly binding?: string | undefined;
       /** Values of the callback that the profile keeps. */
       readonly callbackMetadata: Readonly<Record<string, string>>;
     }

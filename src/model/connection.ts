@@ -30,13 +30,15 @@ export interface Problem {
   readonly retryAtMs: number | undefined;
   /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
   readonly firm?: boolean;
+  /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
+  readonly movedFrom?: string;
 }
 
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
   misconfigured:
-    "The provider refuses this client: mend the provider profile; the daemon also asks again by itself.",
+    "The provider refuses this client, or stands where the daemon must not call: mend the provider profile or the settings, the log says which; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
@@ -53,6 +55,14 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   confirmation_failed: "The consent was given, and five completion codes were wrong.",
   data_loss: "The stored credential cannot be opened: a person must consent again.",
 };
+
+/** The sentence of a problem. */
+export function problemSentence({ reason, movedFrom }: Pick<Problem, "reason" | "movedFrom">): string {
+  return movedFrom === undefined ? problemMessages[reason] : movedSentence;
+}
+
+const movedSentence =
+  "The provider profile now names another client, issuer or token endpoint than this consent was given to: a person must consent again, or the profile be set back.";
 
 /** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
 export interface RefreshIntent {
@@ -102,11 +112,11 @@ export interface Connection {
 
 /** Allowed changes of status; a status may always stay as it is. */
 const transitions: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]>> = {
-  pending: ["active", "failed", "expired", "revoked"],
+  pending: ["active", "attention", "failed", "expired", "revoked"],
   active: ["attention", "revoked"],
   attention: ["active", "revoked"],
-  failed: ["active", "pending", "revoked"],
-  expired: ["active", "pending", "revoked"],
+  failed: ["active", "attention", "pending", "revoked"],
+  expired: ["active", "attention", "pending", "revoked"],
   revoked: [],
 };
 

@@ -6,6 +6,8 @@ export interface Credential {
   readonly refreshToken: Secret | undefined;
   readonly tokenType: string;
   readonly idToken: Secret | undefined;
+  /** `grantBinding` of the profile that it was obtained with; undefined in those of older stores, which go with the present profile. */
+  readonly binding?: string | undefined;
 }
 
 /** A token response after every check: what a grant answered, and when. */

@@ -88,7 +88,7 @@ export function providerService(options: {
       }
       const { authType } = registry.get({ id: provider.id });
       const change = changeOf(provider, request.updateMask?.paths ?? [], authType, request.ownRedirectUri);
-      const profile = await registry.update(
+      const { profile, partedConnections } = await registry.update(
         provider.id,
         change,
         versionOfEtag(request.etag),
@@ -97,6 +97,7 @@ export function providerService(options: {
       return create(UpdateProviderResponseSchema, {
         provider: messageOf(profile),
         redirectUri: redirectUriOf(profile),
+        partedConnections,
       });
     },
 

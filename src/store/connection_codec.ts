@@ -66,6 +66,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       sinceMs: BigInt(problem.sinceMs),
       retryAtMs: encodeTime(problem.retryAtMs),
       firm: problem.firm === true,
+      movedFrom: problem.movedFrom ?? "",
     });
   }
   if (refreshIntent !== undefined) {
@@ -93,6 +94,7 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     sinceMs: Number(record.sinceMs),
     retryAtMs: decodeTime(record.retryAtMs),
     ...(record.firm ? { firm: true } : {}),
+    ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
   };
 }
 

@@ -23,6 +23,7 @@ export function toHeldMessage(held: HeldCredential): HeldMessage {
       refreshToken: tokenSet.refreshToken?.reveal() ?? "",
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken?.reveal() ?? "",
+      grantBinding: held.binding ?? "",
     }),
     receivedAtMs,
     scopesKnown: tokenSet.scopes !== undefined,
@@ -55,7 +56,8 @@ export function fromHeldMessage(message: HeldMessage): HeldCredential {
     subject: decodeText(message.subject),
     metadata: message.metadata,
   };
-  return { kind: "token_set", tokenSet, callbackMetadata: message.callbackMetadata, receivedAtMs };
+  const binding = decodeText(credential.grantBinding);
+  return { kind: "token_set", tokenSet, binding, callbackMetadata: message.callbackMetadata, receivedAtMs };
 }
 
 function numberOf(value: bigint | undefined): number | undefined {

@@ -40,6 +40,7 @@ export function encodeCredential(credential: Credential): Uint8Array {
       refreshToken: credential.refreshToken?.reveal() ?? "",
       tokenType: credential.tokenType,
       idToken: credential.idToken?.reveal() ?? "",
+      grantBinding: credential.binding ?? "",
     }),
   );
 }
@@ -51,6 +52,7 @@ export function decodeCredential(plaintext: Uint8Array): Credential {
     refreshToken: secret.refreshToken === "" ? undefined : new Secret(secret.refreshToken),
     tokenType: secret.tokenType,
     idToken: secret.idToken === "" ? undefined : new Secret(secret.idToken),
+    ...(secret.grantBinding === "" ? {} : { binding: secret.grantBinding }),
   };
 }
 

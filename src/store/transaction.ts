@@ -31,6 +31,8 @@ export interface Transaction {
   getCredential(connectionId: string): SealedCredential | undefined;
   getAuthorization(stateHash: string): PendingAuthorization | undefined;
   countConnections(providerId: string): number;
+  /** All connections of a profile, in the order of their ids. */
+  connectionsOf(providerId: string): readonly Connection[];
   /** @throws Error when another profile has the name */
   putProvider(profile: ProviderProfile): void;
   /** Its connections stay. */
@@ -128,6 +130,10 @@ export class StoreTransaction implements Transaction {
 
   countConnections(providerId: string): number {
     return this.#openReads.countConnections(providerId);
+  }
+
+  connectionsOf(providerId: string): readonly Connection[] {
+    return this.#openReads.listConnections({ providerId, limit: Number.POSITIVE_INFINITY });
   }
 
   putProvider(profile: ProviderProfile): void {

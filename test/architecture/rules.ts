@@ -42,6 +42,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "grpc-health-check": ["server"],
+  "ipaddr.js": ["model"],
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
   open: ["cli"],
@@ -66,10 +67,11 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
-  "node:http": ["server", "cli"],
+  "node:http": ["server", "cli", "oauth"],
+  "node:https": ["oauth"],
   "node:http2": ["server"],
-  "node:net": ["server", "cli"],
-  "node:tls": ["server"],
+  "node:net": ["server", "cli", "oauth"],
+  "node:tls": ["server", "oauth"],
   "node:dns": ["oauth"],
   "node:dns/promises": ["oauth"],
   "node:readline": ["cli"],
@@ -77,6 +79,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:perf_hooks": ["runtime"],
   "node:timers": ["runtime"],
   "node:timers/promises": ["runtime"],
+  "node:zlib": ["oauth"],
 };
 
 /** Globals and functions with an owner. These hold for daemon.ts and main.ts too, and nowhere in generated code. */

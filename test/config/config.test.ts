@@ -34,6 +34,7 @@ describe("loadConfig", () => {
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
       consent: { requireConfirmation: false },
+      providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },

@@ -33,7 +33,7 @@ describe("settingWarnings", () => {
   it("knows every setting", () => {
     const names = settings
       .map(({ name }) => name)
-      .filter((name) => !/KEY|LISTEN|URL|LOG|AUDIT|CONFIRMATION/.test(name));
+      .filter((name) => !/KEY|LISTEN|URL|LOG|AUDIT|CONFIRMATION|PROVIDERS$|NETWORKS/.test(name));
     expect(warningsOf(Object.fromEntries(names.map((name) => [name, "/x"])))).toEqual([]);
   });
 
@@ -43,6 +43,11 @@ describe("settingWarnings", () => {
     expect(warningsOf({ NEXUS_BROWSER_LISTEN: "0.0.0.0:8080" })).toEqual([]);
     const both = { NEXUS_BROWSER_LISTEN: "127.0.0.1:8888", NEXUS_PUBLIC_URL: "https://agent.example" };
     expect(warningsOf(both)).toEqual([]);
+  });
+
+  it("tells that providers may stand on this machine", () => {
+    expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toHaveLength(1);
+    expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" })).toEqual([]);
   });
 });
 

@@ -79,6 +79,7 @@ export class Place {
       NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
       NEXUS_LOG_FORMAT: "json",
+      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       ...environment,
     };
     return new Place(loadConfig(all, {}, { isTTY: false }), all);

@@ -9,6 +9,7 @@ import type { TokenSet } from "../../src/model/credential.js";
 import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { admin, owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { Engine, hourMs, tokenSet } from "./engine.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -24,7 +25,11 @@ describe("a consent that waits for its confirmation", () => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
     const shared = { store, vault, clock, log: silent };
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
+    const servers = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: () => Promise.reject(new Error()),
+    });
     const revocations = new RevocationQueue({ vault, clock });
     const locks = new KeyedMutex<string>();
     const all = { ...shared, servers, revocations, writer, locks };

@@ -24,6 +24,7 @@ import { Secret } from "../../src/runtime/secret.js";
 import type { RescueFile } from "../../src/store/rescue_file.js";
 import { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 export const startMs = 1_800_000_000_000;
 export const hourMs = 3_600_000;
@@ -89,6 +90,7 @@ export class Engine {
       writer: this.writer,
       servers: new AuthorizationServers({
         ...shared,
+        networks: loopbackNetworks,
         fetchDocument: () => Promise.reject(new Error("no network")),
       }),
       grants: { refresh: (request) => this.#send(request) },

@@ -11,6 +11,7 @@ import { owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { RescueFile, rescueFileName } from "../../src/store/rescue_file.js";
 import { StoreFailed } from "../../src/store/store_error.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { Engine, hourMs, tokenSet } from "./engine.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -223,7 +224,11 @@ describe("TokenRescue", () => {
     const revocations = new RevocationQueue({ vault, clock });
     const publicUrl = "http://localhost:8080";
     const { AuthorizationServers } = await import("../../src/domain/authorization_servers.js");
-    const known = new AuthorizationServers({ ...shared, fetchDocument: servers.resolve });
+    const known = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: servers.resolve,
+    });
     const manager = new ConnectionManager({
       ...shared,
       servers: known,
@@ -253,7 +258,9 @@ describe("TokenRescue", () => {
     const started = await completer.start(state);
     const query = new URLSearchParams({ state, code: "c" });
     const cookie = started.kind === "redirect" ? started.binding.value : "";
-    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback")).rejects.toThrow(StoreFailed);
+    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback")).rejects.toThrow(
+      StoreFailed,
+    );
     rescue.save();
     await die();
     live();

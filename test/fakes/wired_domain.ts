@@ -21,6 +21,7 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "./loopback_networks.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -47,7 +48,11 @@ export class WiredDomain {
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silent };
     const locks = new KeyedMutex<string>();
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
+    const servers = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: () => Promise.reject(new Error()),
+    });
     const grants = new Grants({ vault, clock, outbound });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
@@ -67,7 +72,7 @@ export class WiredDomain {
       metrics,
     });
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
-    this.providers = new ProviderRegistry({ ...shared, onChanged });
+    this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
     const publicUrl = "http://localhost:8080";
     const unknownStates = new UnknownStates(shared);
     const entry = { ...shared, servers, revocations, rescue };

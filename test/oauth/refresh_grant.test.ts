@@ -7,6 +7,7 @@ import { createOutboundFetch } from "../../src/oauth/outbound.js";
 import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
@@ -38,7 +39,7 @@ function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promi
     },
     refreshToken: new Secret(`${canary}-rt`),
     clock,
-    fetch: createOutboundFetch(),
+    fetch: createOutboundFetch({ networks: loopbackNetworks }),
     ...more,
   });
 }

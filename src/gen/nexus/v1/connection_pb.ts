@@ -22,8 +22,9 @@ export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
  */
 export type Problem = Message<"nexus.v1.Problem"> & {
   /**
-   * A stable word: `reauth_required` (the provider refused the refresh token), `consent_revoked` (it says that consent was
-   * withdrawn), `misconfigured` (it refuses the client: mend the profile), `provider_deleted`,
+   * A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
+   * `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
+   * where the daemon must not call: mend the profile or the settings), `provider_deleted`,
    * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the answer to a refresh request was
    * lost, and the one probe after it did not help), `refresh_failing` (the last refresh failed and will be
    * tried again), `access_denied` and `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
