@@ -6,9 +6,10 @@ import { processEnvironment } from "./config/environment.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
-import { openVault } from "./daemon/open_vault.js";
+import { type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
+import type { KeyringManager } from "./domain/keyring_manager.js";
 import type { ReadLedger } from "./domain/read_ledger.js";
 import type { RefreshEngine } from "./domain/refresh_engine.js";
 import type { Revoker } from "./domain/revoker.js";
@@ -24,7 +25,6 @@ import { Store } from "./store/store.js";
 import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
-import type { Vault } from "./vault/vault.js";
 
 /** From the signal to the end of the process; a pod's shortest usual grace is longer. */
 const shutdownMs = 4_000;
@@ -56,6 +56,7 @@ export class Daemon {
       readonly recovery: ImportRecovery;
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
+      readonly keyring: KeyringManager;
       readonly engine: RefreshEngine;
       readonly keeper: ManifestKeeper | undefined;
       readonly clock: Clock;
@@ -71,15 +72,16 @@ export class Daemon {
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
     try {
-      const vault = openVault(config, log);
+      const environment = options.environment ?? processEnvironment();
+      const opened = await openVault({ config, environment, clock, log });
       store = Store.open({
         folder: config.dataDir,
         nowMs: clock.nowMs(),
         onFatal: options.onFatal,
         audit: config.audit,
       });
-      await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault, catalogue);
+      await openKeyCheck(store, opened.vault);
+      return await Daemon.#wire(options, lock, store, opened, catalogue);
     } catch (error) {
       await store?.close();
       lock.release();
@@ -91,7 +93,7 @@ export class Daemon {
     options: DaemonOptions,
     lock: DataFolderLock,
     store: Store,
-    sealer: Vault,
+    { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
@@ -99,8 +101,8 @@ export class Daemon {
     const apiKey = loadApiKey(apiKeyPath);
     const metrics = new Metrics({ version: readVersion() });
 
-    const parts = wireDomain({ config, store, sealer, metrics, clock, random, log });
-    const { engine, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
+    const parts = wireDomain({ config, store, sealer, keySource, metrics, clock, random, log });
+    const { engine, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services = boundServices(parts, templates, config);
@@ -137,6 +139,8 @@ export class Daemon {
     engine.start();
     revoker.start();
     recovery.start();
+    keyring.start();
+    parts.backups.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri: config.redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
@@ -149,6 +153,7 @@ export class Daemon {
       recovery,
       ledger,
       unknownStates,
+      keyring,
       keeper,
       clock,
       log,
@@ -177,7 +182,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, keyring, keeper, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -185,7 +190,14 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop(), keeper?.stop()]),
+      Promise.all([
+        hub.drain(),
+        engine.stop(),
+        revoker.stop(),
+        recovery.stop(),
+        keyring.stop(),
+        keeper?.stop(),
+      ]),
       deadline,
     ]);
     await closed;

@@ -13,6 +13,7 @@ import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Secret } from "../runtime/secret.js";
+import type { AuthorizationSecret } from "../store/secret_codec.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
@@ -83,7 +84,8 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
-    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return unknownRequest;
     const binding = {
       name: bindingName(stateHash),
       value: secret.browserBinding,
@@ -124,13 +126,8 @@ export class ConnectionCompleter implements ConsentFlow {
     }
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
 
-    let secret: ReturnType<CredentialVault["openAuthorization"]>;
-    try {
-      secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      return await this.#refuse(pending, "data_loss", "oauth_error", visitor);
-    }
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return await this.#refuse(pending, "data_loss", "oauth_error", visitor);
     if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
       this.#log.warn(context, "callback from another browser");
       return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
@@ -249,8 +246,8 @@ export class ConnectionCompleter implements ConsentFlow {
    */
   #keptRefreshToken(tx: Transaction, connection: Connection, tokenSet: TokenSet): Secret | undefined {
     if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
-    const stored = tx.getCredential(connection.id);
     try {
+      const stored = tx.getCredential(connection.id);
       return stored && this.#vault.openCredential(connection, stored).refreshToken;
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
@@ -294,6 +291,16 @@ export class ConnectionCompleter implements ConsentFlow {
         reason: detail ?? reason,
       });
     });
+  }
+
+  /** Undefined when it cannot be opened. */
+  #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
+    try {
+      return this.#vault.openAuthorization(stateHash, pending);
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
   }
 
   #isStatic(pending: PendingAuthorization): boolean {

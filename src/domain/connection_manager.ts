@@ -99,7 +99,16 @@ export class ConnectionManager {
     const connectionId = existing?.id ?? newId();
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
-    const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
+    const pending = {
+      connectionId,
+      providerId: profile.id,
+      providerVersion: profile.version,
+      scopes,
+      returnUrl,
+      redirectUri: this.redirectUri,
+      expiresAtMs,
+    };
+    const sealed = this.#vault.sealAuthorization(stateHash, pending, {
       codeVerifier: newCodeVerifier(),
       nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
@@ -112,16 +121,7 @@ export class ConnectionManager {
       if (!before) throw new NotFound("connection");
       if (before.pendingStateHash !== undefined) tx.takeAuthorization(before.pendingStateHash);
       const asksFirstTime = before.status === "failed" || before.status === "expired";
-      tx.putAuthorization(stateHash, {
-        connectionId,
-        providerId: profile.id,
-        providerVersion: profile.version,
-        scopes,
-        returnUrl,
-        redirectUri: this.redirectUri,
-        expiresAtMs,
-        sealed,
-      });
+      tx.putAuthorization(stateHash, { ...pending, sealed });
       tx.putConnection(
         changeConnection(
           before,

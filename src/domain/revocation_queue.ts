@@ -7,6 +7,7 @@ import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Transaction } from "../store/transaction.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { revocationPlace } from "./sealed_place.js";
 
 /** To which credential a token belonged. */
 export interface RevokedPlace {
@@ -35,9 +36,9 @@ export class RevocationQueue {
       providerId: connection.providerId,
       revision: connection.credentialRevision,
     };
-    const stored = tx.getCredential(connection.id);
-    if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
     try {
+      const stored = tx.getCredential(connection.id);
+      if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
       this.enqueue(tx, place, this.#vault.openCredential(connection, stored));
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
@@ -81,8 +82,9 @@ export class RevocationQueue {
     if (token.reveal() === "") return;
     const nowMs = this.#clock.nowMs();
     const { connectionId, providerId, revision } = place;
+    const id = newId();
     tx.putRevocation({
-      id: newId(),
+      id,
       connectionId,
       providerId,
       revision,
@@ -90,7 +92,7 @@ export class RevocationQueue {
       attempts: 0,
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
-      sealed: this.#vault.sealToken("revocation", place, token),
+      sealed: this.#vault.sealToken(revocationPlace({ id, ...place }), token),
     });
   }
 }

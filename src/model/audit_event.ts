@@ -25,7 +25,13 @@ export type AuditEventType =
   | "id_token_verification_failed"
   | "token_refreshed"
   | "token_refresh_failed"
-  | "token_refresh_fatal";
+  | "token_refresh_fatal"
+  | "keyring.key_added"
+  | "keyring.rotation_started"
+  | "keyring.rotation_finished"
+  | "keyring.key_retired"
+  | "store.backed_up"
+  | "store.restored";
 
 export interface AuditEvent {
   readonly timeMs: number;

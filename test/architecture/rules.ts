@@ -70,6 +70,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:http2": ["server"],
   "node:net": ["server", "cli"],
   "node:tls": ["server"],
+  "node:child_process": ["vault"],
   "node:dns": ["oauth"],
   "node:dns/promises": ["oauth"],
   "node:readline": ["cli"],

@@ -11,7 +11,7 @@ describe("key file", () => {
     const path = join(folder, "encryption.key");
     const key = createKeyFile(path);
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    expect(readKeyFile(path).equals(key)).toBe(true);
+    expect(readKeyFile(path)).toEqual([key]);
     expect(() => createKeyFile(path)).toThrow("EEXIST");
     expect(readFileSync(path, "utf8")).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
   });
