@@ -28,10 +28,8 @@ export function readEncryptionKey(reader: SettingReader, dataDir: string): Encry
   if (name === "NEXUS_ENCRYPTION_KEY_COMMAND" || value.startsWith(commandPrefix)) {
     return { source: "command", argv: readCommand(reader, name, value) };
   }
-  for (const key of value.split(/[\s,]+/).filter((word) => word !== "")) {
-    const fault = keyFault(key);
-    if (fault !== undefined) reader.faultOfSecret(name, fault);
-  }
+  const fault = keysFault(value.split(/[\s,]+/).filter((word) => word !== ""));
+  if (fault !== undefined) reader.faultOfSecret(name, fault);
   return { source: "environment", key: new Secret(value) };
 }
 
@@ -68,10 +66,10 @@ function readCommand(
   return argv ?? [];
 }
 
-function keyFault(key: string): string | undefined {
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(key))
+function keysFault(keys: readonly string[]): string | undefined {
+  if (!keys.every((key) => /^[A-Za-z0-9+/_-]+={0,2}$/.test(key)))
     return "is not base64: make a key with `openssl rand -base64 32`";
-  const lengthBytes = Buffer.from(key, "base64").length;
-  if (lengthBytes === 32) return undefined;
+  const lengthBytes = keys.map((key) => Buffer.from(key, "base64").length).find((bytes) => bytes !== 32);
+  if (lengthBytes === undefined) return undefined;
   return `holds ${lengthBytes} bytes, not 32: make a key with \`openssl rand -base64 32\``;
 }

@@ -20,6 +20,7 @@ import { type SealedVerdict, verifySealed } from "./sealed_records.js";
 
 /** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */
 const folderPrefix = "backup-";
+export const restoreFolderPrefix = "restore-";
 /** Records that do not open and are named in an error. */
 const maxNamed = 5;
 
@@ -67,7 +68,8 @@ export class BackupMaker {
   /** Removes what a crash has left. */
   start(): void {
     for (const name of readdirSync(this.#folder)) {
-      if (name.startsWith(folderPrefix)) rmSync(join(this.#folder, name), { recursive: true, force: true });
+      const isLeft = name.startsWith(folderPrefix) || name.startsWith(restoreFolderPrefix);
+      if (isLeft) rmSync(join(this.#folder, name), { recursive: true, force: true });
     }
   }
 
