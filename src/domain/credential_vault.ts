@@ -34,8 +34,7 @@ export class CredentialVault {
 
   /** @throws DataLoss when it cannot be opened, or is not the revision that the connection names */
   openCredential(connection: Connection, stored: SealedCredential): Credential {
-    const place = credentialPlace(connection, connection.credentialRevision);
-    return decodeCredential(this.#open(stored.sealed, place));
+    return decodeCredential(this.#openStored(connection, stored));
   }
 
   sealFields(
@@ -49,8 +48,7 @@ export class CredentialVault {
 
   /** The fields of a static credential. @throws DataLoss as `openCredential` */
   openFields(connection: Connection, stored: SealedCredential): Record<string, Secret> {
-    const place = credentialPlace(connection, connection.credentialRevision);
-    return decodeFields(this.#open(stored.sealed, place));
+    return decodeFields(this.#openStored(connection, stored));
   }
 
   /** @param profile its id, and the version that the secret is stored with */
@@ -103,6 +101,13 @@ export class CredentialVault {
     const fresh = this.#seal(plaintext, place);
     plaintext.fill(0);
     return fresh;
+  }
+
+  #openStored(connection: Connection, stored: SealedCredential): Buffer {
+    const { credentialRevision } = connection;
+    if (stored.revision !== credentialRevision)
+      throw new DataLoss("the stored credential is not the one that the connection names");
+    return this.#open(stored.sealed, credentialPlace(connection, credentialRevision));
   }
 
   #seal(plaintext: Uint8Array, place: SealedPlace): SealedRecord {
