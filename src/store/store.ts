@@ -17,7 +17,7 @@ import type { Change, StoredDiscovery } from "./log_codec.js";
 import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
 import { countOldSealed, readSealedCounts, type SealedCounts } from "./sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./sealed_walk.js";
-import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import { loadStoreRecord, readStoreRecord, upgradeStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
@@ -77,6 +77,7 @@ export class Store {
     databases.meta.transactionSync(() => {
       indexOldEvents(databases);
       countOldSealed(databases, record.keyCheck?.keyId);
+      upgradeStoreRecord(databases);
     });
   }
 

@@ -4,7 +4,9 @@ import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./store_
 import { StoreDamaged } from "./store_error.js";
 import { readable } from "./unreadable.js";
 
-const schemaVersion = 1;
+/** 2: sealed records can have the second layout, which the release before would take for damaged. */
+const schemaVersion = 2;
+const oldestVersion = 1;
 const key = "store";
 
 export function readStoreRecord(databases: Databases): StoreRecord | undefined {
@@ -47,13 +49,19 @@ function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
  */
 export function loadStoreRecord(databases: Databases, path: string, nowMs: number): StoreRecord {
   const record = readUndamaged(databases, path) ?? createStoreRecord(databases, nowMs);
-  if (record.schemaVersion !== schemaVersion) {
+  if (record.schemaVersion < oldestVersion || record.schemaVersion > schemaVersion) {
     throw new StoreDamaged(
       `the store ${path} was made by a newer nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
         "use that version, restore a backup, or move the file away to start with an empty store",
     );
   }
   return record;
+}
+
+/** Inside a transaction. Marks the store as one that the release before cannot read. */
+export function upgradeStoreRecord(databases: Databases): void {
+  const record = storeRecordOf(databases);
+  if (record.schemaVersion < schemaVersion) writeStoreRecord(databases, { ...record, schemaVersion });
 }
 
 function readUndamaged(databases: Databases, path: string): StoreRecord | undefined {
