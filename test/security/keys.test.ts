@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -270,6 +279,11 @@ describe("keys", { timeout: 180_000 }, () => {
       kept_store: expect.stringContaining("before-restore"),
     });
     expect(statSync(file("nexus.mdb")).mode & 0o777).toBe(0o600);
+
+    // An empty folder takes it too, once the keys are there.
+    copyFileSync(file("encryption.key"), join(elsewhere, "encryption.key"));
+    expect((await command("restore", target, "--data-dir", elsewhere)).code).toBe(0);
+    expect(readdirSync(elsewhere).sort()).toEqual(["encryption.key", "nexus.mdb", "nexusd.lock"]);
 
     daemon = await started();
     const clients = place.clients();
