@@ -128,6 +128,7 @@ export class Daemon {
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
+    parts.backups.start();
     // Before the first caller, who may ask for what the file says.
     await keeper?.start();
     try {
@@ -140,7 +141,6 @@ export class Daemon {
     revoker.start();
     recovery.start();
     keyring.start();
-    parts.backups.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info({ redirectUri: config.redirectUri }, "paste this redirect URI into the provider's console");
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");

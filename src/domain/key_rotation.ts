@@ -81,6 +81,8 @@ export class KeyRotation {
       if (resealed > 0 && this.remaining() > 0) this.#wantsMore = true;
     }
     const keyId = ring.keyId;
+    // What does not open is met at every start, and nothing happens to it.
+    if (total === 0 && this.remaining() > 0) return;
     await store.commit((tx) =>
       tx.appendAudit({
         timeMs: clock.nowMs(),

@@ -12,8 +12,8 @@ import {
   type SealedPlace,
 } from "./sealed_place.js";
 
-/** Records looked at in one stretch: some milliseconds, so that other callers are not held up. */
-const stretch = 200;
+/** Records looked at, or sealed anew in one commit: some milliseconds, so that other callers are not held up. */
+const stretch = 64;
 
 export type SealedReads = Pick<
   Store,
