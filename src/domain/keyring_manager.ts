@@ -191,6 +191,13 @@ export class KeyringManager {
 
   /** Looks at every record: counters are kept, this is to be sure. One that does not open needs no key. */
   async #refuseNeeded(keyId: string): Promise<void> {
+    const counted = this.#store.sealedCounts().get(keyId) ?? 0n;
+    if (this.#rotation.isRunning && counted > 0n) {
+      throw new FailedPrecondition(
+        "KEY_IN_USE",
+        `${counted} records need key ${keyId} still: the rotation is not done`,
+      );
+    }
     let needed = 0;
     for await (const { kind, entries } of sealedPages(this.#store)) {
       for (const { key, sealed } of entries) {
@@ -200,8 +207,7 @@ export class KeyringManager {
       }
     }
     if (needed === 0) return;
-    const why = this.#rotation.isRunning ? "the rotation is not done" : "rotate first";
-    throw new FailedPrecondition("KEY_IN_USE", `${needed} records need key ${keyId}: ${why}`);
+    throw new FailedPrecondition("KEY_IN_USE", `${needed} records need key ${keyId}: rotate first`);
   }
 
   async #reload(): Promise<void> {

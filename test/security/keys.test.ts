@@ -93,7 +93,7 @@ describe("keys", { timeout: 180_000 }, () => {
     const staticId = await makeStatic("the first");
     const old = await primary();
     await daemon.kill("SIGTERM");
-    const secrets = await multiply(place.config.dataDir, staticId, 10_000);
+    const secrets = await multiply(place.config.dataDir, staticId, 12_000);
     const [sampleId = ""] = secrets.keys();
 
     daemon = await started();

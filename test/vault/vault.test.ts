@@ -88,6 +88,11 @@ describe("Vault", () => {
     expect(vault.open(record, place).toString()).toBe("of the first release");
     expect(vault.isCurrent(record)).toBe(false);
     expect(() => vault.open(record, { ...place, connectionId: "c2" })).toThrow(DataLoss);
+    // Of these the first release bound no revision, and no key of the record to any.
+    for (const kind of ["client_secret", "authorization", "import"] as const) {
+      const old = sealedByFirstRelease(key, { ...place, kind, revision: 0n });
+      expect(vault.open(old, { ...place, kind, revision: 9n, recordKey: "r" }).length).toBeGreaterThan(0);
+    }
     // It is not taken for one of the present layout, nor the other way round.
     expect(() => vault.open({ ...record, layout: 2 }, place)).toThrow(DataLoss);
     const { layout: _, ...asOld } = vault.seal(plaintext, place);
