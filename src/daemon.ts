@@ -6,9 +6,10 @@ import { processEnvironment } from "./config/environment.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
-import { openVault } from "./daemon/open_vault.js";
+import { type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
+import type { KeyringManager } from "./domain/keyring_manager.js";
 import type { ReadLedger } from "./domain/read_ledger.js";
 import type { RefreshEngine } from "./domain/refresh_engine.js";
 import type { Revoker } from "./domain/revoker.js";
@@ -27,7 +28,6 @@ import { StoreHangs } from "./store/store_error.js";
 import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
-import type { Vault } from "./vault/vault.js";
 
 /** From the signal to the end of the process; a pod's shortest usual grace is longer. */
 const shutdownMs = 4_000;
@@ -59,6 +59,7 @@ export class Daemon {
       readonly recovery: ImportRecovery;
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
+      readonly keyring: KeyringManager;
       readonly engine: RefreshEngine;
       readonly rescue: TokenRescue;
       readonly rescueFile: RescueFile | undefined;
@@ -77,16 +78,17 @@ export class Daemon {
     let store: Store | undefined;
     let rescueFile: RescueFile | undefined;
     try {
-      const vault = openVault(config, log);
+      const environment = options.environment ?? processEnvironment();
+      const opened = await openVault({ config, environment, clock, log });
       store = Store.open({
         folder: config.dataDir,
         nowMs: clock.nowMs(),
         onFatal: options.onFatal,
         audit: config.audit,
       });
-      await openKeyCheck(store, vault);
+      await openKeyCheck(store, opened.vault);
       rescueFile = openRescueFile(config.dataDir, log);
-      return await Daemon.#wire(options, lock, store, rescueFile, vault, catalogue);
+      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue);
     } catch (error) {
       const late = delay(clock, closeMs).then(() => "late");
       const closed = await Promise.race([store?.close(), late]);
@@ -102,7 +104,7 @@ export class Daemon {
     lock: DataFolderLock,
     store: Store,
     rescueFile: RescueFile | undefined,
-    sealer: Vault,
+    { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
@@ -110,8 +112,8 @@ export class Daemon {
     const apiKey = loadApiKey(apiKeyPath);
     const metrics = new Metrics({ version: readVersion() });
 
-    const parts = wireDomain({ config, store, rescueFile, sealer, metrics, clock, random, log });
-    const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
+    const parts = wireDomain({ config, store, rescueFile, sealer, keySource, metrics, clock, random, log });
+    const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services = boundServices(parts, templates, config);
@@ -139,6 +141,7 @@ export class Daemon {
     });
     // Before anything refreshes: what the last process could not store takes its place.
     await rescue.recover();
+    parts.backups.start();
     // Before the first caller, who may ask for what the file says.
     await keeper?.start();
     try {
@@ -150,6 +153,7 @@ export class Daemon {
     engine.start();
     revoker.start();
     recovery.start();
+    keyring.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
     log.info(
       { redirectUri: config.redirectUri },
@@ -167,6 +171,7 @@ export class Daemon {
       recovery,
       ledger,
       unknownStates,
+      keyring,
       keeper,
       clock,
       log,
@@ -197,7 +202,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, rescue, rescueFile, revoker, recovery, keeper, clock, log } =
+    const { lock, store, hub, engine, rescue, rescueFile, revoker, recovery, keyring, keeper, clock, log } =
       this.parts;
     log.info({}, "draining");
     const force = new AbortController();
@@ -206,7 +211,14 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop(), keeper?.stop()]),
+      Promise.all([
+        hub.drain(),
+        engine.stop(),
+        revoker.stop(),
+        recovery.stop(),
+        keyring.stop(),
+        keeper?.stop(),
+      ]),
       deadline,
     ]);
     await closed;

@@ -21,6 +21,10 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
   NOT_REFRESHABLE: consentAgain,
+  NO_OTHER_KEY: "add a key: nexusd keyring add",
+  KEY_IN_USE: "see which records need it: nexusd keyring status",
+  BACKUP_NOT_VERIFIED:
+    "those connections need consent again, or are deleted; --allow-unreadable makes the backup all the same",
   CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
 };
 

@@ -4,7 +4,9 @@ import { type Client, createClient, type Interceptor } from "@connectrpc/connect
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../config/client_config.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
+import { BackupService } from "../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
+import { KeyringService } from "../gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import { usageFailure } from "./command_failure.js";
@@ -15,6 +17,8 @@ export interface Daemon {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly keyring: Client<typeof KeyringService>;
+  readonly backups: Client<typeof BackupService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -52,6 +56,8 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    keyring: createClient(KeyringService, transport),
+    backups: createClient(BackupService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -3,8 +3,8 @@ import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../model/provider_networks.js";
-import { Secret } from "../runtime/secret.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
+import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
 import { readProviderNetworks } from "./outbound_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
@@ -15,15 +15,6 @@ export type LogLevel = (typeof logLevels)[number];
 
 export const logFormats = ["json", "pretty"] as const;
 export type LogFormat = (typeof logFormats)[number];
-
-/** Where the key that seals the store comes from. */
-export type EncryptionKeySource =
-  /** Base64 or base64url of 32 bytes. */
-  | { readonly source: "environment"; readonly key: Secret }
-  /** A file that must exist. */
-  | { readonly source: "file"; readonly path: string }
-  /** Made on first start: `<dataDir>/encryption.key`. */
-  | { readonly source: "generated"; readonly path: string };
 
 /** What the daemon runs with, checked and frozen; `settings` says the name and the default of each. */
 export interface Config {
@@ -132,22 +123,6 @@ export function readDoor(
     else addresses.push(address);
   }
   return Object.freeze(addresses);
-}
-
-function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
-  const given = reader.readOneOf("NEXUS_ENCRYPTION_KEY", "NEXUS_ENCRYPTION_KEY_FILE");
-  if (given === undefined) return { source: "generated", path: join(dataDir, "encryption.key") };
-  if (given.name === "NEXUS_ENCRYPTION_KEY_FILE") return { source: "file", path: resolve(given.value) };
-  const lengthBytes = Buffer.from(given.value, "base64").length;
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(given.value)) {
-    reader.faultOfSecret(given.name, "is not base64: make a key with `openssl rand -base64 32`");
-  } else if (lengthBytes !== 32) {
-    reader.faultOfSecret(
-      given.name,
-      `holds ${lengthBytes} bytes, not 32: make a key with \`openssl rand -base64 32\``,
-    );
-  }
-  return { source: "environment", key: new Secret(given.value) };
 }
 
 /** Port 0 is another port each time and can stand more than once. */

@@ -28,7 +28,8 @@ export const settings = [
     flag: undefined,
     argument: "",
     default: "none",
-    meaning: "The key that seals the store: base64 of 32 bytes. Not together with NEXUS_ENCRYPTION_KEY_FILE.",
+    meaning:
+      "The key that seals the store: base64 of 32 bytes; or a ring of keys, apart by commas, the newest last; or exec: and a command, as in NEXUS_ENCRYPTION_KEY_COMMAND. Only one of the three is set.",
     readBy: ["daemon"],
   },
   {
@@ -36,7 +37,16 @@ export const settings = [
     flag: "--encryption-key-file",
     argument: "file",
     default: "<data-dir>/encryption.key, made on first start",
-    meaning: "The file that holds that key.",
+    meaning: "The file that holds that key, or a ring: a key a line, the newest last, # begins a comment.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_ENCRYPTION_KEY_COMMAND",
+    flag: "--encryption-key-command",
+    argument: "command",
+    default: "none",
+    meaning:
+      "A program that prints that key, or a ring as in the file. Run without a shell: words apart by white space, quotes keep a word together, nothing is replaced; at most 30 s and 64 KiB.",
     readBy: ["daemon"],
   },
   {

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.js";
 import { AuditReader } from "../domain/audit_reader.js";
 import { AuditedTokens } from "../domain/audited_tokens.js";
 import { AuthorizationServers } from "../domain/authorization_servers.js";
+import { BackupMaker } from "../domain/backup_maker.js";
 import { CaptureFormFlow } from "../domain/capture_form_flow.js";
 import { ConnectionCompleter } from "../domain/connection_completer.js";
 import { ConnectionImporter } from "../domain/connection_importer.js";
@@ -16,6 +17,8 @@ import { CredentialVault } from "../domain/credential_vault.js";
 import { CredentialWriter } from "../domain/credential_writer.js";
 import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
+import { KeyRotation } from "../domain/key_rotation.js";
+import { KeyringManager } from "../domain/keyring_manager.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
 import { RedirectPaths } from "../domain/redirect_paths.js";
@@ -36,6 +39,7 @@ import type { Store } from "../store/store.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Metrics } from "../telemetry/metrics.js";
+import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";
 
 export interface DomainOptions {
@@ -43,6 +47,7 @@ export interface DomainOptions {
   readonly store: Store;
   readonly rescueFile: RescueFile | undefined;
   readonly sealer: Vault;
+  readonly keySource: KeyRingSource;
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
@@ -53,16 +58,8 @@ export interface DomainOptions {
 export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
-export function wireDomain({
-  config,
-  store,
-  rescueFile,
-  sealer,
-  metrics,
-  clock,
-  random,
-  log,
-}: DomainOptions) {
+export function wireDomain(options: DomainOptions) {
+  const { config, store, rescueFile, sealer, metrics, clock, random, log } = options;
   const networks = config.providerNetworks;
   const outbound = createOutboundFetch({ networks });
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
@@ -99,6 +96,7 @@ export function wireDomain({
   const onChanged = (providerId: string): void => engine.profileChanged(providerId);
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const redirectPaths = new RedirectPaths({ store, servers, clock });
+  const keys = { store, ring: sealer, vault, clock, log };
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
@@ -135,5 +133,7 @@ export function wireDomain({
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
+    keyring: new KeyringManager({ ...keys, source: options.keySource, rotation: new KeyRotation(keys) }),
+    backups: new BackupMaker({ ...keys, folder: config.dataDir }),
   };
 }

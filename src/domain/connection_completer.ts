@@ -10,6 +10,7 @@ import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { AuthorizationSecret } from "../store/secret_codec.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { CodeRedemption, ConsentSuperseded } from "./code_redemption.js";
@@ -84,7 +85,8 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
-    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return unknownRequest;
     const binding = {
       name: bindingName(stateHash),
       value: secret.browserBinding,
@@ -126,13 +128,8 @@ export class ConnectionCompleter implements ConsentFlow {
     }
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
 
-    let secret: ReturnType<CredentialVault["openAuthorization"]>;
-    try {
-      secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
-    }
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
     if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
       this.#log.warn(context, "callback from another browser");
       return await this.#ending.refuse(
@@ -227,6 +224,16 @@ export class ConnectionCompleter implements ConsentFlow {
       }
       return pending;
     });
+  }
+
+  /** Undefined when it cannot be opened. */
+  #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
+    try {
+      return this.#vault.openAuthorization(stateHash, pending);
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
   }
 
   #isStatic(pending: PendingAuthorization): boolean {

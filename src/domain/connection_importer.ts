@@ -20,6 +20,7 @@ import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 import type { Log } from "./log.js";
 import { newConnection } from "./new_connection.js";
+import { importPlace } from "./sealed_place.js";
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.
@@ -96,7 +97,7 @@ export class ConnectionImporter {
       // Whoever gives the token again gives it to the profile as it is now.
       const pending = before?.sealed
         ? { ...before, binding: grantBinding(profile) }
-        : this.#pendingImport(profile, request, refreshToken, principal);
+        : this.#pendingImport(key, profile, request, refreshToken, principal);
       await this.#store.commit((tx) => tx.putImport(key, pending));
       return await this.#redeem(key, pending, profile, refreshToken);
     });
@@ -116,7 +117,11 @@ export class ConnectionImporter {
       if (pending.binding !== undefined && pending.binding !== grantBinding(profile)) {
         return await this.#drop(key, pending, "provider_changed");
       }
-      const refreshToken = this.#vault.openToken("import", pending, pending.sealed);
+      // Only a copy of an older state can say that it is not done: its token has been redeemed.
+      if (this.#store.getConnection(pending.connectionId)) {
+        return await this.#store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
+      }
+      const refreshToken = this.#vault.openToken(importPlace(key, pending), pending.sealed);
       await this.#redeem(key, pending, profile, refreshToken, "resumed");
     });
   }
@@ -210,19 +215,20 @@ export class ConnectionImporter {
   }
 
   #pendingImport(
+    key: string,
     profile: ProviderProfile,
     request: ImportRequest,
     refreshToken: Secret,
     principal: Principal,
   ): PendingImport {
-    const place = { connectionId: newId(), providerId: profile.id };
+    const startedAtMs = this.#clock.nowMs();
+    const place = { connectionId: newId(), providerId: profile.id, startedAtMs };
     return {
       ...place,
       userId: request.userId,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
       principal,
-      startedAtMs: this.#clock.nowMs(),
-      sealed: this.#vault.sealToken("import", place, refreshToken),
+      sealed: this.#vault.sealToken(importPlace(key, place), refreshToken),
       binding: grantBinding(profile),
     };
   }

@@ -97,7 +97,8 @@ export class ConnectionRequests {
     const connectionId = existing?.id ?? newId();
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
-    const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
+    const place = { connectionId, providerId: profile.id, expiresAtMs };
+    const sealed = this.#vault.sealAuthorization(stateHash, place, {
       codeVerifier: newCodeVerifier(),
       nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
@@ -112,13 +113,11 @@ export class ConnectionRequests {
       const redirectPath = isOwnPathDue ? this.#giveOwnPath(tx, current, nowMs) : redirectPathOf(current);
       this.#pending.end(tx, before, "goes_on");
       tx.putAuthorization(stateHash, {
-        connectionId,
-        providerId: profile.id,
+        ...place,
         providerVersion: profile.version,
         scopes,
         returnUrl,
         redirectUri: `${this.#publicUrl}${redirectPath}`,
-        expiresAtMs,
         sealed,
         requireConfirmation,
         requestedBy: principal.name,

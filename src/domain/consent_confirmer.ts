@@ -115,7 +115,7 @@ export class ConsentConfirmer {
     }
     let held: HeldCredential | undefined;
     try {
-      held = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed).held;
+      held = this.#vault.openAuthorization(key, pending).held;
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
     }

@@ -39,8 +39,9 @@ export class ConsentHolder {
     const key = hashCompletionCode(completionCode);
     const expiresAtMs = nowMs + authorizationLifetimeMs;
     const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "" };
-    const sealed = this.#vault.sealAuthorization(connection.id, pending.providerId, { ...nothing, held });
-    tx.putAuthorization(key, { ...pending, expiresAtMs, sealed, held: true, failedConfirmations: 0 });
+    const waits = { ...pending, expiresAtMs, held: true, failedConfirmations: 0 };
+    const sealed = this.#vault.sealAuthorization(key, waits, { ...nothing, held });
+    tx.putAuthorization(key, { ...waits, sealed });
     const wasOver = connection.status === "failed" || connection.status === "expired";
     const waiting = changeConnection(
       connection,

@@ -116,7 +116,7 @@ export class Grants {
   #client(profile: ProviderProfile): OAuthClient {
     return {
       clientId: profile.clientId,
-      clientSecret: profile.clientSecret && this.#vault.openClientSecret(profile.id, profile.clientSecret),
+      clientSecret: this.#vault.openClientSecret(profile),
       method: profile.tokenEndpointAuthMethod,
     };
   }

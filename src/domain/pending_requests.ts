@@ -30,21 +30,23 @@ export class PendingRequests {
    * @param fate whether the connection goes on without it
    */
   end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): void {
-    if (connection.pendingStateHash === undefined) return;
-    const pending = tx.takeAuthorization(connection.pendingStateHash);
-    if (pending?.held) this.#release(tx, connection, pending, fate);
+    const key = connection.pendingStateHash;
+    if (key === undefined) return;
+    const pending = tx.takeAuthorization(key);
+    if (pending?.held) this.#release(tx, connection, key, pending, fate);
   }
 
   #release(
     tx: Transaction,
     connection: Connection,
+    key: string,
     pending: PendingAuthorization,
     fate: "goes_on" | "ends",
   ): void {
-    const { connectionId, providerId, sealed } = pending;
+    const { connectionId, providerId } = pending;
     const place = { connectionId, providerId, revision: 0n };
     try {
-      const { held } = this.#vault.openAuthorization(connectionId, providerId, sealed);
+      const { held } = this.#vault.openAuthorization(key, pending);
       if (held?.kind !== "token_set") return;
       const { subject } = held.tokenSet;
       if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return;

@@ -1,4 +1,5 @@
 import { by } from "../model/audit_event.js";
+import type { SealedRecord } from "../model/credential.js";
 import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
 import { networkFaults } from "../model/network_faults.js";
@@ -75,10 +76,9 @@ export class ProviderRegistry {
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
-  holdsSecret({ id, clientSecret }: ProviderProfile, secret: Secret): boolean {
-    if (!clientSecret) return false;
+  holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
     try {
-      return this.#vault.openClientSecret(id, clientSecret).reveal() === secret.reveal();
+      return this.#vault.openClientSecret(profile)?.reveal() === secret.reveal();
     } catch (error) {
       if (error instanceof DataLoss) return false;
       throw error;
@@ -97,7 +97,7 @@ export class ProviderRegistry {
     const profile: ProviderProfile = {
       ...settings,
       id,
-      clientSecret: clientSecret && this.#vault.sealClientSecret(id, clientSecret),
+      clientSecret: clientSecret && this.#vault.sealClientSecret({ id, version: 1n }, clientSecret),
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
       version: 1n,
@@ -184,16 +184,14 @@ export class ProviderRegistry {
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
         throw new Aborted("the provider profile has changed since it was read: read it again");
       }
-      const clientSecret =
-        change.clientSecret === undefined
-          ? before.clientSecret
-          : (change.clientSecret && this.#vault.sealClientSecret(id, change.clientSecret)) || undefined;
+      const version = before.version + 1n;
+      const clientSecret = this.#sealedFor(before, version, change.clientSecret);
       const after: ProviderProfile = {
         ...before,
         ...change.settings,
         clientSecret,
         updatedAtMs: nowMs,
-        version: before.version + 1n,
+        version,
       };
       const profile = this.#withPath(after, before, announces, change.ownRedirectUri === true);
       refuseFaults(profile, clientSecret !== undefined, this.#networks);
@@ -205,6 +203,24 @@ export class ProviderRegistry {
     this.#redirectPaths.written(updated.profile);
     this.#onChanged(id);
     return updated;
+  }
+
+  /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */
+  #sealedFor(
+    before: ProviderProfile,
+    version: bigint,
+    secret: ProviderChange["clientSecret"],
+  ): SealedRecord | undefined {
+    const { id } = before;
+    if (secret !== undefined)
+      return secret ? this.#vault.sealClientSecret({ id, version }, secret) : undefined;
+    try {
+      const kept = this.#vault.openClientSecret(before);
+      return kept && this.#vault.sealClientSecret({ id, version }, kept);
+    } catch (error) {
+      if (error instanceof DataLoss) return before.clientSecret;
+      throw error;
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Connection } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Suspension } from "../model/suspension.js";
 import type { Clock } from "../runtime/clock.js";
@@ -153,8 +154,13 @@ export class ProviderSuspensions {
   }
 
   #isOver(suspension: Suspension): boolean {
-    const profile = this.#store.getProvider(suspension.providerId);
-    return !profile || !holds(suspension, profile);
+    try {
+      const profile = this.#store.getProvider(suspension.providerId);
+      return !profile || !holds(suspension, profile);
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
   }
 
   /** The next connection in turn: one that only its own quirk makes the provider refuse does not speak for all. */

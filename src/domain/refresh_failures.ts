@@ -57,7 +57,9 @@ export class RefreshFailures {
     switch (failure.kind) {
       case "invalid_grant": {
         const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
-        return await this.condemn(connection, earlier ? "outcome_unknown" : refused);
+        // Of a restored token that was not sent from here, only the provider's own word says more.
+        const isPlain = !earlier || (earlier.sends === 0 && failure.consentRevoked);
+        return await this.condemn(connection, isPlain ? refused : "outcome_unknown");
       }
       case "client":
         return await this.refuseClient(attempt, failure.message);
@@ -66,7 +68,7 @@ export class RefreshFailures {
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
       case "rejected":
-        if (earlier) return await this.condemn(connection, "outcome_unknown");
+        if (earlier && earlier.sends > 0) return await this.condemn(connection, "outcome_unknown");
         return await this.probeLater(attempt, failure.message);
     }
   }

@@ -111,7 +111,7 @@ export class RefreshScheduler {
     if (this.#stopped || monotonicMs - this.#calmSinceMonotonicMs < stuckMs) return undefined;
     const [first] = this.#store.due(this.#clock.nowMs() - stuckMs, 1);
     const connection = first && this.#store.getConnection(first.connectionId);
-    if (!connection || this.#held.has(connection.id)) return undefined;
+    if (connection?.dueAtMs === undefined || this.#held.has(connection.id)) return undefined;
     const taken = this.#taken.get(connection.id);
     const waitedMs = monotonicMs - (taken?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
     if (waitedMs < stuckMs || !this.#lanes.hasRoom(connection.providerId)) return undefined;

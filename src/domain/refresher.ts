@@ -1,4 +1,4 @@
-import type { Connection } from "../model/connection.js";
+import type { Connection, RefreshIntent } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
 import { grantBinding } from "../model/grant_binding.js";
@@ -125,7 +125,7 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(connection, (earlier?.sends ?? 0) + 1))) return "superseded";
+    if (!(await this.#writeIntent(connection, earlier))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: RefreshResult;
@@ -232,13 +232,17 @@ export class Refresher {
   }
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
-  async #writeIntent(connection: Connection, sends: number): Promise<boolean> {
+  async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
     const { store, clock } = this.#parts;
-    const startedAtMs = clock.nowMs();
+    const refreshIntent: RefreshIntent = {
+      ...earlier,
+      credentialRevision: connection.credentialRevision,
+      startedAtMs: clock.nowMs(),
+      sends: (earlier?.sends ?? 0) + 1,
+    };
     return await store.commit((tx) => {
       const current = tx.getConnection(connection.id);
       if (!isSame(current, connection)) return false;
-      const refreshIntent = { credentialRevision: connection.credentialRevision, startedAtMs, sends };
       tx.putUnannounced({ ...current, refreshIntent });
       return true;
     });

@@ -8,6 +8,7 @@ import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Transaction } from "../store/transaction.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { revocationPlace } from "./sealed_place.js";
 
 /** To which credential a token belonged. */
 export interface RevokedPlace {
@@ -38,9 +39,9 @@ export class RevocationQueue {
       providerId: connection.providerId,
       revision: connection.credentialRevision,
     };
-    const stored = tx.getCredential(connection.id);
-    if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
     try {
+      const stored = tx.getCredential(connection.id);
+      if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
       const credential = this.#vault.openCredential(connection, stored);
       this.enqueue(tx, { ...place, binding: credential.binding }, credential);
     } catch (error) {
@@ -93,8 +94,9 @@ export class RevocationQueue {
       tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
       return;
     }
+    const id = newId();
     tx.putRevocation({
-      id: newId(),
+      id,
       connectionId,
       providerId,
       revision,
@@ -102,7 +104,7 @@ export class RevocationQueue {
       attempts: 0,
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
-      sealed: this.#vault.sealToken("revocation", place, token),
+      sealed: this.#vault.sealToken(revocationPlace({ id, ...place }), token),
       binding,
     });
   }

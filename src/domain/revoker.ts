@@ -9,6 +9,7 @@ import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { GrantMoved, type Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { revocationPlace } from "./sealed_place.js";
 
 /** A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;
@@ -129,17 +130,17 @@ export class Revoker {
       "token not revoked at the provider yet",
     );
     await this.#store.commit((tx) => {
-      if (tx.getRevocation(revocation.id)) {
-        tx.putRevocation({ ...revocation, attempts, nextAttemptMs: nowMs + delayMs });
-      }
+      // It may have been sealed anew meanwhile.
+      const current = tx.getRevocation(revocation.id);
+      if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs: nowMs + delayMs });
     });
   }
 
   async #ask(revocation: PendingRevocation): Promise<RevocationOutcome> {
-    const profile = this.#store.getProvider(revocation.providerId);
-    if (!profile) return { kind: "refused", reason: "provider_deleted" };
     try {
-      const token = this.#vault.openToken("revocation", revocation, revocation.sealed);
+      const profile = this.#store.getProvider(revocation.providerId);
+      if (!profile) return { kind: "refused", reason: "provider_deleted" };
+      const token = this.#vault.openToken(revocationPlace(revocation), revocation.sealed);
       const server = await this.#servers.resolve(profile);
       const endpoint = profile.oauth2.revocationUrl || server.revocationEndpoint;
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };

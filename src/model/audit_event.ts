@@ -29,7 +29,13 @@ export type AuditEventType =
   | "token_refresh_failed"
   | "token_refresh_fatal"
   | "grant_parted"
-  | "grant_returned";
+  | "grant_returned"
+  | "keyring.key_added"
+  | "keyring.rotation_started"
+  | "keyring.rotation_finished"
+  | "keyring.key_retired"
+  | "store.backed_up"
+  | "store.restored";
 
 export interface AuditEvent {
   readonly timeMs: number;

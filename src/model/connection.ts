@@ -13,6 +13,7 @@ export type ProblemReason =
   | "no_refresh_token"
   | "outcome_unknown"
   | "refresh_failing"
+  | "restored"
   | "access_denied"
   | "authorization_failed"
   | "state_verification_failed"
@@ -43,8 +44,10 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
   outcome_unknown:
-    "A refresh token was sent, its answer was lost, and the one attempt after it did not help: a person must consent again.",
+    "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  restored:
+    "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
   access_denied: "The person or the provider denied consent.",
   authorization_failed: "The provider ended the authorization with an error.",
   state_verification_failed: "The browser that came back was not the one that started the consent.",
@@ -68,8 +71,13 @@ const movedSentence =
 export interface RefreshIntent {
   readonly credentialRevision: bigint;
   readonly startedAtMs: number;
-  /** How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe. */
+  /**
+   * How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe; 0 when the store was
+   * restored and this one has not sent it.
+   */
   readonly sends: number;
+  /** It comes from a backup: whoever went on with the original may have used the refresh token. */
+  readonly restored?: boolean;
 }
 
 export interface Connection {

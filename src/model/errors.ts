@@ -11,7 +11,11 @@ export type PreconditionReason =
   | "NOT_AWAITING_CONFIRMATION"
   | "PROVIDER_DELETED"
   | "PROVIDER_CHANGED"
-  | "PROVIDER_MISCONFIGURED";
+  | "PROVIDER_MISCONFIGURED"
+  | "KEY_IN_USE"
+  | "KEY_SOURCE"
+  | "NO_OTHER_KEY"
+  | "BACKUP_NOT_VERIFIED";
 
 /** One fault of the input: a field by its path in the request, and the limit it breaks. */
 export interface FieldViolation {
@@ -57,7 +61,7 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template") {
+  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key") {
     super(`${resource} not found`);
   }
 }

@@ -74,6 +74,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       credentialRevision: refreshIntent.credentialRevision,
       startedAtMs: BigInt(refreshIntent.startedAtMs),
       sends: refreshIntent.sends,
+      restored: refreshIntent.restored === true,
     });
   }
   return (changeRevision) => {
@@ -103,7 +104,8 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
   return {
     credentialRevision: record.credentialRevision,
     startedAtMs: Number(record.startedAtMs),
-    sends: Math.max(1, record.sends),
+    sends: record.restored ? record.sends : Math.max(1, record.sends),
+    ...(record.restored ? { restored: true } : {}),
   };
 }
 

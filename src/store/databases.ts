@@ -7,7 +7,11 @@ export type NumberKey =
   | ["provider", string]
   | ["tombstones"]
   /** The newest revision whose tombstone was pruned. */
-  | ["floor"];
+  | ["floor"]
+  /** Sealed records that need this key. */
+  | ["sealed", string]
+  /** 1 since those are counted. */
+  | ["sealed_counted"];
 
 type Bytes = Uint8Array;
 

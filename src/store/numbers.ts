@@ -11,7 +11,8 @@ export function writeNumber(databases: Databases, key: NumberKey, value: bigint)
   else databases.numbers.putSync(key, encodeCount(value));
 }
 
-/** Inside a transaction. */
+/** Inside a transaction. Never below 0: what a damaged record was counted as is not known any more. */
 export function addToNumber(databases: Databases, key: NumberKey, difference: bigint): void {
-  writeNumber(databases, key, readNumber(databases, key) + difference);
+  const value = readNumber(databases, key) + difference;
+  writeNumber(databases, key, value < 0n ? 0n : value);
 }

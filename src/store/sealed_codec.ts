@@ -14,11 +14,13 @@ export function toSealedMessage(sealed: SealedRecord): SealedMessage {
     keyId: sealed.keyId,
     nonce: sealed.nonce.slice(),
     ciphertext: sealed.ciphertext.slice(),
+    layout: sealed.layout ?? 0,
   });
 }
 
 export function fromSealedMessage(message: SealedMessage): SealedRecord {
-  return { keyId: message.keyId, nonce: message.nonce, ciphertext: message.ciphertext };
+  const { keyId, nonce, ciphertext, layout } = message;
+  return { keyId, nonce, ciphertext, ...(layout === 0 ? {} : { layout }) };
 }
 
 /** A record that was written without its sealed part: a fault of this program. */

@@ -1,3 +1,4 @@
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
@@ -14,7 +15,9 @@ import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
 import type { Change, StoredDiscovery } from "./log_codec.js";
 import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
-import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import { countOldSealed, readSealedCounts, type SealedCounts } from "./sealed_count.js";
+import { type SealedEntry, type SealedKind, walkSealed } from "./sealed_walk.js";
+import { loadStoreRecord, readStoreRecord, upgradeStoreRecord } from "./store_record.js";
 import { syncFolder } from "./sync_folder.js";
 import type { Transaction } from "./transaction.js";
 
@@ -63,7 +66,11 @@ export class Store {
     this.#reads = new Reads(databases);
     const retention = options.audit ?? defaultAuditRetention;
     this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, options.onFatal);
-    databases.meta.transactionSync(() => indexOldEvents(databases));
+    databases.meta.transactionSync(() => {
+      indexOldEvents(databases);
+      countOldSealed(databases, record.keyCheck?.keyId);
+      upgradeStoreRecord(databases);
+    });
   }
 
   /**
@@ -86,6 +93,24 @@ export class Store {
   /** The known text that tells a right key from a wrong one. */
   get keyCheck(): SealedRecord | undefined {
     return readStoreRecord(this.#databases)?.keyCheck;
+  }
+
+  /** How many sealed records need each key, the check of the key not counted. */
+  sealedCounts(): SealedCounts {
+    return readSealedCounts(this.#databases);
+  }
+
+  /** The records of a kind after a key, in the order of the keys. */
+  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
+    return walkSealed(this.#databases, kind, after, limit);
+  }
+
+  /** Writes a copy of the newest durable commit, while others go on. @param folder exists; the copy has the name of a store there */
+  async copyTo(folder: string): Promise<void> {
+    const path = join(folder, storeFileName);
+    await this.#databases.root.backup(path, false);
+    // lmdb makes it readable for everybody, whom the folder must keep out until now.
+    chmodSync(path, 0o600);
   }
 
   /** Revision of the newest durable change. */

@@ -72,6 +72,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:http2": ["server"],
   "node:net": ["server", "cli", "oauth"],
   "node:tls": ["server", "oauth"],
+  "node:child_process": ["vault"],
   "node:dns": ["oauth"],
   "node:dns/promises": ["oauth"],
   "node:readline": ["cli"],

@@ -4,6 +4,7 @@ import { ConnectionCompleter } from "../../src/domain/connection_completer.js";
 import { ConnectionManager } from "../../src/domain/connection_manager.js";
 import { ConsentConfirmer } from "../../src/domain/consent_confirmer.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
+import { revocationPlace } from "../../src/domain/sealed_place.js";
 import { UnknownStates } from "../../src/domain/unknown_states.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { plainOAuth2 } from "../../src/model/oauth2_options.js";
@@ -68,7 +69,7 @@ describe("a consent that waits for its confirmation", () => {
     return store
       .dueRevocations(10)
       .flatMap(({ id }) => store.getRevocation(id) ?? [])
-      .map((entry) => vault.openToken("revocation", entry, entry.sealed).reveal());
+      .map((entry) => vault.openToken(revocationPlace(entry), entry.sealed).reveal());
   };
   const untilOver = (id: string) => {
     engine.clock.advance(10 * 60_000);

@@ -25,9 +25,11 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    * A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
    * `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
    * where the daemon must not call: mend the profile or the settings), `provider_deleted`,
-   * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the answer to a refresh request was
-   * lost, and the one probe after it did not help), `refresh_failing` (the last refresh failed and will be
-   * tried again), `access_denied` and `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
+   * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
+   * used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
+   * help), `refresh_failing` (the last refresh failed and will be tried again), `restored` (the store was restored from a backup
+   * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
+   * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
    * `token_exchange_failed`, `id_token_verification_failed`, `consent_expired`, `data_loss` (the stored credential
    * cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
    * with five wrong codes).
