@@ -19,6 +19,7 @@ import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
+import { CallLimits, limitedService } from "./service/limited_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { Store } from "./store/store.js";
 import type { Logger } from "./telemetry/logger.js";
@@ -104,9 +105,12 @@ export class Daemon {
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services = boundServices(parts, templates, config);
+    const callLimits = new CallLimits(config.limits);
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
-        countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
+        countedService(limitedService(service, callLimits), (method, code) =>
+          metrics.rpcAnswered({ method, code, door }),
+        ),
       );
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),

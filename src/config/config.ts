@@ -1,8 +1,10 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
+import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
+import { readLimits } from "./limits_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -47,6 +49,8 @@ export interface Config {
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
+  /** What bounds callers. */
+  readonly limits: Limits;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -78,6 +82,7 @@ export function loadConfig(
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
+  const limits = readLimits(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -94,6 +99,7 @@ export function loadConfig(
     logLevel,
     logFormat,
     audit,
+    limits,
   });
 }
 

@@ -1,3 +1,5 @@
+import { limitSettings } from "./limit_settings.js";
+
 /** One setting, as `nexusd serve --help` prints it and the README lists it. */
 export interface Setting {
   /** The environment variable. */
@@ -138,6 +140,7 @@ export const settings = [
     meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
     readBy: ["daemon"],
   },
+  ...limitSettings,
   {
     name: "NEXUS_ADDRESS",
     flag: "--address",

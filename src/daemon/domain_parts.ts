@@ -76,7 +76,12 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
 
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
   const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
-  const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
+  const importer = new ConnectionImporter({
+    ...base,
+    writer,
+    checkFields: credentialCheck(trial),
+    limits: config.limits,
+  });
   const onChanged = (providerId: string): void => engine.profileChanged(providerId);
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {

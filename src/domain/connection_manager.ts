@@ -3,6 +3,7 @@ import { authorizationLifetimeMs } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId, newToken } from "../model/ids.js";
+import { defaultLimits } from "../model/limits.js";
 import type { Principal } from "../model/principal.js";
 import { canonicalName, type ProviderProfile } from "../model/provider_profile.js";
 import { checkReturnUrl } from "../model/return_url.js";
@@ -15,6 +16,7 @@ import { changeConnection } from "./connection_change.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import { newConnection } from "./new_connection.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "./stored_limits.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -50,6 +52,7 @@ export class ConnectionManager {
   readonly #clock: Clock;
   readonly #publicUrl: string;
   readonly #allowedReturnOrigins: readonly string[];
+  readonly #limits: StoredLimits;
 
   constructor(options: {
     store: ManagerStore;
@@ -60,6 +63,7 @@ export class ConnectionManager {
     /** Without a trailing slash. */
     publicUrl: string;
     allowedReturnOrigins: readonly string[];
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
@@ -68,6 +72,7 @@ export class ConnectionManager {
     this.#clock = options.clock;
     this.#publicUrl = options.publicUrl;
     this.#allowedReturnOrigins = options.allowedReturnOrigins;
+    this.#limits = options.limits ?? defaultLimits;
   }
 
   /** What a person pastes into the provider's console. */
@@ -75,7 +80,7 @@ export class ConnectionManager {
     return `${this.#publicUrl}/auth/callback`;
   }
 
-  /** @throws InvalidArgument, NotFound, FailedPrecondition, Unavailable */
+  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.get(request.connectionId);
     if (existing?.status === "revoked") {
@@ -111,6 +116,8 @@ export class ConnectionManager {
         : newConnection(connectionId, request.userId, profile, nowMs);
       if (!before) throw new NotFound("connection");
       if (before.pendingStateHash !== undefined) tx.takeAuthorization(before.pendingStateHash);
+      if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
+      refuseMoreAuthorizations(tx, principal, this.#limits);
       const asksFirstTime = before.status === "failed" || before.status === "expired";
       tx.putAuthorization(stateHash, {
         connectionId,
@@ -121,6 +128,7 @@ export class ConnectionManager {
         redirectUri: this.redirectUri,
         expiresAtMs,
         sealed,
+        principal: principal.name,
       });
       tx.putConnection(
         changeConnection(

@@ -11,6 +11,8 @@ export interface PendingAuthorization {
   readonly redirectUri: string;
   readonly expiresAtMs: number;
   readonly sealed: SealedRecord;
+  /** Name of the principal that asked; undefined in records of older releases. */
+  readonly principal?: string | undefined;
 }
 
 /** How long a person has to consent. */

@@ -51,6 +51,7 @@ export function encodeAuthorization(pending: PendingAuthorization): Uint8Array {
       redirectUri: pending.redirectUri,
       expiresAtMs: encodeTime(pending.expiresAtMs),
       sealed: toSealedMessage(pending.sealed),
+      principal: pending.principal ?? "",
     }),
   );
 }
@@ -66,5 +67,6 @@ export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
     redirectUri: record.redirectUri,
     expiresAtMs: Number(record.expiresAtMs),
     sealed: required(record.sealed),
+    ...(record.principal === "" ? {} : { principal: record.principal }),
   };
 }

@@ -14,6 +14,7 @@ import { type Databases, nothing } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
 import { encodeImport, encodeRevocation } from "./journal_codec.js";
 import { type Change, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
+import { addToNumber, nameInKey } from "./numbers.js";
 import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
@@ -31,6 +32,9 @@ export interface Transaction {
   getCredential(connectionId: string): SealedCredential | undefined;
   getAuthorization(stateHash: string): PendingAuthorization | undefined;
   countConnections(providerId: string): number;
+  countConnectionsOfUser(userId: string): number;
+  /** @param principal name of who asked for consent */
+  countAuthorizations(principal: string): number;
   /** @throws Error when another profile has the name */
   putProvider(profile: ProviderProfile): void;
   /** Its connections stay. */
@@ -130,6 +134,14 @@ export class StoreTransaction implements Transaction {
     return this.#openReads.countConnections(providerId);
   }
 
+  countConnectionsOfUser(userId: string): number {
+    return this.#openReads.countConnectionsOfUser(userId);
+  }
+
+  countAuthorizations(principal: string): number {
+    return this.#openReads.countAuthorizations(principal);
+  }
+
   putProvider(profile: ProviderProfile): void {
     const { providers, providerNames } = this.#open;
     const holder = this.#reads.findProviderIdByName(profile.name);
@@ -177,9 +189,7 @@ export class StoreTransaction implements Transaction {
     moveInIndexes(databases, id, connection, undefined);
     databases.connections.removeSync(id);
     databases.credentials.removeSync(id);
-    if (connection.pendingStateHash !== undefined) {
-      databases.authorizations.removeSync(encodeStateHash(connection.pendingStateHash));
-    }
+    if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);
     this.#log.record(id, connection.userId, true, changeRevision);
   }
 
@@ -192,13 +202,20 @@ export class StoreTransaction implements Transaction {
   }
 
   putAuthorization(stateHash: string, pending: PendingAuthorization): void {
-    this.#open.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+    this.takeAuthorization(stateHash);
+    const databases = this.#open;
+    databases.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+    const { principal } = pending;
+    if (principal !== undefined) addToNumber(databases, ["pending", nameInKey(principal)], 1n);
   }
 
   takeAuthorization(stateHash: string): PendingAuthorization | undefined {
-    const { authorizations } = this.#open;
+    const databases = this.#open;
     const pending = this.#reads.getAuthorization(stateHash);
-    if (pending !== undefined) authorizations.removeSync(encodeStateHash(stateHash));
+    if (pending === undefined) return undefined;
+    databases.authorizations.removeSync(encodeStateHash(stateHash));
+    const { principal } = pending;
+    if (principal !== undefined) addToNumber(databases, ["pending", nameInKey(principal)], -1n);
     return pending;
   }
 

@@ -42,6 +42,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "grpc-health-check": ["server"],
+  limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
   open: ["cli"],
