@@ -120,7 +120,11 @@ export class Daemon {
       httpServices: counted("http"),
       flow: parts.consent,
       capture: parts.captureForm,
-      authenticate: authenticateBy(apiKey.key),
+      authenticate: authenticateBy({
+        adminKey: apiKey.key,
+        ownUid: process.getuid?.(),
+        nowMs: () => clock.nowMs(),
+      }),
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),

@@ -10,20 +10,22 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { ListenAddress } from "../model/listen_address.js";
-import { at, owner, type Principal } from "../model/principal.js";
+import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { defineService, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
+import { peerOfCall } from "./peer.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
 
 export interface GrpcDoorOptions extends DoorPlace {
   /** At least one. */
   readonly listen: readonly ListenAddress[];
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
 }
@@ -86,10 +88,9 @@ export class GrpcDoor implements Door {
   #post(address: ListenAddress): Post {
     const { services, onUnexpected } = this.#options;
     const callers = new WeakMap<Metadata, Principal>();
-    const interceptors = address.kind === "tcp" ? [this.#admit(address, callers)] : [];
-    const server = new Server({ ...serverOptions, interceptors });
+    const server = new Server({ ...serverOptions, interceptors: [this.#admit(address, callers)] });
     const principalOf = (metadata: Metadata): Principal => {
-      const principal = address.kind === "unix" ? at(owner, "unix") : callers.get(metadata);
+      const principal = callers.get(metadata);
       if (!principal) throw new Error("a call without a principal got past the interceptor");
       return principal;
     };
@@ -105,6 +106,12 @@ export class GrpcDoor implements Door {
     return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
   }
 
+  /** What a caller is told whose credentials could not be verified just now. */
+  #refusal(error: unknown, path: string): { code: status; details: string } {
+    const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
+    return { code: wire.code as number, details: wire.message };
+  }
+
   /** Refuses a caller before anything of its message is read. */
   #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
@@ -113,20 +120,27 @@ export class GrpcDoor implements Door {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
-              const principal = this.#options.authenticate(
-                shownCredentials(
-                  address,
-                  field(metadata, "authorization"),
-                  field(metadata, "x-api-key"),
-                  call.getPeer(),
-                ),
+              const shown = shownCredentials(
+                address,
+                field(metadata, "authorization"),
+                field(metadata, "x-api-key"),
+                call.getPeer(),
+                peerOfCall(call),
               );
-              if (principal) callers.set(metadata, principal);
-              else if (!isOpenToAll(method.path)) {
-                call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
-                return;
-              }
-              pass(metadata);
+              const admit = (principal: Principal | undefined): void => {
+                if (principal) callers.set(metadata, principal);
+                else if (!isOpenToAll(method.path)) {
+                  call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
+                  return;
+                }
+                pass(metadata);
+              };
+              const principal = this.#options.authenticate(shown);
+              if (!(principal instanceof Promise)) admit(principal);
+              else
+                principal
+                  .then(admit)
+                  .catch((error: unknown) => call.sendStatus(this.#refusal(error, method.path)));
             },
           }),
       });

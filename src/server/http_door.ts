@@ -10,6 +10,7 @@ import { type ConnectHandler, connectHandler, type Request, type Response } from
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
+import { peerOf } from "./peer.js";
 import type { Authenticate } from "./shown_credentials.js";
 import { sniff } from "./sniff.js";
 
@@ -24,7 +25,6 @@ export type Routes = (request: Request, response: Response, principal: Principal
 export interface HttpDoorOptions extends DoorPlace {
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
@@ -96,6 +96,7 @@ export class HttpDoor implements Door {
             single(headers.authorization),
             single(headers["x-api-key"]),
             socket.remoteAddress ?? "",
+            peerOf(socket),
           ),
         ),
       checksAuthority: options.listen.kind === "tcp",
