@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
+import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -33,6 +34,8 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  /** TLS, and who may come by which socket. */
+  readonly doors: DoorsConfig;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
   /** `<publicUrl>/auth/callback`. */
@@ -71,6 +74,7 @@ export function loadConfig(
     NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
   };
   refuseSharedAddresses(reader, doors);
+  const doorsConfig = readDoorsConfig(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
@@ -86,6 +90,7 @@ export function loadConfig(
     httpListen: doors.NEXUS_HTTP_LISTEN,
     browserListen: doors.NEXUS_BROWSER_LISTEN,
     opsListen: doors.NEXUS_OPS_LISTEN,
+    doors: doorsConfig,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,

@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import {
   logVerbosity,
   type Metadata,
@@ -102,7 +102,9 @@ export class GrpcDoor implements Door {
     this.#standard.addTo(server);
     // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-    const sockets = createServer((socket) => injector.injectConnection(socket));
+    const accept = (socket: Socket): void => injector.injectConnection(socket);
+    const tls = address.kind === "tcp" ? this.#options.tls : undefined;
+    const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
     return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
   }
 
