@@ -6,6 +6,7 @@ import { processEnvironment } from "./config/environment.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
+import { type OpenTls, openTls } from "./daemon/door_tls.js";
 import { openVault } from "./daemon/open_vault.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
@@ -59,19 +60,22 @@ export class Daemon {
       readonly unknownStates: UnknownStates;
       readonly engine: RefreshEngine;
       readonly keeper: ManifestKeeper | undefined;
+      readonly tls: OpenTls;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, TlsFault, KeyFault, StoreDamaged, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
     const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
+    let tls: OpenTls | undefined;
     try {
+      tls = await openTls(config, options);
       const vault = openVault(config, log);
       store = Store.open({
         folder: config.dataDir,
@@ -80,8 +84,9 @@ export class Daemon {
         audit: config.audit,
       });
       await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault, catalogue);
+      return await Daemon.#wire(options, lock, store, vault, catalogue, tls);
     } catch (error) {
+      tls?.stop();
       await store?.close();
       lock.release();
       throw error;
@@ -94,6 +99,7 @@ export class Daemon {
     store: Store,
     sealer: Vault,
     templates: Catalogue,
+    tls: OpenTls,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
@@ -124,7 +130,12 @@ export class Daemon {
       httpServices: counted("http"),
       flow: parts.consent,
       capture: parts.captureForm,
-      authenticate: authenticateBy(apiKey.key),
+      authenticate: authenticateBy({
+        adminKey: apiKey.key,
+        ownUid: process.getuid?.(),
+        nowMs: () => clock.nowMs(),
+      }),
+      tlsOf: tls.of,
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
@@ -154,6 +165,7 @@ export class Daemon {
       ledger,
       unknownStates,
       keeper,
+      tls,
       clock,
       log,
     });
@@ -181,8 +193,9 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, keeper, tls, clock, log } = this.parts;
     log.info({}, "draining");
+    tls.stop();
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));

@@ -4,6 +4,7 @@ import envPaths from "env-paths";
 import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
+import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
 import { readLimits } from "./limits_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
@@ -35,6 +36,8 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  /** TLS, and who may come by which socket. */
+  readonly doors: DoorsConfig;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
   /** `<publicUrl>/auth/callback`. */
@@ -75,6 +78,7 @@ export function loadConfig(
     NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
   };
   refuseSharedAddresses(reader, doors);
+  const doorsConfig = readDoorsConfig(reader, doors);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
@@ -91,6 +95,7 @@ export function loadConfig(
     httpListen: doors.NEXUS_HTTP_LISTEN,
     browserListen: doors.NEXUS_BROWSER_LISTEN,
     opsListen: doors.NEXUS_OPS_LISTEN,
+    doors: doorsConfig,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,

@@ -74,6 +74,66 @@ export const settings = [
     readBy: ["daemon", "client"],
   },
   {
+    name: "NEXUS_TLS_CERT_FILE",
+    flag: "--tls-cert-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the certificate of the doors and those that lead to its root. Read again when it changes, as the two below.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_KEY_FILE",
+    flag: "--tls-key-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: its private key, without a passphrase.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_CA_FILE",
+    flag: "--tls-client-ca-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the CAs whose client certificates are trusted on the gRPC and the HTTP door: cert:<SPIFFE ID> or cert:<subject> is the caller then.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_AUTH",
+    flag: "--tls-client-auth",
+    argument: "word",
+    default: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
+    meaning: "Whether those two doors ask for a client certificate: none, optional or require.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_DOORS",
+    flag: "--tls-doors",
+    argument: "doors",
+    default: "grpc,http,browser,ops",
+    meaning: "The doors whose TCP addresses speak TLS when there is a certificate.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_INSECURE",
+    flag: "--insecure",
+    argument: "[doors]",
+    default: "false",
+    meaning:
+      "Doors that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_SOCKET_MODE",
+    flag: "--socket-mode",
+    argument: "mode",
+    default: "0600",
+    meaning:
+      "Mode of the Unix sockets: 0600, 0660 or 0666. Wider than 0600 (Linux), another user of the machine is the caller uid:<number>.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_PUBLIC_URL",
     flag: "--public-url",
     argument: "url",

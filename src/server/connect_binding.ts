@@ -13,7 +13,7 @@ import {
 } from "@connectrpc/connect";
 import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
-import type { WireError } from "../service/wire_error.js";
+import { WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
 import type { OnUnexpected } from "./door.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
@@ -22,9 +22,7 @@ import { methodName, toWireError } from "./wire_answer.js";
 /** 1 MiB for one message; the library's default is 4 GiB. The same as at the gRPC door. */
 const readMaxBytes = 1_048_576;
 
-const principalKey: ContextKey<Principal | undefined> = createContextKey<Principal | undefined>(undefined, {
-  description: "who acts",
-});
+const callerKey: ContextKey<Caller> = createContextKey<Caller>(undefined, { description: "who acts" });
 
 /** Every method for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form. */
 export function routeServices(
@@ -47,13 +45,18 @@ export function routeServices(
   return router.handlers;
 }
 
+/** Who calls, or why that cannot be told just now. */
+export type Caller = Principal | undefined | WireError;
+
 /** The context of a call. */
-export function contextOf(principal: Principal | undefined): ContextValues {
-  return createContextValues().set(principalKey, principal);
+export function contextOf(caller: Caller): ContextValues {
+  return createContextValues().set(callerKey, caller);
 }
 
 const admit: Interceptor = (next) => (request) => {
-  if (request.contextValues.get(principalKey)) return next(request);
+  const caller = request.contextValues.get(callerKey);
+  if (caller instanceof WireError) throw toConnectError(caller);
+  if (caller) return next(request);
   throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
 };
 
@@ -90,8 +93,9 @@ function bind(method: BoundMethod, onUnexpected: OnUnexpected): Implementation {
 }
 
 function principalOf(values: ContextValues): Principal {
-  const principal = values.get(principalKey);
-  if (!principal) throw new Error("a call without a principal got past the interceptor");
+  const principal = values.get(callerKey);
+  if (!principal || principal instanceof WireError)
+    throw new Error("a call without a principal got past the interceptor");
   return principal;
 }
 

@@ -3,9 +3,12 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
-import { contextOf, routeServices } from "./connect_binding.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
+import { WireError } from "../service/wire_error.js";
+import { type Caller, contextOf, routeServices } from "./connect_binding.js";
 import type { OnUnexpected } from "./door.js";
 import { answerJson } from "./json_answer.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
@@ -15,7 +18,7 @@ export interface ConnectHandlerOptions {
   readonly services: readonly BoundService[];
   readonly onUnexpected: OnUnexpected;
   readonly routes?: (request: Request, response: Response, principal: Principal | undefined) => boolean;
-  identify(request: Request): Principal | undefined;
+  identify(request: Request): Principal | undefined | Promise<Principal | undefined>;
   /**
    * Whether a malformed `Host` or `:authority` is refused. Over a Unix socket it says nothing, and clients of some
    * languages send the percent-encoded path of the socket, which no URL may hold.
@@ -37,15 +40,27 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
-    const path = pathOf(request);
     const principal = options.identify(request);
-    const handler = handlers.get(path);
-    if (!handler) {
-      if (options.routes?.(request, response, principal)) return;
-      answerJson(response, 404, "not_found", "there is nothing at this path");
+    if (!(principal instanceof Promise)) {
+      serveTo(principal, request, response);
       return;
     }
-    const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(principal));
+    const unavailable = (error: unknown): WireError =>
+      toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), options.onUnexpected);
+    void principal
+      .catch(unavailable)
+      .then((caller) => guard(request, response, () => serveTo(caller, request, response)));
+  };
+  const serveTo = (caller: Caller, request: Request, response: Response): void => {
+    const path = pathOf(request);
+    const handler = handlers.get(path);
+    if (!handler) {
+      if (caller instanceof WireError) answerJson(response, 503, "unavailable", caller.message);
+      else if (options.routes?.(request, response, caller)) return;
+      else answerJson(response, 404, "not_found", "there is nothing at this path");
+      return;
+    }
+    const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(caller));
     handler(call)
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((error: unknown) => {
@@ -54,9 +69,9 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
         response.destroy();
       });
   };
-  return (request, response) => {
+  const guard = (request: Request, response: Response, work: () => void): void => {
     try {
-      serve(request, response);
+      work();
     } catch (error) {
       // A stream that was reset before it was served has lost its socket, and the library trips over that.
       if (request.destroyed) return;
@@ -64,6 +79,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       answerJson(response, 500, "internal", "internal error");
     }
   };
+  return (request, response) => guard(request, response, () => serve(request, response));
 }
 
 /** The path of the request, without its query. */

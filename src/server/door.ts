@@ -1,4 +1,5 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import type { DoorTls } from "./tls_door.js";
 
 /** One way into the daemon. */
 export interface Door {
@@ -21,6 +22,8 @@ export interface Door {
 export interface DoorPlace {
   /** The setting that names the address, for the sentence of a `DoorError`. */
   readonly setting: string;
+  /** For the TCP addresses of the door; plain text without it. */
+  readonly tls?: DoorTls | undefined;
 }
 
 /**

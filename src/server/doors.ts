@@ -10,6 +10,7 @@ import { HttpDoor } from "./http_door.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
 import { restRoutes } from "./rest_routes.js";
 import type { Authenticate } from "./shown_credentials.js";
+import type { DoorTls } from "./tls_door.js";
 
 export interface DoorsOptions {
   readonly grpcListen: readonly ListenAddress[];
@@ -26,7 +27,11 @@ export interface DoorsOptions {
   readonly metrics: OpsDoorOptions["metrics"];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
+  /** What the TCP addresses of a door speak; plain text where there is none. */
+  tlsOf(door: DoorName): DoorTls | undefined;
 }
+
+export type DoorName = "grpc" | "http" | "browser" | "ops";
 
 /** The four kinds of door, opened together and closed together. */
 export class Doors {
@@ -46,6 +51,7 @@ export class Doors {
             authenticate,
             onUnexpected,
             setting: "NEXUS_GRPC_LISTEN",
+            tls: options.tlsOf("grpc"),
           });
     this.#http = options.httpListen.map(
       (listen) =>
@@ -57,6 +63,7 @@ export class Doors {
           onUnexpected,
           clock,
           setting: "NEXUS_HTTP_LISTEN",
+          tls: options.tlsOf("http"),
         }),
     );
     this.#browser = options.browserListen.map(
@@ -68,6 +75,7 @@ export class Doors {
           capture: options.capture,
           onUnexpected,
           setting: "NEXUS_BROWSER_LISTEN",
+          tls: options.tlsOf("browser"),
         }),
     );
     this.#ops = options.opsListen.map(
@@ -78,6 +86,7 @@ export class Doors {
           metrics: options.metrics,
           onUnexpected,
           setting: "NEXUS_OPS_LISTEN",
+          tls: options.tlsOf("ops"),
         }),
     );
   }

@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import {
   logVerbosity,
   type Metadata,
@@ -10,20 +10,22 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { ListenAddress } from "../model/listen_address.js";
-import { at, owner, type Principal } from "../model/principal.js";
+import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { defineService, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
+import { peerOfCall } from "./peer.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
 
 export interface GrpcDoorOptions extends DoorPlace {
   /** At least one. */
   readonly listen: readonly ListenAddress[];
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
 }
@@ -86,10 +88,9 @@ export class GrpcDoor implements Door {
   #post(address: ListenAddress): Post {
     const { services, onUnexpected } = this.#options;
     const callers = new WeakMap<Metadata, Principal>();
-    const interceptors = address.kind === "tcp" ? [this.#admit(address, callers)] : [];
-    const server = new Server({ ...serverOptions, interceptors });
+    const server = new Server({ ...serverOptions, interceptors: [this.#admit(address, callers)] });
     const principalOf = (metadata: Metadata): Principal => {
-      const principal = address.kind === "unix" ? at(owner, "unix") : callers.get(metadata);
+      const principal = callers.get(metadata);
       if (!principal) throw new Error("a call without a principal got past the interceptor");
       return principal;
     };
@@ -101,8 +102,16 @@ export class GrpcDoor implements Door {
     this.#standard.addTo(server);
     // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-    const sockets = createServer((socket) => injector.injectConnection(socket));
+    const accept = (socket: Socket): void => injector.injectConnection(socket);
+    const tls = address.kind === "tcp" ? this.#options.tls : undefined;
+    const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
     return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
+  }
+
+  /** What a caller is told whose credentials could not be verified just now. */
+  #refusal(error: unknown, path: string): { code: status; details: string } {
+    const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
+    return { code: wire.code as number, details: wire.message };
   }
 
   /** Refuses a caller before anything of its message is read. */
@@ -113,20 +122,27 @@ export class GrpcDoor implements Door {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
-              const principal = this.#options.authenticate(
-                shownCredentials(
-                  address,
-                  field(metadata, "authorization"),
-                  field(metadata, "x-api-key"),
-                  call.getPeer(),
-                ),
+              const shown = shownCredentials(
+                address,
+                field(metadata, "authorization"),
+                field(metadata, "x-api-key"),
+                call.getPeer(),
+                peerOfCall(call),
               );
-              if (principal) callers.set(metadata, principal);
-              else if (!isOpenToAll(method.path)) {
-                call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
-                return;
-              }
-              pass(metadata);
+              const admit = (principal: Principal | undefined): void => {
+                if (principal) callers.set(metadata, principal);
+                else if (!isOpenToAll(method.path)) {
+                  call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
+                  return;
+                }
+                pass(metadata);
+              };
+              const principal = this.#options.authenticate(shown);
+              if (!(principal instanceof Promise)) admit(principal);
+              else
+                principal
+                  .then(admit)
+                  .catch((error: unknown) => call.sendStatus(this.#refusal(error, method.path)));
             },
           }),
       });

@@ -10,6 +10,7 @@ import { type ConnectHandler, connectHandler, type Request, type Response } from
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
+import { peerOf } from "./peer.js";
 import type { Authenticate } from "./shown_credentials.js";
 import { sniff } from "./sniff.js";
 
@@ -24,7 +25,6 @@ export type Routes = (request: Request, response: Response, principal: Principal
 export interface HttpDoorOptions extends DoorPlace {
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
@@ -61,8 +61,13 @@ export class HttpDoor implements Door {
     });
     this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1024 } }, handle);
     this.#sessions = new Http2Sessions(this.#http2, options.clock);
-    // allowHalfOpen is what node:http asks of its own sockets.
-    const sockets = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets =
+      tls?.createServer(["h2", "http/1.1"], (socket) =>
+        this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1"),
+      ) ??
+      // allowHalfOpen is what node:http asks of its own sockets.
+      createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
     this.#listener = new Listener(sockets, options.listen, "http", options.setting);
   }
 
@@ -96,6 +101,7 @@ export class HttpDoor implements Door {
             single(headers.authorization),
             single(headers["x-api-key"]),
             socket.remoteAddress ?? "",
+            peerOf(socket),
           ),
         ),
       checksAuthority: options.listen.kind === "tcp",
@@ -107,14 +113,18 @@ export class HttpDoor implements Door {
     socket.once("close", () => this.#undecided.delete(socket));
     sniff(socket, clock, (protocol) => {
       this.#undecided.delete(socket);
-      if (protocol === "http1") {
-        this.#http1.emit("connection", socket);
-        return;
-      }
-      // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
-      socket.allowHalfOpen = false;
-      this.#http2.emit("connection", socket);
+      this.#serve(socket, protocol);
     });
+  }
+
+  #serve(socket: Socket, protocol: "http1" | "http2"): void {
+    if (protocol === "http1") {
+      this.#http1.emit("connection", socket);
+      return;
+    }
+    // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
+    socket.allowHalfOpen = false;
+    this.#http2.emit("connection", socket);
   }
 }
 

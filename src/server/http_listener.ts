@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
 import { Listener } from "./listener.js";
 import { readBody } from "./request_body.js";
+import type { DoorTls } from "./tls_door.js";
 
 /** An answer, complete. A `HEAD` gets its headers. */
 export interface Answer {
@@ -15,6 +16,7 @@ export interface HttpListenerOptions {
   readonly door: string;
   readonly listen: ListenAddress;
   readonly setting: string;
+  readonly tls?: DoorTls | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -38,6 +40,7 @@ const limits = {
 export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: Listener;
+  readonly #server: Server;
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
@@ -48,20 +51,27 @@ export class HttpListener {
       });
       void this.#serve(request, response);
     });
-    this.#listener = new Listener(server, options.listen, options.door, options.setting);
+    this.#server = server;
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
+    this.#listener = new Listener(sockets ?? server, options.listen, options.door, options.setting);
   }
 
   get addresses(): readonly ListenAddress[] {
     return this.#listener.bound ? [this.#listener.bound] : [];
   }
 
-  open(): Promise<void> {
-    return this.#listener.open();
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // Behind TLS node:http does not listen by itself, which is when it starts to watch its timeouts.
+    if (this.#listener.server !== this.#server) this.#server.emit("listening");
   }
 
   close(force: AbortSignal): Promise<void> {
     this.#closing = true;
-    return this.#listener.close(force);
+    const closed = this.#listener.close(force);
+    if (this.#listener.server !== this.#server) this.#server.close();
+    return closed;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
