@@ -3,6 +3,7 @@ import { Catalogue } from "./catalogue/catalogue.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { processEnvironment } from "./config/environment.js";
+import { atMostEachMinute } from "./daemon/at_most_each_minute.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
@@ -139,6 +140,13 @@ export class Daemon {
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+      onFull: atMostEachMinute(clock, (door) => {
+        const { maxConnections } = config.limits;
+        log.warn(
+          { door, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+          "a door is full: sockets are closed",
+        );
+      }),
       clock,
     });
     // Before the first caller, who may ask for what the file says.

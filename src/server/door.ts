@@ -1,4 +1,5 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import type { DoorLimits } from "./door_limits.js";
 import type { DoorTls } from "./tls_door.js";
 
 /** One way into the daemon. */
@@ -24,6 +25,8 @@ export interface DoorPlace {
   readonly setting: string;
   /** For the TCP addresses of the door; plain text without it. */
   readonly tls?: DoorTls | undefined;
+  /** What bounds its visitors; without it the defaults, and any number of sockets. */
+  readonly bounds?: DoorLimits | undefined;
 }
 
 /**

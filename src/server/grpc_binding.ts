@@ -14,6 +14,7 @@ import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
 import type { WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
+import { type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
 
@@ -22,6 +23,8 @@ export interface GrpcBinding {
   /** Who acts; the door has let only known callers through. */
   principalOf(metadata: Metadata): Principal;
   readonly onUnexpected: OnUnexpected;
+  /** For clients that do not read; without it they are waited for. */
+  readonly patience?: ReadPatience | undefined;
 }
 
 type Unary = ServerUnaryCall<Message, Message>;
@@ -91,7 +94,8 @@ async function send(
 ): Promise<void> {
   const context = { principal: binding.principalOf(call.metadata), signal };
   for await (const message of untilAborted(method.call(call.request, context), signal)) {
-    if (!call.write(message)) await drained(call, signal);
+    if (call.write(message)) continue;
+    await unlessUnread(drained(call, signal), binding.patience, () => resetCall(call));
   }
 }
 
@@ -124,7 +128,8 @@ function toStatus(
   return { code: wire.code, details: wellFormed(wire.message), metadata: detailsOf(wire) };
 }
 
-function detailsOf(error: WireError): Metadata {
+/** The trailer that holds the details of an error. */
+export function detailsOf(error: WireError): Metadata {
   const metadata = new Metadata();
   const details = encodeDetails(error);
   if (details) metadata.set("grpc-status-details-bin", details);

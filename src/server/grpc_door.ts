@@ -6,16 +6,19 @@ import {
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptor,
+  type StatusObject,
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
+import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
 import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
-import { defineService, implementService } from "./grpc_binding.js";
+import { guardOf, headersRefusal, limitsOf } from "./door_limits.js";
+import { defineService, detailsOf, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
 import { peerOfCall } from "./peer.js";
@@ -37,9 +40,19 @@ export interface GrpcDoorOptions extends DoorPlace {
 const serverOptions = {
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
-  /** 1 MiB: the largest request is an import of a credential, a few KiB. */
-  "grpc.max_receive_message_length": 1_048_576,
+  /** Statistics that nobody reads, kept for every connection and call. */
+  "grpc.enable_channelz": 0,
 } as const;
+
+function optionsOf(limits: Limits) {
+  const { idleTimeoutMs } = limits;
+  return {
+    ...serverOptions,
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.max_concurrent_streams": limits.maxStreamsPerConnection,
+    ...(idleTimeoutMs === undefined ? {} : { "grpc.max_connection_idle_ms": idleTimeoutMs }),
+  };
+}
 
 /** One address with its own server: who a caller is depends on the address it came by. */
 interface Post {
@@ -88,7 +101,11 @@ export class GrpcDoor implements Door {
   #post(address: ListenAddress): Post {
     const { services, onUnexpected } = this.#options;
     const callers = new WeakMap<Metadata, Principal>();
-    const server = new Server({ ...serverOptions, interceptors: [this.#admit(address, callers)] });
+    const { bounds } = this.#options;
+    const limits = limitsOf(bounds);
+    const interceptors = [this.#admit(address, callers, limits)];
+    const server = new Server({ ...optionsOf(limits), interceptors });
+    const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
     const principalOf = (metadata: Metadata): Principal => {
       const principal = callers.get(metadata);
       if (!principal) throw new Error("a call without a principal got past the interceptor");
@@ -97,7 +114,10 @@ export class GrpcDoor implements Door {
     for (const service of services) {
       // grpc-js throws on a service without methods; the answer to its methods is UNIMPLEMENTED either way.
       if (service.methods.length === 0) continue;
-      server.addService(defineService(service), implementService(service, { principalOf, onUnexpected }));
+      server.addService(
+        defineService(service),
+        implementService(service, { principalOf, onUnexpected, patience }),
+      );
     }
     this.#standard.addTo(server);
     // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
@@ -105,23 +125,30 @@ export class GrpcDoor implements Door {
     const accept = (socket: Socket): void => injector.injectConnection(socket);
     const tls = address.kind === "tcp" ? this.#options.tls : undefined;
     const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
-    return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
+    const guard = guardOf(bounds, "grpc");
+    return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting, guard) };
   }
 
   /** What a caller is told whose credentials could not be verified just now. */
-  #refusal(error: unknown, path: string): { code: status; details: string } {
+  #refusal(error: unknown, path: string): Pick<StatusObject, "code" | "details"> & Partial<StatusObject> {
     const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
-    return { code: wire.code as number, details: wire.message };
+    return { code: wire.code as number, details: wire.message, metadata: detailsOf(wire) };
   }
 
   /** Refuses a caller before anything of its message is read. */
-  #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>): ServerInterceptor {
+  #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>, limits: Limits): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
+              const refuse = (error: unknown): void => call.sendStatus(this.#refusal(error, method.path));
+              const tooLarge = headersRefusal(metadata.toHttp2Headers(), limits);
+              if (tooLarge) {
+                refuse(tooLarge);
+                return;
+              }
               const shown = shownCredentials(
                 address,
                 field(metadata, "authorization"),
@@ -137,12 +164,13 @@ export class GrpcDoor implements Door {
                 }
                 pass(metadata);
               };
-              const principal = this.#options.authenticate(shown);
-              if (!(principal instanceof Promise)) admit(principal);
-              else
-                principal
-                  .then(admit)
-                  .catch((error: unknown) => call.sendStatus(this.#refusal(error, method.path)));
+              try {
+                const principal = this.#options.authenticate(shown);
+                if (principal instanceof Promise) principal.then(admit).catch(refuse);
+                else admit(principal);
+              } catch (error) {
+                refuse(error);
+              }
             },
           }),
       });

@@ -6,8 +6,10 @@ import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
 import { shownCredentials } from "./api_key.js";
-import { type ConnectHandler, connectHandler, type Request, type Response } from "./connect_handler.js";
+import { type ConnectHandler, connectHandler } from "./connect_handler.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
+import { answerClientError, guardOf, limitsOf } from "./door_limits.js";
+import type { Request, Response } from "./http_message.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
 import { peerOf } from "./peer.js";
@@ -33,7 +35,6 @@ export interface HttpDoorOptions extends DoorPlace {
 
 /** Limits of HTTP/1.1. None ends a stream that answers: they are for the request alone. */
 const http1Options = {
-  maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 5_000,
@@ -52,15 +53,21 @@ export class HttpDoor implements Door {
 
   constructor(options: HttpDoorOptions) {
     const handle = this.#handler(options);
-    this.#http1 = createHttp1Server(http1Options, (request, response) => {
+    const limits = limitsOf(options.bounds);
+    const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
+    this.#http1 = createHttp1Server(http1, (request, response) => {
       if (this.#closing) response.shouldKeepAlive = false;
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       handle(request, response);
     });
-    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1024 } }, handle);
-    this.#sessions = new Http2Sessions(this.#http2, options.clock);
+    this.#http1.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, limits, "json"),
+    );
+    const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
+    this.#http2 = createHttp2Server({ settings }, handle);
+    this.#sessions = new Http2Sessions(this.#http2, options.clock, options.bounds?.limits.idleTimeoutMs);
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets =
       tls?.createServer(["h2", "http/1.1"], (socket) =>
@@ -68,7 +75,8 @@ export class HttpDoor implements Door {
       ) ??
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    this.#listener = new Listener(sockets, options.listen, "http", options.setting);
+    const guard = guardOf(options.bounds, "http");
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting, guard);
   }
 
   get addresses(): readonly ListenAddress[] {

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
+import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./door_limits.js";
 import { Listener } from "./listener.js";
 import { readBody } from "./request_body.js";
 import type { DoorTls } from "./tls_door.js";
@@ -17,6 +19,7 @@ export interface HttpListenerOptions {
   readonly listen: ListenAddress;
   readonly setting: string;
   readonly tls?: DoorTls | undefined;
+  readonly bounds?: DoorLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -28,7 +31,6 @@ export interface HttpListenerOptions {
 
 /** Limits of a door that answers small requests; a client that keeps to none of them is cut off. */
 const limits = {
-  maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   keepAliveTimeout: 5_000,
@@ -45,16 +47,24 @@ export class HttpListener {
 
   constructor(options: HttpListenerOptions) {
     this.#options = options;
-    const server = createServer(limits, (request, response) => {
+    const bounds = limitsOf(options.bounds);
+    const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       void this.#serve(request, response);
     });
+    server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, bounds, "text"));
     this.#server = server;
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
-    this.#listener = new Listener(sockets ?? server, options.listen, options.door, options.setting);
+    this.#listener = new Listener(
+      sockets ?? server,
+      options.listen,
+      options.door,
+      options.setting,
+      guardOf(options.bounds, options.door),
+    );
   }
 
   get addresses(): readonly ListenAddress[] {

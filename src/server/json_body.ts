@@ -1,10 +1,8 @@
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { RestRefusal } from "../service/rest/rest_error.js";
-import type { Request } from "./connect_handler.js";
+import type { Request } from "./http_message.js";
 
-/** 1 MiB, as for a message of an RPC. */
-export const maxBodyBytes = 1_048_576;
 /** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
 const maxDepth = 64;
 
@@ -14,8 +12,8 @@ const maxDepth = 64;
  *
  * @throws RestRefusal
  */
-export async function readJsonBody(request: Request): Promise<JsonObject> {
-  const bytes = await readBytes(request);
+export async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
+  const bytes = await readBytes(request, maxBodyBytes);
   if (bytes.length === 0) return {};
   let value: JsonValue;
   try {
@@ -30,7 +28,7 @@ export async function readJsonBody(request: Request): Promise<JsonObject> {
   return value;
 }
 
-function readBytes(request: Request): Promise<Buffer> {
+function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -38,7 +36,8 @@ function readBytes(request: Request): Promise<Buffer> {
       // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
       request.removeAllListeners("data");
       request.resume();
-      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${maxBodyBytes} bytes`));
+      const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`));
     };
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
       refuse();

@@ -1,6 +1,7 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import type { ListenAddress } from "../model/listen_address.js";
 import { DoorError } from "./door.js";
+import type { SocketGuard } from "./socket_guard.js";
 import { clearSocketPath, withPrivateUmask } from "./unix_socket.js";
 
 /** Connections the system holds until they are accepted; the default of 511 turns a burst of agents away on a Unix socket. */
@@ -21,6 +22,7 @@ export class Listener {
     readonly address: ListenAddress,
     readonly door: string,
     readonly setting: string,
+    private readonly guard?: SocketGuard | undefined,
   ) {
     server.on("connection", (socket: Socket) => this.#track(socket));
     // Once it listens, an error is of one connection that could not be accepted; without a listener it would end the process.
@@ -53,6 +55,7 @@ export class Listener {
    * the file of a Unix socket.
    */
   async close(force: AbortSignal): Promise<void> {
+    this.guard?.close();
     this.#closed ??= new Promise((resolve) => this.server.close(() => resolve()));
     const cut = (): void => this.#cut();
     if (force.aborted) cut();
@@ -83,6 +86,7 @@ export class Listener {
   #track(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    this.guard?.add(socket);
     if (this.address.kind === "tcp") socket.setKeepAlive(true, tcpKeepAliveMs);
   }
 
