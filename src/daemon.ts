@@ -8,6 +8,7 @@ import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
 import { type OpenTls, openTls } from "./daemon/door_tls.js";
+import { openJwt } from "./daemon/open_jwt.js";
 import { openVault } from "./daemon/open_vault.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
@@ -105,6 +106,7 @@ export class Daemon {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
+    const jwt = await openJwt(config, { clock, log });
     const metrics = new Metrics({ version: readVersion() });
 
     const parts = wireDomain({ config, store, sealer, metrics, clock, random, log });
@@ -133,6 +135,7 @@ export class Daemon {
       capture: parts.captureForm,
       authenticate: authenticateBy({
         adminKey: apiKey.key,
+        jwt,
         ownUid: process.getuid?.(),
         nowMs: () => clock.nowMs(),
       }),

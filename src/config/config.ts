@@ -5,6 +5,7 @@ import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
 import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
+import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { readLimits } from "./limits_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
@@ -38,6 +39,8 @@ export interface Config {
   readonly opsListen: readonly ListenAddress[];
   /** TLS, and who may come by which socket. */
   readonly doors: DoorsConfig;
+  /** Absent where callers show no JWT. */
+  readonly jwt: JwtConfig | undefined;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
   /** `<publicUrl>/auth/callback`. */
@@ -79,6 +82,7 @@ export function loadConfig(
   };
   refuseSharedAddresses(reader, doors);
   const doorsConfig = readDoorsConfig(reader, doors);
+  const jwt = readJwtConfig(reader);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
@@ -96,6 +100,7 @@ export function loadConfig(
     browserListen: doors.NEXUS_BROWSER_LISTEN,
     opsListen: doors.NEXUS_OPS_LISTEN,
     doors: doorsConfig,
+    jwt,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,

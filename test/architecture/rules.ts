@@ -4,6 +4,9 @@ export const layers = {
   model: ["model", "runtime"],
   gen: ["gen"],
   config: ["config", "model", "runtime"],
+  // Verifies callers' JWTs. It fetches the keys of the one issuer that the operator configures, never of a provider: so
+  // it has a client of its own, with that issuer's CA, and no part in the rules for hosts that a profile names.
+  identity: ["identity", "model", "runtime"],
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
@@ -42,6 +45,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "grpc-health-check": ["server"],
+  jose: ["identity"],
   limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
@@ -67,7 +71,8 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
-  "node:http": ["server", "cli"],
+  "node:http": ["server", "cli", "identity"],
+  "node:https": ["cli", "identity"],
   "node:http2": ["server"],
   "node:net": ["server", "cli"],
   "node:tls": ["server"],
