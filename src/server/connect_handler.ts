@@ -11,7 +11,7 @@ import { type Caller, contextOf, routeServices, toConnectError } from "./connect
 import type { OnUnexpected } from "./door.js";
 import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "./door_limits.js";
 import { refuseEarly } from "./early_refusal.js";
-import { pathOf, type Request, type Response } from "./http_message.js";
+import { pathOf, type Request, type Response, refuseRest } from "./http_message.js";
 import { answerJson, writeJson } from "./json_answer.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
@@ -46,6 +46,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   );
   const limits = limitsOf(options.bounds);
   const serve = (request: Request, response: Response): void => {
+    refuseRest(response);
     if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");

@@ -1,8 +1,7 @@
-import { constants } from "node:http2";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { WireError } from "../service/wire_error.js";
-import { isHttp2, type Request, type Response } from "./http_message.js";
+import type { Request, Response } from "./http_message.js";
 import { encodeDetails } from "./wire_answer.js";
 
 /**
@@ -24,12 +23,12 @@ export function refuseEarly(
     const isWeb = type.startsWith("application/grpc-web");
     response.writeHead(200, { ...safe, "content-type": type, ...(isWeb ? status : {}) });
     if (!isWeb) response.addTrailers(status);
-    finish(request, response);
+    finish(response);
     return;
   }
   if (type.startsWith("application/connect+")) {
     response.writeHead(200, { ...safe, "content-type": type });
-    finish(request, response, endOfStream({ error: errorToJson(error, undefined) }));
+    finish(response, endOfStream({ error: errorToJson(error, undefined) }));
     return;
   }
   const body = Buffer.from(JSON.stringify(errorToJson(error, undefined)));
@@ -39,7 +38,7 @@ export function refuseEarly(
     "content-length": body.length,
     ...(error.code === Code.Unauthenticated ? { "www-authenticate": "Bearer" } : {}),
   });
-  finish(request, response, body);
+  finish(response, body);
 }
 
 function grpcStatus(wire: WireError): Record<string, string> {
@@ -60,11 +59,7 @@ function endOfStream(content: object): Buffer {
   return Buffer.concat([head, json]);
 }
 
-/** Over HTTP/2 what is still to come is refused (RFC 9113, section 8.1); over HTTP/1.1 Node reads it away in its time. */
-function finish(request: Request, response: Response, body?: Buffer): void {
-  response.once("finish", () => {
-    if (isHttp2(response) && !request.complete) response.stream.close(constants.NGHTTP2_NO_ERROR);
-  });
+function finish(response: Response, body?: Buffer): void {
   if (body) (response as NodeJS.WritableStream).end(body);
   else response.end();
 }

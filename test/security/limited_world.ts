@@ -17,7 +17,12 @@ export class LimitedWorld {
     const place = await Place.make(limits);
     const clock = new ManualClock(Date.now());
     const daemon = await place.start(clock);
-    onTestFinished(() => daemon.stop());
+    onTestFinished(async () => {
+      const stopped = daemon.stop();
+      // A client that was refused in the middle of its message may keep its stream open: it is cut off.
+      clock.advance(10_000);
+      await stopped;
+    });
     const clients = place.clients();
     const { provider } = await clients.providers.createProvider({
       provider: { name: "keys", authType: AuthType.BASIC_AUTH },
@@ -58,15 +63,17 @@ export class LimitedWorld {
   }
 }
 
-/** A raw socket to `url`; everything that comes is kept. */
+/** A raw socket to `http://host:port` or `unix:path`; everything that comes is kept. */
 export class RawSocket {
   readonly socket: Socket;
   received = "";
   readonly closed: Promise<void>;
 
   constructor(url: string) {
-    const { hostname, port } = new URL(url);
-    this.socket = connectSocket(Number(port), hostname);
+    const { hostname, port } = new URL(url.startsWith("unix:") ? "http://none" : url);
+    this.socket = url.startsWith("unix:")
+      ? connectSocket(url.slice(5))
+      : connectSocket(Number(port), hostname);
     this.socket.on("data", (bytes) => {
       this.received += bytes.toString("latin1");
     });

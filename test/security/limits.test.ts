@@ -161,10 +161,10 @@ describe("limits", () => {
   test("a principal calls at a rate, whatever the door; others are not slowed", async () => {
     const world = await LimitedWorld.make({ NEXUS_RATE_LIMIT: "1", NEXUS_RATE_BURST: "4" });
     // The first of the four made the provider.
-    const connectionId = await world.request();
-    await world.request("bob");
-    await world.request("cy");
-    const failure = await failureOf(world.request("dee"));
+    for (const userId of ["ada", "bob", "cy"]) await world.request(userId);
+    const failure = await failureOf(
+      Promise.all(["dee", "eve", "fay"].map((userId) => world.request(userId))),
+    );
     expect(failure).toMatchObject({
       code: "ResourceExhausted",
       reason: "RATE_LIMITED",
@@ -173,14 +173,12 @@ describe("limits", () => {
     expect(failure.retryMs).toBeGreaterThan(0);
     expect(failure.retryMs).toBeLessThanOrEqual(1_000);
 
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, () => world.rest(`/v1/connections/${connectionId}`)),
-    );
+    const answers = await Promise.all(Array.from({ length: 8 }, () => world.rest("/v1/audit?limit=1")));
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(4);
     const refused = answers.find(({ status }) => status === 429);
     expect(refused?.headers.get("retry-after")).toBe("1");
     expect(await refused?.json()).toMatchObject({ error: "rate_limited", message: /NEXUS_RATE_LIMIT/ });
-    await expect.poll(() => world.count().catch(() => -1), { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => world.count().catch(() => 0), { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
   });
 
   test("a principal has so many requests for consent waiting; one that ended makes room", async () => {
@@ -284,7 +282,6 @@ describe("limits", () => {
   test("a stream whose client does not read is reset, on both engines, and holds nothing", async () => {
     const world = await LimitedWorld.make({
       NEXUS_STREAM_READ_TIMEOUT_SECONDS: "5",
-      NEXUS_GRPC_LISTEN: "unix:nexus.sock",
     });
     for (let i = 0; i < 60; i++) await world.import();
     const message = toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema, {}));
@@ -306,7 +303,7 @@ describe("limits", () => {
       });
       stream.on("error", () => undefined);
       stream.end(envelope);
-      const closed = once(stream, "close");
+      const closed = new Promise((resolve) => stream.once("close", resolve));
       await once(stream, "response");
       // The daemon counts from when it had to stop sending, which the client cannot see.
       const advance = async (): Promise<void> => {
@@ -323,22 +320,20 @@ describe("limits", () => {
   });
 
   test("a connection that never speaks is closed, at every door", async () => {
-    const world = await LimitedWorld.make({
-      NEXUS_GRPC_LISTEN: `127.0.0.1:${4_000 + (process.pid % 5_000)}`,
-    });
-    const { grpcListen } = world.place.config;
-    const [grpc] = grpcListen;
-    const port = grpc?.kind === "tcp" ? grpc.port : 0;
-    const urls = [`http://127.0.0.1:${port}`, world.place.httpUrl, world.place.opsUrl];
+    const world = await LimitedWorld.make({});
+    const { place, clock } = world;
+    const urls = [`unix:${place.socket}`, place.httpUrl, place.opsUrl, place.config.publicUrl];
     const sockets = await Promise.all(urls.map((url) => new RawSocket(url).connected()));
-    await expect.poll(() => sockets.length).toBe(3);
-    // The daemon has accepted them when later ones are answered.
-    await fetch(`${world.place.opsUrl}/livez`);
-    await world.rest("/v1/providers");
-    for (let i = 0; i < 20; i++) {
-      world.clock.advance(1_000);
+    // The daemon has accepted them when one that came later is answered.
+    await world.clients.tokens.getToken({ connectionId: await world.import() });
+    for (const url of urls.slice(1)) await fetch(url);
+    let isClosed = false;
+    void Promise.all(sockets.map(({ closed }) => closed)).then(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      clock.advance(1_000);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await Promise.all(sockets.map(({ closed }) => closed));
   });
 });
