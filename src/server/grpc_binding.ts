@@ -18,6 +18,9 @@ import { type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
 
+/** Messages of a stream that wait in memory for their client to read; grpc-js itself would keep 16. */
+const maxUnsentMessages = 4;
+
 /** What the calls of one server need to know. */
 export interface GrpcBinding {
   /** Who acts; the door has let only known callers through. */
@@ -94,20 +97,14 @@ async function send(
 ): Promise<void> {
   const context = { principal: binding.principalOf(call.metadata), signal };
   for await (const message of untilAborted(method.call(call.request, context), signal)) {
-    if (call.write(message)) continue;
-    await unlessUnread(drained(call, signal), binding.patience, () => resetCall(call));
+    const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
+    if (call.writableLength < maxUnsentMessages) continue;
+    await unlessUnread(
+      unlessAborted(() => sent, signal),
+      binding.patience,
+      () => resetCall(call),
+    );
   }
-}
-
-/** Resolves when the peer has read enough; a cancelled call never drains. */
-async function drained(call: Stream, signal: AbortSignal): Promise<void> {
-  let forget = (): void => undefined;
-  const drain = (): Promise<void> =>
-    new Promise((resolve) => {
-      call.once("drain", resolve);
-      forget = () => void call.removeListener("drain", resolve);
-    });
-  await unlessAborted(drain, signal).finally(() => forget());
 }
 
 /** grpc-js emits `cancelled` when the caller resets, its deadline passes or its connection is gone, and after each end. */

@@ -22,7 +22,9 @@ import { defineService, detailsOf, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
 import { peerOfCall } from "./peer.js";
+import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { streamOfCall } from "./unread_stream.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 export interface GrpcDoorOptions extends DoorPlace {
@@ -138,11 +140,14 @@ export class GrpcDoor implements Door {
   /** Refuses a caller before anything of its message is read. */
   #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>, limits: Limits): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
+    const resets = new ResetGuard();
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
+              const stream = streamOfCall(call);
+              if (stream) resets.watch(stream);
               const refuse = (error: unknown): void => call.sendStatus(this.#refusal(error, method.path));
               const tooLarge = headersRefusal(metadata.toHttp2Headers(), limits);
               if (tooLarge) {

@@ -13,6 +13,7 @@ import type { Request, Response } from "./http_message.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
 import { peerOf } from "./peer.js";
+import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
 import { sniff } from "./sniff.js";
 
@@ -67,6 +68,8 @@ export class HttpDoor implements Door {
     );
     const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
     this.#http2 = createHttp2Server({ settings }, handle);
+    const resets = new ResetGuard();
+    this.#http2.on("stream", (stream) => resets.watch(stream));
     this.#sessions = new Http2Sessions(this.#http2, options.clock, options.bounds?.limits.idleTimeoutMs);
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets =

@@ -58,12 +58,18 @@ interface WithStream {
   readonly stream?: ServerHttp2Stream;
 }
 
-/** @param call of grpc-js; it is cancelled by this */
-export function resetCall(call: object): void {
+/** @param call of grpc-js, as its handler or an interceptor has it */
+export function streamOfCall(call: object): ServerHttp2Stream | undefined {
   let inner = call as WithStream;
   for (let next = inner.call ?? inner.nextCall; inner.stream === undefined && next !== undefined; ) {
     inner = next;
     next = inner.nextCall;
   }
-  if (inner.stream) resetStream(inner.stream);
+  return inner.stream;
+}
+
+/** Cancels a call of grpc-js. */
+export function resetCall(call: object): void {
+  const stream = streamOfCall(call);
+  if (stream) resetStream(stream);
 }
