@@ -1,4 +1,5 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import type { DoorTls } from "./tls_door.js";
 
 /** One way into the daemon. */
@@ -24,6 +25,8 @@ export interface DoorPlace {
   readonly setting: string;
   /** For the TCP addresses of the door; plain text without it. */
   readonly tls?: DoorTls | undefined;
+  /** For its Unix sockets; the owner's alone without it. */
+  readonly sockets?: SocketAccess | undefined;
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { restRoutes } from "./rest_routes.js";
 import type { Authenticate } from "./shown_credentials.js";
 import type { DoorTls } from "./tls_door.js";
@@ -27,6 +28,8 @@ export interface DoorsOptions {
   readonly metrics: OpsDoorOptions["metrics"];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
+  /** Who may open the Unix sockets; their owner without it. */
+  readonly sockets?: SocketAccess;
   /** What the TCP addresses of a door speak; plain text where there is none. */
   tlsOf(door: DoorName): DoorTls | undefined;
 }
@@ -52,6 +55,7 @@ export class Doors {
             onUnexpected,
             setting: "NEXUS_GRPC_LISTEN",
             tls: options.tlsOf("grpc"),
+            sockets: options.sockets,
           });
     this.#http = options.httpListen.map(
       (listen) =>
@@ -64,6 +68,7 @@ export class Doors {
           clock,
           setting: "NEXUS_HTTP_LISTEN",
           tls: options.tlsOf("http"),
+          sockets: options.sockets,
         }),
     );
     this.#browser = options.browserListen.map(
@@ -76,6 +81,7 @@ export class Doors {
           onUnexpected,
           setting: "NEXUS_BROWSER_LISTEN",
           tls: options.tlsOf("browser"),
+          sockets: options.sockets,
         }),
     );
     this.#ops = options.opsListen.map(
@@ -87,6 +93,7 @@ export class Doors {
           onUnexpected,
           setting: "NEXUS_OPS_LISTEN",
           tls: options.tlsOf("ops"),
+          sockets: options.sockets,
         }),
     );
   }

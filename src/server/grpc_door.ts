@@ -105,7 +105,10 @@ export class GrpcDoor implements Door {
     const accept = (socket: Socket): void => injector.injectConnection(socket);
     const tls = address.kind === "tcp" ? this.#options.tls : undefined;
     const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
-    return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
+    return {
+      server,
+      listener: new Listener(sockets, address, "grpc", this.#options.setting, this.#options.sockets),
+    };
   }
 
   /** What a caller is told whose credentials could not be verified just now. */

@@ -68,7 +68,7 @@ export class HttpDoor implements Door {
       ) ??
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    this.#listener = new Listener(sockets, options.listen, "http", options.setting);
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting, options.sockets);
   }
 
   get addresses(): readonly ListenAddress[] {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
 import { Listener } from "./listener.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { readBody } from "./request_body.js";
 import type { DoorTls } from "./tls_door.js";
 
@@ -17,6 +18,7 @@ export interface HttpListenerOptions {
   readonly listen: ListenAddress;
   readonly setting: string;
   readonly tls?: DoorTls | undefined;
+  readonly sockets?: SocketAccess | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -54,7 +56,13 @@ export class HttpListener {
     this.#server = server;
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
-    this.#listener = new Listener(sockets ?? server, options.listen, options.door, options.setting);
+    this.#listener = new Listener(
+      sockets ?? server,
+      options.listen,
+      options.door,
+      options.setting,
+      options.sockets,
+    );
   }
 
   get addresses(): readonly ListenAddress[] {
