@@ -43,6 +43,8 @@ export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: Listener;
   readonly #server: Server;
+  /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
+  readonly #transport: Readonly<Record<string, string>>;
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
@@ -54,6 +56,9 @@ export class HttpListener {
       void this.#serve(request, response);
     });
     this.#server = server;
+    const isPageTls =
+      options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+    this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
     this.#listener = new Listener(
@@ -105,6 +110,7 @@ export class HttpListener {
     if (this.#closing) response.shouldKeepAlive = false;
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
+      ...this.#transport,
       "content-length": Buffer.byteLength(body),
     });
     response.end(request.method === "HEAD" ? undefined : body);

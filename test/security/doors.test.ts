@@ -110,7 +110,10 @@ class Guarded {
   }
 
   /** The body that a door answers over https. */
-  async page(door: "browser" | "ops", path: string): Promise<{ status: number; body: string }> {
+  async page(
+    door: "browser" | "ops",
+    path: string,
+  ): Promise<{ status: number; body: string; hsts: unknown }> {
     const request = getSecure({
       host: "localhost",
       port: this.ports[door],
@@ -121,7 +124,7 @@ class Guarded {
     const [response] = await once(request, "response");
     let body = "";
     for await (const chunk of response) body += chunk;
-    return { status: response.statusCode, body };
+    return { status: response.statusCode, body, hsts: response.headers["strict-transport-security"] };
   }
 
   async fingerprint(door: keyof Guarded["ports"]): Promise<string | undefined> {
@@ -159,8 +162,11 @@ describe("a daemon whose doors speak TLS", () => {
 
   test("TLS at every TCP door", async () => {
     expect(await world.answers({ token: world.place.apiKey })).toEqual([Code.NotFound, Code.NotFound]);
-    expect(await world.page("ops", "/livez")).toEqual({ status: 200, body: "ok" });
-    expect((await world.page("browser", "/no-such-page")).status).toBe(404);
+    expect(await world.page("ops", "/livez")).toEqual({ status: 200, body: "ok", hsts: undefined });
+    expect(await world.page("browser", "/no-such-page")).toMatchObject({
+      status: 404,
+      hsts: "max-age=31536000",
+    });
     for (const door of ["grpc", "http", "browser", "ops"] as const) {
       await expect(fetch(`http://127.0.0.1:${world.ports[door]}/`)).rejects.toThrow();
     }
