@@ -20,6 +20,7 @@ import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
+import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
 import { CallLimits, limitedService } from "./service/limited_service.js";
@@ -68,7 +69,7 @@ export class Daemon {
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, TlsFault, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
@@ -106,6 +107,7 @@ export class Daemon {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
+    const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });
     const metrics = new Metrics({ version: readVersion() });
 
@@ -140,6 +142,7 @@ export class Daemon {
         nowMs: () => clock.nowMs(),
       }),
       tlsOf: tls.of,
+      sockets,
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),

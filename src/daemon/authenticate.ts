@@ -33,7 +33,10 @@ export function authenticateBy(options: AuthenticateOptions): Authenticate {
   };
 
   function principalOfPeer({ socket, origin, peer }: ShownCredentials, { ownUid }: AuthenticateOptions) {
-    if (socket === "unix") return at(principalOfUser(peer?.uid, ownUid), origin);
+    if (socket === "unix") {
+      const principal = principalOfUser(peer?.uid, ownUid);
+      return principal && at(principal, origin);
+    }
     const certificate = peer?.certificate;
     if (certificate === undefined || nowMs() >= certificate.notAfterMs) return undefined;
     const { name, notAfterMs } = certificate;
@@ -41,8 +44,12 @@ export function authenticateBy(options: AuthenticateOptions): Authenticate {
   }
 }
 
-/** The superuser can read the data folder anyway, so that keeping it out would keep nothing from it. */
-function principalOfUser(uid: number | undefined, ownUid: number | undefined): Principal {
-  if (uid === undefined || uid === ownUid || uid === 0) return owner;
+/** The superuser is no exception: that of another container of a pod shares the socket, and not the data folder. */
+function principalOfUser(
+  uid: number | "unknown" | undefined,
+  ownUid: number | undefined,
+): Principal | undefined {
+  if (uid === "unknown") return undefined;
+  if (uid === undefined || uid === ownUid) return owner;
   return { name: `uid:${uid}`, kind: "uid" };
 }

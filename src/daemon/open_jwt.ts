@@ -9,16 +9,16 @@ export async function openJwt(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<AuthenticateOptions["jwt"]> {
   if (jwt === undefined) return undefined;
-  const [{ createIssuerFetch }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
-    import("../identity/issuer_fetch.js"),
+  const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
+    import("../identity/ask_issuer.js"),
     import("../identity/issuer_keys.js"),
     import("../identity/jwt_verifier.js"),
   ]);
   const { issuer, audience, keys: source } = jwt;
   const configured = source.from === "url" ? source.url : issuer;
   const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
-  const fetch = createIssuerFetch({ ...jwt, clock, tokenOrigin });
-  const keys = new IssuerKeys({ source, fetch, clock, log });
+  const ask = createAskIssuer({ ...jwt, clock, tokenOrigin });
+  const keys = new IssuerKeys({ source, ask, clock, log });
   // A fault of the settings shows in the log at the start, not at the first caller.
   keys.refresh();
   return new JwtVerifier({ issuer, audience, keys, clock, log });

@@ -9,7 +9,7 @@ import {
 import { Unavailable } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
-import { IssuerFault, type IssuerFetch } from "./issuer_fetch.js";
+import { type AskIssuer, IssuerFault } from "./ask_issuer.js";
 
 /** Where the keys that sign the tokens are published. */
 export type KeySource =
@@ -20,7 +20,7 @@ export type KeySource =
 
 export interface IssuerKeysOptions {
   readonly source: KeySource;
-  readonly fetch: IssuerFetch;
+  readonly ask: AskIssuer;
   readonly clock: Clock;
   readonly log: { warn(fields: object, message: string): void };
 }
@@ -119,11 +119,11 @@ export class IssuerKeys {
   }
 
   async #fetchKeys(): Promise<unknown> {
-    const { source, fetch } = this.#options;
+    const { source, ask } = this.#options;
     if (source.from === "file") return await readKeyFile(source.path);
-    if (source.from === "url") return await fetch(source.url);
-    const document = await fetch(`${source.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
-    return await fetch(processDiscovery(document, source.issuer));
+    if (source.from === "url") return await ask(source.url);
+    const document = await ask(`${source.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+    return await ask(processDiscovery(document, source.issuer));
   }
 }
 

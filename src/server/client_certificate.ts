@@ -61,7 +61,7 @@ interface AlternativeName {
 export function alternativeNames(text: string | undefined): AlternativeName[] | undefined {
   const names: AlternativeName[] = [];
   if (text === undefined || text === "") return names;
-  const one = /([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^,"]*)(, |$)/y;
+  const one = /([A-Za-z][A-Za-z ]*):("(?:[^"\\]|\\.)*"|[^,"]*)(, (?=.)|$)/sy;
   while (one.lastIndex < text.length) {
     const found = one.exec(text);
     if (!found) return undefined;

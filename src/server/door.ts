@@ -1,5 +1,6 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { DoorLimits } from "./door_limits.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import type { DoorTls } from "./tls_door.js";
 
 /** One way into the daemon. */
@@ -27,6 +28,8 @@ export interface DoorPlace {
   readonly tls?: DoorTls | undefined;
   /** What bounds its visitors; without it the defaults, and any number of sockets. */
   readonly bounds?: DoorLimits | undefined;
+  /** For its Unix sockets; the owner's alone without it. */
+  readonly sockets?: SocketAccess | undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
 import { limitedAuthenticate } from "./limited_authenticate.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { restRoutes } from "./rest_routes.js";
 import type { Authenticate } from "./shown_credentials.js";
 import type { DoorTls } from "./tls_door.js";
@@ -33,6 +34,8 @@ export interface DoorsOptions {
   readonly limits: Limits;
   /** Told of each socket that was closed because its door has as many as it may. */
   readonly onFull: (door: string) => void;
+  /** Who may open the Unix sockets; their owner without it. */
+  readonly sockets?: SocketAccess;
   /** What the TCP addresses of a door speak; plain text where there is none. */
   tlsOf(door: DoorName): DoorTls | undefined;
 }
@@ -62,6 +65,7 @@ export class Doors {
             setting: "NEXUS_GRPC_LISTEN",
             tls: options.tlsOf("grpc"),
             bounds,
+            sockets: options.sockets,
           });
     this.#http = options.httpListen.map(
       (listen) =>
@@ -79,6 +83,7 @@ export class Doors {
           setting: "NEXUS_HTTP_LISTEN",
           tls: options.tlsOf("http"),
           bounds,
+          sockets: options.sockets,
         }),
     );
     this.#browser = options.browserListen.map(
@@ -92,6 +97,7 @@ export class Doors {
           setting: "NEXUS_BROWSER_LISTEN",
           tls: options.tlsOf("browser"),
           bounds,
+          sockets: options.sockets,
         }),
     );
     this.#ops = options.opsListen.map(
@@ -104,6 +110,7 @@ export class Doors {
           setting: "NEXUS_OPS_LISTEN",
           tls: options.tlsOf("ops"),
           bounds,
+          sockets: options.sockets,
         }),
     );
   }

@@ -128,7 +128,8 @@ export class GrpcDoor implements Door {
     const tls = address.kind === "tcp" ? this.#options.tls : undefined;
     const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
     const guard = guardOf(bounds, "grpc");
-    return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting, guard) };
+    const { setting, sockets: access } = this.#options;
+    return { server, listener: new Listener(sockets, address, "grpc", setting, access, guard) };
   }
 
   /** What a caller is told whose credentials could not be verified just now. */

@@ -79,7 +79,7 @@ export class HttpDoor implements Door {
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
     const guard = guardOf(options.bounds, "http");
-    this.#listener = new Listener(sockets, options.listen, "http", options.setting, guard);
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting, options.sockets, guard);
   }
 
   get addresses(): readonly ListenAddress[] {

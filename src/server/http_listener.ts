@@ -4,6 +4,7 @@ import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
 import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./door_limits.js";
 import { Listener } from "./listener.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { readBody } from "./request_body.js";
 import type { DoorTls } from "./tls_door.js";
 
@@ -19,6 +20,7 @@ export interface HttpListenerOptions {
   readonly listen: ListenAddress;
   readonly setting: string;
   readonly tls?: DoorTls | undefined;
+  readonly sockets?: SocketAccess | undefined;
   readonly bounds?: DoorLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
@@ -43,6 +45,8 @@ export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: Listener;
   readonly #server: Server;
+  /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
+  readonly #transport: Readonly<Record<string, string>>;
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
@@ -56,6 +60,9 @@ export class HttpListener {
     });
     server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, bounds, "text"));
     this.#server = server;
+    const isPageTls =
+      options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+    this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
     this.#listener = new Listener(
@@ -63,6 +70,7 @@ export class HttpListener {
       options.listen,
       options.door,
       options.setting,
+      options.sockets,
       guardOf(options.bounds, options.door),
     );
   }
@@ -107,6 +115,7 @@ export class HttpListener {
     if (this.#closing) response.shouldKeepAlive = false;
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
+      ...this.#transport,
       "content-length": Buffer.byteLength(body),
     });
     response.end(request.method === "HEAD" ? undefined : body);

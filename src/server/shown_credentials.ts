@@ -15,8 +15,11 @@ export interface ShownCredentials {
 export interface Peer {
   /** The client certificate of a verified chain. */
   readonly certificate?: PeerCertificate | undefined;
-  /** User id of the process at the other end of a Unix socket; undefined where the mode of the socket alone is the guard. */
-  readonly uid?: number | undefined;
+  /**
+   * User id of the process at the other end of a Unix socket; undefined where the mode of the socket alone is the guard, and
+   * `unknown` where it should be known and could not be read.
+   */
+  readonly uid?: number | "unknown" | undefined;
 }
 
 export interface PeerCertificate {

@@ -67,7 +67,7 @@ export class Authority {
     );
     const signature = sign("sha256", certificate, this.#keys.privateKey);
     const base64 = sequence(certificate, ecdsaWithSha256, bits(signature)).toString("base64");
-    return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+    return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}(?!$)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
   }
 }
 

@@ -3,7 +3,7 @@ import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getSecure, type RequestOptions } from "node:https";
 import type { Clock } from "../runtime/clock.js";
 
-export interface IssuerFetchOptions {
+export interface AskIssuerOptions {
   readonly clock: Clock;
   /** PEM: the CAs that are trusted in place of the system's, as that of a cluster. Read anew for each request. */
   readonly caFile: string | undefined;
@@ -16,7 +16,7 @@ export interface IssuerFetchOptions {
 }
 
 /** Gets a JSON document of the issuer. @throws IssuerFault */
-export type IssuerFetch = (url: string) => Promise<unknown>;
+export type AskIssuer = (url: string) => Promise<unknown>;
 
 /** No usable answer of the issuer; nothing of it is in the message but its status. */
 export class IssuerFault extends Error {
@@ -33,7 +33,7 @@ export const maxDocumentBytes = 256 * 1024;
  * Asks the issuer that the operator named, which may stand in a private network, as a cluster's API server does. Redirects are not
  * followed, no proxy is used, and only 200 is an answer.
  */
-export function createIssuerFetch(options: IssuerFetchOptions): IssuerFetch {
+export function createAskIssuer(options: AskIssuerOptions): AskIssuer {
   const { clock, caFile, tokenFile, tokenOrigin, allowLoopback } = options;
   return async (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
