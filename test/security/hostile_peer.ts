@@ -39,11 +39,17 @@ class Flood {
   readonly #timers: NodeJS.Timeout[] = [];
   #stopped = false;
   resets = 0;
+  /** Connections that the daemon ended. */
+  cuts = 0;
 
   constructor(private readonly target: Target) {}
 
-  async start(): Promise<void> {
+  async start(kind: "sockets" | "resets"): Promise<void> {
     const { grpcPort, httpPort, browserPort, opsPort } = this.target;
+    if (kind === "resets") {
+      for (let i = 0; i < counts.resetters; i++) this.#reset(i % 2 === 0 ? grpcPort : httpPort);
+      return;
+    }
     const ports = [grpcPort, httpPort, browserPort, opsPort];
     const opened: Promise<void>[] = [];
     for (let i = 0; i < counts.silent; i++) opened.push(this.#open(ports[i % ports.length] ?? 0));
@@ -51,7 +57,6 @@ class Flood {
     for (let i = 0; i < counts.idleSessions; i++) this.#session(i % 2 === 0 ? grpcPort : httpPort);
     for (let i = 0; i < counts.unreadSessions; i++) this.#unread(i % 2 === 0 ? grpcPort : httpPort);
     await Promise.all(opened);
-    for (let i = 0; i < counts.resetters; i++) this.#reset(i % 2 === 0 ? grpcPort : httpPort);
   }
 
   stop(): void {
@@ -122,21 +127,24 @@ class Flood {
       this.#timers.push(setTimeout(more, 5));
     };
     session.once("connect", more);
-    session.once("close", () => this.#reset(port));
+    session.once("close", () => {
+      this.cuts++;
+      this.#reset(port);
+    });
   }
 }
 
 let flood: Flood | undefined;
 
-process.on("message", (message: { readonly start?: Target }) => {
+process.on("message", (message: { readonly start?: Target; readonly kind?: "sockets" | "resets" }) => {
   if (message.start) {
     const started = new Flood(message.start);
     flood = started;
-    void started.start().then(() => process.send?.("flooding"));
+    void started.start(message.kind ?? "sockets").then(() => process.send?.("flooding"));
     return;
   }
   flood?.stop();
-  process.send?.({ resets: flood?.resets ?? 0 });
+  process.send?.({ resets: flood?.resets ?? 0, cuts: flood?.cuts ?? 0 });
   flood = undefined;
 });
 // An error of a socket that was let go is no end of the flood.
