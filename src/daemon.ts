@@ -3,9 +3,12 @@ import { Catalogue } from "./catalogue/catalogue.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { processEnvironment } from "./config/environment.js";
+import { atMostEachMinute } from "./daemon/at_most_each_minute.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
+import { type OpenTls, openTls } from "./daemon/door_tls.js";
+import { openJwt } from "./daemon/open_jwt.js";
 import { type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
@@ -19,8 +22,10 @@ import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
+import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
+import { CallLimits, limitedService } from "./service/limited_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { RescueFile } from "./store/rescue_file.js";
 import { Store } from "./store/store.js";
@@ -64,12 +69,13 @@ export class Daemon {
       readonly rescue: TokenRescue;
       readonly rescueFile: RescueFile | undefined;
       readonly keeper: ManifestKeeper | undefined;
+      readonly tls: OpenTls;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, StoreFailed, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, StoreFailed, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
@@ -77,7 +83,9 @@ export class Daemon {
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
     let rescueFile: RescueFile | undefined;
+    let tls: OpenTls | undefined;
     try {
+      tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
       const opened = await openVault({ config, environment, clock, log });
       store = Store.open({
@@ -88,8 +96,9 @@ export class Daemon {
       });
       await openKeyCheck(store, opened.vault);
       rescueFile = openRescueFile(config.dataDir, log);
-      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue);
+      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls);
     } catch (error) {
+      tls?.stop();
       const late = delay(clock, closeMs).then(() => "late");
       const closed = await Promise.race([store?.close(), late]);
       rescueFile?.close();
@@ -106,10 +115,13 @@ export class Daemon {
     rescueFile: RescueFile | undefined,
     { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
+    tls: OpenTls,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
+    const sockets = await openSocketAccess(config.doors.socketMode);
+    const jwt = await openJwt(config, { clock, log });
     const metrics = new Metrics({ version: readVersion() });
 
     const parts = wireDomain({ config, store, rescueFile, sealer, keySource, metrics, clock, random, log });
@@ -117,9 +129,12 @@ export class Daemon {
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const services = boundServices(parts, templates, config);
+    const callLimits = new CallLimits(config.limits);
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
-        countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
+        countedService(limitedService(service, callLimits), (method, code) =>
+          metrics.rpcAnswered({ method, code, door }),
+        ),
       );
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
@@ -133,10 +148,24 @@ export class Daemon {
       httpServices: counted("http"),
       flow: parts.consent,
       capture: parts.captureForm,
-      authenticate: authenticateBy(apiKey.key),
+      authenticate: authenticateBy({
+        adminKey: apiKey.key,
+        jwt,
+        ownUid: process.getuid?.(),
+        nowMs: () => clock.nowMs(),
+      }),
+      tlsOf: tls.of,
+      sockets,
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+      onFull: atMostEachMinute(clock, (door) => {
+        const { maxConnections } = config.limits;
+        log.warn(
+          { door, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+          "a door is full: sockets are closed",
+        );
+      }),
       clock,
     });
     // Before anything refreshes: what the last process could not store takes its place.
@@ -173,6 +202,7 @@ export class Daemon {
       unknownStates,
       keyring,
       keeper,
+      tls,
       clock,
       log,
     });
@@ -202,9 +232,23 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, rescue, rescueFile, revoker, recovery, keyring, keeper, clock, log } =
-      this.parts;
+    const {
+      lock,
+      store,
+      hub,
+      engine,
+      rescue,
+      rescueFile,
+      revoker,
+      recovery,
+      keyring,
+      keeper,
+      tls,
+      clock,
+      log,
+    } = this.parts;
     log.info({}, "draining");
+    tls.stop();
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));

@@ -1,10 +1,14 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
+import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../model/provider_networks.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
+import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
+import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
+import { readLimits } from "./limits_config.js";
 import { readProviderNetworks } from "./outbound_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
@@ -27,6 +31,10 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  /** TLS, and who may come by which socket. */
+  readonly doors: DoorsConfig;
+  /** Absent where callers show no JWT. */
+  readonly jwt: JwtConfig | undefined;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
   /** `<publicUrl>/auth/callback`: what every redirect URI begins with. */
@@ -44,6 +52,8 @@ export interface Config {
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
+  /** What bounds callers. */
+  readonly limits: Limits;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -68,6 +78,8 @@ export function loadConfig(
     NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
   };
   refuseSharedAddresses(reader, doors);
+  const doorsConfig = readDoorsConfig(reader, doors);
+  const jwt = readJwtConfig(reader);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
   const consent = readConsent(reader);
@@ -77,6 +89,7 @@ export function loadConfig(
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
+  const limits = readLimits(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -85,6 +98,8 @@ export function loadConfig(
     httpListen: doors.NEXUS_HTTP_LISTEN,
     browserListen: doors.NEXUS_BROWSER_LISTEN,
     opsListen: doors.NEXUS_OPS_LISTEN,
+    doors: doorsConfig,
+    jwt,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
@@ -95,6 +110,7 @@ export function loadConfig(
     logLevel,
     logFormat,
     audit,
+    limits,
   });
 }
 

@@ -1,3 +1,5 @@
+import { limitSettings } from "./limit_settings.js";
+
 /** One setting, as `nexusd serve --help` prints it and the README lists it. */
 export interface Setting {
   /** The environment variable. */
@@ -80,6 +82,116 @@ export const settings = [
     default: "127.0.0.1:9090",
     meaning: `The door of /livez, /readyz and /metrics: ${addresses}; off closes it.`,
     readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_CERT_FILE",
+    flag: "--tls-cert-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the certificate of the doors and those that lead to its root. Read again when it changes, as the two below.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_KEY_FILE",
+    flag: "--tls-key-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: its private key, without a passphrase.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_CA_FILE",
+    flag: "--tls-client-ca-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the CAs whose client certificates are trusted on the gRPC and the HTTP door: cert:<SPIFFE ID> or cert:<subject> is the caller then.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_AUTH",
+    flag: "--tls-client-auth",
+    argument: "word",
+    default: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
+    meaning: "Whether those two doors ask for a client certificate: none, optional or require.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_DOORS",
+    flag: "--tls-doors",
+    argument: "doors",
+    default: "grpc,http,browser,ops",
+    meaning: "The doors whose TCP addresses speak TLS when there is a certificate.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_INSECURE",
+    flag: "--insecure",
+    argument: "[doors]",
+    default: "false",
+    meaning:
+      "Doors that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_SOCKET_MODE",
+    flag: "--socket-mode",
+    argument: "mode",
+    default: "0600",
+    meaning:
+      "Mode of the Unix sockets: 0600, 0660 or 0666. Wider than 0600 (Linux), another user of the machine is the caller uid:<number>.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_ISSUER",
+    flag: "--jwt-issuer",
+    argument: "url",
+    default: "none",
+    meaning:
+      "Callers may show JSON Web Tokens of this issuer, as Kubernetes projects them into pods; they are jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_AUDIENCE",
+    flag: "--jwt-audience",
+    argument: "text",
+    default: "none",
+    meaning: "The audience that such a token must be meant for.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_JWKS_FILE",
+    flag: "--jwt-jwks-file",
+    argument: "file",
+    default: "none",
+    meaning: "A JSON Web Key Set: the issuer's public keys. Read again when it changes.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_JWKS_URL",
+    flag: "--jwt-jwks-url",
+    argument: "url",
+    default: "what the issuer's discovery document says",
+    meaning: "Where the issuer publishes its keys: https. Not together with NEXUS_JWT_JWKS_FILE.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_CA_FILE",
+    flag: "--jwt-ca-file",
+    argument: "file",
+    default: "the CAs of Node",
+    meaning: "PEM: the CAs to trust when the keys are fetched, as that of a cluster.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_TOKEN_FILE",
+    flag: "--jwt-token-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "Holds the bearer token to fetch the keys with, where the issuer asks for one; sent to the host of the settings above alone.",
+    readBy: ["daemon"],
   },
   {
     name: "NEXUS_PUBLIC_URL",
@@ -175,6 +287,7 @@ export const settings = [
     meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
     readBy: ["daemon"],
   },
+  ...limitSettings,
   {
     name: "NEXUS_ADDRESS",
     flag: "--address",
@@ -197,6 +310,30 @@ export const settings = [
     argument: "file",
     default: "none",
     meaning: "The file that holds that key; the daemon makes one as <data-dir>/admin.key.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CA_FILE",
+    flag: "--ca-file",
+    argument: "file",
+    default: "the CAs of Node",
+    meaning: "PEM: the CAs to trust at an https address.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CLIENT_CERT_FILE",
+    flag: "--client-cert-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: the certificate to show at an https address; no API key is needed then.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CLIENT_KEY_FILE",
+    flag: "--client-key-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: its private key.",
     readBy: ["client"],
   },
   {

@@ -33,6 +33,14 @@ function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   if (config.grpcListen.length === 0 && config.httpListen.length === 0) {
     warnings.push("NEXUS_GRPC_LISTEN and NEXUS_HTTP_LISTEN are both off: no agent can reach the daemon");
   }
+  const sheltered = config.grpcListen.find(
+    (address) => address.kind === "unix" && address.path.startsWith(`${config.dataDir}/`),
+  );
+  if (config.doors.socketMode !== 0o600 && sheltered) {
+    warnings.push(
+      "NEXUS_SOCKET_MODE lets other users in, and the data folder, whose mode is 0700, keeps them out: put the socket elsewhere with NEXUS_GRPC_LISTEN",
+    );
+  }
   const ports = config.browserListen.map((address) => (address.kind === "tcp" ? address.port : undefined));
   const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
   if (isPublicUrlDefault && !ports.includes(8080)) {

@@ -92,7 +92,12 @@ export function wireDomain(options: DomainOptions) {
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
   const holder = new ConsentHolder({ vault, clock });
   const capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log });
-  const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
+  const importer = new ConnectionImporter({
+    ...base,
+    writer,
+    checkFields: credentialCheck(trial),
+    limits: config.limits,
+  });
   const onChanged = (providerId: string): void => engine.profileChanged(providerId);
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const redirectPaths = new RedirectPaths({ store, servers, clock });

@@ -4,6 +4,8 @@ import type { Config } from "../config/config.js";
 import { Daemon } from "../daemon.js";
 import { SystemClock } from "../runtime/clock.js";
 import { DoorError } from "../server/door.js";
+import { NoPeerCredentials } from "../server/peer_credentials.js";
+import { TlsFault } from "../server/tls_pair.js";
 import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
@@ -70,6 +72,7 @@ function startFailure(error: unknown): ExitCode | undefined {
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
   if (error instanceof StoreFailed) return exitCodes.storeNotWritten;
-  if (error instanceof DoorError) return exitCodes.doorNotOpened;
+  if (error instanceof DoorError || error instanceof TlsFault || error instanceof NoPeerCredentials)
+    return exitCodes.doorNotOpened;
   return undefined;
 }

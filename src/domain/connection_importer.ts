@@ -4,6 +4,7 @@ import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../model/errors.js";
 import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
+import { defaultLimits } from "../model/limits.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -21,6 +22,7 @@ import { checkImportRequest, type ImportRequest } from "./import_request.js";
 import type { Log } from "./log.js";
 import { newConnection } from "./new_connection.js";
 import { importPlace } from "./sealed_place.js";
+import { refuseMoreConnections, type StoredLimits } from "./stored_limits.js";
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.
@@ -54,6 +56,7 @@ export class ConnectionImporter {
   readonly #checkFields: CheckFields;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #limits: StoredLimits;
   readonly #locks = new KeyedMutex<string>();
 
   constructor(options: {
@@ -65,6 +68,7 @@ export class ConnectionImporter {
     checkFields: CheckFields;
     clock: Clock;
     log: Log;
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
@@ -74,9 +78,10 @@ export class ConnectionImporter {
     this.#checkFields = options.checkFields;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#limits = options.limits ?? defaultLimits;
   }
 
-  /** @throws NotFound, InvalidArgument, FailedPrecondition, Unavailable; then nothing is stored */
+  /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
   async import(request: ImportRequest, principal: Principal): Promise<Connection> {
     const profile = this.#store.getProvider(request.providerId);
     if (!profile) throw new NotFound("provider");
@@ -98,7 +103,11 @@ export class ConnectionImporter {
       const pending = before?.sealed
         ? { ...before, binding: grantBinding(profile) }
         : this.#pendingImport(key, profile, request, refreshToken, principal);
-      await this.#store.commit((tx) => tx.putImport(key, pending));
+      await this.#store.commit((tx) => {
+        // Before the token is sent: what it brings back is stored whatever the count is by then.
+        if (!before?.sealed) refuseMoreConnections(tx, request.userId, this.#limits);
+        tx.putImport(key, pending);
+      });
       return await this.#redeem(key, pending, profile, refreshToken);
     });
   }
@@ -207,6 +216,7 @@ export class ConnectionImporter {
     const blank = newConnection(newId(), request.userId, profile, nowMs);
     return await this.#store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
+      refuseMoreConnections(tx, request.userId, this.#limits);
       const written = this.#writer.writeFields(tx, blank, profile, fields);
       const revision = written.credentialRevision;
       tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });

@@ -15,6 +15,7 @@ import type { CredentialVault } from "./credential_vault.js";
 import { PendingRequests } from "./pending_requests.js";
 import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { StoredLimits } from "./stored_limits.js";
 
 type ManagerStore = Pick<
   Store,
@@ -41,6 +42,7 @@ export class ConnectionManager {
     publicUrl: string;
     allowedReturnOrigins: readonly string[];
     requireConfirmation?: boolean;
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
     this.#revocations = options.revocations;
@@ -50,7 +52,7 @@ export class ConnectionManager {
     this.#clock = options.clock;
   }
 
-  /** @throws InvalidArgument, NotFound, FailedPrecondition, Unavailable */
+  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     return await this.#requests.request(request, principal);
   }

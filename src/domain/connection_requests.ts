@@ -3,6 +3,7 @@ import { authorizationLifetimeMs } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId, newToken } from "../model/ids.js";
+import { defaultLimits } from "../model/limits.js";
 import { daemon, type Principal } from "../model/principal.js";
 import { canonicalName, type ProviderProfile } from "../model/provider_profile.js";
 import { demandsIssuer, redirectPathOf } from "../model/redirect_path.js";
@@ -17,6 +18,7 @@ import { type CredentialVault, hashState } from "./credential_vault.js";
 import { newConnection } from "./new_connection.js";
 import type { PendingRequests } from "./pending_requests.js";
 import type { RedirectPaths } from "./redirect_paths.js";
+import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "./stored_limits.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -51,6 +53,7 @@ export class ConnectionRequests {
   readonly #publicUrl: string;
   readonly #allowedReturnOrigins: readonly string[];
   readonly #alwaysConfirm: boolean;
+  readonly #limits: StoredLimits;
 
   constructor(options: {
     store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
@@ -64,6 +67,7 @@ export class ConnectionRequests {
     allowedReturnOrigins: readonly string[];
     /** Every consent is to be confirmed, whatever the request says. */
     requireConfirmation?: boolean;
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
@@ -74,9 +78,10 @@ export class ConnectionRequests {
     this.#publicUrl = options.publicUrl;
     this.#allowedReturnOrigins = options.allowedReturnOrigins;
     this.#alwaysConfirm = options.requireConfirmation ?? false;
+    this.#limits = options.limits ?? defaultLimits;
   }
 
-  /** @throws InvalidArgument, NotFound, FailedPrecondition, Unavailable */
+  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
     if (existing?.status === "revoked") {
@@ -112,6 +117,8 @@ export class ConnectionRequests {
       if (!before) throw new NotFound("connection");
       const redirectPath = isOwnPathDue ? this.#giveOwnPath(tx, current, nowMs) : redirectPathOf(current);
       this.#pending.end(tx, before, "goes_on");
+      if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
+      refuseMoreAuthorizations(tx, principal, this.#limits);
       tx.putAuthorization(stateHash, {
         ...place,
         providerVersion: profile.version,

@@ -26,7 +26,7 @@ export type FinishOutcome =
 /** A page that says what went wrong; `status` is the HTTP status. */
 export interface ConsentFailure {
   readonly kind: "failure";
-  readonly status: 400 | 404 | 410 | 502 | 503;
+  readonly status: 400 | 404 | 410 | 429 | 502 | 503;
   /** A stable word. */
   readonly reason: string;
   /** One sentence for a person. Never text of the provider. */

@@ -2,11 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../domain/consent.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { isRedirectPath } from "../model/redirect_path.js";
+import { RateLimiter } from "../service/rate_limiter.js";
+import { addressKey } from "./address_limits.js";
 import { BindingCookie } from "./binding_cookie.js";
 import { hostOf, hostsOf, isEmbedded, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
+import { limitsOf } from "./door_limits.js";
 import { type Answer, HttpListener, splitTarget } from "./http_listener.js";
 import { pageStyle } from "./page_style.js";
 import {
@@ -50,9 +53,6 @@ type Act = (visit: Visit) => Promise<Answer>;
 const startPath = "/auth/start";
 const capturePath = "/auth/capture";
 
-/** Twice what a credential may hold, for percent-encoding. */
-const maxFormBytes = 128 * 1024;
-
 /** A person's browser on its way to a provider and back. */
 export class BrowserDoor implements Door {
   readonly #options: BrowserDoorOptions;
@@ -62,9 +62,12 @@ export class BrowserDoor implements Door {
   readonly #acts: ReadonlyMap<string, Act>;
   readonly #done: DonePages;
   readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
+  readonly #rates: RateLimiter | undefined;
 
   constructor(options: BrowserDoorOptions) {
     this.#options = options;
+    const limits = limitsOf(options.bounds);
+    this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
     this.#cookie = new BindingCookie(options.publicUrl);
     this.#hosts = hostsOf(options.publicUrl);
     this.#acts = new Map<string, Act>([
@@ -81,9 +84,10 @@ export class BrowserDoor implements Door {
     this.#http = new HttpListener({
       ...options,
       door: "browser",
-      answer: async (request, body) => this.#prefixed(await this.#answer(request, body)),
+      answer: async (request, body) =>
+        this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
-        method === "POST" && splitTarget(url)?.path === capturePath ? maxFormBytes : 0,
+        method === "POST" && splitTarget(url)?.path === capturePath ? limits.maxFormBytes : 0,
       internalError: internalErrorPage(),
     });
   }
@@ -98,6 +102,21 @@ export class BrowserDoor implements Door {
 
   close(force: AbortSignal): Promise<void> {
     return this.#http.close(force);
+  }
+
+  /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
+  #tooFast({ socket }: IncomingMessage): Answer | undefined {
+    const key = addressKey(socket.remoteAddress) ?? "unix";
+    if (!this.#rates || this.#rates.take(key)) return undefined;
+    const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
+    const page = failurePage({
+      kind: "failure",
+      status: 429,
+      reason: "rate_limited",
+      message: `Too many requests from your address: at most ${limit} per second.`,
+    });
+    const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
+    return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
 
   async #answer(request: IncomingMessage, body: Visit["body"]): Promise<Answer> {

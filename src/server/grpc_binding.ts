@@ -14,14 +14,20 @@ import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
 import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
+import { type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
+
+/** Messages of a stream that wait in memory for their client to read; grpc-js itself would keep 16. */
+const maxUnsentMessages = 4;
 
 /** What the calls of one server need to know. */
 export interface GrpcBinding {
   /** Who acts; the door has let only known callers through. */
   principalOf(metadata: Metadata): Principal;
   readonly onUnexpected: OnUnexpected;
+  /** For clients that do not read; without it they are waited for. */
+  readonly patience?: ReadPatience | undefined;
 }
 
 /** In place of a message that could not be decoded: grpc-js would answer INTERNAL, as if it were a fault of ours. */
@@ -112,19 +118,14 @@ async function send(
     method.call(decoded(call.request, method.descriptor), context),
     signal,
   )) {
-    if (!call.write(message)) await drained(call, signal);
+    const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
+    if (call.writableLength < maxUnsentMessages) continue;
+    await unlessUnread(
+      unlessAborted(() => sent, signal),
+      binding.patience,
+      () => resetCall(call),
+    );
   }
-}
-
-/** Resolves when the peer has read enough; a cancelled call never drains. */
-async function drained(call: Stream, signal: AbortSignal): Promise<void> {
-  let forget = (): void => undefined;
-  const drain = (): Promise<void> =>
-    new Promise((resolve) => {
-      call.once("drain", resolve);
-      forget = () => void call.removeListener("drain", resolve);
-    });
-  await unlessAborted(drain, signal).finally(() => forget());
 }
 
 /** grpc-js emits `cancelled` when the caller resets, its deadline passes or its connection is gone, and after each end. */
@@ -145,7 +146,8 @@ function toStatus(
   return { code: wire.code, details: wellFormed(wire.message), metadata: detailsOf(wire) };
 }
 
-function detailsOf(error: WireError): Metadata {
+/** The trailer that holds the details of an error. */
+export function detailsOf(error: WireError): Metadata {
   const metadata = new Metadata();
   const details = encodeDetails(error);
   if (details) metadata.set("grpc-status-details-bin", details);

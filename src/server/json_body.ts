@@ -2,11 +2,9 @@ import { InvalidArgument } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { RestRefusal } from "../service/rest/rest_error.js";
-import type { Request } from "./connect_handler.js";
+import type { Request } from "./http_message.js";
 import { hasDuplicateNames, reservedName } from "./strict_json.js";
 
-/** 1 MiB, as for a message of an RPC. */
-export const maxBodyBytes = 1_048_576;
 /** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
 const maxDepth = 64;
 
@@ -16,8 +14,8 @@ const maxDepth = 64;
  *
  * @throws RestRefusal; InvalidArgument for a member called `__proto__`
  */
-export async function readJsonBody(request: Request): Promise<JsonObject> {
-  const bytes = await readBytes(request);
+export async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
+  const bytes = await readBytes(request, maxBodyBytes);
   if (bytes.length === 0) return {};
   let text: string;
   let value: JsonValue;
@@ -41,7 +39,7 @@ export async function readJsonBody(request: Request): Promise<JsonObject> {
   return value;
 }
 
-function readBytes(request: Request): Promise<Buffer> {
+function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -49,7 +47,8 @@ function readBytes(request: Request): Promise<Buffer> {
       // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
       request.removeAllListeners("data");
       request.resume();
-      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${maxBodyBytes} bytes`));
+      const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`));
     };
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
       refuse();

@@ -44,6 +44,7 @@ const nextSteps: Readonly<Record<ConsentFailure["status"], string>> = {
   400: "Nothing was changed. Go back to the application that sent you here and start again.",
   404: "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
   410: "Links like this work once and for a short time. Go back to the application that sent you here and ask for a new one.",
+  429: "Nothing was changed. Wait a moment, then load this page again.",
   502: "Nothing was changed. Wait a minute and start again from the application; if it happens again, tell the people who run it.",
   503: "Nothing was changed. Wait a minute, then load this page again.",
 };

@@ -1,12 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  QuotaFailureSchema,
+  RetryInfoSchema,
+} from "../gen/google/rpc/error_details_pb.js";
 import {
   FailedPrecondition,
   type FieldViolation,
   InvalidArgument,
   NexusError,
   type NexusErrorKind,
+  ResourceExhausted,
   Unavailable,
 } from "../model/errors.js";
 import { codes, type ErrorDetail, WireError } from "./wire_error.js";
@@ -23,6 +29,7 @@ const codeOfKind: Readonly<Record<NexusErrorKind, (typeof codes)[keyof typeof co
   unauthenticated: codes.unauthenticated,
   permission_denied: codes.permission_denied,
   unavailable: codes.unavailable,
+  resource_exhausted: codes.resource_exhausted,
   data_loss: codes.data_loss,
   unimplemented: codes.unimplemented,
 };
@@ -74,9 +81,25 @@ function detailsOf(error: NexusError): ErrorDetail[] {
     const value = create(ErrorInfoSchema, { reason: error.reason, domain: errorDomain });
     return [{ descriptor: ErrorInfoSchema, value }];
   }
-  if (error instanceof Unavailable && error.retryAfterMs !== undefined) {
-    const value = create(RetryInfoSchema, { retryDelay: durationFromMs(error.retryAfterMs) });
-    return [{ descriptor: RetryInfoSchema, value }];
-  }
+  if (error instanceof ResourceExhausted) return limitDetails(error);
+  if (error instanceof Unavailable && error.retryAfterMs !== undefined)
+    return [retryDetail(error.retryAfterMs)];
   return [];
+}
+
+function limitDetails({ reason, reached, message }: ResourceExhausted): ErrorDetail[] {
+  const { limit, setting, retryAfterMs } = reached;
+  const metadata = { limit: String(limit), setting };
+  const info = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
+  const quota = create(QuotaFailureSchema, { violations: [{ subject: setting, description: message }] });
+  return [
+    { descriptor: ErrorInfoSchema, value: info },
+    { descriptor: QuotaFailureSchema, value: quota },
+    ...(retryAfterMs === undefined ? [] : [retryDetail(retryAfterMs)]),
+  ];
+}
+
+function retryDetail(retryAfterMs: number): ErrorDetail {
+  const value = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
+  return { descriptor: RetryInfoSchema, value };
 }

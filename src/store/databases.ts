@@ -5,6 +5,10 @@ import type { ConnectionStatus } from "../model/connection.js";
 export type NumberKey =
   | ["status", ConnectionStatus]
   | ["provider", string]
+  /** Connections of a user id, see `nameInKey`. */
+  | ["user", string]
+  /** Pending authorizations of a principal, see `nameInKey`. */
+  | ["pending", string]
   | ["tombstones"]
   /** The newest revision whose tombstone was pruned. */
   | ["floor"]

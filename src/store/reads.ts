@@ -12,7 +12,7 @@ import { type Databases, decodeCount, encodeCount } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
 import { decodeImport, decodeRevocation } from "./journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./log_codec.js";
-import { readNumber } from "./numbers.js";
+import { nameInKey, readNumber } from "./numbers.js";
 import { decodeProvider } from "./provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
 import { decodeSuspension } from "./suspension_codec.js";
@@ -116,6 +116,14 @@ export class Reads {
 
   countConnections(providerId: string): number {
     return Number(readNumber(this.databases, ["provider", providerId]));
+  }
+
+  countConnectionsOfUser(userId: string): number {
+    return Number(readNumber(this.databases, ["user", nameInKey(userId)]));
+  }
+
+  countAuthorizations(principal: string): number {
+    return Number(readNumber(this.databases, ["pending", nameInKey(principal)]));
   }
 
   countByStatus(): Record<ConnectionStatus, number> {

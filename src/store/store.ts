@@ -11,6 +11,7 @@ import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./au
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
+import { countOldUsers } from "./connection_index.js";
 import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
 import type { Change, StoredDiscovery } from "./log_codec.js";
@@ -70,6 +71,7 @@ export class Store {
       indexOldEvents(databases);
       countOldSealed(databases, record.keyCheck?.keyId);
       upgradeStoreRecord(databases);
+      countOldUsers(databases);
     });
   }
 

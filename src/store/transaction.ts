@@ -15,6 +15,7 @@ import { type Databases, nothing } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
 import { encodeImport, encodeRevocation } from "./journal_codec.js";
 import { type Change, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
+import { addToNumber, nameInKey } from "./numbers.js";
 import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
@@ -35,6 +36,9 @@ export interface Transaction {
   countConnections(providerId: string): number;
   /** All connections of a profile, in the order of their ids. */
   connectionsOf(providerId: string): readonly Connection[];
+  countConnectionsOfUser(userId: string): number;
+  /** @param principal name of who asked for consent */
+  countAuthorizations(principal: string): number;
   /** @throws Error when another profile has the name */
   putProvider(profile: ProviderProfile): void;
   /** Its connections stay. */
@@ -143,6 +147,14 @@ export class StoreTransaction implements Transaction {
     return this.#openReads.listConnections({ providerId, limit: Number.POSITIVE_INFINITY });
   }
 
+  countConnectionsOfUser(userId: string): number {
+    return this.#openReads.countConnectionsOfUser(userId);
+  }
+
+  countAuthorizations(principal: string): number {
+    return this.#openReads.countAuthorizations(principal);
+  }
+
   putProvider(profile: ProviderProfile): void {
     const { providers, providerNames } = this.#open;
     const holder = this.#reads.findProviderIdByName(profile.name);
@@ -209,16 +221,20 @@ export class StoreTransaction implements Transaction {
   }
 
   putAuthorization(stateHash: string, pending: PendingAuthorization): void {
+    this.takeAuthorization(stateHash);
     const databases = this.#open;
-    countSealed(databases, () => this.#reads.getAuthorization(stateHash)?.sealed, pending.sealed);
+    countSealed(databases, () => undefined, pending.sealed);
     databases.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+    if (pending.requestedBy !== "") addToNumber(databases, ["pending", nameInKey(pending.requestedBy)], 1n);
   }
 
   takeAuthorization(stateHash: string): PendingAuthorization | undefined {
     const databases = this.#open;
     const pending = this.#reads.getAuthorization(stateHash);
-    countSealed(databases, () => pending?.sealed, undefined);
+    if (pending === undefined) return undefined;
+    countSealed(databases, () => pending.sealed, undefined);
     databases.authorizations.removeSync(encodeStateHash(stateHash));
+    if (pending.requestedBy !== "") addToNumber(databases, ["pending", nameInKey(pending.requestedBy)], -1n);
     return pending;
   }
 

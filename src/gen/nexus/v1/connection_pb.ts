@@ -898,7 +898,9 @@ export const ConnectionService: GenService<{
    * Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
    * allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
    * `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
-   * `FAILED_PRECONDITION` when that document contradicts the profile.
+   * `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
+   * `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
+   * `TOO_MANY_CONNECTIONS` when the user has that many connections.
    *
    * @generated from rpc nexus.v1.ConnectionService.RequestConnection
    */
@@ -996,7 +998,8 @@ export const ConnectionService: GenService<{
    * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
    *
    * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `FAILED_PRECONDITION` with reason
-   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked.
+   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked; `RESOURCE_EXHAUSTED` with
+   * reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */

@@ -1034,6 +1034,10 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
  * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP door, `INVALID_ARGUMENT` with a
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
  *
+ * A limit that is reached is `RESOURCE_EXHAUSTED` with a `google.rpc.ErrorInfo`, whose `metadata` holds `limit` and the `setting`
+ * that changes it, and a `google.rpc.QuotaFailure`: `RATE_LIMITED` with a `google.rpc.RetryInfo`, `TOO_MANY_FAILED_AUTHENTICATIONS`
+ * likewise, `HEADERS_TOO_LARGE`, `MESSAGE_TOO_LARGE`. An RPC that knows others names them.
+ *
  * @generated from service nexus.v1.ProviderService
  */
 export const ProviderService: GenService<{

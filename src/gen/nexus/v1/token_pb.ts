@@ -520,6 +520,9 @@ export const TokenService: GenService<{
    * not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED` and `PERMISSION_DENIED`. A stream that carried nothing for three
    * bookmark intervals is dead: cancel it and connect again.
    *
+   * `RESOURCE_EXHAUSTED` with reason `TOO_MANY_STREAMS` when the caller, or all callers together, have as many streams as the daemon
+   * allows. A stream whose client does not read what was sent is reset after a minute (`ENHANCE_YOUR_CALM`).
+   *
    * @generated from rpc nexus.v1.TokenService.WatchTokens
    */
   watchTokens: {

@@ -1002,7 +1002,8 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
   requireConfirmation: boolean;
 
   /**
-   * Name of the principal that made the request, which alone can confirm it.
+   * Name of the principal that made the request, which alone can confirm it; it counts against its limit.
+   * Empty in records of older releases, which no limit counts.
    *
    * @generated from field: string requested_by = 10;
    */
