@@ -6,7 +6,9 @@ import { processEnvironment } from "./config/environment.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
+import { loadPolicy } from "./daemon/load_policy.js";
 import { openVault } from "./daemon/open_vault.js";
+import type { DenialLedger } from "./domain/denial_ledger.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import type { ReadLedger } from "./domain/read_ledger.js";
@@ -15,6 +17,7 @@ import type { Revoker } from "./domain/revoker.js";
 import type { UnknownStates } from "./domain/unknown_states.js";
 import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
+import type { PolicyKeeper } from "./policy/policy_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
 import type { BoundService } from "./service/bound_service.js";
@@ -57,13 +60,15 @@ export class Daemon {
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
       readonly engine: RefreshEngine;
+      readonly denials: DenialLedger;
       readonly keeper: ManifestKeeper | undefined;
+      readonly policy: PolicyKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, PolicyFault, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
@@ -103,6 +108,7 @@ export class Daemon {
     const { engine, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
+    const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
     const services = boundServices(parts, templates, config);
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
@@ -120,18 +126,19 @@ export class Daemon {
       httpServices: counted("http"),
       flow: parts.consent,
       capture: parts.captureForm,
-      authenticate: authenticateBy(apiKey.key),
+      authenticate: authenticateBy(apiKey.key, parts.keys),
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       clock,
     });
     // Before the first caller, who may ask for what the file says.
+    await policy?.start();
     await keeper?.start();
     try {
       await doors.open();
     } catch (error) {
-      await keeper?.stop();
+      await Promise.all([keeper?.stop(), policy?.stop()]);
       throw error;
     }
     engine.start();
@@ -149,15 +156,18 @@ export class Daemon {
       recovery,
       ledger,
       unknownStates,
+      denials: parts.denials,
       keeper,
+      policy,
       clock,
       log,
     });
   }
 
-  /** Applies the providers file again; nothing where there is none. */
-  async reloadProviders(): Promise<void> {
-    await this.parts.keeper?.reload();
+  /** Reads the policy file and applies the providers file again; nothing where there is none. */
+  async reloadFiles(): Promise<void> {
+    const { keeper, policy } = this.parts;
+    await Promise.all([policy?.reload(), keeper?.reload()]);
   }
 
   /**
@@ -177,7 +187,7 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, keeper, clock, log } = this.parts;
+    const { lock, store, hub, engine, revoker, recovery, keeper, policy, clock, log } = this.parts;
     log.info({}, "draining");
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
@@ -185,7 +195,14 @@ export class Daemon {
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
     await Promise.race([
-      Promise.all([hub.drain(), engine.stop(), revoker.stop(), recovery.stop(), keeper?.stop()]),
+      Promise.all([
+        hub.drain(),
+        engine.stop(),
+        revoker.stop(),
+        recovery.stop(),
+        keeper?.stop(),
+        policy?.stop(),
+      ]),
       deadline,
     ]);
     await closed;
@@ -198,9 +215,9 @@ export class Daemon {
 
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
-    const { ledger, unknownStates, log } = this.parts;
+    const { ledger, unknownStates, denials, log } = this.parts;
     try {
-      await Promise.all([ledger.flush(), unknownStates.flush()]);
+      await Promise.all([ledger.flush(), unknownStates.flush(), denials.flush()]);
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }

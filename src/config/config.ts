@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
+import { type AccessConfig, readAccess } from "./access_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -47,6 +48,7 @@ export interface Config {
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
+  readonly access: AccessConfig;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -78,6 +80,7 @@ export function loadConfig(
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
+  const access = readAccess(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -94,6 +97,7 @@ export function loadConfig(
     logLevel,
     logFormat,
     audit,
+    access,
   });
 }
 

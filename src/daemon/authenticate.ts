@@ -1,11 +1,14 @@
+import type { ApiKeys } from "../domain/api_keys.js";
 import { admin, at, owner } from "../model/principal.js";
 import type { Authenticate } from "../server/shown_credentials.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 
-/** On a Unix socket, which its mode guards, the owner; elsewhere whoever shows the key of the data folder. */
-export function authenticateBy(adminKey: ApiKey): Authenticate {
+/** On a Unix socket, which its mode guards, the owner; elsewhere whoever shows the key of the data folder, or an API key. */
+export function authenticateBy(adminKey: ApiKey, keys: Pick<ApiKeys, "verify">): Authenticate {
   return ({ socket, token, origin }) => {
     if (socket === "unix") return at(owner, origin);
-    return token !== undefined && adminKey.matches(token) ? at(admin, origin) : undefined;
+    if (token === undefined) return undefined;
+    const principal = adminKey.matches(token) ? admin : keys.verify(token);
+    return principal && at(principal, origin);
   };
 }

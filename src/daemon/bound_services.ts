@@ -1,21 +1,25 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
+import { accessService } from "../service/access_service.js";
 import { auditService } from "../service/audit_service.js";
 import type { BoundService } from "../service/bound_service.js";
 import { connectionService } from "../service/connection_service.js";
+import { guardedService } from "../service/guarded_service.js";
 import { nexusService } from "../service/nexus_service.js";
 import { providerService } from "../service/provider_service.js";
 import { tokenService } from "../service/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
-/** Every service of the contract, over the domain. */
+/** Every service of the contract, over the domain and behind the policy. */
 export function boundServices(parts: DomainParts, templates: Catalogue, config: Config): BoundService[] {
   const { registry, connections, importer, capture, tokens, watch, audit } = parts;
+  const { access, seen, keys, explainer, guard } = parts;
   const services = [
-    providerService({ registry, templates, redirectUri: config.redirectUri }),
-    connectionService({ manager: connections, importer, capture }),
-    tokenService({ tokens, watch }),
+    providerService({ registry, templates, access, redirectUri: config.redirectUri }),
+    connectionService({ manager: connections, seen, importer, capture, access }),
+    tokenService({ tokens, watch, access }),
     auditService({ audit }),
-  ];
-  return [...services, nexusService(services)];
+    accessService({ keys, access, explainer }),
+  ].map((service) => guardedService(service, guard));
+  return [...services, guardedService(nexusService(services), guard)];
 }

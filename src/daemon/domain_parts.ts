@@ -1,9 +1,13 @@
 import type { Config } from "../config/config.js";
+import { AccessControl } from "../domain/access_control.js";
+import { AccessExplainer } from "../domain/access_explainer.js";
+import { ApiKeys } from "../domain/api_keys.js";
 import { AuditReader } from "../domain/audit_reader.js";
 import { AuditedTokens } from "../domain/audited_tokens.js";
 import { AuthorizationServers } from "../domain/authorization_servers.js";
 import { CaptureFormFlow } from "../domain/capture_form_flow.js";
 import { ConnectionCompleter } from "../domain/connection_completer.js";
+import { ConnectionFactsCache } from "../domain/connection_facts.js";
 import { ConnectionImporter } from "../domain/connection_importer.js";
 import { ConnectionManager } from "../domain/connection_manager.js";
 import { CredentialCapture } from "../domain/credential_capture.js";
@@ -12,13 +16,16 @@ import { CredentialReader } from "../domain/credential_reader.js";
 import { CredentialTrial } from "../domain/credential_trial.js";
 import { CredentialVault } from "../domain/credential_vault.js";
 import { CredentialWriter } from "../domain/credential_writer.js";
+import { DenialLedger } from "../domain/denial_ledger.js";
 import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
+import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
+import { SeenConnections } from "../domain/seen_connections.js";
 import { TokenManager } from "../domain/token_manager.js";
 import { TokenWatch } from "../domain/token_watch.js";
 import { UnknownStates } from "../domain/unknown_states.js";
@@ -68,7 +75,14 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
   const ledger = new ReadLedger({ store, clock, log });
   const unknownStates = new UnknownStates({ store, clock, log });
   const revoker = new Revoker({ ...base, random });
+  const facts = new ConnectionFactsCache({ store });
+  const keys = new ApiKeys({ store, clock, log });
+  const access = new AccessControl({ keys, facts, clock });
+  keys.onRevoked = (name) => access.principalEnded(name);
+  const denials = new DenialLedger({ store, clock, log });
+  const guard = { access, gate: new RequestGate({ access, store }), denials };
   store.onCommitted((changes) => {
+    facts.connectionsChanged(changes.map(({ connectionId }) => connectionId));
     hub.announce(changes);
     engine.wake(changes);
     revoker.wake();
@@ -77,7 +91,10 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
   const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
   const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
-  const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+  const onChanged = (providerId: string): void => {
+    facts.providerChanged(providerId);
+    engine.profileChanged(providerId);
+  };
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
@@ -95,5 +112,11 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
+    access,
+    seen: new SeenConnections({ store }),
+    keys,
+    denials,
+    guard,
+    explainer: new AccessExplainer({ access, store }),
   };
 }

@@ -1,6 +1,6 @@
 import { by } from "../model/audit_event.js";
 import { authorizationLifetimeMs } from "../model/authorization.js";
-import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId, newToken } from "../model/ids.js";
 import type { Principal } from "../model/principal.js";
@@ -15,6 +15,7 @@ import { changeConnection } from "./connection_change.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import { newConnection } from "./new_connection.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import { type ConnectionFilter, isWanted } from "./seen_connections.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -160,13 +161,7 @@ export class ConnectionManager {
    *
    * @returns the page and the id to go on after; undefined on the last page
    */
-  list(options: {
-    readonly afterId: string | undefined;
-    readonly limit: number;
-    readonly userId: string | undefined;
-    readonly providerId: string | undefined;
-    readonly status: ConnectionStatus | undefined;
-  }): { connections: Connection[]; nextAfterId: string | undefined } {
+  list(options: ConnectionFilter): { connections: Connection[]; nextAfterId: string | undefined } {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
@@ -177,8 +172,7 @@ export class ConnectionManager {
       });
       for (const connection of page) {
         afterId = connection.id;
-        if (options.userId !== undefined && connection.userId !== options.userId) continue;
-        if (options.status !== undefined && connection.status !== options.status) continue;
+        if (!isWanted(connection, options)) continue;
         connections.push(connection);
         if (connections.length === options.limit) return { connections, nextAfterId: afterId };
       }

@@ -25,7 +25,11 @@ export type AuditEventType =
   | "id_token_verification_failed"
   | "token_refreshed"
   | "token_refresh_failed"
-  | "token_refresh_fatal";
+  | "token_refresh_fatal"
+  | "api_key.created"
+  | "api_key.revoked"
+  | "policy.loaded"
+  | "access.denied";
 
 export interface AuditEvent {
   readonly timeMs: number;

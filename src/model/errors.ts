@@ -9,7 +9,8 @@ export type PreconditionReason =
   | "NOT_STATIC"
   | "CREDENTIAL_REJECTED"
   | "PROVIDER_DELETED"
-  | "PROVIDER_MISCONFIGURED";
+  | "PROVIDER_MISCONFIGURED"
+  | "TOO_MANY_API_KEYS";
 
 /** One fault of the input: a field by its path in the request, and the limit it breaks. */
 export interface FieldViolation {
@@ -55,8 +56,8 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template") {
-    super(`${resource} not found`);
+  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "api_key") {
+    super(`${resource.replace("_", " ")} not found`);
   }
 }
 

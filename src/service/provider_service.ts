@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { AccessControl } from "../domain/access_control.js";
 import type { ProviderRegistry } from "../domain/provider_registry.js";
 import {
   CreateProviderResponseSchema,
@@ -23,8 +24,9 @@ export function providerService(options: {
   readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
   readonly templates: Templates;
   readonly redirectUri: string;
+  readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
-  const { registry, templates, redirectUri } = options;
+  const { registry, templates, redirectUri, access } = options;
   return bindService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
@@ -42,7 +44,7 @@ export function providerService(options: {
       return create(GetProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
     },
 
-    async listProviders(request) {
+    async listProviders(request, context) {
       const limit = pageSize(request.pageSize);
       const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
       const profiles = registry.list({
@@ -50,6 +52,7 @@ export function providerService(options: {
         ...(afterName === undefined ? {} : { afterName }),
         ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
         authType: authTypes[request.authType - 1],
+        sees: access.viewOf(context.principal).seesProvider,
       });
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {

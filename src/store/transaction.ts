@@ -1,3 +1,4 @@
+import type { ApiKeyRecord } from "../model/api_key.js";
 import type { AuditEvent } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
@@ -6,6 +7,7 @@ import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
 import type { Suspension } from "../model/suspension.js";
+import { encodeApiKey } from "./api_key_codec.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./change_log.js";
 import { connectionEncoder } from "./connection_codec.js";
@@ -73,6 +75,9 @@ export interface Transaction {
   getImport(key: string): PendingImport | undefined;
   putImport(key: string, pending: PendingImport): void;
   deleteImport(key: string): void;
+  getApiKey(id: string): ApiKeyRecord | undefined;
+  listApiKeys(): ApiKeyRecord[];
+  putApiKey(key: ApiKeyRecord): void;
 }
 
 export class StoreTransaction implements Transaction {
@@ -153,10 +158,10 @@ export class StoreTransaction implements Transaction {
   putConnection(connection: Connection): void {
     const databases = this.#open;
     const encode = connectionEncoder(connection);
-    const { id, userId } = connection;
+    const { id } = connection;
     const before = this.#reads.getStoredConnection(id);
     moveInIndexes(databases, id, before?.connection, connection);
-    const revision = this.#log.record(id, userId, false, before?.changeRevision ?? 0n);
+    const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     databases.connections.putSync(id, encode(revision));
   }
 
@@ -180,7 +185,7 @@ export class StoreTransaction implements Transaction {
     if (connection.pendingStateHash !== undefined) {
       databases.authorizations.removeSync(encodeStateHash(connection.pendingStateHash));
     }
-    this.#log.record(id, connection.userId, true, changeRevision);
+    this.#log.record(connection, true, changeRevision);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
@@ -258,5 +263,17 @@ export class StoreTransaction implements Transaction {
 
   deleteImport(key: string): void {
     this.#open.imports.removeSync(key);
+  }
+
+  getApiKey(id: string): ApiKeyRecord | undefined {
+    return this.#openReads.getApiKey(id);
+  }
+
+  listApiKeys(): ApiKeyRecord[] {
+    return this.#openReads.listApiKeys();
+  }
+
+  putApiKey(key: ApiKeyRecord): void {
+    this.#open.apiKeys.putSync(key.id, encodeApiKey(key));
   }
 }
