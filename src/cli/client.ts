@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../config/client_config.js";
+import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
@@ -15,6 +16,7 @@ export interface Daemon {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly access: Client<typeof AccessService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -52,6 +54,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    access: createClient(AccessService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

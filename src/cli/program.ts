@@ -6,6 +6,8 @@ import { connectCommand } from "./connect.js";
 import { connectionsCommand } from "./connections.js";
 import { exitCodes, formatExitCodes } from "./exit_codes.js";
 import { healthCommand } from "./health.js";
+import { keysCommand } from "./keys.js";
+import { policyCommand } from "./policy.js";
 import { providerCommand } from "./provider.js";
 import { providersCommand } from "./providers.js";
 import { serveCommand } from "./serve.js";
@@ -47,6 +49,8 @@ function buildProgram(shell: Shell): Command {
     .addCommand(tokenCommand(shell))
     .addCommand(watchCommand(shell))
     .addCommand(auditCommand(shell))
+    .addCommand(keysCommand(shell))
+    .addCommand(policyCommand(shell))
     .addCommand(healthCommand(shell));
   bind(program, shell);
   return program;
