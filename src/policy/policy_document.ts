@@ -62,18 +62,23 @@ class PolicyReading {
     const principals = this.#principals(json, path);
     const role = this.#role(json, path);
     const confinement = this.#confinement(json, path);
-    if (role === undefined || principals === undefined) return undefined;
-    if (role !== "agent") {
+    const { line } = this.#document.placeOf(path);
+    if (role !== undefined && role !== "agent") {
       if (confinement) this.#fault(path, `role: only an agent is confined, not the role ${role}`);
-      return { principals, role, confinement: undefined, line: this.#document.placeOf(path).line };
+      return principals && { principals, role, confinement: undefined, line };
     }
-    for (const { field, description } of confinementFaults(confinement ?? {})) {
+    this.#judgeConfinement(confinement ?? {}, path, role);
+    return role && principals && { principals, role, confinement, line };
+  }
+
+  #judgeConfinement(confinement: Confinement, path: Path, role: Role | undefined): void {
+    for (const { field, description } of confinementFaults(confinement)) {
       const [, name = "", index] = /^(\w+)\[(\d+)\]$/.exec(field) ?? [];
-      if (field === "") this.#fault(path, description);
-      else if (index === undefined) this.#fault([...path, field], `${field}: ${description}`);
+      if (field === "") {
+        if (role === "agent") this.#fault(path, description);
+      } else if (index === undefined) this.#fault([...path, field], `${field}: ${description}`);
       else this.#fault([...path, name, Number(index)], `${field}: ${description}`);
     }
-    return { principals, role, confinement, line: this.#document.placeOf(path).line };
   }
 
   #principals(json: JsonObject, path: Path): string[] | undefined {
