@@ -8,7 +8,7 @@ export function authenticateBy(adminKey: ApiKey, keys: Pick<ApiKeys, "verify">):
   return ({ socket, token, origin }) => {
     if (socket === "unix") return at(owner, origin);
     if (token === undefined) return undefined;
-    const principal = adminKey.matches(token) ? admin : keys.verify(token);
+    const principal = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
     return principal && at(principal, origin);
   };
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { Secret } from "../runtime/secret.js";
 
 /** 64 random bits in hexadecimal, public; then 256 random bits in base64url. */
@@ -21,7 +21,7 @@ export function apiKeyId(text: string): string | undefined {
 
 /** SHA-256 suffices: a key is 256 random bits, which nobody guesses. */
 export function digestOf(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+  return hash("sha256", text, "buffer");
 }
 
 /** In constant time; false when there is no digest to compare with. */
