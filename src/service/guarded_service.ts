@@ -57,6 +57,7 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
         for await (const message of method.call(request, { ...context, signal })) {
           ended.signal.throwIfAborted();
           yield message;
+          ended.signal.throwIfAborted();
         }
         ended.signal.throwIfAborted();
       } catch (error) {
