@@ -57,6 +57,10 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
   userId,
   provider: providerKey(provider),
 }));
+rows.set("nexus.v1.ConnectionService/ConfirmConnection", {
+  action: "connection.request",
+  asked: (request) => connectionOf(request as Message & { connectionId: string }),
+});
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
 row(connections.revokeConnection, "connection.manage", connectionOf);
@@ -91,14 +95,25 @@ row(NexusService.method.checkConnection, "connection.read");
 row(NexusService.method.getToken, "token.read");
 row(NexusService.method.refreshConnection, "token.read");
 
+// By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
+const adminServices: readonly (readonly [string, Action])[] = [
+  ["nexus.v1.KeyringService/", "keyring.manage"],
+  ["nexus.v1.BackupService/", "backup.manage"],
+];
+
 /** Undefined for an RPC that nobody gave a row: it is the admin's alone. */
 export function rpcAccess(method: DescMethod): RpcAccess | undefined {
-  return rows.get(rpcName(method));
+  return accessOf(rpcName(method));
 }
 
 /** @param rpc `TokenService/GetToken`, with or without its package */
 export function actionOfRpc(rpc: string): Action | undefined {
-  return rows.get(rpc.startsWith("nexus.v1.") ? rpc : `nexus.v1.${rpc}`)?.action;
+  return accessOf(rpc.startsWith("nexus.v1.") ? rpc : `nexus.v1.${rpc}`)?.action;
+}
+
+function accessOf(name: string): RpcAccess | undefined {
+  const action = adminServices.find(([prefix]) => name.startsWith(prefix))?.[1];
+  return action ? { action, asked: undefined } : rows.get(name);
 }
 
 /** `nexus.v1.TokenService/GetToken` */
