@@ -1,14 +1,7 @@
 import { Command } from "commander";
-import { addDaemonFlags, type DaemonFlags } from "./daemon_command.js";
+import { addDaemonFlags } from "./daemon_command.js";
+import type { ExplainFlags } from "./policy_flags.js";
 import type { Shell } from "./shell.js";
-
-export interface ExplainFlags extends DaemonFlags {
-  readonly principal: string;
-  readonly action: string;
-  readonly resource?: string;
-  readonly policy?: string;
-  readonly exitCode?: boolean;
-}
 
 const notes = `
   nexusd policy explain --principal key:ci --action token.read --resource connection:<id>

@@ -16,7 +16,7 @@ import { withDaemon } from "./daemon_command.js";
 import { exitCodes } from "./exit_codes.js";
 import { roleName } from "./keys_list.js";
 import { jsonLine } from "./message_json.js";
-import type { ExplainFlags } from "./policy.js";
+import type { ExplainFlags } from "./policy_flags.js";
 import type { Shell } from "./shell.js";
 import { formatFields, printable } from "./text.js";
 

@@ -199,6 +199,20 @@ describe("an agent", () => {
     },
   );
 
+  it("is answered alike over gRPC: code, message, details and trailers", async () => {
+    const ask = async (connectionId: string): Promise<string> => {
+      const error = await agent.tokens.getToken({ connectionId }).then(
+        () => new ConnectError("no failure"),
+        (thrown: unknown) => ConnectError.from(thrown),
+      );
+      const trailers = [...error.metadata].filter(([name]) => name !== "date");
+      return JSON.stringify([error.code, error.rawMessage, error.details, trailers]);
+    };
+    const missing = await ask(nowhere);
+    expect(JSON.parse(missing).slice(0, 2)).toEqual([Code.NotFound, "connection not found"]);
+    expect(await ask(world.connections.bobGithub)).toBe(missing);
+  });
+
   it.each([
     ["GET", "/v1/check-connection/ID"],
     ["GET", "/v1/token/ID"],
