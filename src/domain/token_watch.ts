@@ -147,6 +147,7 @@ export class TokenWatch {
         yield await this.#state(id, principal, view, () => ids.slice(index + 1));
       }
       if (connections.length < page) return;
+      await othersTurn();
     }
   }
 
@@ -166,6 +167,7 @@ export class TokenWatch {
         yield await this.#state(id, principal, view, () => ids.slice(index + 1));
       }
       if (changes.length < page) return;
+      await othersTurn();
     }
   }
 
@@ -218,6 +220,11 @@ export class TokenWatch {
       return "epoch_changed";
     return position.revision < this.#store.floorRevision ? "position_too_old" : undefined;
   }
+}
+
+/** A page of which nothing is sent holds up nobody: thousands of them may lie between two connections of one user. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function matches(filter: Pick<WatchFilter, "userId">, userId: string): boolean {
