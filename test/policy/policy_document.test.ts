@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
 import { Grant } from "../../src/model/grant.js";
@@ -49,6 +50,19 @@ describe("a policy", () => {
     for (const name of ["uid:10000", "uid:100", "cert:spiffe://example.org/ops/x", "key:uid:1000"]) {
       expect(lineOf(name)).toBeUndefined();
     }
+  });
+
+  it("is shown by examples/policy.yaml", () => {
+    const policy = readPolicy(readFileSync(new URL("../../examples/policy.yaml", import.meta.url), "utf8"));
+    const provider = { id: "p", name: "slack" };
+    const asked = { kind: "new", userId: "research:1", provider } as const;
+    const answers = ["research", "other"].map(
+      (name) =>
+        grantOf(policy, `jwt:system:serviceaccount:agents:${name}`).decide("token.read", asked).permission,
+    );
+    expect(answers).toEqual(["allowed", "denied"]);
+    expect(grantOf(policy, "uid:1000").permissionFor("token.read")).toBe("denied");
+    expect(grantOf(policy, "key:ci-2").decide("token.read", asked).permission).toBe("denied");
   });
 
   it("lets a pattern that stands before an exact name win", () => {
