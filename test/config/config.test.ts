@@ -36,6 +36,7 @@ describe("loadConfig", () => {
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
+      access: { policyFile: undefined },
     });
   });
 
