@@ -8,8 +8,10 @@ import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
 import { type OpenTls, openTls } from "./daemon/door_tls.js";
+import { loadPolicy } from "./daemon/load_policy.js";
 import { openJwt } from "./daemon/open_jwt.js";
 import { type OpenedVault, openVault } from "./daemon/open_vault.js";
+import type { DenialLedger } from "./domain/denial_ledger.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
 import type { KeyringManager } from "./domain/keyring_manager.js";
@@ -20,6 +22,7 @@ import type { TokenRescue } from "./domain/token_rescue.js";
 import type { UnknownStates } from "./domain/unknown_states.js";
 import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
+import type { PolicyKeeper } from "./policy/policy_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
 import { openSocketAccess } from "./server/peer_credentials.js";
@@ -70,12 +73,14 @@ export class Daemon {
       readonly rescueFile: RescueFile | undefined;
       readonly keeper: ManifestKeeper | undefined;
       readonly tls: OpenTls;
+      readonly denials: DenialLedger;
+      readonly policy: PolicyKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, StoreFailed, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, PolicyFault, StoreFailed, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
@@ -128,6 +133,7 @@ export class Daemon {
     const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
+    const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
     const services = boundServices(parts, templates, config);
     const callLimits = new CallLimits(config.limits);
     const counted = (door: "grpc" | "http"): BoundService[] =>
@@ -150,6 +156,7 @@ export class Daemon {
       capture: parts.captureForm,
       authenticate: authenticateBy({
         adminKey: apiKey.key,
+        keys: parts.keys,
         jwt,
         ownUid: process.getuid?.(),
         nowMs: () => clock.nowMs(),
@@ -172,11 +179,12 @@ export class Daemon {
     await rescue.recover();
     parts.backups.start();
     // Before the first caller, who may ask for what the file says.
+    await policy?.start();
     await keeper?.start();
     try {
       await doors.open();
     } catch (error) {
-      await keeper?.stop();
+      await Promise.all([keeper?.stop(), policy?.stop()]);
       throw error;
     }
     engine.start();
@@ -203,14 +211,17 @@ export class Daemon {
       keyring,
       keeper,
       tls,
+      denials: parts.denials,
+      policy,
       clock,
       log,
     });
   }
 
-  /** Applies the providers file again; nothing where there is none. */
-  async reloadProviders(): Promise<void> {
-    await this.parts.keeper?.reload();
+  /** Reads the policy file and applies the providers file again; nothing where there is none. */
+  async reloadFiles(): Promise<void> {
+    const { keeper, policy } = this.parts;
+    await Promise.all([policy?.reload(), keeper?.reload()]);
   }
 
   /**
@@ -243,6 +254,7 @@ export class Daemon {
       recovery,
       keyring,
       keeper,
+      policy,
       tls,
       clock,
       log,
@@ -262,6 +274,7 @@ export class Daemon {
         recovery.stop(),
         keyring.stop(),
         keeper?.stop(),
+        policy?.stop(),
       ]),
       deadline,
     ]);
@@ -277,9 +290,9 @@ export class Daemon {
 
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
-    const { ledger, unknownStates, log } = this.parts;
+    const { ledger, unknownStates, denials, log } = this.parts;
     try {
-      await Promise.all([ledger.flush(), unknownStates.flush()]);
+      await Promise.all([ledger.flush(), unknownStates.flush(), denials.flush()]);
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }

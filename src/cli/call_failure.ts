@@ -97,8 +97,9 @@ function nextStep(failure: ConnectError, reason: string): string | undefined {
   const retryDelay = failure.findDetails(RetryInfoSchema)[0]?.retryDelay;
   if (retryDelay) return `try again in ${formatDuration(Math.max(1000, durationMsOf(retryDelay)))}`;
   switch (failure.code) {
-    case Code.Unauthenticated:
     case Code.PermissionDenied:
+      return "what you may do: nexusd policy explain, asked by an admin";
+    case Code.Unauthenticated:
       return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key";
     case Code.DeadlineExceeded:
       return "the daemon did not answer in time: see its log";

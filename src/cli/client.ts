@@ -4,6 +4,7 @@ import type { SecureContextOptions } from "node:tls";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../config/client_config.js";
+import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
@@ -20,6 +21,7 @@ export interface Daemon {
   readonly audit: Client<typeof AuditService>;
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
+  readonly access: Client<typeof AccessService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -59,6 +61,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     audit: createClient(AuditService, transport),
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
+    access: createClient(AccessService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -8,6 +8,8 @@ import { connectionsCommand } from "./connections.js";
 import { exitCodes, formatExitCodes } from "./exit_codes.js";
 import { healthCommand } from "./health.js";
 import { keyringCommand } from "./keyring.js";
+import { keysCommand } from "./keys.js";
+import { policyCommand } from "./policy.js";
 import { providerCommand } from "./provider.js";
 import { providersCommand } from "./providers.js";
 import { restoreCommand } from "./restore.js";
@@ -53,6 +55,8 @@ function buildProgram(shell: Shell): Command {
     .addCommand(keyringCommand(shell))
     .addCommand(backupCommand(shell))
     .addCommand(restoreCommand(shell))
+    .addCommand(keysCommand(shell))
+    .addCommand(policyCommand(shell))
     .addCommand(healthCommand(shell));
   bind(program, shell);
   return program;

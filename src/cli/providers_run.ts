@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Catalogue } from "../catalogue/catalogue.js";
 import { CatalogueFault } from "../catalogue/catalogue_fault.js";
+import { DocumentError, formatFaults } from "../document/document_fault.js";
 import { applyPlan } from "../manifest/apply.js";
 import { type Manifest, readManifest } from "../manifest/manifest.js";
-import { formatFaults, ManifestError } from "../manifest/manifest_fault.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../manifest/plan.js";
 import { CommandFailure, usageFailure } from "./command_failure.js";
 import { type DaemonSession, withDaemon } from "./daemon_command.js";
@@ -112,7 +112,7 @@ function told<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof ManifestError)) throw error;
+    if (!(error instanceof DocumentError)) throw error;
     const lines = formatFaults(error).map((fault) => printable(`  ${file}:${fault}`));
     throw new CommandFailure(exitCodes.failed, ["the manifest cannot be used", ...lines].join("\n"));
   }

@@ -4,6 +4,7 @@ import envPaths from "env-paths";
 import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../model/provider_networks.js";
+import { type AccessConfig, readAccess } from "./access_config.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
 import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
@@ -54,6 +55,7 @@ export interface Config {
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
   /** What bounds callers. */
   readonly limits: Limits;
+  readonly access: AccessConfig;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -90,6 +92,7 @@ export function loadConfig(
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
   const limits = readLimits(reader);
+  const access = readAccess(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -111,6 +114,7 @@ export function loadConfig(
     logFormat,
     audit,
     limits,
+    access,
   });
 }
 

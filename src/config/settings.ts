@@ -256,6 +256,15 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_POLICY_FILE",
+    flag: "--policy",
+    argument: "file",
+    default: "none: owner and admin.key are admin, API keys have their own role, all others nothing",
+    meaning:
+      "Who may do what, YAML or JSON: read at start, when it changes and on SIGHUP. A broken one stops the start, and later changes nothing.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_LOG_LEVEL",
     flag: "--log-level",
     argument: "level",

@@ -1,9 +1,11 @@
+import type { ApiKeys } from "../domain/api_keys.js";
 import { admin, at, owner, type Principal } from "../model/principal.js";
 import type { Authenticate, ShownCredentials } from "../server/shown_credentials.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 
 export interface AuthenticateOptions {
   readonly adminKey: ApiKey;
+  readonly keys: Pick<ApiKeys, "verify">;
   /** Absent where no issuer is configured. */
   readonly jwt?:
     | { principalOf(token: string): Principal | undefined | Promise<Principal | undefined> }
@@ -21,11 +23,12 @@ const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
  * caller is nobody, and does not fall back to being the owner of the socket or the subject of a certificate.
  */
 export function authenticateBy(options: AuthenticateOptions): Authenticate {
-  const { adminKey, jwt, nowMs } = options;
+  const { adminKey, keys, jwt, nowMs } = options;
   return (shown) => {
     const { token, origin } = shown;
     if (token === undefined) return principalOfPeer(shown, options);
-    if (adminKey.matches(token)) return at(admin, origin);
+    const known = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
+    if (known) return at(known, origin);
     if (jwt === undefined || !jwtShape.test(token)) return undefined;
     const principal = jwt.principalOf(token);
     if (!(principal instanceof Promise)) return principal && at(principal, origin);

@@ -1,10 +1,14 @@
 import type { Config } from "../config/config.js";
+import { AccessControl } from "../domain/access_control.js";
+import { AccessExplainer } from "../domain/access_explainer.js";
+import { ApiKeys } from "../domain/api_keys.js";
 import { AuditReader } from "../domain/audit_reader.js";
 import { AuditedTokens } from "../domain/audited_tokens.js";
 import { AuthorizationServers } from "../domain/authorization_servers.js";
 import { BackupMaker } from "../domain/backup_maker.js";
 import { CaptureFormFlow } from "../domain/capture_form_flow.js";
 import { ConnectionCompleter } from "../domain/connection_completer.js";
+import { ConnectionFactsCache } from "../domain/connection_facts.js";
 import { ConnectionImporter } from "../domain/connection_importer.js";
 import { ConnectionManager } from "../domain/connection_manager.js";
 import { ConsentConfirmer } from "../domain/consent_confirmer.js";
@@ -15,6 +19,7 @@ import { CredentialReader } from "../domain/credential_reader.js";
 import { CredentialTrial } from "../domain/credential_trial.js";
 import { CredentialVault } from "../domain/credential_vault.js";
 import { CredentialWriter } from "../domain/credential_writer.js";
+import { DenialLedger } from "../domain/denial_ledger.js";
 import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
 import { KeyRotation } from "../domain/key_rotation.js";
@@ -23,8 +28,10 @@ import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
 import { RedirectPaths } from "../domain/redirect_paths.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
+import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
+import { SeenConnections } from "../domain/seen_connections.js";
 import { TokenManager } from "../domain/token_manager.js";
 import { TokenRescue } from "../domain/token_rescue.js";
 import { TokenWatch } from "../domain/token_watch.js";
@@ -83,7 +90,14 @@ export function wireDomain(options: DomainOptions) {
   const ledger = new ReadLedger({ store, clock, log });
   const unknownStates = new UnknownStates({ store, clock, log });
   const revoker = new Revoker({ ...base, random });
+  const facts = new ConnectionFactsCache({ store });
+  const keys = new ApiKeys({ store, clock, log });
+  const access = new AccessControl({ keys, facts, clock });
+  keys.onRevoked = (name) => access.principalEnded(name);
+  const denials = new DenialLedger({ store, clock, log });
+  const guard = { access, gate: new RequestGate({ access, store }), denials };
   store.onCommitted((changes) => {
+    facts.connectionsChanged(changes.map(({ connectionId }) => connectionId));
     hub.announce(changes);
     engine.wake(changes);
     revoker.wake();
@@ -98,10 +112,13 @@ export function wireDomain(options: DomainOptions) {
     checkFields: credentialCheck(trial),
     limits: config.limits,
   });
-  const onChanged = (providerId: string): void => engine.profileChanged(providerId);
+  const onChanged = (providerId: string): void => {
+    facts.providerChanged(providerId);
+    engine.profileChanged(providerId);
+  };
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const redirectPaths = new RedirectPaths({ store, servers, clock });
-  const keys = { store, ring: sealer, vault, clock, log };
+  const sealing = { store, ring: sealer, vault, clock, log };
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
@@ -138,7 +155,17 @@ export function wireDomain(options: DomainOptions) {
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
-    keyring: new KeyringManager({ ...keys, source: options.keySource, rotation: new KeyRotation(keys) }),
-    backups: new BackupMaker({ ...keys, folder: config.dataDir }),
+    keyring: new KeyringManager({
+      ...sealing,
+      source: options.keySource,
+      rotation: new KeyRotation(sealing),
+    }),
+    backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
+    access,
+    seen: new SeenConnections({ store }),
+    keys,
+    denials,
+    guard,
+    explainer: new AccessExplainer({ access, store }),
   };
 }

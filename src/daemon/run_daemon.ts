@@ -2,6 +2,7 @@ import { CatalogueFault } from "../catalogue/catalogue_fault.js";
 import { type ExitCode, exitCodes } from "../cli/exit_codes.js";
 import type { Config } from "../config/config.js";
 import { Daemon } from "../daemon.js";
+import { PolicyFault } from "../policy/policy_fault.js";
 import { SystemClock } from "../runtime/clock.js";
 import { DoorError } from "../server/door.js";
 import { NoPeerCredentials } from "../server/peer_credentials.js";
@@ -27,9 +28,10 @@ export async function runDaemon(options: {
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
-  // Without a providers file SIGHUP ends the process, as it does by default.
+  // Without a file to read again SIGHUP ends the process, as it does by default.
   let onHangup = (): void => {};
-  if (config.providersFile !== undefined) process.on("SIGHUP", () => onHangup());
+  if (config.providersFile !== undefined || config.access.policyFile !== undefined)
+    process.on("SIGHUP", () => onHangup());
   let failed!: (error: unknown) => void;
   const storeFailed = new Promise<unknown>((resolve) => {
     failed = resolve;
@@ -52,7 +54,7 @@ export async function runDaemon(options: {
     if (error instanceof StoreHangs) endAtOnce(exitCodes.storeNotWritten);
     return known ?? exitCodes.failed;
   }
-  onHangup = () => void daemon.reloadProviders();
+  onHangup = () => void daemon.reloadFiles();
   const abandoned = storeFailed.then((error) => {
     log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
     return exitCodes.storeNotWritten;
@@ -67,7 +69,7 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  if (error instanceof CatalogueFault) return exitCodes.usage;
+  if (error instanceof CatalogueFault || error instanceof PolicyFault) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

@@ -1,5 +1,5 @@
 import { by } from "../model/audit_event.js";
-import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { Connection } from "../model/connection.js";
 import { NotFound } from "../model/errors.js";
 import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
@@ -15,6 +15,7 @@ import type { CredentialVault } from "./credential_vault.js";
 import { PendingRequests } from "./pending_requests.js";
 import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import { type ConnectionFilter, isWanted } from "./seen_connections.js";
 import type { StoredLimits } from "./stored_limits.js";
 
 type ManagerStore = Pick<
@@ -70,13 +71,7 @@ export class ConnectionManager {
    *
    * @returns the page and the id to go on after; undefined on the last page
    */
-  list(options: {
-    readonly afterId: string | undefined;
-    readonly limit: number;
-    readonly userId: string | undefined;
-    readonly providerId: string | undefined;
-    readonly status: ConnectionStatus | undefined;
-  }): { connections: Connection[]; nextAfterId: string | undefined } {
+  list(options: ConnectionFilter): { connections: Connection[]; nextAfterId: string | undefined } {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
@@ -87,8 +82,7 @@ export class ConnectionManager {
       });
       for (const connection of page) {
         afterId = connection.id;
-        if (options.userId !== undefined && connection.userId !== options.userId) continue;
-        if (options.status !== undefined && connection.status !== options.status) continue;
+        if (!isWanted(connection, options)) continue;
         connections.push(connection);
         if (connections.length === options.limit) return { connections, nextAfterId: afterId };
       }

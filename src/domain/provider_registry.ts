@@ -148,8 +148,10 @@ export class ProviderRegistry {
     readonly limit: number;
     readonly namePrefix?: string;
     readonly authType: AuthType | undefined;
+    /** Leaves out what the caller does not see. */
+    readonly sees?: (profile: ProviderProfile) => boolean;
   }): ProviderProfile[] {
-    const { authType, ...page } = options;
+    const { authType, sees = () => true, ...page } = options;
     const found: ProviderProfile[] = [];
     let afterName = page.afterName;
     for (;;) {
@@ -157,7 +159,11 @@ export class ProviderRegistry {
         ...page,
         ...(afterName === undefined ? {} : { afterName }),
       });
-      found.push(...profiles.filter((profile) => authType === undefined || profile.authType === authType));
+      found.push(
+        ...profiles.filter((profile) => {
+          return (authType === undefined || profile.authType === authType) && sees(profile);
+        }),
+      );
       if (profiles.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
       afterName = profiles.at(-1)?.name;
     }

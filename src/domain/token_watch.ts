@@ -2,6 +2,7 @@ import { hasUsableToken } from "../model/connection.js";
 import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
+import type { View } from "./access_control.js";
 import type { ConnectionView, CredentialReader } from "./credential_reader.js";
 import type { ReadLedger } from "./read_ledger.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
@@ -19,9 +20,11 @@ export type WatchEvent =
   | { readonly kind: "reset"; readonly reason: "epoch_changed" | "position_too_old" }
   | { readonly kind: "drain"; readonly reconnectDelayMs: number };
 
-export interface WatchOptions extends WatchFilter {
+export interface WatchOptions extends Omit<WatchFilter, "sees"> {
   /** Who watches: each token that leaves is put on record first. */
   readonly principal: Principal;
+  /** What it may see, judged anew at each wake: what it may not see is to it as what does not exist. */
+  readonly view: Pick<View, "seesConnection" | "seesChange" | "epochOf">;
   readonly position: WatchPosition | undefined;
   /** 5 000 to 120 000. */
   readonly bookmarkIntervalMs: number;
@@ -65,13 +68,14 @@ export class TokenWatch {
   /** Ends soon after `signal` aborts, or, with a drain event, when the hub drains. */
   async *watch(options: WatchOptions, signal: AbortSignal): AsyncGenerator<WatchEvent> {
     // Subscribed before anything is read: what changes meanwhile is pending, not lost.
-    const subscriber = this.#hub.subscribe(options);
+    const { view } = options;
+    const subscriber = this.#hub.subscribe({ ...options, sees: view.seesChange });
     const wake = (): void => subscriber.wake();
     signal.addEventListener("abort", wake);
     try {
-      const reset = options.position && this.#cannotResume(options.position);
+      const reset = options.position && this.#cannotResume(options.position, view);
       if (reset) yield { kind: "reset", reason: reset };
-      const start = this.#position();
+      const start = this.#position(view);
       if (options.position && !reset) yield* this.#changesSince(options.position.revision, options);
       else yield* this.#snapshot(options);
       yield { kind: "bookmark", position: start };
@@ -84,7 +88,7 @@ export class TokenWatch {
 
   async *#follow(
     subscriber: Subscriber,
-    { principal, bookmarkIntervalMs: intervalMs }: WatchOptions,
+    { principal, view, bookmarkIntervalMs: intervalMs }: WatchOptions,
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent> {
     let bookmarkDue = false;
@@ -101,12 +105,12 @@ export class TokenWatch {
         }
         const connectionId = subscriber.take();
         if (connectionId !== undefined) {
-          yield await this.#state(connectionId, principal, () => subscriber.waiting(page));
+          yield await this.#state(connectionId, principal, view, () => subscriber.waiting(page));
         } else if (bookmarkDue) {
           // Nothing is pending at this moment, and every settled change was marked before: all of them have been sent.
           bookmarkDue = false;
           timer = this.#clock.setTimer(intervalMs, onInterval);
-          yield { kind: "bookmark", position: this.#position() };
+          yield { kind: "bookmark", position: this.#position(view) };
         } else {
           await subscriber.changed();
         }
@@ -117,12 +121,13 @@ export class TokenWatch {
   }
 
   async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { principal, view } = options;
     if (options.connectionIds) {
       const ids = [...options.connectionIds];
       for (const [index, id] of ids.entries()) {
         const userId = this.#store.getConnection(id)?.userId;
         if (userId !== undefined && !matches(options, userId)) yield { kind: "removed", connectionId: id };
-        else yield await this.#state(id, options.principal, () => ids.slice(index + 1, index + page));
+        else yield await this.#state(id, principal, view, () => ids.slice(index + 1, index + page));
       }
       return;
     }
@@ -133,31 +138,36 @@ export class TokenWatch {
         ...(afterId === undefined ? {} : { afterId }),
       });
       afterId = connections.at(-1)?.id;
-      const ids = connections.filter(({ userId }) => matches(options, userId)).map(({ id }) => id);
+      const ids = connections
+        .filter((connection) => matches(options, connection.userId) && view.seesConnection(connection))
+        .map(({ id }) => id);
       for (const [index, id] of ids.entries()) {
         // One that is gone meanwhile was never told of.
         if (!this.#store.getConnection(id)) continue;
-        yield await this.#state(id, options.principal, () => ids.slice(index + 1));
+        yield await this.#state(id, principal, view, () => ids.slice(index + 1));
       }
       if (connections.length < page) return;
+      await othersTurn();
     }
   }
 
   async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { principal, view } = options;
     let after = revision;
     for (;;) {
       const changes = this.#store.changesSince(after, page);
       after = changes.at(-1)?.revision ?? after;
       const ids = changes
-        .filter(({ connectionId, userId }) => {
-          if (options.connectionIds && !options.connectionIds.has(connectionId)) return false;
-          return matches(options, userId);
+        .filter((change) => {
+          if (options.connectionIds && !options.connectionIds.has(change.connectionId)) return false;
+          return matches(options, change.userId) && view.seesChange(change);
         })
         .map(({ connectionId }) => connectionId);
       for (const [index, id] of ids.entries()) {
-        yield await this.#state(id, options.principal, () => ids.slice(index + 1));
+        yield await this.#state(id, principal, view, () => ids.slice(index + 1));
       }
       if (changes.length < page) return;
+      await othersTurn();
     }
   }
 
@@ -168,11 +178,12 @@ export class TokenWatch {
   async #state(
     connectionId: string,
     principal: Principal,
+    view: WatchOptions["view"],
     next: () => readonly string[],
   ): Promise<WatchEvent> {
     let recordedRevision: bigint | undefined;
     for (;;) {
-      const event = this.#stateOf(connectionId);
+      const event = this.#stateOf(connectionId, view);
       if (event.kind !== "state" || !event.view.token) return event;
       const { revision } = event.view.token;
       if (revision === recordedRevision) return event;
@@ -191,22 +202,31 @@ export class TokenWatch {
     }
   }
 
-  #stateOf(connectionId: string): WatchEvent {
-    const view = this.#reader.view(connectionId);
-    return view ? { kind: "state", view } : { kind: "removed", connectionId };
+  #stateOf(connectionId: string, { seesConnection }: Pick<View, "seesConnection">): WatchEvent {
+    const connection = this.#store.getConnection(connectionId);
+    if (!connection || !seesConnection(connection)) return { kind: "removed", connectionId };
+    return { kind: "state", view: this.#reader.viewOf(connection) };
   }
 
-  #position(): WatchPosition {
-    return { epoch: this.#store.epoch, revision: this.#store.settledRevision };
+  #position({ epochOf }: Pick<View, "epochOf">): WatchPosition {
+    return { epoch: epochOf(this.#store.epoch), revision: this.#store.settledRevision };
   }
 
-  #cannotResume(position: WatchPosition): "epoch_changed" | "position_too_old" | undefined {
-    if (position.epoch !== this.#store.epoch || position.revision > this.#store.settledRevision)
+  #cannotResume(
+    position: WatchPosition,
+    { epochOf }: Pick<View, "epochOf">,
+  ): "epoch_changed" | "position_too_old" | undefined {
+    if (position.epoch !== epochOf(this.#store.epoch) || position.revision > this.#store.settledRevision)
       return "epoch_changed";
     return position.revision < this.#store.floorRevision ? "position_too_old" : undefined;
   }
 }
 
-function matches(filter: WatchFilter, userId: string): boolean {
+/** A page of which nothing is sent holds up nobody: thousands of them may lie between two connections of one user. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function matches(filter: Pick<WatchFilter, "userId">, userId: string): boolean {
   return filter.userId === undefined || filter.userId === userId;
 }

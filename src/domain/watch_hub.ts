@@ -2,6 +2,7 @@
 export interface AnnouncedChange {
   readonly connectionId: string;
   readonly userId: string;
+  readonly providerId: string;
 }
 
 /** Which connections a subscriber wants. */
@@ -10,6 +11,8 @@ export interface WatchFilter {
   readonly connectionIds: ReadonlySet<string> | undefined;
   /** Undefined means any. */
   readonly userId: string | undefined;
+  /** Whether its watcher may know of the connection. */
+  readonly sees: (change: AnnouncedChange) => boolean;
 }
 
 /**
@@ -119,6 +122,8 @@ export class WatchHub {
 }
 
 function tell(subscriber: Subscriber, change: AnnouncedChange): void {
-  const { userId } = subscriber.filter;
-  if (userId === undefined || userId === change.userId) subscriber.mark(change.connectionId);
+  const { userId, sees } = subscriber.filter;
+  if ((userId === undefined || userId === change.userId) && sees(change)) {
+    subscriber.mark(change.connectionId);
+  }
 }

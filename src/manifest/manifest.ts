@@ -1,3 +1,5 @@
+import { DocumentError, type DocumentFault } from "../document/document_fault.js";
+import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
 import { contractKeys } from "../model/contract_profile.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
@@ -5,17 +7,15 @@ import { isJsonObject } from "../model/json_fields.js";
 import { type ProviderSettings, providerFaults } from "../model/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { limitFaults } from "./limits.js";
-import { ManifestError, type ManifestFault } from "./manifest_fault.js";
 import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";
-import type { Variables } from "./variables.js";
-import { keyMark, type Path, readYaml, type YamlDocument } from "./yaml_document.js";
+import { expandVariables, type Variables } from "./variables.js";
 
 /** A profile as the manifest wants it. */
 export interface ManifestProfile {
   readonly settings: ProviderSettings;
   readonly clientSecret: Secret | undefined;
   /** A fault of this profile, for what only a look at the daemon shows. */
-  fault(field: string, description: string): ManifestFault;
+  fault(field: string, description: string): DocumentFault;
 }
 
 export interface Manifest {
@@ -38,15 +38,15 @@ const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
 /**
  * Reads a manifest: `providers: [...]`, each a profile with the contract's keys. A field that is left out has its default.
  *
- * @throws ManifestError with every fault and its place
+ * @throws DocumentError with every fault and its place
  */
 export function readManifest(text: string, options: ManifestOptions): Manifest {
-  const document = readYaml(text, options.variables);
-  const faults: ManifestFault[] = [...document.faults];
+  const document = readYaml(text, (value) => expandVariables(value, options.variables));
+  const faults: DocumentFault[] = [...document.faults];
   const { value } = document;
   if (!isJsonObject(value) || !Array.isArray(value["providers"])) {
     const at = isJsonObject(value) ? document.placeOf(["providers"]) : document.placeOf([]);
-    throw new ManifestError([...faults, { ...at, message: "providers: must be a list of profiles" }]);
+    throw new DocumentError([...faults, { ...at, message: "providers: must be a list of profiles" }]);
   }
   refuseUnknownKeys(document, value, [], topKeys, faults);
   const { prune = false, providers } = value;
@@ -58,7 +58,7 @@ export function readManifest(text: string, options: ManifestOptions): Manifest {
     return profile ? [profile] : [];
   });
   refuseDuplicates(profiles, faults);
-  if (faults.length > 0) throw new ManifestError(faults);
+  if (faults.length > 0) throw new DocumentError(faults);
   const secrets = new Set(document.secrets);
   for (const { clientSecret } of profiles) if (clientSecret) secrets.add(clientSecret.reveal());
   return { profiles, prune: prune === true, secrets };
@@ -69,14 +69,14 @@ function readProfile(
   json: JsonValue,
   path: Path,
   options: ManifestOptions,
-  faults: ManifestFault[],
+  faults: DocumentFault[],
 ): ManifestProfile | undefined {
   if (!isJsonObject(json)) {
     faults.push({ ...document.placeOf(path), message: "a profile must be keys and values" });
     return undefined;
   }
   refuseUnknownKeys(document, json, path, profileKeys, faults);
-  const at = (violation: FieldViolation): ManifestFault => {
+  const at = (violation: FieldViolation): DocumentFault => {
     const field = violation.field.replace(/^provider\./, "");
     const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
     return { ...place, message: `${field}: ${violation.description}` };
@@ -100,7 +100,7 @@ function refuseUnknownKeys(
   json: JsonObject,
   path: Path,
   known: readonly string[],
-  faults: ManifestFault[],
+  faults: DocumentFault[],
 ): void {
   for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
     const place = document.placeOf([...path, key, keyMark]);
@@ -108,7 +108,7 @@ function refuseUnknownKeys(
   }
 }
 
-function refuseDuplicates(profiles: readonly ManifestProfile[], faults: ManifestFault[]): void {
+function refuseDuplicates(profiles: readonly ManifestProfile[], faults: DocumentFault[]): void {
   const seen = new Map<string, ManifestProfile>();
   for (const profile of profiles) {
     const { name } = profile.settings;

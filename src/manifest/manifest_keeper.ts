@@ -1,3 +1,5 @@
+import { DocumentError, formatFaults } from "../document/document_fault.js";
+import { WatchedFile } from "../document/watched_file.js";
 import { InvalidArgument, NexusError } from "../model/errors.js";
 import { daemon, type Principal } from "../model/principal.js";
 import type { ProviderProfile, ProviderSettings } from "../model/provider_profile.js";
@@ -5,8 +7,6 @@ import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
-import { formatFaults, ManifestError } from "./manifest_fault.js";
-import { ManifestFile } from "./manifest_file.js";
 import { type CurrentProfile, type Plan, type PlannedChange, planOf } from "./plan.js";
 import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
@@ -45,7 +45,7 @@ export interface KeeperOptions {
   readonly templates?: ManifestTemplates | undefined;
   readonly clock: Clock;
   readonly log: KeeperLog;
-  readonly file?: Pick<ManifestFile, "path" | "read" | "watch" | "close">;
+  readonly file?: Pick<WatchedFile, "path" | "read" | "watch" | "close">;
 }
 
 const pageSize = 1000;
@@ -55,7 +55,7 @@ const pageSize = 1000;
  * nothing is deleted unless the file itself says `prune: true`.
  */
 export class ManifestKeeper {
-  readonly #file: Pick<ManifestFile, "path" | "read" | "watch" | "close">;
+  readonly #file: Pick<WatchedFile, "path" | "read" | "watch" | "close">;
   readonly #registry: KeptRegistry;
   readonly #variables: Variables;
   readonly #templates: ManifestTemplates | undefined;
@@ -66,7 +66,7 @@ export class ManifestKeeper {
   #stopped = false;
 
   constructor(options: KeeperOptions) {
-    this.#file = options.file ?? new ManifestFile(options.path, { clock: options.clock });
+    this.#file = options.file ?? new WatchedFile(options.path, { clock: options.clock });
     this.#registry = options.registry;
     this.#variables = options.variables;
     this.#templates = options.templates;
@@ -127,7 +127,7 @@ export class ManifestKeeper {
     try {
       await this.#apply(readManifest(text, { variables: this.#variables, templates: this.#templates }));
     } catch (error) {
-      if (!(error instanceof ManifestError)) throw error;
+      if (!(error instanceof DocumentError)) throw error;
       const faults = formatFaults(error).map((fault) => `${file}:${fault}`);
       this.#log.error({ file, faults }, "the providers file is broken: nothing was changed");
     }
@@ -165,7 +165,7 @@ export class ManifestKeeper {
         return error.violations.map(({ field, description }) => profile.fault(field, description));
       }
     });
-    if (faults.length > 0) throw new ManifestError(faults);
+    if (faults.length > 0) throw new DocumentError(faults);
   }
 
   #current(): CurrentProfile[] {

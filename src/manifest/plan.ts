@@ -1,3 +1,4 @@
+import { DocumentError, type DocumentFault } from "../document/document_fault.js";
 import { profileOfContract } from "../model/contract_profile.js";
 import type { JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
@@ -5,7 +6,6 @@ import type { ProviderSettings } from "../model/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { type Difference, differencesOf, mask } from "./differences.js";
 import type { Manifest, ManifestProfile } from "./manifest.js";
-import { ManifestError, type ManifestFault } from "./manifest_fault.js";
 
 /** A profile as the daemon has it. */
 export interface CurrentProfile {
@@ -62,10 +62,10 @@ export interface PlanOptions {
 /**
  * What would make the daemon hold what the manifest says.
  *
- * @throws ManifestError when a profile would have to change its type
+ * @throws DocumentError when a profile would have to change its type
  */
 export function planOf(manifest: Manifest, current: readonly CurrentProfile[], options: PlanOptions): Plan {
-  const faults: ManifestFault[] = [];
+  const faults: DocumentFault[] = [];
   const byName = new Map(current.map((profile) => [profile.settings.name, profile]));
   const wanted = new Set(manifest.profiles.map(({ settings }) => settings.name));
   const changes: PlannedChange[] = [];
@@ -79,7 +79,7 @@ export function planOf(manifest: Manifest, current: readonly CurrentProfile[], o
     const change = before ? updateOf(profile, before, options) : creationOf(profile);
     if (change) changes.push(change);
   }
-  if (faults.length > 0) throw new ManifestError(faults);
+  if (faults.length > 0) throw new DocumentError(faults);
   for (const { id, settings } of current.filter(({ settings }) => !wanted.has(settings.name))) {
     changes.push({ action: options.prune ? "delete" : "orphan", name: settings.name, id });
   }

@@ -1,13 +1,7 @@
+import type { Expansion } from "../document/yaml_document.js";
+
 /** The variables that a manifest may name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** A value with its variables in place. */
-export interface Expansion {
-  readonly text: string;
-  readonly faults: readonly string[];
-  /** Values of variables whose name says that they hold a secret. */
-  readonly secrets: readonly string[];
-}
 
 const secretName = /secret|password|passwd|token|key|credential/i;
 

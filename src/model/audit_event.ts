@@ -35,7 +35,11 @@ export type AuditEventType =
   | "keyring.rotation_finished"
   | "keyring.key_retired"
   | "store.backed_up"
-  | "store.restored";
+  | "store.restored"
+  | "api_key.created"
+  | "api_key.revoked"
+  | "policy.loaded"
+  | "access.denied";
 
 export interface AuditEvent {
   readonly timeMs: number;

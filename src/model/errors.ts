@@ -15,7 +15,8 @@ export type PreconditionReason =
   | "KEY_IN_USE"
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
-  | "BACKUP_NOT_VERIFIED";
+  | "BACKUP_NOT_VERIFIED"
+  | "TOO_MANY_API_KEYS";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =
@@ -73,8 +74,8 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key") {
-    super(`${resource} not found`);
+  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key") {
+    super(`${resource.replace("_", " ")} not found`);
   }
 }
 

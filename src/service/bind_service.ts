@@ -34,14 +34,22 @@ export function bindService<S extends DescService>(
   const calls = implementation as Readonly<Record<string, unknown>>;
   const methods = descriptor.methods.map((method): BoundMethod => {
     const call = calls[method.localName];
+    const validate = (request: Message): void => {
+      try {
+        refuseInvalid(validator, method.input, request);
+      } catch (error) {
+        throw toWireError(error);
+      }
+    };
     if (method.methodKind === "unary") {
       const unary = call as UnaryCall;
       return {
         kind: "unary",
         descriptor: method,
+        validate,
         call: async (request, context) => {
           try {
-            refuseInvalid(validator, method.input, request);
+            validate(request);
             return await unary(request, context);
           } catch (error) {
             throw toWireError(error);
@@ -55,9 +63,10 @@ export function bindService<S extends DescService>(
     return {
       kind: "server_streaming",
       descriptor: method,
+      validate,
       call: async function* (request, context) {
         try {
-          refuseInvalid(validator, method.input, request);
+          validate(request);
           yield* stream(request, context);
         } catch (error) {
           throw toWireError(error);

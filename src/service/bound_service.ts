@@ -13,11 +13,15 @@ export type BoundMethod =
   | {
       readonly kind: "unary";
       readonly descriptor: DescMethod;
+      /** Checks the rules declared in the proto, as `call` does first. @throws WireError */
+      validate(request: Message): void;
       call(request: Message, context: CallContext): Promise<Message>;
     }
   | {
       readonly kind: "server_streaming";
       readonly descriptor: DescMethod;
+      /** As above. @throws WireError */
+      validate(request: Message): void;
       /** Ends by itself soon after `context.signal` aborts. */
       call(request: Message, context: CallContext): AsyncIterable<Message>;
     };

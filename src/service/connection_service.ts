@@ -1,9 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../domain/access_control.js";
 import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
 import type { ConsentConfirmer } from "../domain/consent_confirmer.js";
 import type { CredentialCapture } from "../domain/credential_capture.js";
+import type { SeenConnections } from "../domain/seen_connections.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,
@@ -28,11 +30,13 @@ import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
 
 export function connectionService(options: {
   readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly seen: Pick<SeenConnections, "list">;
+  readonly access: Pick<AccessControl, "viewOf">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
   readonly confirmer: Pick<ConsentConfirmer, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager, capture, confirmer, importer } = options;
+  const { manager, seen, access, capture, confirmer, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -66,14 +70,16 @@ export function connectionService(options: {
       return create(GetConnectionResponseSchema, { connection });
     },
 
-    async listConnections(request) {
-      const page = manager.list({
+    async listConnections(request, context) {
+      const filter = {
         afterId: decodePageToken("connections", request.pageToken, isId),
         limit: pageSize(request.pageSize),
         userId: emptyToUndefined(request.userId),
         providerId: emptyToUndefined(request.providerId),
         status: statusOf(request.status),
-      });
+      };
+      const view = access.viewOf(context.principal);
+      const page = view.isConfined ? await seen.list(filter, view.seesConnection) : manager.list(filter);
       return create(ListConnectionsResponseSchema, {
         connections: page.connections.map(connectionMessage),
         nextPageToken: encodePageToken("connections", page.nextAfterId),

@@ -8,7 +8,7 @@ export function pageSize(requested: number): number {
 }
 
 /** Each list has tokens of its own, or the place in one would be taken for a place in another. */
-export type PagedList = "audit" | "connections" | "providers" | "templates";
+export type PagedList = "api_keys" | "audit" | "connections" | "providers" | "templates";
 
 /** An opaque token that holds the key of the last row of a page. It gives no access: whoever forges one names a place to go on from. */
 export function encodePageToken(list: PagedList, lastKey: string | undefined): string {

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { AccessControl } from "../domain/access_control.js";
 import type { ProviderRegistry } from "../domain/provider_registry.js";
 import {
   CreateProviderResponseSchema,
@@ -30,8 +31,9 @@ export function providerService(options: {
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;
+  readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
-  const { registry, templates, publicUrl } = options;
+  const { registry, templates, publicUrl, access } = options;
   const redirectUriOf = (profile: ProviderProfile): string => `${publicUrl}${redirectPathOf(profile)}`;
   const messageOf = (profile: ProviderProfile): Provider => {
     const message = providerMessage(profile);
@@ -61,7 +63,7 @@ export function providerService(options: {
       });
     },
 
-    async listProviders(request) {
+    async listProviders(request, context) {
       const limit = pageSize(request.pageSize);
       const afterName = decodePageToken("providers", request.pageToken, (text) =>
         /^[a-z0-9-]{1,63}$/.test(text),
@@ -71,6 +73,7 @@ export function providerService(options: {
         ...(afterName === undefined ? {} : { afterName }),
         ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
         authType: authTypes[request.authType - 1],
+        sees: access.viewOf(context.principal).seesProvider,
       });
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {

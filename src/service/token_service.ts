@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../domain/access_control.js";
 import type { AuditedTokens } from "../domain/audited_tokens.js";
 import type { TokenWatch } from "../domain/token_watch.js";
 import {
@@ -16,8 +17,9 @@ const defaultBookmarkIntervalMs = 30_000;
 export function tokenService(options: {
   readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "watch">;
+  readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
-  const { tokens, watch } = options;
+  const { tokens, watch, access } = options;
   return bindService(TokenService, {
     async getToken(request, context) {
       const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
@@ -44,6 +46,7 @@ export function tokenService(options: {
             ? durationMs(request.bookmarkInterval)
             : defaultBookmarkIntervalMs,
           principal: context.principal,
+          view: access.viewOf(context.principal),
         },
         context.signal,
       );

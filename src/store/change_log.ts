@@ -1,3 +1,4 @@
+import type { Connection } from "../model/connection.js";
 import { type Databases, decodeCount, encodeCount, nothing } from "./databases.js";
 import { type Change, encodeChange } from "./log_codec.js";
 import { addToNumber, readNumber, writeNumber } from "./numbers.js";
@@ -27,10 +28,14 @@ export class ChangeLog {
    * @param previousRevision of the same connection, 0 when it is new
    * @returns the revision of this change
    */
-  record(connectionId: string, userId: string, removed: boolean, previousRevision: bigint): bigint {
+  record(
+    { id: connectionId, userId, providerId }: Pick<Connection, "id" | "userId" | "providerId">,
+    removed: boolean,
+    previousRevision: bigint,
+  ): bigint {
     this.#lastRevision ??= lastRevision(this.databases);
     const revision = ++this.#lastRevision;
-    const change: Change = { revision, connectionId, removed, userId };
+    const change: Change = { revision, connectionId, removed, userId, providerId };
     const { changes, tombstones } = this.databases;
     if (previousRevision > 0n) changes.removeSync(encodeCount(previousRevision));
     changes.putSync(encodeCount(revision), encodeChange(change));

@@ -50,6 +50,7 @@ export interface Databases {
   readonly revocationsDue: Database<Bytes, [nextAttemptMs: number, id: string]>;
   /** Key: hash of the imported token, in hexadecimal. */
   readonly imports: Database<Bytes, string>;
+  readonly apiKeys: Database<Bytes, string>;
 }
 
 /** Value of an index entry. */
@@ -109,5 +110,6 @@ export function openDatabases(path: string): Databases {
     revocations: text("revocations"),
     revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
     imports: text("imports"),
+    apiKeys: text("api_keys"),
   };
 }

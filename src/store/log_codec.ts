@@ -7,6 +7,8 @@ export interface Change {
   readonly connectionId: string;
   readonly removed: boolean;
   readonly userId: string;
+  /** Empty in changes of before it was kept. */
+  readonly providerId: string;
 }
 
 /** A discovery document as it was fetched, unparsed. */
@@ -16,13 +18,14 @@ export interface StoredDiscovery {
 }
 
 export function encodeChange(change: Change): Uint8Array {
-  const { connectionId, removed, userId } = change;
-  return toBinary(ChangeRecordSchema, create(ChangeRecordSchema, { connectionId, removed, userId }));
+  const { connectionId, removed, userId, providerId } = change;
+  const record = create(ChangeRecordSchema, { connectionId, removed, userId, providerId });
+  return toBinary(ChangeRecordSchema, record);
 }
 
 export function decodeChange(revision: bigint, bytes: Uint8Array): Change {
-  const { connectionId, removed, userId } = fromBinary(ChangeRecordSchema, bytes);
-  return { revision, connectionId, removed, userId };
+  const { connectionId, removed, userId, providerId } = fromBinary(ChangeRecordSchema, bytes);
+  return { revision, connectionId, removed, userId, providerId };
 }
 
 export function encodeDiscovery(discovery: StoredDiscovery): Uint8Array {

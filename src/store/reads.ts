@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { ApiKeyRecord } from "../model/api_key.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import { type Connection, type ConnectionStatus, connectionStatuses } from "../model/connection.js";
 import type { SealedCredential } from "../model/credential.js";
@@ -6,6 +7,7 @@ import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
 import type { Suspension } from "../model/suspension.js";
+import { decodeApiKey } from "./api_key_codec.js";
 import { lastRevision } from "./change_log.js";
 import { decodeConnection, type StoredConnection } from "./connection_codec.js";
 import { type Databases, decodeCount, encodeCount } from "./databases.js";
@@ -215,6 +217,15 @@ export class Reads {
   getImport(key: string): PendingImport | undefined {
     const bytes = this.databases.imports.getBinary(key);
     return bytes && unlessUnreadable(() => decodeImport(bytes));
+  }
+
+  getApiKey(id: string): ApiKeyRecord | undefined {
+    const bytes = this.databases.apiKeys.getBinary(id);
+    return bytes && decodeApiKey(bytes);
+  }
+
+  listApiKeys(): ApiKeyRecord[] {
+    return Array.from(this.databases.apiKeys.getRange({}), ({ value }) => decodeApiKey(value));
   }
 
   /** Those that can be read. */

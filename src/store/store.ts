@@ -1,5 +1,6 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
+import type { ApiKeyRecord } from "../model/api_key.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
@@ -216,6 +217,11 @@ export class Store {
   /** The first entries of the queue of revocations, whether they are due or not. */
   dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
     return this.#reads.dueRevocations(limit);
+  }
+
+  /** All of them, revoked ones too, in the order of their ids. */
+  listApiKeys(): ApiKeyRecord[] {
+    return this.#reads.listApiKeys();
   }
 
   /** @param key hash of the imported token */

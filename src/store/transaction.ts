@@ -1,3 +1,4 @@
+import type { ApiKeyRecord } from "../model/api_key.js";
 import type { AuditEvent } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
@@ -7,6 +8,7 @@ import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
 import type { Suspension } from "../model/suspension.js";
+import { encodeApiKey } from "./api_key_codec.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./change_log.js";
 import { connectionEncoder } from "./connection_codec.js";
@@ -86,6 +88,9 @@ export interface Transaction {
   getImport(key: string): PendingImport | undefined;
   putImport(key: string, pending: PendingImport): void;
   deleteImport(key: string): void;
+  getApiKey(id: string): ApiKeyRecord | undefined;
+  listApiKeys(): ApiKeyRecord[];
+  putApiKey(key: ApiKeyRecord): void;
 }
 
 export class StoreTransaction implements Transaction {
@@ -180,10 +185,10 @@ export class StoreTransaction implements Transaction {
   putConnection(connection: Connection): void {
     const databases = this.#open;
     const encode = connectionEncoder(connection);
-    const { id, userId } = connection;
+    const { id } = connection;
     const before = this.#reads.getStoredConnection(id);
     moveInIndexes(databases, id, before?.connection, connection);
-    const revision = this.#log.record(id, userId, false, before?.changeRevision ?? 0n);
+    const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     databases.connections.putSync(id, encode(revision));
   }
 
@@ -205,7 +210,7 @@ export class StoreTransaction implements Transaction {
     databases.connections.removeSync(id);
     this.deleteCredential(id);
     if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);
-    this.#log.record(id, connection.userId, true, changeRevision);
+    this.#log.record(connection, true, changeRevision);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
@@ -307,5 +312,17 @@ export class StoreTransaction implements Transaction {
   beginEpoch(): void {
     const databases = this.#open;
     writeStoreRecord(databases, { ...storeRecordOf(databases), epoch: newId() });
+  }
+
+  getApiKey(id: string): ApiKeyRecord | undefined {
+    return this.#openReads.getApiKey(id);
+  }
+
+  listApiKeys(): ApiKeyRecord[] {
+    return this.#openReads.listApiKeys();
+  }
+
+  putApiKey(key: ApiKeyRecord): void {
+    this.#open.apiKeys.putSync(key.id, encodeApiKey(key));
   }
 }

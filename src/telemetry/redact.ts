@@ -42,6 +42,7 @@ const inText: readonly [RegExp, string][] = [
     /\b((?:access|refresh|id)_token|client_secret|client_assertion|code|code_verifier|state|nonce|password)=[^&\s"'#]+/gi,
     `$1=${redacted}`,
   ],
+  [/\bnxk_[A-Za-z0-9_-]{20,}/g, redacted],
   [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g, redacted],
 ];
 

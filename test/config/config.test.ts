@@ -41,6 +41,7 @@ describe("loadConfig", () => {
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
       limits: defaultLimits,
+      access: { policyFile: undefined },
     });
   });
 

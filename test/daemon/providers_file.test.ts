@@ -151,13 +151,13 @@ describe("the providers file", () => {
     writeFileSync(file, one);
     const started = await start();
     await place.clients().providers.createProvider({ provider: { name: "other", authType: 2 } });
-    await started.reloadProviders();
+    await started.reloadFiles();
     expect(lastOf(applied)).toMatchObject({ updated: [], orphans: ["other"], deleted: [], unchanged: 1 });
     writeFileSync(file, one.replace("FIRST", "SECOND"));
-    await started.reloadProviders();
+    await started.reloadFiles();
     expect(lastOf(applied)).toMatchObject({ updated: ["github"], deleted: [] });
     writeFileSync(file, `prune: true\n${one}`);
-    await started.reloadProviders();
+    await started.reloadFiles();
     expect(lastOf(applied)).toMatchObject({ updated: ["github"], deleted: ["other"], orphans: [] });
     expect(Object.keys(await present())).toEqual(["github"]);
   });
@@ -170,7 +170,7 @@ describe("the providers file", () => {
       provider: { id: before?.id ?? "", description: "by hand" },
       updateMask: { paths: ["description"] },
     });
-    await started.reloadProviders();
+    await started.reloadFiles();
     expect((await present())["github"]?.description).toBe("");
   });
 

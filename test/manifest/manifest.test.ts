@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
 import { describe, expect, it } from "vitest";
+import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
 import { readManifest } from "../../src/manifest/manifest.js";
-import { formatFaults, ManifestError } from "../../src/manifest/manifest_fault.js";
 import { escapeVariables, expandVariables } from "../../src/manifest/variables.js";
 import { profileOfContract } from "../../src/model/contract_profile.js";
 import { InvalidArgument, NotFound } from "../../src/model/errors.js";
@@ -14,7 +14,7 @@ function faultsOf(text: string, options: Partial<Parameters<typeof readManifest>
   try {
     readManifest(text, { variables, ...options });
   } catch (error) {
-    if (error instanceof ManifestError) return formatFaults(error);
+    if (error instanceof DocumentError) return formatFaults(error);
     throw error;
   }
   throw new Error("the manifest was taken");

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
 import { describe, expect, it } from "vitest";
+import { DocumentError } from "../../src/document/document_fault.js";
 import { applyPlan } from "../../src/manifest/apply.js";
 import { readManifest } from "../../src/manifest/manifest.js";
-import { ManifestError } from "../../src/manifest/manifest_fault.js";
 import { manifestText, secretVariable } from "../../src/manifest/manifest_text.js";
 import { type CurrentProfile, hasDrift, type PlanOptions, planOf } from "../../src/manifest/plan.js";
 import { profileOfContract } from "../../src/model/contract_profile.js";
@@ -162,11 +162,11 @@ describe("a plan", () => {
 
   it("refuses another type, and says where", () => {
     const another = () => plan([{ name: "github", auth_type: "api_key" }], [current(github)]);
-    expect(another).toThrow(ManifestError);
+    expect(another).toThrow(DocumentError);
     try {
       another();
     } catch (error) {
-      expect((error as ManifestError).faults).toMatchObject([
+      expect((error as DocumentError).faults).toMatchObject([
         { message: expect.stringMatching(/^auth_type: cannot be changed from oauth2/) },
       ]);
     }

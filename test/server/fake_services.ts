@@ -42,16 +42,19 @@ export class FakeServices {
       methods: [
         {
           kind: "unary",
+          validate: () => undefined,
           descriptor: TokenService.method.getToken,
           call: (request, context) => this.#getToken(request as TokenServiceGetTokenRequest, context),
         },
         {
           kind: "unary",
+          validate: () => undefined,
           descriptor: TokenService.method.refreshToken,
           call: async (request) => this.#refreshToken(request as RefreshTokenRequest),
         },
         {
           kind: "server_streaming",
+          validate: () => undefined,
           descriptor: TokenService.method.watchTokens,
           call: (request, context) => this.#watchTokens(request as WatchTokensRequest, context),
         },
@@ -118,3 +121,6 @@ export class FakeServices {
 function message(connectionId: string): Message {
   return create(WatchTokensResponseSchema, { event: { case: "removed", value: { connectionId } } });
 }
+
+/** Where no API key was made. */
+export const noKeys = { verify: (): undefined => undefined };

@@ -12,7 +12,7 @@ import { GrpcDoor } from "../../src/server/grpc_door.js";
 import { HttpDoor } from "../../src/server/http_door.js";
 import { openSocketAccess, type SocketAccess } from "../../src/server/peer_credentials.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
-import { apiKey, FakeServices } from "./fake_services.js";
+import { apiKey, FakeServices, noKeys } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { opened, temporaryFolder } from "./temporary.js";
 
@@ -25,7 +25,7 @@ async function openOn(mode: number, access?: SocketAccess) {
   chmodSync(folder, 0o755);
   const [grpcPath, httpPath] = [join(folder, "grpc.sock"), join(folder, "http.sock")];
   const { services, onUnexpected } = new FakeServices();
-  const authenticate = authenticateBy({ adminKey: new ApiKey(apiKey), ownUid, nowMs: () => 0 });
+  const authenticate = authenticateBy({ adminKey: new ApiKey(apiKey), keys: noKeys, ownUid, nowMs: () => 0 });
   const sockets = access ?? (await openSocketAccess(mode));
   const common = { services, authenticate, onUnexpected, sockets, setting: "NEXUS_X_LISTEN" };
   await opened(new GrpcDoor({ ...common, listen: [{ kind: "unix", path: grpcPath }] }));

@@ -21,6 +21,7 @@ async function openAudit() {
     methods: [
       {
         kind: "unary",
+        validate: () => undefined,
         descriptor: AuditService.method.listAuditEvents,
         call: async (message) => {
           const request = message as ListAuditEventsRequest;

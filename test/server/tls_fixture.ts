@@ -16,7 +16,7 @@ import type { TlsPaths } from "../../src/server/tls_files.js";
 import { TlsKeeper } from "../../src/server/tls_keeper.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
-import { apiKey, FakeServices } from "./fake_services.js";
+import { apiKey, FakeServices, noKeys } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { loopback, opened, portOf, temporaryFolder } from "./temporary.js";
 
@@ -71,6 +71,7 @@ export class TlsWorld {
     const { services, onUnexpected } = new FakeServices();
     const authenticate = authenticateBy({
       adminKey: new ApiKey(apiKey),
+      keys: noKeys,
       ownUid: process.getuid?.(),
       nowMs: () => clock.nowMs(),
     });

@@ -46,7 +46,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   eventType: string;
 
   /**
-   * Who caused it: `owner` (Unix socket), `admin` (API key), `browser` (a person), `daemon`.
+   * Who caused it: `owner` (Unix socket), `admin` (the key in the data folder), `key:<name>` and the other principals of
+   * `AccessService`, `browser` (a person), `daemon`.
    *
    * @generated from field: string principal = 4;
    */
@@ -67,7 +68,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   providerId: string;
 
   /**
-   * A stable word that says why, for failures.
+   * A stable word that says why, for failures. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
+   * action of `access.denied`; the digest of the file of `policy.loaded`.
    *
    * @generated from field: string reason = 7;
    */

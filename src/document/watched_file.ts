@@ -15,7 +15,7 @@ export type WatchFolder = (folder: string, changed: () => void) => () => void;
  * A file that is watched through its folders, since what replaces it is another file: editors rename over it, and Kubernetes turns a
  * symbolic link beside it.
  */
-export class ManifestFile {
+export class WatchedFile {
   readonly #clock: Clock;
   readonly #watchFolder: WatchFolder;
   readonly #watched = new Map<string, () => void>();

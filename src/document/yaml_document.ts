@@ -11,12 +11,23 @@ import {
   parseDocument,
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
-import { ManifestError, type ManifestFault } from "./manifest_fault.js";
-import { expandVariables, type Variables } from "./variables.js";
+import { DocumentError, type DocumentFault } from "./document_fault.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;
 const maxDepth = 50;
+
+/** A text after variables were put into it. */
+export interface Expansion {
+  readonly text: string;
+  readonly faults: readonly string[];
+  /** Values of variables whose name says that they hold a secret. */
+  readonly secrets: readonly string[];
+}
+
+export type Expand = (text: string) => Expansion;
+
+const asWritten: Expand = (text) => ({ text, faults: [], secrets: [] });
 
 /** The names and indexes that lead to a value. */
 export type Path = readonly (string | number)[];
@@ -24,33 +35,33 @@ export type Path = readonly (string | number)[];
 /** A document as JSON that remembers where each part of it stood. */
 export interface YamlDocument {
   readonly value: JsonValue;
-  readonly faults: readonly ManifestFault[];
+  readonly faults: readonly DocumentFault[];
   readonly secrets: ReadonlySet<string>;
   /** Where the value at `path` begins, or the nearest one around it that exists. */
   placeOf(path: Path): Place;
 }
 
-export type Place = Pick<ManifestFault, "line" | "column">;
+export type Place = Pick<DocumentFault, "line" | "column">;
 
 /**
- * Parses YAML 1.2 and then puts the variables into its values: a value cannot change what the document says.
+ * Parses YAML 1.2, JSON among it, and then expands its texts: a value cannot change what the document says.
  *
- * @throws ManifestError when it is no YAML
+ * @throws DocumentError when it is no YAML
  */
-export function readYaml(text: string, variables: Variables): YamlDocument {
+export function readYaml(text: string, expand: Expand = asWritten): YamlDocument {
   const lines = new LineCounter();
   // The library's own messages quote the lines around a fault, and a secret may stand there.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const broken = [...document.errors, ...document.warnings];
   if (broken.length > 0) {
-    throw new ManifestError(
+    throw new DocumentError(
       broken.map(({ code, pos }) => ({
         ...placeAt(lines, pos[0]),
         message: sentences[code] ?? `this is no YAML (${code.toLowerCase().replaceAll("_", " ")})`,
       })),
     );
   }
-  return new Reading(document, lines, variables);
+  return new Reading(document, lines, expand);
 }
 
 /** What can be said without quoting the file. */
@@ -70,18 +81,18 @@ function placeAt(lines: LineCounter, offset: number): Place {
 
 class Reading implements YamlDocument {
   readonly value: JsonValue;
-  readonly faults: ManifestFault[] = [];
+  readonly faults: DocumentFault[] = [];
   readonly secrets = new Set<string>();
   readonly #places = new Map<string, Place>();
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
-  readonly #variables: Variables;
+  readonly #expandText: Expand;
   #nodes = 0;
 
-  constructor(document: Document.Parsed, lines: LineCounter, variables: Variables) {
+  constructor(document: Document.Parsed, lines: LineCounter, expand: Expand) {
     this.#document = document;
     this.#lines = lines;
-    this.#variables = variables;
+    this.#expandText = expand;
     this.value = this.#read(document.contents, []);
   }
 
@@ -97,7 +108,7 @@ class Reading implements YamlDocument {
     if (node?.range) this.#mark(path, node.range[0]);
     if (++this.#nodes > maxNodes || path.length > maxDepth) {
       const message = "the aliases of the file unfold into too much";
-      throw new ManifestError([{ ...this.placeOf(path), message }]);
+      throw new DocumentError([{ ...this.placeOf(path), message }]);
     }
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
@@ -138,7 +149,7 @@ class Reading implements YamlDocument {
   }
 
   #expand(text: string, path: Path): string {
-    const expansion = expandVariables(text, this.#variables);
+    const expansion = this.#expandText(text);
     for (const fault of expansion.faults) this.#fault(path, fault);
     for (const secret of expansion.secrets) this.secrets.add(secret);
     return expansion.text;

@@ -2,13 +2,13 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ManifestFile } from "../../src/manifest/manifest_file.js";
+import { WatchedFile } from "../../src/document/watched_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 describe("a watched file", () => {
   let folder: string;
   let clock: ManualClock;
-  let file: ManifestFile;
+  let file: WatchedFile;
   let changes: number;
   const watched = new Map<string, () => void>();
 
@@ -17,7 +17,7 @@ describe("a watched file", () => {
     clock = new ManualClock(0);
     changes = 0;
     watched.clear();
-    file = new ManifestFile(join(folder, "providers.yaml"), {
+    file = new WatchedFile(join(folder, "providers.yaml"), {
       clock,
       watchFolder: (path, changed) => {
         if (path.includes("refused")) throw new Error("ENOSPC");

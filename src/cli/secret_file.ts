@@ -1,0 +1,42 @@
+import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { usageFailure } from "./command_failure.js";
+
+/** A file that did not exist and that its owner alone may read (0600), made before the secret is. */
+export class NewSecretFile {
+  #descriptor: number | undefined;
+
+  private constructor(
+    readonly path: string,
+    descriptor: number,
+  ) {
+    this.#descriptor = descriptor;
+  }
+
+  /** @throws CommandFailure when it exists, or cannot be made */
+  static create(path: string): NewSecretFile {
+    try {
+      return new NewSecretFile(path, openSync(path, "wx", 0o600));
+    } catch (error) {
+      throw usageFailure(`--output: ${path} cannot be made: ${(error as NodeJS.ErrnoException).code}`);
+    }
+  }
+
+  write(text: string): void {
+    if (this.#descriptor === undefined) return;
+    writeSync(this.#descriptor, text);
+    fsyncSync(this.#descriptor);
+    this.#close();
+  }
+
+  /** For when there is no secret to write; one that was written stays. */
+  remove(): void {
+    if (this.#descriptor === undefined) return;
+    this.#close();
+    unlinkSync(this.path);
+  }
+
+  #close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+}

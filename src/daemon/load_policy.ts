@@ -1,0 +1,35 @@
+import type { Config } from "../config/config.js";
+import type { AccessControl } from "../domain/access_control.js";
+import { daemon } from "../model/principal.js";
+import type { PolicyKeeper } from "../policy/policy_keeper.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Store } from "../store/store.js";
+import type { Logger } from "../telemetry/logger.js";
+
+/** What reads a policy file takes long to load, and most daemons have none. */
+export async function loadPolicy(
+  { access: { policyFile } }: Config,
+  parts: {
+    readonly access: Pick<AccessControl, "setPolicy">;
+    readonly store: Pick<Store, "commit">;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
+): Promise<PolicyKeeper | undefined> {
+  if (policyFile === undefined) return undefined;
+  const { access, store, clock, log } = parts;
+  const { PolicyKeeper } = await import("../policy/policy_keeper.js");
+  return new PolicyKeeper({
+    path: policyFile,
+    clock,
+    log,
+    apply: async (policy) => {
+      access.setPolicy(policy);
+      const reason = `sha256:${policy.digest.slice(0, 16)}`;
+      const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;
+      await store
+        .commit((tx) => tx.appendAudit(event))
+        .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));
+    },
+  });
+}

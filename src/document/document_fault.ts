@@ -1,0 +1,25 @@
+/** One fault of a file that a person wrote, and where it is; lines and columns count from 1. */
+export interface DocumentFault {
+  readonly line: number;
+  readonly column: number;
+  /** Names the field and the limit, never a value. */
+  readonly message: string;
+}
+
+/** The file cannot be used: nothing of it is applied. */
+export class DocumentError extends Error {
+  override readonly name = "DocumentError";
+
+  /** In the order of the lines. */
+  readonly faults: readonly DocumentFault[];
+
+  constructor(faults: readonly DocumentFault[]) {
+    super("the file cannot be used");
+    this.faults = faults.toSorted((one, other) => one.line - other.line || one.column - other.column);
+  }
+}
+
+/** `12:5: client_id: is required`, a line for each. */
+export function formatFaults({ faults }: DocumentError): string[] {
+  return faults.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+}

@@ -1,0 +1,64 @@
+import type { ConnectionFacts } from "../model/confinement.js";
+import type { Connection } from "../model/connection.js";
+import { isId } from "../model/ids.js";
+import type { Store } from "../store/store.js";
+
+/** Facts kept in memory: some 3 MiB at most. */
+const maxEntries = 10_000;
+
+type Owner = Pick<Connection, "userId" | "providerId" | "providerName">;
+
+/** What the policy must know of connections and providers, kept in memory for the calls of agents. */
+export class ConnectionFactsCache {
+  readonly #store: Pick<Store, "getConnection" | "getProvider">;
+  readonly #owners = new Map<string, Owner>();
+  readonly #names = new Map<string, string>();
+
+  constructor(options: { store: Pick<Store, "getConnection" | "getProvider"> }) {
+    this.#store = options.store;
+  }
+
+  /** Undefined when there is no such connection. */
+  of(connectionId: string): ConnectionFacts | undefined {
+    // Longer keys are refused by the store.
+    if (!isId(connectionId)) return undefined;
+    let owner = this.#owners.get(connectionId);
+    if (!owner) {
+      const connection = this.#store.getConnection(connectionId);
+      if (!connection) return undefined;
+      const { userId, providerId, providerName } = connection;
+      owner = { userId, providerId, providerName };
+      if (this.#owners.size >= maxEntries) this.#owners.clear();
+      this.#owners.set(connectionId, owner);
+    }
+    return this.from(connectionId, owner);
+  }
+
+  /** Of a connection that is at hand. */
+  from(connectionId: string, { userId, providerId, providerName }: Owner): ConnectionFacts {
+    return {
+      connectionId,
+      userId,
+      provider: { id: providerId, name: this.#nameOf(providerId) ?? providerName },
+    };
+  }
+
+  connectionsChanged(connectionIds: Iterable<string>): void {
+    for (const id of connectionIds) this.#owners.delete(id);
+  }
+
+  providerChanged(providerId: string): void {
+    this.#names.delete(providerId);
+  }
+
+  /** The present name: a deleted provider has none, and its connections keep the one they were made under. */
+  #nameOf(providerId: string): string | undefined {
+    const known = this.#names.get(providerId);
+    if (known !== undefined) return known;
+    const name = this.#store.getProvider(providerId)?.name;
+    if (name === undefined) return undefined;
+    if (this.#names.size >= maxEntries) this.#names.clear();
+    this.#names.set(providerId, name);
+    return name;
+  }
+}

@@ -1,0 +1,41 @@
+/** What a principal can be to the daemon. */
+export const roles = ["admin", "operator", "agent"] as const;
+export type Role = (typeof roles)[number];
+
+/** What a role may do of an action; `confined` is within the principal's confinement. */
+export type Permission = "allowed" | "confined" | "denied";
+
+type Row = Readonly<Record<Role, Permission>>;
+
+const everyone: Row = { admin: "allowed", operator: "allowed", agent: "allowed" };
+const confinesAgents: Row = { admin: "allowed", operator: "allowed", agent: "confined" };
+const forOperators: Row = { admin: "allowed", operator: "allowed", agent: "denied" };
+const forAdmins: Row = { admin: "allowed", operator: "denied", agent: "denied" };
+
+/** The policy: each action, and what each role may do of it. Every RPC is one of these actions. */
+export const accessTable = {
+  "self.read": everyone,
+  "provider.read": confinesAgents,
+  "provider.manage": forOperators,
+  "template.read": forOperators,
+  "connection.request": confinesAgents,
+  "connection.read": confinesAgents,
+  "connection.capture": confinesAgents,
+  "connection.import": confinesAgents,
+  "connection.manage": confinesAgents,
+  /** Operators keep connections alive and never hold what is in them. */
+  "token.read": { admin: "allowed", operator: "denied", agent: "confined" },
+  "audit.read": forOperators,
+  "policy.read": forOperators,
+  "key.manage": forAdmins,
+  "keyring.manage": forAdmins,
+  "backup.manage": forAdmins,
+} as const satisfies Readonly<Record<string, Row>>;
+
+export type Action = keyof typeof accessTable;
+
+export const actions = Object.keys(accessTable) as Action[];
+
+export function isAction(text: string): text is Action {
+  return Object.hasOwn(accessTable, text);
+}

@@ -1,0 +1,150 @@
+import { createHash } from "node:crypto";
+import { DocumentError, type DocumentFault } from "../document/document_fault.js";
+import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
+import { type Role, roles } from "../model/access_table.js";
+import { type Confinement, confinementFaults } from "../model/confinement.js";
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { isJsonObject } from "../model/json_fields.js";
+import { Policy, type PolicyBinding, principalFault } from "../model/policy.js";
+
+/** A file beyond this is not read: it would be looked at on every change in its folder. */
+const maxBytes = 1_048_576;
+const maxPrincipals = 1_000;
+
+const topKeys = ["bindings"];
+const lists = { user_ids: "userIds", providers: "providers", connection_ids: "connectionIds" } as const;
+const bindingKeys = ["principals", "role", ...Object.keys(lists)];
+
+/**
+ * Reads a policy, YAML or JSON: `bindings: [...]`, each with `principals`, a `role`, and for an agent at least one of `user_ids`,
+ * `providers` and `connection_ids`.
+ *
+ * @throws DocumentError with every fault and its place
+ */
+export function readPolicy(text: string): Policy {
+  if (Buffer.byteLength(text) > maxBytes) {
+    throw new DocumentError([{ line: 1, column: 1, message: `the file is larger than ${maxBytes} bytes` }]);
+  }
+  const document = readYaml(text);
+  const reading = new PolicyReading(document);
+  const bindings = reading.read();
+  if (reading.faults.length > 0) throw new DocumentError(reading.faults);
+  return new Policy(bindings, createHash("sha256").update(text).digest("hex"));
+}
+
+class PolicyReading {
+  readonly faults: DocumentFault[];
+  readonly #document: YamlDocument;
+  readonly #seen = new Map<string, number>();
+
+  constructor(document: YamlDocument) {
+    this.#document = document;
+    this.faults = [...document.faults];
+  }
+
+  read(): PolicyBinding[] {
+    const { value } = this.#document;
+    const bindings = isJsonObject(value) ? value["bindings"] : undefined;
+    if (!isJsonObject(value) || !Array.isArray(bindings)) {
+      this.#fault(["bindings"], "bindings: must be a list");
+      return [];
+    }
+    this.#refuseUnknownKeys(value, [], topKeys);
+    return (bindings as JsonValue[]).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
+  }
+
+  #binding(json: JsonValue, path: Path): PolicyBinding | undefined {
+    if (!isJsonObject(json)) {
+      this.#fault(path, "a binding must be keys and values");
+      return undefined;
+    }
+    this.#refuseUnknownKeys(json, path, bindingKeys);
+    const principals = this.#principals(json, path);
+    const role = this.#role(json, path);
+    const confinement = this.#confinement(json, path);
+    const { line } = this.#document.placeOf(path);
+    if (role !== undefined && role !== "agent") {
+      if (confinement) this.#fault(path, `role: only an agent is confined, not the role ${role}`);
+      return principals && { principals, role, confinement: undefined, line };
+    }
+    this.#judgeConfinement(confinement ?? {}, path, role);
+    return role && principals && { principals, role, confinement, line };
+  }
+
+  #judgeConfinement(confinement: Confinement, path: Path, role: Role | undefined): void {
+    for (const { field, description } of confinementFaults(confinement)) {
+      const [, name = "", index] = /^(\w+)\[(\d+)\]$/.exec(field) ?? [];
+      if (field === "") {
+        if (role === "agent") this.#fault(path, description);
+      } else if (index === undefined) this.#fault([...path, field], `${field}: ${description}`);
+      else this.#fault([...path, name, Number(index)], `${field}: ${description}`);
+    }
+  }
+
+  #principals(json: JsonObject, path: Path): string[] | undefined {
+    if (!Object.hasOwn(json, "principals")) {
+      this.#fault(path, "principals: is required");
+      return undefined;
+    }
+    const names = this.#texts(json["principals"], [...path, "principals"], "principals");
+    if (names && names.length > maxPrincipals) {
+      this.#fault([...path, "principals"], `principals: holds at most ${maxPrincipals} entries`);
+    }
+    for (const [index, name] of (names ?? []).entries()) {
+      const at = [...path, "principals", index];
+      const fault = principalFault(name);
+      const firstLine = this.#seen.get(name);
+      if (fault !== undefined) this.#fault(at, `principals[${index}]: ${fault}`);
+      else if (firstLine !== undefined) {
+        this.#fault(at, `principals[${index}]: stands in line ${firstLine} already, and the first counts`);
+      } else this.#seen.set(name, this.#document.placeOf(at).line);
+    }
+    return names;
+  }
+
+  #role(json: JsonObject, path: Path): Role | undefined {
+    const role = roles.find((known) => known === json["role"]);
+    if (role === undefined) {
+      const at = Object.hasOwn(json, "role") ? [...path, "role"] : path;
+      this.#fault(at, `role: must be one of ${roles.join(", ")}`);
+    }
+    return role;
+  }
+
+  #confinement(json: JsonObject, path: Path): Confinement | undefined {
+    const stated = Object.entries(lists).flatMap(([key, field]): [string, string[]][] => {
+      if (!Object.hasOwn(json, key)) return [];
+      return [[field, this.#texts(json[key], [...path, key], key) ?? []]];
+    });
+    return stated.length === 0 ? undefined : Object.fromEntries(stated);
+  }
+
+  /** An empty list would be read as "none" by one and as "any" by another. */
+  #texts(value: JsonValue | undefined, path: Path, key: string): string[] | undefined {
+    if (!Array.isArray(value) || value.length === 0) {
+      this.#fault(path, `${key}: must be a list of at least one text`);
+      return undefined;
+    }
+    return (value as JsonValue[]).flatMap((item, index) => {
+      if (typeof item === "string") return [item];
+      this.#fault([...path, index], `${key}[${index}]: must be a text: put it into quotes`);
+      return [];
+    });
+  }
+
+  #refuseUnknownKeys(json: JsonObject, path: Path, known: readonly string[]): void {
+    for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
+      const message = `${printable(key)}: is not a key; these are: ${known.join(", ")}`;
+      this.faults.push({ ...this.#document.placeOf([...path, key, keyMark]), message });
+    }
+  }
+
+  #fault(path: Path, message: string): void {
+    this.faults.push({ ...this.#document.placeOf(path), message });
+  }
+}
+
+/** A key of the file in a message: short, and without what steers a terminal. */
+function printable(key: string): string {
+  return key.slice(0, 60).replace(/\p{Cc}/gu, "?");
+}

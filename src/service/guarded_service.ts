@@ -1,0 +1,108 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { AccessControl } from "../domain/access_control.js";
+import type { DenialLedger } from "../domain/denial_ledger.js";
+import type { RequestGate } from "../domain/request_gate.js";
+import { type NexusError, PermissionDenied } from "../model/errors.js";
+import type { Grant } from "../model/grant.js";
+import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
+import { toWireError } from "./error_table.js";
+import { type RpcAccess, rpcAccess } from "./rpc_access.js";
+
+export interface Guard {
+  readonly access: Pick<AccessControl, "admit" | "hold" | "refuseEnded">;
+  readonly gate: Pick<RequestGate, "refusal">;
+  readonly denials: Pick<DenialLedger, "denied">;
+}
+
+/** An RPC without a row is nobody's but the admin's. */
+const unknown: RpcAccess = { action: "keyring.manage", asked: undefined };
+
+/**
+ * The same service, each of its RPCs behind the policy. In this order: the role, before anything of the request is looked at; the
+ * connection or provider that it names, for a confined caller; then the RPC itself. A call ends when its caller does.
+ */
+export function guardedService(service: BoundService, guard: Guard): BoundService {
+  return {
+    descriptor: service.descriptor,
+    methods: service.methods.map((method) => guarded(method, guard)),
+  };
+}
+
+function guarded(method: BoundMethod, guard: Guard): BoundMethod {
+  const rpc = rpcAccess(method.descriptor) ?? unknown;
+  if (method.kind === "unary") {
+    return {
+      ...method,
+      call: async (request, context) => {
+        try {
+          await admit(method, rpc, request, context, guard);
+          const answer = await untilEnded(() => method.call(request, context), context, rpc, guard);
+          guard.access.refuseEnded(context.principal);
+          return answer;
+        } catch (error) {
+          throw toWireError(error);
+        }
+      },
+    };
+  }
+  return {
+    ...method,
+    call: async function* (request, context) {
+      const ended = new AbortController();
+      let release: (() => void) | undefined;
+      try {
+        await admit(method, rpc, request, context, guard);
+        release = guard.access.hold(context.principal, rpc.action, (error) => ended.abort(error), true);
+        const signal = AbortSignal.any([context.signal, ended.signal]);
+        for await (const message of method.call(request, { ...context, signal })) {
+          ended.signal.throwIfAborted();
+          yield message;
+          ended.signal.throwIfAborted();
+        }
+        ended.signal.throwIfAborted();
+      } catch (error) {
+        throw toWireError(error);
+      } finally {
+        release?.();
+      }
+    },
+  };
+}
+
+/** @throws NexusError, WireError when the request breaks its rules */
+async function admit(
+  method: BoundMethod,
+  { action, asked }: RpcAccess,
+  request: Message,
+  { principal }: CallContext,
+  { access, gate, denials }: Guard,
+): Promise<void> {
+  let grant: Grant;
+  try {
+    grant = access.admit(principal, action);
+  } catch (error) {
+    if (error instanceof PermissionDenied) await denials.denied(principal, action);
+    throw error;
+  }
+  if (asked === undefined || !grant.isConfined) return;
+  const what = asked(request);
+  const refusal = gate.refusal(grant, action, what);
+  if (!refusal) return;
+  // A request that breaks its rules is told so whether what it names exists or not.
+  method.validate(request);
+  await denials.denied(principal, action, "connectionId" in what ? what.connectionId : undefined);
+  throw refusal;
+}
+
+/** Settles as the call does, or rejects as soon as the caller ends. */
+function untilEnded(
+  work: () => Promise<Message>,
+  { principal }: CallContext,
+  { action }: RpcAccess,
+  { access }: Guard,
+): Promise<Message> {
+  return new Promise((resolve, reject) => {
+    const release = access.hold(principal, action, (error: NexusError) => reject(error), false);
+    work().finally(release).then(resolve, reject);
+  });
+}

@@ -1,0 +1,159 @@
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
+import type { Daemon } from "../../src/daemon.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { type FakeShell, fakeShell, jsonLines, startMs } from "../cli/fake_shell.js";
+import { Place } from "./harness.js";
+
+const keyForm = /^nxk_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
+
+describe("nexusd keys and nexusd policy", () => {
+  const folder = mkdtempSync(join(tmpdir(), "nexus-keys-"));
+  const policyFile = join(folder, "policy.yaml");
+  let place: Place;
+  let daemon: Daemon;
+  beforeAll(async () => {
+    writeFileSync(policyFile, 'bindings:\n  - principals: ["uid:1000"]\n    role: operator\n');
+    place = await Place.make({ NEXUS_POLICY_FILE: policyFile });
+    daemon = await place.start(new ManualClock(startMs));
+  });
+  afterAll(() => daemon.stop());
+
+  const nexusd = async (...args: string[]): Promise<FakeShell & { code: number }> => {
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: place.config.dataDir } });
+    return Object.assign(shell, { code: await run(args, shell) });
+  };
+
+  it("creates a key and prints it once, alone on standard output", async () => {
+    const made = await nexusd(
+      "keys",
+      "create",
+      "ci",
+      "--user",
+      "ada",
+      "--provider",
+      "github",
+      "--expires",
+      "90d",
+    );
+    expect(made.err()).toContain("key:ci may act as agent until 2027-02-22T12:00:00Z");
+    expect(made.code).toBe(0);
+    expect(made.out().trim()).toMatch(keyForm);
+    const listed = await nexusd("keys", "list");
+    expect(listed.out()).toMatch(
+      /ci +[0-9a-f]{16} +agent +users ada; providers github +2026-11-24T12:00:00Z +owner +2027-02-22T12:00:00Z +never/,
+    );
+    expect(listed.out()).not.toContain(made.out().trim().slice(-20));
+  });
+
+  it("writes a key into a new file that its owner alone may read, and does not print it", async () => {
+    const file = join(folder, "ops.key");
+    const made = await nexusd("keys", "create", "ops", "--role", "operator", "--output", file, "--json");
+    expect(made.code).toBe(0);
+    const key = readFileSync(file, "utf8").trim();
+    expect(key).toMatch(keyForm);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(made.out() + made.err()).not.toContain(key);
+    expect(jsonLines(made.out())[0]).toMatchObject({ api_key: { name: "ops", role: "ROLE_OPERATOR" } });
+    const again = await nexusd("keys", "create", "ops-2", "--role", "operator", "--output", file);
+    expect(again.code).toBe(2);
+    expect(again.err()).toContain("cannot be made: EEXIST");
+    expect((await nexusd("keys", "list", "--json")).out()).not.toContain("ops-2");
+  });
+
+  it("leaves no file behind when no key is made", async () => {
+    const file = join(folder, "none.key");
+    const made = await nexusd("keys", "create", "unconfined", "--output", file);
+    expect(made.code).toBe(1);
+    expect(made.err()).toContain(
+      "confinement: an agent is confined to user_ids, providers or connection_ids",
+    );
+    expect(() => statSync(file)).toThrow("ENOENT");
+  });
+
+  it("revokes a key by its name, and lists it with --all alone", async () => {
+    await nexusd("keys", "create", "gone", "--user", "*");
+    expect((await nexusd("keys", "revoke", "gone", "--yes")).out()).toBe("key:gone is revoked\n");
+    expect((await nexusd("keys", "list")).out()).not.toContain("gone");
+    expect((await nexusd("keys", "list", "--all")).out()).toMatch(/gone .*2026-11-24T12:00:00Z by owner/);
+    const missing = await nexusd("keys", "revoke", "nobody", "--yes");
+    expect([missing.code, missing.err()]).toEqual([
+      1,
+      "nexusd: cannot revoke the API key nobody: api key not found\n",
+    ]);
+  });
+
+  it("explains the daemon's policy, and the line that decides", async () => {
+    const asked = await nexusd(
+      "policy",
+      "explain",
+      "--principal",
+      "uid:1000",
+      "--action",
+      "TokenService/GetToken",
+    );
+    expect(asked.code).toBe(0);
+    expect(asked.out()).toBe(
+      [
+        "denied",
+        "principal  uid:1000 (role operator)",
+        "action     token.read",
+        "rule       line 2: the policy file binds uid:1000: role operator",
+        "",
+      ].join("\n"),
+    );
+    const owner = await nexusd("policy", "explain", "--principal", "owner", "--action", "key.manage");
+    expect(owner.out()).toMatch(/^allowed\n/);
+  });
+});
+
+describe("nexusd policy without a daemon", () => {
+  const file = join(mkdtempSync(join(tmpdir(), "nexus-policy-")), "policy.yaml");
+  const nexusd = async (...args: string[]): Promise<FakeShell & { code: number }> => {
+    const shell = fakeShell({ env: {} });
+    return Object.assign(shell, { code: await run(["policy", ...args], shell) });
+  };
+
+  it("checks a file, and names each fault with its line", async () => {
+    writeFileSync(file, 'bindings:\n  - principals: ["jwt:*"]\n    role: agent\n    user_ids: [ada]\n');
+    expect(await nexusd("check", file)).toMatchObject({ code: 0 });
+    writeFileSync(file, "bindings:\n  - principals: [me]\n    role: boss\n");
+    const checked = await nexusd("check", file);
+    expect(checked.code).toBe(1);
+    expect(checked.err()).toBe(
+      [
+        "nexusd: the policy file cannot be used",
+        `  ${file}:2:18: principals[0]: must begin with one of key: cert: jwt: uid: and go on`,
+        `  ${file}:3:11: role: must be one of admin, operator, agent`,
+        "",
+      ].join("\n"),
+    );
+    expect((await nexusd("check", `${file}.none`)).err()).toContain("cannot be read: ENOENT");
+  });
+
+  it("explains what a file would answer", async () => {
+    writeFileSync(file, 'bindings:\n  - principals: ["jwt:*"]\n    role: agent\n    user_ids: ["a,user"]\n');
+    const ask = (resource: string, ...more: string[]) =>
+      nexusd(
+        "explain",
+        "--policy",
+        file,
+        "--principal",
+        "jwt:x",
+        "--action",
+        "token.read",
+        "--resource",
+        resource,
+        ...more,
+      );
+    expect((await ask("user:a,user")).out()).toMatch(/^allowed\n/);
+    expect((await ask("user:bob,provider:github")).out()).toMatch(/^denied\n[\s\S]*line 2: /);
+    expect((await ask("user:bob", "--exit-code")).code).toBe(1);
+    expect((await ask("bob")).code).toBe(2);
+    const wrong = await nexusd("explain", "--policy", file, "--principal", "jwt:x", "--action", "fly");
+    expect([wrong.code, wrong.err()]).toEqual([2, expect.stringContaining("--action")]);
+  });
+});

@@ -1,0 +1,72 @@
+import { create } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Catalogue } from "../../src/catalogue/catalogue.js";
+import { boundServices } from "../../src/daemon/bound_services.js";
+import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
+import type { Principal } from "../../src/model/principal.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import type { BoundMethod } from "../../src/service/bound_service.js";
+import { rpcName } from "../../src/service/rpc_access.js";
+import { Store } from "../../src/store/store.js";
+import { createLogger } from "../../src/telemetry/logger.js";
+import { Metrics } from "../../src/telemetry/metrics.js";
+import type { Vault } from "../../src/vault/vault.js";
+import { Place } from "../daemon/harness.js";
+
+const signal = new AbortController().signal;
+
+describe("every RPC that the daemon serves", () => {
+  let store: Store;
+  let methods: BoundMethod[];
+  beforeAll(async () => {
+    const { config } = await Place.make();
+    const log = createLogger({ level: "error", format: "json", isTTY: false, write: () => undefined });
+    const clock = new ManualClock(Date.now());
+    store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs() });
+    const metrics = new Metrics({ version: "test" });
+    // Nothing gets as far as what is sealed.
+    const sealer = {} as Vault;
+    const keySource = {} as DomainOptions["keySource"];
+    const rescueFile = undefined;
+    const parts = wireDomain({
+      config,
+      store,
+      rescueFile,
+      sealer,
+      keySource,
+      metrics,
+      clock,
+      random: () => 0.5,
+      log,
+    });
+    const services = boundServices(parts, await Catalogue.open(undefined), config);
+    methods = services.flatMap((service) => service.methods);
+  });
+  afterAll(() => store.close());
+
+  /** The code that a call of an empty request ends with; 0 for none. */
+  async function codeOf(method: BoundMethod, principal: Principal): Promise<number> {
+    const request = create(method.descriptor.input);
+    try {
+      if (method.kind === "unary") await method.call(request, { principal, signal });
+      else await method.call(request, { principal, signal })[Symbol.asyncIterator]().next();
+      return 0;
+    } catch (error) {
+      return (error as { code: number }).code;
+    }
+  }
+
+  it.each(["jwt:nobody", "cert:spiffe://example.org/x", "uid:1", "key:unknown"])(
+    "is denied to %s, whom nothing names, before its request is looked at",
+    async (name) => {
+      expect(methods.length).toBeGreaterThan(25);
+      // A key that does not exist is nobody; the others are somebody who may nothing.
+      const [kind, code] = name.startsWith("key:") ? (["key", 16] as const) : (["jwt", 7] as const);
+      const answers = await Promise.all(
+        methods.map(async (method) => [rpcName(method.descriptor), await codeOf(method, { name, kind })]),
+      );
+      const others = answers.filter(([, answered]) => answered !== code);
+      expect(others).toEqual(kind === "key" ? [] : [["nexus.v1.AccessService/WhoAmI", 0]]);
+    },
+  );
+});
