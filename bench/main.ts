@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, tableOf } from "./figure.js";
 import { unaryFigures } from "./unary.js";
+import { watchFigures } from "./watch.js";
 
 const { values } = parseArgs({
   options: {
@@ -12,7 +13,7 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const parts = { unary: unaryFigures };
+const parts = { unary: unaryFigures, watch: watchFigures };
 
 const figures: Figure[] = [];
 for (const [name, measure] of Object.entries(parts)) {
