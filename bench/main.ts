@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, tableOf } from "./figure.js";
+import { openFigures, startFigures } from "./start.js";
 import { unaryFigures } from "./unary.js";
 import { watchFigures } from "./watch.js";
 
@@ -13,7 +14,7 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const parts = { unary: unaryFigures, watch: watchFigures };
+const parts = { unary: unaryFigures, watch: watchFigures, start: startFigures, open: openFigures };
 
 const figures: Figure[] = [];
 for (const [name, measure] of Object.entries(parts)) {
