@@ -3,7 +3,10 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, tableOf } from "./figure.js";
-import { openFigures, startFigures } from "./start.js";
+import { idleFigures } from "./idle.js";
+import { refreshLatencyFigures } from "./refresh_latency.js";
+import { scaleFigures } from "./scale.js";
+import { startFigures } from "./start.js";
 import { unaryFigures } from "./unary.js";
 import { watchFigures } from "./watch.js";
 
@@ -14,7 +17,14 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const parts = { unary: unaryFigures, watch: watchFigures, start: startFigures, open: openFigures };
+const parts = {
+  unary: unaryFigures,
+  watch: watchFigures,
+  start: startFigures,
+  refresh: refreshLatencyFigures,
+  scale: scaleFigures,
+  idle: idleFigures,
+};
 
 const figures: Figure[] = [];
 for (const [name, measure] of Object.entries(parts)) {

@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
 import { Place } from "../test/daemon/harness.js";
 import { differenceFigure, type Figure, median, ratioFigure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
 import { residentMiB } from "./process_figures.js";
 
 const root = join(import.meta.dirname, "..");
@@ -58,60 +56,20 @@ export async function startFigures({ quick }: { readonly quick: boolean }): Prom
   ];
 }
 
-/** Opening, and the memory of, a store with many connections, beside an empty one. */
-export async function openFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const count = quick ? 20_000 : 1_000_000;
-  const rounds = quick ? 3 : 9;
-  const key = randomBytes(32);
-  const settings = { NEXUS_ENCRYPTION_KEY: key.toString("base64") };
-  const empty = await emptyPlace(settings);
-  const full = await emptyPlace(settings);
-  const dueAtMs = Date.now() + 30 * 86_400_000;
-  const filling = { key, origin: "http://127.0.0.1:9", providers: ["bench"] };
-  await fillStore({ ...filling, folder: full.config.dataDir, groups: [{ count, dueAtMs }] });
-  const ours: { ms: number[]; miB: number[] } = { ms: [], miB: [] };
-  const theirs: { ms: number[]; miB: number[] } = { ms: [], miB: [] };
-  try {
-    for (let round = -1; round < rounds; round++) {
-      const mine = await startDaemon(full);
-      const bare = await startDaemon(empty);
-      if (round < 0) continue;
-      ours.ms.push(mine.ms);
-      ours.miB.push(mine.miB);
-      theirs.ms.push(bare.ms);
-      theirs.miB.push(bare.miB);
-    }
-  } finally {
-    for (const { config } of [empty, full]) rmSync(config.dataDir, { recursive: true, force: true });
-  }
-  const against = "an empty store";
-  const words = `a store of ${count} connections`;
-  return [
-    differenceFigure({
-      ...{ name: `open ${words}, to /readyz`, unit: "ms", against, atMost: 150 },
-      ...{ ours: ours.ms, theirs: theirs.ms },
-    }),
-    differenceFigure({
-      ...{ name: `resident memory with ${words}, none read`, unit: "MiB", against, atMost: 20 },
-      ...{ ours: ours.miB, theirs: theirs.miB },
-    }),
-  ];
-}
-
-async function emptyPlace(settings: NodeJS.ProcessEnv = {}): Promise<Place> {
+export async function emptyPlace(settings: NodeJS.ProcessEnv = {}): Promise<Place> {
   const place = await Place.make({ NEXUS_LOG_LEVEL: "info", ...settings });
   mkdirSync(place.config.dataDir, { recursive: true, mode: 0o700 });
   return place;
 }
 
-interface Started {
+export interface Started {
   /** From the start of the process until it serves. */
   readonly ms: number;
   /** Resident, the median of five looks. */
   readonly miB: number;
 }
 
-async function startDaemon(place: Place): Promise<Started> {
+export async function startDaemon(place: Place): Promise<Started> {
   const startedMs = performance.now();
   const daemon = new DaemonProcess(place.environment);
   await answers(`${place.opsUrl}/readyz`);
@@ -143,7 +101,7 @@ async function settledMiB(pid: number): Promise<number> {
 }
 
 /** Resolves when the URL answers 200. */
-async function answers(url: string): Promise<void> {
+export async function answers(url: string): Promise<void> {
   for (;;) {
     const status = await new Promise<number>((resolve) => {
       get(url, (response) => {

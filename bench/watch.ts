@@ -16,7 +16,7 @@ import { anonymousMiB } from "./process_figures.js";
 const updateBytes = 1_450;
 
 /** One server with its subscribers, and how an update of it begins. */
-interface Side {
+export interface WatchedServer {
   readonly pid: number;
   readonly socket: string;
   /** Causes one update. @returns when it left the one who caused it, in ns */
@@ -42,12 +42,12 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
   const bareSocket = join(folder, "bare.sock");
   const bare = await startServer("bare_http2_server.ts", [bareSocket, "1500"]);
   const { tokens } = place.clients();
-  const ours: Side = {
+  const ours: WatchedServer = {
     pid: daemon.pid,
     socket: place.socket,
     update: () => refreshed(tokens, provider, connectionId),
   };
-  const theirs: Side = {
+  const theirs: WatchedServer = {
     pid: bare.pid ?? 0,
     socket: bareSocket,
     update: async () => {
@@ -113,7 +113,7 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
   return figures;
 }
 
-async function refreshed(
+export async function refreshed(
   tokens: Clients["tokens"],
   provider: ChildProcess,
   connectionId: string,
@@ -124,8 +124,8 @@ async function refreshed(
   return BigInt(answeredNs);
 }
 
-async function subscribers(
-  { socket }: Side,
+export async function subscribers(
+  { socket }: WatchedServer,
   streams: number,
   request: Uint8Array,
   stalled = 0,
@@ -139,7 +139,7 @@ async function subscribers(
 }
 
 /** @returns milliseconds from the cause of an update to its last receipt */
-async function fanOut(side: Side, client: ChildProcess): Promise<number> {
+export async function fanOut(side: WatchedServer, client: ChildProcess): Promise<number> {
   const armed = once(client, "message");
   client.send({ expect: updateBytes });
   await armed;
@@ -151,7 +151,7 @@ async function fanOut(side: Side, client: ChildProcess): Promise<number> {
 }
 
 /** Growth of memory while one of a hundred subscribers reads nothing. */
-async function stalledReaders(side: Side, request: Uint8Array, updates: number): Promise<Figure> {
+async function stalledReaders(side: WatchedServer, request: Uint8Array, updates: number): Promise<Figure> {
   const client = await subscribers(side, 100, request, 1);
   const warm = Math.ceil(updates / 5);
   for (let update = 0; update < warm; update++) await fanOut(side, client);
