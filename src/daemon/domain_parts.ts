@@ -24,6 +24,7 @@ import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
 import { KeyRotation } from "../domain/key_rotation.js";
 import { KeyringManager } from "../domain/keyring_manager.js";
+import { KnownViews } from "../domain/known_views.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
 import { RedirectPaths } from "../domain/redirect_paths.js";
@@ -79,7 +80,8 @@ export function wireDomain(options: DomainOptions) {
   });
   const grants = new Grants({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
-  const reader = new CredentialReader({ store, vault, clock });
+  const known = new KnownViews();
+  const reader = new CredentialReader({ store, vault, clock, known });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
   const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log });
@@ -97,7 +99,9 @@ export function wireDomain(options: DomainOptions) {
   const denials = new DenialLedger({ store, clock, log });
   const guard = { access, gate: new RequestGate({ access, store }), denials };
   store.onCommitted((changes) => {
-    facts.connectionsChanged(changes.map(({ connectionId }) => connectionId));
+    const ids = changes.map(({ connectionId }) => connectionId);
+    facts.connectionsChanged(ids);
+    known.connectionsChanged(ids);
     hub.announce(changes);
     engine.wake(changes);
     revoker.wake();
@@ -114,6 +118,7 @@ export function wireDomain(options: DomainOptions) {
   });
   const onChanged = (providerId: string): void => {
     facts.providerChanged(providerId);
+    known.providersChanged();
     engine.profileChanged(providerId);
   };
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);

@@ -5,19 +5,31 @@ import type { TokenManager } from "./token_manager.js";
 
 /** Tokens for callers: what leaves here is on record. */
 export class AuditedTokens {
-  readonly #manager: Pick<TokenManager, "getToken" | "refreshToken">;
+  readonly #manager: Pick<TokenManager, "tokenAtHand" | "getToken" | "refreshToken">;
   readonly #ledger: Pick<ReadLedger, "read" | "refused">;
 
   constructor(options: {
-    manager: Pick<TokenManager, "getToken" | "refreshToken">;
+    manager: Pick<TokenManager, "tokenAtHand" | "getToken" | "refreshToken">;
     ledger: Pick<ReadLedger, "read" | "refused">;
   }) {
     this.#manager = options.manager;
     this.#ledger = options.ledger;
   }
 
-  /** As `TokenManager.getToken`; Unavailable also when the read cannot be recorded. */
-  getToken(connectionId: string, minTtlMs: number, principal: Principal): Promise<CurrentToken> {
+  /**
+   * As `TokenManager.getToken`; Unavailable also when the read cannot be recorded. At once, not as a promise, when the token is at
+   * hand and its reader has read it before.
+   */
+  getToken(
+    connectionId: string,
+    minTtlMs: number,
+    principal: Principal,
+  ): CurrentToken | Promise<CurrentToken> {
+    const token = this.#manager.tokenAtHand(connectionId, minTtlMs);
+    if (token) {
+      const recorded = this.#ledger.read(principal, connectionId, token.revision);
+      return recorded === undefined ? token : recorded.then(() => token);
+    }
     return this.#recorded(principal, connectionId, () => this.#manager.getToken(connectionId, minTtlMs));
   }
 

@@ -5,6 +5,7 @@ import type { Strategy } from "../model/strategy.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
+import type { KnownViews } from "./known_views.js";
 
 /** A usable credential, as an agent gets it. */
 export interface CurrentToken {
@@ -33,21 +34,35 @@ export class CredentialReader {
   readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
+  readonly #known: KnownViews | undefined;
 
+  /** @param options.known is told of what changes by whoever hears it from the store */
   constructor(options: {
     store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
     vault: CredentialVault;
     clock: Clock;
+    known?: KnownViews;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
+    this.#known = options.known;
+  }
+
+  /** The view if it is at hand, its token usable now: the same object until something of it changes. Reads nothing. */
+  atHand(connectionId: string): ConnectionView | undefined {
+    const view = this.#known?.get(connectionId);
+    return view && hasUsableToken(view.connection, this.#clock.nowMs()) ? view : undefined;
   }
 
   /** Undefined when there is no such connection. A credential that cannot be opened is a problem of the view, not an error. */
   view(connectionId: string): ConnectionView | undefined {
+    const known = this.atHand(connectionId);
+    if (known) return known;
     const connection = this.#store.getConnection(connectionId);
-    return connection && this.viewOf(connection);
+    const view = connection && this.viewOf(connection);
+    if (view?.token) this.#known?.put(view);
+    return view;
   }
 
   viewOf(connection: Connection): ConnectionView {

@@ -24,6 +24,16 @@ export class TokenManager {
     this.#clock = options.clock;
   }
 
+  /** The token if it is at hand, lives long enough and is not in its refresh window: nothing is left to do. */
+  tokenAtHand(connectionId: string, minTtlMs: number): CurrentToken | undefined {
+    const view = this.#reader.atHand(connectionId);
+    if (!view?.token) return undefined;
+    const nowMs = this.#clock.nowMs();
+    const isLeft =
+      this.#livesLongEnough(view.connection, minTtlMs, nowMs) && !isInWindow(view.connection, nowMs);
+    return isLeft ? view.token : undefined;
+  }
+
   /**
    * The current token: at once while it lives, after a shared refresh when it does not.
    *

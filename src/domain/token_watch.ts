@@ -203,9 +203,9 @@ export class TokenWatch {
   }
 
   #stateOf(connectionId: string, { seesConnection }: Pick<View, "seesConnection">): WatchEvent {
-    const connection = this.#store.getConnection(connectionId);
-    if (!connection || !seesConnection(connection)) return { kind: "removed", connectionId };
-    return { kind: "state", view: this.#reader.viewOf(connection) };
+    const view = this.#reader.view(connectionId);
+    if (!view || !seesConnection(view.connection)) return { kind: "removed", connectionId };
+    return { kind: "state", view };
   }
 
   #position({ epochOf }: Pick<View, "epochOf">): WatchPosition {

@@ -12,6 +12,7 @@ import {
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import { sharedBytes } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
 import { type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
@@ -61,7 +62,7 @@ function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Reque
     responseStream: kind === "server_streaming",
     requestSerialize: (message) => encode(toBinary(input, decoded(message, descriptor))),
     requestDeserialize: (bytes) => decode(input, bytes),
-    responseSerialize: (message) => encode(toBinary(output, message)),
+    responseSerialize: (message) => sharedBytes(message) ?? encode(toBinary(output, message)),
     responseDeserialize: (bytes) => fromBinary(output, bytes),
   };
 }

@@ -8,35 +8,45 @@ import type {
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../model/errors.js";
-import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
+import type { Answer, BoundMethod, BoundService, CallContext } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
+import { KnownRequests } from "./known_requests.js";
 import { malformedFields } from "./well_formed.js";
 
 /** What a service file implements: each RPC of the descriptor, typed. */
 export type ServiceImplementation<S extends DescService> = {
   [K in keyof S["method"]]: S["method"][K] extends DescMethodUnary<infer I, infer O>
-    ? (request: MessageShape<I>, context: CallContext) => Promise<MessageShape<O>>
+    ? (request: MessageShape<I>, context: CallContext) => MessageShape<O> | Promise<MessageShape<O>>
     : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageShape<O>>
       : never;
 };
 
 /** What a method looks like once its types are forgotten: the descriptor's order ties both together again. */
-type UnaryCall = (request: Message, context: CallContext) => Promise<Message>;
+type UnaryCall = (request: Message, context: CallContext) => Answer;
 type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
+
+export interface BindOptions {
+  /** Unary RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
+  readonly repeated?: readonly string[];
+}
 
 /** Puts the rules declared in the proto in front of every RPC, and the error table behind it. */
 export function bindService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
+  { repeated = [] }: BindOptions = {},
 ): BoundService {
   const validator = createValidator();
   const calls = implementation as Readonly<Record<string, unknown>>;
   const methods = descriptor.methods.map((method): BoundMethod => {
     const call = calls[method.localName];
+    const known = repeated.includes(method.localName) ? new KnownRequests(method.input) : undefined;
     const validate = (request: Message): void => {
+      if (known?.isValid(request)) return;
       try {
         refuseInvalid(validator, method.input, request);
+        known?.passed(request);
       } catch (error) {
         throw toWireError(error);
       }
@@ -47,10 +57,12 @@ export function bindService<S extends DescService>(
         kind: "unary",
         descriptor: method,
         validate,
-        call: async (request, context) => {
+        ...(known && { decode: (bytes: Buffer) => known.decode(bytes) }),
+        call: (request, context) => {
           try {
             validate(request);
-            return await unary(request, context);
+            const answer = unary(request, context);
+            return answer instanceof Promise ? answer.catch(rethrow) : answer;
           } catch (error) {
             throw toWireError(error);
           }
@@ -75,6 +87,10 @@ export function bindService<S extends DescService>(
     };
   });
   return { descriptor, methods };
+}
+
+function rethrow(error: unknown): never {
+  throw toWireError(error);
 }
 
 function refuseInvalid(

@@ -8,6 +8,9 @@ export interface CallContext {
   readonly signal: AbortSignal;
 }
 
+/** At once where nothing has to be waited for. */
+export type Answer = Message | Promise<Message>;
+
 /** One RPC, ready to be bound to an engine. Whatever it throws is a `WireError`. */
 export type BoundMethod =
   | {
@@ -15,7 +18,9 @@ export type BoundMethod =
       readonly descriptor: DescMethod;
       /** Checks the rules declared in the proto, as `call` does first. @throws WireError */
       validate(request: Message): void;
-      call(request: Message, context: CallContext): Promise<Message>;
+      call(request: Message, context: CallContext): Answer;
+      /** Decodes a request that agents repeat; absent where nothing is gained. @throws Error when the bytes are no such message */
+      decode?(bytes: Buffer): Message;
     }
   | {
       readonly kind: "server_streaming";

@@ -1,3 +1,4 @@
+import type { Message } from "@bufbuild/protobuf";
 import { NexusError } from "../model/errors.js";
 import type { BoundMethod, BoundService } from "./bound_service.js";
 import { codes, WireError } from "./wire_error.js";
@@ -18,16 +19,24 @@ export function countedService(service: BoundService, onAnswered: OnAnswered): B
 function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
   const name = `${method.descriptor.parent.typeName}/${method.descriptor.name}`;
   if (method.kind === "unary") {
+    const succeeded = (answer: Message): Message => {
+      onAnswered(name, "ok");
+      return answer;
+    };
+    const failed = (error: unknown): never => {
+      onAnswered(name, codeOf(error));
+      throw error;
+    };
     return {
       ...method,
-      call: async (request, context) => {
+      call: (request, context) => {
         try {
-          const response = await method.call(request, context);
+          const answer = method.call(request, context);
+          if (answer instanceof Promise) return answer.then(succeeded, failed);
           onAnswered(name, "ok");
-          return response;
+          return answer;
         } catch (error) {
-          onAnswered(name, codeOf(error));
-          throw error;
+          return failed(error);
         }
       },
     };

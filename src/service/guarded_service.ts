@@ -33,12 +33,13 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
   if (method.kind === "unary") {
     return {
       ...method,
-      call: async (request, context) => {
+      call: (request, context) => {
         try {
-          await admit(method, rpc, request, context, guard);
-          const answer = await untilEnded(() => method.call(request, context), context, rpc, guard);
-          guard.access.refuseEnded(context.principal);
-          return answer;
+          const refused = admit(method, rpc, request, context, guard);
+          if (refused !== undefined) return refused.catch(rethrow);
+          const answer = method.call(request, context);
+          // What was answered at once was answered to the caller that was admitted.
+          return answer instanceof Promise ? untilEnded(answer, context, rpc, guard) : answer;
         } catch (error) {
           throw toWireError(error);
         }
@@ -69,40 +70,57 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
   };
 }
 
-/** @throws NexusError, WireError when the request breaks its rules */
-async function admit(
+/**
+ * @returns nothing for who may go on; a promise that rejects with the refusal once it is on record
+ * @throws NexusError, WireError when the request breaks its rules
+ */
+function admit(
   method: BoundMethod,
   { action, asked }: RpcAccess,
   request: Message,
   { principal }: CallContext,
   { access, gate, denials }: Guard,
-): Promise<void> {
+): Promise<never> | undefined {
   let grant: Grant;
   try {
     grant = access.admit(principal, action);
   } catch (error) {
-    if (error instanceof PermissionDenied) await denials.denied(principal, action);
-    throw error;
+    if (!(error instanceof PermissionDenied)) throw error;
+    return denials.denied(principal, action).then(() => {
+      throw error;
+    });
   }
-  if (asked === undefined || !grant.isConfined) return;
+  if (asked === undefined || !grant.isConfined) return undefined;
   const what = asked(request);
   const refusal = gate.refusal(grant, action, what);
-  if (!refusal) return;
+  if (!refusal) return undefined;
   // A request that breaks its rules is told so whether what it names exists or not.
   method.validate(request);
-  await denials.denied(principal, action, "connectionId" in what ? what.connectionId : undefined);
-  throw refusal;
+  return denials
+    .denied(principal, action, "connectionId" in what ? what.connectionId : undefined)
+    .then(() => {
+      throw refusal;
+    });
+}
+
+function rethrow(error: unknown): never {
+  throw toWireError(error);
 }
 
 /** Settles as the call does, or rejects as soon as the caller ends. */
 function untilEnded(
-  work: () => Promise<Message>,
+  answer: Promise<Message>,
   { principal }: CallContext,
   { action }: RpcAccess,
   { access }: Guard,
 ): Promise<Message> {
-  return new Promise((resolve, reject) => {
+  return new Promise<Message>((resolve, reject) => {
     const release = access.hold(principal, action, (error: NexusError) => reject(error), false);
-    work().finally(release).then(resolve, reject);
-  });
+    answer.finally(release).then(resolve, reject);
+  })
+    .then((answered) => {
+      access.refuseEnded(principal);
+      return answered;
+    })
+    .catch(rethrow);
 }

@@ -80,9 +80,9 @@ function limited(method: BoundMethod, limits: CallLimits): BoundMethod {
   if (method.kind === "unary") {
     return {
       ...method,
-      call: async (request, context) => {
+      call: (request, context) => {
         onTheWire(() => limits.admit(context.principal));
-        return await method.call(request, context);
+        return method.call(request, context);
       },
     };
   }

@@ -34,6 +34,17 @@ describe("tokens", () => {
     expect(expiresMs - notBeforeMs).toBeLessThanOrEqual(5 * minuteMs * 1.25 + 1000);
   });
 
+  it("answers a token that is at hand no longer than it holds: not when it is replaced, revoked or deleted", async () => {
+    expect((await getToken()).token?.revision).toBe(1n);
+    expect((await getToken()).token?.revision).toBe(1n);
+    await world.clients.tokens.refreshToken({ connectionId });
+    expect((await getToken()).token?.revision).toBe(2n);
+    await world.clients.connections.revokeConnection({ connectionId });
+    expect((await failureOf(getToken())).reason).toBe("CONNECTION_REVOKED");
+    await world.clients.connections.deleteConnection({ connectionId });
+    expect((await failureOf(getToken())).code).toBe("NotFound");
+  });
+
   it("lets callers of an expired token share one refresh", async () => {
     await world.provider.setOutage("503");
     world.clock.advance(hourMs);

@@ -81,7 +81,8 @@ class World {
     const [method] = this.#methods;
     if (method?.kind !== "unary") throw new Error("no unary method");
     const request = create(TokenServiceGetTokenRequestSchema, { connectionId: id });
-    return method.call(request, { principal, signal: new AbortController().signal }).then(
+    const call = async () => method.call(request, { principal, signal: new AbortController().signal });
+    return call().then(
       () => "ok",
       ({ code, message }: { code: number; message: string }) => `${code} ${message}`,
     );
