@@ -22,8 +22,10 @@ import { defineService, detailsOf, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
 import { peerOfCall } from "./peer.js";
+import { PlainCalls } from "./plain_calls.js";
 import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { offerStreams } from "./taken_streams.js";
 import { streamOfCall } from "./unread_stream.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
@@ -105,7 +107,8 @@ export class GrpcDoor implements Door {
     const callers = new WeakMap<Metadata, Principal>();
     const { bounds } = this.#options;
     const limits = limitsOf(bounds);
-    const interceptors = [this.#admit(address, callers, limits)];
+    const resets = new ResetGuard();
+    const interceptors = [this.#admit(address, callers, limits, resets)];
     const server = new Server({ ...optionsOf(limits), interceptors });
     const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
     const principalOf = (metadata: Metadata): Principal => {
@@ -124,6 +127,16 @@ export class GrpcDoor implements Door {
     this.#standard.addTo(server);
     // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+    const plain = new PlainCalls({
+      services,
+      address,
+      authenticate: this.#options.authenticate,
+      limits,
+      clock: bounds?.clock,
+      resets,
+      onUnexpected,
+    });
+    offerStreams(server, (stream, headers) => plain.take(stream, headers));
     const accept = (socket: Socket): void => injector.injectConnection(socket);
     const tls = address.kind === "tcp" ? this.#options.tls : undefined;
     const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
@@ -139,9 +152,13 @@ export class GrpcDoor implements Door {
   }
 
   /** Refuses a caller before anything of its message is read. */
-  #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>, limits: Limits): ServerInterceptor {
+  #admit(
+    address: ListenAddress,
+    callers: WeakMap<Metadata, Principal>,
+    limits: Limits,
+    resets: ResetGuard,
+  ): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
-    const resets = new ResetGuard();
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>

@@ -14,13 +14,16 @@ export class ResetGuard {
   readonly #resets = new RateLimiter(rate);
 
   watch(stream: ServerHttp2Stream): void {
-    stream.once("close", () => {
-      const { session } = stream;
-      if (stream.headersSent || stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
-      // When the connection itself is gone it took back nothing.
-      if (!session || session.destroyed) return;
-      const key = addressKey(session.socket.remoteAddress) ?? "unix";
-      if (!this.#resets.take(key)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    });
+    stream.once("close", () => this.closed(stream));
+  }
+
+  /** For a stream that somebody else watches. */
+  closed(stream: ServerHttp2Stream): void {
+    const { session } = stream;
+    if (stream.headersSent || stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+    // When the connection itself is gone it took back nothing.
+    if (!session || session.destroyed) return;
+    const key = addressKey(session.socket.remoteAddress) ?? "unix";
+    if (!this.#resets.take(key)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }

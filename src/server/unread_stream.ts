@@ -42,7 +42,7 @@ export async function* untilUnread<T>(
 }
 
 /** `ENHANCE_YOUR_CALM`, which gRPC clients read as RESOURCE_EXHAUSTED; what waits to be sent is dropped. */
-function resetStream(stream: ServerHttp2Stream): void {
+export function resetStream(stream: ServerHttp2Stream): void {
   stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

@@ -1,0 +1,222 @@
+import type { ServerHttp2Stream } from "node:http2";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
+import type { Principal } from "../model/principal.js";
+import type { Timer } from "../runtime/clock.js";
+import type { CallContext } from "../service/bound_service.js";
+import { frameOf, sharedFrame } from "../service/shared_message.js";
+import { codes, WireError } from "../service/wire_error.js";
+import { encodeDetails } from "./wire_answer.js";
+
+const callKey = Symbol("call");
+type PlainStream = ServerHttp2Stream & { [callKey]?: PlainCall };
+
+/** What gRPC puts before a message: whether it is compressed, and its length. */
+const prefixBytes = 5;
+
+const headers = { ":status": 200, "content-type": "application/grpc+proto" } as const;
+const withTrailers = { waitForTrailers: true, sendDate: false } as const;
+const ended = { endStream: true, sendDate: false } as const;
+const okTrailers = { "grpc-status": 0, "grpc-message": "OK" } as const;
+
+/** Why the signal of a call aborts, made once: a `DOMException` with its stack is dear, and no call has anything to add to it. */
+const leftReason = new DOMException("the caller left", "AbortError");
+
+export interface PlainCallOptions {
+  readonly path: string;
+  readonly output: DescMessage;
+  readonly maxMessageBytes: number;
+  /** The whole request is there. Must not throw. */
+  readonly onRequest: (call: PlainCall, message: Buffer) => void;
+  /** The stream is gone, whoever ended it. */
+  readonly onClose: (stream: ServerHttp2Stream) => void;
+}
+
+/**
+ * One gRPC call on a stream of node:http2, with as little around it as it needs: listeners are shared by all calls, a signal is made
+ * when somebody asks for one, and a message that many callers get is written as it lies there.
+ */
+export class PlainCall implements CallContext {
+  principal!: Principal;
+  readonly stream: ServerHttp2Stream;
+  readonly #options: PlainCallOptions;
+  #received: Buffer | undefined;
+  #controller: AbortController | undefined;
+  #deadline: Timer | undefined;
+  #status: WireError | undefined;
+  /** The status was sent or is about to be: nothing more may be. */
+  #isAnswered = false;
+  #isGone = false;
+  #onGone: (() => void) | undefined;
+
+  constructor(stream: ServerHttp2Stream, options: PlainCallOptions) {
+    this.stream = stream;
+    this.#options = options;
+    (stream as PlainStream)[callKey] = this;
+    stream.on("error", ignore);
+    stream.on("close", onClose);
+  }
+
+  /** Aborts when the caller leaves or its deadline passes. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isGone) this.#controller.abort(leftReason);
+    return this.#controller.signal;
+  }
+
+  /** Whether nothing can be sent any more. */
+  get isOver(): boolean {
+    return this.#isAnswered || this.#isGone || this.stream.destroyed || this.stream.closed;
+  }
+
+  /** Ends the call when `timer` says so, unless it has ended. */
+  startDeadline(setTimer: (onPassed: () => void) => Timer): void {
+    this.#deadline = setTimer(() => {
+      if (this.isOver) return;
+      this.fail(new WireError(codes.deadline_exceeded, "Deadline exceeded"));
+      this.#abort();
+    });
+  }
+
+  /** Calls `gone` once when the caller has left or its deadline has passed, at once when it has already. */
+  onGone(gone: () => void): void {
+    if (this.#isGone) gone();
+    else this.#onGone = gone;
+  }
+
+  /** Reads the request; before it nothing of it is taken from the connection. */
+  read(): void {
+    this.stream.on("data", onData);
+    this.stream.on("end", onEnd);
+  }
+
+  /** Sends the one message of a unary answer. */
+  answer(message: Message): void {
+    if (this.isOver) return;
+    const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
+    this.#isAnswered = true;
+    this.#respond();
+    this.stream.end(frame);
+  }
+
+  /** Sends a message of a stream. @returns whether its buffer has room for more */
+  send(message: Message): boolean {
+    if (this.isOver) return true;
+    const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
+    if (!this.stream.headersSent) this.#respond();
+    return this.stream.write(frame);
+  }
+
+  /** Ends a stream that went well. */
+  end(): void {
+    if (this.isOver) return;
+    this.#isAnswered = true;
+    if (!this.stream.headersSent) this.#respond();
+    this.stream.end();
+  }
+
+  fail(error: WireError): void {
+    if (this.isOver) return;
+    this.#isAnswered = true;
+    this.#deadline?.cancel();
+    if (this.stream.headersSent) {
+      this.#status = error;
+      this.stream.end();
+      return;
+    }
+    this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
+    // What the caller still sends is taken and dropped.
+    this.stream.resume();
+  }
+
+  #respond(): void {
+    this.stream.respond(headers, withTrailers);
+    this.stream.on("wantTrailers", onWantTrailers);
+  }
+
+  sendTrailers(): void {
+    this.#deadline?.cancel();
+    this.stream.sendTrailers(this.#status ? trailersOf(this.#status) : okTrailers);
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#isAnswered) return;
+    const received = this.#received === undefined ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#received = received;
+    let start = 0;
+    // One round as a rule: what follows the message is looked at as grpc-js does, a length that is too long before a second message.
+    for (let messages = 0; received.length >= start + prefixBytes; messages++) {
+      const length = received.readUInt32BE(start + 1);
+      if (length > this.#options.maxMessageBytes) {
+        const text = `Received message larger than max (${length} vs ${this.#options.maxMessageBytes})`;
+        this.fail(new WireError(codes.resource_exhausted, text));
+        return;
+      }
+      start += prefixBytes + length;
+      if (messages === 1 && received.length >= start) {
+        this.fail(
+          new WireError(codes.unimplemented, `Received a second request message for ${this.#options.path}`),
+        );
+        return;
+      }
+    }
+  }
+
+  receiveEnd(): void {
+    if (this.isOver) return;
+    const received = this.#received;
+    if (received === undefined || received.length < prefixBytes + lengthOf(received)) {
+      const text = `Received no request message for ${this.#options.path}`;
+      this.fail(new WireError(codes.unimplemented, text));
+      return;
+    }
+    this.#received = undefined;
+    this.#options.onRequest(this, received.subarray(prefixBytes, prefixBytes + lengthOf(received)));
+  }
+
+  closed(): void {
+    this.#deadline?.cancel();
+    if (!this.#isAnswered || this.#controller || this.#onGone) this.#abort();
+    this.#options.onClose(this.stream);
+  }
+
+  #abort(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#controller?.abort(leftReason);
+    this.#onGone?.();
+  }
+}
+
+function lengthOf(received: Buffer): number {
+  return received.length < prefixBytes ? 0 : received.readUInt32BE(1);
+}
+
+/** `grpc-message` as grpc-js writes it. `encodeURI` throws on half a surrogate pair. */
+function trailersOf(error: WireError): Record<string, string | number> {
+  const details = encodeDetails(error);
+  return {
+    "grpc-status": error.code,
+    "grpc-message": encodeURI(Buffer.from(error.message).toString()),
+    ...(details && { "grpc-status-details-bin": details.toString("base64") }),
+  };
+}
+
+function ignore(): void {
+  // A stream that fails closes, which is what tells of it.
+}
+
+function onData(this: PlainStream, chunk: Buffer): void {
+  this[callKey]?.receive(chunk);
+}
+
+function onEnd(this: PlainStream): void {
+  this[callKey]?.receiveEnd();
+}
+
+function onClose(this: PlainStream): void {
+  this[callKey]?.closed();
+}
+
+function onWantTrailers(this: PlainStream): void {
+  this[callKey]?.sendTrailers();
+}

@@ -1,0 +1,198 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { Limits } from "../model/limits.js";
+import type { ListenAddress } from "../model/listen_address.js";
+import type { Principal } from "../model/principal.js";
+import type { Clock } from "../runtime/clock.js";
+import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
+import { codes, WireError } from "../service/wire_error.js";
+import { unauthenticatedMessage } from "./api_key.js";
+import type { OnUnexpected } from "./door.js";
+import { headersRefusal } from "./door_limits.js";
+import { PlainCall, type PlainCallOptions } from "./plain_call.js";
+import type { ResetGuard } from "./reset_guard.js";
+import { SessionCallers } from "./session_callers.js";
+import type { Authenticate } from "./shown_credentials.js";
+import { resetStream, unlessUnread } from "./unread_stream.js";
+import { methodName, neverAborted, toWireError } from "./wire_answer.js";
+
+export interface PlainCallsOptions {
+  readonly services: readonly BoundService[];
+  readonly address: ListenAddress;
+  readonly authenticate: Authenticate;
+  readonly limits: Limits;
+  /** Without it deadlines are left to grpc-js, and clients that do not read are waited for. */
+  readonly clock: Clock | undefined;
+  readonly resets: ResetGuard;
+  readonly onUnexpected: OnUnexpected;
+}
+
+interface Route {
+  readonly method: BoundMethod;
+  readonly options: PlainCallOptions;
+}
+
+const timeoutUnits: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
+
+/**
+ * Serves plain gRPC calls, as nearly all are, on the streams of node:http2 themselves: what grpc-js builds around a call costs
+ * several times the call. Whatever is not plain (compression, a malformed deadline, another method) is left to grpc-js.
+ */
+export class PlainCalls {
+  readonly #options: PlainCallsOptions;
+  readonly #callers: SessionCallers;
+  readonly #routes = new Map<string, Route>();
+
+  constructor(options: PlainCallsOptions) {
+    this.#options = options;
+    const { address, authenticate, clock, limits, resets } = options;
+    this.#callers = new SessionCallers(address, authenticate, clock);
+    for (const method of options.services.flatMap(({ methods }) => methods)) {
+      const path = `/${methodName(method.descriptor)}`;
+      this.#routes.set(path, {
+        method,
+        options: {
+          path,
+          output: method.descriptor.output,
+          maxMessageBytes: limits.maxMessageBytes,
+          onRequest: (call, message) => this.#run(method, call, message),
+          onClose: (stream) => resets.closed(stream),
+        },
+      });
+    }
+  }
+
+  /** Serves the call. @returns false when it is one for grpc-js, and then nothing was done */
+  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+    const route = this.#routes.get(headers[":path"] ?? "");
+    if (!route || !isPlain(headers) || stream.destroyed) return false;
+    const timeoutMs = timeoutOf(headers["grpc-timeout"]);
+    const { clock, limits } = this.#options;
+    if (timeoutMs !== undefined && (Number.isNaN(timeoutMs) || !clock)) return false;
+    const call = new PlainCall(stream, route.options);
+    if (timeoutMs !== undefined && clock) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
+    const tooLarge = headersRefusal(headers, limits);
+    if (tooLarge) {
+      call.fail(toServiceError(tooLarge) as WireError);
+      return true;
+    }
+    try {
+      const caller = this.#callers.callerOf(stream, headers);
+      if (caller instanceof Promise) {
+        caller.then(
+          (principal) => admit(call, principal),
+          (error: unknown) => call.fail(this.#refusal(route.method, error)),
+        );
+      } else admit(call, caller);
+    } catch (error) {
+      call.fail(this.#refusal(route.method, error));
+    }
+    return true;
+  }
+
+  /** What a caller is told whose credentials could not be verified just now. */
+  #refusal({ descriptor }: BoundMethod, error: unknown): WireError {
+    return toWireError(
+      toServiceError(error),
+      neverAborted,
+      methodName(descriptor),
+      this.#options.onUnexpected,
+    );
+  }
+
+  #run(method: BoundMethod, call: PlainCall, bytes: Buffer): void {
+    const { input } = method.descriptor;
+    let request: Message;
+    try {
+      request = method.kind === "unary" && method.decode ? method.decode(bytes) : fromBinary(input, bytes);
+    } catch {
+      call.fail(new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`));
+      return;
+    }
+    const failed = (error: unknown): void => {
+      if (!call.isOver) call.fail(this.#wire(error, method));
+    };
+    if (method.kind === "server_streaming") {
+      this.#stream(method, request, call).then(() => call.end(), failed);
+      return;
+    }
+    try {
+      const answer = method.call(request, call);
+      if (answer instanceof Promise) answer.then((message) => call.answer(message)).catch(failed);
+      else call.answer(answer);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async #stream(
+    method: BoundMethod & { kind: "server_streaming" },
+    request: Message,
+    call: PlainCall,
+  ): Promise<void> {
+    const { clock, limits } = this.#options;
+    const patience = clock && { clock, timeoutMs: limits.streamReadTimeoutMs };
+    const { stream } = call;
+    const source = method.call(request, call)[Symbol.asyncIterator]();
+    // A source that nobody pulls any more does not see its signal. Not awaited: it settles only after a pending `next` has.
+    call.onGone(() => void source.return?.().catch(() => undefined));
+    for (;;) {
+      const step = await source.next();
+      if (step.done === true || call.isOver) return;
+      if (!call.send(step.value)) {
+        await unlessUnread(drained(stream), patience, () => resetStream(stream));
+      }
+    }
+  }
+
+  #wire(error: unknown, { descriptor }: BoundMethod): WireError {
+    return toWireError(error, neverAborted, methodName(descriptor), this.#options.onUnexpected);
+  }
+}
+
+function admit(call: PlainCall, principal: Principal | undefined): void {
+  if (!principal) {
+    call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
+    return;
+  }
+  call.principal = principal;
+  call.read();
+}
+
+function isPlain(headers: IncomingHttpHeaders): boolean {
+  const type = headers["content-type"];
+  const encoding = headers["grpc-encoding"];
+  return (
+    (type === "application/grpc" || type === "application/grpc+proto") &&
+    (encoding === undefined || encoding === "identity") &&
+    headers[":method"] === "POST"
+  );
+}
+
+/** In milliseconds; NaN when it is malformed. */
+function timeoutOf(field: string | string[] | undefined): number | undefined {
+  if (field === undefined) return undefined;
+  const [, digits, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(field)) ?? [];
+  return Number(digits) * (timeoutUnits[unit] ?? Number.NaN);
+}
+
+/** Also when the stream is gone. */
+function drained(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    stream.on("drain", done);
+    stream.on("close", done);
+  });
+}
