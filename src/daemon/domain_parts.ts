@@ -15,7 +15,7 @@ import { ConsentConfirmer } from "../domain/consent_confirmer.js";
 import { ConsentHolder } from "../domain/consent_holder.js";
 import { CredentialCapture } from "../domain/credential_capture.js";
 import { credentialCheck } from "../domain/credential_check.js";
-import { CredentialReader } from "../domain/credential_reader.js";
+import { type ConnectionView, CredentialReader } from "../domain/credential_reader.js";
 import { CredentialTrial } from "../domain/credential_trial.js";
 import { CredentialVault } from "../domain/credential_vault.js";
 import { CredentialWriter } from "../domain/credential_writer.js";
@@ -80,7 +80,7 @@ export function wireDomain(options: DomainOptions) {
   });
   const grants = new Grants({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
-  const known = new KnownViews();
+  const known = new KnownViews<ConnectionView>();
   const reader = new CredentialReader({ store, vault, clock, known });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });

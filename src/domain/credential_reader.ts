@@ -34,14 +34,14 @@ export class CredentialReader {
   readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
-  readonly #known: KnownViews | undefined;
+  readonly #known: KnownViews<ConnectionView> | undefined;
 
   /** @param options.known is told of what changes by whoever hears it from the store */
   constructor(options: {
     store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
     vault: CredentialVault;
     clock: Clock;
-    known?: KnownViews;
+    known?: KnownViews<ConnectionView>;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;

@@ -1,4 +1,8 @@
-import type { ConnectionView } from "./credential_reader.js";
+/** What is looked at of a view to keep it. */
+interface Keepable {
+  readonly connection: { readonly id: string };
+  readonly token: { readonly credentials: Readonly<Record<string, string>> } | undefined;
+}
 
 /** Views kept, and the characters of a credential beyond which it is not kept: some 16 MiB at most. */
 const maxViews = 1_024;
@@ -9,8 +13,8 @@ const maxCredentialChars = 16_384;
  * dropped as soon as its connection changes in any way (refresh, revocation, deletion: told by the store when that is durable), all of
  * them when a provider profile changes, and the one that was used longest ago when there are too many.
  */
-export class KnownViews {
-  readonly #views = new Map<string, ConnectionView>();
+export class KnownViews<V extends Keepable> {
+  readonly #views = new Map<string, V>();
   readonly #maxViews: number;
 
   constructor(most: number = maxViews) {
@@ -21,7 +25,7 @@ export class KnownViews {
     return this.#views.size;
   }
 
-  get(connectionId: string): ConnectionView | undefined {
+  get(connectionId: string): V | undefined {
     const view = this.#views.get(connectionId);
     // The order of the map is that of the last use; it matters only when there are many.
     if (view !== undefined && this.#views.size * 2 > this.#maxViews) {
@@ -31,7 +35,7 @@ export class KnownViews {
     return view;
   }
 
-  put(view: ConnectionView): void {
+  put(view: V): void {
     if (view.token === undefined || charsOf(view.token.credentials) > maxCredentialChars) return;
     if (this.#views.size >= this.#maxViews) {
       for (const oldest of this.#views.keys()) {

@@ -5,10 +5,7 @@ import { KnownRequests } from "../../src/service/known_requests.js";
 
 const bytesOf = (connectionId: string): Buffer =>
   Buffer.from(
-    toBinary(
-      TokenServiceGetTokenRequestSchema,
-      create(TokenServiceGetTokenRequestSchema, { connectionId }),
-    ),
+    toBinary(TokenServiceGetTokenRequestSchema, create(TokenServiceGetTokenRequestSchema, { connectionId })),
   );
 
 test("the same bytes are the same request, and it is judged once", () => {
