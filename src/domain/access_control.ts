@@ -73,6 +73,8 @@ export class AccessControl {
     const known = this.#grants.get(name);
     if (known) return known;
     const grant = this.#compile(name);
+    // A key that somebody asks about before it is made is another matter once it is.
+    if (name.startsWith("key:") && !this.#keys.find(name.slice("key:".length))) return grant;
     if (this.#grants.size >= maxGrants) this.#grants.clear();
     this.#grants.set(name, grant);
     return grant;
