@@ -65,7 +65,8 @@ export async function build() {
 
 /**
  * One file of CommonJS: V8 takes cached code for a script only. What is imported dynamically runs when it is first asked for. Names are
- * kept, so that a stack trace can be read as it is; `node --enable-source-maps` shows the lines of src/.
+ * kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is as
+ * short as it can be, since V8 holds it in memory for good.
  */
 async function bundle(fresh) {
   const esbuild = await import("esbuild");
@@ -83,10 +84,16 @@ async function bundle(fresh) {
     external,
     supported: { "dynamic-import": false },
     define: { "import.meta.url": "bundleUrl" },
-    banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
+    banner: {
+      js: '(function(exports,require,module,__filename,__dirname){const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
+    },
+    footer: { js: "})" },
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 160,
     logLevel: "warning",
   });
   copyFileSync(join(root, "scripts/launcher/load.js"), join(fresh, "bundle", "load.js"));

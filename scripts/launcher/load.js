@@ -17,9 +17,8 @@ export const cacheFile = join(folder, `nexusd-${process.version}-${process.platf
 
 /** @returns what the program exports, and the script that it was compiled to */
 export function load() {
-  // The build writes ASCII only: a string of one byte per character.
-  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, "latin1")}\n})`;
-  const script = new Script(source, { filename: file, cachedData: readCache() });
+  // A function in parentheses. The build writes ASCII only: a string of one byte per character.
+  const script = new Script(readFileSync(file, "latin1"), { filename: file, cachedData: readCache() });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(file), module, file, folder);
   return { exports: module.exports, script };
