@@ -25,19 +25,20 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const entry = join(dist, "main.js");
-const inputs = ["src", "scripts", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const inputs = [
+  "src",
+  "scripts",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+];
 
 /** Read at run time from beside the code that reads it. */
 const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
 /** Has native code, or reads files of its own: loaded from node_modules. */
-const external = [
-  "lmdb",
-  "fs-native-extensions",
-  "koffi",
-  "grpc-health-check",
-  "@grpc/reflection",
-];
+const external = ["lmdb", "fs-native-extensions", "koffi", "grpc-health-check", "@grpc/reflection"];
 
 export async function build() {
   const tsc = findCompiler();

@@ -27,7 +27,8 @@ const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const timeToExpiryBucketsSeconds = [0, 1, 5, 15, 30, 60, 120, 240, 300, 600, 3600];
 
 /** The lines of what prom-client derives from a histogram of the event loop's lag. */
-const lagStatistics = /^(?:# (?:HELP|TYPE) )?nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds .*\n/gm;
+const lagStatistics =
+  /^(?:# (?:HELP|TYPE) )?nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds .*\n/gm;
 
 /** The numbers of one daemon, in a registry of their own. */
 export class Metrics {
@@ -111,7 +112,10 @@ export class Metrics {
     if (isFirst) collectDefaultMetrics({ register: this.#registry });
     this.#measuresProcess = true;
     const body = await this.#registry.metrics();
-    return { contentType: this.#registry.contentType, body: isFirst ? body.replace(lagStatistics, "") : body };
+    return {
+      contentType: this.#registry.contentType,
+      body: isFirst ? body.replace(lagStatistics, "") : body,
+    };
   }
 
   #addGauges(version: string): void {
