@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -111,7 +111,10 @@ function warm() {
 }
 
 export async function buildIfStale() {
-  if (isStale()) await build();
+  if (isStale()) return await build();
+  const { cacheFile } = await import(pathToFileURL(join(dist, "bundle", "load.js")).href);
+  // Built by another Node.
+  if (!existsSync(cacheFile)) warm();
 }
 
 /** Vitest calls this once before the projects whose tests start dist/main.js. */
