@@ -37,7 +37,8 @@ export function bindService<S extends DescService>(
   implementation: ServiceImplementation<S>,
   { repeated = [] }: BindOptions = {},
 ): BoundService {
-  const validator = createValidator();
+  // Made for the first call of the service: a daemon whom nobody asks about its key ring needs none for it.
+  let validator: Validator | undefined;
   const calls = implementation as Readonly<Record<string, unknown>>;
   const methods = descriptor.methods.map((method): BoundMethod => {
     const call = calls[method.localName];
@@ -45,6 +46,7 @@ export function bindService<S extends DescService>(
     const validate = (request: Message): void => {
       if (known?.isValid(request)) return;
       try {
+        validator ??= createValidator();
         refuseInvalid(validator, method.input, request);
         known?.passed(request);
       } catch (error) {

@@ -35,11 +35,11 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
       ...method,
       call: (request, context) => {
         try {
-          const refused = admit(method, rpc, request, context, guard);
-          if (refused !== undefined) return refused.catch(rethrow);
+          const grant = admit(method, rpc, request, context, guard);
+          if (grant instanceof Promise) return grant.catch(rethrow);
           const answer = method.call(request, context);
           // What was answered at once was answered to the caller that was admitted.
-          return answer instanceof Promise ? untilEnded(answer, context, rpc, guard) : answer;
+          return answer instanceof Promise ? untilEnded(answer, context, rpc, grant, guard) : answer;
         } catch (error) {
           throw toWireError(error);
         }
@@ -52,10 +52,12 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
       const ended = new AbortController();
       let release: (() => void) | undefined;
       try {
-        await admit(method, rpc, request, context, guard);
-        release = guard.access.hold(context.principal, rpc.action, (error) => ended.abort(error), true);
+        const grant = await admit(method, rpc, request, context, guard);
+        const end = (error: NexusError): void => ended.abort(error);
+        release = guard.access.hold(context.principal, rpc.action, grant, end, true);
+        ended.signal.throwIfAborted();
         const signal = AbortSignal.any([context.signal, ended.signal]);
-        for await (const message of method.call(request, { ...context, signal })) {
+        for await (const message of method.call(request, { principal: context.principal, signal })) {
           ended.signal.throwIfAborted();
           yield message;
           ended.signal.throwIfAborted();
@@ -71,7 +73,7 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
 }
 
 /**
- * @returns nothing for who may go on; a promise that rejects with the refusal once it is on record
+ * @returns what the caller may; a promise that rejects with the refusal once it is on record
  * @throws NexusError, WireError when the request breaks its rules
  */
 function admit(
@@ -80,7 +82,7 @@ function admit(
   request: Message,
   { principal }: CallContext,
   { access, gate, denials }: Guard,
-): Promise<never> | undefined {
+): Grant | Promise<never> {
   let grant: Grant;
   try {
     grant = access.admit(principal, action);
@@ -90,10 +92,10 @@ function admit(
       throw error;
     });
   }
-  if (asked === undefined || !grant.isConfined) return undefined;
+  if (asked === undefined || !grant.isConfined) return grant;
   const what = asked(request);
   const refusal = gate.refusal(grant, action, what);
-  if (!refusal) return undefined;
+  if (!refusal) return grant;
   // A request that breaks its rules is told so whether what it names exists or not.
   method.validate(request);
   return denials
@@ -112,10 +114,11 @@ function untilEnded(
   answer: Promise<Message>,
   { principal }: CallContext,
   { action }: RpcAccess,
+  grant: Grant,
   { access }: Guard,
 ): Promise<Message> {
   return new Promise<Message>((resolve, reject) => {
-    const release = access.hold(principal, action, (error: NexusError) => reject(error), false);
+    const release = access.hold(principal, action, grant, (error: NexusError) => reject(error), false);
     answer.finally(release).then(resolve, reject);
   })
     .then((answered) => {
