@@ -138,6 +138,8 @@ describe("API keys", () => {
   it("are listed in pages, with their last use to the hour", async () => {
     const key = await world.key({ userIds: ["ada"] }, "used");
     await world.grpc(key).access.whoAmI({});
+    // No call waits until its use is noted; commits are made in turn, and this one is waited for.
+    await world.key({ userIds: ["ada"] }, "used-after");
     const names: string[] = [];
     let pageToken = "";
     do {
