@@ -3,7 +3,9 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let proto = "../../proto";
     let files = protox::compile([format!("{proto}/nexus/v1/token.proto")], [proto])?;
-    tonic_prost_build::configure().build_server(false).compile_fds(files)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(files)?;
     println!("cargo:rerun-if-changed={proto}");
     Ok(())
 }

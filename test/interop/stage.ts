@@ -1,10 +1,11 @@
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { Place } from "../daemon/harness.js";
+import { freePort, Place } from "../daemon/harness.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
 
@@ -20,6 +21,10 @@ export class Stage {
   /** The connection that the next token is issued to. */
   #issuedTo = "";
   #api = createServer(({ url = "", headers }, response) => {
+    if (url === "/elsewhere") {
+      response.writeHead(200, { "content-type": "text/html" }).end("<title>Another page</title>");
+      return;
+    }
     const isNewest = [...this.#newest.values()].some((token) => headers.authorization === `Bearer ${token}`);
     const status = isNewest ? 200 : 401;
     this.apiAnswers.set(url, [...(this.apiAnswers.get(url) ?? []), status]);
@@ -31,12 +36,20 @@ export class Stage {
 
   private constructor(
     readonly place: Place,
+    /** The gRPC door over TCP. */
+    readonly grpcHost: string,
     readonly provider: ScriptedProvider,
   ) {}
 
   static async set(): Promise<Stage> {
-    const place = await Place.make({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" });
-    const stage = new Stage(place, await ScriptedProvider.start());
+    const folder = mkdtempSync(join(tmpdir(), "nexus-interop-"));
+    const grpcHost = `127.0.0.1:${await freePort()}`;
+    const place = await Place.make({
+      NEXUS_DATA_DIR: folder,
+      NEXUS_GRPC_LISTEN: `unix:${join(folder, "nexus.sock")},${grpcHost}`,
+      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+    });
+    const stage = new Stage(place, grpcHost, await ScriptedProvider.start());
     await once(stage.#api.listen(0, "127.0.0.1"), "listening");
     stage.provider.become({
       shapeAnswer: (standard) => {

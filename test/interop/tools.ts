@@ -38,7 +38,7 @@ export async function playTools(stage: Stage, hasGoTools: boolean, results: Resu
 
 function uses(stage: Stage, header: string, hasGoTools: boolean): Use[] {
   const { socket, httpUrl } = stage.place;
-  const host = new URL(httpUrl).host;
+  const host = stage.grpcHost;
   const method = "nexus.v1.TokenService/GetToken";
   const message = JSON.stringify({ connection_id: stage.first });
   const buf = [join(root, "node_modules/.bin/buf"), "curl", "--http2-prior-knowledge", "--data", message];
@@ -81,11 +81,21 @@ function uses(stage: Stage, header: string, hasGoTools: boolean): Use[] {
       command: [...buf, "--protocol", "grpc", "--unix-socket", socket, `http://localhost/${method}`],
       expected: undefined,
     },
+    {
+      row: "buf curl",
+      check: "tcp",
+      command: [...buf, "--protocol", "grpc", "--header", `@${header}`, `http://${stage.grpcHost}/${method}`],
+      expected: undefined,
+    },
+    // The HTTP door has no reflection: the schema is the folder of the contract.
     ...["grpc", "grpcweb", "connect"].map(
       (protocol): Use => ({
-        row: `buf curl --protocol ${protocol}`,
+        row: `buf curl --schema proto --protocol ${protocol}`,
         check: "tcp",
-        command: [...buf, "--protocol", protocol, "--header", `@${header}`, `${httpUrl}/${method}`],
+        command: [
+          ...[...buf, "--schema", "proto", "--protocol", protocol],
+          ...["--header", `@${header}`, `${httpUrl}/${method}`],
+        ],
         expected: undefined,
       }),
     ),

@@ -15,8 +15,12 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// What is not mended by another attempt.
-const PERMANENT: [Code; 4] =
-    [Code::InvalidArgument, Code::Unauthenticated, Code::PermissionDenied, Code::Unimplemented];
+const PERMANENT: [Code; 4] = [
+    Code::InvalidArgument,
+    Code::Unauthenticated,
+    Code::PermissionDenied,
+    Code::Unimplemented,
+];
 
 /// The newest token of each connection, kept up to date by `watch`.
 #[derive(Default)]
@@ -31,7 +35,9 @@ impl Holder {
     pub fn token(&self, connection_id: &str) -> Option<&Token> {
         let token = self.states.get(connection_id)?.token.as_ref()?;
         match token.expires_at {
-            Some(end) if SystemTime::try_from(end).is_ok_and(|end| end <= SystemTime::now()) => None,
+            Some(end) if SystemTime::try_from(end).is_ok_and(|end| end <= SystemTime::now()) => {
+                None
+            }
             _ => Some(token),
         }
     }
@@ -49,7 +55,11 @@ impl Holder {
         let mut failures = 0;
         loop {
             let mut delay = None;
-            self.named = if self.position.is_none() { Some(HashSet::new()) } else { None };
+            self.named = if self.position.is_none() {
+                Some(HashSet::new())
+            } else {
+                None
+            };
             let request = Request::new(WatchTokensRequest {
                 connection_ids: connection_ids.clone(),
                 position: self.position.clone(),
@@ -94,7 +104,8 @@ impl Holder {
                 if let Some(named) = &mut self.named {
                     named.insert(state.connection_id.clone());
                 }
-                self.states.insert(state.connection_id.clone(), state.clone());
+                self.states
+                    .insert(state.connection_id.clone(), state.clone());
             }
             Event::Removed(removed) => {
                 self.states.remove(&removed.connection_id);

@@ -67,7 +67,11 @@ public final class Agent {
       target = "dns:///" + address.substring("http://".length()).replaceFirst("/$", "");
       metadata.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + readApiKey());
     }
-    ManagedChannel channel = Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build();
+    var builder = Grpc.newChannelBuilder(target, InsecureChannelCredentials.create());
+    if (target.startsWith("unix:")) {
+      builder.overrideAuthority("localhost"); // by default it is the path, which is no authority, and HTTP/2 refuses it
+    }
+    ManagedChannel channel = builder.build();
     System.out.println("connecting to " + address);
     Holder holder = new Holder();
     HttpClient client = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(10)).build();

@@ -89,7 +89,7 @@ final class Holder {
         if (PERMANENT.contains(error.getStatus().getCode())) {
           throw error;
         }
-        System.out.println("the stream broke off: " + error.getStatus().getCode());
+        System.out.println("the stream broke off: " + error.getStatus().getCode() + " " + error.getStatus().getDescription());
       }
       if (delayMs[0] < 0) {
         long longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS << Math.min(failures[0], 10));
