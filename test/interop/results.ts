@@ -32,10 +32,8 @@ export class Results {
   }
 
   table(columns: readonly string[]): string {
-    const rows = [...this.#cells].map(([row, cells]) => [
-      row,
-      ...columns.map((name) => cells.get(name) ?? "-"),
-    ]);
+    const sorted = [...this.#cells].sort(([one], [other]) => one.localeCompare(other));
+    const rows = sorted.map(([row, cells]) => [row, ...columns.map((name) => cells.get(name) ?? "-")]);
     const all = [["", ...columns], ...rows];
     const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
     return all

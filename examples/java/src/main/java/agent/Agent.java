@@ -94,12 +94,13 @@ public final class Agent {
 
   /** A request with the header that carries the token. */
   private static HttpRequest request(String url, Token token) {
-    OAuth2Strategy strategy = token.getStrategy().getOauth2();
-    String credential = token.getCredentialsOrDefault(strategy.getCredentialField(), "");
-    return HttpRequest.newBuilder(URI.create(url))
-        .timeout(Duration.ofSeconds(10))
-        .header(strategy.getHeaderName(), strategy.getValuePrefix() + credential)
-        .build();
+    HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(10));
+    if (token.getStrategy().hasOauth2()) {
+      OAuth2Strategy strategy = token.getStrategy().getOauth2();
+      String credential = token.getCredentialsOrDefault(strategy.getCredentialField(), "");
+      request.header(strategy.getHeaderName(), strategy.getValuePrefix() + credential);
+    }
+    return request.build();
   }
 
   /** One line for a person. It never holds a token. */
