@@ -30,10 +30,13 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules/ node_modules/
 COPY --from=build /app/dist/ dist/
 # The browser door is made to face the world and is of no use on a container's loopback. The other doors stay where they
-# are by default: loopback, which the containers of one pod share, and the socket /data/nexus.sock.
+# are by default: loopback, which the containers of one pod share, and the socket /data/nexus.sock. It speaks plain text to
+# the proxy with TLS that stands before it, which NEXUS_INSECURE admits for this door alone; with NEXUS_TLS_CERT_FILE and
+# NEXUS_TLS_KEY_FILE it speaks TLS itself.
 ENV NODE_ENV=production \
   NEXUS_DATA_DIR=/data \
-  NEXUS_BROWSER_LISTEN=0.0.0.0:8080
+  NEXUS_BROWSER_LISTEN=0.0.0.0:8080 \
+  NEXUS_INSECURE=browser
 VOLUME /data
 EXPOSE 8080
 USER 65532:65532

@@ -3,37 +3,45 @@ import { Catalogue } from "./catalogue/catalogue.js";
 import { readVersion } from "./cli/version.js";
 import type { Config } from "./config/config.js";
 import { processEnvironment } from "./config/environment.js";
+import { atMostEachMinute } from "./daemon/at_most_each_minute.js";
 import { authenticateBy } from "./daemon/authenticate.js";
 import { boundServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
+import { type OpenTls, openTls } from "./daemon/door_tls.js";
 import { loadPolicy } from "./daemon/load_policy.js";
-import { openVault } from "./daemon/open_vault.js";
+import { openJwt } from "./daemon/open_jwt.js";
+import { type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { DenialLedger } from "./domain/denial_ledger.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
+import type { KeyringManager } from "./domain/keyring_manager.js";
 import type { ReadLedger } from "./domain/read_ledger.js";
 import type { RefreshEngine } from "./domain/refresh_engine.js";
 import type { Revoker } from "./domain/revoker.js";
+import type { TokenRescue } from "./domain/token_rescue.js";
 import type { UnknownStates } from "./domain/unknown_states.js";
 import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import type { PolicyKeeper } from "./policy/policy_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
+import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
+import { CallLimits, limitedService } from "./service/limited_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
+import { RescueFile } from "./store/rescue_file.js";
 import { Store } from "./store/store.js";
+import { StoreHangs } from "./store/store_error.js";
 import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
-import type { Vault } from "./vault/vault.js";
 
 /** From the signal to the end of the process; a pod's shortest usual grace is longer. */
 const shutdownMs = 4_000;
 
-/** What a failed store gets to refuse the commits under way; it takes milliseconds, or for ever. */
-const abandonMs = 2_000;
+/** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
+const closeMs = 1_000;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -59,35 +67,48 @@ export class Daemon {
       readonly recovery: ImportRecovery;
       readonly ledger: ReadLedger;
       readonly unknownStates: UnknownStates;
+      readonly keyring: KeyringManager;
       readonly engine: RefreshEngine;
-      readonly denials: DenialLedger;
+      readonly rescue: TokenRescue;
+      readonly rescueFile: RescueFile | undefined;
       readonly keeper: ManifestKeeper | undefined;
+      readonly tls: OpenTls;
+      readonly denials: DenialLedger;
       readonly policy: PolicyKeeper | undefined;
       readonly clock: Clock;
       readonly log: Logger;
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, KeyFault, StoreDamaged, PolicyFault, DoorError */
+  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, PolicyFault, StoreFailed, DoorError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
     const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
+    let rescueFile: RescueFile | undefined;
+    let tls: OpenTls | undefined;
     try {
-      const vault = openVault(config, log);
+      tls = await openTls(config, options);
+      const environment = options.environment ?? processEnvironment();
+      const opened = await openVault({ config, environment, clock, log });
       store = Store.open({
         folder: config.dataDir,
         nowMs: clock.nowMs(),
         onFatal: options.onFatal,
         audit: config.audit,
       });
-      await openKeyCheck(store, vault);
-      return await Daemon.#wire(options, lock, store, vault, catalogue);
+      await openKeyCheck(store, opened.vault);
+      rescueFile = openRescueFile(config.dataDir, log);
+      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls);
     } catch (error) {
-      await store?.close();
+      tls?.stop();
+      const late = delay(clock, closeMs).then(() => "late");
+      const closed = await Promise.race([store?.close(), late]);
+      rescueFile?.close();
       lock.release();
+      if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause: error });
       throw error;
     }
   }
@@ -96,23 +117,30 @@ export class Daemon {
     options: DaemonOptions,
     lock: DataFolderLock,
     store: Store,
-    sealer: Vault,
+    rescueFile: RescueFile | undefined,
+    { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
+    tls: OpenTls,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
+    const sockets = await openSocketAccess(config.doors.socketMode);
+    const jwt = await openJwt(config, { clock, log });
     const metrics = new Metrics({ version: readVersion() });
 
-    const parts = wireDomain({ config, store, sealer, metrics, clock, random, log });
-    const { engine, hub, registry, revoker, recovery, ledger, unknownStates } = parts;
+    const parts = wireDomain({ config, store, rescueFile, sealer, keySource, metrics, clock, random, log });
+    const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
     const services = boundServices(parts, templates, config);
+    const callLimits = new CallLimits(config.limits);
     const counted = (door: "grpc" | "http"): BoundService[] =>
       services.map((service) =>
-        countedService(service, (method, code) => metrics.rpcAnswered({ method, code, door })),
+        countedService(limitedService(service, callLimits), (method, code) =>
+          metrics.rpcAnswered({ method, code, door }),
+        ),
       );
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
@@ -126,12 +154,30 @@ export class Daemon {
       httpServices: counted("http"),
       flow: parts.consent,
       capture: parts.captureForm,
-      authenticate: authenticateBy(apiKey.key, parts.keys),
+      authenticate: authenticateBy({
+        adminKey: apiKey.key,
+        keys: parts.keys,
+        jwt,
+        ownUid: process.getuid?.(),
+        nowMs: () => clock.nowMs(),
+      }),
+      tlsOf: tls.of,
+      sockets,
       readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+      onFull: atMostEachMinute(clock, (door) => {
+        const { maxConnections } = config.limits;
+        log.warn(
+          { door, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+          "a door is full: sockets are closed",
+        );
+      }),
       clock,
     });
+    // Before anything refreshes: what the last process could not store takes its place.
+    await rescue.recover();
+    parts.backups.start();
     // Before the first caller, who may ask for what the file says.
     await policy?.start();
     await keeper?.start();
@@ -144,20 +190,28 @@ export class Daemon {
     engine.start();
     revoker.start();
     recovery.start();
+    keyring.start();
     if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
-    log.info({ redirectUri: config.redirectUri }, "paste this redirect URI into the provider's console");
+    log.info(
+      { redirectUri: config.redirectUri },
+      "redirect URIs begin with this: paste the one that nexusd provider show NAME prints into the provider's console",
+    );
     log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
     return new Daemon(doors, {
       lock,
       store,
       hub,
       engine,
+      rescue,
+      rescueFile,
       revoker,
       recovery,
       ledger,
       unknownStates,
-      denials: parts.denials,
+      keyring,
       keeper,
+      tls,
+      denials: parts.denials,
       policy,
       clock,
       log,
@@ -171,15 +225,17 @@ export class Daemon {
   }
 
   /**
-   * After the store has failed: starts nothing more, and waits until every commit under way has been refused.
+   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the rescue file.
    *
-   * @returns false when that took too long: the process cannot exit in order then
+   * @returns false when commits are still under way after 4 s: the process cannot exit in order then
    */
   async abandon(): Promise<boolean> {
-    const { store, engine, clock } = this.parts;
+    const { store, engine, rescue, clock } = this.parts;
+    rescue.save();
     this.doors.stopServing();
-    engine.stop().catch(() => undefined);
-    return await Promise.race([store.settled().then(() => true), delay(clock, abandonMs).then(() => false)]);
+    const stopped = engine.stop().catch(() => undefined);
+    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, shutdownMs)]);
+    return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
   /**
@@ -187,8 +243,24 @@ export class Daemon {
    * off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { lock, store, hub, engine, revoker, recovery, keeper, policy, clock, log } = this.parts;
+    const {
+      lock,
+      store,
+      hub,
+      engine,
+      rescue,
+      rescueFile,
+      revoker,
+      recovery,
+      keyring,
+      keeper,
+      policy,
+      tls,
+      clock,
+      log,
+    } = this.parts;
     log.info({}, "draining");
+    tls.stop();
     const force = new AbortController();
     const timer = clock.setTimer(shutdownMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
@@ -200,6 +272,7 @@ export class Daemon {
         engine.stop(),
         revoker.stop(),
         recovery.stop(),
+        keyring.stop(),
         keeper?.stop(),
         policy?.stop(),
       ]),
@@ -207,8 +280,10 @@ export class Daemon {
     ]);
     await closed;
     timer.cancel();
+    rescue.save();
     await this.#flushCounts();
     await store.close();
+    rescueFile?.close();
     lock.release();
     log.info({}, "stopped");
   }
@@ -221,6 +296,18 @@ export class Daemon {
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
+  }
+}
+
+/** Without it the daemon runs, and what the store cannot take dies with the process. */
+function openRescueFile(folder: string, log: Logger): RescueFile | undefined {
+  try {
+    const file = RescueFile.open(folder);
+    if (file.fault !== undefined) log.warn({ err: file.fault }, "the rescue file has not all of its room");
+    return file;
+  } catch (error) {
+    log.warn({ err: error }, "the rescue file cannot be opened");
+    return undefined;
   }
 }
 

@@ -85,6 +85,8 @@ export class DaemonProcess {
       NEXUS_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
       NEXUS_OPS_LISTEN: `127.0.0.1:${opsPort}`,
       NEXUS_LOG_FORMAT: "pretty",
+      // The provider of the demo stands on this machine, which a daemon does not call by default.
+      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
     };
     return new DaemonProcess(dataDir, publicUrl, `http://127.0.0.1:${opsPort}`, environment, onLog);
   }

@@ -11,7 +11,7 @@ export function daemonStarted(dataDir: string, publicUrl: string): Scene {
       "It runs on free ports and in a temporary folder. Look in from another terminal:",
       `NEXUS_DATA_DIR=${dataDir} node dist/main.js connections`,
     ],
-    byHand: "nexusd serve",
+    byHand: "nexusd serve --allow-loopback-providers true",
   };
 }
 

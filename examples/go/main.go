@@ -7,6 +7,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
@@ -33,7 +36,7 @@ var connectParams = grpc.ConnectParams{
 }
 
 func main() {
-	address := flag.String("address", defaultAddress(), "unix:PATH or http://HOST:PORT (NEXUS_ADDRESS)")
+	address := flag.String("address", defaultAddress(), "unix:PATH or http(s)://HOST:PORT (NEXUS_ADDRESS)")
 	apiURL := flag.String("call", "", "an API to call with each new token")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: agent [--address A] [--call URL] [ids of connections; none means all]")
@@ -50,6 +53,15 @@ func main() {
 
 func run(ctx context.Context, address string, connectionIDs []string, apiURL string) error {
 	target, isTCP := strings.CutPrefix(address, "http://")
+	transport := insecure.NewCredentials()
+	if secure, isTLS := strings.CutPrefix(address, "https://"); isTLS {
+		var err error
+		if transport, err = tlsCredentials(); err != nil {
+			return err
+		}
+		// A client certificate says who calls; without one the key does.
+		target, isTCP = secure, os.Getenv("NEXUS_CLIENT_CERT_FILE") == ""
+	}
 	if isTCP {
 		key, err := os.ReadFile(os.Getenv("NEXUS_API_KEY_FILE"))
 		if err != nil {
@@ -58,7 +70,7 @@ func run(ctx context.Context, address string, connectionIDs []string, apiURL str
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+strings.TrimSpace(string(key)))
 	}
 	conn, err := grpc.NewClient(strings.TrimSuffix(target, "/"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(connectParams))
+		grpc.WithTransportCredentials(transport), grpc.WithConnectParams(connectParams))
 	if err != nil {
 		return err
 	}
@@ -77,6 +89,29 @@ func run(ctx context.Context, address string, connectionIDs []string, apiURL str
 		called[id] = token.GetRevision()
 		go func() { fmt.Printf("%s  API answered %s\n", id, callAPI(ctx, apiURL, token)) }()
 	})
+}
+
+// tlsCredentials trusts the CAs of NEXUS_CA_FILE (else the system's) and shows the certificate of NEXUS_CLIENT_CERT_FILE.
+func tlsCredentials() (credentials.TransportCredentials, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if path := os.Getenv("NEXUS_CA_FILE"); path != "" {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("NEXUS_CA_FILE: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("NEXUS_CA_FILE holds no certificate")
+		}
+	}
+	if path := os.Getenv("NEXUS_CLIENT_CERT_FILE"); path != "" {
+		pair, err := tls.LoadX509KeyPair(path, os.Getenv("NEXUS_CLIENT_KEY_FILE"))
+		if err != nil {
+			return nil, fmt.Errorf("NEXUS_CLIENT_CERT_FILE: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return credentials.NewTLS(config), nil
 }
 
 // describe makes one line for a person. It never holds a token.

@@ -140,10 +140,20 @@ def call_api(url: str, token: token_pb2.Token) -> str:
         return str(error)
 
 
+def open_channel(address: str, target: str) -> grpc.aio.Channel:
+    """With TLS for https: NEXUS_CA_FILE is whom to trust, NEXUS_CLIENT_CERT_FILE and NEXUS_CLIENT_KEY_FILE are who calls."""
+    if not address.startswith("https://"):
+        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+    names = ("NEXUS_CA_FILE", "NEXUS_CLIENT_KEY_FILE", "NEXUS_CLIENT_CERT_FILE")
+    files = [Path(os.environ[name]).read_bytes() if os.environ.get(name) else None for name in names]
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(*files), options=CHANNEL_OPTIONS)
+
+
 async def run(address: str, connection_ids: list[str], api_url: str | None) -> None:
     target, metadata = address, []
-    if address.startswith("http://"):
-        target = address.removeprefix("http://").rstrip("/")
+    if address.startswith(("http://", "https://")):
+        target = address.split("://", 1)[1].rstrip("/")
+    if target != address and not (address.startswith("https://") and os.environ.get("NEXUS_CLIENT_CERT_FILE")):
         try:
             key = Path(os.environ["NEXUS_API_KEY_FILE"]).read_text().strip()
         except (KeyError, OSError) as error:
@@ -152,7 +162,7 @@ async def run(address: str, connection_ids: list[str], api_url: str | None) -> N
     holder = TokenHolder()
     called = {}  # the revision that the API was last called with
     print(f"connecting to {address}", flush=True)
-    async with grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
+    async with open_channel(address, target) as channel:
         async for message in holder.watch(token_pb2_grpc.TokenServiceStub(channel), connection_ids, metadata):
             print(describe(message), flush=True)
             connection_id = message.state.connection_id
@@ -167,7 +177,7 @@ def main() -> None:
     default = os.environ.get("NEXUS_ADDRESS") or f"unix:{data_home}/nexusd/nexus.sock"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("connection_ids", nargs="*", help="ids of connections; none means all")
-    parser.add_argument("--address", default=default, help="unix:PATH or http://HOST:PORT (NEXUS_ADDRESS)")
+    parser.add_argument("--address", default=default, help="unix:PATH or http(s)://HOST:PORT (NEXUS_ADDRESS)")
     parser.add_argument("--call", metavar="URL", help="an API to call with each new token")
     options = parser.parse_args()
     try:

@@ -59,6 +59,7 @@ interface EntryOptions {
   readonly skip_scope_on_exchange?: boolean;
   readonly callback_metadata?: readonly string[];
   readonly token_metadata?: readonly string[];
+  readonly invalid_grant_aliases?: readonly string[];
 }
 
 /** One label of a host name, or one segment of a path. */
@@ -136,5 +137,6 @@ function optionsOf(options: EntryOptions): OAuth2Options {
     skipScopeOnExchange: options.skip_scope_on_exchange ?? false,
     callbackMetadata: options.callback_metadata ?? [],
     tokenMetadata: options.token_metadata ?? [],
+    invalidGrantAliases: options.invalid_grant_aliases ?? [],
   };
 }

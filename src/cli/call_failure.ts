@@ -21,6 +21,10 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
   NOT_REFRESHABLE: consentAgain,
+  NO_OTHER_KEY: "add a key: nexusd keyring add",
+  KEY_IN_USE: "see which records need it: nexusd keyring status",
+  BACKUP_NOT_VERIFIED:
+    "those connections need consent again, or are deleted; --allow-unreadable makes the backup all the same",
   CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
 };
 
@@ -33,6 +37,13 @@ const nextSteps: Readonly<Record<string, string>> = {
 export function callFailure(error: unknown, doing: string, address: string): CommandFailure {
   if (error instanceof CommandFailure) return error;
   const failure = ConnectError.from(error);
+  const distrust = codeOf(failure, (code) => untrusted.test(code));
+  if (distrust !== undefined) {
+    return new CommandFailure(
+      exitCodes.notReachable,
+      `cannot ${doing}: the certificate of ${address} is not trusted (${distrust}): name its CA with --ca-file (NEXUS_CA_FILE)`,
+    );
+  }
   if (isNotReachable(failure)) {
     const cause = systemCode(failure);
     const found = cause === undefined ? "" : ` (${cause})`;
@@ -53,18 +64,28 @@ export function callFailure(error: unknown, doing: string, address: string): Com
   return new CommandFailure(exitCodeOf(reason), lines.join("\n"));
 }
 
-/** Whether no daemon answered at all. */
+/** Whether no daemon answered at all, or none that can be trusted. */
 export function isNotReachable(failure: ConnectError): boolean {
+  if (codeOf(failure, (code) => untrusted.test(code)) !== undefined) return true;
   return ["ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].includes(
     systemCode(failure) ?? "",
   );
 }
 
+/** What Node calls a certificate that it does not accept. */
+const untrusted =
+  /^(UNABLE_TO_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME_INVALID)/;
+
 function systemCode(failure: ConnectError): string | undefined {
+  return codeOf(failure, (code) => code.startsWith("E") && !code.startsWith("ERR_"));
+}
+
+/** The first code among the causes that fits. */
+function codeOf(failure: ConnectError, fits: (code: string) => boolean): string | undefined {
   let cause: unknown = failure;
   for (let depth = 0; depth < 5 && cause instanceof Error; depth++) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (typeof code === "string" && code.startsWith("E") && !code.startsWith("ERR_")) return code;
+    if (typeof code === "string" && fits(code)) return code;
     cause = cause.cause;
   }
   return undefined;

@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../config/client_config.js";
 import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
+import { BackupService } from "../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
+import { KeyringService } from "../gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import { usageFailure } from "./command_failure.js";
@@ -16,6 +19,8 @@ export interface Daemon {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly keyring: Client<typeof KeyringService>;
+  readonly backups: Client<typeof BackupService>;
   readonly access: Client<typeof AccessService>;
   /** Where it is, for messages. */
   readonly address: string;
@@ -37,7 +42,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
   const sessionManager = new Http2SessionManager(
     baseUrl,
     { pingIntervalMs, pingTimeoutMs: pingIntervalMs },
-    isUnix ? { createConnection: () => connect(config.path) } : undefined,
+    isUnix ? { createConnection: () => connect(config.path) } : tlsOptions(config),
   );
   if (!isUnix && isPlainRemote(config.url)) {
     warn(`the API key and the tokens go to ${config.url} unencrypted`);
@@ -47,13 +52,15 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     sessionManager,
     // Compressing what holds secrets beside what others can choose would give its length away.
     acceptCompression: [],
-    interceptors: isUnix ? [] : [withApiKey(readApiKey(config.apiKey))],
+    interceptors: isUnix || config.apiKey === undefined ? [] : [withApiKey(readApiKey(config.apiKey))],
   });
   return {
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    keyring: createClient(KeyringService, transport),
+    backups: createClient(BackupService, transport),
     access: createClient(AccessService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
@@ -67,7 +74,32 @@ function withApiKey(apiKey: string): Interceptor {
   };
 }
 
-function readApiKey(apiKey: Extract<ClientConfig, { kind: "tcp" }>["apiKey"]): string {
+type TcpConfig = Extract<ClientConfig, { kind: "tcp" }>;
+
+/** @throws CommandFailure */
+function tlsOptions({ tls: { caFile, certificate } }: TcpConfig): SecureContextOptions {
+  return {
+    ...(caFile === undefined ? {} : { ca: readPem("NEXUS_CA_FILE", caFile) }),
+    ...(certificate === undefined
+      ? {}
+      : {
+          cert: readPem("NEXUS_CLIENT_CERT_FILE", certificate.certFile),
+          key: readPem("NEXUS_CLIENT_KEY_FILE", certificate.keyFile),
+        }),
+  };
+}
+
+function readPem(setting: string, path: string): Buffer {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.includes("-----BEGIN ")) return bytes;
+  } catch (error) {
+    throw usageFailure(`${setting}: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  throw usageFailure(`${setting}: ${path} holds no PEM`);
+}
+
+function readApiKey(apiKey: NonNullable<TcpConfig["apiKey"]>): string {
   if (apiKey.source === "environment") return apiKey.key.reveal();
   let text: string;
   try {

@@ -166,6 +166,7 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
       .sort()
       .map(([name, value]): [string, string] => [`metadata ${name}`, value]),
     ["request ends", formatTime(connection.requestExpiresAt)],
+    ["awaits", connection.awaitingConfirmation ? "ConfirmConnection by the application" : ""],
     ["created", formatTime(connection.createdAt)],
     ["updated", formatTime(connection.updatedAt)],
   ];

@@ -11,6 +11,9 @@ export interface DaemonFlags {
   readonly address?: string;
   readonly apiKeyFile?: string;
   readonly dataDir?: string;
+  readonly caFile?: string;
+  readonly clientCertFile?: string;
+  readonly clientKeyFile?: string;
   readonly json?: boolean;
 }
 
@@ -34,6 +37,9 @@ export function addDaemonFlags(command: Command): Command {
       "--api-key-file <file>",
       "the key for an http or https address (NEXUS_API_KEY_FILE; or the key itself in NEXUS_API_KEY)",
     )
+    .option("--ca-file <file>", "the CAs to trust at an https address (NEXUS_CA_FILE)")
+    .option("--client-cert-file <file>", "the certificate to show there (NEXUS_CLIENT_CERT_FILE)")
+    .option("--client-key-file <file>", "its private key (NEXUS_CLIENT_KEY_FILE)")
     .option("--data-dir <folder>", "the data folder whose socket is used (NEXUS_DATA_DIR)");
 }
 
@@ -64,6 +70,9 @@ function clientFlags(flags: DaemonFlags): Flags {
     ["NEXUS_ADDRESS", flags.address],
     ["NEXUS_API_KEY_FILE", flags.apiKeyFile],
     ["NEXUS_DATA_DIR", flags.dataDir],
+    ["NEXUS_CA_FILE", flags.caFile],
+    ["NEXUS_CLIENT_CERT_FILE", flags.clientCertFile],
+    ["NEXUS_CLIENT_KEY_FILE", flags.clientKeyFile],
   ];
   return Object.fromEntries(named.filter(([, value]) => value !== undefined));
 }

@@ -1,6 +1,7 @@
-import { get, type RequestOptions } from "node:http";
+import { get, type IncomingMessage, type RequestOptions } from "node:http";
+import { get as getSecure } from "node:https";
 import { Command } from "commander";
-import { loadOpsAddresses } from "../config/client_config.js";
+import { loadOpsDoor, type OpsDoorConfig } from "../config/client_config.js";
 import { ConfigError } from "../config/config_error.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
@@ -23,8 +24,8 @@ export function healthCommand(shell: Shell): Command {
     .option("--json", "print JSON")
     .option("--ops-listen <addresses>", "where the ops door is (NEXUS_OPS_LISTEN)")
     .action(async (flags: HealthFlags) => {
-      const address = opsAddress(shell, flags);
-      const status = await readiness(address, shell.clock);
+      const { address, isTls } = opsAddress(shell, flags);
+      const status = await readiness(address, isTls, shell.clock);
       const isReady = status === 200;
       if (flags.json) shell.stdout.write(`${JSON.stringify({ ready: isReady, answer: status })}\n`);
       else if (isReady) shell.stdout.write("ready\n");
@@ -37,23 +38,26 @@ export function healthCommand(shell: Shell): Command {
     });
 }
 
-function opsAddress(shell: Shell, flags: HealthFlags): ListenAddress {
+function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress; isTls: boolean } {
   const overrides = flags.opsListen === undefined ? {} : { NEXUS_OPS_LISTEN: flags.opsListen };
-  let addresses: readonly ListenAddress[];
+  let door: OpsDoorConfig;
   try {
-    addresses = loadOpsAddresses(shell.env, overrides);
+    door = loadOpsDoor(shell.env, overrides);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new CommandFailure(exitCodes.failed, error.message);
   }
-  const [address] = addresses;
+  const [address] = door.addresses;
   if (!address)
     throw new CommandFailure(exitCodes.failed, "NEXUS_OPS_LISTEN is off: there is no door to ask");
-  return address;
+  return { address, isTls: door.isTls && address.kind === "tcp" };
 }
 
-/** The status of the answer, or the code of what went wrong. */
-function readiness(address: ListenAddress, clock: Clock): Promise<number | string> {
+/**
+ * The status of the answer, or the code of what went wrong. The certificate is not judged: it is asked for by the names that clients
+ * use, not by the address of a probe, and nothing secret is sent or read here.
+ */
+function readiness(address: ListenAddress, isTls: boolean, clock: Clock): Promise<number | string> {
   return new Promise((resolve) => {
     const timer = clock.setTimer(timeoutMs, () => {
       resolve("it took too long");
@@ -63,10 +67,14 @@ function readiness(address: ListenAddress, clock: Clock): Promise<number | strin
       timer.cancel();
       resolve(result);
     };
-    const request = get({ ...target(address), path: "/readyz", agent: false }, (response) => {
+    const options = { ...target(address), path: "/readyz", agent: false } as const;
+    const answered = (response: IncomingMessage): void => {
       response.resume();
       settle(response.statusCode ?? 0);
-    });
+    };
+    const request = isTls
+      ? getSecure({ ...options, rejectUnauthorized: false }, answered)
+      : get(options, answered);
     request.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
   });
 }

@@ -1,15 +1,18 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config_error.js";
 import { auditCommand } from "./audit.js";
+import { backupCommand } from "./backup.js";
 import { CommandFailure } from "./command_failure.js";
 import { connectCommand } from "./connect.js";
 import { connectionsCommand } from "./connections.js";
 import { exitCodes, formatExitCodes } from "./exit_codes.js";
 import { healthCommand } from "./health.js";
+import { keyringCommand } from "./keyring.js";
 import { keysCommand } from "./keys.js";
 import { policyCommand } from "./policy.js";
 import { providerCommand } from "./provider.js";
 import { providersCommand } from "./providers.js";
+import { restoreCommand } from "./restore.js";
 import { serveCommand } from "./serve.js";
 import type { Output, Shell } from "./shell.js";
 import { tokenCommand } from "./token.js";
@@ -49,6 +52,9 @@ function buildProgram(shell: Shell): Command {
     .addCommand(tokenCommand(shell))
     .addCommand(watchCommand(shell))
     .addCommand(auditCommand(shell))
+    .addCommand(keyringCommand(shell))
+    .addCommand(backupCommand(shell))
+    .addCommand(restoreCommand(shell))
     .addCommand(keysCommand(shell))
     .addCommand(policyCommand(shell))
     .addCommand(healthCommand(shell));

@@ -62,7 +62,7 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   const wanted = canonicalName(name);
   const { templates, redirectUri } = await listTemplates(session, wanted);
   const template = templates.find((each) => each.name === wanted);
-  if (template) return { template, redirectUri };
+  if (template) return { template, redirectUri: template.redirectUri || redirectUri };
   const alike = templates.length > 0 ? { templates } : await listTemplates(session, wanted.slice(0, 3));
   const near = alike.templates.map((each) => each.name).slice(0, 5);
   const hint =

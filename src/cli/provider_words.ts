@@ -47,6 +47,8 @@ export function quirkSentences(provider: Provider): string[] {
     if (lifetime) {
       sentences.push(`a token without a lifetime is taken to live ${formatDuration(durationMsOf(lifetime))}`);
     }
+    const dead = options.invalidGrantAliases;
+    say(dead.length > 0, `a refresh token is also dead when the answer says ${dead.join(" or ")}`);
     const kept = [...options.callbackMetadata, ...options.tokenMetadata];
     say(kept.length > 0, `kept as metadata of a connection: ${kept.join(", ")}`);
   }

@@ -15,14 +15,15 @@ export function serveCommand(shell: Shell): Command {
     .addHelpText("after", `\n${formatSettings()}`);
   const options = daemonSettings.flatMap((setting) => {
     if (setting.flag === undefined) return [];
-    return [{ name: setting.name, option: new Option(`${setting.flag} <${setting.argument}>`).hideHelp() }];
+    return [{ name: setting.name, option: new Option(`${setting.flag} ${placeholder(setting)}`).hideHelp() }];
   });
   for (const { option } of options) command.addOption(option);
-  return command.action(async (given: Record<string, string | undefined>) => {
+  return command.action(async (given: Record<string, string | true | undefined>) => {
     const flags: Flags = Object.fromEntries(
       options
         .map(({ name, option }) => [name, given[option.attributeName()]] as const)
-        .filter(([, value]) => value !== undefined),
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, String(value)]),
     );
     const config = loadConfig(shell.env, flags, { isTTY: shell.stdout.isTTY });
     const exitCode = await shell.runDaemon({ config, warnings: settingWarnings(shell.env, config) });
@@ -30,10 +31,15 @@ export function serveCommand(shell: Shell): Command {
   });
 }
 
+/** `--flag [word]` may stand alone, which means `true`. */
+function placeholder({ argument }: Pick<Setting, "argument">): string {
+  return argument.startsWith("[") ? argument : `<${argument}>`;
+}
+
 /** The settings of the daemon as `--help` prints them. */
 function formatSettings(): string {
   const lines = daemonSettings.flatMap(({ name, flag, argument, meaning, default: fallback }) => [
-    flag === undefined ? `  ${name}` : `  ${name}, ${flag} <${argument}>`,
+    flag === undefined ? `  ${name}` : `  ${name}, ${flag} ${placeholder({ argument })}`,
     `      ${meaning}`,
     `      Default: ${fallback}.`,
   ]);

@@ -3,6 +3,7 @@ import type { ListenAddress } from "../model/listen_address.js";
 import { isLoopbackHost } from "../model/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
 import { readDataDir, readDoor } from "./config.js";
+import { readTls } from "./doors_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { socketPathFault } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -14,10 +15,21 @@ export type ClientConfig =
       readonly kind: "tcp";
       /** `http://host:port` or `https://host:port`. */
       readonly url: string;
+      /** Absent where a client certificate says who calls. */
       readonly apiKey:
         | { readonly source: "environment"; readonly key: Secret }
-        | { readonly source: "file"; readonly path: string };
+        | { readonly source: "file"; readonly path: string }
+        | undefined;
+      /** For `https`; paths are absolute. */
+      readonly tls: ClientTls;
     };
+
+export interface ClientTls {
+  /** PEM: the CAs that are trusted in place of those of Node. */
+  readonly caFile: string | undefined;
+  /** PEM: who calls. */
+  readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
 
 /**
  * Checks the settings of the commands that talk to the daemon. No file is touched.
@@ -33,16 +45,21 @@ export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientCo
   return config;
 }
 
-/**
- * The addresses of the ops door, for the health check; none when it is closed.
- *
- * @throws ConfigError
- */
-export function loadOpsAddresses(env: NodeJS.ProcessEnv, flags: Flags): readonly ListenAddress[] {
+/** The ops door, for the health check. */
+export interface OpsDoorConfig {
+  /** None when it is closed. */
+  readonly addresses: readonly ListenAddress[];
+  /** Whether its TCP addresses speak TLS. */
+  readonly isTls: boolean;
+}
+
+/** @throws ConfigError */
+export function loadOpsDoor(env: NodeJS.ProcessEnv, flags: Flags): OpsDoorConfig {
   const reader = new SettingReader(env, flags);
   const addresses = readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090");
+  const isTls = readTls(reader)?.doors.includes("ops") === true;
   reader.throwFaults();
-  return addresses;
+  return { addresses, isTls };
 }
 
 /** The client secret of a provider profile that is to be created; undefined when it is not set. */
@@ -73,6 +90,10 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
     reader.faultOfSecret("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
   }
   const given = reader.readOneOf("NEXUS_API_KEY", "NEXUS_API_KEY_FILE");
+  const tls = readClientTls(reader, url);
+  if (given === undefined && tls.certificate !== undefined) {
+    return { kind: "tcp", url: url.origin, apiKey: undefined, tls };
+  }
   if (given === undefined) {
     const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
     reader.faultOfSecret("NEXUS_API_KEY_FILE", limit);
@@ -85,5 +106,27 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
   if (apiKey.source === "environment" && !/^[\x21-\x7e]+$/.test(given.value)) {
     reader.faultOfSecret("NEXUS_API_KEY", "holds characters that a header cannot carry");
   }
-  return { kind: "tcp", url: url.origin, apiKey };
+  return { kind: "tcp", url: url.origin, apiKey, tls };
+}
+
+/** Settings that stand in the environment for other addresses do no harm: only `https` has a use for them. */
+function readClientTls(reader: SettingReader, url: URL): ClientTls {
+  if (url.protocol !== "https:") return { caFile: undefined, certificate: undefined };
+  const caFile = reader.read("NEXUS_CA_FILE");
+  const certFile = reader.read("NEXUS_CLIENT_CERT_FILE");
+  const keyFile = reader.read("NEXUS_CLIENT_KEY_FILE");
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const [given, missing] =
+      certFile === undefined
+        ? (["NEXUS_CLIENT_KEY_FILE", "NEXUS_CLIENT_CERT_FILE"] as const)
+        : (["NEXUS_CLIENT_CERT_FILE", "NEXUS_CLIENT_KEY_FILE"] as const);
+    reader.faultOfSecret(missing, `is needed beside ${reader.spell(given)}`);
+  }
+  return {
+    caFile: caFile === undefined ? undefined : resolve(caFile),
+    certificate:
+      certFile === undefined || keyFile === undefined
+        ? undefined
+        : { certFile: resolve(certFile), keyFile: resolve(keyFile) },
+  };
 }

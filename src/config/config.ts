@@ -1,9 +1,16 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
+import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
-import { Secret } from "../runtime/secret.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import { type AccessConfig, readAccess } from "./access_config.js";
+import { type ConsentConfig, readConsent } from "./consent_config.js";
+import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
+import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
+import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
+import { readLimits } from "./limits_config.js";
+import { readProviderNetworks } from "./outbound_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -13,15 +20,6 @@ export type LogLevel = (typeof logLevels)[number];
 
 export const logFormats = ["json", "pretty"] as const;
 export type LogFormat = (typeof logFormats)[number];
-
-/** Where the key that seals the store comes from. */
-export type EncryptionKeySource =
-  /** Base64 or base64url of 32 bytes. */
-  | { readonly source: "environment"; readonly key: Secret }
-  /** A file that must exist. */
-  | { readonly source: "file"; readonly path: string }
-  /** Made on first start: `<dataDir>/encryption.key`. */
-  | { readonly source: "generated"; readonly path: string };
 
 /** What the daemon runs with, checked and frozen; `settings` says the name and the default of each. */
 export interface Config {
@@ -34,20 +32,29 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  /** TLS, and who may come by which socket. */
+  readonly doors: DoorsConfig;
+  /** Absent where callers show no JWT. */
+  readonly jwt: JwtConfig | undefined;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
-  /** `<publicUrl>/auth/callback`. */
+  /** `<publicUrl>/auth/callback`: what every redirect URI begins with. */
   readonly redirectUri: string;
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
+  readonly consent: ConsentConfig;
   /** Absolute. */
   readonly catalogFile: string | undefined;
   /** Absolute. */
   readonly providersFile: string | undefined;
+  /** Where providers may stand. */
+  readonly providerNetworks: ProviderNetworks;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** How much of the audit log is kept. */
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
+  /** What bounds callers. */
+  readonly limits: Limits;
   readonly access: AccessConfig;
 }
 
@@ -73,13 +80,18 @@ export function loadConfig(
     NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
   };
   refuseSharedAddresses(reader, doors);
+  const doorsConfig = readDoorsConfig(reader, doors);
+  const jwt = readJwtConfig(reader);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
+  const consent = readConsent(reader);
   const catalogFile = reader.read("NEXUS_CATALOG_FILE");
   const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
+  const providerNetworks = readProviderNetworks(reader);
   const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
   const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
+  const limits = readLimits(reader);
   const access = readAccess(reader);
   reader.throwFaults();
   return Object.freeze({
@@ -89,14 +101,19 @@ export function loadConfig(
     httpListen: doors.NEXUS_HTTP_LISTEN,
     browserListen: doors.NEXUS_BROWSER_LISTEN,
     opsListen: doors.NEXUS_OPS_LISTEN,
+    doors: doorsConfig,
+    jwt,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins,
+    consent,
     catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
     providersFile: providersFile === undefined ? undefined : resolve(providersFile),
+    providerNetworks,
     logLevel,
     logFormat,
     audit,
+    limits,
     access,
   });
 }
@@ -126,22 +143,6 @@ export function readDoor(
     else addresses.push(address);
   }
   return Object.freeze(addresses);
-}
-
-function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
-  const given = reader.readOneOf("NEXUS_ENCRYPTION_KEY", "NEXUS_ENCRYPTION_KEY_FILE");
-  if (given === undefined) return { source: "generated", path: join(dataDir, "encryption.key") };
-  if (given.name === "NEXUS_ENCRYPTION_KEY_FILE") return { source: "file", path: resolve(given.value) };
-  const lengthBytes = Buffer.from(given.value, "base64").length;
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(given.value)) {
-    reader.faultOfSecret(given.name, "is not base64: make a key with `openssl rand -base64 32`");
-  } else if (lengthBytes !== 32) {
-    reader.faultOfSecret(
-      given.name,
-      `holds ${lengthBytes} bytes, not 32: make a key with \`openssl rand -base64 32\``,
-    );
-  }
-  return { source: "environment", key: new Secret(given.value) };
 }
 
 /** Port 0 is another port each time and can stand more than once. */

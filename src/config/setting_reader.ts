@@ -38,19 +38,17 @@ export class SettingReader {
     this.#faults.push(`${this.spell(name)}: ${limit}`);
   }
 
-  /** Two settings of which at most one may be set. */
-  readOneOf<A extends SettingName, B extends SettingName>(
-    first: A,
-    second: B,
-  ): { name: A | B; value: string } | undefined {
-    const values = [first, second].flatMap((name) => {
+  /** Settings of which at most one may be set. */
+  readOneOf<Name extends SettingName>(...names: readonly Name[]): { name: Name; value: string } | undefined {
+    const values = names.flatMap((name) => {
       const value = this.read(name);
       return value === undefined ? [] : [{ name, value }];
     });
-    if (values.length === 2) {
-      this.faultOfSecret(first, `and ${this.spell(second)} are both set: set one of them`);
+    const [first, second] = values;
+    if (first && second) {
+      this.faultOfSecret(first.name, `and ${this.spell(second.name)} are both set: set one of them`);
     }
-    return values[0];
+    return first;
   }
 
   /** @throws ConfigError with every fault noted so far */

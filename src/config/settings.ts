@@ -1,3 +1,5 @@
+import { limitSettings } from "./limit_settings.js";
+
 /** One setting, as `nexusd serve --help` prints it and the README lists it. */
 export interface Setting {
   /** The environment variable. */
@@ -28,7 +30,8 @@ export const settings = [
     flag: undefined,
     argument: "",
     default: "none",
-    meaning: "The key that seals the store: base64 of 32 bytes. Not together with NEXUS_ENCRYPTION_KEY_FILE.",
+    meaning:
+      "The key that seals the store: base64 of 32 bytes; or a ring of keys, apart by commas, the newest last; or exec: and a command, as in NEXUS_ENCRYPTION_KEY_COMMAND. Only one of the three is set.",
     readBy: ["daemon"],
   },
   {
@@ -36,7 +39,16 @@ export const settings = [
     flag: "--encryption-key-file",
     argument: "file",
     default: "<data-dir>/encryption.key, made on first start",
-    meaning: "The file that holds that key.",
+    meaning: "The file that holds that key, or a ring: a key a line, the newest last, # begins a comment.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_ENCRYPTION_KEY_COMMAND",
+    flag: "--encryption-key-command",
+    argument: "command",
+    default: "none",
+    meaning:
+      "A program that prints that key, or a ring as in the file. Run without a shell: words apart by white space, quotes keep a word together, nothing is replaced; at most 30 s and 64 KiB.",
     readBy: ["daemon"],
   },
   {
@@ -72,12 +84,122 @@ export const settings = [
     readBy: ["daemon", "client"],
   },
   {
+    name: "NEXUS_TLS_CERT_FILE",
+    flag: "--tls-cert-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the certificate of the doors and those that lead to its root. Read again when it changes, as the two below.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_KEY_FILE",
+    flag: "--tls-key-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: its private key, without a passphrase.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_CA_FILE",
+    flag: "--tls-client-ca-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "PEM: the CAs whose client certificates are trusted on the gRPC and the HTTP door: cert:<SPIFFE ID> or cert:<subject> is the caller then.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_CLIENT_AUTH",
+    flag: "--tls-client-auth",
+    argument: "word",
+    default: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
+    meaning: "Whether those two doors ask for a client certificate: none, optional or require.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_TLS_DOORS",
+    flag: "--tls-doors",
+    argument: "doors",
+    default: "grpc,http,browser,ops",
+    meaning: "The doors whose TCP addresses speak TLS when there is a certificate.",
+    readBy: ["daemon", "client"],
+  },
+  {
+    name: "NEXUS_INSECURE",
+    flag: "--insecure",
+    argument: "[doors]",
+    default: "false",
+    meaning:
+      "Doors that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_SOCKET_MODE",
+    flag: "--socket-mode",
+    argument: "mode",
+    default: "0600",
+    meaning:
+      "Mode of the Unix sockets: 0600, 0660 or 0666. Wider than 0600 (Linux), another user of the machine is the caller uid:<number>.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_ISSUER",
+    flag: "--jwt-issuer",
+    argument: "url",
+    default: "none",
+    meaning:
+      "Callers may show JSON Web Tokens of this issuer, as Kubernetes projects them into pods; they are jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_AUDIENCE",
+    flag: "--jwt-audience",
+    argument: "text",
+    default: "none",
+    meaning: "The audience that such a token must be meant for.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_JWKS_FILE",
+    flag: "--jwt-jwks-file",
+    argument: "file",
+    default: "none",
+    meaning: "A JSON Web Key Set: the issuer's public keys. Read again when it changes.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_JWKS_URL",
+    flag: "--jwt-jwks-url",
+    argument: "url",
+    default: "what the issuer's discovery document says",
+    meaning: "Where the issuer publishes its keys: https. Not together with NEXUS_JWT_JWKS_FILE.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_CA_FILE",
+    flag: "--jwt-ca-file",
+    argument: "file",
+    default: "the CAs of Node",
+    meaning: "PEM: the CAs to trust when the keys are fetched, as that of a cluster.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_JWT_TOKEN_FILE",
+    flag: "--jwt-token-file",
+    argument: "file",
+    default: "none",
+    meaning:
+      "Holds the bearer token to fetch the keys with, where the issuer asks for one; sent to the host of the settings above alone.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_PUBLIC_URL",
     flag: "--public-url",
     argument: "url",
     default: "http://localhost:8080",
     meaning:
-      "How a person's browser reaches the browser door: https (http on loopback), a path prefix is allowed. The redirect URI is <public-url>/auth/callback.",
+      "How a person's browser reaches the browser door: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
     readBy: ["daemon"],
   },
   {
@@ -86,6 +208,15 @@ export const settings = [
     argument: "origins",
     default: "none",
     meaning: "Where a person may be sent after consent: a comma list of origins, https (http on loopback).",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_REQUIRE_CONFIRMATION",
+    flag: "--require-confirmation",
+    argument: "word",
+    default: "false",
+    meaning:
+      "true: every consent needs a return URL and is readable only after ConfirmConnection, whatever its request says.",
     readBy: ["daemon"],
   },
   {
@@ -104,6 +235,24 @@ export const settings = [
     default: "none",
     meaning:
       "A manifest of providers, as nexusd providers apply takes it: applied at start, when it changes and on SIGHUP.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_ALLOW_LOOPBACK_PROVIDERS",
+    flag: "--allow-loopback-providers",
+    argument: "true|false",
+    default: "false",
+    meaning:
+      "For development: providers may stand on this machine, over plain http too. Off, an URL of a profile that leads here is refused.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_ALLOWED_PRIVATE_NETWORKS",
+    flag: "--allowed-private-networks",
+    argument: "networks",
+    default: "none",
+    meaning:
+      "Where providers may stand besides the public internet, over https: a comma list of CIDR blocks inside the private ranges, host names and *.suffixes.",
     readBy: ["daemon"],
   },
   {
@@ -147,6 +296,7 @@ export const settings = [
     meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
     readBy: ["daemon"],
   },
+  ...limitSettings,
   {
     name: "NEXUS_ADDRESS",
     flag: "--address",
@@ -169,6 +319,30 @@ export const settings = [
     argument: "file",
     default: "none",
     meaning: "The file that holds that key; the daemon makes one as <data-dir>/admin.key.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CA_FILE",
+    flag: "--ca-file",
+    argument: "file",
+    default: "the CAs of Node",
+    meaning: "PEM: the CAs to trust at an https address.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CLIENT_CERT_FILE",
+    flag: "--client-cert-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: the certificate to show at an https address; no API key is needed then.",
+    readBy: ["client"],
+  },
+  {
+    name: "NEXUS_CLIENT_KEY_FILE",
+    flag: "--client-key-file",
+    argument: "file",
+    default: "none",
+    meaning: "PEM: its private key.",
     readBy: ["client"],
   },
   {

@@ -9,7 +9,7 @@ const maxEdits = 3;
 
 /** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
-  return [...typos(env), ...doorWarnings(env, config)];
+  return [...typos(env), ...doorWarnings(env, config), ...networkWarnings(config)];
 }
 
 function typos(env: NodeJS.ProcessEnv): string[] {
@@ -33,6 +33,14 @@ function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   if (config.grpcListen.length === 0 && config.httpListen.length === 0) {
     warnings.push("NEXUS_GRPC_LISTEN and NEXUS_HTTP_LISTEN are both off: no agent can reach the daemon");
   }
+  const sheltered = config.grpcListen.find(
+    (address) => address.kind === "unix" && address.path.startsWith(`${config.dataDir}/`),
+  );
+  if (config.doors.socketMode !== 0o600 && sheltered) {
+    warnings.push(
+      "NEXUS_SOCKET_MODE lets other users in, and the data folder, whose mode is 0700, keeps them out: put the socket elsewhere with NEXUS_GRPC_LISTEN",
+    );
+  }
   const ports = config.browserListen.map((address) => (address.kind === "tcp" ? address.port : undefined));
   const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
   if (isPublicUrlDefault && !ports.includes(8080)) {
@@ -41,6 +49,13 @@ function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
     );
   }
   return warnings;
+}
+
+function networkWarnings({ providerNetworks }: Config): string[] {
+  if (!providerNetworks.allowLoopback) return [];
+  return [
+    "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: whoever may write a profile reaches the ports of this machine",
+  ];
 }
 
 /** Levenshtein distance. */

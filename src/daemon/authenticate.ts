@@ -1,14 +1,58 @@
 import type { ApiKeys } from "../domain/api_keys.js";
-import { admin, at, owner } from "../model/principal.js";
-import type { Authenticate } from "../server/shown_credentials.js";
+import { admin, at, owner, type Principal } from "../model/principal.js";
+import type { Authenticate, ShownCredentials } from "../server/shown_credentials.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 
-/** On a Unix socket, which its mode guards, the owner; elsewhere whoever shows the key of the data folder, or an API key. */
-export function authenticateBy(adminKey: ApiKey, keys: Pick<ApiKeys, "verify">): Authenticate {
-  return ({ socket, token, origin }) => {
-    if (socket === "unix") return at(owner, origin);
-    if (token === undefined) return undefined;
-    const principal = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
-    return principal && at(principal, origin);
+export interface AuthenticateOptions {
+  readonly adminKey: ApiKey;
+  readonly keys: Pick<ApiKeys, "verify">;
+  /** Absent where no issuer is configured. */
+  readonly jwt?:
+    | { principalOf(token: string): Principal | undefined | Promise<Principal | undefined> }
+    | undefined;
+  /** User id that the daemon runs as; undefined where the platform has none. */
+  readonly ownUid: number | undefined;
+  nowMs(): number;
+}
+
+/** Three parts of base64url, the first of which begins with `{"`: no API key looks like that. */
+const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/**
+ * Who a caller is. A key or token that is shown decides, whatever the connection proves beside it: where it proves nobody, the
+ * caller is nobody, and does not fall back to being the owner of the socket or the subject of a certificate.
+ */
+export function authenticateBy(options: AuthenticateOptions): Authenticate {
+  const { adminKey, keys, jwt, nowMs } = options;
+  return (shown) => {
+    const { token, origin } = shown;
+    if (token === undefined) return principalOfPeer(shown, options);
+    const known = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
+    if (known) return at(known, origin);
+    if (jwt === undefined || !jwtShape.test(token)) return undefined;
+    const principal = jwt.principalOf(token);
+    if (!(principal instanceof Promise)) return principal && at(principal, origin);
+    return principal.then((found) => found && at(found, origin));
   };
+
+  function principalOfPeer({ socket, origin, peer }: ShownCredentials, { ownUid }: AuthenticateOptions) {
+    if (socket === "unix") {
+      const principal = principalOfUser(peer?.uid, ownUid);
+      return principal && at(principal, origin);
+    }
+    const certificate = peer?.certificate;
+    if (certificate === undefined || nowMs() >= certificate.notAfterMs) return undefined;
+    const { name, notAfterMs } = certificate;
+    return at({ name, kind: "certificate", expiresAtMs: notAfterMs }, origin);
+  }
+}
+
+/** The superuser is no exception: that of another container of a pod shares the socket, and not the data folder. */
+function principalOfUser(
+  uid: number | "unknown" | undefined,
+  ownUid: number | undefined,
+): Principal | undefined {
+  if (uid === "unknown") return undefined;
+  if (uid === undefined || uid === ownUid) return owner;
+  return { name: `uid:${uid}`, kind: "uid" };
 }

@@ -2,9 +2,11 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { accessService } from "../service/access_service.js";
 import { auditService } from "../service/audit_service.js";
+import { backupService } from "../service/backup_service.js";
 import type { BoundService } from "../service/bound_service.js";
 import { connectionService } from "../service/connection_service.js";
 import { guardedService } from "../service/guarded_service.js";
+import { keyringService } from "../service/keyring_service.js";
 import { nexusService } from "../service/nexus_service.js";
 import { providerService } from "../service/provider_service.js";
 import { tokenService } from "../service/token_service.js";
@@ -12,14 +14,18 @@ import type { DomainParts } from "./domain_parts.js";
 
 /** Every service of the contract, over the domain and behind the policy. */
 export function boundServices(parts: DomainParts, templates: Catalogue, config: Config): BoundService[] {
-  const { registry, connections, importer, capture, tokens, watch, audit } = parts;
+  const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
+    parts;
   const { access, seen, keys, explainer, guard } = parts;
+  const { publicUrl } = config;
   const services = [
-    providerService({ registry, templates, access, redirectUri: config.redirectUri }),
-    connectionService({ manager: connections, seen, importer, capture, access }),
+    providerService({ registry, templates, access, publicUrl }),
+    connectionService({ manager: connections, seen, confirmer, importer, capture, access }),
     tokenService({ tokens, watch, access }),
     auditService({ audit }),
     accessService({ keys, access, explainer }),
+    keyringService({ keyring }),
+    backupService({ backups }),
   ].map((service) => guardedService(service, guard));
   return [...services, guardedService(nexusService(services), guard)];
 }

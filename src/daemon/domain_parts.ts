@@ -5,11 +5,14 @@ import { ApiKeys } from "../domain/api_keys.js";
 import { AuditReader } from "../domain/audit_reader.js";
 import { AuditedTokens } from "../domain/audited_tokens.js";
 import { AuthorizationServers } from "../domain/authorization_servers.js";
+import { BackupMaker } from "../domain/backup_maker.js";
 import { CaptureFormFlow } from "../domain/capture_form_flow.js";
 import { ConnectionCompleter } from "../domain/connection_completer.js";
 import { ConnectionFactsCache } from "../domain/connection_facts.js";
 import { ConnectionImporter } from "../domain/connection_importer.js";
 import { ConnectionManager } from "../domain/connection_manager.js";
+import { ConsentConfirmer } from "../domain/consent_confirmer.js";
+import { ConsentHolder } from "../domain/consent_holder.js";
 import { CredentialCapture } from "../domain/credential_capture.js";
 import { credentialCheck } from "../domain/credential_check.js";
 import { CredentialReader } from "../domain/credential_reader.js";
@@ -19,14 +22,18 @@ import { CredentialWriter } from "../domain/credential_writer.js";
 import { DenialLedger } from "../domain/denial_ledger.js";
 import { Grants } from "../domain/grants.js";
 import { ImportRecovery } from "../domain/import_recovery.js";
+import { KeyRotation } from "../domain/key_rotation.js";
+import { KeyringManager } from "../domain/keyring_manager.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ReadLedger } from "../domain/read_ledger.js";
+import { RedirectPaths } from "../domain/redirect_paths.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
 import { SeenConnections } from "../domain/seen_connections.js";
 import { TokenManager } from "../domain/token_manager.js";
+import { TokenRescue } from "../domain/token_rescue.js";
 import { TokenWatch } from "../domain/token_watch.js";
 import { UnknownStates } from "../domain/unknown_states.js";
 import { WatchHub } from "../domain/watch_hub.js";
@@ -34,16 +41,20 @@ import { fetchDiscoveryDocument } from "../oauth/discovery.js";
 import { createOutboundFetch } from "../oauth/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { RescueFile } from "../store/rescue_file.js";
 import type { Store } from "../store/store.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Logger } from "../telemetry/logger.js";
 import type { Metrics } from "../telemetry/metrics.js";
+import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";
 
 export interface DomainOptions {
   readonly config: Config;
   readonly store: Store;
+  readonly rescueFile: RescueFile | undefined;
   readonly sealer: Vault;
+  readonly keySource: KeyRingSource;
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
@@ -54,23 +65,27 @@ export interface DomainOptions {
 export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
-export function wireDomain({ config, store, sealer, metrics, clock, random, log }: DomainOptions) {
-  const outbound = createOutboundFetch();
+export function wireDomain(options: DomainOptions) {
+  const { config, store, rescueFile, sealer, metrics, clock, random, log } = options;
+  const networks = config.providerNetworks;
+  const outbound = createOutboundFetch({ networks });
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   const servers = new AuthorizationServers({
     store,
     clock,
     log,
     fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
+    networks,
   });
   const grants = new Grants({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
   const reader = new CredentialReader({ store, vault, clock });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
+  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log });
   const base = { store, vault, servers, grants, clock, log };
 
-  const engine = new RefreshEngine({ ...base, writer, revocations, locks, random, metrics });
+  const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics });
   const hub = new WatchHub();
   const ledger = new ReadLedger({ store, clock, log });
   const unknownStates = new UnknownStates({ store, clock, log });
@@ -89,29 +104,63 @@ export function wireDomain({ config, store, sealer, metrics, clock, random, log 
   });
 
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-  const capture = new CredentialCapture({ store, writer, trial, locks, clock, log });
-  const importer = new ConnectionImporter({ ...base, writer, checkFields: credentialCheck(trial) });
+  const holder = new ConsentHolder({ vault, clock });
+  const capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log });
+  const importer = new ConnectionImporter({
+    ...base,
+    writer,
+    checkFields: credentialCheck(trial),
+    limits: config.limits,
+  });
   const onChanged = (providerId: string): void => {
     facts.providerChanged(providerId);
     engine.profileChanged(providerId);
   };
+  const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
+  const redirectPaths = new RedirectPaths({ store, servers, clock });
+  const sealing = { store, ring: sealer, vault, clock, log };
   const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
   return {
     engine,
+    rescue,
     hub,
     ledger,
     unknownStates,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, onChanged }),
-    connections: new ConnectionManager({ ...config, store, vault, servers, revocations, clock }),
+    registry: new ProviderRegistry({ store, vault, clock, networks, redirectPaths, onChanged }),
+    connections: new ConnectionManager({
+      ...config,
+      ...config.consent,
+      store,
+      vault,
+      servers,
+      revocations,
+      redirectPaths,
+      clock,
+    }),
+    confirmer: new ConsentConfirmer({ ...base, writer, revocations, locks }),
     importer,
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, log }),
-    consent: new ConnectionCompleter({ ...base, writer, revocations, unknownStates, locks }),
+    consent: new ConnectionCompleter({
+      ...base,
+      writer,
+      revocations,
+      rescue,
+      onAccepted,
+      unknownStates,
+      locks,
+    }),
     tokens: new AuditedTokens({ manager, ledger }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
+    keyring: new KeyringManager({
+      ...sealing,
+      source: options.keySource,
+      rotation: new KeyRotation(sealing),
+    }),
+    backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
     access,
     seen: new SeenConnections({ store }),
     keys,

@@ -1,22 +1,35 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
+import type { Clock } from "../runtime/clock.js";
 import { storeFileName } from "../store/store.js";
 import type { Logger } from "../telemetry/logger.js";
-import { loadKey } from "../vault/key_source.js";
+import { KeyRingSource } from "../vault/key_source.js";
 import { Vault } from "../vault/vault.js";
 
-/** The vault with the key that the settings name, which the first start makes. @throws KeyFault */
-export function openVault(config: Config, log: Logger): Vault {
+export interface OpenedVault {
+  readonly vault: Vault;
+  readonly source: KeyRingSource;
+}
+
+/** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyFault */
+export async function openVault(options: {
+  readonly config: Pick<Config, "dataDir" | "encryptionKey">;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Promise<OpenedVault> {
+  const { config, environment, clock, log } = options;
   const storeExists = existsSync(join(config.dataDir, storeFileName));
-  const { key, created } = loadKey(config.encryptionKey, storeExists);
-  if (created && config.encryptionKey.source === "generated") {
+  const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
+  const { keys, created } = await source.load(storeExists);
+  if (created) {
     log.info(
-      { path: config.encryptionKey.path },
+      { path: source.path },
       "made an encryption key: without this file nobody can open the stored credentials, with it anybody can; back it up apart from the store",
     );
   }
-  const vault = new Vault(key);
-  key.fill(0);
-  return vault;
+  const vault = new Vault(keys);
+  for (const key of keys) key.fill(0);
+  return { vault, source };
 }

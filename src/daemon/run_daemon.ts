@@ -5,9 +5,12 @@ import { Daemon } from "../daemon.js";
 import { PolicyFault } from "../policy/policy_fault.js";
 import { SystemClock } from "../runtime/clock.js";
 import { DoorError } from "../server/door.js";
-import { DataFolderInUse, StoreDamaged } from "../store/store_error.js";
+import { NoPeerCredentials } from "../server/peer_credentials.js";
+import { TlsFault } from "../server/tls_pair.js";
+import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
+import { endAtOnce } from "./end_at_once.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -48,21 +51,19 @@ export async function runDaemon(options: {
       known === undefined ? { err: error } : { reason: (error as Error).message },
       "nexusd cannot start",
     );
+    if (error instanceof StoreHangs) endAtOnce(exitCodes.storeNotWritten);
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadFiles();
-  const code = await Promise.race([
-    signalled.then(() => exitCodes.ok),
-    storeFailed.then((error) => {
-      log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
-      return exitCodes.storeNotWritten;
-    }),
-  ]);
-  if (code === exitCodes.ok) await daemon.stop();
-  else if (!(await daemon.abandon())) {
-    // lmdb's writer thread waits for ever after some failed writes, and `exit` would wait for it: better no code than a hang.
-    log.error({}, "the store cannot be left in order: the daemon kills itself");
-    process.kill(process.pid, "SIGKILL");
+  const abandoned = storeFailed.then((error) => {
+    log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
+    return exitCodes.storeNotWritten;
+  });
+  let code: ExitCode = await Promise.race([signalled.then(() => exitCodes.ok), abandoned]);
+  if (code === exitCodes.ok) code = await Promise.race([daemon.stop().then(() => exitCodes.ok), abandoned]);
+  if (code === exitCodes.storeNotWritten && !(await daemon.abandon())) {
+    log.error({}, "the store cannot be left in order: the daemon ends without closing it");
+    endAtOnce(code);
   }
   return code;
 }
@@ -72,6 +73,8 @@ function startFailure(error: unknown): ExitCode | undefined {
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
-  if (error instanceof DoorError) return exitCodes.doorNotOpened;
+  if (error instanceof StoreFailed) return exitCodes.storeNotWritten;
+  if (error instanceof DoorError || error instanceof TlsFault || error instanceof NoPeerCredentials)
+    return exitCodes.doorNotOpened;
   return undefined;
 }

@@ -1,10 +1,13 @@
+import { judgeHost } from "../model/address_judge.js";
 import { FailedPrecondition, Unavailable } from "../model/errors.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import {
   type AuthorizationServer,
   fromDiscoveryDocument,
   manualAuthorizationServer,
 } from "../oauth/authorization_server.js";
+import { DiscoveryFailure } from "../oauth/discovery.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
 import type { Store } from "../store/store.js";
@@ -34,6 +37,7 @@ export class AuthorizationServers {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #fetchDocument: FetchDiscoveryDocument;
+  readonly #networks: ProviderNetworks;
   readonly #discovered = new Map<string, Discovered>();
   readonly #manual = new Map<string, { version: bigint; server: AuthorizationServer }>();
   readonly #fetches = new SingleFlight<string, AuthorizationServer>();
@@ -43,16 +47,19 @@ export class AuthorizationServers {
     clock: Clock;
     log: Log;
     fetchDocument: FetchDiscoveryDocument;
+    /** Where endpoints may stand. */
+    networks: ProviderNetworks;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#fetchDocument = options.fetchDocument;
+    this.#networks = options.networks;
   }
 
   /**
    * @throws Unavailable when the document cannot be had and never was
-   * @throws FailedPrecondition when the document contradicts the profile
+   * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
   async resolve(profile: ProviderProfile): Promise<AuthorizationServer> {
     if (!profile.enableDiscovery) return this.#resolveManual(profile);
@@ -68,6 +75,7 @@ export class AuthorizationServers {
     const known = this.#manual.get(profile.id);
     if (known?.version === profile.version) return known.server;
     const server = manualAuthorizationServer(profile);
+    refuseEndpoints(server, this.#networks);
     this.#manual.set(profile.id, { version: profile.version, server });
     return server;
   }
@@ -76,6 +84,7 @@ export class AuthorizationServers {
     const record = this.#store.getDiscovery(issuer);
     if (!record) return undefined;
     const server = fromDiscoveryDocument(issuer, record.document);
+    refuseEndpoints(server, this.#networks);
     return this.#remember(issuer, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
   }
 
@@ -98,6 +107,9 @@ export class AuthorizationServers {
     try {
       document = await this.#fetchDocument(issuer);
     } catch (error) {
+      if (error instanceof DiscoveryFailure && error.reason === "forbidden") {
+        throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
+      }
       throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
     }
     let server: AuthorizationServer;
@@ -110,8 +122,29 @@ export class AuthorizationServers {
         error,
       );
     }
+    refuseEndpoints(server, this.#networks);
     const fetchedAtMs = this.#clock.nowMs();
     await this.#store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs }));
     return this.#remember(issuer, { server, fetchedAtMs, notAgainBeforeMs: 0 }).server;
+  }
+}
+
+/** What can be known without resolving a name; the rest is known when a request is made. */
+function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks): void {
+  const endpoints = {
+    "authorization endpoint": server.authorizationEndpoint,
+    "token endpoint": server.tokenEndpoint,
+    "JWKS URL": server.jwksUri,
+    "revocation endpoint": server.revocationEndpoint,
+  };
+  for (const [name, url] of Object.entries(endpoints)) {
+    if (url === undefined || !URL.canParse(url)) continue;
+    const { hostname } = new URL(url);
+    const refusal = judgeHost(hostname, networks);
+    if (refusal === undefined) continue;
+    throw new FailedPrecondition(
+      "PROVIDER_MISCONFIGURED",
+      `the ${name} of the provider must not be called: ${hostname} ${refusal.why}`,
+    );
   }
 }

@@ -73,8 +73,8 @@ export class CaptureFormFlow implements CaptureFlow {
   #find(state: string, cookie: Cookies): Found | ConsentFailure {
     try {
       const request = this.#capture.find(state);
-      const { connectionId, providerId, sealed } = request.pending;
-      const { browserBinding } = this.#vault.openAuthorization(connectionId, providerId, sealed);
+      const { connectionId, providerId } = request.pending;
+      const { browserBinding } = this.#vault.openAuthorization(request.stateHash, request.pending);
       if (!sameText(cookie(bindingName(request.stateHash)) ?? "", browserBinding)) {
         this.#log.warn({ connectionId, providerId }, "capture form from another browser");
         return otherBrowser;

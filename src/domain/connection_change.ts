@@ -51,7 +51,32 @@ export function consentEnded(
   reason: ProblemReason,
   nowMs: number,
 ): ConnectionChange {
-  const ended: ConnectionChange = { pendingStateHash: undefined, requestExpiresAtMs: undefined };
+  const ended: ConnectionChange = {
+    pendingStateHash: undefined,
+    requestExpiresAtMs: undefined,
+    awaitingConfirmation: undefined,
+  };
   if (connection.status !== "pending") return ended;
   return { ...ended, status, problem: problemSince(connection, reason, nowMs) };
+}
+
+/** The change by a new request; a connection that never was active waits for its first consent again. */
+export function consentRequested(
+  connection: Connection,
+  asked: {
+    readonly scopes: readonly string[];
+    readonly stateHash: string;
+    readonly expiresAtMs: number;
+    readonly providerName: string;
+  },
+): ConnectionChange {
+  const asksFirstTime = connection.status === "failed" || connection.status === "expired";
+  return {
+    ...(asksFirstTime ? { status: "pending", problem: undefined } : {}),
+    providerName: asked.providerName,
+    requestedScopes: asked.scopes,
+    pendingStateHash: asked.stateHash,
+    requestExpiresAtMs: asked.expiresAtMs,
+    awaitingConfirmation: undefined,
+  };
 }

@@ -1,31 +1,29 @@
-import { type AuditEventType, by } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
-import type { Connection, ProblemReason } from "../model/connection.js";
-import { callbackMetadata } from "../model/connection_metadata.js";
-import type { TokenSet } from "../model/credential.js";
+import type { ProblemReason } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
-import { at, browser, type Principal } from "../model/principal.js";
+import { at, browser } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import { demandsIssuer, pathOfRedirectUri } from "../model/redirect_path.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
-import type { Secret } from "../runtime/secret.js";
+import type { AuthorizationSecret } from "../store/secret_codec.js";
 import type { Store } from "../store/store.js";
-import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
-import { changeConnection, consentEnded } from "./connection_change.js";
+import { CodeRedemption, ConsentSuperseded } from "./code_redemption.js";
+import { changeConnection } from "./connection_change.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent.js";
+import { ConsentEnding } from "./consent_ending.js";
 import {
   bindingName,
   changedProvider,
   expiredRequest,
-  messageForPerson,
-  requestOver,
   returnToCaller,
   sameText,
+  successOf,
   unknownRequest,
   unreachableProvider,
 } from "./consent_outcome.js";
@@ -34,20 +32,22 @@ import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 import type { UnknownStates } from "./unknown_states.js";
 
-type CompleterStore = Pick<Store, "commit" | "getAuthorization" | "getProvider" | "getConnection">;
+type CompleterStore = Pick<
+  Store,
+  "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
+>;
 
 /** Brings a person's consent home: from `/auth/start` over the provider to `/auth/callback`. */
 export class ConnectionCompleter implements ConsentFlow {
   readonly #store: CompleterStore;
   readonly #vault: CredentialVault;
-  readonly #writer: CredentialWriter;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #grants: Pick<Grants, "exchangeCode">;
-  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #redemption: CodeRedemption;
+  readonly #ending: ConsentEnding;
   readonly #unknownStates: Pick<UnknownStates, "record">;
-  readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -59,6 +59,10 @@ export class ConnectionCompleter implements ConsentFlow {
     grants: Pick<Grants, "exchangeCode">;
     revocations: Pick<RevocationQueue, "enqueue">;
     unknownStates: Pick<UnknownStates, "record">;
+    /** Called when a provider has accepted the client of its profile. */
+    onAccepted: (providerId: string) => void;
+    /** Holds a token set until it is durable. */
+    rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the refresher: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -66,12 +70,10 @@ export class ConnectionCompleter implements ConsentFlow {
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
-    this.#writer = options.writer;
     this.#servers = options.servers;
-    this.#grants = options.grants;
-    this.#revocations = options.revocations;
+    this.#redemption = new CodeRedemption(options);
+    this.#ending = new ConsentEnding(options);
     this.#unknownStates = options.unknownStates;
-    this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -79,11 +81,12 @@ export class ConnectionCompleter implements ConsentFlow {
   async start(state: string): Promise<StartOutcome> {
     const stateHash = hashState(state);
     const pending = this.#store.getAuthorization(stateHash);
-    if (!pending) return unknownRequest;
+    if (!pending || pending.held) return unknownRequest;
     if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
     const profile = this.#profileOf(pending);
     if (!profile) return changedProvider;
-    const secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return unknownRequest;
     const binding = {
       name: bindingName(stateHash),
       value: secret.browserBinding,
@@ -110,13 +113,14 @@ export class ConnectionCompleter implements ConsentFlow {
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
     origin: string | undefined,
+    path: string,
   ): Promise<FinishOutcome> {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
     const visitor = at(browser, origin);
     const requested = this.#store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
-    if (requested && this.#isStatic(requested)) return unknownRequest;
+    if (requested && (requested.held || this.#isStatic(requested))) return unknownRequest;
     const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
       await this.#unknownStates.record(visitor);
@@ -124,45 +128,73 @@ export class ConnectionCompleter implements ConsentFlow {
     }
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
 
-    let secret: ReturnType<CredentialVault["openAuthorization"]>;
-    try {
-      secret = this.#vault.openAuthorization(pending.connectionId, pending.providerId, pending.sealed);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      return await this.#refuse(pending, "data_loss", "oauth_error", visitor);
-    }
+    const secret = this.#secretOf(stateHash, pending);
+    if (!secret) return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
     if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
       this.#log.warn(context, "callback from another browser");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     if (this.#clock.nowMs() >= pending.expiresAtMs) {
-      await this.#end(pending, "consent_expired", "oauth_error", visitor);
+      await this.#ending.end(pending, "consent_expired", "oauth_error", visitor);
       return expiredRequest;
+    }
+    // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
+    if (path !== pathOfRedirectUri(pending.redirectUri)) {
+      this.#log.warn({ ...context, reason: "redirect_path" }, "authorization response refused");
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     const profile = this.#profileOf(pending);
     if (!profile) {
-      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
+      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return changedProvider;
     }
     const server = await this.#resolve(profile);
     if ("kind" in server) {
-      await this.#end(pending, "authorization_failed", "oauth_error", visitor);
+      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return server;
     }
 
-    const response = processAuthorizationResponse(server, profile.clientId, query, state);
+    const response = processAuthorizationResponse(
+      demandsIssuer(profile) ? { ...server, issParameterSupported: true } : server,
+      profile.clientId,
+      query,
+      state,
+    );
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
-      return await this.#refuse(pending, "state_verification_failed", "state_verification_failed", visitor);
+      return await this.#ending.refuse(
+        pending,
+        "state_verification_failed",
+        "state_verification_failed",
+        visitor,
+      );
     }
     if (response.kind === "error") {
       this.#log.info({ ...context, error: response.error }, "consent not given");
       const reason = response.error === "access_denied" ? "access_denied" : "authorization_failed";
-      await this.#end(pending, reason, "oauth_error", visitor, response.error);
+      await this.#ending.end(pending, reason, "oauth_error", visitor, response.error);
       return returnToCaller(pending, profile, { status: "error", error: response.error });
     }
+    let completionCode: string | undefined;
     try {
-      await this.#exchange(pending, profile, server, response.params, secret, visitor);
+      completionCode = await this.#redemption.redeem(
+        pending,
+        profile,
+        server,
+        response.params,
+        secret,
+        visitor,
+      );
     } catch (error) {
       if (error instanceof ConsentSuperseded) return unknownRequest;
       if (!(error instanceof GrantFailure)) throw error;
@@ -171,11 +203,14 @@ export class ConnectionCompleter implements ConsentFlow {
           ? "id_token_verification_failed"
           : "token_exchange_failed";
       this.#log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
-      await this.#end(pending, reason, reason, visitor, error.oauthError);
+      await this.#ending.end(pending, reason, reason, visitor, error.oauthError);
       return returnToCaller(pending, profile, { status: "error", error: reason });
     }
-    this.#log.info(context, "connection is active");
-    return returnToCaller(pending, profile, { status: "success" });
+    this.#log.info(
+      context,
+      completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
+    );
+    return returnToCaller(pending, profile, successOf(completionCode));
   }
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
@@ -191,109 +226,14 @@ export class ConnectionCompleter implements ConsentFlow {
     });
   }
 
-  /** The exchange and its commit, alone for this connection. */
-  async #exchange(
-    pending: PendingAuthorization,
-    profile: ProviderProfile,
-    server: AuthorizationServer,
-    params: URLSearchParams,
-    secret: { readonly codeVerifier: string; readonly nonce: string | undefined },
-    visitor: Principal,
-  ): Promise<void> {
-    await this.#locks.run(pending.connectionId, async () => {
-      const tokenSet = await this.#grants.exchangeCode({
-        server,
-        profile,
-        params,
-        redirectUri: pending.redirectUri,
-        codeVerifier: secret.codeVerifier,
-        nonce: secret.nonce,
-      });
-      const isStored = await this.#store.commit((tx) => {
-        const connection = tx.getConnection(pending.connectionId);
-        const event = {
-          timeMs: this.#clock.nowMs(),
-          ...by(visitor),
-          connectionId: pending.connectionId,
-          providerId: pending.providerId,
-        };
-        if (!connection || connection.status === "revoked") {
-          tx.appendAudit({ ...event, type: "token_storage_failed", reason: "connection_ended" });
-          this.#revocations.enqueue(tx, { ...event, revision: 0n }, tokenSet);
-          return false;
-        }
-        const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
-        const granted = {
-          ...connection,
-          providerId: profile.id,
-          providerName: profile.name,
-          requestedScopes: pending.scopes,
-          metadata,
-          ...requestOver(connection),
-        };
-        const kept = {
-          ...tokenSet,
-          refreshToken: tokenSet.refreshToken ?? this.#keptRefreshToken(tx, connection, tokenSet),
-        };
-        const written = this.#writer.write(tx, granted, profile, kept, undefined);
-        tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
-        return true;
-      });
-      if (!isStored) throw new ConsentSuperseded();
-    });
-  }
-
-  /**
-   * Some providers issue a refresh token at the first consent only. The one that is stored stays, when the id_token proves that the
-   * same account consented.
-   */
-  #keptRefreshToken(tx: Transaction, connection: Connection, tokenSet: TokenSet): Secret | undefined {
-    if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
-    const stored = tx.getCredential(connection.id);
+  /** Undefined when it cannot be opened. */
+  #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
     try {
-      return stored && this.#vault.openCredential(connection, stored).refreshToken;
+      return this.#vault.openAuthorization(stateHash, pending);
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;
     }
-  }
-
-  async #refuse(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-  ): Promise<ConsentFailure> {
-    await this.#end(pending, reason, type, visitor);
-    return { kind: "failure", status: 400, reason, message: messageForPerson(reason) };
-  }
-
-  /** Writes down that a consent came to nothing; a connection that is active, or was requested anew, stays as it is. */
-  async #end(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-    detail?: string,
-  ): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => {
-      const connection = tx.getConnection(pending.connectionId);
-      if (connection && connection.pendingStateHash === undefined) {
-        const status = reason === "consent_expired" ? "expired" : "failed";
-        tx.putConnection(
-          changeConnection(connection, consentEnded(connection, status, reason, nowMs), nowMs),
-        );
-      }
-      tx.appendAudit({
-        timeMs: nowMs,
-        type,
-        ...by(visitor),
-        connectionId: pending.connectionId,
-        providerId: pending.providerId,
-        reason: detail ?? reason,
-      });
-    });
   }
 
   #isStatic(pending: PendingAuthorization): boolean {
@@ -316,6 +256,3 @@ export class ConnectionCompleter implements ConsentFlow {
     }
   }
 }
-
-/** The connection was revoked or deleted while its code was being exchanged. */
-class ConsentSuperseded extends Error {}

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { type AuditEvent, by } from "../model/audit_event.js";
 import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
+import { defaultLimits } from "../model/limits.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { Principal } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
@@ -19,6 +21,8 @@ import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 import type { Log } from "./log.js";
 import { newConnection } from "./new_connection.js";
+import { importPlace } from "./sealed_place.js";
+import { refuseMoreConnections, type StoredLimits } from "./stored_limits.js";
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.
@@ -52,6 +56,7 @@ export class ConnectionImporter {
   readonly #checkFields: CheckFields;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #limits: StoredLimits;
   readonly #locks = new KeyedMutex<string>();
 
   constructor(options: {
@@ -63,6 +68,7 @@ export class ConnectionImporter {
     checkFields: CheckFields;
     clock: Clock;
     log: Log;
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;
@@ -72,9 +78,10 @@ export class ConnectionImporter {
     this.#checkFields = options.checkFields;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#limits = options.limits ?? defaultLimits;
   }
 
-  /** @throws NotFound, InvalidArgument, FailedPrecondition, Unavailable; then nothing is stored */
+  /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
   async import(request: ImportRequest, principal: Principal): Promise<Connection> {
     const profile = this.#store.getProvider(request.providerId);
     if (!profile) throw new NotFound("provider");
@@ -92,10 +99,15 @@ export class ConnectionImporter {
         ]);
       }
       if (known && known.status !== "revoked") return known;
+      // Whoever gives the token again gives it to the profile as it is now.
       const pending = before?.sealed
-        ? before
-        : this.#pendingImport(profile, request, refreshToken, principal);
-      await this.#store.commit((tx) => tx.putImport(key, pending));
+        ? { ...before, binding: grantBinding(profile) }
+        : this.#pendingImport(key, profile, request, refreshToken, principal);
+      await this.#store.commit((tx) => {
+        // Before the token is sent: what it brings back is stored whatever the count is by then.
+        if (!before?.sealed) refuseMoreConnections(tx, request.userId, this.#limits);
+        tx.putImport(key, pending);
+      });
       return await this.#redeem(key, pending, profile, refreshToken);
     });
   }
@@ -111,7 +123,14 @@ export class ConnectionImporter {
       if (!pending?.sealed) return;
       const profile = this.#store.getProvider(pending.providerId);
       if (!profile) return await this.#drop(key, pending, "provider_deleted");
-      const refreshToken = this.#vault.openToken("import", pending, pending.sealed);
+      if (pending.binding !== undefined && pending.binding !== grantBinding(profile)) {
+        return await this.#drop(key, pending, "provider_changed");
+      }
+      // Only a copy of an older state can say that it is not done: its token has been redeemed.
+      if (this.#store.getConnection(pending.connectionId)) {
+        return await this.#store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
+      }
+      const refreshToken = this.#vault.openToken(importPlace(key, pending), pending.sealed);
       await this.#redeem(key, pending, profile, refreshToken, "resumed");
     });
   }
@@ -132,7 +151,13 @@ export class ConnectionImporter {
     try {
       const server = await this.#servers.resolve(profile);
       // Point of no return: from here on the provider may have rotated the token.
-      const { tokenSet } = await this.#grants.refresh({ server, profile, refreshToken, subject: undefined });
+      const { tokenSet } = await this.#grants.refresh({
+        server,
+        profile,
+        refreshToken,
+        subject: undefined,
+        boundTo: pending.binding,
+      });
       const nowMs = this.#clock.nowMs();
       const blank = {
         ...newConnection(pending.connectionId, pending.userId, profile, nowMs),
@@ -191,6 +216,7 @@ export class ConnectionImporter {
     const blank = newConnection(newId(), request.userId, profile, nowMs);
     return await this.#store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
+      refuseMoreConnections(tx, request.userId, this.#limits);
       const written = this.#writer.writeFields(tx, blank, profile, fields);
       const revision = written.credentialRevision;
       tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
@@ -199,19 +225,21 @@ export class ConnectionImporter {
   }
 
   #pendingImport(
+    key: string,
     profile: ProviderProfile,
     request: ImportRequest,
     refreshToken: Secret,
     principal: Principal,
   ): PendingImport {
-    const place = { connectionId: newId(), providerId: profile.id };
+    const startedAtMs = this.#clock.nowMs();
+    const place = { connectionId: newId(), providerId: profile.id, startedAtMs };
     return {
       ...place,
       userId: request.userId,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
       principal,
-      startedAtMs: this.#clock.nowMs(),
-      sealed: this.#vault.sealToken("import", place, refreshToken),
+      sealed: this.#vault.sealToken(importPlace(key, place), refreshToken),
+      binding: grantBinding(profile),
     };
   }
 

@@ -1,151 +1,61 @@
 import { by } from "../model/audit_event.js";
-import { authorizationLifetimeMs } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
-import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
-import { newId, newToken } from "../model/ids.js";
+import { NotFound } from "../model/errors.js";
 import type { Principal } from "../model/principal.js";
-import { canonicalName, type ProviderProfile } from "../model/provider_profile.js";
-import { checkReturnUrl } from "../model/return_url.js";
-import { newCodeVerifier } from "../oauth/pkce.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
-import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection } from "./connection_change.js";
-import { type CredentialVault, hashState } from "./credential_vault.js";
-import { newConnection } from "./new_connection.js";
+import {
+  type ConnectionRequest,
+  ConnectionRequests,
+  type RequestedConnection,
+} from "./connection_requests.js";
+import type { CredentialVault } from "./credential_vault.js";
+import { PendingRequests } from "./pending_requests.js";
+import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 import { type ConnectionFilter, isWanted } from "./seen_connections.js";
-
-/** A request for consent. */
-export interface ConnectionRequest {
-  readonly userId: string;
-  readonly provider: { readonly id: string } | { readonly name: string } | undefined;
-  /** Empty means the profile's defaults. */
-  readonly scopes: readonly string[];
-  readonly returnUrl: string | undefined;
-  /** Set to ask for consent again under this id. */
-  readonly connectionId: string | undefined;
-}
-
-export interface RequestedConnection {
-  readonly authUrl: string;
-  readonly state: string;
-  readonly scopes: readonly string[];
-  readonly providerId: string;
-  readonly connectionId: string;
-  readonly expiresAtMs: number;
-}
+import type { StoredLimits } from "./stored_limits.js";
 
 type ManagerStore = Pick<
   Store,
-  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "listConnections"
+  "commit" | "getProvider" | "findProviderByName" | "listProviders" | "getConnection" | "listConnections"
 >;
 
 /** Connections: requesting, reading, ending. */
 export class ConnectionManager {
   readonly #store: ManagerStore;
-  readonly #vault: CredentialVault;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
   readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
+  readonly #pending: PendingRequests;
+  readonly #requests: ConnectionRequests;
   readonly #clock: Clock;
-  readonly #publicUrl: string;
-  readonly #allowedReturnOrigins: readonly string[];
 
   constructor(options: {
     store: ManagerStore;
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
-    revocations: Pick<RevocationQueue, "enqueueStored">;
+    revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
+    /** Shared with the registry. */
+    redirectPaths?: RedirectPaths;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
     allowedReturnOrigins: readonly string[];
+    requireConfirmation?: boolean;
+    limits?: StoredLimits;
   }) {
     this.#store = options.store;
-    this.#vault = options.vault;
-    this.#servers = options.servers;
     this.#revocations = options.revocations;
+    this.#pending = new PendingRequests(options);
+    const redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
+    this.#requests = new ConnectionRequests({ ...options, redirectPaths, pending: this.#pending });
     this.#clock = options.clock;
-    this.#publicUrl = options.publicUrl;
-    this.#allowedReturnOrigins = options.allowedReturnOrigins;
   }
 
-  /** What a person pastes into the provider's console. */
-  get redirectUri(): string {
-    return `${this.#publicUrl}/auth/callback`;
-  }
-
-  /** @throws InvalidArgument, NotFound, FailedPrecondition, Unavailable */
+  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
-    const existing = request.connectionId === undefined ? undefined : this.get(request.connectionId);
-    if (existing?.status === "revoked") {
-      throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
-    }
-    const profile = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
-    if (!existing && request.userId === "") {
-      throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
-    }
-    const isStatic = profile.authType !== "oauth2";
-    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
-    refuseUnverifiableOpenId(profile, scopes);
-    const returnUrl =
-      request.returnUrl === undefined
-        ? undefined
-        : checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins);
-    if (!isStatic) await this.#servers.resolve(profile);
-
-    const state = newToken();
-    const stateHash = hashState(state);
-    const connectionId = existing?.id ?? newId();
-    const nowMs = this.#clock.nowMs();
-    const expiresAtMs = nowMs + authorizationLifetimeMs;
-    const sealed = this.#vault.sealAuthorization(connectionId, profile.id, {
-      codeVerifier: newCodeVerifier(),
-      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
-      browserBinding: newToken(),
-    });
-    await this.#store.commit((tx) => {
-      if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
-      const before = existing
-        ? tx.getConnection(existing.id)
-        : newConnection(connectionId, request.userId, profile, nowMs);
-      if (!before) throw new NotFound("connection");
-      if (before.pendingStateHash !== undefined) tx.takeAuthorization(before.pendingStateHash);
-      const asksFirstTime = before.status === "failed" || before.status === "expired";
-      tx.putAuthorization(stateHash, {
-        connectionId,
-        providerId: profile.id,
-        providerVersion: profile.version,
-        scopes,
-        returnUrl,
-        redirectUri: this.redirectUri,
-        expiresAtMs,
-        sealed,
-      });
-      tx.putConnection(
-        changeConnection(
-          before,
-          {
-            ...(asksFirstTime ? { status: "pending", problem: undefined } : {}),
-            providerName: profile.name,
-            requestedScopes: scopes,
-            pendingStateHash: stateHash,
-            requestExpiresAtMs: expiresAtMs,
-          },
-          nowMs,
-        ),
-      );
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.requested",
-        ...by(principal),
-        connectionId,
-        providerId: profile.id,
-      });
-    });
-    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
-    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+    return await this.#requests.request(request, principal);
   }
 
   /** @throws NotFound */
@@ -188,7 +98,7 @@ export class ConnectionManager {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
-      endRequest(tx, before);
+      this.#pending.end(tx, before, "ends");
       this.#revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
@@ -202,6 +112,7 @@ export class ConnectionManager {
           expiresAtMs: undefined,
           pendingStateHash: undefined,
           requestExpiresAtMs: undefined,
+          awaitingConfirmation: undefined,
         },
         nowMs,
       );
@@ -223,7 +134,7 @@ export class ConnectionManager {
     await this.#store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
-      endRequest(tx, before);
+      this.#pending.end(tx, before, "ends");
       this.#revocations.enqueueStored(tx, before);
       tx.deleteConnection(connectionId);
       tx.appendAudit({
@@ -235,51 +146,4 @@ export class ConnectionManager {
       });
     });
   }
-
-  #profileNamed(request: ConnectionRequest): ProviderProfile {
-    const key = request.provider;
-    if (!key)
-      throw new InvalidArgument([
-        { field: "provider", description: "provider_id or provider_name is required" },
-      ]);
-    const profile =
-      "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
-    if (!profile) throw new NotFound("provider");
-    return profile;
-  }
-
-  #profileOf(connection: Connection, request: ConnectionRequest): ProviderProfile {
-    const other = (field: string): InvalidArgument =>
-      new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-    if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
-    // A profile that was deleted and registered anew under its name takes its connections back by consent.
-    const profile =
-      this.#store.getProvider(connection.providerId) ??
-      this.#store.findProviderByName(connection.providerName);
-    if (!profile)
-      throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
-    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
-    return profile;
-  }
-}
-
-function endRequest(tx: Transaction, connection: Connection): void {
-  if (connection.pendingStateHash !== undefined) tx.takeAuthorization(connection.pendingStateHash);
-}
-
-function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
-  if (profile.issuer !== "" && profile.jwksUrl !== "") return;
-  throw new InvalidArgument([
-    {
-      field: "scopes",
-      description:
-        "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
-    },
-  ]);
-}
-
-/** A scope that is left out of the request brings no id_token. */
-function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
-  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
 }

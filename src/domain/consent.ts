@@ -26,7 +26,7 @@ export type FinishOutcome =
 /** A page that says what went wrong; `status` is the HTTP status. */
 export interface ConsentFailure {
   readonly kind: "failure";
-  readonly status: 400 | 404 | 410 | 502 | 503;
+  readonly status: 400 | 404 | 410 | 429 | 502 | 503;
   /** A stable word. */
   readonly reason: string;
   /** One sentence for a person. Never text of the provider. */
@@ -43,11 +43,13 @@ export interface ConsentFlow {
    * @param query the query of the callback, exactly as received
    * @param cookie reads a cookie of the request by the name given in `binding.name`
    * @param origin address of the visitor's socket, for the audit log
+   * @param path of the request, below the public URL: an answer to another redirect URI than the request's is refused
    */
   finish(
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
     origin: string | undefined,
+    path: string,
   ): Promise<FinishOutcome>;
 }
 

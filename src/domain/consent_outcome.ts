@@ -85,10 +85,24 @@ export function returnLocation(
     connection_id: pending.connectionId,
     provider: profile.name,
   });
-  url.search = url.search === "" ? added.toString() : `${url.search}&${added}`;
+  const kept = url.search.slice(1).split("&").filter(isForeign);
+  url.search = [...kept, added.toString()].join("&");
   return url.href;
 }
 
+/** What the outcome says must not stand there already: of two values an application may read the first. */
+function isForeign(pair: string): boolean {
+  const [name] = [...new URLSearchParams(pair).keys()];
+  return name !== undefined && !outcomeNames.has(name);
+}
+
+const outcomeNames = new Set(["status", "error", "connection_id", "provider", "completion_code"]);
+
 export type ReturnOutcome =
-  | { readonly status: "success" }
+  | { readonly status: "success"; readonly completion_code?: string }
   | { readonly status: "error"; readonly error: string };
+
+/** @param completionCode when the credential waits for its confirmation */
+export function successOf(completionCode: string | undefined): ReturnOutcome {
+  return { status: "success", ...(completionCode === undefined ? {} : { completion_code: completionCode }) };
+}

@@ -10,7 +10,8 @@ import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
-import { requestOver, returnLocation } from "./consent_outcome.js";
+import type { ConsentHolder } from "./consent_holder.js";
+import { requestOver, returnLocation, successOf } from "./consent_outcome.js";
 import { schemaOf } from "./credential_schema.js";
 import type { CredentialTrial } from "./credential_trial.js";
 import { checkCredential } from "./credential_values.js";
@@ -38,6 +39,7 @@ type Fields = Readonly<Record<string, Secret>>;
 export class CredentialCapture {
   readonly #store: CaptureStore;
   readonly #writer: Pick<CredentialWriter, "writeFields">;
+  readonly #holder: Pick<ConsentHolder, "hold">;
   readonly #trial: Pick<CredentialTrial, "try">;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
@@ -46,6 +48,7 @@ export class CredentialCapture {
   constructor(options: {
     store: CaptureStore;
     writer: Pick<CredentialWriter, "writeFields">;
+    holder: Pick<ConsentHolder, "hold">;
     trial: Pick<CredentialTrial, "try">;
     /** Of connections: one credential is tried and written at a time. */
     locks: KeyedMutex<string>;
@@ -54,6 +57,7 @@ export class CredentialCapture {
   }) {
     this.#store = options.store;
     this.#writer = options.writer;
+    this.#holder = options.holder;
     this.#trial = options.trial;
     this.#locks = options.locks;
     this.#clock = options.clock;
@@ -74,7 +78,7 @@ export class CredentialCapture {
   find(state: string): CaptureRequest {
     const stateHash = hashState(state);
     const pending = this.#store.getAuthorization(stateHash);
-    if (!pending) throw new NotFound("request");
+    if (!pending || pending.held) throw new NotFound("request");
     return { stateHash, pending, profile: this.#judge(pending, this.#store.getProvider(pending.providerId)) };
   }
 
@@ -94,10 +98,16 @@ export class CredentialCapture {
       // It may have been used or replaced while this call waited for its turn.
       const request = this.find(state);
       await this.#try(request.profile, fields, pending.connectionId, principal);
-      const connection = await this.#store.commit((tx) => this.#complete(tx, request, fields, principal));
-      this.#log.info({ connectionId: connection.id, providerId: profile.id }, "connection is active");
+      const { connection, completionCode } = await this.#store.commit((tx) =>
+        this.#complete(tx, request, fields, principal),
+      );
+      const isActive = completionCode === undefined;
+      this.#log.info(
+        { connectionId: connection.id, providerId: profile.id },
+        isActive ? "connection is active" : "consent waits for its confirmation",
+      );
       const { returnUrl } = pending;
-      const redirectUrl = returnUrl && returnLocation(returnUrl, pending, profile, { status: "success" });
+      const redirectUrl = returnUrl && returnLocation(returnUrl, pending, profile, successOf(completionCode));
       return { connection, redirectUrl };
     });
   }
@@ -147,7 +157,7 @@ export class CredentialCapture {
     { stateHash, profile }: CaptureRequest,
     fields: Fields,
     principal: Principal,
-  ): Connection {
+  ): { readonly connection: Connection; readonly completionCode?: string } {
     const pending = tx.takeAuthorization(stateHash);
     if (!pending) throw new NotFound("request");
     this.#judge(pending, tx.getProvider(pending.providerId));
@@ -155,16 +165,19 @@ export class CredentialCapture {
     if (!before || before.status === "revoked") throw new NotFound("request");
     const isNewest = before.pendingStateHash === stateHash;
     const ended: Connection = isNewest ? { ...before, pendingStateHash: undefined } : before;
+    const nowMs = this.#clock.nowMs();
+    const event = { timeMs: nowMs, ...by(principal), connectionId: before.id, providerId: profile.id };
+    if (pending.requireConfirmation) {
+      // The place for what waits is that of the newest request.
+      if (ended.pendingStateHash !== undefined) throw new NotFound("request");
+      const held = { kind: "fields", fields, receivedAtMs: nowMs } as const;
+      tx.appendAudit({ ...event, type: "credential_captured", reason: "awaiting_confirmation" });
+      return this.#holder.hold(tx, ended, pending, held);
+    }
     const asked = { ...ended, requestedScopes: [], ...requestOver(ended) };
     const connection = this.#writer.writeFields(tx, asked, profile, fields);
-    tx.appendAudit({
-      timeMs: this.#clock.nowMs(),
-      type: "credential_captured",
-      ...by(principal),
-      connectionId: connection.id,
-      providerId: profile.id,
-    });
-    return connection;
+    tx.appendAudit({ ...event, type: "credential_captured" });
+    return { connection };
   }
 
   #judge(pending: PendingAuthorization, profile: ProviderProfile | undefined): ProviderProfile {

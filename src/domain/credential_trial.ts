@@ -35,7 +35,8 @@ export class CredentialTrial {
   /**
    * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
    *
-   * @throws FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403; Unavailable when it does not answer 2xx
+   * @throws FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403, PROVIDER_MISCONFIGURED when it stands where
+   * the daemon must not call; Unavailable when it does not answer 2xx
    */
   async try(profile: ProviderProfile, fields: Readonly<Record<string, Secret>>): Promise<void> {
     const url = trialUrl(profile);
@@ -51,6 +52,7 @@ export class CredentialTrial {
       return (await this.#fetch(request.url, { method: "GET", headers: request.headers })).status;
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
+      if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
       throw new Unavailable(
         `the credential could not be tried at ${error.host}: ${error.reason}`,
         undefined,

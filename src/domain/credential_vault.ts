@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
+import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
-import type { AssociatedData, Credential, SealedCredential, SealedRecord } from "../model/credential.js";
+import type { Credential, SealedCredential, SealedRecord } from "../model/credential.js";
+import { DataLoss } from "../model/errors.js";
+import type { ProviderProfile } from "../model/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
 import {
   type AuthorizationSecret,
@@ -12,8 +15,9 @@ import {
   encodeFields,
 } from "../store/secret_codec.js";
 import type { Vault } from "../vault/vault.js";
+import { authorizationPlace, clientSecretPlace, credentialPlace, type SealedPlace } from "./sealed_place.js";
 
-/** The single door to what is sealed: it knows each kind's place, so that a record opens only where it was put. */
+/** The single door to what is sealed: a record opens only where it was put. */
 export class CredentialVault {
   readonly #vault: Pick<Vault, "seal" | "open">;
   readonly #databaseId: string;
@@ -24,17 +28,13 @@ export class CredentialVault {
   }
 
   sealCredential(connection: Connection, revision: bigint, credential: Credential): SealedCredential {
-    const sealed = this.#vault.seal(
-      encodeCredential(credential),
-      this.#credentialPlace(connection, revision),
-    );
+    const sealed = this.#seal(encodeCredential(credential), credentialPlace(connection, revision));
     return { revision, sealed };
   }
 
   /** @throws DataLoss when it cannot be opened, or is not the revision that the connection names */
   openCredential(connection: Connection, stored: SealedCredential): Credential {
-    const place = this.#credentialPlace(connection, connection.credentialRevision);
-    return decodeCredential(this.#vault.open(stored.sealed, place));
+    return decodeCredential(this.#openStored(connection, stored));
   }
 
   sealFields(
@@ -42,70 +42,81 @@ export class CredentialVault {
     revision: bigint,
     fields: Readonly<Record<string, Secret>>,
   ): SealedCredential {
-    const sealed = this.#vault.seal(encodeFields(fields), this.#credentialPlace(connection, revision));
+    const sealed = this.#seal(encodeFields(fields), credentialPlace(connection, revision));
     return { revision, sealed };
   }
 
   /** The fields of a static credential. @throws DataLoss as `openCredential` */
   openFields(connection: Connection, stored: SealedCredential): Record<string, Secret> {
-    const place = this.#credentialPlace(connection, connection.credentialRevision);
-    return decodeFields(this.#vault.open(stored.sealed, place));
+    return decodeFields(this.#openStored(connection, stored));
   }
 
-  sealClientSecret(providerId: string, secret: Secret): SealedRecord {
-    return this.#vault.seal(
-      Buffer.from(secret.reveal(), "utf8"),
-      this.#place("client_secret", { providerId }),
-    );
+  /** @param profile its id, and the version that the secret is stored with */
+  sealClientSecret(profile: Pick<ProviderProfile, "id" | "version">, secret: Secret): SealedRecord {
+    return this.sealToken(clientSecretPlace(profile), secret);
   }
 
-  /** @throws DataLoss */
-  openClientSecret(providerId: string, sealed: SealedRecord): Secret {
-    return new Secret(
-      this.#vault.open(sealed, this.#place("client_secret", { providerId })).toString("utf8"),
-    );
+  /** Undefined for a public client. @throws DataLoss */
+  openClientSecret(profile: Pick<ProviderProfile, "id" | "version" | "clientSecret">): Secret | undefined {
+    return profile.clientSecret && this.openToken(clientSecretPlace(profile), profile.clientSecret);
   }
 
-  sealAuthorization(connectionId: string, providerId: string, secret: AuthorizationSecret): SealedRecord {
-    const place = this.#place("authorization", { connectionId, providerId });
-    return this.#vault.seal(encodeAuthorizationSecret(secret), place);
-  }
-
-  /** @throws DataLoss */
-  openAuthorization(connectionId: string, providerId: string, sealed: SealedRecord): AuthorizationSecret {
-    const place = this.#place("authorization", { connectionId, providerId });
-    return decodeAuthorizationSecret(this.#vault.open(sealed, place));
-  }
-
-  /** A single token that has left its connection, or has none yet. */
-  sealToken(kind: TokenKind, place: TokenPlace, token: Secret): SealedRecord {
-    return this.#vault.seal(Buffer.from(token.reveal(), "utf8"), this.#place(kind, tokenPlace(place)));
+  sealAuthorization(
+    stateHash: string,
+    pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
+    secret: AuthorizationSecret,
+  ): SealedRecord {
+    return this.#seal(encodeAuthorizationSecret(secret), authorizationPlace(stateHash, pending));
   }
 
   /** @throws DataLoss */
-  openToken(kind: TokenKind, place: TokenPlace, sealed: SealedRecord): Secret {
-    return new Secret(this.#vault.open(sealed, this.#place(kind, tokenPlace(place))).toString("utf8"));
+  openAuthorization(stateHash: string, pending: PendingAuthorization): AuthorizationSecret {
+    return decodeAuthorizationSecret(this.#open(pending.sealed, authorizationPlace(stateHash, pending)));
   }
 
-  #credentialPlace(connection: Connection, revision: bigint): AssociatedData {
-    return this.#place("credential", {
-      providerId: connection.providerId,
-      connectionId: connection.id,
-      revision,
-    });
+  /** A single text. */
+  sealToken(place: SealedPlace, token: Secret): SealedRecord {
+    return this.#seal(Buffer.from(token.reveal(), "utf8"), place);
   }
 
-  #place(kind: AssociatedData["kind"], part: Partial<AssociatedData>): AssociatedData {
-    return { databaseId: this.#databaseId, kind, providerId: "", connectionId: "", revision: 0n, ...part };
+  /** @throws DataLoss */
+  openToken(place: SealedPlace, sealed: SealedRecord): Secret {
+    return new Secret(this.#open(sealed, place).toString("utf8"));
   }
-}
 
-type TokenKind = Extract<AssociatedData["kind"], "revocation" | "import">;
-type TokenPlace = Pick<AssociatedData, "connectionId" | "providerId"> & { readonly revision?: bigint };
+  /** Whether it opens where it lies. */
+  opens(place: SealedPlace, sealed: SealedRecord): boolean {
+    try {
+      this.#open(sealed, place).fill(0);
+      return true;
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
+  }
 
-/** Only what names the place, whatever else the argument holds. */
-function tokenPlace({ connectionId, providerId, revision = 0n }: TokenPlace): Partial<AssociatedData> {
-  return { connectionId, providerId, revision };
+  /** The same, sealed with the primary key and as records are sealed now. @throws DataLoss when it does not open */
+  reseal(place: SealedPlace, sealed: SealedRecord): SealedRecord {
+    const plaintext = this.#open(sealed, place);
+    const fresh = this.#seal(plaintext, place);
+    plaintext.fill(0);
+    return fresh;
+  }
+
+  #openStored(connection: Connection, stored: SealedCredential): Buffer {
+    const { credentialRevision } = connection;
+    if (stored.revision !== credentialRevision)
+      throw new DataLoss("the stored credential is not the one that the connection names");
+    return this.#open(stored.sealed, credentialPlace(connection, credentialRevision));
+  }
+
+  #seal(plaintext: Uint8Array, place: SealedPlace): SealedRecord {
+    return this.#vault.seal(plaintext, { databaseId: this.#databaseId, ...place });
+  }
+
+  #open(sealed: SealedRecord, place: SealedPlace): Buffer {
+    return this.#vault.open(sealed, { databaseId: this.#databaseId, ...place });
+  }
 }
 
 /** Key of a pending authorization: whoever reads the store does not learn a `state` that works. */

@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import { mergeMetadata } from "../model/connection_metadata.js";
-import type { Credential, TokenSet } from "../model/credential.js";
+import type { Credential, SealedCredential, TokenSet } from "../model/credential.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import { jwtExpiryMs } from "../oauth/access_token.js";
 import type { Clock } from "../runtime/clock.js";
@@ -8,7 +9,16 @@ import type { Secret } from "../runtime/secret.js";
 import type { Transaction } from "../store/transaction.js";
 import { changeConnection } from "./connection_change.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { movedGrant } from "./moved_grants.js";
 import { keepAliveMs, refreshNotBeforeMs } from "./refresh_policy.js";
+
+/** The next revision of a connection and its credential, ready to be written. */
+export interface Composed {
+  /** As it was when the request was sent. */
+  readonly profile: ProviderProfile;
+  readonly connection: Connection;
+  readonly credential: SealedCredential;
+}
 
 /** The single way from a token response into the store. */
 export class CredentialWriter {
@@ -23,9 +33,12 @@ export class CredentialWriter {
   }
 
   /**
-   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active.
+   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
+   * instead when the profile was led elsewhere while the request was under way.
    *
+   * @param profile as it was when the request was sent
    * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
+   * @param receivedAtMs when the answer came: its lifetimes count from there
    */
   write(
     tx: Transaction,
@@ -33,7 +46,31 @@ export class CredentialWriter {
     profile: ProviderProfile,
     tokenSet: TokenSet,
     previous: Credential | undefined,
+    receivedAtMs = this.#clock.nowMs(),
   ): Connection {
+    return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
+  }
+
+  put(tx: Transaction, { profile, connection, credential }: Composed): Connection {
+    const present = tx.getProvider(profile.id);
+    const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
+    const nowMs = this.#clock.nowMs();
+    const stored = isMoved
+      ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
+      : connection;
+    tx.putCredential(stored.id, credential);
+    tx.putConnection(stored);
+    return stored;
+  }
+
+  /** What `write` writes, with the same arguments. */
+  compose(
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+    previous: Credential | undefined,
+    receivedAtMs: number,
+  ): Composed {
     const nowMs = this.#clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const credential: Credential = {
@@ -41,13 +78,13 @@ export class CredentialWriter {
       refreshToken: tokenSet.refreshToken ?? previous?.refreshToken,
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
+      binding: grantBinding(profile),
     };
-    const expiresAtMs =
-      tokenSet.expiresInMs === undefined
-        ? jwtExpiryMs(tokenSet.accessToken.reveal(), nowMs)
-        : nowMs + tokenSet.expiresInMs;
+    const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
     const refreshable = credential.refreshToken !== undefined;
-    const refreshExpiresAtMs = refreshable ? refreshEndMs(connection, tokenSet, previous, nowMs) : undefined;
+    const refreshExpiresAtMs = refreshable
+      ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
+      : undefined;
     const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
@@ -55,12 +92,12 @@ export class CredentialWriter {
         status: "active",
         credentialRevision: revision,
         grantedScopes: granted,
-        issuedAtMs: nowMs,
+        issuedAtMs: receivedAtMs,
         expiresAtMs,
         refreshable,
         refreshExpiresAtMs,
         refreshNotBeforeMs: refreshable
-          ? this.#refreshDueMs(nowMs, expiresAtMs, refreshExpiresAtMs, profile)
+          ? this.#refreshDueMs(receivedAtMs, expiresAtMs, refreshExpiresAtMs, profile)
           : undefined,
         problem: undefined,
         failedRefreshes: 0,
@@ -71,9 +108,11 @@ export class CredentialWriter {
       },
       nowMs,
     );
-    tx.putCredential(connection.id, this.#vault.sealCredential(changed, revision, credential));
-    tx.putConnection(changed);
-    return changed;
+    return {
+      profile,
+      connection: changed,
+      credential: this.#vault.sealCredential(changed, revision, credential),
+    };
   }
 
   /** Writes the fields of a static type as the next revision of `connection`, which the caller has read in `tx`. */
@@ -106,6 +145,7 @@ export class CredentialWriter {
     tx.putConnection(changed);
     return changed;
   }
+
   /** What comes first: the window of the access token, or the last time at which the refresh token should be used. */
   #refreshDueMs(
     nowMs: number,
@@ -114,16 +154,22 @@ export class CredentialWriter {
     profile: ProviderProfile,
   ): number | undefined {
     const random = this.#random();
-    const { refreshWindowMs } = profile;
-    const { defaultLifetimeMs } = profile.oauth2;
-    // A lifetime that is only assumed times the refresh; it never makes a token look dead.
-    const assumedMs =
-      expiresAtMs ?? (defaultLifetimeMs === undefined ? undefined : nowMs + defaultLifetimeMs);
     const times: number[] = [];
-    if (assumedMs !== undefined) times.push(refreshNotBeforeMs(nowMs, assumedMs, refreshWindowMs, random));
+    if (expiresAtMs !== undefined) {
+      times.push(refreshNotBeforeMs(nowMs, expiresAtMs, profile.refreshWindowMs, random));
+    }
     if (refreshExpiresAtMs !== undefined) times.push(keepAliveMs(nowMs, refreshExpiresAtMs, random));
     return times.length === 0 ? undefined : Math.min(...times);
   }
+}
+
+/** What the answer says, else what the token says of itself, else what the profile declares; undefined means used until it fails. */
+function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: number): number | undefined {
+  const { expiresInMs, accessToken } = tokenSet;
+  if (expiresInMs !== undefined) return receivedAtMs + expiresInMs;
+  const { defaultLifetimeMs } = profile.oauth2;
+  const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
+  return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
 }
 
 /** An answer that says nothing of it leaves the end that was known, also over a rotation: too early does no harm. */

@@ -3,17 +3,24 @@ import { daemon } from "../model/principal.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection, consentEnded } from "./connection_change.js";
+import type { PendingRequests } from "./pending_requests.js";
 import { dueAction } from "./refresh_policy.js";
 
 /** Does what is due of a connection and is not a refresh. */
-export function settleDue(store: Pick<Store, "commit">, connectionId: string, nowMs: number): Promise<void> {
+export function settleDue(
+  store: Pick<Store, "commit">,
+  requests: Pick<PendingRequests, "end">,
+  connectionId: string,
+  nowMs: number,
+): Promise<void> {
   return store.commit((tx) => {
     const connection = tx.getConnection(connectionId);
     if (!connection) return;
     const action = dueAction(connection, nowMs);
     if (action === "expire_request") {
-      if (connection.pendingStateHash !== undefined) tx.takeAuthorization(connection.pendingStateHash);
-      const change = consentEnded(connection, "expired", "consent_expired", nowMs);
+      requests.end(tx, connection, "goes_on");
+      const reason = connection.awaitingConfirmation ? "confirmation_expired" : "consent_expired";
+      const change = consentEnded(connection, "expired", reason, nowMs);
       tx.putConnection(changeConnection(connection, change, nowMs));
       tx.appendAudit({
         timeMs: nowMs,
@@ -21,7 +28,7 @@ export function settleDue(store: Pick<Store, "commit">, connectionId: string, no
         principal: daemon.name,
         connectionId,
         providerId: connection.providerId,
-        reason: "consent_expired",
+        reason,
       });
     } else if (action === "announce_expiry") {
       expire(tx, connection, nowMs);

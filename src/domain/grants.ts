@@ -1,4 +1,5 @@
 import type { TokenSet } from "../model/credential.js";
+import { grantBinding } from "../model/grant_binding.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { TokenTypeHint } from "../model/revocation.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -28,6 +29,8 @@ export interface RefreshRequest {
   readonly refreshToken: Secret;
   /** `sub` that an id_token in the answer must have. */
   readonly subject: string | undefined;
+  /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
+  readonly boundTo: string | undefined;
 }
 
 export interface RevocationRequest {
@@ -37,6 +40,16 @@ export interface RevocationRequest {
   readonly token: Secret;
   readonly tokenTypeHint: TokenTypeHint;
   readonly signal: AbortSignal;
+  /** As in `RefreshRequest`. */
+  readonly boundTo: string | undefined;
+}
+
+/** The token belongs to another client, issuer or endpoint than the profile names now: nothing was sent. */
+export class GrantMoved extends Error {
+  constructor() {
+    super("the grant was given to another client, issuer or token endpoint than the profile names now");
+    this.name = "GrantMoved";
+  }
 }
 
 /** Token requests, with the client secret opened for one request at a time. */
@@ -71,9 +84,10 @@ export class Grants {
     });
   }
 
-  /** @throws GrantFailure, DataLoss */
-  refresh(request: RefreshRequest): Promise<RefreshResult> {
-    return refresh({
+  /** @throws GrantFailure, GrantMoved, DataLoss */
+  async refresh(request: RefreshRequest): Promise<RefreshResult> {
+    refuseMoved(request);
+    return await refresh({
       server: request.server,
       client: this.#client(request.profile),
       refreshToken: request.refreshToken,
@@ -84,9 +98,10 @@ export class Grants {
     });
   }
 
-  /** @throws DataLoss */
-  revoke(request: RevocationRequest): Promise<RevocationOutcome> {
-    return revoke({
+  /** @throws GrantMoved, DataLoss */
+  async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
+    refuseMoved(request);
+    return await revoke({
       server: request.server,
       endpoint: request.endpoint,
       client: this.#client(request.profile),
@@ -101,8 +116,13 @@ export class Grants {
   #client(profile: ProviderProfile): OAuthClient {
     return {
       clientId: profile.clientId,
-      clientSecret: profile.clientSecret && this.#vault.openClientSecret(profile.id, profile.clientSecret),
+      clientSecret: this.#vault.openClientSecret(profile),
       method: profile.tokenEndpointAuthMethod,
     };
   }
+}
+
+/** No path to a provider can forget it: a token is not sent without what it is bound to. */
+function refuseMoved({ boundTo, profile }: Pick<RefreshRequest, "boundTo" | "profile">): void {
+  if (boundTo !== undefined && boundTo !== grantBinding(profile)) throw new GrantMoved();
 }

@@ -27,7 +27,8 @@ export function importFailure(failure: GrantFailure, mode: "first" | "resumed"):
       return {
         failure: new FailedPrecondition(
           "PROVIDER_MISCONFIGURED",
-          `the provider refuses the client of the profile${failure.oauthError === undefined ? "" : ` (${failure.oauthError})`}`,
+          failure.refusal ??
+            `the provider refuses the client of the profile${failure.oauthError === undefined ? "" : ` (${failure.oauthError})`}`,
           failure,
         ),
         reason: "provider_misconfigured",

@@ -1,7 +1,10 @@
 import { by } from "../model/audit_event.js";
+import type { SealedRecord } from "../model/credential.js";
 import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
+import { networkFaults } from "../model/network_faults.js";
 import type { Principal } from "../model/principal.js";
+import type { ProviderNetworks } from "../model/provider_networks.js";
 import {
   type AuthType,
   canonicalName,
@@ -9,6 +12,7 @@ import {
   type ProviderSettings,
   providerFaults,
 } from "../model/provider_profile.js";
+import { demandsIssuer, sameIssuer } from "../model/redirect_path.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
@@ -16,11 +20,21 @@ import type { Transaction } from "../store/transaction.js";
 import { credentialSchemaFaults } from "./credential_schema.js";
 import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { moveGrants } from "./moved_grants.js";
+import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
 export interface ProviderChange {
   readonly settings: Partial<ProviderSettings>;
   readonly clientSecret?: Secret | null;
+  /** Gives the profile a redirect URI of its own, if it has none. */
+  readonly ownRedirectUri?: boolean;
+}
+
+export interface UpdatedProvider {
+  readonly profile: ProviderProfile;
+  /** How many connections wait for consent because of the change. */
+  readonly partedConnections: number;
 }
 
 type RegistryStore = Pick<
@@ -33,12 +47,18 @@ export class ProviderRegistry {
   readonly #store: RegistryStore;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
+  readonly #redirectPaths: RedirectPaths;
+  readonly #networks: ProviderNetworks;
   readonly #onChanged: (providerId: string) => void;
 
   constructor(options: {
     store: RegistryStore;
     vault: CredentialVault;
     clock: Clock;
+    /** Shared with the requests for consent. */
+    redirectPaths?: RedirectPaths;
+    /** Where a profile's URLs may lead. */
+    networks: ProviderNetworks;
     /** Called when a profile was changed or deleted, and that is durable. */
     onChanged?: (providerId: string) => void;
   }) {
@@ -46,18 +66,19 @@ export class ProviderRegistry {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
+    this.#redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
+    this.#networks = options.networks;
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseFaults(settings, hasSecret);
+    refuseFaults(settings, hasSecret, this.#networks);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
-  holdsSecret({ id, clientSecret }: ProviderProfile, secret: Secret): boolean {
-    if (!clientSecret) return false;
+  holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
     try {
-      return this.#vault.openClientSecret(id, clientSecret).reveal() === secret.reveal();
+      return this.#vault.openClientSecret(profile)?.reveal() === secret.reveal();
     } catch (error) {
       if (error instanceof DataLoss) return false;
       throw error;
@@ -70,23 +91,47 @@ export class ProviderRegistry {
     clientSecret: Secret | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    refuseFaults(settings, clientSecret !== undefined);
+    refuseFaults(settings, clientSecret !== undefined, this.#networks);
     const nowMs = this.#clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
       ...settings,
       id,
-      clientSecret: clientSecret && this.#vault.sealClientSecret(id, clientSecret),
+      clientSecret: clientSecret && this.#vault.sealClientSecret({ id, version: 1n }, clientSecret),
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
       version: 1n,
     };
-    return await this.#store.commit((tx) => {
+    refuseTakenName(this.#store, profile);
+    const announces = await this.#redirectPaths.announcesIssuer(profile);
+    const created = await this.#store.commit((tx) => {
       refuseTakenName(tx, profile);
-      tx.putProvider(profile);
+      const written = this.#withPath(profile, undefined, announces, false);
+      tx.putProvider(written);
       tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
-      return profile;
+      return written;
     });
+    this.#redirectPaths.written(created);
+    return created;
+  }
+
+  #withPath(
+    profile: ProviderProfile,
+    before: ProviderProfile | undefined,
+    announces: boolean,
+    wantsOwn: boolean,
+  ): ProviderProfile {
+    const { redirectPath: _, ...rest } = profile;
+    const redirectPath = this.#redirectPaths.choose(profile, before, announces, wantsOwn);
+    return redirectPath === undefined ? rest : { ...rest, redirectPath };
+  }
+
+  /** Asks only where the answer may move the redirect URI. */
+  async #announcesAnew(id: string, change: ProviderChange): Promise<boolean> {
+    const before = this.#store.getProvider(id);
+    if (!before || !demandsIssuer(before)) return false;
+    const after = { ...before, ...change.settings };
+    return sameIssuer(before, after) || (await this.#redirectPaths.announcesIssuer(after));
   }
 
   /** @throws NotFound */
@@ -125,7 +170,8 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else.
+   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version
    * @throws NotFound, InvalidArgument, AlreadyExists, Aborted
@@ -135,33 +181,52 @@ export class ProviderRegistry {
     change: ProviderChange,
     expectedVersion: bigint | undefined,
     principal: Principal,
-  ): Promise<ProviderProfile> {
+  ): Promise<UpdatedProvider> {
+    const announces = await this.#announcesAnew(id, change);
     const nowMs = this.#clock.nowMs();
-    const changed = await this.#store.commit((tx) => {
+    const updated = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
       if (!before) throw new NotFound("provider");
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
         throw new Aborted("the provider profile has changed since it was read: read it again");
       }
-      const clientSecret =
-        change.clientSecret === undefined
-          ? before.clientSecret
-          : (change.clientSecret && this.#vault.sealClientSecret(id, change.clientSecret)) || undefined;
-      const profile: ProviderProfile = {
+      const version = before.version + 1n;
+      const clientSecret = this.#sealedFor(before, version, change.clientSecret);
+      const after: ProviderProfile = {
         ...before,
         ...change.settings,
         clientSecret,
         updatedAtMs: nowMs,
-        version: before.version + 1n,
+        version,
       };
-      refuseFaults(profile, clientSecret !== undefined);
+      const profile = this.#withPath(after, before, announces, change.ownRedirectUri === true);
+      refuseFaults(profile, clientSecret !== undefined, this.#networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
-      return profile;
+      return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
+    this.#redirectPaths.written(updated.profile);
     this.#onChanged(id);
-    return changed;
+    return updated;
+  }
+
+  /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */
+  #sealedFor(
+    before: ProviderProfile,
+    version: bigint,
+    secret: ProviderChange["clientSecret"],
+  ): SealedRecord | undefined {
+    const { id } = before;
+    if (secret !== undefined)
+      return secret ? this.#vault.sealClientSecret({ id, version }, secret) : undefined;
+    try {
+      const kept = this.#vault.openClientSecret(before);
+      return kept && this.#vault.sealClientSecret({ id, version }, kept);
+    } catch (error) {
+      if (error instanceof DataLoss) return before.clientSecret;
+      throw error;
+    }
   }
 
   /**
@@ -172,27 +237,31 @@ export class ProviderRegistry {
    */
   async delete(id: string, principal: Principal): Promise<number> {
     const nowMs = this.#clock.nowMs();
-    const left = await this.#store.commit((tx) => {
-      if (!tx.getProvider(id)) throw new NotFound("provider");
+    const { left, profile } = await this.#store.commit((tx) => {
+      const profile = tx.getProvider(id);
+      if (!profile) throw new NotFound("provider");
       tx.deleteProvider(id);
       tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
-      return tx.countConnections(id);
+      return { left: tx.countConnections(id), profile };
     });
+    this.#redirectPaths.deleted(profile);
     this.#onChanged(id);
     return left;
   }
 }
 
-function refuseFaults(settings: ProviderSettings, hasSecret: boolean): void {
-  const faults = [
+function refuseFaults(settings: ProviderSettings, hasSecret: boolean, networks: ProviderNetworks): void {
+  const form = [
     ...providerFaults(settings, hasSecret),
     ...credentialSchemaFaults(settings),
     ...trialFaults(settings),
   ];
+  const named = new Set(form.map(({ field }) => field));
+  const faults = [...form, ...networkFaults(settings, networks).filter(({ field }) => !named.has(field))];
   if (faults.length > 0) throw new InvalidArgument(faults);
 }
 
-function refuseTakenName(tx: Transaction, profile: ProviderProfile): void {
+function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);

@@ -1,4 +1,5 @@
 import type { Connection } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Suspension } from "../model/suspension.js";
 import type { Clock } from "../runtime/clock.js";
@@ -89,6 +90,20 @@ export class ProviderSuspensions {
     return probes;
   }
 
+  /**
+   * The provider has accepted the client for a consent. Whether it does for refreshes too, one probe asks now; a grant type that the
+   * client may not use is refused to it still, and waking all would have each of them ask.
+   */
+  async hasten(providerId: string): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (!this.#store.getSuspension(providerId)) return;
+    await this.#store.commit((tx) => {
+      const suspension = tx.getSuspension(providerId);
+      if (!suspension || suspension.resuming || suspension.retryAtMs <= nowMs) return;
+      tx.putSuspension({ ...suspension, retryAtMs: nowMs });
+    });
+  }
+
   /** Wakes every connection that waits for this provider; a crash in between is made good at the next start. */
   async resume(providerId: string): Promise<void> {
     if (!this.#store.getSuspension(providerId)) return;
@@ -139,8 +154,13 @@ export class ProviderSuspensions {
   }
 
   #isOver(suspension: Suspension): boolean {
-    const profile = this.#store.getProvider(suspension.providerId);
-    return !profile || !holds(suspension, profile);
+    try {
+      const profile = this.#store.getProvider(suspension.providerId);
+      return !profile || !holds(suspension, profile);
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
   }
 
   /** The next connection in turn: one that only its own quirk makes the provider refuse does not speak for all. */

@@ -6,6 +6,7 @@ import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { PendingRequests } from "./pending_requests.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
 import { RefreshLanes } from "./refresh_lanes.js";
@@ -13,6 +14,7 @@ import type { RefreshMetrics } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 
 /** What the engine needs of the store; the caller tells it of commits by `wake`. */
 export type EngineStore = Pick<
@@ -44,8 +46,10 @@ export class RefreshEngine {
     writer: CredentialWriter;
     servers: Pick<AuthorizationServers, "resolve">;
     grants: Pick<Grants, "refresh">;
-    /** Takes the token of a refresh that came too late. */
-    revocations: Pick<RevocationQueue, "enqueueLate">;
+    /** Takes the token of a refresh that came too late, and of a consent that nobody confirmed. */
+    revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
+    /** Holds a token set until it is durable. */
+    rescue: Pick<TokenRescue, "hold" | "release">;
     /** Shared with the completer: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -60,7 +64,14 @@ export class RefreshEngine {
     const suspensions = this.#suspensions;
     const failures = new RefreshFailures({ ...options, suspensions });
     this.refresher = new Refresher({ ...options, lanes, suspensions, failures });
-    this.#scheduler = new RefreshScheduler({ ...options, lanes, suspensions, refresher: this.refresher });
+    const requests = new PendingRequests(options);
+    this.#scheduler = new RefreshScheduler({
+      ...options,
+      lanes,
+      suspensions,
+      requests,
+      refresher: this.refresher,
+    });
   }
 
   start(): void {
@@ -77,6 +88,14 @@ export class RefreshEngine {
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
+  }
+
+  /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
+  clientAccepted(providerId: string): void {
+    this.#suspensions.hasten(providerId).then(
+      () => this.#scheduler.arm(),
+      (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
+    );
   }
 
   /** Starts nothing more; what is under way ends and is stored. */

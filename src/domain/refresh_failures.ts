@@ -5,14 +5,16 @@ import {
   type ProblemReason,
   type RefreshIntent,
 } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
-import type { GrantFailure } from "../oauth/failure.js";
+import { GrantFailure } from "../oauth/failure.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection, problemSince } from "./connection_change.js";
 import type { Log } from "./log.js";
+import { movedGrant } from "./moved_grants.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable, outcomeProbeDelayMs, retryDelayMs } from "./refresh_policy.js";
@@ -55,7 +57,9 @@ export class RefreshFailures {
     switch (failure.kind) {
       case "invalid_grant": {
         const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
-        return await this.condemn(connection, earlier ? "outcome_unknown" : refused);
+        // Of a restored token that was not sent from here, only the provider's own word says more.
+        const isPlain = !earlier || (earlier.sends === 0 && failure.consentRevoked);
+        return await this.condemn(connection, isPlain ? refused : "outcome_unknown");
       }
       case "client":
         return await this.refuseClient(attempt, failure.message);
@@ -64,7 +68,7 @@ export class RefreshFailures {
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
       case "rejected":
-        if (earlier) return await this.condemn(connection, "outcome_unknown");
+        if (earlier && earlier.sends > 0) return await this.condemn(connection, "outcome_unknown");
         return await this.probeLater(attempt, failure.message);
     }
   }
@@ -75,6 +79,16 @@ export class RefreshFailures {
     const written = await this.#write(connection, (current, nowMs) => ({
       change: attention(current, reason, nowMs),
       audit: { type: "token_refresh_fatal", reason },
+    }));
+    return written ? "attention" : "superseded";
+  }
+
+  /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
+  async part(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
+    this.#log.warn({ connectionId: connection.id }, "the profile was led elsewhere: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => ({
+      change: movedGrant(current, movedFrom, nowMs),
+      audit: { type: "grant_parted", reason: "reauth_required" },
     }));
     return written ? "attention" : "superseded";
   }
@@ -215,4 +229,11 @@ export function isSame(current: Connection | undefined, attempted: Connection): 
     isRefreshable(current) &&
     current.credentialRevision === attempted.credentialRevision
   );
+}
+
+/** Why a grant failed. A client secret that cannot be opened is a fault of the profile; nothing was sent. @throws what is no failure of a grant */
+export function failureOf(error: unknown): GrantFailure {
+  if (error instanceof GrantFailure) return error;
+  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
+  throw error;
 }

@@ -4,6 +4,7 @@ import type { DueEntry, Store } from "../store/store.js";
 import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "./due_times.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import type { Log } from "./log.js";
+import type { PendingRequests } from "./pending_requests.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { RefreshLanes } from "./refresh_lanes.js";
 import { dueAction } from "./refresh_policy.js";
@@ -43,6 +44,7 @@ export class RefreshScheduler {
   readonly #refresher: Pick<Refresher, "refresh">;
   readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
   readonly #lanes: Pick<RefreshLanes, "hasRoom">;
+  readonly #requests: Pick<PendingRequests, "end">;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #jumps: ClockJumps;
@@ -61,6 +63,7 @@ export class RefreshScheduler {
     refresher: Pick<Refresher, "refresh">;
     suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
     lanes: Pick<RefreshLanes, "hasRoom">;
+    requests: Pick<PendingRequests, "end">;
     clock: Clock;
     log: Log;
   }) {
@@ -68,6 +71,7 @@ export class RefreshScheduler {
     this.#refresher = options.refresher;
     this.#suspensions = options.suspensions;
     this.#lanes = options.lanes;
+    this.#requests = options.requests;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#jumps = new ClockJumps(options.clock);
@@ -107,7 +111,7 @@ export class RefreshScheduler {
     if (this.#stopped || monotonicMs - this.#calmSinceMonotonicMs < stuckMs) return undefined;
     const [first] = this.#store.due(this.#clock.nowMs() - stuckMs, 1);
     const connection = first && this.#store.getConnection(first.connectionId);
-    if (!connection || this.#held.has(connection.id)) return undefined;
+    if (connection?.dueAtMs === undefined || this.#held.has(connection.id)) return undefined;
     const taken = this.#taken.get(connection.id);
     const waitedMs = monotonicMs - (taken?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
     if (waitedMs < stuckMs || !this.#lanes.hasRoom(connection.providerId)) return undefined;
@@ -130,7 +134,7 @@ export class RefreshScheduler {
       this.#run(connectionId, announceExpiry(this.#store, connectionId, nowMs));
     }
     this.#probe(nowMs);
-    this.#arm();
+    this.arm();
   }
 
   #deal(connection: Connection): void {
@@ -141,7 +145,7 @@ export class RefreshScheduler {
     this.#taken.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
     const work = isRefresh
       ? this.#refresher.refresh(id, "due").then(() => undefined)
-      : settleDue(this.#store, id, this.#clock.nowMs());
+      : settleDue(this.#store, this.#requests, id, this.#clock.nowMs());
     this.#run(id, work, () => {
       this.#taken.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);
@@ -181,7 +185,7 @@ export class RefreshScheduler {
     }
     // Only after the clock was set back can something be due later and yet lie before the mark.
     if (this.#mark && connection.dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
-    if (connection.dueAtMs < this.#armedMs) this.#arm();
+    if (connection.dueAtMs < this.#armedMs) this.arm();
   }
 
   #probe(nowMs: number): void {
@@ -215,7 +219,8 @@ export class RefreshScheduler {
     this.#run("", shiftDueTimes(this.#store, this.#clock, backMs, sinceMs));
   }
 
-  #arm(): void {
+  /** Sets the timer anew: to be called when a probe has become due earlier. */
+  arm(): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
     const nowMs = this.#clock.nowMs();

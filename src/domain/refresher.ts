@@ -1,10 +1,10 @@
-import type { Connection } from "../model/connection.js";
+import type { Connection, RefreshIntent } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
-import { GrantFailure } from "../oauth/failure.js";
 import type { RefreshResult } from "../oauth/refresh_grant.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
@@ -17,12 +17,14 @@ import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { isParted } from "./moved_grants.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
 import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./refresh_lanes.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { isRefreshable } from "./refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+import type { TokenRescue } from "./token_rescue.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
@@ -32,6 +34,8 @@ interface Unwritten {
   readonly profile: ProviderProfile;
   readonly previous: Credential;
   readonly result: RefreshResult;
+  /** When the answer came; the wall clock may be set before it is written. */
+  readonly receivedMonotonicMs: number;
 }
 
 export interface RefresherOptions {
@@ -46,6 +50,7 @@ export interface RefresherOptions {
   readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
   readonly failures: RefreshFailures;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+  readonly rescue: Pick<TokenRescue, "hold" | "release">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
@@ -95,10 +100,10 @@ export class Refresher {
   async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.#parts;
     const connection = store.getConnection(connectionId);
-    if (!connection || !isRefreshable(connection)) return this.#forget(connectionId);
     const kept = this.#unwritten.get(connectionId);
-    if (kept && isSame(connection, kept.connection)) return await this.#write(kept);
-    this.#unwritten.delete(connectionId);
+    if (kept && isOwed(connection, kept.connection)) return await this.#write(kept);
+    if (kept) this.#forget(connectionId);
+    if (!connection || !isRefreshable(connection)) return "not_refreshable";
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await failures.orphan(connection);
@@ -120,7 +125,7 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(connection, (earlier?.sends ?? 0) + 1))) return "superseded";
+    if (!(await this.#writeIntent(connection, earlier))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: RefreshResult;
@@ -130,6 +135,7 @@ export class Refresher {
         profile,
         refreshToken: prepared.refreshToken,
         subject: connection.subject,
+        boundTo: prepared.credential.binding,
       });
     } catch (error) {
       const failure = failureOf(error);
@@ -139,7 +145,9 @@ export class Refresher {
       return await failures.record(attempt, failure);
     }
     lanes.note(profile.id, true);
-    const outcome = await this.#write({ connection, profile, previous: prepared.credential, result });
+    const { credential: previous } = prepared;
+    const receivedMonotonicMs = clock.monotonicMs();
+    const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
     if (outcome === "refreshed") count("success", result.idTokenFault === undefined ? "" : "id_token");
     this.#accepted(profile);
     return outcome;
@@ -147,11 +155,11 @@ export class Refresher {
 
   /**
    * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
-   * attempt writes it in place of sending anything. A store that has failed takes the process with it.
+   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `rescue` has it then.
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
-    const { connection, profile, previous, result } = success;
-    const { store, writer, revocations, clock, log, metrics } = this.#parts;
+    const { connection, profile, previous, result, receivedMonotonicMs } = success;
+    const { store, writer, revocations, rescue, clock, log, metrics } = this.#parts;
     const { id: connectionId, providerId } = connection;
     if (result.idTokenFault !== undefined) {
       log.warn(
@@ -160,11 +168,16 @@ export class Refresher {
       );
     }
     this.#unwritten.set(connectionId, success);
+    const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
+    rescue.hold(connectionId, () => {
+      const composed = writer.compose(connection, profile, result.tokenSet, previous, receivedAtMs);
+      return { grant: "refresh", ...composed };
+    });
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
-        if (!isSame(current, connection))
+        if (!isOwed(current, connection))
           return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
         tx.appendAudit({
           timeMs: clock.nowMs(),
@@ -174,14 +187,14 @@ export class Refresher {
           providerId,
           ...(result.idTokenFault === undefined ? {} : { reason: "id_token_verification_failed" }),
         });
-        return writer.write(tx, current, profile, result.tokenSet, previous);
+        return writer.write(tx, current, profile, result.tokenSet, previous, receivedAtMs);
       });
     } catch (error) {
       if (!(error instanceof StoreFailed))
         log.error({ connectionId, error }, "a new token set is not written yet");
       throw error;
     }
-    this.#unwritten.delete(connectionId);
+    this.#forget(connectionId);
     if (!stored) return "superseded";
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
@@ -204,8 +217,11 @@ export class Refresher {
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
       return await failures.condemn(connection, "data_loss");
     }
-    const { refreshToken } = credential;
+    const { refreshToken, binding } = credential;
     if (!refreshToken) return "not_refreshable";
+    if (binding !== undefined && binding !== grantBinding(profile)) {
+      return await failures.part(connection, binding);
+    }
     try {
       return { server: await servers.resolve(profile), credential, refreshToken };
     } catch (error) {
@@ -216,13 +232,17 @@ export class Refresher {
   }
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
-  async #writeIntent(connection: Connection, sends: number): Promise<boolean> {
+  async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
     const { store, clock } = this.#parts;
-    const startedAtMs = clock.nowMs();
+    const refreshIntent: RefreshIntent = {
+      ...earlier,
+      credentialRevision: connection.credentialRevision,
+      startedAtMs: clock.nowMs(),
+      sends: (earlier?.sends ?? 0) + 1,
+    };
     return await store.commit((tx) => {
       const current = tx.getConnection(connection.id);
       if (!isSame(current, connection)) return false;
-      const refreshIntent = { credentialRevision: connection.credentialRevision, startedAtMs, sends };
       tx.putUnannounced({ ...current, refreshIntent });
       return true;
     });
@@ -236,15 +256,13 @@ export class Refresher {
       .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
   }
 
-  #forget(connectionId: string): RefreshOutcome {
+  #forget(connectionId: string): void {
     this.#unwritten.delete(connectionId);
-    return "not_refreshable";
+    this.#parts.rescue.release(connectionId);
   }
 }
 
-/** A client secret that cannot be opened is a fault of the profile; nothing was sent. */
-function failureOf(error: unknown): GrantFailure {
-  if (error instanceof GrantFailure) return error;
-  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
-  throw error;
+/** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
+function isOwed(current: Connection | undefined, attempted: Connection): current is Connection {
+  return isSame(current, attempted) || isParted(current, attempted);
 }

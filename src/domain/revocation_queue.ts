@@ -1,18 +1,22 @@
 import type { Connection } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Transaction } from "../store/transaction.js";
 import type { CredentialVault } from "./credential_vault.js";
+import { revocationPlace } from "./sealed_place.js";
 
 /** To which credential a token belonged. */
 export interface RevokedPlace {
   readonly connectionId: string;
   readonly providerId: string;
   readonly revision: bigint;
+  /** `grantBinding` of the profile that it was obtained with; undefined when that is not known. */
+  readonly binding?: string | undefined;
 }
 
 /**
@@ -35,10 +39,11 @@ export class RevocationQueue {
       providerId: connection.providerId,
       revision: connection.credentialRevision,
     };
-    const stored = tx.getCredential(connection.id);
-    if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
     try {
-      this.enqueue(tx, place, this.#vault.openCredential(connection, stored));
+      const stored = tx.getCredential(connection.id);
+      if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
+      const credential = this.#vault.openCredential(connection, stored);
+      this.enqueue(tx, { ...place, binding: credential.binding }, credential);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
@@ -59,14 +64,15 @@ export class RevocationQueue {
     tx: Transaction,
     connection: Connection,
     answer: Pick<Credential, "accessToken" | "refreshToken">,
-    redeemed: Pick<Credential, "refreshToken">,
+    redeemed: Pick<Credential, "refreshToken" | "binding">,
   ): undefined {
     const current = tx.getConnection(connection.id);
     if (current && current.status !== "revoked") return undefined;
     const { id: connectionId, providerId, credentialRevision: revision } = connection;
     const refreshToken = answer.refreshToken ?? redeemed.refreshToken;
     const { accessToken } = answer;
-    this.enqueue(tx, { connectionId, providerId, revision }, { accessToken, refreshToken });
+    const place = { connectionId, providerId, revision, binding: redeemed.binding };
+    this.enqueue(tx, place, { accessToken, refreshToken });
     return undefined;
   }
 
@@ -76,13 +82,21 @@ export class RevocationQueue {
     place: RevokedPlace,
     credential: Pick<Credential, "accessToken" | "refreshToken">,
   ): void {
-    if (!canRevoke(tx.getProvider(place.providerId))) return;
+    const profile = tx.getProvider(place.providerId);
+    if (!canRevoke(profile)) return;
     const token = credential.refreshToken ?? credential.accessToken;
     if (token.reveal() === "") return;
     const nowMs = this.#clock.nowMs();
-    const { connectionId, providerId, revision } = place;
+    const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
+    if (binding !== grantBinding(profile)) {
+      // The profile names somebody else now, who must not get it.
+      const event = { timeMs: nowMs, principal: daemon.name, connectionId, providerId, revision };
+      tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
+      return;
+    }
+    const id = newId();
     tx.putRevocation({
-      id: newId(),
+      id,
       connectionId,
       providerId,
       revision,
@@ -90,12 +104,13 @@ export class RevocationQueue {
       attempts: 0,
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
-      sealed: this.#vault.sealToken("revocation", place, token),
+      sealed: this.#vault.sealToken(revocationPlace({ id, ...place }), token),
+      binding,
     });
   }
 }
 
-function canRevoke(profile: ProviderProfile | undefined): boolean {
+function canRevoke(profile: ProviderProfile | undefined): profile is ProviderProfile {
   if (profile?.authType !== "oauth2") return false;
   return profile.oauth2.revocationUrl !== "" || profile.enableDiscovery;
 }

@@ -7,8 +7,9 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
-import type { Grants } from "./grants.js";
+import { GrantMoved, type Grants } from "./grants.js";
 import type { Log } from "./log.js";
+import { revocationPlace } from "./sealed_place.js";
 
 /** A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;
@@ -129,25 +130,27 @@ export class Revoker {
       "token not revoked at the provider yet",
     );
     await this.#store.commit((tx) => {
-      if (tx.getRevocation(revocation.id)) {
-        tx.putRevocation({ ...revocation, attempts, nextAttemptMs: nowMs + delayMs });
-      }
+      // It may have been sealed anew meanwhile.
+      const current = tx.getRevocation(revocation.id);
+      if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs: nowMs + delayMs });
     });
   }
 
   async #ask(revocation: PendingRevocation): Promise<RevocationOutcome> {
-    const profile = this.#store.getProvider(revocation.providerId);
-    if (!profile) return { kind: "refused", reason: "provider_deleted" };
     try {
-      const token = this.#vault.openToken("revocation", revocation, revocation.sealed);
+      const profile = this.#store.getProvider(revocation.providerId);
+      if (!profile) return { kind: "refused", reason: "provider_deleted" };
+      const token = this.#vault.openToken(revocationPlace(revocation), revocation.sealed);
       const server = await this.#servers.resolve(profile);
       const endpoint = profile.oauth2.revocationUrl || server.revocationEndpoint;
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };
       const { tokenTypeHint } = revocation;
       const { signal } = this.#stop;
-      return await this.#grants.revoke({ server, endpoint, profile, token, tokenTypeHint, signal });
+      const boundTo = revocation.binding;
+      return await this.#grants.revoke({ server, endpoint, profile, token, tokenTypeHint, signal, boundTo });
     } catch (error) {
       if (error instanceof DataLoss) return { kind: "refused", reason: "data_loss" };
+      if (error instanceof GrantMoved) return { kind: "refused", reason: "provider_changed" };
       if (!(error instanceof NexusError)) throw error;
       return { kind: "retry", reason: error.kind, retryAfterMs: undefined };
     }

@@ -1,5 +1,5 @@
 import type { Connection, ConnectionStatus } from "../model/connection.js";
-import { problemMessages } from "../model/connection.js";
+import { problemMessages, problemSentence } from "../model/connection.js";
 import {
   DataLoss,
   FailedPrecondition,
@@ -78,7 +78,7 @@ export class TokenManager {
     const { connection, problem } = view;
     if (problem?.reason === "data_loss") throw new DataLoss("the stored credential cannot be opened");
     if (connection.status === "active") return view;
-    const why = problem ? ` ${problemMessages[problem.reason]}` : "";
+    const why = problem ? ` ${problemSentence(problem)}` : "";
     throw new FailedPrecondition(
       preconditions[connection.status],
       connection.status === "attention"

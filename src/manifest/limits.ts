@@ -21,6 +21,7 @@ const maxLengths: readonly [name: string, read: (settings: ProviderSettings) => 
   ["oauth2_options.lifetime_field", ({ oauth2 }) => oauth2.lifetimeField, 64],
 ];
 
+const aliasPattern = /^([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*=)?[ -<>-~][ -~]*$/;
 const maxScopes = 100;
 const maxScopeLength = 256;
 const maxParams = 50;
@@ -65,6 +66,7 @@ export function limitFaults(settings: ProviderSettings, clientSecret: string): F
     ["tokenHeaders", 20],
     ["callbackMetadata", 20],
     ["tokenMetadata", 20],
+    ["invalidGrantAliases", 20],
   ] as const) {
     if (Object.keys(settings.oauth2[option]).length > max) {
       fault(`oauth2_options.${optionNames[option]}`, `must be at most ${max}`);
@@ -73,6 +75,12 @@ export function limitFaults(settings: ProviderSettings, clientSecret: string): F
   if (!/^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$/.test(settings.oauth2.tokenResponsePath)) {
     fault("oauth2_options.token_response_path", "must be names with dots between them");
   }
+  settings.oauth2.invalidGrantAliases.forEach((alias, index, all) => {
+    const field = `oauth2_options.invalid_grant_aliases[${index}]`;
+    if (alias.length > 256 || !aliasPattern.test(alias)) {
+      fault(field, "must be a value of `error`, or path=value, in at most 256 characters of printable ASCII");
+    } else if (all.indexOf(alias) < index) fault(field, "stands here twice");
+  });
   bareKeyFault(settings, fault);
   return faults;
 }

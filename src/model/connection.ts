@@ -13,12 +13,15 @@ export type ProblemReason =
   | "no_refresh_token"
   | "outcome_unknown"
   | "refresh_failing"
+  | "restored"
   | "access_denied"
   | "authorization_failed"
   | "state_verification_failed"
   | "token_exchange_failed"
   | "id_token_verification_failed"
   | "consent_expired"
+  | "confirmation_expired"
+  | "confirmation_failed"
   | "data_loss";
 
 export interface Problem {
@@ -28,34 +31,53 @@ export interface Problem {
   readonly retryAtMs: number | undefined;
   /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
   readonly firm?: boolean;
+  /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
+  readonly movedFrom?: string;
 }
 
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
   misconfigured:
-    "The provider refuses this client: mend the provider profile; the daemon also asks again by itself.",
+    "The provider refuses this client, or stands where the daemon must not call: mend the provider profile or the settings, the log says which; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
   outcome_unknown:
-    "A refresh token was sent, its answer was lost, and the one attempt after it did not help: a person must consent again.",
+    "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  restored:
+    "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
   access_denied: "The person or the provider denied consent.",
   authorization_failed: "The provider ended the authorization with an error.",
   state_verification_failed: "The browser that came back was not the one that started the consent.",
   token_exchange_failed: "The provider did not exchange the authorization code for a token.",
   id_token_verification_failed: "The id_token of the provider could not be verified.",
   consent_expired: "Nobody consented within ten minutes.",
+  confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
+  confirmation_failed: "The consent was given, and five completion codes were wrong.",
   data_loss: "The stored credential cannot be opened: a person must consent again.",
 };
+
+/** The sentence of a problem. */
+export function problemSentence({ reason, movedFrom }: Pick<Problem, "reason" | "movedFrom">): string {
+  return movedFrom === undefined ? problemMessages[reason] : movedSentence;
+}
+
+const movedSentence =
+  "The provider profile now names another client, issuer or token endpoint than this consent was given to: a person must consent again, or the profile be set back.";
 
 /** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
 export interface RefreshIntent {
   readonly credentialRevision: bigint;
   readonly startedAtMs: number;
-  /** How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe. */
+  /**
+   * How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe; 0 when the store was
+   * restored and this one has not sent it.
+   */
   readonly sends: number;
+  /** It comes from a backup: whoever went on with the original may have used the refresh token. */
+  readonly restored?: boolean;
 }
 
 export interface Connection {
@@ -77,7 +99,7 @@ export interface Connection {
   /** Failed refreshes in a row. */
   readonly failedRefreshes: number;
   readonly refreshIntent: RefreshIntent | undefined;
-  /** Hex of the SHA-256 of the newest pending `state`. */
+  /** Hex of the key of the newest pending authorization: a hash of its `state`, or of its completion code. */
   readonly pendingStateHash: string | undefined;
   readonly requestExpiresAtMs: number | undefined;
   readonly createdAtMs: number;
@@ -92,15 +114,17 @@ export interface Connection {
   readonly metadata: Readonly<Record<string, string>>;
   /** When the refresh token, or the authorization behind it, ends if it is not used before. */
   readonly refreshExpiresAtMs?: number | undefined;
+  /** The pending authorization holds a credential that waits for its confirmation. */
+  readonly awaitingConfirmation?: boolean | undefined;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */
 const transitions: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]>> = {
-  pending: ["active", "failed", "expired", "revoked"],
+  pending: ["active", "attention", "failed", "expired", "revoked"],
   active: ["attention", "revoked"],
   attention: ["active", "revoked"],
-  failed: ["active", "pending", "revoked"],
-  expired: ["active", "pending", "revoked"],
+  failed: ["active", "attention", "pending", "revoked"],
+  expired: ["active", "attention", "pending", "revoked"],
   revoked: [],
 };
 

@@ -34,7 +34,9 @@ export function readContractParams(
   const rest: JsonObject = {};
   let credentialSchema: JsonObject | undefined;
   for (const [name, value] of Object.entries(params)) {
-    if (name === "credential_schema") {
+    if (name === "__proto__") {
+      faults.push({ field: 'params["__proto__"]', description: "has a name that is reserved" });
+    } else if (name === "credential_schema") {
       if (isJsonObject(value)) credentialSchema = value;
       else if (value !== null)
         faults.push({ field: "params.credential_schema", description: "must be an object" });

@@ -6,6 +6,8 @@ export interface Credential {
   readonly refreshToken: Secret | undefined;
   readonly tokenType: string;
   readonly idToken: Secret | undefined;
+  /** `grantBinding` of the profile that it was obtained with; undefined in those of older stores, which go with the present profile. */
+  readonly binding?: string | undefined;
 }
 
 /** A token response after every check: what a grant answered, and when. */
@@ -22,11 +24,13 @@ export interface TokenSet extends Credential {
   readonly refreshExpiresInMs?: number | undefined;
 }
 
-/** Plaintext under AES-256-GCM, as stored. */
+/** A sealed plaintext, as stored. */
 export interface SealedRecord {
   readonly keyId: string;
   readonly nonce: Uint8Array;
   readonly ciphertext: Uint8Array;
+  /** How it was sealed; undefined for the first layout. */
+  readonly layout?: number;
 }
 
 /** A credential as it lies in the store. */
@@ -42,8 +46,18 @@ export interface SealedCredential {
 export interface AssociatedData {
   readonly databaseId: string;
   /** What is sealed; each kind has its own layout. */
-  readonly kind: "client_secret" | "credential" | "authorization" | "key_check" | "revocation" | "import";
+  readonly kind:
+    | "client_secret"
+    | "credential"
+    | "authorization"
+    | "key_check"
+    | "revocation"
+    | "import"
+    | "backup";
   readonly providerId: string;
   readonly connectionId: string;
+  /** What changes whenever the sealed thing is replaced. */
   readonly revision: bigint;
+  /** Under which the record lies, where the ids do not say it. */
+  readonly recordKey?: string;
 }

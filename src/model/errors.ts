@@ -8,9 +8,26 @@ export type PreconditionReason =
   | "NOT_REFRESHABLE"
   | "NOT_STATIC"
   | "CREDENTIAL_REJECTED"
+  | "NOT_AWAITING_CONFIRMATION"
   | "PROVIDER_DELETED"
+  | "PROVIDER_CHANGED"
   | "PROVIDER_MISCONFIGURED"
+  | "KEY_IN_USE"
+  | "KEY_SOURCE"
+  | "NO_OTHER_KEY"
+  | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS";
+
+/** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
+export type LimitReason =
+  | "RATE_LIMITED"
+  | "TOO_MANY_FAILED_AUTHENTICATIONS"
+  | "TOO_MANY_STREAMS"
+  | "TOO_MANY_PENDING_AUTHORIZATIONS"
+  | "TOO_MANY_CONNECTIONS"
+  | "STREAM_NOT_READ"
+  | "HEADERS_TOO_LARGE"
+  | "MESSAGE_TOO_LARGE";
 
 /** One fault of the input: a field by its path in the request, and the limit it breaks. */
 export interface FieldViolation {
@@ -40,6 +57,7 @@ export type NexusErrorKind =
   | "unauthenticated"
   | "permission_denied"
   | "unavailable"
+  | "resource_exhausted"
   | "data_loss"
   | "unimplemented";
 
@@ -56,7 +74,7 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "api_key") {
+  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key") {
     super(`${resource.replace("_", " ")} not found`);
   }
 }
@@ -104,6 +122,30 @@ export class Unavailable extends NexusError {
     cause?: unknown,
   ) {
     super(message, cause);
+  }
+}
+
+/** A limit that the operator set is reached: what it is, and which setting changes it. */
+export interface ReachedLimit {
+  /** What is limited, as the subject of a sentence: "connections of this user id". */
+  readonly what: string;
+  readonly limit: number;
+  /** "per second", "bytes"; empty for a count. */
+  readonly unit: string;
+  readonly setting: string;
+  readonly retryAfterMs?: number;
+}
+
+/** Slow down, or make room. */
+export class ResourceExhausted extends NexusError {
+  readonly kind = "resource_exhausted";
+
+  constructor(
+    readonly reason: LimitReason,
+    readonly reached: ReachedLimit,
+  ) {
+    const { what, limit, unit, setting } = reached;
+    super(`${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`} (the setting is ${setting})`);
   }
 }
 

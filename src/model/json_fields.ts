@@ -98,16 +98,17 @@ export class JsonFields {
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** Milliseconds of `500ms`, `90s`, `1h30m`; undefined for anything else, a number without a unit too. */
+/** Milliseconds of `500ms`, `90s`, `1h30m`; undefined for anything else: a number without a unit, one that no integer holds. */
 export function parseDurationText(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
   const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g);
-  return Math.round(
+  const durationMs = Math.round(
     [...parts].reduce(
       (sum, [, digits, unit]) => sum + Number(digits) * unitMs[unit as keyof typeof unitMs],
       0,
     ),
   );
+  return Number.isSafeInteger(durationMs) ? durationMs : undefined;
 }
 
 /** The inverse, in seconds, as protobuf JSON writes a duration. */

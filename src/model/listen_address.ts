@@ -49,3 +49,20 @@ export function formatListenAddress(address: ListenAddress): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   return `${host}:${address.port}`;
 }
+
+/**
+ * Whether only this machine reaches the address: a Unix socket, 127.0.0.0/8, ::1 (also IPv4-mapped, in every notation) or
+ * `localhost`, which RFC 6761, section 6.3, keeps for loopback. What another name resolves to is not known before, nor for ever.
+ */
+export function isLocalAddress(address: ListenAddress): boolean {
+  if (address.kind === "unix") return true;
+  const text = address.host.includes(":") ? `http://[${address.host}]/` : `http://${address.host}/`;
+  if (!URL.canParse(text)) return false;
+  const { hostname } = new URL(text);
+  return (
+    hostname === "localhost" ||
+    hostname === "[::1]" ||
+    /^127(\.\d{1,3}){3}$/.test(hostname) ||
+    /^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/.test(hostname)
+  );
+}

@@ -30,6 +30,8 @@ export interface OAuth2Options {
   readonly callbackMetadata: readonly string[];
   /** Values of the token answer to keep as connection metadata. */
   readonly tokenMetadata: readonly string[];
+  /** Answers to a refresh that mean `invalid_grant`: a value of `error`, or `path=value`. */
+  readonly invalidGrantAliases: readonly string[];
 }
 
 export const plainOAuth2: OAuth2Options = {
@@ -48,4 +50,5 @@ export const plainOAuth2: OAuth2Options = {
   skipScopeOnExchange: false,
   callbackMetadata: [],
   tokenMetadata: [],
+  invalidGrantAliases: [],
 };

@@ -21,6 +21,7 @@ export const optionNames = {
   skipScopeOnExchange: "skip_scope_on_exchange",
   callbackMetadata: "callback_metadata",
   tokenMetadata: "token_metadata",
+  invalidGrantAliases: "invalid_grant_aliases",
 } as const satisfies Record<keyof OAuth2Options, string>;
 
 /** The options that are not the RFCs' own, by their names in the proto. */
@@ -62,5 +63,6 @@ export function optionsOfConfig(json: JsonObject, faults: FieldViolation[], pref
     skipScopeOnExchange: fields.flag("skip_scope_on_exchange"),
     callbackMetadata: fields.texts("callback_metadata"),
     tokenMetadata: fields.texts("token_metadata"),
+    invalidGrantAliases: fields.texts("invalid_grant_aliases"),
   };
 }

@@ -12,4 +12,6 @@ export interface PendingImport {
   readonly startedAtMs: number;
   /** The refresh token; undefined once the connection holds a credential of its own. */
   readonly sealed: SealedRecord | undefined;
+  /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
+  readonly binding?: string | undefined;
 }

@@ -1,8 +1,8 @@
-import { namesSecret } from "./connection_metadata.js";
 import type { SealedRecord } from "./credential.js";
 import type { FieldViolation } from "./errors.js";
 import type { JsonObject } from "./json.js";
 import type { OAuth2Options } from "./oauth2_options.js";
+import { textFaults } from "./profile_texts.js";
 import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "./strategy.js";
 
 /** RFC 7591 section 2. */
@@ -68,6 +68,8 @@ export interface ProviderProfile extends ProviderSettings {
   readonly updatedAtMs: number;
   /** Counts the changes of this profile, from 1. */
   readonly version: bigint;
+  /** Path of its redirect URI; undefined in profiles that are older than such paths. See `redirectPathOf`. */
+  readonly redirectPath?: string;
 }
 
 const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -109,7 +111,11 @@ export function isLoopbackHost(hostname: string): boolean {
 }
 
 function endpointFault(text: string, allowQuery: boolean): string | undefined {
-  if (text !== text.trim() || !URL.canParse(text)) return "must be an absolute URL";
+  // A parser would drop some of these and take others for what they are not.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\u0000-\u0020\u007f\\]/.test(text))
+    return "must not hold white space, control characters or backslashes";
+  if (!URL.canParse(text)) return "must be an absolute URL";
   const url = new URL(text);
   const plain = url.protocol === "http:" && isLoopbackHost(url.hostname);
   if (url.protocol !== "https:" && !plain) return "must be an https URL (http only on loopback)";
@@ -129,6 +135,7 @@ export function providerFaults(settings: ProviderSettings, hasSecret: boolean): 
     fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
   }
   if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
+  faults.push(...textFaults(settings));
   strategyFaults(settings, fault);
   if (settings.authType === "oauth2") oauth2Faults(settings, hasSecret, fault);
   else staticFaults(settings, hasSecret, fault);
@@ -153,6 +160,9 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   endpoint("auth_url", settings.authUrl);
   endpoint("token_url", settings.tokenUrl);
   endpoint("jwks_url", settings.jwksUrl);
+  // Of a static type it is tried, and judged where that is done.
+  if (/^[a-z][a-z0-9+.-]*:/i.test(settings.userInfoEndpoint))
+    endpoint("user_info_endpoint", settings.userInfoEndpoint);
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
   if (settings.enableDiscovery) {
@@ -173,14 +183,6 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   refuseProtocolParams("authorization_params", settings.authorizationParams, fault);
   refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault, grantParams);
   refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault, grantParams);
-  for (const name of ["callback_metadata", "token_metadata"] as const) {
-    const paths =
-      name === "callback_metadata" ? settings.oauth2.callbackMetadata : settings.oauth2.tokenMetadata;
-    paths.forEach((path, index) => {
-      if (namesSecret(path))
-        fault(`oauth2_options.${name}[${index}]`, "names a secret, which is no metadata");
-    });
-  }
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
     const owned = ["authorization", "content-type", "content-length", "host", "cookie"].includes(
       name.toLowerCase(),

@@ -11,13 +11,15 @@ export function checkReturnUrl(text: string, allowedOrigins: readonly string[]):
   const refuse = (description: string): never => {
     throw new InvalidArgument([{ field: "return_url", description }]);
   };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u0020\u007f\\]/.test(text))
-    refuse("must not hold white space, control characters or backslashes");
+  // Separators, controls, formats (among them those that turn text around) and halves of characters.
+  if (/[\p{Z}\p{C}\\]/u.test(text)) refuse("must not hold white space, control characters or backslashes");
   if (!URL.canParse(text)) return refuse("must be an absolute URL");
+  // `https:host`, `https:/host` and `https:///host` mean different hosts to different parsers.
+  if (!/^[a-z]+:\/\/[^/]/i.test(text)) refuse("must be written as scheme://host");
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") refuse("must be an http or https URL");
-  if (url.username !== "" || url.password !== "") refuse("must not hold a user name or password");
+  const authority = text.slice(text.indexOf("//") + 2).split(/[/?#]/, 1)[0] ?? "";
+  if (authority.includes("@")) refuse("must not hold a user name or password");
   if (allowedOrigins.length === 0) {
     refuse("return URLs are off: set NEXUS_ALLOWED_RETURN_URLS to the origins that may be returned to");
   }

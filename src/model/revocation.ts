@@ -14,6 +14,8 @@ export interface PendingRevocation {
   readonly createdAtMs: number;
   readonly nextAttemptMs: number;
   readonly sealed: SealedRecord;
+  /** `grantBinding` of the profile that the token was obtained with; undefined in those of older stores. */
+  readonly binding?: string | undefined;
 }
 
 export const tokenTypeHints = ["refresh_token", "access_token"] as const;

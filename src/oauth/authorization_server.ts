@@ -1,10 +1,11 @@
 import type * as oauth from "oauth4webapi";
 import { isLoopbackHost, type ProviderSettings } from "../model/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument } from "./discovery.js";
+import { KeySet } from "./jwks.js";
 
 /**
  * An authorization server as RFC 8414 and OpenID Connect Discovery describe it. Make one per version of a profile or
- * document and keep it: `oauth4webapi` caches the JWKS by the identity of `metadata`.
+ * document and keep it: the fetched keys and the limits of their fetching hang on it.
  */
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
@@ -12,6 +13,8 @@ export interface AuthorizationServer {
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly jwksUri: string | undefined;
+  /** The keys behind `jwksUri`. */
+  readonly keys: KeySet | undefined;
   readonly revocationEndpoint: string | undefined;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
@@ -93,7 +96,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
 }
 
 function authorizationServer(
-  fields: Omit<AuthorizationServer, "metadata"> & { readonly signingAlgorithms: readonly string[] },
+  fields: Omit<AuthorizationServer, "metadata" | "keys"> & { readonly signingAlgorithms: readonly string[] },
 ): AuthorizationServer {
   const { signingAlgorithms: algorithms, ...server } = fields;
   const metadata: oauth.AuthorizationServer = {
@@ -105,7 +108,8 @@ function authorizationServer(
     ...(server.jwksUri === undefined ? {} : { jwks_uri: server.jwksUri }),
     ...(server.revocationEndpoint === undefined ? {} : { revocation_endpoint: server.revocationEndpoint }),
   };
-  return { ...server, metadata };
+  const keys = server.jwksUri === undefined ? undefined : new KeySet(server.jwksUri);
+  return { ...server, keys, metadata };
 }
 
 /** A document from elsewhere must not send client secrets to plain ports of this machine: http needs an http issuer. */

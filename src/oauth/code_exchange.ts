@@ -43,7 +43,7 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
   const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
   const options = exchange.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), rootMayHold: false };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
   return sendTokenRequest(exchange.fetch, shape, (fetch) =>
     oauth.authorizationCodeGrantRequest(
       server.metadata,
@@ -63,7 +63,7 @@ function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
 }
 
 async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer): Promise<TokenSet> {
-  const { server, client, clock, expectedNonce, fetch, signal } = exchange;
+  const { server, client, clock, expectedNonce, fetch } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
   if (!exchange.requireIdToken) return toTokenSet(tokens, undefined, answer.metadata);
@@ -71,7 +71,7 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   try {
     const nonce = expectedNonce === undefined ? undefined : { exact: expectedNonce };
     const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
-    await verifySignature(server, judged, fetch, signal);
+    await verifySignature(server, judged, fetch, clock);
     return toTokenSet(tokens, judged, answer.metadata);
   } catch (fault) {
     throw idTokenFailure(fault instanceof IdTokenError ? fault.fault : "malformed");

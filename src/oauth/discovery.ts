@@ -1,6 +1,7 @@
 import { OutboundError, type OutboundFetch } from "./outbound.js";
 
 export type DiscoveryFault =
+  | "forbidden"
   | "unreachable"
   | "http_status"
   | "not_json"
@@ -9,6 +10,7 @@ export type DiscoveryFault =
   | "invalid_endpoint";
 
 const sentences: Readonly<Record<DiscoveryFault, string>> = {
+  forbidden: "the discovery document must not be fetched from where it stands",
   unreachable: "the discovery document could not be fetched",
   http_status: "the discovery document was answered with another status than 200",
   not_json: "the discovery document is not a JSON object",
@@ -64,7 +66,8 @@ async function sendDiscoveryRequest(
       signal,
     });
   } catch (fault) {
-    throw new DiscoveryFailure("unreachable", fault instanceof OutboundError ? fault.message : undefined);
+    if (!(fault instanceof OutboundError)) throw new DiscoveryFailure("unreachable");
+    throw new DiscoveryFailure(fault.isForbidden ? "forbidden" : "unreachable", fault.message);
   }
 }
 

@@ -22,7 +22,9 @@ export type IdTokenFault =
   | "nbf"
   | "nonce"
   | "sub"
+  | "iat"
   | "signature"
+  | "weak_key"
   | "jwks_unavailable";
 
 export interface GrantFailureFields {
@@ -37,6 +39,8 @@ export interface GrantFailureFields {
   readonly idTokenFault?: IdTokenFault | undefined;
   /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
   readonly consentRevoked?: boolean | undefined;
+  /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
+  readonly refusal?: string | undefined;
 }
 
 const sentences: Readonly<Record<GrantFailureKind, string>> = {
@@ -59,11 +63,12 @@ export class GrantFailure extends Error {
   readonly reason: RejectedReason | undefined;
   readonly idTokenFault: IdTokenFault | undefined;
   readonly consentRevoked: boolean;
+  readonly refusal: string | undefined;
 
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
     const words = details.filter((detail) => detail !== undefined).join(" ");
-    super(sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
+    super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
     this.kind = fields.kind;
     this.oauthError = fields.oauthError;
@@ -72,6 +77,7 @@ export class GrantFailure extends Error {
     this.reason = fields.reason;
     this.idTokenFault = fields.idTokenFault;
     this.consentRevoked = fields.consentRevoked === true;
+    this.refusal = fields.refusal;
   }
 }
 
@@ -134,7 +140,7 @@ const withdrawnText = /^(?!.*\bexpired\b).*\b(revoked|withdrawn|AADSTS(65001|650
 export function classify(fault: unknown, nowMs: number): GrantFailure {
   if (fault instanceof GrantFailure) return fault;
   if (fault instanceof OutboundError) {
-    if (fault.reason === "forbidden_url") return new GrantFailure({ kind: "client" });
+    if (fault.isForbidden) return new GrantFailure({ kind: "client", refusal: fault.message });
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
     const refused = fault.httpStatus !== undefined && fault.httpStatus >= 300;
     const kind = refused || fault.phase === "before_send" ? "transient" : "ambiguous";

@@ -1,9 +1,10 @@
 import * as oauth from "oauth4webapi";
-import type { Clock } from "../runtime/clock.js";
+import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenFault } from "./failure.js";
-import { OutboundError, type OutboundFetch } from "./outbound.js";
+import { type Jwks, JwksUnavailable } from "./jwks.js";
+import type { OutboundFetch } from "./outbound.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {
@@ -32,7 +33,7 @@ export interface JudgedIdToken {
 /**
  * OpenID Connect Core 1.0 section 3.1.3.7 without its signature: the library checks `alg`, `iss` (identical strings),
  * `aud`, `exp`, `iat`, `nbf`, `nonce`. Ours beyond it: an `azp` that is present must be this client whatever `aud` says
- * (step 5), and `sub` must not be empty.
+ * (step 5), and `sub` must have 1 to 255 characters.
  *
  * @throws IdTokenError
  */
@@ -55,7 +56,8 @@ export async function processIdToken(
           });
     const claims = oauth.getValidatedIdTokenClaims(result);
     if (claims === undefined) throw new IdTokenError("malformed");
-    if (claims.sub === "") throw new IdTokenError("sub");
+    // OpenID Connect Core 1.0 section 2.
+    if (claims.sub === "" || claims.sub.length > 255) throw new IdTokenError("sub");
     if (claims.azp !== undefined && claims.azp !== client.clientId) throw new IdTokenError("azp");
     return { idToken, subject: claims.sub, response };
   } catch (fault) {
@@ -64,8 +66,8 @@ export async function processIdToken(
 }
 
 /**
- * The signature of a judged id_token by the provider's JWKS (OpenID Connect Core 1.0 section 10.1). A key that the cached
- * set does not know may be a rotated one, so the set is fetched anew once: the library itself would wait up to a minute.
+ * The signature of a judged id_token by the provider's JWKS (OpenID Connect Core 1.0 section 10.1). A signature that the cached set does
+ * not verify may be of a rotated key, so the set is fetched anew, as often as `KeySet.renew` allows.
  *
  * @throws IdTokenError
  */
@@ -73,28 +75,44 @@ export async function verifySignature(
   server: AuthorizationServer,
   judged: JudgedIdToken,
   fetch: OutboundFetch,
-  signal: AbortSignal | undefined,
+  clock: Clock,
 ): Promise<void> {
-  if (server.jwksUri === undefined) throw new IdTokenError("jwks_unavailable");
-  let fetched = false;
-  const options: oauth.ValidateSignatureOptions = {
-    [oauth.allowInsecureRequests]: true,
-    [oauth.customFetch]: (url, request) => {
-      fetched = true;
-      return fetch(url, request);
-    },
-    ...(signal === undefined ? {} : { signal }),
-  };
+  const { keys } = server;
+  if (keys === undefined) throw new IdTokenError("jwks_unavailable");
   try {
-    await oauth.validateApplicationLevelSignature(server.metadata, judged.response, options);
+    const fault = await signatureFault(server, judged, await keys.get(fetch, clock));
+    if (fault === undefined) return;
+    const renewed = await keys.renew(fetch, clock);
+    const again = renewed === undefined ? fault : await signatureFault(server, judged, renewed);
+    if (again !== undefined) throw new IdTokenError(again);
   } catch (fault) {
-    if (fetched) throw new IdTokenError(signatureFault(fault));
-    try {
-      await oauth.validateApplicationLevelSignature({ ...server.metadata }, judged.response, options);
-    } catch (again) {
-      throw new IdTokenError(signatureFault(again));
-    }
+    if (fault instanceof JwksUnavailable) throw new IdTokenError("jwks_unavailable");
+    throw fault;
   }
+}
+
+/** What is wrong with a signature by these keys. The library gets them as if it had just fetched them, and fetches none. */
+async function signatureFault(
+  server: AuthorizationServer,
+  judged: JudgedIdToken,
+  { keys, refusedKeyIds }: Jwks,
+): Promise<IdTokenFault | undefined> {
+  const uat = Math.floor(new SystemClock().nowMs() / 1000);
+  try {
+    await oauth.validateApplicationLevelSignature({ ...server.metadata }, judged.response, {
+      [oauth.allowInsecureRequests]: true,
+      [oauth.jwksCache]: { jwks: { keys: [...keys] as oauth.JWK[] }, uat },
+    });
+    return undefined;
+  } catch {
+    return isRefusedKey(judged.idToken, refusedKeyIds) ? "weak_key" : "signature";
+  }
+}
+
+function isRefusedKey(idToken: string, refusedKeyIds: readonly string[]): boolean {
+  const header: unknown = JSON.parse(Buffer.from(idToken.split(".")[0] ?? "", "base64url").toString("utf8"));
+  const kid = typeof header === "object" && header !== null && "kid" in header ? header.kid : undefined;
+  return typeof kid === "string" && refusedKeyIds.includes(kid);
 }
 
 function claimFault(fault: unknown): IdTokenFault {
@@ -106,12 +124,4 @@ function claimFault(fault: unknown): IdTokenFault {
   return claimNames.find((name) => name === claim) ?? "malformed";
 }
 
-const claimNames = ["iss", "aud", "azp", "exp", "nbf", "nonce", "sub"] as const;
-
-/** What is no fault of the token is one of fetching the keys. */
-function signatureFault(fault: unknown): IdTokenFault {
-  if (fault instanceof OutboundError) return "jwks_unavailable";
-  if (!(fault instanceof oauth.OperationProcessingError)) return "signature";
-  const isKey = fault.code === oauth.KEY_SELECTION;
-  return isKey || fault.message.includes("signature") ? "signature" : "jwks_unavailable";
-}
+const claimNames = ["iss", "aud", "azp", "exp", "nbf", "nonce", "sub", "iat"] as const;

@@ -1,5 +1,15 @@
-import { isLoopbackHost } from "../model/provider_profile.js";
+import type { AddressRefusal } from "../model/address_judge.js";
+import { type ProviderNetworks, publicNetworks } from "../model/provider_networks.js";
 import { SystemClock } from "../runtime/clock.js";
+import {
+  AddressRefused,
+  isPermittedScheme,
+  type Lookup,
+  lookupAll,
+  OutboundTarget,
+} from "./outbound_address.js";
+import { exchange, type RawRequest, TooLarge } from "./outbound_exchange.js";
+import { openSocket } from "./outbound_socket.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
 export interface OutboundRequest {
@@ -7,16 +17,22 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: URLSearchParams | string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Limits the body further than `OutboundOptions.maxBytes` does. */
+  readonly maxBytes?: number;
 }
 
 /** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused. */
 export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>;
 
 export interface OutboundOptions {
-  /** From the call to the last byte of the body. Default 10 000: no provider takes longer on a good day. */
+  /** From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. */
   readonly timeoutMs?: number;
-  /** Size of a body after content decoding. Default 1 MiB: the largest known discovery documents are 20 KiB. */
+  /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */
   readonly maxBytes?: number;
+  /** Where providers may stand. By default the public internet, https only. */
+  readonly networks?: ProviderNetworks;
+  /** Resolves names; the system's resolver by default. */
+  readonly lookup?: Lookup;
 }
 
 /**
@@ -25,9 +41,17 @@ export interface OutboundOptions {
  */
 export type OutboundPhase = "before_send" | "after_send";
 
-export type OutboundReason = "forbidden_url" | "timeout" | "aborted" | "network" | "redirect" | "too_large";
+/** `forbidden_url` and `forbidden_address` need a change of the profile or of the settings; the rest may pass. */
+export type OutboundReason =
+  | "forbidden_url"
+  | "forbidden_address"
+  | "timeout"
+  | "aborted"
+  | "network"
+  | "redirect"
+  | "too_large";
 
-/** No usable answer. Holds neither path, query nor bodies, and no cause: those carry codes and tokens. */
+/** No usable answer. Holds neither path, query, address nor bodies, and no cause: those carry codes and tokens. */
 export class OutboundError extends Error {
   constructor(
     readonly reason: OutboundReason,
@@ -37,19 +61,40 @@ export class OutboundError extends Error {
     readonly code?: string,
     /** Status of an answer that came but is of no use: a redirect, or one whose body broke off. */
     readonly httpStatus?: number,
+    /** Of `forbidden_address`. */
+    readonly refusal?: AddressRefusal,
   ) {
-    super(`request to ${host} failed: ${reason}${code === undefined ? "" : ` ${code}`} (${phase})`);
+    super(
+      refusal === undefined
+        ? `request to ${host} failed: ${reason}${code === undefined ? "" : ` ${code}`} (${phase})`
+        : `request to ${host} refused: ${host} ${refusal.why}`,
+    );
     this.name = "OutboundError";
+  }
+
+  /** Whether only a change of the profile or of the settings can help. */
+  get isForbidden(): boolean {
+    return this.reason === "forbidden_url" || this.reason === "forbidden_address";
   }
 }
 
-/** The only way out to a provider: https, or plain http to this machine; no redirects, no cookies, no credentials in URLs. */
+/**
+ * The only way out to a provider: https, or plain http to this machine where a setting allows it; to addresses that are judged as
+ * they are written, resolved and connected to; no redirects, no cookies, no credentials in URLs, no proxies.
+ */
 export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetch {
-  const { timeoutMs = 10_000, maxBytes = 1024 * 1024 } = options;
+  const {
+    timeoutMs = 10_000,
+    maxBytes = 1024 * 1024,
+    networks = publicNetworks,
+    lookup = lookupAll,
+  } = options;
   const clock = new SystemClock();
   return async (text, request) => {
-    const url = permittedUrl(text);
+    const { url, target } = permitted(text, networks);
+    const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
     const stop = new AbortController();
+    let phase: OutboundPhase = "before_send";
     let status: number | undefined;
     let reason: "timeout" | "aborted" | undefined;
     const end = (why: "timeout" | "aborted"): void => {
@@ -60,22 +105,24 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     const timer = clock.setTimer(timeoutMs, () => end("timeout"));
     if (request.signal?.aborted) onAbort();
     request.signal?.addEventListener("abort", onAbort, { once: true });
-
-    const body = request.body === undefined ? undefined : new WatchedBody(request.body.toString());
     try {
-      const response = await fetch(url, requestInit(request, body, stop.signal));
-      status = response.status;
-      if (status >= 300 && status < 400) {
-        throw new OutboundError("redirect", "after_send", url.hostname, undefined, status);
-      }
-      return await buffered(response, maxBytes, url.hostname);
+      stop.signal.throwIfAborted();
+      const raw = rawRequest(request);
+      const addresses = await untilAborted(target.resolve(lookup), stop.signal);
+      const socket = await openSocket(target, addresses, stop.signal);
+      stop.signal.throwIfAborted();
+      stop.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      // Point of no return: the request is written from here on.
+      phase = "after_send";
+      const response = await exchange(socket, url, raw, limitBytes, (known) => {
+        status = known;
+      });
+      if (response.status < 300 || response.status >= 400) return response;
+      throw new OutboundError("redirect", phase, target.host, undefined, status);
     } catch (fault) {
       if (fault instanceof OutboundError) throw fault;
-      const code = systemCode(fault);
-      const sent = body === undefined ? !isConnectFault(code) : body.sent;
-      const phase = sent ? "after_send" : "before_send";
-      if (reason !== undefined) throw new OutboundError(reason, phase, url.hostname, undefined, status);
-      throw new OutboundError("network", phase, url.hostname, code, status);
+      if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
+      throw outboundError(fault, phase, target.host, status);
     } finally {
       stop.abort();
       timer.cancel();
@@ -84,81 +131,54 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
   };
 }
 
-function permittedUrl(text: string): URL {
+function outboundError(
+  fault: unknown,
+  phase: OutboundPhase,
+  host: string,
+  status: number | undefined,
+): OutboundError {
+  if (fault instanceof AddressRefused) {
+    return new OutboundError("forbidden_address", phase, host, undefined, undefined, fault.refusal);
+  }
+  const code = systemCode(fault);
+  if (fault instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
+    return new OutboundError("too_large", phase, host, undefined, status);
+  }
+  return new OutboundError("network", phase, host, code, status);
+}
+
+function permitted(text: string, networks: ProviderNetworks): { url: URL; target: OutboundTarget } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const secure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
-  if (url === undefined || !secure || url.username !== "" || url.password !== "") {
+  if (url === undefined || !isPermittedScheme(url) || url.username !== "" || url.password !== "") {
     throw new OutboundError("forbidden_url", "before_send", url?.hostname ?? "(not a URL)");
   }
-  return url;
+  try {
+    return { url, target: new OutboundTarget(url, networks) };
+  } catch (fault) {
+    throw outboundError(fault, "before_send", url.hostname, undefined);
+  }
 }
 
 /**
  * `connection: close`, because a pooled connection that the provider drops at the same instant leaves the outcome of a
  * refresh grant unknown. `identity`, because a fault of compression would lose a rotated token set.
  */
-function requestInit(
-  request: OutboundRequest,
-  body: WatchedBody | undefined,
-  signal: AbortSignal,
-): RequestInit {
+function rawRequest(request: OutboundRequest): RawRequest {
   const headers = new Headers(request.headers);
+  headers.delete("cookie");
+  headers.delete("transfer-encoding");
   headers.set("accept-encoding", "identity");
   headers.set("connection", "close");
   headers.set("user-agent", "nexusd");
-  const init: RequestInit = {
-    method: request.method,
-    headers,
-    redirect: "manual",
-    credentials: "omit",
-    signal,
-  };
-  if (body === undefined) return init;
-  headers.set("content-length", String(body.byteLength));
-  return { ...init, body: body.stream, duplex: "half" };
+  const body = request.body === undefined ? undefined : new TextEncoder().encode(request.body.toString());
+  return { method: request.method, headers: Object.fromEntries(headers), body };
 }
 
-/**
- * A request body in two pieces. As long as the last one has not been asked for, the request cannot have arrived whole.
- * Fetch asks for the first at once, for the second when the connection (TLS included) stands.
- */
-class WatchedBody {
-  readonly byteLength: number;
-  readonly stream: ReadableStream<Uint8Array>;
-  sent = false;
-
-  constructor(text: string) {
-    const bytes = new TextEncoder().encode(text);
-    this.byteLength = bytes.byteLength;
-    const pieces = bytes.byteLength > 1 ? [bytes.subarray(0, 1), bytes.subarray(1)] : [bytes];
-    this.stream = new ReadableStream<Uint8Array>(
-      {
-        pull: (controller) => {
-          const piece = pieces.shift();
-          if (piece !== undefined && piece.byteLength > 0) controller.enqueue(piece);
-          if (pieces.length > 0) return;
-          this.sent = true;
-          controller.close();
-        },
-      },
-      { highWaterMark: 0 },
-    );
-  }
-}
-
-async function buffered(response: Response, maxBytes: number, host: string): Promise<Response> {
-  const chunks: Uint8Array[] = [];
-  let byteLength = 0;
-  for await (const chunk of response.body ?? []) {
-    byteLength += chunk.byteLength;
-    if (byteLength > maxBytes)
-      throw new OutboundError("too_large", "after_send", host, undefined, response.status);
-    chunks.push(chunk);
-  }
-  const headers = new Headers(response.headers);
-  for (const name of ["content-encoding", "content-length", "set-cookie"]) headers.delete(name);
-  const body = byteLength === 0 ? null : Buffer.concat(chunks);
-  return new Response(body, { status: response.status, headers });
+function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 function systemCode(fault: unknown): string | undefined {
@@ -167,14 +187,4 @@ function systemCode(fault: unknown): string | undefined {
       return each.code;
   }
   return undefined;
-}
-
-/** Only for requests without a body, which are safe to repeat: a guess by name is good enough for a log. */
-function isConnectFault(code: string | undefined): boolean {
-  return (
-    code !== undefined &&
-    /^(E(CONNREFUSED|NOTFOUND|AI_|HOST|NET|PROTO)|UND_ERR_CONNECT|CERT_|ERR_(SSL|TLS)|UNABLE_TO_|\w*SELF_SIGNED)/.test(
-      code,
-    )
-  );
 }

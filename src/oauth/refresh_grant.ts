@@ -47,7 +47,7 @@ export async function refresh(grant: RefreshGrant): Promise<RefreshResult> {
 function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   const { server, client, clock, refreshToken, signal } = grant;
   const options = grant.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), rootMayHold: true };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: true };
   const metadata =
     options.refreshUrl === "" ? server.metadata : { ...server.metadata, token_endpoint: options.refreshUrl };
   return sendTokenRequest(grant.fetch, shape, (fetch) =>

@@ -42,7 +42,7 @@ export async function revoke(revocation: Revocation): Promise<RevocationOutcome>
     });
   } catch (fault) {
     if (fault instanceof OutboundError) {
-      if (fault.reason === "forbidden_url") return { kind: "refused", reason: "forbidden_url" };
+      if (fault.isForbidden) return { kind: "refused", reason: fault.reason };
       return { kind: "retry", reason: fault.reason, retryAfterMs: undefined };
     }
     if (fault instanceof GrantFailure) {

@@ -9,8 +9,8 @@ export type TokenQuirks = Pick<
   | "tokenRequestFormat"
   | "tokenResponsePath"
   | "lifetimeField"
-  | "defaultLifetimeMs"
   | "tokenMetadata"
+  | "invalidGrantAliases"
 >;
 
 /** Set by the protocol or by the transport, whatever a profile says. */
@@ -36,24 +36,29 @@ export interface AdaptedAnswer {
 
 /**
  * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept.
- * An answer whose root is an error, and one that is no JSON object, stays as it is.
+ * An answer whose root is an error, and one that is no JSON object, stays as it is; but what the profile declares to mean
+ * `invalid_grant` says so afterwards (RFC 6749 section 5.2).
  *
- * @param rootMayHold where the path leads nowhere, take the root: Slack answers a refresh without the `authed_user` of its
- * code exchange. Never for a code exchange, whose root holds another token.
+ * @param isRefresh those declarations are about refreshes; and where the path leads nowhere, take the root: Slack answers a refresh
+ * without the `authed_user` of its code exchange. Never for a code exchange, whose root holds another token.
  */
 export function adaptTokenAnswer(
   bodyText: string,
   quirks: TokenQuirks,
-  options: { readonly nowMs: number; readonly rootMayHold: boolean },
+  options: { readonly nowMs: number; readonly isRefresh: boolean },
 ): AdaptedAnswer {
   const asIs = { bodyText, metadata: {} };
   const root = jsonObject(bodyText);
+  if (root !== undefined && options.isRefresh && meansInvalidGrant(root, quirks.invalidGrantAliases)) {
+    const { error_description } = root;
+    return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant", error_description }) };
+  }
   if (root === undefined || root["ok"] === false || isErrorWord(root["error"])) return asIs;
   const metadata = keptValues(root, quirks.tokenMetadata);
   if (quirks.tokenResponsePath === "" && quirks.lifetimeField === "") return { bodyText, metadata };
   const at = valueAt(root, quirks.tokenResponsePath);
   const found = isObject(at) && ("access_token" in at || isErrorWord(at["error"]));
-  const token = found ? at : quirks.tokenResponsePath === "" || options.rootMayHold ? root : {};
+  const token = found ? at : quirks.tokenResponsePath === "" || options.isRefresh ? root : {};
   const seconds =
     quirks.lifetimeField === ""
       ? undefined
@@ -63,6 +68,16 @@ export function adaptTokenAnswer(
     bodyText: JSON.stringify(quirks.lifetimeField === "" ? token : { ...rest, expires_in: seconds }),
     metadata,
   };
+}
+
+/** Whether an answer says by one of `aliases` that the refresh token is dead. One that holds a token says nothing of the kind. */
+function meansInvalidGrant(root: JsonRecord, aliases: readonly string[]): boolean {
+  if ("access_token" in root) return false;
+  return aliases.some((alias) => {
+    const [, path = "error", value = ""] = /^(?:([\w.-]+)=)?(.*)$/.exec(alias) ?? [];
+    const said = valueAt(root, path);
+    return (typeof said === "string" || typeof said === "number") && value !== "" && String(said) === value;
+  });
 }
 
 /** Seconds, or the instant of expiry: seconds or milliseconds of the Unix epoch, or RFC 3339. */
@@ -98,13 +113,18 @@ function valueAt(root: JsonRecord, path: string): unknown {
   if (Object.hasOwn(root, path)) return root[path];
   let value: unknown = root;
   for (const name of path.split(".")) {
-    value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+    value = isContainer(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   }
   return value;
 }
 
 function isErrorWord(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "" && value !== false;
+}
+
+/** An array too: its items are named by their number, from 0. */
+function isContainer(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null;
 }
 
 function isObject(value: unknown): value is JsonRecord {

@@ -54,7 +54,7 @@ const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
  */
 export async function sendTokenRequest(
   fetch: OutboundFetch,
-  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly rootMayHold: boolean },
+  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly isRefresh: boolean },
   send: (normalisingFetch: OutboundFetch) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
@@ -64,10 +64,6 @@ export async function sendTokenRequest(
     const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
     const { status, body } = normaliseTokenResponse(raw.status, adapted.bodyText);
     if (status === 200) metadata = adapted.metadata;
-    const { defaultLifetimeMs } = shape.quirks;
-    if (body.access_token !== undefined && defaultLifetimeMs !== undefined) {
-      body.expires_in ??= Math.floor(defaultLifetimeMs / 1000);
-    }
     const { id_token, ...rest } = body;
     idToken = id_token;
     const retryAfter = raw.headers.get("retry-after");

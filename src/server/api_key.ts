@@ -1,7 +1,7 @@
 import type { ListenAddress } from "../model/listen_address.js";
-import type { ShownCredentials } from "./shown_credentials.js";
+import type { Peer, ShownCredentials } from "./shown_credentials.js";
 
-/** What a caller without a valid key is told. */
+/** What a caller is told who shows nothing valid: no key, no token, no certificate. */
 export const unauthenticatedMessage =
   "this address asks for an API key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
 
@@ -19,15 +19,19 @@ export function readApiKey(
   return bearer ?? (apiKey === "" ? undefined : apiKey);
 }
 
-/** @param origin address of the caller's socket */
+/**
+ * @param origin address of the caller's socket
+ * @param peer what its connection proves
+ */
 export function shownCredentials(
   address: ListenAddress,
   authorization: string | undefined,
   apiKey: string | undefined,
   origin: string,
+  peer: Peer | undefined,
 ): ShownCredentials {
   const token = readApiKey(authorization, apiKey);
   return address.kind === "unix"
-    ? { socket: "unix", token, origin: "unix" }
-    : { socket: "tcp", token, origin };
+    ? { socket: "unix", token, origin: "unix", peer }
+    : { socket: "tcp", token, origin, peer };
 }

@@ -1,14 +1,20 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../domain/consent.js";
 import type { ListenAddress } from "../model/listen_address.js";
+import { isRedirectPath } from "../model/redirect_path.js";
+import { RateLimiter } from "../service/rate_limiter.js";
+import { addressKey } from "./address_limits.js";
 import { BindingCookie } from "./binding_cookie.js";
+import { hostOf, hostsOf, isEmbedded, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
+import { DonePages, donePath } from "./done_pages.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
+import { limitsOf } from "./door_limits.js";
 import { type Answer, HttpListener, splitTarget } from "./http_listener.js";
 import { pageStyle } from "./page_style.js";
 import {
   badRequestPage,
-  donePage,
+  embeddedPage,
   failurePage,
   formRefusedPage,
   formTooLargePage,
@@ -33,6 +39,7 @@ export interface BrowserDoorOptions extends DoorPlace {
 }
 
 interface Visit {
+  readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer | "too_large";
@@ -44,11 +51,7 @@ interface Visit {
 type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
-const callbackPath = "/auth/callback";
 const capturePath = "/auth/capture";
-
-/** Twice what a credential may hold, for percent-encoding. */
-const maxFormBytes = 128 * 1024;
 
 /** A person's browser on its way to a provider and back. */
 export class BrowserDoor implements Door {
@@ -57,28 +60,34 @@ export class BrowserDoor implements Door {
   readonly #cookie: BindingCookie;
   readonly #hosts: ReadonlySet<string>;
   readonly #acts: ReadonlyMap<string, Act>;
-  readonly #pages: ReadonlyMap<string, () => Answer>;
+  readonly #done: DonePages;
+  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
+  readonly #rates: RateLimiter | undefined;
 
   constructor(options: BrowserDoorOptions) {
     this.#options = options;
+    const limits = limitsOf(options.bounds);
+    this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
     this.#cookie = new BindingCookie(options.publicUrl);
     this.#hosts = hostsOf(options.publicUrl);
     this.#acts = new Map<string, Act>([
       [startPath, (visit) => this.#start(visit)],
-      [callbackPath, (visit) => this.#finish(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
-    this.#pages = new Map([
+    this.#done = new DonePages();
+    this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
       ["/", homePage],
+      [donePath, (query) => this.#done.page(query)],
       [stylePath, styleAnswer],
       ["/favicon.ico", () => ({ status: 204, headers: safeHeaders, body: "" })],
     ]);
     this.#http = new HttpListener({
       ...options,
       door: "browser",
-      answer: (request, body) => this.#answer(request, body),
+      answer: async (request, body) =>
+        this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
-        method === "POST" && splitTarget(url)?.path === capturePath ? maxFormBytes : 0,
+        method === "POST" && splitTarget(url)?.path === capturePath ? limits.maxFormBytes : 0,
       internalError: internalErrorPage(),
     });
   }
@@ -95,21 +104,54 @@ export class BrowserDoor implements Door {
     return this.#http.close(force);
   }
 
-  async #answer({ method, url, headers, socket }: IncomingMessage, body: Visit["body"]): Promise<Answer> {
+  /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
+  #tooFast({ socket }: IncomingMessage): Answer | undefined {
+    const key = addressKey(socket.remoteAddress) ?? "unix";
+    if (!this.#rates || this.#rates.take(key)) return undefined;
+    const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
+    const page = failurePage({
+      kind: "failure",
+      status: 429,
+      reason: "rate_limited",
+      message: `Too many requests from your address: at most ${limit} per second.`,
+    });
+    const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
+    return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
+  }
+
+  async #answer(request: IncomingMessage, body: Visit["body"]): Promise<Answer> {
+    const { method, url, headers, socket } = request;
     const target = splitTarget(url);
-    if (!target || headers.host === undefined) return badRequestPage();
-    if (!this.#hosts.has(headers.host.toLowerCase())) return misdirectedPage(this.#options.publicUrl.origin);
-    const visit: Visit = { query: target.query, headers, body, origin: socket.remoteAddress };
-    const isForm = target.path === capturePath;
+    const host = hostOf(request);
+    if (!target || host === undefined) return badRequestPage();
+    if (!this.#hosts.has(host)) return misdirectedPage(this.#options.publicUrl.origin);
+    const { path, query } = target;
+    const visit: Visit = { path, query, headers, body, origin: socket.remoteAddress };
+    const isForm = path === capturePath;
     if (isForm && method === "POST") return this.#submit(visit);
     if (method !== "GET" && method !== "HEAD") {
       return isForm ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
     }
-    const act = this.#acts.get(target.path);
-    if (!act) return (this.#pages.get(target.path) ?? notFoundPage)();
+    const act = this.#actOf(path);
+    if (!act) return (this.#pages.get(path) ?? notFoundPage)(query);
     if (isPrefetch(headers)) return prefetchPage();
+    if (isEmbedded(headers)) return embeddedPage();
     if (method === "HEAD") return idleAnswer();
     return act(visit);
+  }
+
+  /** Pages and redirects within this door speak of it by path; a proxy may have put a prefix before that. */
+  #prefixed(answer: Answer): Answer {
+    const prefix = this.#options.publicUrl.pathname.replace(/\/+$/, "");
+    if (prefix === "") return answer;
+    const { location } = answer.headers;
+    const isWithin = typeof location === "string" && location.startsWith("/");
+    const headers = isWithin ? { ...answer.headers, location: `${prefix}${location}` } : answer.headers;
+    return { ...answer, headers, body: answer.body.replace(/ (href|action)="\//g, ` $1="${prefix}/`) };
+  }
+
+  #actOf(path: string): Act | undefined {
+    return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
   async #start({ query }: Visit): Promise<Answer> {
@@ -123,9 +165,9 @@ export class BrowserDoor implements Door {
     return redirect(302, outcome.location, cookies);
   }
 
-  async #finish({ query, headers, origin }: Visit): Promise<Answer> {
+  async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
-    return finished(await this.#options.flow.finish(query, cookies.read, origin), cookies);
+    return this.#finished(await this.#options.flow.finish(query, cookies.read, origin, path), cookies);
   }
 
   async #form({ query, headers }: Visit): Promise<Answer> {
@@ -140,25 +182,25 @@ export class BrowserDoor implements Door {
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return incompletePage();
-    if (!this.#isOwnForm(headers)) return formRefusedPage();
+    if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
     if (body === "too_large") return formTooLargePage();
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const values = new URLSearchParams(body.toString("utf8"));
     const outcome = await this.#options.capture.submit(state, values, cookies.read, origin);
     if (outcome.kind === "form") return captureFormPage(outcome.status, outcome.form, captureTarget(state));
-    return finished(outcome, cookies);
+    return this.#finished(outcome, cookies);
   }
 
-  /** A form of a page of this door, as far as the browser says (Fetch, section 3.2; Fetch Metadata, section 2.4). */
-  #isOwnForm(headers: IncomingHttpHeaders): boolean {
-    const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
-    if (type !== "application/x-www-form-urlencoded") return false;
-    const site = headers["sec-fetch-site"];
-    if (site !== undefined && site !== "same-origin" && site !== "none") return false;
-    const { origin } = headers;
-    if (origin === undefined) return true;
-    const own = `${this.#options.publicUrl.protocol}//${headers.host}`;
-    return URL.canParse(own) && origin === new URL(own).origin;
+  #finished(outcome: FinishOutcome, cookies: CookieReader): Answer {
+    const cleared = cookies.clear();
+    switch (outcome.kind) {
+      case "return":
+        return redirect(303, outcome.location, cleared);
+      case "done":
+        return redirect(303, this.#done.location(outcome.providerName), cleared);
+      case "failure":
+        return withCookies(failurePage(outcome), cleared);
+    }
   }
 }
 
@@ -185,23 +227,6 @@ class CookieReader {
   }
 }
 
-function finished(outcome: FinishOutcome, cookies: CookieReader): Answer {
-  const cleared = cookies.clear();
-  switch (outcome.kind) {
-    case "return":
-      return redirect(303, outcome.location, cleared);
-    case "done":
-      return withCookies(donePage(outcome.providerName), cleared);
-    case "failure":
-      return withCookies(failurePage(outcome), cleared);
-  }
-}
-
-function stateOf(query: URLSearchParams): string | undefined {
-  const [state, ...others] = query.getAll("state");
-  return others.length === 0 && state ? state : undefined;
-}
-
 function captureTarget(state: string): string {
   return `${capturePath}?${new URLSearchParams({ state })}`;
 }
@@ -209,22 +234,6 @@ function captureTarget(state: string): string {
 function incompletePage(): Answer {
   const message = "The link is not complete.";
   return failurePage({ kind: "failure", status: 400, reason: "state_missing", message });
-}
-
-/** Every spelling of the authority of the public URL; on a loopback host, the other loopback names as well. */
-function hostsOf(publicUrl: URL): ReadonlySet<string> {
-  const loopback = ["localhost", "127.0.0.1", "[::1]"];
-  const names = loopback.includes(publicUrl.hostname) ? loopback : [publicUrl.hostname];
-  const port = publicUrl.port === "" ? (publicUrl.protocol === "https:" ? "443" : "80") : publicUrl.port;
-  const withPort = names.map((name) => `${name}:${port}`);
-  return new Set(publicUrl.port === "" ? [...names, ...withPort] : withPort);
-}
-
-/** A page fetched ahead of the person's wish (Fetch Standard, `Sec-Purpose`; the other two are its forerunners). */
-function isPrefetch(headers: IncomingHttpHeaders): boolean {
-  return ["sec-purpose", "purpose", "x-moz"].some((name) =>
-    /^\s*(prefetch|prerender)\b/i.test(String(headers[name] ?? "")),
-  );
 }
 
 function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {

@@ -13,47 +13,58 @@ import {
 } from "@connectrpc/connect";
 import type { Principal } from "../model/principal.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
-import type { WireError } from "../service/wire_error.js";
+import { WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
 import type { OnUnexpected } from "./door.js";
+import { type DoorLimits, limitsOf } from "./door_limits.js";
+import type { Response } from "./http_message.js";
+import { type ReadPatience, resetResponse, untilUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
-/** 1 MiB for one message; the library's default is 4 GiB. The same as at the gRPC door. */
-const readMaxBytes = 1_048_576;
+const callerKey: ContextKey<Caller> = createContextKey<Caller>(undefined, { description: "who acts" });
 
-const principalKey: ContextKey<Principal | undefined> = createContextKey<Principal | undefined>(undefined, {
-  description: "who acts",
+const responseKey: ContextKey<Response | undefined> = createContextKey<Response | undefined>(undefined, {
+  description: "where the answer goes",
 });
 
 /** Every method for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form. */
 export function routeServices(
   services: readonly BoundService[],
   onUnexpected: OnUnexpected,
+  bounds: DoorLimits | undefined,
 ): ConnectRouter["handlers"] {
+  const limits = limitsOf(bounds);
+  const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
   const router = createConnectRouter({
     acceptCompression: [],
-    readMaxBytes,
+    // The library's default is 4 GiB.
+    readMaxBytes: limits.maxMessageBytes,
     requireConnectProtocolHeader: false,
     interceptors: [admit],
   });
   for (const service of services) {
     const methods = service.methods.map((method) => [
       method.descriptor.localName,
-      bind(method, onUnexpected),
+      bind(method, onUnexpected, patience),
     ]);
     router.service(service.descriptor, Object.fromEntries(methods));
   }
   return router.handlers;
 }
 
+/** Who calls, or why that cannot be told just now. */
+export type Caller = Principal | undefined | WireError;
+
 /** The context of a call. */
-export function contextOf(principal: Principal | undefined): ContextValues {
-  return createContextValues().set(principalKey, principal);
+export function contextOf(caller: Caller, response: Response): ContextValues {
+  return createContextValues().set(callerKey, caller).set(responseKey, response);
 }
 
 const admit: Interceptor = (next) => (request) => {
-  if (request.contextValues.get(principalKey)) return next(request);
+  const caller = request.contextValues.get(callerKey);
+  if (caller instanceof WireError) throw toConnectError(caller);
+  if (caller) return next(request);
   throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
 };
 
@@ -62,7 +73,11 @@ type Implementation = (
   context: HandlerContext,
 ) => Promise<Message> | AsyncIterable<Message>;
 
-function bind(method: BoundMethod, onUnexpected: OnUnexpected): Implementation {
+function bind(
+  method: BoundMethod,
+  onUnexpected: OnUnexpected,
+  patience: ReadPatience | undefined,
+): Implementation {
   const answer = (error: unknown, signal: AbortSignal): ConnectError => {
     // The reason of the signal is the library's own: it says whether the caller left or its deadline passed.
     if (signal.aborted && error === signal.reason) return ConnectError.from(error, Code.Canceled);
@@ -81,8 +96,10 @@ function bind(method: BoundMethod, onUnexpected: OnUnexpected): Implementation {
     };
   }
   return async function* (request, { signal, values }) {
+    const response = values.get(responseKey);
     try {
-      yield* untilAborted(method.call(request, { principal: principalOf(values), signal }), signal);
+      const messages = untilAborted(method.call(request, { principal: principalOf(values), signal }), signal);
+      yield* untilUnread(messages, patience, () => response && resetResponse(response));
     } catch (error) {
       throw answer(error, signal);
     }
@@ -90,12 +107,13 @@ function bind(method: BoundMethod, onUnexpected: OnUnexpected): Implementation {
 }
 
 function principalOf(values: ContextValues): Principal {
-  const principal = values.get(principalKey);
-  if (!principal) throw new Error("a call without a principal got past the interceptor");
+  const principal = values.get(callerKey);
+  if (!principal || principal instanceof WireError)
+    throw new Error("a call without a principal got past the interceptor");
   return principal;
 }
 
-function toConnectError(error: WireError): ConnectError {
+export function toConnectError(error: WireError): ConnectError {
   const details = error.details.map(({ descriptor, value }) => ({ desc: descriptor, value }));
   return new ConnectError(error.message, error.code as Code, undefined, details);
 }

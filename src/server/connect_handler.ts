@@ -1,21 +1,32 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { ResourceExhausted } from "../model/errors.js";
+import type { Limits } from "../model/limits.js";
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
-import { contextOf, routeServices } from "./connect_binding.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
+import { restError } from "../service/rest/rest_error.js";
+import { codes, WireError } from "../service/wire_error.js";
+import { unauthenticatedMessage } from "./api_key.js";
+import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
+import { withoutValues } from "./decode_failure.js";
 import type { OnUnexpected } from "./door.js";
-import { answerJson } from "./json_answer.js";
+import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "./door_limits.js";
+import { refuseEarly } from "./early_refusal.js";
+import { pathOf, type Request, type Response, refuseRest } from "./http_message.js";
+import { answerJson, writeJson } from "./json_answer.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
 
-export type Request = IncomingMessage | Http2ServerRequest;
-export type Response = ServerResponse | Http2ServerResponse;
+/** What the protocols put before a message. */
+const envelopeBytes = 5;
+
 export type ConnectHandler = (request: Request, response: Response) => void;
 
 export interface ConnectHandlerOptions {
   readonly services: readonly BoundService[];
   readonly onUnexpected: OnUnexpected;
+  readonly bounds?: DoorLimits | undefined;
   readonly routes?: (request: Request, response: Response, principal: Principal | undefined) => boolean;
-  identify(request: Request): Principal | undefined;
+  identify(request: Request): Principal | undefined | Promise<Principal | undefined>;
   /**
    * Whether a malformed `Host` or `:authority` is refused. Over a Unix socket it says nothing, and clients of some
    * languages send the percent-encoded path of the socket, which no URL may hold.
@@ -29,34 +40,67 @@ export interface ConnectHandlerOptions {
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   const handlers = new Map(
-    routeServices(options.services, options.onUnexpected).map((handler) => [handler.requestPath, handler]),
+    routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
+      handler.requestPath,
+      handler,
+    ]),
   );
+  const limits = limitsOf(options.bounds);
   const serve = (request: Request, response: Response): void => {
+    refuseRest(response);
     if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
-    const path = pathOf(request);
-    const principal = options.identify(request);
-    const handler = handlers.get(path);
-    if (!handler) {
-      if (options.routes?.(request, response, principal)) return;
-      answerJson(response, 404, "not_found", "there is nothing at this path");
+    const refusal = (error: unknown): WireError =>
+      toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), options.onUnexpected);
+    const principal = identify(request, refusal);
+    if (!(principal instanceof Promise)) {
+      serveTo(principal, request, response);
       return;
     }
-    const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(principal));
+    void principal
+      .catch(refusal)
+      .then((caller) => guard(request, response, () => serveTo(caller, request, response)));
+  };
+  const identify = (request: Request, refusal: (error: unknown) => WireError) => {
+    const tooLarge = request.httpVersionMajor === 2 ? headersRefusal(request.headers, limits) : undefined;
+    if (tooLarge) return refusal(tooLarge);
+    try {
+      return options.identify(request);
+    } catch (error) {
+      return refusal(error);
+    }
+  };
+  const serveTo = (caller: Caller, request: Request, response: Response): void => {
+    const path = pathOf(request);
+    const handler = handlers.get(path);
+    if (!handler) {
+      if (caller instanceof WireError) answerRefusal(response, caller);
+      else if (options.routes?.(request, response, caller)) return;
+      else answerJson(response, 404, "not_found", "there is nothing at this path");
+      return;
+    }
+    const refused = refusalOf(caller, request, limits);
+    // Of another method or type the library reads nothing, and says what it takes.
+    const type = request.headers["content-type"] ?? null;
+    if (refused && request.method === "POST" && handler.supportedContentType(type)) {
+      refuseEarly(request, response, toConnectError(refused), refused);
+      return;
+    }
+    const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(caller, response));
     handler(call)
-      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
         if (!call.signal.aborted) options.onUnexpected(error, path.slice(1));
         response.destroy();
       });
   };
-  return (request, response) => {
+  const guard = (request: Request, response: Response, work: () => void): void => {
     try {
-      serve(request, response);
+      work();
     } catch (error) {
       // A stream that was reset before it was served has lost its socket, and the library trips over that.
       if (request.destroyed) return;
@@ -64,11 +108,23 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       answerJson(response, 500, "internal", "internal error");
     }
   };
+  return (request, response) => guard(request, response, () => serve(request, response));
 }
 
-/** The path of the request, without its query. */
-export function pathOf(request: Request): string {
-  return (request.url ?? "").split("?", 1)[0] ?? "";
+/** Why a call gets no further than its headers, if it does not. */
+function refusalOf(caller: Caller, request: Request, { maxMessageBytes }: Limits): WireError | undefined {
+  if (caller instanceof WireError) return caller;
+  if (!caller) return new WireError(codes.unauthenticated, unauthenticatedMessage);
+  const isTooLong = Number(request.headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
+  return isTooLong ? (toServiceError(messageTooLarge(maxMessageBytes)) as WireError) : undefined;
+}
+
+/** A refusal as the REST routes write it. */
+function answerRefusal(response: Response, refusal: WireError): void {
+  const { status, body, headers = {} } = restError(refusal);
+  const isHeaders =
+    refusal.cause instanceof ResourceExhausted && refusal.cause.reason === "HEADERS_TOO_LARGE";
+  writeJson(response, isHeaders ? 431 : status, body, { headers });
 }
 
 function authorityField(request: Request): ":authority" | "host" {

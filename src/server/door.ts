@@ -1,4 +1,7 @@
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import type { DoorLimits } from "./door_limits.js";
+import type { SocketAccess } from "./peer_credentials.js";
+import type { DoorTls } from "./tls_door.js";
 
 /** One way into the daemon. */
 export interface Door {
@@ -21,6 +24,12 @@ export interface Door {
 export interface DoorPlace {
   /** The setting that names the address, for the sentence of a `DoorError`. */
   readonly setting: string;
+  /** For the TCP addresses of the door; plain text without it. */
+  readonly tls?: DoorTls | undefined;
+  /** What bounds its visitors; without it the defaults, and any number of sockets. */
+  readonly bounds?: DoorLimits | undefined;
+  /** For its Unix sockets; the owner's alone without it. */
+  readonly sockets?: SocketAccess | undefined;
 }
 
 /**

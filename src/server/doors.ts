@@ -1,15 +1,20 @@
 import type { CaptureFlow, ConsentFlow } from "../domain/consent.js";
+import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
+import { FailedAuthentications } from "./address_limits.js";
 import { BrowserDoor } from "./browser_door.js";
 import type { Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
 import { HttpDoor } from "./http_door.js";
+import { limitedAuthenticate } from "./limited_authenticate.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { restRoutes } from "./rest_routes.js";
 import type { Authenticate } from "./shown_credentials.js";
+import type { DoorTls } from "./tls_door.js";
 
 export interface DoorsOptions {
   readonly grpcListen: readonly ListenAddress[];
@@ -26,7 +31,16 @@ export interface DoorsOptions {
   readonly metrics: OpsDoorOptions["metrics"];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
+  readonly limits: Limits;
+  /** Told of each socket that was closed because its door has as many as it may. */
+  readonly onFull: (door: string) => void;
+  /** Who may open the Unix sockets; their owner without it. */
+  readonly sockets?: SocketAccess;
+  /** What the TCP addresses of a door speak; plain text where there is none. */
+  tlsOf(door: DoorName): DoorTls | undefined;
 }
+
+export type DoorName = "grpc" | "http" | "browser" | "ops";
 
 /** The four kinds of door, opened together and closed together. */
 export class Doors {
@@ -36,7 +50,10 @@ export class Doors {
   readonly #ops: readonly Door[];
 
   constructor(options: DoorsOptions) {
-    const { authenticate, onUnexpected, clock } = options;
+    const { onUnexpected, clock, limits, onFull } = options;
+    const bounds = { limits, clock, onFull };
+    const failures = new FailedAuthentications(limits.failedAuthenticationRate);
+    const authenticate = limitedAuthenticate(options.authenticate, failures);
     this.#grpc =
       options.grpcListen.length === 0
         ? undefined
@@ -46,17 +63,27 @@ export class Doors {
             authenticate,
             onUnexpected,
             setting: "NEXUS_GRPC_LISTEN",
+            tls: options.tlsOf("grpc"),
+            bounds,
+            sockets: options.sockets,
           });
     this.#http = options.httpListen.map(
       (listen) =>
         new HttpDoor({
           listen,
           services: options.httpServices,
-          routes: restRoutes({ services: options.httpServices, onUnexpected }),
+          routes: restRoutes({
+            services: options.httpServices,
+            onUnexpected,
+            maxBodyBytes: limits.maxBodyBytes,
+          }),
           authenticate,
           onUnexpected,
           clock,
           setting: "NEXUS_HTTP_LISTEN",
+          tls: options.tlsOf("http"),
+          bounds,
+          sockets: options.sockets,
         }),
     );
     this.#browser = options.browserListen.map(
@@ -68,6 +95,9 @@ export class Doors {
           capture: options.capture,
           onUnexpected,
           setting: "NEXUS_BROWSER_LISTEN",
+          tls: options.tlsOf("browser"),
+          bounds,
+          sockets: options.sockets,
         }),
     );
     this.#ops = options.opsListen.map(
@@ -78,6 +108,9 @@ export class Doors {
           metrics: options.metrics,
           onUnexpected,
           setting: "NEXUS_OPS_LISTEN",
+          tls: options.tlsOf("ops"),
+          bounds,
+          sockets: options.sockets,
         }),
     );
   }

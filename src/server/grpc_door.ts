@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import {
   logVerbosity,
   type Metadata,
@@ -6,24 +6,31 @@ import {
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptor,
+  type StatusObject,
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
+import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
-import { at, owner, type Principal } from "../model/principal.js";
+import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
+import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
-import { defineService, implementService } from "./grpc_binding.js";
+import { guardOf, headersRefusal, limitsOf } from "./door_limits.js";
+import { defineService, detailsOf, implementService } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
+import { peerOfCall } from "./peer.js";
+import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { streamOfCall } from "./unread_stream.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
 
 export interface GrpcDoorOptions extends DoorPlace {
   /** At least one. */
   readonly listen: readonly ListenAddress[];
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
 }
@@ -35,9 +42,19 @@ export interface GrpcDoorOptions extends DoorPlace {
 const serverOptions = {
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
-  /** 1 MiB: the largest request is an import of a credential, a few KiB. */
-  "grpc.max_receive_message_length": 1_048_576,
+  /** Statistics that nobody reads, kept for every connection and call. */
+  "grpc.enable_channelz": 0,
 } as const;
+
+function optionsOf(limits: Limits) {
+  const { idleTimeoutMs } = limits;
+  return {
+    ...serverOptions,
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.max_concurrent_streams": limits.maxStreamsPerConnection,
+    ...(idleTimeoutMs === undefined ? {} : { "grpc.max_connection_idle_ms": idleTimeoutMs }),
+  };
+}
 
 /** One address with its own server: who a caller is depends on the address it came by. */
 interface Post {
@@ -86,47 +103,80 @@ export class GrpcDoor implements Door {
   #post(address: ListenAddress): Post {
     const { services, onUnexpected } = this.#options;
     const callers = new WeakMap<Metadata, Principal>();
-    const interceptors = address.kind === "tcp" ? [this.#admit(address, callers)] : [];
-    const server = new Server({ ...serverOptions, interceptors });
+    const { bounds } = this.#options;
+    const limits = limitsOf(bounds);
+    const interceptors = [this.#admit(address, callers, limits)];
+    const server = new Server({ ...optionsOf(limits), interceptors });
+    const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
     const principalOf = (metadata: Metadata): Principal => {
-      const principal = address.kind === "unix" ? at(owner, "unix") : callers.get(metadata);
+      const principal = callers.get(metadata);
       if (!principal) throw new Error("a call without a principal got past the interceptor");
       return principal;
     };
     for (const service of services) {
       // grpc-js throws on a service without methods; the answer to its methods is UNIMPLEMENTED either way.
       if (service.methods.length === 0) continue;
-      server.addService(defineService(service), implementService(service, { principalOf, onUnexpected }));
+      server.addService(
+        defineService(service),
+        implementService(service, { principalOf, onUnexpected, patience }),
+      );
     }
     this.#standard.addTo(server);
     // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-    const sockets = createServer((socket) => injector.injectConnection(socket));
-    return { server, listener: new Listener(sockets, address, "grpc", this.#options.setting) };
+    const accept = (socket: Socket): void => injector.injectConnection(socket);
+    const tls = address.kind === "tcp" ? this.#options.tls : undefined;
+    const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
+    const guard = guardOf(bounds, "grpc");
+    const { setting, sockets: access } = this.#options;
+    return { server, listener: new Listener(sockets, address, "grpc", setting, access, guard) };
+  }
+
+  /** What a caller is told whose credentials could not be verified just now. */
+  #refusal(error: unknown, path: string): Pick<StatusObject, "code" | "details"> & Partial<StatusObject> {
+    const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
+    return { code: wire.code as number, details: wire.message, metadata: detailsOf(wire) };
   }
 
   /** Refuses a caller before anything of its message is read. */
-  #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>): ServerInterceptor {
+  #admit(address: ListenAddress, callers: WeakMap<Metadata, Principal>, limits: Limits): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
+    const resets = new ResetGuard();
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>
           next({
             onReceiveMetadata: (metadata, pass) => {
-              const principal = this.#options.authenticate(
-                shownCredentials(
-                  address,
-                  field(metadata, "authorization"),
-                  field(metadata, "x-api-key"),
-                  call.getPeer(),
-                ),
-              );
-              if (principal) callers.set(metadata, principal);
-              else if (!isOpenToAll(method.path)) {
-                call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
+              const stream = streamOfCall(call);
+              if (stream) resets.watch(stream);
+              const refuse = (error: unknown): void => call.sendStatus(this.#refusal(error, method.path));
+              const tooLarge = headersRefusal(metadata.toHttp2Headers(), limits);
+              if (tooLarge) {
+                refuse(tooLarge);
                 return;
               }
-              pass(metadata);
+              const shown = shownCredentials(
+                address,
+                field(metadata, "authorization"),
+                field(metadata, "x-api-key"),
+                call.getPeer(),
+                peerOfCall(call),
+              );
+              const admit = (principal: Principal | undefined): void => {
+                if (principal) callers.set(metadata, principal);
+                else if (!isOpenToAll(method.path)) {
+                  call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
+                  return;
+                }
+                pass(metadata);
+              };
+              try {
+                const principal = this.#options.authenticate(shown);
+                if (principal instanceof Promise) principal.then(admit).catch(refuse);
+                else admit(principal);
+              } catch (error) {
+                refuse(error);
+              }
             },
           }),
       });

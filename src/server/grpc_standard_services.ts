@@ -1,6 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import type { Server, UntypedHandleCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  type Server,
+  status,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
 import type { BoundService } from "../service/bound_service.js";
@@ -21,6 +26,13 @@ interface OpenCall {
   end(): void;
   once(event: "cancelled", listener: () => void): void;
 }
+
+interface HealthCall {
+  readonly request: { readonly service: string };
+  write(message: { readonly status: string }): unknown;
+}
+
+type Callable = (...values: unknown[]) => unknown;
 
 /** `grpc.health.v1.Health` and server reflection (v1 and v1alpha) for the servers of one door. */
 export class GrpcStandardServices {
@@ -45,13 +57,35 @@ export class GrpcStandardServices {
       addService: (definition: Parameters<Server["addService"]>[0], handlers: UntypedServiceImplementation) =>
         server.addService(definition, this.#trackStreams(handlers)),
     };
-    this.#health.addToServer(tracking);
+    this.#health.addToServer({
+      addService: (definition, handlers) => tracking.addService(definition, this.#onlyKnown(handlers)),
+    });
     this.#reflection.addToServer(tracking);
   }
 
   /** Ends every health watch and reflection stream: neither library does, and a drain would wait for them in vain. */
   endStreams(): void {
     for (const call of this.#open) call.end();
+  }
+
+  /**
+   * Answers itself for names of services that are none. Anybody may ask, and the library repeats the name in a trailer, where 1 MiB of it
+   * leaves the call without an end, and remembers the name of each watch for ever.
+   */
+  #onlyKnown(handlers: UntypedServiceImplementation): UntypedServiceImplementation {
+    const isKnown = ({ request }: HealthCall): boolean => this.#names.includes(request.service);
+    const { check, watch, ...others } = handlers as Readonly<Record<string, UntypedHandleCall>>;
+    return {
+      ...others,
+      check: ((call: HealthCall, callback: (error: object) => void) => {
+        if (isKnown(call)) Reflect.apply(check as Callable, undefined, [call, callback]);
+        else callback({ code: status.NOT_FOUND, details: "there is no such service" });
+      }) as unknown as UntypedHandleCall,
+      watch: ((call: HealthCall) => {
+        if (isKnown(call)) Reflect.apply(watch as Callable, undefined, [call]);
+        else call.write({ status: "SERVICE_UNKNOWN" });
+      }) as unknown as UntypedHandleCall,
+    };
   }
 
   #trackStreams(handlers: UntypedServiceImplementation): UntypedServiceImplementation {

@@ -1,4 +1,4 @@
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Clock, Timer } from "../runtime/clock.js";
 
 /** Silence between an answered ping and the next one: the same as at the gRPC door. */
@@ -11,10 +11,13 @@ export const pingTimeoutMs = 10_000;
 export class Http2Sessions {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #clock: Clock;
+  readonly #idleTimeoutMs: number;
   #closing = false;
 
-  constructor(server: Http2Server, clock: Clock) {
+  /** @param idleTimeoutMs after how long a session without a stream is closed; undefined for never */
+  constructor(server: Http2Server, clock: Clock, idleTimeoutMs?: number) {
     this.#clock = clock;
+    this.#idleTimeoutMs = idleTimeoutMs ?? Number.POSITIVE_INFINITY;
     server.on("session", (session) => this.#add(session));
   }
 
@@ -31,6 +34,7 @@ export class Http2Sessions {
     }
     this.#sessions.add(session);
     let timer: Timer;
+    const isIdle = this.#watchStreams(session);
     const waitAndPing = (): void => {
       timer = this.#clock.setTimer(pingIntervalMs, ping);
     };
@@ -39,8 +43,9 @@ export class Http2Sessions {
       timer = this.#clock.setTimer(pingTimeoutMs, () => session.destroy());
       session.ping((error) => {
         timer.cancel();
-        if (error === null) waitAndPing();
-        else session.destroy();
+        if (error !== null) session.destroy();
+        else if (isIdle()) session.close();
+        else waitAndPing();
       });
     };
     waitAndPing();
@@ -48,5 +53,19 @@ export class Http2Sessions {
       timer.cancel();
       this.#sessions.delete(session);
     });
+  }
+
+  /** @returns whether the session has had no stream for as long as it may */
+  #watchStreams(session: ServerHttp2Session): () => boolean {
+    let streams = 0;
+    let idleSinceMs = this.#clock.monotonicMs();
+    session.on("stream", (stream: ServerHttp2Stream) => {
+      streams++;
+      stream.once("close", () => {
+        streams--;
+        idleSinceMs = this.#clock.monotonicMs();
+      });
+    });
+    return () => streams === 0 && this.#clock.monotonicMs() - idleSinceMs >= this.#idleTimeoutMs;
   }
 }

@@ -6,10 +6,14 @@ import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
 import { shownCredentials } from "./api_key.js";
-import { type ConnectHandler, connectHandler, type Request, type Response } from "./connect_handler.js";
+import { type ConnectHandler, connectHandler } from "./connect_handler.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
+import { answerClientError, guardOf, limitsOf } from "./door_limits.js";
+import type { Request, Response } from "./http_message.js";
 import { Http2Sessions } from "./http2_sessions.js";
 import { Listener } from "./listener.js";
+import { peerOf } from "./peer.js";
+import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
 import { sniff } from "./sniff.js";
 
@@ -24,7 +28,6 @@ export type Routes = (request: Request, response: Response, principal: Principal
 export interface HttpDoorOptions extends DoorPlace {
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
-  /** Asked on TCP only. */
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
@@ -33,7 +36,6 @@ export interface HttpDoorOptions extends DoorPlace {
 
 /** Limits of HTTP/1.1. None ends a stream that answers: they are for the request alone. */
 const http1Options = {
-  maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 5_000,
@@ -52,18 +54,32 @@ export class HttpDoor implements Door {
 
   constructor(options: HttpDoorOptions) {
     const handle = this.#handler(options);
-    this.#http1 = createHttp1Server(http1Options, (request, response) => {
+    const limits = limitsOf(options.bounds);
+    const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
+    this.#http1 = createHttp1Server(http1, (request, response) => {
       if (this.#closing) response.shouldKeepAlive = false;
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       handle(request, response);
     });
-    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1024 } }, handle);
-    this.#sessions = new Http2Sessions(this.#http2, options.clock);
-    // allowHalfOpen is what node:http asks of its own sockets.
-    const sockets = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    this.#listener = new Listener(sockets, options.listen, "http", options.setting);
+    this.#http1.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, limits, "json"),
+    );
+    const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
+    this.#http2 = createHttp2Server({ settings }, handle);
+    const resets = new ResetGuard();
+    this.#http2.on("stream", (stream) => resets.watch(stream));
+    this.#sessions = new Http2Sessions(this.#http2, options.clock, options.bounds?.limits.idleTimeoutMs);
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets =
+      tls?.createServer(["h2", "http/1.1"], (socket) =>
+        this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1"),
+      ) ??
+      // allowHalfOpen is what node:http asks of its own sockets.
+      createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
+    const guard = guardOf(options.bounds, "http");
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting, options.sockets, guard);
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -96,6 +112,7 @@ export class HttpDoor implements Door {
             single(headers.authorization),
             single(headers["x-api-key"]),
             socket.remoteAddress ?? "",
+            peerOf(socket),
           ),
         ),
       checksAuthority: options.listen.kind === "tcp",
@@ -107,14 +124,18 @@ export class HttpDoor implements Door {
     socket.once("close", () => this.#undecided.delete(socket));
     sniff(socket, clock, (protocol) => {
       this.#undecided.delete(socket);
-      if (protocol === "http1") {
-        this.#http1.emit("connection", socket);
-        return;
-      }
-      // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
-      socket.allowHalfOpen = false;
-      this.#http2.emit("connection", socket);
+      this.#serve(socket, protocol);
     });
+  }
+
+  #serve(socket: Socket, protocol: "http1" | "http2"): void {
+    if (protocol === "http1") {
+      this.#http1.emit("connection", socket);
+      return;
+    }
+    // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
+    socket.allowHalfOpen = false;
+    this.#http2.emit("connection", socket);
   }
 }
 

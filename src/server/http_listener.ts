@@ -1,8 +1,12 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
+import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./door_limits.js";
 import { Listener } from "./listener.js";
+import type { SocketAccess } from "./peer_credentials.js";
 import { readBody } from "./request_body.js";
+import type { DoorTls } from "./tls_door.js";
 
 /** An answer, complete. A `HEAD` gets its headers. */
 export interface Answer {
@@ -15,6 +19,9 @@ export interface HttpListenerOptions {
   readonly door: string;
   readonly listen: ListenAddress;
   readonly setting: string;
+  readonly tls?: DoorTls | undefined;
+  readonly sockets?: SocketAccess | undefined;
+  readonly bounds?: DoorLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -26,7 +33,6 @@ export interface HttpListenerOptions {
 
 /** Limits of a door that answers small requests; a client that keeps to none of them is cut off. */
 const limits = {
-  maxHeaderSize: 16_384,
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   keepAliveTimeout: 5_000,
@@ -38,30 +44,52 @@ const limits = {
 export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: Listener;
+  readonly #server: Server;
+  /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
+  readonly #transport: Readonly<Record<string, string>>;
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
     this.#options = options;
-    const server = createServer(limits, (request, response) => {
+    const bounds = limitsOf(options.bounds);
+    const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       void this.#serve(request, response);
     });
-    this.#listener = new Listener(server, options.listen, options.door, options.setting);
+    server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, bounds, "text"));
+    this.#server = server;
+    const isPageTls =
+      options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+    this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
+    this.#listener = new Listener(
+      sockets ?? server,
+      options.listen,
+      options.door,
+      options.setting,
+      options.sockets,
+      guardOf(options.bounds, options.door),
+    );
   }
 
   get addresses(): readonly ListenAddress[] {
     return this.#listener.bound ? [this.#listener.bound] : [];
   }
 
-  open(): Promise<void> {
-    return this.#listener.open();
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // Behind TLS node:http does not listen by itself, which is when it starts to watch its timeouts.
+    if (this.#listener.server !== this.#server) this.#server.emit("listening");
   }
 
   close(force: AbortSignal): Promise<void> {
     this.#closing = true;
-    return this.#listener.close(force);
+    const closed = this.#listener.close(force);
+    if (this.#listener.server !== this.#server) this.#server.close();
+    return closed;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -87,6 +115,7 @@ export class HttpListener {
     if (this.#closing) response.shouldKeepAlive = false;
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
+      ...this.#transport,
       "content-length": Buffer.byteLength(body),
     });
     response.end(request.method === "HEAD" ? undefined : body);

@@ -1,10 +1,10 @@
+import { InvalidArgument } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { RestRefusal } from "../service/rest/rest_error.js";
-import type { Request } from "./connect_handler.js";
+import type { Request } from "./http_message.js";
+import { hasDuplicateNames, reservedName } from "./strict_json.js";
 
-/** 1 MiB, as for a message of an RPC. */
-export const maxBodyBytes = 1_048_576;
 /** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
 const maxDepth = 64;
 
@@ -12,14 +12,16 @@ const maxDepth = 64;
  * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
  * and `curl -d` says form.
  *
- * @throws RestRefusal
+ * @throws RestRefusal; InvalidArgument for a member called `__proto__`
  */
-export async function readJsonBody(request: Request): Promise<JsonObject> {
-  const bytes = await readBytes(request);
+export async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
+  const bytes = await readBytes(request, maxBodyBytes);
   if (bytes.length === 0) return {};
+  let text: string;
   let value: JsonValue;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as JsonValue;
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text) as JsonValue;
   } catch {
     throw new RestRefusal(400, "invalid_json", "the body is not JSON in UTF-8");
   }
@@ -27,10 +29,17 @@ export async function readJsonBody(request: Request): Promise<JsonObject> {
   if (isDeeper(value, maxDepth)) {
     throw new RestRefusal(400, "invalid_json", `the body is nested more than ${maxDepth} deep`);
   }
+  if (hasDuplicateNames(text)) {
+    throw new RestRefusal(400, "invalid_json", "an object of the body has two members of one name");
+  }
+  const reserved = reservedName(value);
+  if (reserved !== undefined) {
+    throw new InvalidArgument([{ field: reserved, description: "has a name that is reserved" }]);
+  }
   return value;
 }
 
-function readBytes(request: Request): Promise<Buffer> {
+function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -38,7 +47,8 @@ function readBytes(request: Request): Promise<Buffer> {
       // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
       request.removeAllListeners("data");
       request.resume();
-      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${maxBodyBytes} bytes`));
+      const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`));
     };
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
       refuse();

@@ -1,7 +1,9 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import type { ListenAddress } from "../model/listen_address.js";
 import { DoorError } from "./door.js";
-import { clearSocketPath, withPrivateUmask } from "./unix_socket.js";
+import { noteUser, ownerOnly, type SocketAccess } from "./peer_credentials.js";
+import type { SocketGuard } from "./socket_guard.js";
+import { clearSocketPath, withSocketMode } from "./unix_socket.js";
 
 /** Connections the system holds until they are accepted; the default of 511 turns a burst of agents away on a Unix socket. */
 const backlog = 4096;
@@ -21,7 +23,13 @@ export class Listener {
     readonly address: ListenAddress,
     readonly door: string,
     readonly setting: string,
+    readonly sockets: SocketAccess = ownerOnly,
+    private readonly guard?: SocketGuard | undefined,
   ) {
+    const { uidOf } = sockets;
+    if (address.kind === "unix" && uidOf) {
+      server.prependListener("connection", (socket: Socket) => noteUser(socket, uidOf));
+    }
     server.on("connection", (socket: Socket) => this.#track(socket));
     // Once it listens, an error is of one connection that could not be accepted; without a listener it would end the process.
     server.on("error", () => undefined);
@@ -53,6 +61,7 @@ export class Listener {
    * the file of a Unix socket.
    */
   async close(force: AbortSignal): Promise<void> {
+    this.guard?.close();
     this.#closed ??= new Promise((resolve) => this.server.close(() => resolve()));
     const cut = (): void => this.#cut();
     if (force.aborted) cut();
@@ -75,7 +84,7 @@ export class Listener {
         resolve();
       };
       const bind = (options: ListenOptions): void => void server.listen({ ...options, backlog }, listening);
-      if (address.kind === "unix") withPrivateUmask(() => bind({ path: address.path }));
+      if (address.kind === "unix") withSocketMode(this.sockets.mode, () => bind({ path: address.path }));
       else bind({ host: address.host, port: address.port });
     });
   }
@@ -83,6 +92,7 @@ export class Listener {
   #track(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    this.guard?.add(socket);
     if (this.address.kind === "tcp") socket.setKeepAlive(true, tcpKeepAliveMs);
   }
 

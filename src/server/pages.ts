@@ -25,12 +25,17 @@ interface Page {
   readonly reason?: string;
 }
 
-/** The person consented, and no application asked for them back. */
-export function donePage(providerName: string): Answer {
+/** The person consented, and no application asked for them back. @param providerName undefined when it is not known */
+export function donePage(providerName: string | undefined): Answer {
   return page(200, {
     title: "Connected",
     mark: "done",
-    lines: [`Your account at ${providerName} is connected.`, "You can close this window."],
+    lines: [
+      providerName === undefined
+        ? "Your account is connected."
+        : `Your account at ${providerName} is connected.`,
+      "You can close this window.",
+    ],
   });
 }
 
@@ -39,6 +44,7 @@ const nextSteps: Readonly<Record<ConsentFailure["status"], string>> = {
   400: "Nothing was changed. Go back to the application that sent you here and start again.",
   404: "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
   410: "Links like this work once and for a short time. Go back to the application that sent you here and ask for a new one.",
+  429: "Nothing was changed. Wait a moment, then load this page again.",
   502: "Nothing was changed. Wait a minute and start again from the application; if it happens again, tell the people who run it.",
   503: "Nothing was changed. Wait a minute, then load this page again.",
 };
@@ -73,6 +79,15 @@ export function badRequestPage(): Answer {
     title: "Not understood",
     mark: "stopped",
     lines: ["Your browser sent a request that is malformed."],
+  });
+}
+
+/** Asked for as a picture, a script or a frame. */
+export function embeddedPage(): Answer {
+  return page(400, {
+    title: "Not opened",
+    mark: "stopped",
+    lines: ["Another page tried to load this one inside itself.", "Nothing was changed."],
   });
 }
 

@@ -1,3 +1,4 @@
+import { defaultLimits } from "../model/limits.js";
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
 import { callerOf } from "../service/rest/call.js";
@@ -6,9 +7,9 @@ import { RestRefusal, restError } from "../service/rest/rest_error.js";
 import type { RestAnswer, RestRequest, Route } from "../service/rest/route.js";
 import { restTable } from "../service/rest/table.js";
 import { unauthenticatedMessage } from "./api_key.js";
-import { pathOf, type Request, type Response } from "./connect_handler.js";
 import type { OnUnexpected } from "./door.js";
 import type { Routes } from "./http_door.js";
+import { pathOf, type Request, type Response } from "./http_message.js";
 import { writeJson } from "./json_answer.js";
 import { readJsonBody } from "./json_body.js";
 import { unlessAborted } from "./until_aborted.js";
@@ -17,10 +18,12 @@ export interface RestRoutesOptions {
   readonly services: readonly BoundService[];
   readonly onUnexpected: OnUnexpected;
   readonly table?: readonly Route[];
+  readonly maxBodyBytes?: number;
 }
 
 /** The REST routes, for the paths that are no RPC. They ask for the key that RPCs ask for. */
-export function restRoutes({ services, onUnexpected, table = restTable }: RestRoutesOptions): Routes {
+export function restRoutes(options: RestRoutesOptions): Routes {
+  const { services, onUnexpected, table = restTable, maxBodyBytes = defaultLimits.maxBodyBytes } = options;
   const callerFor = callerOf(services);
   const patterns = table.map((route) => ({ route, segments: route.path.slice(1).split("/") }));
 
@@ -58,7 +61,7 @@ export function restRoutes({ services, onUnexpected, table = restTable }: RestRo
     const rest: RestRequest = {
       params,
       query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
-      body: takesBody(route) ? await readJsonBody(request) : {},
+      body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
     };
     // An open route makes no calls: there is nobody to make them for.
     const call = principal

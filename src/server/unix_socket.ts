@@ -28,11 +28,11 @@ export async function clearSocketPath(path: string): Promise<string | undefined>
 }
 
 /**
- * Runs `bind` so that a socket it makes has mode 0600 from its first moment: a `chmod` afterwards would leave a gap in
+ * Runs `bind` so that a socket it makes has `mode` from its first moment: a `chmod` afterwards would leave a gap in
  * which anyone may connect. The umask belongs to the whole process, and is back before anything else can run.
  */
-export function withPrivateUmask(bind: () => void): void {
-  const before = process.umask(0o177);
+export function withSocketMode(mode: number, bind: () => void): void {
+  const before = process.umask(0o777 & ~mode);
   try {
     bind();
   } finally {

@@ -4,6 +4,9 @@ import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
 
+/** For an error that is met before a call has a signal. */
+export const neverAborted: AbortSignal = new AbortController().signal;
+
 /**
  * What a caller is told of `error`. Anything but a `WireError` is a fault of the daemon: it is reported, and nothing of
  * it is told.

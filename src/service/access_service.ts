@@ -50,12 +50,14 @@ export function accessService(options: {
 
     async listApiKeys(request) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9._-]{1,63}$/.test(text));
+      const afterName = decodePageToken("api_keys", request.pageToken, (text) =>
+        /^[a-z0-9._-]{1,63}$/.test(text),
+      );
       const records = keys.list({ afterName, limit: limit + 1, includeRevoked: request.includeRevoked });
       const page = records.slice(0, limit);
       return create(ListApiKeysResponseSchema, {
         apiKeys: page.map(apiKeyMessage),
-        nextPageToken: encodePageToken(records.length > limit ? page.at(-1)?.name : undefined),
+        nextPageToken: encodePageToken("api_keys", records.length > limit ? page.at(-1)?.name : undefined),
       });
     },
 

@@ -24,7 +24,7 @@ export function auditService(options: {
   const { audit } = options;
   return bindService(AuditService, {
     async listAuditEvents(request) {
-      const before = decodePageToken(request.pageToken, (text) => /^[1-9]\d{0,18}$/.test(text));
+      const before = decodePageToken("audit", request.pageToken, (text) => /^[1-9]\d{0,18}$/.test(text));
       const page = audit.list({
         limit: request.pageSize === 0 ? defaultPageSize : request.pageSize,
         beforeSequence: before === undefined ? undefined : BigInt(before),
@@ -34,7 +34,7 @@ export function auditService(options: {
       });
       return create(ListAuditEventsResponseSchema, {
         events: page.events.map(eventMessage),
-        nextPageToken: encodePageToken(page.nextBefore?.toString()),
+        nextPageToken: encodePageToken("audit", page.nextBefore?.toString()),
       });
     },
 

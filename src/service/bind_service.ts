@@ -10,6 +10,7 @@ import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../model/errors.js";
 import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
+import { malformedFields } from "./well_formed.js";
 
 /** What a service file implements: each RPC of the descriptor, typed. */
 export type ServiceImplementation<S extends DescService> = {
@@ -81,6 +82,8 @@ function refuseInvalid(
   descriptor: Parameters<Validator["validate"]>[0],
   request: Message,
 ): void {
+  const malformed = malformedFields(descriptor, request);
+  if (malformed.length > 0) throw new InvalidArgument(malformed);
   const result = validator.validate(descriptor, request);
   if (result.kind === "error") throw result.error;
   if (result.kind === "valid") return;

@@ -10,7 +10,7 @@ import {
   type Connection,
   type ConnectionStatus,
   type Problem,
-  problemMessages,
+  problemSentence,
 } from "../model/connection.js";
 import { present, timestampOf } from "./timestamps.js";
 
@@ -34,7 +34,7 @@ export function problemMessage(problem: Problem): ProblemMessage {
     ProblemSchema,
     present({
       reason: problem.reason,
-      message: problemMessages[problem.reason],
+      message: problemSentence(problem),
       since: timestampOf(problem.sinceMs),
       retryAt: timestampOf(problem.retryAtMs),
     }),
@@ -62,6 +62,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       refreshable: connection.refreshable,
       metadata: { ...connection.metadata },
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
+      awaitingConfirmation: connection.awaitingConfirmation === true,
     }),
   );
 }

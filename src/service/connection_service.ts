@@ -3,10 +3,12 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../domain/access_control.js";
 import type { ConnectionImporter } from "../domain/connection_importer.js";
 import type { ConnectionManager } from "../domain/connection_manager.js";
+import type { ConsentConfirmer } from "../domain/consent_confirmer.js";
 import type { CredentialCapture } from "../domain/credential_capture.js";
 import type { SeenConnections } from "../domain/seen_connections.js";
 import {
   CaptureCredentialResponseSchema,
+  ConfirmConnectionResponseSchema,
   ConnectionService,
   type ConnectionServiceRequestConnectionRequest,
   ConnectionServiceRequestConnectionResponseSchema,
@@ -31,9 +33,10 @@ export function connectionService(options: {
   readonly seen: Pick<SeenConnections, "list">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
+  readonly confirmer: Pick<ConsentConfirmer, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
-  const { manager, seen, access, capture, importer } = options;
+  const { manager, seen, access, capture, confirmer, importer } = options;
   return bindService(ConnectionService, {
     async requestConnection(request, context) {
       const requested = await manager.request(
@@ -43,6 +46,7 @@ export function connectionService(options: {
           scopes: request.scopes,
           returnUrl: emptyToUndefined(request.returnUrl),
           connectionId: emptyToUndefined(request.connectionId),
+          requireConfirmation: request.requireConfirmation,
         },
         context.principal,
       );
@@ -56,6 +60,11 @@ export function connectionService(options: {
       });
     },
 
+    async confirmConnection({ connectionId, completionCode }, context) {
+      const confirmed = await confirmer.confirm(connectionId, completionCode, context.principal);
+      return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
+    },
+
     async getConnection(request) {
       const connection = connectionMessage(manager.get(request.connectionId));
       return create(GetConnectionResponseSchema, { connection });
@@ -63,7 +72,7 @@ export function connectionService(options: {
 
     async listConnections(request, context) {
       const filter = {
-        afterId: decodePageToken(request.pageToken, isId),
+        afterId: decodePageToken("connections", request.pageToken, isId),
         limit: pageSize(request.pageSize),
         userId: emptyToUndefined(request.userId),
         providerId: emptyToUndefined(request.providerId),
@@ -73,7 +82,7 @@ export function connectionService(options: {
       const page = view.isConfined ? await seen.list(filter, view.seesConnection) : manager.list(filter);
       return create(ListConnectionsResponseSchema, {
         connections: page.connections.map(connectionMessage),
-        nextPageToken: encodePageToken(page.nextAfterId),
+        nextPageToken: encodePageToken("connections", page.nextAfterId),
       });
     },
 

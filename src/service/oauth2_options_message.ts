@@ -19,6 +19,7 @@ export function optionsMessage(options: OAuth2Options): OptionsMessage {
       options.tokenRequestFormat === "json" ? TokenRequestFormat.JSON : TokenRequestFormat.FORM,
     callbackMetadata: [...options.callbackMetadata],
     tokenMetadata: [...options.tokenMetadata],
+    invalidGrantAliases: [...options.invalidGrantAliases],
     ...(defaultLifetimeMs === undefined ? {} : { defaultLifetime: durationFromMs(defaultLifetimeMs) }),
   });
 }

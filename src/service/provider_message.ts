@@ -159,6 +159,9 @@ const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
   oauth2_options: "oauth2",
 };
 
+/** Several times what a field mask can name: some name a field twice. */
+const maxMaskPaths = 100;
+
 /** Every path that a field mask can name. */
 export const changeablePaths: readonly string[] = ["client_secret", ...Object.keys(maskable)];
 
@@ -172,16 +175,24 @@ export function changeOf(
   message: Provider,
   paths: readonly string[],
   authType: ModelAuthType,
+  ownRedirectUri = false,
 ): ProviderChange {
-  const unknown = paths.filter((path) => path !== "client_secret" && !Object.hasOwn(maskable, path));
+  if (paths.length > maxMaskPaths) {
+    const description = `must name at most ${maxMaskPaths} fields, not ${paths.length}`;
+    throw new InvalidArgument([{ field: "update_mask", description }]);
+  }
+  if (paths.length === 0 && ownRedirectUri) return { settings: {}, ownRedirectUri };
+  const unknown = [...paths.entries()].filter(
+    ([, path]) => path !== "client_secret" && !Object.hasOwn(maskable, path),
+  );
   if (paths.length === 0) {
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
   if (unknown.length > 0) {
     const names = changeablePaths.join(", ");
     throw new InvalidArgument(
-      unknown.map((path) => ({
-        field: `update_mask.paths[${paths.indexOf(path)}]`,
+      unknown.map(([index, path]) => ({
+        field: `update_mask.paths[${index}]`,
         description: `${JSON.stringify(path.slice(0, 64))} cannot be changed; these can: ${names}`,
       })),
     );
@@ -194,6 +205,6 @@ export function changeOf(
     }),
   );
   return paths.includes("client_secret")
-    ? { settings, clientSecret: clientSecretOf(message) ?? null }
-    : { settings };
+    ? { settings, ownRedirectUri, clientSecret: clientSecretOf(message) ?? null }
+    : { settings, ownRedirectUri };
 }

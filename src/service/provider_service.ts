@@ -13,7 +13,13 @@ import {
 } from "../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../model/errors.js";
 import { isId } from "../model/ids.js";
-import { authTypes, canonicalName, type ProviderSettings } from "../model/provider_profile.js";
+import {
+  authTypes,
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+} from "../model/provider_profile.js";
+import { redirectPathOf, sharedRedirectPath } from "../model/redirect_path.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
@@ -23,10 +29,17 @@ import { settingsOver, type Templates, templateMessage } from "./template_messag
 export function providerService(options: {
   readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
   readonly templates: Templates;
-  readonly redirectUri: string;
+  /** Without a trailing slash. */
+  readonly publicUrl: string;
   readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
-  const { registry, templates, redirectUri, access } = options;
+  const { registry, templates, publicUrl, access } = options;
+  const redirectUriOf = (profile: ProviderProfile): string => `${publicUrl}${redirectPathOf(profile)}`;
+  const messageOf = (profile: ProviderProfile): Provider => {
+    const message = providerMessage(profile);
+    if (profile.authType === "oauth2") message.redirectUri = redirectUriOf(profile);
+    return message;
+  };
   return bindService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
@@ -35,18 +48,26 @@ export function providerService(options: {
         clientSecretOf(provider),
         context.principal,
       );
-      return create(CreateProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+      return create(CreateProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+      });
     },
 
     async getProvider(request) {
       const { case: kind, value } = request.key;
       const profile = registry.get(kind === "name" ? { name: value } : { id: value ?? "" });
-      return create(GetProviderResponseSchema, { provider: providerMessage(profile), redirectUri });
+      return create(GetProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+      });
     },
 
     async listProviders(request, context) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const afterName = decodePageToken("providers", request.pageToken, (text) =>
+        /^[a-z0-9-]{1,63}$/.test(text),
+      );
       const profiles = registry.list({
         limit: limit + 1,
         ...(afterName === undefined ? {} : { afterName }),
@@ -56,8 +77,8 @@ export function providerService(options: {
       });
       const page = profiles.slice(0, limit);
       return create(ListProvidersResponseSchema, {
-        providers: page.map(providerMessage),
-        nextPageToken: encodePageToken(profiles.length > limit ? page.at(-1)?.name : undefined),
+        providers: page.map(messageOf),
+        nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
       });
     },
 
@@ -69,14 +90,18 @@ export function providerService(options: {
         ]);
       }
       const { authType } = registry.get({ id: provider.id });
-      const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
-      const profile = await registry.update(
+      const change = changeOf(provider, request.updateMask?.paths ?? [], authType, request.ownRedirectUri);
+      const { profile, partedConnections } = await registry.update(
         provider.id,
         change,
         versionOfEtag(request.etag),
         context.principal,
       );
-      return create(UpdateProviderResponseSchema, { provider: providerMessage(profile) });
+      return create(UpdateProviderResponseSchema, {
+        provider: messageOf(profile),
+        redirectUri: redirectUriOf(profile),
+        partedConnections,
+      });
     },
 
     async deleteProvider(request, context) {
@@ -86,13 +111,15 @@ export function providerService(options: {
 
     async listProviderTemplates(request) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken(request.pageToken, (text) => /^[a-z0-9-]{1,63}$/.test(text));
+      const afterName = decodePageToken("templates", request.pageToken, (text) =>
+        /^[a-z0-9-]{1,63}$/.test(text),
+      );
       const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
-        templates: page.map(templateMessage),
-        nextPageToken: encodePageToken(found.length > limit ? page.at(-1)?.name : undefined),
-        redirectUri,
+        templates: page.map((template) => templateMessage(template, publicUrl)),
+        nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
+        redirectUri: `${publicUrl}${sharedRedirectPath}`,
       });
     },
   });

@@ -57,10 +57,7 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
   userId,
   provider: providerKey(provider),
 }));
-rows.set("nexus.v1.ConnectionService/ConfirmConnection", {
-  action: "connection.request",
-  asked: (request) => connectionOf(request as Message & { connectionId: string }),
-});
+row(connections.confirmConnection, "connection.request", connectionOf);
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
 row(connections.revokeConnection, "connection.manage", connectionOf);

@@ -9,6 +9,7 @@ import {
 import { InvalidArgument } from "../model/errors.js";
 import { authTypes, type ProviderSettings } from "../model/provider_profile.js";
 import type { ProviderTemplate } from "../model/provider_template.js";
+import { ownRedirectPath, sharedRedirectPath } from "../model/redirect_path.js";
 import { settingsMessage, settingsOf } from "./provider_message.js";
 
 /** Where templates come from. */
@@ -23,7 +24,8 @@ export interface Templates {
   instantiate(name: string, variables: Readonly<Record<string, string>>): ProviderSettings;
 }
 
-export function templateMessage(template: ProviderTemplate): TemplateMessage {
+/** @param publicUrl without a trailing slash */
+export function templateMessage(template: ProviderTemplate, publicUrl: string): TemplateMessage {
   return create(ProviderTemplateSchema, {
     name: template.name,
     displayName: template.displayName,
@@ -36,7 +38,13 @@ export function templateMessage(template: ProviderTemplate): TemplateMessage {
     })),
     docsUrl: template.docsUrl,
     notes: [...template.notes],
+    redirectUri: redirectUriOf(template, publicUrl),
   });
+}
+
+function redirectUriOf({ name, settings }: ProviderTemplate, publicUrl: string): string {
+  if (settings.authType !== "oauth2") return "";
+  return `${publicUrl}${settings.enableDiscovery ? sharedRedirectPath : ownRedirectPath(name)}`;
 }
 
 /**

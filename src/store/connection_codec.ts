@@ -58,6 +58,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     strategy: toStrategyMessage(connection.strategy),
     metadata: { ...connection.metadata },
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
+    awaitingConfirmation: connection.awaitingConfirmation === true,
   });
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
@@ -65,6 +66,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       sinceMs: BigInt(problem.sinceMs),
       retryAtMs: encodeTime(problem.retryAtMs),
       firm: problem.firm === true,
+      movedFrom: problem.movedFrom ?? "",
     });
   }
   if (refreshIntent !== undefined) {
@@ -72,6 +74,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       credentialRevision: refreshIntent.credentialRevision,
       startedAtMs: BigInt(refreshIntent.startedAtMs),
       sends: refreshIntent.sends,
+      restored: refreshIntent.restored === true,
     });
   }
   return (changeRevision) => {
@@ -92,6 +95,7 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     sinceMs: Number(record.sinceMs),
     retryAtMs: decodeTime(record.retryAtMs),
     ...(record.firm ? { firm: true } : {}),
+    ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
   };
 }
 
@@ -100,7 +104,8 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
   return {
     credentialRevision: record.credentialRevision,
     startedAtMs: Number(record.startedAtMs),
-    sends: Math.max(1, record.sends),
+    sends: record.restored ? record.sends : Math.max(1, record.sends),
+    ...(record.restored ? { restored: true } : {}),
   };
 }
 
@@ -136,6 +141,7 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       ...(record.refreshExpiresAtMs === 0n
         ? {}
         : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
+      ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
     },
   };
 }

@@ -5,9 +5,17 @@ import type { ConnectionStatus } from "../model/connection.js";
 export type NumberKey =
   | ["status", ConnectionStatus]
   | ["provider", string]
+  /** Connections of a user id, see `nameInKey`. */
+  | ["user", string]
+  /** Pending authorizations of a principal, see `nameInKey`. */
+  | ["pending", string]
   | ["tombstones"]
   /** The newest revision whose tombstone was pruned. */
-  | ["floor"];
+  | ["floor"]
+  /** Sealed records that need this key. */
+  | ["sealed", string]
+  /** 1 since those are counted. */
+  | ["sealed_counted"];
 
 type Bytes = Uint8Array;
 

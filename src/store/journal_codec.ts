@@ -20,6 +20,7 @@ export function encodeRevocation(revocation: PendingRevocation): Uint8Array {
     createdAtMs: encodeTime(revocation.createdAtMs),
     nextAttemptMs: encodeTime(revocation.nextAttemptMs),
     sealed: toSealedMessage(revocation.sealed),
+    grantBinding: revocation.binding ?? "",
   });
   return toBinary(RevocationRecordSchema, record);
 }
@@ -36,6 +37,7 @@ export function decodeRevocation(bytes: Uint8Array): PendingRevocation {
     createdAtMs: Number(record.createdAtMs),
     nextAttemptMs: Number(record.nextAttemptMs),
     sealed: fromSealedMessage(record.sealed ?? create(SealedRecordSchema)),
+    ...(record.grantBinding === "" ? {} : { binding: record.grantBinding }),
   };
 }
 
@@ -48,6 +50,7 @@ export function encodeImport(pending: PendingImport): Uint8Array {
     principal: pending.principal.name,
     origin: pending.principal.origin ?? "",
     startedAtMs: encodeTime(pending.startedAtMs),
+    grantBinding: pending.binding ?? "",
   });
   if (pending.sealed) record.sealed = toSealedMessage(pending.sealed);
   return toBinary(ImportRecordSchema, record);
@@ -64,5 +67,6 @@ export function decodeImport(bytes: Uint8Array): PendingImport {
     principal: record.origin === "" ? { name } : { name, origin: record.origin },
     startedAtMs: Number(record.startedAtMs),
     sealed: record.sealed && fromSealedMessage(record.sealed),
+    ...(record.grantBinding === "" ? {} : { binding: record.grantBinding }),
   };
 }

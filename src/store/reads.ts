@@ -14,10 +14,11 @@ import { type Databases, decodeCount, encodeCount } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
 import { decodeImport, decodeRevocation } from "./journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./log_codec.js";
-import { readNumber } from "./numbers.js";
+import { nameInKey, readNumber } from "./numbers.js";
 import { decodeProvider } from "./provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./sealed_codec.js";
 import { decodeSuspension } from "./suspension_codec.js";
+import { readable, unlessUnreadable, unreadableConnection } from "./unreadable.js";
 
 /** Longer names of issuers are kept under their hash: keys of LMDB are bounded. */
 const maxIssuerKeyBytes = 1024;
@@ -57,9 +58,10 @@ export interface DueEntry {
 export class Reads {
   constructor(private readonly databases: Databases) {}
 
+  /** @throws DataLoss when the record cannot be read */
   getProvider(id: string): ProviderProfile | undefined {
     const bytes = this.databases.providers.getBinary(id);
-    return bytes && decodeProvider(bytes);
+    return bytes && readable("provider profile", () => decodeProvider(bytes));
   }
 
   findProviderIdByName(name: string): string | undefined {
@@ -78,15 +80,16 @@ export class Reads {
     for (const { key, value } of range) {
       if (!key.startsWith(namePrefix) || profiles.length >= limit) break;
       if (key === afterName) continue;
-      const profile = this.getProvider(Buffer.from(value).toString("utf8"));
+      const profile = unlessUnreadable(() => this.getProvider(Buffer.from(value).toString("utf8")));
       if (profile !== undefined) profiles.push(profile);
     }
     return profiles;
   }
 
+  /** One that cannot be read is answered as `unreadableConnection`. */
   getStoredConnection(id: string): StoredConnection | undefined {
     const bytes = this.databases.connections.getBinary(id);
-    return bytes && decodeConnection(bytes);
+    return bytes && connectionOf(id, bytes);
   }
 
   getConnection(id: string): Connection | undefined {
@@ -98,7 +101,7 @@ export class Reads {
     const range = this.databases.connections.getRange(
       afterId === undefined ? { limit } : { start: afterId, exclusiveStart: true, limit },
     );
-    return Array.from(range, ({ value }) => decodeConnection(value).connection);
+    return Array.from(range, ({ key, value }) => connectionOf(key, value).connection);
   }
 
   #listConnectionsOf(providerId: string, afterId: string | undefined, limit: number): Connection[] {
@@ -117,6 +120,14 @@ export class Reads {
     return Number(readNumber(this.databases, ["provider", providerId]));
   }
 
+  countConnectionsOfUser(userId: string): number {
+    return Number(readNumber(this.databases, ["user", nameInKey(userId)]));
+  }
+
+  countAuthorizations(principal: string): number {
+    return Number(readNumber(this.databases, ["pending", nameInKey(principal)]));
+  }
+
   countByStatus(): Record<ConnectionStatus, number> {
     const counts = connectionStatuses.map(
       (status) => [status, readNumber(this.databases, ["status", status])] as const,
@@ -127,14 +138,16 @@ export class Reads {
     >;
   }
 
+  /** @throws DataLoss when the record cannot be read */
   getCredential(connectionId: string): SealedCredential | undefined {
     const bytes = this.databases.credentials.getBinary(connectionId);
-    return bytes && decodeSealedCredential(bytes);
+    return bytes && readable("credential", () => decodeSealedCredential(bytes));
   }
 
+  /** Undefined also when the record cannot be read. */
   getAuthorization(stateHash: string): PendingAuthorization | undefined {
     const bytes = this.databases.authorizations.getBinary(encodeStateHash(stateHash));
-    return bytes && decodeAuthorization(bytes);
+    return bytes && unlessUnreadable(() => decodeAuthorization(bytes));
   }
 
   getDiscovery(issuer: string): StoredDiscovery | undefined {
@@ -188,9 +201,10 @@ export class Reads {
     return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
   }
 
+  /** Undefined also when the record cannot be read. */
   getRevocation(id: string): PendingRevocation | undefined {
     const bytes = this.databases.revocations.getBinary(id);
-    return bytes && decodeRevocation(bytes);
+    return bytes && unlessUnreadable(() => decodeRevocation(bytes));
   }
 
   /** The first entries of the queue of revocations. */
@@ -199,9 +213,10 @@ export class Reads {
     return Array.from(keys, ([nextAttemptMs, id]) => ({ id, nextAttemptMs }));
   }
 
+  /** Undefined also when the record cannot be read. */
   getImport(key: string): PendingImport | undefined {
     const bytes = this.databases.imports.getBinary(key);
-    return bytes && decodeImport(bytes);
+    return bytes && unlessUnreadable(() => decodeImport(bytes));
   }
 
   getApiKey(id: string): ApiKeyRecord | undefined {
@@ -213,10 +228,17 @@ export class Reads {
     return Array.from(this.databases.apiKeys.getRange({}), ({ value }) => decodeApiKey(value));
   }
 
+  /** Those that can be read. */
   listImports(): { readonly key: string; readonly pending: PendingImport }[] {
-    return Array.from(this.databases.imports.getRange({}), ({ key, value }) => ({
-      key,
-      pending: decodeImport(value),
-    }));
+    return Array.from(this.databases.imports.getRange({}), ({ key, value }) => ({ key, value })).flatMap(
+      ({ key, value }) => {
+        const pending = unlessUnreadable(() => decodeImport(value));
+        return pending ? [{ key, pending }] : [];
+      },
+    );
   }
+}
+
+function connectionOf(id: string, bytes: Uint8Array): StoredConnection {
+  return unlessUnreadable(() => decodeConnection(bytes)) ?? unreadableConnection(id);
 }

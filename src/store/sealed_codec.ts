@@ -14,11 +14,13 @@ export function toSealedMessage(sealed: SealedRecord): SealedMessage {
     keyId: sealed.keyId,
     nonce: sealed.nonce.slice(),
     ciphertext: sealed.ciphertext.slice(),
+    layout: sealed.layout ?? 0,
   });
 }
 
 export function fromSealedMessage(message: SealedMessage): SealedRecord {
-  return { keyId: message.keyId, nonce: message.nonce, ciphertext: message.ciphertext };
+  const { keyId, nonce, ciphertext, layout } = message;
+  return { keyId, nonce, ciphertext, ...(layout === 0 ? {} : { layout }) };
 }
 
 /** A record that was written without its sealed part: a fault of this program. */
@@ -51,6 +53,10 @@ export function encodeAuthorization(pending: PendingAuthorization): Uint8Array {
       redirectUri: pending.redirectUri,
       expiresAtMs: encodeTime(pending.expiresAtMs),
       sealed: toSealedMessage(pending.sealed),
+      requireConfirmation: pending.requireConfirmation,
+      requestedBy: pending.requestedBy,
+      held: pending.held,
+      failedConfirmations: pending.failedConfirmations,
     }),
   );
 }
@@ -66,5 +72,9 @@ export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
     redirectUri: record.redirectUri,
     expiresAtMs: Number(record.expiresAtMs),
     sealed: required(record.sealed),
+    requireConfirmation: record.requireConfirmation,
+    requestedBy: record.requestedBy,
+    held: record.held,
+    failedConfirmations: record.failedConfirmations,
   };
 }

@@ -1,7 +1,9 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { AuthorizationSecretSchema, CredentialSecretSchema } from "../gen/nexus/store/v1/records_pb.js";
+import type { HeldCredential } from "../model/authorization.js";
 import type { Credential } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
+import { fromHeldMessage, toHeldMessage } from "./held_codec.js";
 
 /** What a pending authorization keeps secret. */
 export interface AuthorizationSecret {
@@ -11,6 +13,8 @@ export interface AuthorizationSecret {
   readonly nonce: string | undefined;
   /** Value of the cookie that binds the browser. */
   readonly browserBinding: string;
+  /** Once the consent was given and waits for its confirmation; the rest is empty then. */
+  readonly held?: HeldCredential;
 }
 
 /** Plaintext of a sealed static credential. */
@@ -36,6 +40,7 @@ export function encodeCredential(credential: Credential): Uint8Array {
       refreshToken: credential.refreshToken?.reveal() ?? "",
       tokenType: credential.tokenType,
       idToken: credential.idToken?.reveal() ?? "",
+      grantBinding: credential.binding ?? "",
     }),
   );
 }
@@ -47,6 +52,7 @@ export function decodeCredential(plaintext: Uint8Array): Credential {
     refreshToken: secret.refreshToken === "" ? undefined : new Secret(secret.refreshToken),
     tokenType: secret.tokenType,
     idToken: secret.idToken === "" ? undefined : new Secret(secret.idToken),
+    ...(secret.grantBinding === "" ? {} : { binding: secret.grantBinding }),
   };
 }
 
@@ -58,6 +64,7 @@ export function encodeAuthorizationSecret(secret: AuthorizationSecret): Uint8Arr
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce ?? "",
       browserBinding: secret.browserBinding,
+      ...(secret.held === undefined ? {} : { held: toHeldMessage(secret.held) }),
     }),
   );
 }
@@ -68,5 +75,6 @@ export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationS
     codeVerifier: secret.codeVerifier,
     nonce: secret.nonce === "" ? undefined : secret.nonce,
     browserBinding: secret.browserBinding,
+    ...(secret.held === undefined ? {} : { held: fromHeldMessage(secret.held) }),
   };
 }

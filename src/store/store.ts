@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { ApiKeyRecord } from "../model/api_key.js";
 import type { PendingAuthorization } from "../model/authorization.js";
@@ -12,11 +12,15 @@ import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./au
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
+import { countOldUsers } from "./connection_index.js";
 import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
 import type { Change, StoredDiscovery } from "./log_codec.js";
 import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
-import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import { countOldSealed, readSealedCounts, type SealedCounts } from "./sealed_count.js";
+import { type SealedEntry, type SealedKind, walkSealed } from "./sealed_walk.js";
+import { loadStoreRecord, readStoreRecord, upgradeStoreRecord } from "./store_record.js";
+import { syncFolder } from "./sync_folder.js";
 import type { Transaction } from "./transaction.js";
 
 export type { Change } from "./log_codec.js";
@@ -36,15 +40,6 @@ export interface StoreOptions {
   readonly onFatal?: (error: unknown) => void;
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /**
@@ -73,7 +68,12 @@ export class Store {
     this.#reads = new Reads(databases);
     const retention = options.audit ?? defaultAuditRetention;
     this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, options.onFatal);
-    databases.meta.transactionSync(() => indexOldEvents(databases));
+    databases.meta.transactionSync(() => {
+      indexOldEvents(databases);
+      countOldSealed(databases, record.keyCheck?.keyId);
+      upgradeStoreRecord(databases);
+      countOldUsers(databases);
+    });
   }
 
   /**
@@ -96,6 +96,24 @@ export class Store {
   /** The known text that tells a right key from a wrong one. */
   get keyCheck(): SealedRecord | undefined {
     return readStoreRecord(this.#databases)?.keyCheck;
+  }
+
+  /** How many sealed records need each key, the check of the key not counted. */
+  sealedCounts(): SealedCounts {
+    return readSealedCounts(this.#databases);
+  }
+
+  /** The records of a kind after a key, in the order of the keys. */
+  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
+    return walkSealed(this.#databases, kind, after, limit);
+  }
+
+  /** Writes a copy of the newest durable commit, while others go on. @param folder exists; the copy has the name of a store there */
+  async copyTo(folder: string): Promise<void> {
+    const path = join(folder, storeFileName);
+    await this.#databases.root.backup(path, false);
+    // lmdb makes it readable for everybody, whom the folder must keep out until now.
+    chmodSync(path, 0o600);
   }
 
   /** Revision of the newest durable change. */

@@ -14,3 +14,6 @@ export class DataFolderInUse extends Error {
 export class StoreFailed extends Error {
   override readonly name = "StoreFailed";
 }
+
+/** As `StoreFailed`, with commits that were never answered: the process cannot exit in order. */
+export class StoreHangs extends StoreFailed {}

@@ -2,13 +2,23 @@ import { newId } from "../model/ids.js";
 import type { Databases } from "./databases.js";
 import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./store_codec.js";
 import { StoreDamaged } from "./store_error.js";
+import { readable } from "./unreadable.js";
 
-const schemaVersion = 1;
+/** 2: sealed records can have the second layout, which the release before would take for damaged. */
+const schemaVersion = 2;
+const oldestVersion = 1;
 const key = "store";
 
 export function readStoreRecord(databases: Databases): StoreRecord | undefined {
   const bytes = databases.meta.getBinary(key);
   return bytes && decodeStoreRecord(bytes);
+}
+
+/** @throws Error when there is none: a fault of this program */
+export function storeRecordOf(databases: Databases): StoreRecord {
+  const record = readStoreRecord(databases);
+  if (record === undefined) throw new Error("the store has no record of itself");
+  return record;
 }
 
 /** Inside a transaction. */
@@ -38,12 +48,28 @@ function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
  * @throws StoreDamaged on a layout that this version does not know
  */
 export function loadStoreRecord(databases: Databases, path: string, nowMs: number): StoreRecord {
-  const record = readStoreRecord(databases) ?? createStoreRecord(databases, nowMs);
-  if (record.schemaVersion !== schemaVersion) {
+  const record = readUndamaged(databases, path) ?? createStoreRecord(databases, nowMs);
+  if (record.schemaVersion < oldestVersion || record.schemaVersion > schemaVersion) {
     throw new StoreDamaged(
       `the store ${path} was made by a newer nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
         "use that version, restore a backup, or move the file away to start with an empty store",
     );
   }
   return record;
+}
+
+/** Inside a transaction. Marks the store as one that the release before cannot read. */
+export function upgradeStoreRecord(databases: Databases): void {
+  const record = storeRecordOf(databases);
+  if (record.schemaVersion < schemaVersion) writeStoreRecord(databases, { ...record, schemaVersion });
+}
+
+function readUndamaged(databases: Databases, path: string): StoreRecord | undefined {
+  try {
+    return readable("store record", () => readStoreRecord(databases));
+  } catch {
+    throw new StoreDamaged(
+      `the record that the store ${path} keeps of itself cannot be read: restore a backup`,
+    );
+  }
 }

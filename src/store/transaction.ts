@@ -3,6 +3,7 @@ import type { AuditEvent } from "../model/audit_event.js";
 import type { PendingAuthorization } from "../model/authorization.js";
 import type { Connection } from "../model/connection.js";
 import type { SealedCredential, SealedRecord } from "../model/credential.js";
+import { newId } from "../model/ids.js";
 import type { PendingImport } from "../model/pending_import.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
 import type { PendingRevocation } from "../model/revocation.js";
@@ -16,10 +17,12 @@ import { type Databases, nothing } from "./databases.js";
 import { encodeStateHash } from "./field_codec.js";
 import { encodeImport, encodeRevocation } from "./journal_codec.js";
 import { type Change, encodeDiscovery, type StoredDiscovery } from "./log_codec.js";
+import { addToNumber, nameInKey } from "./numbers.js";
 import { encodeProvider } from "./provider_codec.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./sealed_codec.js";
-import { readStoreRecord, writeStoreRecord } from "./store_record.js";
+import { countSealed, writeSealedCount } from "./sealed_count.js";
+import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 import { encodeSuspension } from "./suspension_codec.js";
 
 /**
@@ -33,6 +36,11 @@ export interface Transaction {
   getCredential(connectionId: string): SealedCredential | undefined;
   getAuthorization(stateHash: string): PendingAuthorization | undefined;
   countConnections(providerId: string): number;
+  /** All connections of a profile, in the order of their ids. */
+  connectionsOf(providerId: string): readonly Connection[];
+  countConnectionsOfUser(userId: string): number;
+  /** @param principal name of who asked for consent */
+  countAuthorizations(principal: string): number;
   /** @throws Error when another profile has the name */
   putProvider(profile: ProviderProfile): void;
   /** Its connections stay. */
@@ -64,7 +72,12 @@ export interface Transaction {
   getSuspension(providerId: string): Suspension | undefined;
   putSuspension(suspension: Suspension): void;
   deleteSuspension(providerId: string): void;
+  /** Sealed with the primary key: from this commit on it is the one that this key check names. */
   setKeyCheck(sealed: SealedRecord): void;
+  /** Puts right how many records need a key; 0 forgets it. */
+  setSealedCount(keyId: string, count: bigint): void;
+  /** Another history: no watcher can resume a position of the one before. */
+  beginEpoch(): void;
   /** Chains the event to the one before it, and prunes a few that are older than the retention. */
   appendAudit(event: AuditEvent): void;
   getRevocation(id: string): PendingRevocation | undefined;
@@ -135,6 +148,18 @@ export class StoreTransaction implements Transaction {
     return this.#openReads.countConnections(providerId);
   }
 
+  connectionsOf(providerId: string): readonly Connection[] {
+    return this.#openReads.listConnections({ providerId, limit: Number.POSITIVE_INFINITY });
+  }
+
+  countConnectionsOfUser(userId: string): number {
+    return this.#openReads.countConnectionsOfUser(userId);
+  }
+
+  countAuthorizations(principal: string): number {
+    return this.#openReads.countAuthorizations(principal);
+  }
+
   putProvider(profile: ProviderProfile): void {
     const { providers, providerNames } = this.#open;
     const holder = this.#reads.findProviderIdByName(profile.name);
@@ -143,6 +168,7 @@ export class StoreTransaction implements Transaction {
     }
     const before = this.#reads.getProvider(profile.id);
     if (before !== undefined && before.name !== profile.name) providerNames.removeSync(before.name);
+    countSealed(this.#databases, () => before?.clientSecret, profile.clientSecret);
     providerNames.putSync(profile.name, Buffer.from(profile.id));
     providers.putSync(profile.id, encodeProvider(profile));
   }
@@ -152,6 +178,7 @@ export class StoreTransaction implements Transaction {
     const before = this.#reads.getProvider(id);
     if (before === undefined) return;
     providerNames.removeSync(before.name);
+    countSealed(this.#databases, () => before.clientSecret, undefined);
     providers.removeSync(id);
   }
 
@@ -181,29 +208,38 @@ export class StoreTransaction implements Transaction {
     const { connection, changeRevision } = before;
     moveInIndexes(databases, id, connection, undefined);
     databases.connections.removeSync(id);
-    databases.credentials.removeSync(id);
-    if (connection.pendingStateHash !== undefined) {
-      databases.authorizations.removeSync(encodeStateHash(connection.pendingStateHash));
-    }
+    this.deleteCredential(id);
+    if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);
     this.#log.record(connection, true, changeRevision);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
-    this.#open.credentials.putSync(connectionId, encodeSealedCredential(credential));
+    const databases = this.#open;
+    countSealed(databases, () => this.#reads.getCredential(connectionId)?.sealed, credential.sealed);
+    databases.credentials.putSync(connectionId, encodeSealedCredential(credential));
   }
 
   deleteCredential(connectionId: string): void {
-    this.#open.credentials.removeSync(connectionId);
+    const databases = this.#open;
+    countSealed(databases, () => this.#reads.getCredential(connectionId)?.sealed, undefined);
+    databases.credentials.removeSync(connectionId);
   }
 
   putAuthorization(stateHash: string, pending: PendingAuthorization): void {
-    this.#open.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+    this.takeAuthorization(stateHash);
+    const databases = this.#open;
+    countSealed(databases, () => undefined, pending.sealed);
+    databases.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
+    if (pending.requestedBy !== "") addToNumber(databases, ["pending", nameInKey(pending.requestedBy)], 1n);
   }
 
   takeAuthorization(stateHash: string): PendingAuthorization | undefined {
-    const { authorizations } = this.#open;
+    const databases = this.#open;
     const pending = this.#reads.getAuthorization(stateHash);
-    if (pending !== undefined) authorizations.removeSync(encodeStateHash(stateHash));
+    if (pending === undefined) return undefined;
+    countSealed(databases, () => pending.sealed, undefined);
+    databases.authorizations.removeSync(encodeStateHash(stateHash));
+    if (pending.requestedBy !== "") addToNumber(databases, ["pending", nameInKey(pending.requestedBy)], -1n);
     return pending;
   }
 
@@ -225,9 +261,7 @@ export class StoreTransaction implements Transaction {
 
   setKeyCheck(sealed: SealedRecord): void {
     const databases = this.#open;
-    const record = readStoreRecord(databases);
-    if (record === undefined) throw new Error("the store has no record of itself");
-    writeStoreRecord(databases, { ...record, keyCheck: sealed });
+    writeStoreRecord(databases, { ...storeRecordOf(databases), keyCheck: sealed });
   }
 
   appendAudit(event: AuditEvent): void {
@@ -242,6 +276,7 @@ export class StoreTransaction implements Transaction {
   putRevocation(revocation: PendingRevocation): void {
     this.deleteRevocation(revocation.id);
     const { revocations, revocationsDue } = this.#open;
+    countSealed(this.#databases, () => undefined, revocation.sealed);
     revocations.putSync(revocation.id, encodeRevocation(revocation));
     revocationsDue.putSync([revocation.nextAttemptMs, revocation.id], nothing);
   }
@@ -249,6 +284,7 @@ export class StoreTransaction implements Transaction {
   deleteRevocation(id: string): void {
     const before = this.getRevocation(id);
     if (before === undefined) return;
+    countSealed(this.#databases, () => before.sealed, undefined);
     this.#open.revocations.removeSync(id);
     this.#open.revocationsDue.removeSync([before.nextAttemptMs, id]);
   }
@@ -258,11 +294,24 @@ export class StoreTransaction implements Transaction {
   }
 
   putImport(key: string, pending: PendingImport): void {
-    this.#open.imports.putSync(key, encodeImport(pending));
+    const databases = this.#open;
+    countSealed(databases, () => this.#reads.getImport(key)?.sealed, pending.sealed);
+    databases.imports.putSync(key, encodeImport(pending));
   }
 
   deleteImport(key: string): void {
-    this.#open.imports.removeSync(key);
+    const databases = this.#open;
+    countSealed(databases, () => this.#reads.getImport(key)?.sealed, undefined);
+    databases.imports.removeSync(key);
+  }
+
+  setSealedCount(keyId: string, count: bigint): void {
+    writeSealedCount(this.#open, keyId, count);
+  }
+
+  beginEpoch(): void {
+    const databases = this.#open;
+    writeStoreRecord(databases, { ...storeRecordOf(databases), epoch: newId() });
   }
 
   getApiKey(id: string): ApiKeyRecord | undefined {

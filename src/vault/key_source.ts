@@ -1,36 +1,110 @@
 import { existsSync } from "node:fs";
+import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
-import { createKeyFile, decodeKey, KeyFault, readKeyFile } from "./key_file.js";
+import { runKeyCommand } from "./key_command.js";
+import {
+  addToKeyFile,
+  createKeyFile,
+  decodeKeys,
+  KeyFault,
+  readKeyFile,
+  removeFromKeyFile,
+} from "./key_file.js";
 
-/** Where the key that seals the store comes from. */
+/** Where the keys that seal the store come from; each gives one key or a whole ring, the newest last. */
 export type KeySource =
   | { readonly source: "environment"; readonly key: Secret }
   | { readonly source: "file"; readonly path: string }
   /** Made on first start. */
-  | { readonly source: "generated"; readonly path: string };
+  | { readonly source: "generated"; readonly path: string }
+  /** A program with its arguments, run without a shell. */
+  | { readonly source: "command"; readonly argv: readonly string[] };
 
-/**
- * Reads the key, or makes it when it is to be made and nothing was ever sealed with another.
- *
- * @param storeExists a store without its key file must not get a new key: nothing in it could be opened
- * @throws KeyFault
- */
-export function loadKey(
-  source: KeySource,
-  storeExists: boolean,
-): { readonly key: Buffer; readonly created: boolean } {
-  switch (source.source) {
-    case "environment":
-      return { key: decodeKey(source.key.reveal(), "NEXUS_ENCRYPTION_KEY"), created: false };
-    case "file":
-      return { key: readKeyFile(source.path), created: false };
-    case "generated":
-      if (existsSync(source.path)) return { key: readKeyFile(source.path), created: false };
-      if (storeExists) {
-        throw new KeyFault(
-          `the store exists but its encryption key ${source.path} is missing: put it back, or name it by NEXUS_ENCRYPTION_KEY_FILE`,
-        );
+/** Variables that are secrets of ours and no business of a command. */
+const keptFromCommands = new Set(["NEXUS_ENCRYPTION_KEY", "NEXUS_CLIENT_SECRET", "NEXUS_API_KEY"]);
+
+/** Reads the ring, and changes it where it lies in a file. */
+export class KeyRingSource {
+  readonly #source: KeySource;
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #clock: Clock;
+
+  constructor(options: { source: KeySource; environment: NodeJS.ProcessEnv; clock: Clock }) {
+    const own = Object.entries(options.environment).filter(([name]) => !keptFromCommands.has(name));
+    this.#source = options.source;
+    this.#environment = Object.fromEntries(own);
+    this.#clock = options.clock;
+  }
+
+  get kind(): KeySource["source"] {
+    return this.#source.source;
+  }
+
+  /** The file that holds the ring; undefined when none does. */
+  get path(): string | undefined {
+    return "path" in this.#source ? this.#source.path : undefined;
+  }
+
+  /**
+   * Reads the ring as it is now; the variables of a process never change.
+   *
+   * @throws KeyFault
+   */
+  async read(): Promise<Buffer[]> {
+    const source = this.#source;
+    switch (source.source) {
+      case "environment":
+        return decodeKeys(source.key.reveal(), "NEXUS_ENCRYPTION_KEY");
+      case "file":
+      case "generated":
+        return readKeyFile(source.path);
+      case "command": {
+        const { argv } = source;
+        const options = { environment: this.#environment, clock: this.#clock };
+        return decodeKeys(await runKeyCommand(argv, options), `the output of ${argv[0]}`);
       }
-      return { key: createKeyFile(source.path), created: true };
+    }
+  }
+
+  /**
+   * Reads the ring, or makes its first key when it is to be made and nothing was ever sealed with another.
+   *
+   * @param storeExists a store without its key file must not get a new key: nothing in it could be opened
+   * @throws KeyFault
+   */
+  async load(storeExists: boolean): Promise<{ readonly keys: Buffer[]; readonly created: boolean }> {
+    const source = this.#source;
+    if (source.source !== "generated" || existsSync(source.path))
+      return { keys: await this.read(), created: false };
+    if (storeExists) {
+      throw new KeyFault(
+        `the store exists but its encryption key ${source.path} is missing: put it back, or name it by NEXUS_ENCRYPTION_KEY_FILE`,
+      );
+    }
+    return { keys: [createKeyFile(source.path)], created: true };
+  }
+
+  /** Adds a new key at the end of the file, durably. @returns its id @throws KeyFault when it is in no file, saying what to do */
+  add(): string {
+    return addToKeyFile(this.#writable("add the new key there, after the old ones, and keep the old ones"));
+  }
+
+  /** Removes a key from the file, durably. @throws KeyFault */
+  remove(keyId: string): void {
+    removeFromKeyFile(this.#writable("remove the key there"), keyId);
+  }
+
+  #writable(instruction: string): string {
+    const source = this.#source;
+    switch (source.source) {
+      case "environment":
+        throw new KeyFault(
+          `the keys come from NEXUS_ENCRYPTION_KEY: ${instruction}, and start the daemon again`,
+        );
+      case "command":
+        throw new KeyFault(`the keys come from the command ${source.argv[0]}: ${instruction}`);
+      default:
+        return source.path;
+    }
   }
 }

@@ -1,83 +1,95 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createSecretKey,
-  type KeyObject,
-  randomBytes,
-} from "node:crypto";
 import type { AssociatedData, SealedRecord } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
+import { currentLayout, encodePlace, firstLayout } from "./place_encoding.js";
+import { SealingKey } from "./sealing_key.js";
 
-const algorithm = "aes-256-gcm";
-const keyBytes = 32;
-const nonceBytes = 12;
-const tagBytes = 16;
+/** A change of the ring that would leave something without its key. */
+export class RingFault extends Error {
+  override readonly name = "RingFault";
+}
 
 /**
- * Seals and opens records with AES-256-GCM (NIST SP 800-38D), synchronously.
+ * The key ring: opens each record with the key that it names, and seals with one, the primary. Synchronous.
  *
- * Nonces are 96 random bits, so one key must not seal more than 2^32 records (SP 800-38D section 8.3): at 1000 refreshes a
- * second that is 49 days, at one a second 136 years.
+ * Records are sealed with XAES-256-GCM: nonces of 192 random bits, of which 2^80 are safe under one key (`extended_nonce.ts`). Those of
+ * the first layout (AES-256-GCM with 96 bits) still open and are not made any more.
  */
 export class Vault {
-  readonly keyId: string;
-  readonly #key: KeyObject;
+  #keys: ReadonlyMap<string, SealingKey>;
+  #primary: SealingKey;
 
-  /** @param key 32 bytes; the caller's copy can be wiped afterwards */
-  constructor(key: Uint8Array) {
-    if (key.length !== keyBytes)
-      throw new RangeError(`an encryption key has ${keyBytes} bytes, not ${key.length}`);
-    this.#key = createSecretKey(key);
-    this.keyId = createHash("sha256").update("nexus key id\0").update(key).digest("hex").slice(0, 16);
+  /** @param keys one key or a ring, 32 bytes each, the newest last: it is the primary until `usePrimary` says otherwise */
+  constructor(keys: Uint8Array | readonly Uint8Array[]) {
+    const ring = ringOf(keys instanceof Uint8Array ? [keys] : keys);
+    const newest = [...ring.values()].at(-1);
+    if (!newest) throw new RangeError("a key ring has at least one key");
+    this.#keys = ring;
+    this.#primary = newest;
+  }
+
+  /** Of the primary. */
+  get keyId(): string {
+    return this.#primary.id;
+  }
+
+  /** The newest last. */
+  get keyIds(): readonly string[] {
+    return [...this.#keys.keys()];
+  }
+
+  has(keyId: string): boolean {
+    return this.#keys.has(keyId);
+  }
+
+  /** Whether a record is as it would be sealed now. */
+  isCurrent(record: SealedRecord): boolean {
+    return record.keyId === this.#primary.id && record.layout === currentLayout;
+  }
+
+  /** @throws RingFault when the ring does not hold it */
+  usePrimary(keyId: string): void {
+    const key = this.#keys.get(keyId);
+    if (!key) throw new RingFault(`the ring does not hold key ${keyId}`);
+    this.#primary = key;
+  }
+
+  /**
+   * Puts another ring in place of this one; the primary stays.
+   *
+   * @throws RingFault when a key that is needed is not among them; then nothing changes
+   */
+  replace(keys: readonly Uint8Array[], needed: readonly string[]): void {
+    const ring = ringOf(keys);
+    for (const keyId of [this.#primary.id, ...needed]) {
+      if (!ring.has(keyId)) throw new RingFault(`records need key ${keyId}, which the source does not give`);
+    }
+    this.#keys = ring;
+  }
+
+  /** @throws RingFault on the primary */
+  forget(keyId: string): void {
+    if (keyId === this.#primary.id) throw new RingFault(`key ${keyId} is the primary`);
+    this.#keys = new Map([...this.#keys].filter(([id]) => id !== keyId));
   }
 
   seal(plaintext: Uint8Array, place: AssociatedData): SealedRecord {
-    const nonce = randomBytes(nonceBytes);
-    const cipher = createCipheriv(algorithm, this.#key, nonce, { authTagLength: tagBytes });
-    cipher.setAAD(encodePlace(place, this.keyId));
-    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-    return { keyId: this.keyId, nonce, ciphertext };
+    const { id } = this.#primary;
+    const sealed = this.#primary.seal(plaintext, encodePlace(currentLayout, place, id));
+    return { keyId: id, layout: currentLayout, ...sealed };
   }
 
-  /** @throws DataLoss when the record was sealed by another key, belongs to another place, or was altered */
+  /** @throws DataLoss when its key is not in the ring, when it belongs to another place, or was altered */
   open(record: SealedRecord, place: AssociatedData): Buffer {
-    if (record.keyId !== this.keyId)
-      throw new DataLoss(`sealed ${place.kind} needs a key that is not loaded`);
-    if (record.nonce.length !== nonceBytes || record.ciphertext.length < tagBytes) throw broken(place);
-    const decipher = createDecipheriv(algorithm, this.#key, record.nonce, { authTagLength: tagBytes });
-    decipher.setAAD(encodePlace(place, record.keyId));
-    const end = record.ciphertext.length - tagBytes;
-    decipher.setAuthTag(record.ciphertext.subarray(end));
-    try {
-      return Buffer.concat([decipher.update(record.ciphertext.subarray(0, end)), decipher.final()]);
-    } catch {
-      throw broken(place);
-    }
+    const key = this.#keys.get(record.keyId);
+    if (!key) throw new DataLoss(`sealed ${place.kind} needs a key that is not loaded`);
+    const layout = record.layout ?? firstLayout;
+    const opened = key.open(layout, record, encodePlace(layout, place, record.keyId));
+    if (!opened)
+      throw new DataLoss(`sealed ${place.kind} cannot be opened: it was altered, or belongs elsewhere`);
+    return opened;
   }
 }
 
-function broken(place: AssociatedData): DataLoss {
-  return new DataLoss(`sealed ${place.kind} cannot be opened: it was altered, or belongs elsewhere`);
-}
-
-/** An unambiguous encoding: each field behind its length. */
-function encodePlace(place: AssociatedData, keyId: string): Buffer {
-  const fields = [
-    "nexus sealed record v1",
-    place.databaseId,
-    keyId,
-    place.kind,
-    place.providerId,
-    place.connectionId,
-    place.revision.toString(),
-  ];
-  const parts: Buffer[] = [];
-  for (const field of fields) {
-    const text = Buffer.from(field, "utf8");
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(text.length);
-    parts.push(length, text);
-  }
-  return Buffer.concat(parts);
+function ringOf(keys: readonly Uint8Array[]): ReadonlyMap<string, SealingKey> {
+  return new Map(keys.map((key) => new SealingKey(key)).map((key) => [key.id, key]));
 }

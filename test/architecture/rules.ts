@@ -4,6 +4,9 @@ export const layers = {
   model: ["model", "runtime"],
   gen: ["gen"],
   config: ["config", "model", "runtime"],
+  // Verifies callers' JWTs. It fetches the keys of the one issuer that the operator configures, never of a provider: so
+  // it has a client of its own, with that issuer's CA, and no part in the rules for hosts that a profile names.
+  identity: ["identity", "model", "runtime"],
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
@@ -56,6 +59,10 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "grpc-health-check": ["server"],
+  "ipaddr.js": ["model"],
+  jose: ["identity"],
+  koffi: ["server"],
+  limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
   open: ["cli"],
@@ -80,10 +87,12 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
-  "node:http": ["server", "cli"],
+  "node:http": ["server", "cli", "oauth", "identity"],
+  "node:https": ["cli", "oauth", "identity"],
   "node:http2": ["server"],
-  "node:net": ["server", "cli"],
-  "node:tls": ["server"],
+  "node:net": ["server", "cli", "oauth"],
+  "node:tls": ["server", "cli", "oauth"],
+  "node:child_process": ["vault"],
   "node:dns": ["oauth"],
   "node:dns/promises": ["oauth"],
   "node:readline": ["cli"],
@@ -91,6 +100,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:perf_hooks": ["runtime"],
   "node:timers": ["runtime"],
   "node:timers/promises": ["runtime"],
+  "node:zlib": ["oauth"],
 };
 
 /** Globals and functions with an owner. These hold for daemon.ts and main.ts too, and nowhere in generated code. */

@@ -7,11 +7,13 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import {
   type Connection,
   ConnectionSchema,
   ConnectionService,
 } from "../../src/gen/nexus/v1/connection_pb.js";
+import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { startMs } from "./fake_shell.js";
@@ -38,6 +40,8 @@ export class FakeDaemon {
   providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
   connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
+  keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
+  backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
   watch: Watch = async function* () {};
 
   get socketPath(): string {
@@ -55,6 +59,8 @@ export class FakeDaemon {
       routes: (router) => {
         router.service(ProviderService, { ...this.#providerService(), ...this.providerApi });
         router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
+        router.service(KeyringService, this.keyringApi);
+        router.service(BackupService, this.backupApi);
         router.service(TokenService, {
           watchTokens: (request) => this.watch(request),
           ...this.tokenApi,
@@ -127,7 +133,8 @@ export class FakeDaemon {
         redirectUri,
       }),
       listProviders: ({ pageToken }) => onePage(this.providers, pageToken, "providers"),
-      updateProvider: ({ provider }) => ({
+      updateProvider: ({ provider, ownRedirectUri }) => ({
+        redirectUri: ownRedirectUri ? `${redirectUri}/github` : redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
       deleteProvider: () => ({ orphanedConnections: 2 }),

@@ -231,6 +231,19 @@ describe("provider update", () => {
     expect(request?.provider?.clientSecret).toBe("new");
   });
 
+  it("gives a redirect URI of its own, and says which", async () => {
+    const { request, paths, shell } = await update(["--own-redirect-uri"]);
+    expect(paths).toEqual([]);
+    expect(request?.ownRedirectUri).toBe(true);
+    expect(shell.out()).toBe(
+      `github is updated: redirect URI ${redirectUri}/github\nPaste the redirect URI into the provider's console.\n`,
+    );
+    daemon.requests.length = 0;
+    const other = await update(["--description", "x"]);
+    expect(other.request?.ownRedirectUri).toBe(false);
+    expect(other.shell.out()).toBe("github is updated: description\n");
+  });
+
   it("wants something to change", async () => {
     const { code, shell } = await update([]);
     expect(code).toBe(2);

@@ -53,6 +53,7 @@ const templates = [
         defaultLifetime: { seconds: 3600n, nanos: 0 },
         callbackMetadata: ["realm"],
         tokenMetadata: ["team.id"],
+        invalidGrantAliases: ["unauthorized_client", "status=BAD_REFRESH_TOKEN"],
       },
     },
     variables: [
@@ -138,6 +139,7 @@ describe("provider show --template", () => {
       "the lifetime is in life of the answer",
       "a token without a lifetime is taken to live 1h",
       "kept as metadata of a connection: realm, team.id",
+      "a refresh token is also dead when the answer says unauthorized_client or status=BAD_REFRESH_TOKEN",
       "the credential goes into the header X-Key: <credential>",
       "nexusd provider add quirky --client-id <id> --client-secret-file <file> --var sub=<value>\n",
     ]) {

@@ -3,7 +3,7 @@ import {
   isPlainRemote,
   loadClientConfig,
   loadClientSecret,
-  loadOpsAddresses,
+  loadOpsDoor,
 } from "../../src/config/client_config.js";
 import { ConfigError } from "../../src/config/config_error.js";
 
@@ -65,7 +65,13 @@ describe("loadClientConfig", () => {
 it("reads the client secret and the ops door", () => {
   expect(loadClientSecret({})).toBeUndefined();
   expect(loadClientSecret({ NEXUS_CLIENT_SECRET: "x" })?.reveal()).toBe("x");
-  expect(loadOpsAddresses({}, {})).toEqual([{ kind: "tcp", host: "127.0.0.1", port: 9090 }]);
-  expect(loadOpsAddresses({ NEXUS_OPS_LISTEN: "off" }, {})).toEqual([]);
-  expect(() => loadOpsAddresses({ NEXUS_OPS_LISTEN: "x" }, {})).toThrow(ConfigError);
+  expect(loadOpsDoor({}, {})).toEqual({
+    addresses: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
+    isTls: false,
+  });
+  const tls = { NEXUS_TLS_CERT_FILE: "/c", NEXUS_TLS_KEY_FILE: "/k" };
+  expect(loadOpsDoor(tls, {}).isTls).toBe(true);
+  expect(loadOpsDoor({ ...tls, NEXUS_TLS_DOORS: "http" }, {}).isTls).toBe(false);
+  expect(loadOpsDoor({ NEXUS_OPS_LISTEN: "off" }, {}).addresses).toEqual([]);
+  expect(() => loadOpsDoor({ NEXUS_OPS_LISTEN: "x" }, {})).toThrow(ConfigError);
 });

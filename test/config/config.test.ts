@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
 import { ConfigError } from "../../src/config/config_error.js";
 import type { Flags } from "../../src/config/settings.js";
+import { defaultLimits } from "../../src/model/limits.js";
 
 const key = Buffer.alloc(32, 7).toString("base64");
 
@@ -30,12 +31,16 @@ describe("loadConfig", () => {
       httpListen: [{ kind: "tcp", host: "127.0.0.1", port: 8090 }],
       browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
+      doors: { tls: undefined, socketMode: 0o600 },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
+      consent: { requireConfirmation: false },
+      providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
+      limits: defaultLimits,
       access: { policyFile: undefined },
     });
   });
@@ -80,10 +85,10 @@ describe("loadConfig", () => {
   });
 
   it("reads lists of addresses", () => {
-    expect(load({ NEXUS_GRPC_LISTEN: "unix:/run/n.sock, [::1]:7000,0.0.0.0:0" }).grpcListen).toEqual([
+    expect(load({ NEXUS_GRPC_LISTEN: "unix:/run/n.sock, [::1]:7000,localhost:0" }).grpcListen).toEqual([
       { kind: "unix", path: "/run/n.sock" },
       { kind: "tcp", host: "::1", port: 7000 },
-      { kind: "tcp", host: "0.0.0.0", port: 0 },
+      { kind: "tcp", host: "localhost", port: 0 },
     ]);
   });
 

@@ -31,16 +31,28 @@ describe("settingWarnings", () => {
   });
 
   it("knows every setting", () => {
-    const names = settings.map(({ name }) => name).filter((name) => !/KEY|LISTEN|URL|LOG|AUDIT/.test(name));
+    const names = settings
+      .map(({ name }) => name)
+      .filter(
+        (name) =>
+          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|PROVIDERS$|NETWORKS/.test(
+            name,
+          ),
+      );
     expect(warningsOf(Object.fromEntries(names.map((name) => [name, "/x"])))).toEqual([]);
   });
 
   it("tells when agents or browsers find no door", () => {
     expect(warningsOf({ NEXUS_GRPC_LISTEN: "off", NEXUS_HTTP_LISTEN: "" })).toHaveLength(1);
     expect(warningsOf({ NEXUS_BROWSER_LISTEN: "127.0.0.1:8888" })).toHaveLength(1);
-    expect(warningsOf({ NEXUS_BROWSER_LISTEN: "0.0.0.0:8080" })).toEqual([]);
+    expect(warningsOf({ NEXUS_BROWSER_LISTEN: "0.0.0.0:8080", NEXUS_INSECURE: "browser" })).toEqual([]);
     const both = { NEXUS_BROWSER_LISTEN: "127.0.0.1:8888", NEXUS_PUBLIC_URL: "https://agent.example" };
     expect(warningsOf(both)).toEqual([]);
+  });
+
+  it("tells that providers may stand on this machine", () => {
+    expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toHaveLength(1);
+    expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" })).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@
  * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. What callers were shown is
  * printed before it is anything else.
  */
+
 import { writeSync } from "node:fs";
 import { createOutboundFetch, type OutboundFetch } from "../../src/oauth/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
@@ -10,6 +11,7 @@ import { lockDataFolder } from "../../src/store/data_folder.js";
 import { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import { lifeHeader } from "../fakes/hostile_listener.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
 import type { ChildBoundary } from "./boundaries.js";
 
@@ -67,7 +69,7 @@ const store = new Proxy(real, {
   },
 });
 
-const fetch = createOutboundFetch();
+const fetch = createOutboundFetch({ networks: loopbackNetworks });
 const outbound: OutboundFetch = async (url, request) => {
   pass("before_send");
   const response = await fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: life } });

@@ -10,6 +10,7 @@ import { SystemClock } from "../../src/runtime/clock.js";
 import { Store } from "../../src/store/store.js";
 import { HostileListener, lifeHeader } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { manualSettings, testVault, WiredDomain } from "../fakes/wired_domain.js";
 import { type Boundary, serverBoundaries } from "./boundaries.js";
 
@@ -53,7 +54,7 @@ export class Sweep {
     const origin = await this.#listener.open();
     this.#listener.life = "first";
     const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
-    const fetch = createOutboundFetch();
+    const fetch = createOutboundFetch({ networks: loopbackNetworks });
     const domain = new WiredDomain({
       store,
       clock: new SystemClock(),

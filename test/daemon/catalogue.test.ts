@@ -99,7 +99,7 @@ describe("CreateProvider from a template", () => {
       clientSecretSet: true,
       oauth2Options: { tokenHeaders: { Accept: "application/json" } },
     });
-    expect(redirectUri).toBe(place.config.redirectUri);
+    expect(redirectUri).toBe(`${place.config.redirectUri}/github`);
     const requested = await clients.connections.requestConnection({
       userId: "ada",
       provider: { case: "providerName", value: "github" },

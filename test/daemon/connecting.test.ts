@@ -225,7 +225,7 @@ describe("connecting", () => {
   ] as const)("authenticates by %s, with endpoints set by hand, and refreshes", async (_name, method) => {
     const { basic, public: open } = world.provider.clients;
     const client = method === TokenEndpointAuthMethod.NONE ? { ...open, clientSecret: "" } : basic;
-    const { provider } = await world.clients.providers.createProvider({
+    const { provider, redirectUri } = await world.clients.providers.createProvider({
       provider: {
         name: `manual-${method}`,
         clientId: client.clientId,
@@ -236,6 +236,7 @@ describe("connecting", () => {
         scopes: ["read"],
       },
     });
+    await world.provider.setRedirectUris([world.place.config.redirectUri, redirectUri]);
     const connectionId = await world.connect(provider?.id ?? "");
     const { token } = await world.clients.tokens.refreshToken({ connectionId });
     expect(token?.revision).toBe(2n);

@@ -8,11 +8,12 @@ import { newCodeVerifier } from "../../src/oauth/pkce.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import type { OpenIdProvider } from "../fakes/openid_provider.js";
 
 /** A refresh token that another system got for the client `post`. */
 export async function foreignRefreshToken(provider: OpenIdProvider, redirectUri: string): Promise<string> {
-  const fetch = createOutboundFetch();
+  const fetch = createOutboundFetch({ networks: loopbackNetworks });
   const server = fromDiscoveryDocument(provider.issuer, await fetchDiscoveryDocument(provider.issuer, fetch));
   const { clientId, clientSecret } = provider.clients.post;
   const codeVerifier = newCodeVerifier();

@@ -7,7 +7,9 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
+import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../src/runtime/clock.js";
@@ -44,6 +46,8 @@ export interface Clients {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly keyring: Client<typeof KeyringService>;
+  readonly backups: Client<typeof BackupService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -57,6 +61,8 @@ export function clientsOf(socket: string): Clients {
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    keyring: createClient(KeyringService, transport),
+    backups: createClient(BackupService, transport),
   };
 }
 
@@ -79,6 +85,7 @@ export class Place {
       NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
       NEXUS_LOG_FORMAT: "json",
+      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       ...environment,
     };
     return new Place(loadConfig(all, {}, { isTTY: false }), all);

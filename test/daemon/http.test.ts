@@ -60,7 +60,13 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     ["TokenService/GetToken", { connection: 1 }, 400, "invalid_argument"],
     ["AuditService/ListAuditEvents", { pageToken: "%" }, 400, "invalid_argument"],
     ["NexusService/GetToken", {}, 400, "invalid_argument"],
-    ["ConnectionService/ImportConnection", {}, 404, "not_found"],
+    ["ConnectionService/ImportConnection", {}, 400, "invalid_argument"],
+    [
+      "ConnectionService/ImportConnection",
+      { providerId: "00000000-0000-4000-8000-000000000000", refreshToken: "t" },
+      404,
+      "not_found",
+    ],
   ])("answers %s with %j by %i", async (path, body, status, code) => {
     const answer = await keyed(path, body);
     expect([answer.status, answer.body["code"]]).toEqual([status, code]);

@@ -34,7 +34,7 @@ describe("providers", () => {
       scopes: ["repo"],
       authorizationParams: { allow_signup: "false" },
     });
-    expect(created.redirectUri).toBe(world.place.config.redirectUri);
+    expect(created.redirectUri).toBe(`${world.place.config.redirectUri}/github`);
     expect(created.provider).toMatchObject({
       name: "github",
       authType: AuthType.OAUTH2,

@@ -167,7 +167,8 @@ const quirks: Readonly<Record<string, Quirk>> = {
 describe("a quirk that is declared goes the whole way, and undeclared it does not", () => {
   it.each(Object.entries(quirks))("%s", async (_name, quirk) => {
     const { authorization, exchange, refresh } = await wholeWay(quirk);
-    expect(exchange.params["redirect_uri"]).toBe(place.config.redirectUri);
+    expect(exchange.params["redirect_uri"]).toBe(authorization.get("redirect_uri"));
+    expect(exchange.params["redirect_uri"]).toContain(`${place.config.redirectUri}/`);
     expect(refresh.params["grant_type"]).toBe("refresh_token");
     expect(authorization.has("code_challenge")).toBe(quirk.behaviour.rejectsPkce !== true);
     expect("code_verifier" in exchange.params).toBe(quirk.behaviour.rejectsPkce !== true);
@@ -265,6 +266,16 @@ describe("what the provider receives", () => {
       options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
     });
     expect(secondsLeft(said.first)).toBe(3600);
+    const exp = Math.floor(clock.nowMs() / 1000) + 900;
+    const jwt = ["{}", JSON.stringify({ exp }), "s"].map((part) => Buffer.from(part).toString("base64url"));
+    const ofItself = await wholeWay({
+      behaviour: {
+        shapeAnswer: ({ expires_in: _, ...rest }, grant) =>
+          grant === "code" ? { ...rest, access_token: jwt.join(".") } : rest,
+      },
+      options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
+    });
+    expect([secondsLeft(ofItself.first), secondsLeft(ofItself.second)]).toEqual([900, 7200]);
     const never = await wholeWay({ behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => rest } });
     expect(never.first.expiresAt).toBeUndefined();
   });
@@ -319,6 +330,28 @@ describe("answers in another shape", () => {
       status: ConnectionStatus.ATTENTION,
       problem: { reason: "reauth_required" },
     });
+  });
+
+  it.each([
+    ["unauthorized_client", (error: string) => ({ error, error_description: "refresh_token is invalid" })],
+    ["status=BAD_REFRESH_TOKEN", () => ({ status: "BAD_REFRESH_TOKEN", message: "missing or invalid" })],
+    ["errors.0.resource=RefreshToken", () => ({ errors: [{ resource: "RefreshToken", code: "invalid" }] })],
+  ] as const)("knows a dead refresh token by %s, where that is declared", async (alias, shapeRefusal) => {
+    const refuseWith = async (invalidGrantAliases: string[], error: string) => {
+      provider.become({ shapeRefusal });
+      const connection = await connect(await register({ invalidGrantAliases }));
+      provider.failNextRefresh = error;
+      await failureOf(clients.tokens.refreshToken({ connectionId: connection.id }));
+      return (await read(connection.id)).problem?.reason;
+    };
+    expect(await refuseWith([alias], "unauthorized_client")).toBe("reauth_required");
+    const undeclared = alias === "unauthorized_client" ? "misconfigured" : "refresh_failing";
+    expect(await refuseWith([], "unauthorized_client")).toBe(undeclared);
+  });
+
+  it.each(["", "a\nb", "x".repeat(257)])("refuses %j as such a declaration", async (alias) => {
+    const failure = await failureOf(register({ invalidGrantAliases: ["ok", alias] }));
+    expect(failure.fields).toEqual(["provider.oauth2_options.invalid_grant_aliases[1]"]);
   });
 
   it("asks GitHub for JSON, and reads its form all the same", async () => {

@@ -258,6 +258,14 @@ describe("the REST routes", () => {
       expect([malformed.status, malformed.body.details[0].field]).toEqual([400, "connection_id"]);
     });
 
+    it("confirm nothing that does not wait for it", async () => {
+      const body = { connection_id: connectionId, completion_code: "x" };
+      const answer = await rest.post("/v1/confirm-connection", body);
+      expect([answer.status, answer.body.error]).toEqual([409, "not_awaiting_confirmation"]);
+      const bare = await rest.post("/v1/confirm-connection", { ...body, completion_code: "" });
+      expect([bare.status, bare.body.details[0].field]).toEqual([400, "completion_code"]);
+    });
+
     it("offer the capture of static credentials, by a state that exists", async () => {
       const schema = await rest.get("/v1/capture-schema?state=none");
       const capture = await rest.post("/v1/capture-credential", { state: "none", credentials: {} });
@@ -399,7 +407,7 @@ describe("the REST routes", () => {
     const asked = [...rest.exercised];
     for (const { method, path, success, open } of restTable) {
       if (open) continue;
-      const wanted = /capture|audit/.test(path)
+      const wanted = /capture|audit|confirm/.test(path)
         ? `${method} ${path} `
         : `${method} ${path} ${success.status}`;
       expect(

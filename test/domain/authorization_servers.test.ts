@@ -6,6 +6,7 @@ import { AuthorizationServers } from "../../src/domain/authorization_servers.js"
 import { FailedPrecondition, Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { provider } from "../store/samples.js";
 
 const issuer = "https://op.example";
@@ -40,6 +41,7 @@ describe("AuthorizationServers", () => {
   });
   const start = (): AuthorizationServers =>
     new AuthorizationServers({
+      networks: loopbackNetworks,
       store,
       clock,
       log: silent,

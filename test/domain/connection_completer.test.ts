@@ -7,6 +7,7 @@ import { UnknownStates } from "../../src/domain/unknown_states.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { Engine, tokenSet } from "./engine.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -20,7 +21,11 @@ describe("ConnectionCompleter", () => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
     const shared = { store, vault, clock, log: silent };
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
+    const servers = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: () => Promise.reject(new Error()),
+    });
     const revocations = new RevocationQueue({ vault, clock });
     const publicUrl = "http://localhost:8080";
     manager = new ConnectionManager({ ...shared, servers, revocations, publicUrl, allowedReturnOrigins: [] });
@@ -28,8 +33,10 @@ describe("ConnectionCompleter", () => {
       ...shared,
       servers,
       revocations,
+      rescue: engine.rescue,
       writer,
       grants: { exchangeCode: () => Promise.resolve(answer) },
+      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
       unknownStates: new UnknownStates(shared),
       locks: new KeyedMutex(),
     });
@@ -52,7 +59,7 @@ describe("ConnectionCompleter", () => {
     const started = await completer.start(requested.state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state: requested.state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined);
+    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
     expect(outcome.kind).toBe("done");
     return requested.connectionId;
   };

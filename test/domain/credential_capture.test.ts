@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionManager } from "../../src/domain/connection_manager.js";
+import { ConsentHolder } from "../../src/domain/consent_holder.js";
 import { CredentialCapture } from "../../src/domain/credential_capture.js";
 import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../src/model/errors.js";
 import { owner } from "../../src/model/principal.js";
@@ -21,9 +22,11 @@ describe("a capture and its record", () => {
     engine = new Engine();
     profile = await engine.provider("acme", profileOf());
     onTrial = async () => {};
-    const { store, writer, clock } = engine;
+    const { store, vault, writer, clock } = engine;
     const trial = { try: () => onTrial() };
-    capture = new CredentialCapture({ store, writer, trial, locks: new KeyedMutex(), clock, log: silent });
+    const holder = new ConsentHolder({ vault, clock });
+    const locks = new KeyedMutex<string>();
+    capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silent });
   });
   afterEach(() => engine.close());
 
@@ -33,7 +36,7 @@ describe("a capture and its record", () => {
       store,
       vault,
       clock,
-      revocations: { enqueueStored: () => undefined },
+      revocations: { enqueueStored: () => undefined, enqueue: () => undefined },
       servers: { resolve: () => Promise.reject(new Error("a static type has no authorization server")) },
       publicUrl: "http://localhost:8080",
       allowedReturnOrigins: [],

@@ -10,6 +10,7 @@ import { newConnection } from "../../src/domain/new_connection.js";
 import { RefreshEngine } from "../../src/domain/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresher.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
+import { TokenRescue } from "../../src/domain/token_rescue.js";
 import type { Connection } from "../../src/model/connection.js";
 import type { TokenSet } from "../../src/model/credential.js";
 import { newId } from "../../src/model/ids.js";
@@ -20,8 +21,10 @@ import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import type { RescueFile } from "../../src/store/rescue_file.js";
 import { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 export const startMs = 1_800_000_000_000;
 export const hourMs = 3_600_000;
@@ -60,9 +63,10 @@ export class Engine {
   readonly counted: string[] = [];
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
+  readonly rescue: TokenRescue;
   #onSent: (() => void) | undefined;
 
-  constructor(folder = mkdtempSync(join(tmpdir(), "nexus-engine-"))) {
+  constructor(folder = mkdtempSync(join(tmpdir(), "nexus-engine-")), rescueFile?: RescueFile) {
     this.store = Store.open({ folder, nowMs: startMs });
     this.vault = new CredentialVault({
       vault: new Vault(Buffer.alloc(32, 1)),
@@ -77,12 +81,16 @@ export class Engine {
     };
     this.writer = new CredentialWriter(shared);
     this.reader = new CredentialReader(shared);
+    const revocations = new RevocationQueue(shared);
+    this.rescue = new TokenRescue({ ...shared, file: rescueFile, revocations });
     this.scheduler = new RefreshEngine({
-      revocations: new RevocationQueue(shared),
+      revocations,
+      rescue: this.rescue,
       ...shared,
       writer: this.writer,
       servers: new AuthorizationServers({
         ...shared,
+        networks: loopbackNetworks,
         fetchDocument: () => Promise.reject(new Error("no network")),
       }),
       grants: { refresh: (request) => this.#send(request) },

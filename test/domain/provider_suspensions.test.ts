@@ -69,6 +69,24 @@ describe("a provider that refuses the client", () => {
     expect(engine.store.listSuspensions()).toEqual([]);
   });
 
+  it("is asked at once after it accepted the client for a consent, by one probe", async () => {
+    await suspend();
+    engine.scheduler.clientAccepted(profile.id);
+    await engine.untilSent(size + 1);
+    engine.sent[size]?.fail(refusal);
+    while (engine.store.getSuspension(profile.id)?.failures !== 2) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(engine.sent).toHaveLength(size + 1);
+    engine.scheduler.clientAccepted(profile.id);
+    await engine.untilSent(size + 2);
+    engine.sent[size + 1]?.answer({ tokenSet: tokenSet() });
+    await engine.untilSent(2 * size + 1);
+    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
+    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    expect(engine.store.listSuspensions()).toEqual([]);
+  });
+
   it("turns its connections to attention when their tokens die, and mending the profile wakes them", async () => {
     await suspend();
     await engine.store.commit((tx) =>

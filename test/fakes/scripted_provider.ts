@@ -24,6 +24,8 @@ export interface Behaviour {
   readonly callbackParams?: Readonly<Record<string, string>>;
   /** Answers errors with HTTP 200, in Slack's way or in GitHub's. */
   readonly errorsWith200?: "ok_false" | "error_only";
+  /** Says an error in its own way. */
+  readonly shapeRefusal?: (error: string) => unknown;
   /** Answers a form and not JSON unless it is asked for JSON by this very header. */
   readonly defaultsToForm?: boolean;
 }
@@ -231,9 +233,10 @@ export class ScriptedProvider {
   }
 
   #refuse(error: string, response: ServerResponse): void {
-    const { errorsWith200 } = this.behaviour;
+    const { errorsWith200, shapeRefusal } = this.behaviour;
     response.writeHead(errorsWith200 ? 200 : 400, { "content-type": "application/json" });
-    response.end(JSON.stringify(errorsWith200 === "ok_false" ? { ok: false, error } : { error }));
+    const standard = errorsWith200 === "ok_false" ? { ok: false, error } : { error };
+    response.end(JSON.stringify(shapeRefusal?.(error) ?? standard));
   }
 }
 

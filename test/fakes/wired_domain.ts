@@ -10,6 +10,7 @@ import { RefreshEngine } from "../../src/domain/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh_outcome.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
 import { TokenManager } from "../../src/domain/token_manager.js";
+import { TokenRescue } from "../../src/domain/token_rescue.js";
 import { UnknownStates } from "../../src/domain/unknown_states.js";
 import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { owner } from "../../src/model/principal.js";
@@ -20,6 +21,7 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { loopbackNetworks } from "./loopback_networks.js";
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -46,16 +48,23 @@ export class WiredDomain {
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silent };
     const locks = new KeyedMutex<string>();
-    const servers = new AuthorizationServers({ ...shared, fetchDocument: () => Promise.reject(new Error()) });
+    const servers = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: () => Promise.reject(new Error()),
+    });
     const grants = new Grants({ vault, clock, outbound });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
     this.reader = new CredentialReader(shared);
+    const revocations = new RevocationQueue(shared);
+    const rescue = new TokenRescue({ ...shared, file: undefined, revocations });
     this.engine = new RefreshEngine({
       ...shared,
-      revocations: new RevocationQueue(shared),
+      revocations,
+      rescue,
       writer,
       servers,
       grants,
@@ -63,13 +72,13 @@ export class WiredDomain {
       metrics,
     });
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
-    this.providers = new ProviderRegistry({ ...shared, onChanged });
+    this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
     const publicUrl = "http://localhost:8080";
-    const revocations = new RevocationQueue({ vault, clock });
     const unknownStates = new UnknownStates(shared);
-    const entry = { ...shared, servers, revocations };
+    const entry = { ...shared, servers, revocations, rescue };
     this.connections = new ConnectionManager({ ...entry, publicUrl, allowedReturnOrigins: [] });
-    this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates });
+    const onAccepted = (providerId: string): void => this.engine.clientAccepted(providerId);
+    this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates, onAccepted });
     this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
   }
 
@@ -90,7 +99,8 @@ export class WiredDomain {
     const { name, value } = started.binding;
     const answer: Record<string, string> = outcome === "denied" ? { error: "access_denied" } : { code: id };
     const query = new URLSearchParams({ state, ...answer });
-    await this.completer.finish(query, (cookie) => (cookie === name ? value : undefined), undefined);
+    const path = new URL(new URL(started.location).searchParams.get("redirect_uri") ?? "").pathname;
+    await this.completer.finish(query, (cookie) => (cookie === name ? value : undefined), undefined, path);
     return id;
   }
 }

@@ -9,11 +9,11 @@ import { connection } from "../store/samples.js";
 
 describe("transitions", () => {
   const allowed: Record<ConnectionStatus, ConnectionStatus[]> = {
-    pending: ["pending", "active", "failed", "expired", "revoked"],
+    pending: ["pending", "active", "attention", "failed", "expired", "revoked"],
     active: ["active", "attention", "revoked"],
     attention: ["attention", "active", "revoked"],
-    failed: ["failed", "active", "pending", "revoked"],
-    expired: ["expired", "active", "pending", "revoked"],
+    failed: ["failed", "active", "attention", "pending", "revoked"],
+    expired: ["expired", "active", "attention", "pending", "revoked"],
     revoked: ["revoked"],
   };
   for (const from of connectionStatuses) {

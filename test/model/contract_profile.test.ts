@@ -191,6 +191,7 @@ describe("there and back", () => {
           default_lifetime: "1h",
           omit_pkce: true,
           callback_metadata: ["realmId"],
+          invalid_grant_aliases: ["unauthorized_client", "errors.0.code=1"],
         },
       },
     ],

@@ -35,6 +35,22 @@ describe("checkReturnUrl", () => {
     "file:///etc/passwd",
     "blob:https://app.example/x",
     "https://аpp.example/",
+    "https:app.example/",
+    "https:/app.example/",
+    "https:///app.example/",
+    "https://@app.example/",
+    "https://:@app.example/",
+    "https://user:@app.example/",
+    "https://app.example/\u0085",
+    "https://app.example/\u2028",
+    "https://app.example/\u00a0",
+    "https://app.example/\u202egpj.exe",
+    "https://app.example/\ufeff",
+    "https://app.example/\ud800",
+    "view-source:https://app.example/",
+    "http+unix://app.example/",
+    "ftp://app.example/",
+    "HTTPS:\\\\app.example/",
   ])("refuses %j", (text) => {
     expect(() => checkReturnUrl(text, allowed)).toThrow(InvalidArgument);
   });

@@ -36,6 +36,7 @@ describe("a discovery document", () => {
       authorizationEndpoint: "https://idp.example/auth?tenant=1",
       tokenEndpoint: "https://idp.example/token",
       jwksUri: "https://keys.example/jwks",
+      keys: expect.anything(),
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
       metadata: {

@@ -9,6 +9,7 @@ import { GrantFailure } from "../../src/oauth/failure.js";
 import { createOutboundFetch } from "../../src/oauth/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
@@ -56,7 +57,7 @@ function exchange(more: Partial<CodeExchange> = {}): Promise<TokenSet> {
     codeVerifier: `${canary}-verifier-of-forty-three-characters-or-more`,
     requireIdToken: false,
     clock,
-    fetch: createOutboundFetch(),
+    fetch: createOutboundFetch({ networks: loopbackNetworks }),
     ...more,
   });
 }
@@ -325,7 +326,9 @@ describe("the id_token", () => {
     ["sub", { sub: "" }],
     ["sub", { sub: 7 }],
     ["sub", { sub: undefined }],
-    ["malformed", { iat: undefined }],
+    ["sub", { sub: "a".repeat(256) }],
+    ["iat", { iat: undefined }],
+    ["iat", { iat: "now" }],
   ])("is refused for its %s: %j", async (idTokenFault, more) => {
     idToken = key.sign(claims(more));
     expect(await failure(openId())).toMatchObject({
@@ -386,6 +389,30 @@ describe("the id_token", () => {
     idToken = forged.sign(claims());
     expect(await failure(openId())).toMatchObject({ idTokenFault: "signature" });
     expect(fetched()).toBe(2);
+  });
+
+  test("made-up keys cost one fetch a minute, and a good token is verified meanwhile", async () => {
+    idToken = key.sign(claims());
+    await openId();
+    for (let i = 0; i < 20; i++) {
+      idToken = next.sign(claims(), { kid: `made-up-${i}` });
+      expect(await failure(openId())).toMatchObject({ idTokenFault: "signature" });
+    }
+    idToken = key.sign(claims());
+    expect((await openId()).subject).toBe("ada");
+    expect(fetched()).toBe(2);
+  });
+
+  test("a key that is too weak verifies nothing", async () => {
+    jwks = { keys: [{ ...key.jwk, e: "AQ" }] };
+    idToken = key.sign(claims());
+    expect(await failure(openId())).toMatchObject({ idTokenFault: "weak_key" });
+  });
+
+  test("a set beyond 256 KiB is not read", async () => {
+    jwks = { keys: [key.jwk, { pad: "a".repeat(256 * 1024) }] };
+    idToken = key.sign(claims());
+    expect(await failure(openId())).toMatchObject({ idTokenFault: "jwks_unavailable" });
   });
 
   test.each<[name: string, script: Script]>([

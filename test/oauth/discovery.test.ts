@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DiscoveryFailure, discoveryUrl, fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
 import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
 
 let server: ScriptedServer;
-const fetch = createOutboundFetch({ maxBytes: 10_000 });
+const fetch = createOutboundFetch({ networks: loopbackNetworks, maxBytes: 10_000 });
 
 beforeEach(async () => {
   server = await startScriptedServer();

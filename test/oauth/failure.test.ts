@@ -130,6 +130,7 @@ describe("no answer", () => {
     [new OutboundError("timeout", "before_send", "h"), "transient"],
     [new OutboundError("aborted", "before_send", "h"), "transient"],
     [new OutboundError("forbidden_url", "before_send", "h"), "client"],
+    [new OutboundError("forbidden_address", "before_send", "h"), "client"],
     [new OutboundError("network", "after_send", "h", "ECONNRESET"), "ambiguous"],
     [new OutboundError("timeout", "after_send", "h"), "ambiguous"],
     [new OutboundError("aborted", "after_send", "h"), "ambiguous"],

@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/oauth/outbound.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "./scripted_server.js";
 
 const get: OutboundRequest = { method: "GET", headers: { accept: "application/json" } };
@@ -63,7 +64,10 @@ async function failure(answer: Promise<Response>): Promise<OutboundError> {
 describe("an answer", () => {
   test("comes back whole, without cookies", async () => {
     server.script = json({ a: 1 }, 201, { "set-cookie": "a=b", "retry-after": "7" });
-    const response = await createOutboundFetch()(`${server.origin}/token?x=1`, post({ a: "b c", d: "" }));
+    const response = await createOutboundFetch({ networks: loopbackNetworks })(
+      `${server.origin}/token?x=1`,
+      post({ a: "b c", d: "" }),
+    );
     expect(response.status).toBe(201);
     expect(await response.json()).toEqual({ a: 1 });
     expect(response.headers.get("retry-after")).toBe("7");
@@ -81,21 +85,24 @@ describe("an answer", () => {
   test.each([[{}], [{ a: "" }], [{ text: "ä€😀".repeat(50_000) }]])(
     "to any body, number %#",
     async (body) => {
-      await createOutboundFetch()(server.origin, post(body));
+      await createOutboundFetch({ networks: loopbackNetworks })(server.origin, post(body));
       expect(Object.fromEntries(server.requests[0]?.form ?? [])).toEqual(body);
     },
   );
 
   test.each([401, 400, 404, 500, 503])("of status %d is an answer", async (status) => {
     server.script = json({ error: "x" }, status, { "www-authenticate": 'Basic realm="x"' });
-    const response = await createOutboundFetch()(server.origin, post({ a: "b" }));
+    const response = await createOutboundFetch({ networks: loopbackNetworks })(
+      server.origin,
+      post({ a: "b" }),
+    );
     expect(response.status).toBe(status);
     expect(await response.text()).toBe('{"error":"x"}');
   });
 
   test("without a body is an answer", async () => {
     server.script = (response) => response.writeHead(204).end();
-    expect((await createOutboundFetch()(server.origin, get)).status).toBe(204);
+    expect((await createOutboundFetch({ networks: loopbackNetworks })(server.origin, get)).status).toBe(204);
   });
 
   test("is decoded, and counted decoded", async () => {
@@ -104,7 +111,7 @@ describe("an answer", () => {
         response.writeHead(200, { "content-encoding": "gzip" });
         response.end(gzipSync(Buffer.alloc(bytes, "a")));
       };
-      return createOutboundFetch({ maxBytes: 1000 })(server.origin, get);
+      return createOutboundFetch({ networks: loopbackNetworks, maxBytes: 1000 })(server.origin, get);
     };
     expect((await (await send(1000)).text()).length).toBe(1000);
     expect((await failure(send(100_000))).reason).toBe("too_large");
@@ -124,7 +131,7 @@ describe("refused before anything is sent", () => {
     "/token",
     "",
   ])("%s", async (url) => {
-    const fault = await failure(createOutboundFetch()(url, get));
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(url, get));
     expect(fault).toMatchObject({ reason: "forbidden_url", phase: "before_send" });
   });
 });
@@ -132,14 +139,21 @@ describe("refused before anything is sent", () => {
 describe("no answer", () => {
   test.each([301, 302, 307, 308, 304])("a redirect with %d is not followed", async (status) => {
     server.script = json("", status, { location: `${server.origin}/elsewhere?${canary}` });
-    const fault = await failure(createOutboundFetch()(server.origin, post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
     expect(fault).toMatchObject({ reason: "redirect", phase: "after_send", httpStatus: status });
     expect(server.requests).toHaveLength(1);
   });
 
   test.each(["GET", "POST"])("%s: nobody listens", async (method) => {
     const url = `http://127.0.0.1:${await freePort()}/?code=${canary}`;
-    const fault = await failure(createOutboundFetch()(url, method === "GET" ? get : post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
     expect(fault).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNREFUSED" });
     expect(fault.host).toBe("127.0.0.1");
   });
@@ -147,20 +161,30 @@ describe("no answer", () => {
   test.each(["GET", "POST"])("%s: no such host", async (method) => {
     // A label of 64 characters: the resolver refuses it without asking anybody.
     const url = `https://${"x".repeat(64)}.invalid/?code=${canary}`;
-    const fault = await failure(createOutboundFetch()(url, method === "GET" ? get : post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
     expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
   test.each(["GET", "POST"])("%s: no TLS there", async (method) => {
     const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const url = `https://127.0.0.1:${port}/`;
-    const fault = await failure(createOutboundFetch()(url, method === "GET" ? get : post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
     expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
   test("a handshake that never ends times out before the request is sent", async () => {
     const port = await listen(() => {});
-    const answer = createOutboundFetch({ timeoutMs: 50 })(
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 50 })(
       `https://127.0.0.1:${port}/`,
       post({ code: canary }),
     );
@@ -169,7 +193,10 @@ describe("no answer", () => {
 
   test("silence times out after the request is sent", async () => {
     server.script = silence;
-    const answer = createOutboundFetch({ timeoutMs: 500 })(server.origin, post({ code: canary }));
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(
+      server.origin,
+      post({ code: canary }),
+    );
     expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send" });
     expect(server.requests).toHaveLength(1);
   });
@@ -180,13 +207,15 @@ describe("no answer", () => {
       const drip = setInterval(() => response.write("a"), 5);
       response.once("close", () => clearInterval(drip));
     };
-    const answer = createOutboundFetch({ timeoutMs: 500 })(server.origin, get);
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(server.origin, get);
     expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send", httpStatus: 200 });
   });
 
   test("a connection that is cut after the request", async () => {
     server.script = hangUp;
-    const fault = await failure(createOutboundFetch()(server.origin, post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
     expect(fault).toMatchObject({ reason: "network", phase: "after_send" });
   });
 
@@ -195,13 +224,15 @@ describe("no answer", () => {
       response.writeHead(503, { "content-length": "100" });
       response.write("half", () => response.socket?.destroy());
     };
-    const fault = await failure(createOutboundFetch()(server.origin, post({ code: canary })));
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
     expect(fault).toMatchObject({ reason: "network", phase: "after_send", httpStatus: 503 });
   });
 
   test("the caller gave up: before", async () => {
     const request = { ...post({ code: canary }), signal: AbortSignal.abort() };
-    const fault = await failure(createOutboundFetch()(server.origin, request));
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
     expect(fault).toMatchObject({ reason: "aborted", phase: "before_send" });
     expect(server.requests).toHaveLength(0);
   });
@@ -210,7 +241,7 @@ describe("no answer", () => {
     const stop = new AbortController();
     server.script = () => stop.abort();
     const request = { ...post({ code: canary }), signal: stop.signal };
-    const fault = await failure(createOutboundFetch()(server.origin, request));
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
     expect(fault).toMatchObject({ reason: "aborted", phase: "after_send" });
   });
 });
@@ -221,7 +252,7 @@ test("each request has a connection of its own", async () => {
     ports.add(response.socket?.remotePort);
     response.end("{}");
   };
-  const fetch = createOutboundFetch();
+  const fetch = createOutboundFetch({ networks: loopbackNetworks });
   for (let i = 0; i < 3; i++) await fetch(server.origin, post({ a: "b" }));
   expect(ports.size).toBe(3);
 });

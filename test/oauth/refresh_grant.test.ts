@@ -1,11 +1,13 @@
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
 import { createOutboundFetch } from "../../src/oauth/outbound.js";
 import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
@@ -37,7 +39,7 @@ function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promi
     },
     refreshToken: new Secret(`${canary}-rt`),
     clock,
-    fetch: createOutboundFetch(),
+    fetch: createOutboundFetch({ networks: loopbackNetworks }),
     ...more,
   });
 }
@@ -173,6 +175,20 @@ describe("failures", () => {
     expect(fault).toMatchObject(expected);
     expect(inspect(fault, { depth: 20, showHidden: true })).not.toContain(canary);
     expect(server.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [400, "invalid_grant"],
+    [403, "invalid_grant"],
+    [200, "invalid_grant"],
+    [408, "transient"],
+    [429, "transient"],
+    [503, "transient"],
+  ])("an alias of invalid_grant with status %d: %s", async (status, kind) => {
+    server.script = json({ error: "unauthorized_client" }, status);
+    const options = { ...plainOAuth2, invalidGrantAliases: ["unauthorized_client"] };
+    await expect(redeem({ options })).rejects.toMatchObject({ kind });
+    if (status === 400) await expect(redeem()).rejects.toMatchObject({ kind: "client" });
   });
 
   test("silence, until the caller gives up", async () => {

@@ -5,6 +5,7 @@ import { createOutboundFetch } from "../../src/oauth/outbound.js";
 import { processRevocation, type RevocationOutcome, revoke } from "../../src/oauth/revocation.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "./scripted_server.js";
 
 describe("revoke", () => {
@@ -32,7 +33,7 @@ describe("revoke", () => {
       token: new Secret("the-token"),
       tokenTypeHint: "refresh_token",
       clock: new SystemClock(),
-      fetch: createOutboundFetch({ timeoutMs: 2_000 }),
+      fetch: createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 2_000 }),
       ...change,
     });
 

@@ -4,13 +4,9 @@ import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "../../src
 
 const nowMs = Date.UTC(2031, 0, 1);
 
-function answer(body: unknown, quirks: Partial<TokenQuirks>, rootMayHold = false) {
+function answer(body: unknown, quirks: Partial<TokenQuirks>, isRefresh = false) {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const { bodyText, metadata } = adaptTokenAnswer(
-    text,
-    { ...plainOAuth2, ...quirks },
-    { nowMs, rootMayHold },
-  );
+  const { bodyText, metadata } = adaptTokenAnswer(text, { ...plainOAuth2, ...quirks }, { nowMs, isRefresh });
   const isJson = /^\s*[[{]/.test(bodyText);
   return { body: isJson ? (JSON.parse(bodyText) as unknown) : bodyText, text: bodyText, metadata };
 }
@@ -48,6 +44,55 @@ describe("the request", () => {
       "content-type": "application/x-www-form-urlencoded",
       accept: "c/d",
       "x-a": "1",
+    });
+  });
+});
+
+describe("what is declared to mean invalid_grant", () => {
+  const aliases = [
+    "unauthorized_client",
+    "status=BAD_REFRESH_TOKEN",
+    "errors.0.resource=RefreshToken",
+    "message=Invalid refresh token",
+    "code=17",
+    "constructor.name=Object",
+  ];
+  const isDead = (body: unknown, isRefresh = true): boolean => {
+    const adapted = answer(body, { invalidGrantAliases: aliases }, isRefresh).body;
+    return (adapted as { error?: unknown }).error === "invalid_grant";
+  };
+
+  it.each([
+    [{ error: "unauthorized_client" }],
+    [{ status: "BAD_REFRESH_TOKEN", message: "x" }],
+    [{ errors: [{ resource: "RefreshToken" }] }],
+    [{ message: "Invalid refresh token", status: 400 }],
+    [{ code: 17 }],
+    [{ ok: false, error: "unauthorized_client" }],
+  ])("%j", (body) => {
+    expect(isDead(body)).toBe(true);
+    // The code of a consent is not a refresh token.
+    expect(isDead(body, false)).toBe(false);
+  });
+
+  it.each([
+    [{ error: "unauthorized" }],
+    [{ error: { code: "unauthorized_client" } }],
+    [{ status: ["BAD_REFRESH_TOKEN"] }],
+    [{ errors: [{}, { resource: "RefreshToken" }] }],
+    [{ errors: { resource: "RefreshToken" } }],
+    [{ code: true }],
+    [{}],
+    [{ access_token: "t", status: "BAD_REFRESH_TOKEN" }],
+  ])("not %j", (body) => {
+    expect(isDead(body)).toBe(false);
+  });
+
+  it("keeps the sentence that may say why", () => {
+    const body = { error: "unauthorized_client", error_description: "The grant was revoked", hint: "x" };
+    expect(answer(body, { invalidGrantAliases: aliases }, true).body).toEqual({
+      error: "invalid_grant",
+      error_description: "The grant was revoked",
     });
   });
 });

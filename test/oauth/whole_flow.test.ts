@@ -16,11 +16,12 @@ import { refresh } from "../../src/oauth/refresh_grant.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
 
 const redirectUri = "http://localhost:9/auth/callback";
 const clock = new SystemClock();
-const fetch = createOutboundFetch();
+const fetch = createOutboundFetch({ networks: loopbackNetworks });
 
 let provider: OpenIdProvider;
 let server: AuthorizationServer;

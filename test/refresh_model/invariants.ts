@@ -42,7 +42,7 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
   const refused = reason === "reauth_required" || reason === "consent_revoked";
   if (refused && !server.isCondemned(token)) yield `I5: ${reason}, but nobody refused ${token}`;
   if (refused && server.isLost(token)) yield `I6: ${reason}, but the answer to ${token} was lost`;
-  if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashes < 2) {
+  if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashesOf(token) < 2) {
     yield `I2: outcome_unknown without a probe of ${token}`;
   }
   if (reason === "misconfigured" && !server.hasRefusedClient(connection.providerName)) {
@@ -65,8 +65,7 @@ export function findLosses(world: World): string[] {
     const { status, problem } = connection;
     const lives = world.server.isGood(token);
     // A crash before anything was sent cannot be told from a lost answer, and two of these are one too many.
-    const faults = world.crashes + world.server.timesDropped(token);
-    const doubtful = problem?.reason === "outcome_unknown" && faults >= 2;
+    const doubtful = problem?.reason === "outcome_unknown" && world.faultsOf(token) >= 2;
     if (lives && status !== "active" && !doubtful) found.push(`lost: ${id} is ${status}, ${problem?.reason}`);
     if (lives && status === "active" && problem !== undefined) found.push(`stuck: ${id}, ${problem.reason}`);
     if (!lives && status === "active" && !isFresh(world, connection)) found.push(`unnoticed: ${id}`);

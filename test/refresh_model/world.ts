@@ -24,9 +24,9 @@ export class World {
   readonly shown = new Map<string, bigint>();
   readonly deletedProviders = new Set<ProviderName>();
   readonly violations: string[] = [];
-  /** How often a callers' answer was cut off or a life ended. */
-  crashes = 0;
   life: Life;
+  /** By token: requests whose outcome a crash left open. */
+  readonly #crashed = new Map<string, number>();
   readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
   readonly #scripts = new Map<ProviderName, Answer[]>();
   readonly #refusing = new Set<ProviderName>();
@@ -91,12 +91,12 @@ export class World {
 
   /** Everything in memory is gone; what is on disk is opened again. */
   async crash(): Promise<void> {
-    this.crashes++;
     await this.life.bury();
     this.server.release();
     this.life = this.#live();
     for (const { id } of this.connections) {
       const token = this.refreshTokenOf(id);
+      if (token !== undefined) this.#countCrash(id, token);
       if (token !== undefined && this.server.isRedeemed(token)) this.server.lose(token);
       const revision = this.life.store.getConnection(id)?.credentialRevision;
       const shown = this.shown.get(id) ?? 0n;
@@ -104,6 +104,23 @@ export class World {
         this.violations.push(`I3: ${id} was shown at revision ${shown} and is stored at ${revision}`);
       }
     }
+  }
+
+  /** How many requests with this token ended without an answer that counts. A crash before the sending cannot be told from one. */
+  faultsOf(token: string): number {
+    return this.crashesOf(token) + this.server.timesDropped(token);
+  }
+
+  crashesOf(token: string): number {
+    return this.#crashed.get(token) ?? 0;
+  }
+
+  #countCrash(id: string, token: string): void {
+    const connection = this.life.store.getConnection(id);
+    const intent = connection?.refreshIntent;
+    if (intent === undefined || intent.credentialRevision !== connection?.credentialRevision) return;
+    const open = intent.sends - this.server.timesDropped(token);
+    this.#crashed.set(token, Math.max(this.crashesOf(token), open));
   }
 
   /** A proper end and a new start; it may still turn into a crash on the way. */

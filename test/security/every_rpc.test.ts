@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { boundServices } from "../../src/daemon/bound_services.js";
-import { wireDomain } from "../../src/daemon/domain_parts.js";
+import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
 import type { Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { BoundMethod } from "../../src/service/bound_service.js";
@@ -26,7 +26,19 @@ describe("every RPC that the daemon serves", () => {
     const metrics = new Metrics({ version: "test" });
     // Nothing gets as far as what is sealed.
     const sealer = {} as Vault;
-    const parts = wireDomain({ config, store, sealer, metrics, clock, random: () => 0.5, log });
+    const keySource = {} as DomainOptions["keySource"];
+    const rescueFile = undefined;
+    const parts = wireDomain({
+      config,
+      store,
+      rescueFile,
+      sealer,
+      keySource,
+      metrics,
+      clock,
+      random: () => 0.5,
+      log,
+    });
     const services = boundServices(parts, await Catalogue.open(undefined), config);
     methods = services.flatMap((service) => service.methods);
   });

@@ -21,6 +21,7 @@ import { loopback, opened, portOf } from "./temporary.js";
 
 class FakeFlow implements ConsentFlow {
   readonly calls: string[] = [];
+  readonly paths: string[] = [];
   startOutcome: StartOutcome | Error = {
     kind: "redirect",
     location: "https://provider.example/authorize?client_id=c&state=s",
@@ -37,7 +38,13 @@ class FakeFlow implements ConsentFlow {
     return this.startOutcome;
   }
 
-  async finish(query: URLSearchParams, cookie: (name: string) => string | undefined): Promise<FinishOutcome> {
+  async finish(
+    query: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    _origin: string | undefined,
+    path: string,
+  ): Promise<FinishOutcome> {
+    this.paths.push(path);
     this.calls.push(`finish ${query.toString()} ${cookie("b1") ?? "none"}`);
     if (this.finishOutcome instanceof Error) throw this.finishOutcome;
     return this.finishOutcome;
@@ -167,7 +174,12 @@ describe("a consent", () => {
   test("ends with a page that says it is done when no application waits", async () => {
     const { send, flow } = await openDoor();
     flow.finishOutcome = { kind: "done", providerName: `<b>"Git&Hub'` };
-    const { status, headers, body } = await send("GET", callback);
+    const answer = await send("GET", callback, { cookie: "nexus-b1=v" });
+    expect(answer.status).toBe(303);
+    expect(answer.headers["set-cookie"]).toHaveLength(1);
+    const location = answer.headers.location ?? "";
+    expect(location).toMatch(/^\/auth\/done\?provider=/);
+    const { status, headers, body } = await send("GET", location);
     expect(status).toBe(200);
     expect(headers["content-type"]).toBe("text/html; charset=utf-8");
     expect(body).toContain("<title>Connected</title>");
@@ -175,6 +187,40 @@ describe("a consent", () => {
     expect(body).toContain("You can close this window.");
     expect(body).not.toContain("<b>");
     expect(body).not.toContain("<script");
+    const others = ["/auth/done", location.replace("Git", "Got"), location.replace("mark=", "mark=x")];
+    for (const other of others) {
+      const page = await send("GET", other);
+      expect(page.body).toContain("Your account is connected.");
+    }
+  });
+
+  test.each([
+    ["/auth/callback", 303],
+    ["/auth/callback/github", 303],
+    ["/auth/callback/git-hub-2", 303],
+    ["/auth/callback/", 404],
+    ["/auth/callback/a/b", 404],
+    ["/auth/callback/A", 404],
+    ["/auth/callback/%61", 404],
+    ["/auth/callback/..", 404],
+    ["/auth/callbackx", 404],
+  ])("comes back to %s with %i, and the flow is told where", async (path, status) => {
+    const { send, flow } = await openDoor();
+    expect((await send("GET", `${path}?state=s1&code=c`)).status).toBe(status);
+    expect(flow.paths).toEqual(status === 303 ? [path] : []);
+  });
+
+  test("keeps the path prefix of the public URL", async () => {
+    const { send, flow } = await openDoor("http://localhost:8080/nexus/");
+    flow.finishOutcome = { kind: "done", providerName: "op" };
+    expect((await send("GET", callback)).headers.location).toMatch(/^\/nexus\/auth\/done\?/);
+    flow.finishOutcome = { kind: "return", location: "https://app.example/auth/x" };
+    expect((await send("GET", callback)).headers.location).toBe("https://app.example/auth/x");
+    flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
+    expect((await send("GET", start)).headers.location).toBe("/nexus/auth/capture?state=s1");
+    const { body } = await send("GET", "/auth/capture?state=s1");
+    expect(body).toContain('href="/nexus/style.css"');
+    expect(body).toContain('action="/nexus/auth/capture?state=s1"');
   });
 
   test.each([400, 404, 410, 502, 503] as const)(
@@ -208,6 +254,10 @@ describe("nothing acts but a GET of the page itself", () => {
     ["GET", start, { "sec-purpose": "prefetch" }, 503],
     ["GET", callback, { "sec-purpose": "prefetch;prerender" }, 503],
     ["GET", callback, { purpose: "prefetch" }, 503],
+    ["GET", callback, { "x-moz": "prefetch" }, 503],
+    ["GET", callback, { "x-purpose": "preview" }, 503],
+    ["GET", start, { "sec-fetch-dest": "image" }, 400],
+    ["GET", callback, { "sec-fetch-dest": "iframe" }, 400],
     ["GET", "/auth/start", {}, 400],
     ["GET", "/auth/start?state=", {}, 400],
     ["GET", "/auth/start?state=a&state=b", {}, 400],

@@ -121,3 +121,6 @@ export class FakeServices {
 function message(connectionId: string): Message {
   return create(WatchTokensResponseSchema, { event: { case: "removed", value: { connectionId } } });
 }
+
+/** Where no API key was made. */
+export const noKeys = { verify: (): undefined => undefined };

@@ -9,7 +9,14 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Client, type ClientReadableStream, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import {
   RefreshTokenRequestSchema,
   TokenService,
@@ -30,8 +37,9 @@ export class GrpcTestClient {
     target: string,
     readonly metadata: Readonly<Record<string, string>> = {},
     options: Readonly<Record<string, string | number>> = {},
+    channel: ChannelCredentials = credentials.createInsecure(),
   ) {
-    this.#client = new Client(target, credentials.createInsecure(), {
+    this.#client = new Client(target, channel, {
       "grpc.use_local_subchannel_pool": 1,
       ...options,
     });

@@ -35,6 +35,23 @@ describe("toWireError", () => {
     expect((wire as WireError).details.map(({ descriptor }) => descriptor.typeName)).toEqual(details);
   });
 
+  it("tells of faults what fits into trailers, and nothing that steers a terminal", () => {
+    const faults = Array.from({ length: 100_000 }, (_, index) => ({
+      field: `params["\u001b]0;x\u0007\u202e${index}"]`,
+      description: "is bad",
+    }));
+    const wire = toWireError(new InvalidArgument(faults)) as WireError;
+    expect(wire.message.length).toBeLessThan(4_000);
+    expect(wire.message).toMatch(
+      /^params\["\\u\{1b\}\]0;x\\u\{7\}\\u\{202e\}0"\]: is bad; .*; and \d+ more$/,
+    );
+    expect(wire.message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    const [large] = [
+      toWireError(new InvalidArgument([{ field: "a".repeat(1e6), description: "\n".repeat(1e6) }])),
+    ];
+    expect((large as WireError).message.length).toBeLessThan(1_100);
+  });
+
   it("leaves what is no answer to a caller as it is", () => {
     const fault = new TypeError("x is not a function");
     expect(toWireError(fault)).toBe(fault);

@@ -6,17 +6,23 @@ const isName = (text: string): boolean => /^[a-z]+$/.test(text);
 
 describe("page tokens", () => {
   it("carry a key both ways", () => {
-    expect(decodePageToken(encodePageToken("github"), isName)).toBe("github");
-    expect(encodePageToken(undefined)).toBe("");
-    expect(decodePageToken("", isName)).toBeUndefined();
+    expect(decodePageToken("providers", encodePageToken("providers", "github"), isName)).toBe("github");
+    expect(encodePageToken("providers", undefined)).toBe("");
+    expect(decodePageToken("providers", "", isName)).toBeUndefined();
   });
 
-  it.each(["github", "%%", "Z2l0aHVi=", "Z2l0aHVi\n", encodePageToken("UPPER"), encodePageToken("a b")])(
-    "refuse %j",
-    (token) => {
-      expect(() => decodePageToken(token, isName)).toThrow(InvalidArgument);
-    },
-  );
+  it.each([
+    "github",
+    "%%",
+    "Z2l0aHVi",
+    "cHJvdmlkZXJzL2dpdGh1Yg==",
+    "cHJvdmlkZXJzL2dpdGh1Yg\n",
+    encodePageToken("providers", "UPPER"),
+    encodePageToken("providers", "a b"),
+    encodePageToken("templates", "github"),
+  ])("refuse %j", (token) => {
+    expect(() => decodePageToken("providers", token, isName)).toThrow(InvalidArgument);
+  });
 
   it("take 0 as the default size", () => {
     expect([pageSize(0), pageSize(7)]).toEqual([100, 7]);

@@ -91,6 +91,10 @@ export function pending(
     redirectUri: "http://localhost:8080/auth/callback",
     expiresAtMs: nowMs + 600_000,
     sealed: sealed("authorization"),
+    requireConfirmation: false,
+    requestedBy: "owner",
+    held: false,
+    failedConfirmations: 0,
     ...changes,
   };
 }

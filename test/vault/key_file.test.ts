@@ -1,8 +1,26 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createKeyFile, decodeKey, KeyFault, readKeyFile } from "../../src/vault/key_file.js";
+import {
+  addToKeyFile,
+  createKeyFile,
+  decodeKey,
+  decodeKeys,
+  KeyFault,
+  readKeyFile,
+  removeFromKeyFile,
+} from "../../src/vault/key_file.js";
+import { keyIdOf } from "../../src/vault/sealing_key.js";
 
 describe("key file", () => {
   const folder = mkdtempSync(join(tmpdir(), "nexus-key-"));
@@ -11,7 +29,7 @@ describe("key file", () => {
     const path = join(folder, "encryption.key");
     const key = createKeyFile(path);
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    expect(readKeyFile(path).equals(key)).toBe(true);
+    expect(readKeyFile(path)).toEqual([key]);
     expect(() => createKeyFile(path)).toThrow("EEXIST");
     expect(readFileSync(path, "utf8")).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
   });
@@ -36,5 +54,40 @@ describe("key file", () => {
 
   it("names a file that is missing", () => {
     expect(() => readKeyFile(join(folder, "none"))).toThrow("ENOENT");
+  });
+
+  it("holds a ring, the newest last, with comments", () => {
+    const path = join(folder, "ring.key");
+    const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    writeFileSync(
+      path,
+      `# made in 2026\n${one.toString("base64")}\n\n${two.toString("base64")} # the newest\n`,
+    );
+    expect(readKeyFile(path)).toEqual([one, two]);
+    expect(decodeKeys(`${one.toString("base64")},${two.toString("base64")}`, "x")).toEqual([one, two]);
+    expect(() => decodeKeys(`${one.toString("base64")},short`, "x")).toThrow(KeyFault);
+    expect(() => decodeKeys(Array(17).fill(one.toString("base64")).join("\n"), "x")).toThrow("at most 16");
+  });
+
+  it("gets a key and loses one in one step each, for its owner only, and keeps a symbolic link", () => {
+    const path = join(folder, "changing.key");
+    const link = join(folder, "link.key");
+    const first = createKeyFile(path);
+    symlinkSync(path, link);
+    chmodSync(path, 0o644);
+    writeFileSync(`${path}.new`, "left by a crash");
+    const added = addToKeyFile(link);
+    const [kept, fresh = Buffer.alloc(0)] = readKeyFile(path);
+    expect(kept).toEqual(first);
+    expect(keyIdOf(fresh)).toBe(added);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    removeFromKeyFile(link, keyIdOf(first));
+    expect(readKeyFile(path)).toEqual([fresh]);
+    expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  it("says which file cannot be changed", () => {
+    expect(() => addToKeyFile(join(folder, "none"))).toThrow(/none cannot be read: ENOENT/);
   });
 });

@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { AssociatedData } from "../../src/model/credential.js";
+import type { AssociatedData, SealedRecord } from "../../src/model/credential.js";
 import { DataLoss } from "../../src/model/errors.js";
-import { Vault } from "../../src/vault/vault.js";
+import { RingFault, Vault } from "../../src/vault/vault.js";
 
 const place: AssociatedData = {
   databaseId: "db",
@@ -36,6 +36,7 @@ describe("Vault", () => {
     ["provider", { ...place, providerId: "p2" }],
     ["connection", { ...place, connectionId: "c2" }],
     ["revision", { ...place, revision: 6n }],
+    ["key of the record", { ...place, recordKey: "r" }],
     ["field boundary", { ...place, providerId: "pc", connectionId: "" }],
   ];
   it.each(moved)("does not open a record moved to another %s", (_name, other) => {
@@ -71,4 +72,77 @@ describe("Vault", () => {
   it.each([0, 16, 31, 33])("refuses a key of %i bytes", (bytes) => {
     expect(() => new Vault(randomBytes(bytes))).toThrow(RangeError);
   });
+
+  it("never uses a nonce twice: 192 random bits each", () => {
+    const nonces = new Set<string>();
+    for (let count = 0; count < 20_000; count++) {
+      const { nonce } = vault.seal(plaintext, place);
+      expect(nonce.length).toBe(24);
+      nonces.add(Buffer.from(nonce).toString("hex"));
+    }
+    expect(nonces.size).toBe(20_000);
+  });
+
+  it("opens what the first release sealed, in its place alone", () => {
+    const record = sealedByFirstRelease(key, place);
+    expect(vault.open(record, place).toString()).toBe("of the first release");
+    expect(vault.isCurrent(record)).toBe(false);
+    expect(() => vault.open(record, { ...place, connectionId: "c2" })).toThrow(DataLoss);
+    // Of these the first release bound no revision, and no key of the record to any.
+    for (const kind of ["client_secret", "authorization", "import"] as const) {
+      const old = sealedByFirstRelease(key, { ...place, kind, revision: 0n });
+      expect(vault.open(old, { ...place, kind, revision: 9n, recordKey: "r" }).length).toBeGreaterThan(0);
+    }
+    // It is not taken for one of the present layout, nor the other way round.
+    expect(() => vault.open({ ...record, layout: 2 }, place)).toThrow(DataLoss);
+    const { layout: _, ...asOld } = vault.seal(plaintext, place);
+    expect(() => vault.open(asOld, place)).toThrow(DataLoss);
+    expect(() => vault.open({ ...record, layout: 7 }, place)).toThrow(DataLoss);
+  });
+
+  describe("as a ring", () => {
+    const [old, fresh] = [randomBytes(32), randomBytes(32)];
+    const idOf = (bytes: Buffer): string => new Vault(bytes).keyId;
+
+    it("seals with the primary, the newest at first, and opens with each", () => {
+      const ring = new Vault([old, fresh]);
+      expect(ring.keyIds).toEqual([idOf(old), idOf(fresh)]);
+      const byFresh = ring.seal(plaintext, place);
+      ring.usePrimary(idOf(old));
+      const byOld = ring.seal(plaintext, place);
+      expect([byFresh.keyId, byOld.keyId]).toEqual([idOf(fresh), idOf(old)]);
+      for (const record of [byFresh, byOld]) expect(ring.open(record, place).equals(plaintext)).toBe(true);
+      expect([ring.isCurrent(byFresh), ring.isCurrent(byOld)]).toEqual([false, true]);
+      // The id is bound too: another key of the ring is not tried.
+      expect(() => ring.open({ ...byOld, keyId: idOf(fresh) }, place)).toThrow(DataLoss);
+    });
+
+    it("takes another ring only if it has the primary and what is needed, and forgets no primary", () => {
+      const ring = new Vault([old, fresh]);
+      expect(() => ring.replace([old], [])).toThrow(RingFault);
+      expect(() => ring.replace([fresh], [idOf(old)])).toThrow(RingFault);
+      expect(ring.keyIds).toHaveLength(2);
+      expect(() => ring.forget(idOf(fresh))).toThrow(RingFault);
+      ring.replace([fresh], []);
+      expect(ring.keyIds).toEqual([idOf(fresh)]);
+      expect(() => ring.usePrimary(idOf(old))).toThrow(RingFault);
+      expect(() => new Vault([])).toThrow(RangeError);
+    });
+  });
 });
+
+/** AES-256-GCM with a nonce of 96 bits, and the six fields that were bound then. */
+function sealedByFirstRelease(key: Buffer, at: AssociatedData): SealedRecord {
+  const { keyId } = new Vault(key);
+  const fields = ["nexus sealed record v1", at.databaseId, keyId, at.kind, at.providerId, at.connectionId];
+  const associatedData = [...fields, at.revision.toString()].map((field) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(Buffer.byteLength(field));
+    return Buffer.concat([length, Buffer.from(field)]);
+  });
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: 16 });
+  cipher.setAAD(Buffer.concat(associatedData));
+  const parts = [cipher.update("of the first release"), cipher.final(), cipher.getAuthTag()];
+  return { keyId, nonce, ciphertext: Buffer.concat(parts) };
+}

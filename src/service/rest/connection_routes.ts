@@ -20,9 +20,33 @@ const request: Route = {
       providerName: fields.text("provider_name"),
       scopes: fields.texts("scopes"),
       returnUrl: fields.text("return_url"),
+      requireConfirmation: fields.flag("require_confirmation"),
     }));
     const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(call, wanted);
     return answer({ authUrl, state, scopes, provider_id: providerId, connection_id: connectionId });
+  },
+};
+
+const confirm: Route = {
+  method: "POST",
+  path: "/v1/confirm-connection",
+  operationId: "confirmConnection",
+  summary: "Makes the credential of a consent with require_confirmation readable",
+  tag: "connections",
+  body: "Confirmation",
+  success: { status: 200, schema: "ConfirmedConnection" },
+  errors: [404, 409],
+  async handle({ body }, call) {
+    const { connection } = await call(
+      ConnectionService.method.confirmConnection,
+      readFields(body, (fields) => ({
+        connectionId: idOf(fields.text("connection_id")),
+        completionCode: fields.text("completion_code"),
+      })),
+    );
+    const status = connection && statusOf(connection.status);
+    if (!status) throw new Error("a confirmed connection without a status");
+    return answer({ connection_id: connection.id, status });
   },
 };
 
@@ -91,6 +115,7 @@ const captureCredential: Route = {
 
 export const connectionRoutes: readonly Route[] = [
   request,
+  confirm,
   check,
   captureSchema,
   captureCredential,

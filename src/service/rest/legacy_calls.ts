@@ -18,16 +18,18 @@ export interface LegacyConnectionRequest {
   readonly providerName: string;
   readonly scopes: readonly string[];
   readonly returnUrl: string;
+  readonly requireConfirmation: boolean;
 }
 
 export function requestConnection(
   call: Call,
   request: LegacyConnectionRequest,
 ): Promise<ConnectionServiceRequestConnectionResponse> {
-  const { userId, returnUrl } = request;
+  const { userId, returnUrl, requireConfirmation } = request;
   return call(ConnectionService.method.requestConnection, {
     userId,
     returnUrl,
+    requireConfirmation,
     scopes: [...new Set(request.scopes.map((scope) => scope.trim()).filter((scope) => scope !== ""))],
     provider: providerOf(request),
   });

@@ -11,7 +11,9 @@ const meanings: Readonly<Record<number, string>> = {
   403: "The caller may not do that",
   404: "There is no such thing, or the caller may not see it",
   409: "The name is taken, or a person must act first (`attention_required`, `connection_pending`, ...)",
-  413: "The body is larger than 1 MiB",
+  413: "The body is larger than the daemon takes, 1 MiB by default",
+  429: "A limit is reached; the message names it and its setting, `Retry-After` says when to ask again if time helps",
+  431: "The headers are longer than the daemon takes, 16 KiB by default",
   500: "A fault of the daemon",
   501: "Not answered by this release",
   503: "The provider or the store cannot be reached; `Retry-After` says when to ask again",
@@ -50,7 +52,7 @@ function operation(route: Route): JsonObject {
   const { status, schema } = route.success;
   const errors = route.open
     ? [500]
-    : [400, 401, 403, ...route.errors, ...(takesBody(route) ? [413] : []), 500, 503];
+    : [400, 401, 403, ...route.errors, ...(takesBody(route) ? [413] : []), 429, 431, 500, 503];
   return {
     operationId: route.operationId,
     summary: route.summary,

@@ -67,8 +67,9 @@ export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider 
       ...fault,
       field: contractField(fault.field),
     }));
+    // Of one field the first.
     throw new InvalidArgument(
-      all.filter((fault, index) => all.findIndex(({ field }) => field === fault.field) === index),
+      [...new Map(all.toReversed().map((fault) => [fault.field, fault])).values()].toReversed(),
     );
   }
   const message = settingsMessage(draft.settings);

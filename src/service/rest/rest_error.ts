@@ -77,7 +77,8 @@ export function restError(thrown: unknown): RestAnswer {
   }
   const reason = detail(error, ErrorInfoSchema)?.reason;
   if (reason !== undefined) {
-    return errorAnswer(badRequests.includes(reason) ? 400 : status, reason.toLowerCase(), error.message);
+    const code = badRequests.includes(reason) ? 400 : status;
+    return errorAnswer(code, reason.toLowerCase(), error.message, { headers: retryHeaders(error) });
   }
   if (error.cause instanceof NotFound) {
     const { resource } = error.cause;
@@ -87,9 +88,12 @@ export function restError(thrown: unknown): RestAnswer {
       error.message,
     );
   }
+  return errorAnswer(status, word, error.message, { headers: retryHeaders(error) });
+}
+
+function retryHeaders(error: WireError): Readonly<Record<string, string>> {
   const delay = detail(error, RetryInfoSchema)?.retryDelay;
-  const headers = delay ? { "retry-after": String(Math.ceil(durationMs(delay) / 1000)) } : {};
-  return errorAnswer(status, word, error.message, { headers });
+  return delay ? { "retry-after": String(Math.ceil(durationMs(delay) / 1000)) } : {};
 }
 
 /** The reason of a failed precondition, if `error` is one. */

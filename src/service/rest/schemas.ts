@@ -88,6 +88,10 @@ const connectionRequest = {
   provider_name: text,
   scopes: says(texts, "In place of the profile's defaults."),
   return_url: says(text, "Its origin must be one of NEXUS_ALLOWED_RETURN_URLS."),
+  require_confirmation: says(
+    { type: "boolean" },
+    "The token is readable only after /v1/confirm-connection. Needs `return_url`.",
+  ),
 };
 
 const metadata = answered({
@@ -142,6 +146,14 @@ export const schemas = {
     scopes: texts,
     provider_id: uuid,
     connection_id: uuid,
+  }),
+  Confirmation: requested({ connection_id: uuid, completion_code: text }, [
+    "connection_id",
+    "completion_code",
+  ]),
+  ConfirmedConnection: answered({
+    connection_id: uuid,
+    status: { type: "string", enum: [...connectionStatuses] },
   }),
   ConnectionState: answered({ status: { type: "string", enum: [...connectionStatuses] } }),
   Token: answered(

@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp0FCgpDb25uZWN0aW9uEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVmcmVzaF9ub3RfYmVmb3JlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgdwcm9ibGVtGAsgASgLMhEubmV4dXMudjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZXF1ZXN0X2V4cGlyZXNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3JlZnJlc2hhYmxlGA8gASgIEjQKCG1ldGFkYXRhGBAgAygLMiIubmV4dXMudjEuQ29ubmVjdGlvbi5NZXRhZGF0YUVudHJ5EjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIrECCilDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIfCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQFIABIjCg1wcm92aWRlcl9uYW1lGAMgASgJQgq6SAdyBRABGIABSAASQAoGc2NvcGVzGAQgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSHAoKcmV0dXJuX3VybBgFIAEoCUIIukgFcgMYgBASIgoNY29ubmVjdGlvbl9pZBgGIAEoCUILukgI2AEBcgOwAQFCCgoIcHJvdmlkZXIiuQEKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI3ChRHZXRDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABASJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iyAEKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhkKB3VzZXJfaWQYAyABKAlCCLpIBXIDGIACEiAKC3Byb3ZpZGVyX2lkGAQgASgJQgu6SAjYAQFyA7ABARI0CgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzQgi6SAWCAQIQASJdChdMaXN0Q29ubmVjdGlvbnNSZXNwb25zZRIpCgtjb25uZWN0aW9ucxgBIAMoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjoKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIkQKGFJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiI6ChdEZWxldGVDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIosCChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIZCgd1c2VyX2lkGAEgASgJQgi6SAVyAxiAAhIcCgtwcm92aWRlcl9pZBgCIAEoCUIHukgEcgIYQBIgCg1yZWZyZXNoX3Rva2VuGAMgASgJQgm6SAZyBBiAgAQSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5EhgKBnNjb3BlcxgFIAMoCUIIukgFkgECEGQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiK5AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKGVJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24q7wEKEENvbm5lY3Rpb25TdGF0dXMSIQodQ09OTkVDVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlDT05ORUNUSU9OX1NUQVRVU19QRU5ESU5HEAESHAoYQ09OTkVDVElPTl9TVEFUVVNfQUNUSVZFEAISHwobQ09OTkVDVElPTl9TVEFUVVNfQVRURU5USU9OEAMSHQoZQ09OTkVDVElPTl9TVEFUVVNfUkVWT0tFRBAEEh0KGUNPTk5FQ1RJT05fU1RBVFVTX0VYUElSRUQQBRIcChhDT05ORUNUSU9OX1NUQVRVU19GQUlMRUQQBjLlBgoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USVgoPTGlzdENvbm5lY3Rpb25zEiAubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElkKEFJldm9rZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USWQoQR2V0Q2FwdHVyZVNjaGVtYRIhLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXF1ZXN0GiIubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlElwKEUNhcHR1cmVDcmVkZW50aWFsEiIubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRJZChBJbXBvcnRDb25uZWN0aW9uEiEubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USXAoRUmVwbGFjZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrwFCgpDb25uZWN0aW9uEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVmcmVzaF9ub3RfYmVmb3JlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgdwcm9ibGVtGAsgASgLMhEubmV4dXMudjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZXF1ZXN0X2V4cGlyZXNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3JlZnJlc2hhYmxlGA8gASgIEjQKCG1ldGFkYXRhGBAgAygLMiIubmV4dXMudjEuQ29ubmVjdGlvbi5NZXRhZGF0YUVudHJ5EjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoVYXdhaXRpbmdfY29uZmlybWF0aW9uGDcgASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLPAgopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSLgoHdXNlcl9pZBgBIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSHwoLcHJvdmlkZXJfaWQYAiABKAlCCLpIBXIDsAEBSAASIwoNcHJvdmlkZXJfbmFtZRgDIAEoCUIKukgHcgUQARiAAUgAEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEhwKCnJldHVybl91cmwYBSABKAlCCLpIBXIDGIAQEiIKDWNvbm5lY3Rpb25faWQYBiABKAlCC7pICNgBAXIDsAEBEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAcgASgIQgoKCHByb3ZpZGVyIrkBCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYAoYQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiMKD2NvbXBsZXRpb25fY29kZRgCIAEoCUIKukgHcgUQARiAASJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIjcKFEdldENvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiLdAQoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOgoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQEiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIjoKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIyChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBIXCgVzdGF0ZRgBIAEoCUIIukgFcgMYgAEiWgoYR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlEhUKDXByb3ZpZGVyX25hbWUYASABKAkSJwoGc2NoZW1hGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJhChhDYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABEiwKC2NyZWRlbnRpYWxzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJ0ChlDYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSKgoGc3RhdHVzGAIgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIUCgxyZWRpcmVjdF91cmwYAyABKAki2QIKF0ltcG9ydENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh0KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABARIwCg1yZWZyZXNoX3Rva2VuGAMgASgJQhm6SBZyFBiAgAQyDl5bXHgyMC1ceDdFXSokEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRJACgZzY29wZXMYBSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIrkBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESSAoLY3JlZGVudGlhbHMYAiADKAsyMy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGMsMHChFDb25uZWN0aW9uU2VydmljZRJ+ChFSZXF1ZXN0Q29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKEUNvbmZpcm1Db25uZWN0aW9uEiIubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0GiMubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USVgoPTGlzdENvbm5lY3Rpb25zEiAubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElkKEFJldm9rZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USWQoQR2V0Q2FwdHVyZVNjaGVtYRIhLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXF1ZXN0GiIubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlElwKEUNhcHR1cmVDcmVkZW50aWFsEiIubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRJZChBJbXBvcnRDb25uZWN0aW9uEiEubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USXAoRUmVwbGFjZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -22,13 +22,17 @@ export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
  */
 export type Problem = Message<"nexus.v1.Problem"> & {
   /**
-   * A stable word: `reauth_required` (the provider refused the refresh token), `consent_revoked` (it says that consent was
-   * withdrawn), `misconfigured` (it refuses the client: mend the profile), `provider_deleted`,
-   * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the answer to a refresh request was
-   * lost, and the one probe after it did not help), `refresh_failing` (the last refresh failed and will be
-   * tried again), `access_denied` and `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
+   * A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
+   * `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
+   * where the daemon must not call: mend the profile or the settings), `provider_deleted`,
+   * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
+   * used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
+   * help), `refresh_failing` (the last refresh failed and will be tried again), `restored` (the store was restored from a backup
+   * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
+   * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
    * `token_exchange_failed`, `id_token_verification_failed`, `consent_expired`, `data_loss` (the stored credential
-   * cannot be opened).
+   * cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
+   * with five wrong codes).
    *
    * @generated from field: string reason = 1;
    */
@@ -188,6 +192,14 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 50;
    */
   refreshExpiresAt?: Timestamp | undefined;
+
+  /**
+   * Whether a consent was given that `ConfirmConnection` has not confirmed yet, by `request_expires_at` at the latest. What the
+   * connection held before stays as it is until then.
+   *
+   * @generated from field: bool awaiting_confirmation = 55;
+   */
+  awaitingConfirmation: boolean;
 };
 
 /**
@@ -256,6 +268,15 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
    * @generated from field: string connection_id = 6;
    */
   connectionId: string;
+
+  /**
+   * Keep the credential unreadable until `ConfirmConnection` presents the `completion_code` that is added to the query of the
+   * return URL. Demand it where an application has a session with the person: it confirms only in the session that started the
+   * consent, so that nobody can make somebody else finish it. Needs `return_url`.
+   *
+   * @generated from field: bool require_confirmation = 7;
+   */
+  requireConfirmation: boolean;
 };
 
 /**
@@ -322,6 +343,55 @@ export const ConnectionServiceRequestConnectionResponseSchema: GenMessage<Connec
   messageDesc(file_nexus_v1_connection, 3);
 
 /**
+ * Request of ConfirmConnection.
+ *
+ * @generated from message nexus.v1.ConfirmConnectionRequest
+ */
+export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * What came back to the return URL. Valid once.
+   *
+   * @generated from field: string completion_code = 2;
+   */
+  completionCode: string;
+};
+
+/**
+ * Describes the message nexus.v1.ConfirmConnectionRequest.
+ * Use `create(ConfirmConnectionRequestSchema)` to create a new message.
+ */
+export const ConfirmConnectionRequestSchema: GenMessage<ConfirmConnectionRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 4);
+
+/**
+ * Response of ConfirmConnection.
+ *
+ * @generated from message nexus.v1.ConfirmConnectionResponse
+ */
+export type ConfirmConnectionResponse = Message<"nexus.v1.ConfirmConnectionResponse"> & {
+  /**
+   * The connection as it is now.
+   *
+   * @generated from field: nexus.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConfirmConnectionResponse.
+ * Use `create(ConfirmConnectionResponseSchema)` to create a new message.
+ */
+export const ConfirmConnectionResponseSchema: GenMessage<ConfirmConnectionResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 5);
+
+/**
  * Request of GetConnection.
  *
  * @generated from message nexus.v1.GetConnectionRequest
@@ -340,7 +410,7 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 4);
+  messageDesc(file_nexus_v1_connection, 6);
 
 /**
  * Response of GetConnection.
@@ -361,7 +431,7 @@ export type GetConnectionResponse = Message<"nexus.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 5);
+  messageDesc(file_nexus_v1_connection, 7);
 
 /**
  * Request of ListConnections.
@@ -410,7 +480,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 6);
+  messageDesc(file_nexus_v1_connection, 8);
 
 /**
  * Response of ListConnections.
@@ -438,7 +508,7 @@ export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 7);
+  messageDesc(file_nexus_v1_connection, 9);
 
 /**
  * Request of RevokeConnection.
@@ -459,7 +529,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 8);
+  messageDesc(file_nexus_v1_connection, 10);
 
 /**
  * Response of RevokeConnection.
@@ -480,7 +550,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 9);
+  messageDesc(file_nexus_v1_connection, 11);
 
 /**
  * Request of DeleteConnection.
@@ -501,7 +571,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 10);
+  messageDesc(file_nexus_v1_connection, 12);
 
 /**
  * Response of DeleteConnection.
@@ -516,7 +586,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 11);
+  messageDesc(file_nexus_v1_connection, 13);
 
 /**
  * Request of GetCaptureSchema.
@@ -537,7 +607,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 14);
 
 /**
  * Response of GetCaptureSchema.
@@ -565,7 +635,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 15);
 
 /**
  * Request of CaptureCredential.
@@ -593,7 +663,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Response of CaptureCredential.
@@ -628,7 +698,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Request of ImportConnection.
@@ -651,7 +721,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
   providerId: string;
 
   /**
-   * The refresh token of the other system, for `oauth2`.
+   * The refresh token of the other system, for `oauth2`: printable ASCII (RFC 6749 appendix A.17).
    *
    * @generated from field: string refresh_token = 3;
    */
@@ -677,7 +747,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of ImportConnection.
@@ -698,7 +768,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of ReplaceCredential.
@@ -726,7 +796,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of ReplaceCredential.
@@ -747,7 +817,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
@@ -828,7 +898,9 @@ export const ConnectionService: GenService<{
    * Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
    * allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
    * `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
-   * `FAILED_PRECONDITION` when that document contradicts the profile.
+   * `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
+   * `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
+   * `TOO_MANY_CONNECTIONS` when the user has that many connections.
    *
    * @generated from rpc nexus.v1.ConnectionService.RequestConnection
    */
@@ -836,6 +908,22 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof ConnectionServiceRequestConnectionRequestSchema;
     output: typeof ConnectionServiceRequestConnectionResponseSchema;
+  },
+  /**
+   * Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
+   * then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
+   * The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
+   *
+   * Errors: `NOT_FOUND`; `INVALID_ARGUMENT` for a wrong code, with the number of tries that are left; `FAILED_PRECONDITION` with
+   * reason `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation, and with `PROVIDER_DELETED` or
+   * `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which ends the consent too.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.ConfirmConnection
+   */
+  confirmConnection: {
+    methodKind: "unary";
+    input: typeof ConfirmConnectionRequestSchema;
+    output: typeof ConfirmConnectionResponseSchema;
   },
   /**
    * Reads one connection, without credentials. Errors: `NOT_FOUND`.
@@ -910,7 +998,8 @@ export const ConnectionService: GenService<{
    * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
    *
    * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `FAILED_PRECONDITION` with reason
-   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked.
+   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked; `RESOURCE_EXHAUSTED` with
+   * reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */

@@ -17,10 +17,14 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/provider.proto.
  */
 export const file_nexus_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEi/ggKCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBJACgZzY29wZXMYDSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBJzChRhdXRob3JpemF0aW9uX3BhcmFtcxgOIAMoCzIrLm5leHVzLnYxLlByb3ZpZGVyLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeUIoukglmgEiEDIiF3IVEAEYgAEyDl5bXHgyMS1ceDdFXSskKgVyAxiAEBIeCgxhcGlfYmFzZV91cmwYDyABKAlCCLpIBXIDGIAQEiQKEnVzZXJfaW5mb19lbmRwb2ludBgQIAEoCUIIukgFcgMYgBASHQoLZGVzY3JpcHRpb24YESABKAlCCLpIBXIDGIAIEhoKCGNhdGVnb3J5GBIgASgJQgi6SAVyAxiAARIuCgpjcmVhdGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBUgASgJEkMKDnJlZnJlc2hfd2luZG93GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEiQKCHN0cmF0ZWd5GBcgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSMgoRY3JlZGVudGlhbF9zY2hlbWEYGCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnBhcmFtcxgZIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOb2F1dGgyX29wdGlvbnMYGiABKAsyFy5uZXh1cy52MS5PQXV0aDJPcHRpb25zEhAKCHRlbXBsYXRlGBsgASgJGjoKGEF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIooHCg1PQXV0aDJPcHRpb25zEiAKD3Njb3BlX3NlcGFyYXRvchgBIAEoCUIHukgEcgIYCBJICgx0b2tlbl9wYXJhbXMYAiADKAsyKC5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuUGFyYW1zRW50cnlCCLpIBZoBAhAyEkwKDnJlZnJlc2hfcGFyYW1zGAMgAygLMioubmV4dXMudjEuT0F1dGgyT3B0aW9ucy5SZWZyZXNoUGFyYW1zRW50cnlCCLpIBZoBAhAyEkoKDXRva2VuX2hlYWRlcnMYBCADKAsyKS5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuSGVhZGVyc0VudHJ5Qgi6SAWaAQIQFBJEChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoDjIcLm5leHVzLnYxLlRva2VuUmVxdWVzdEZvcm1hdEIIukgFggECEAESHQoLcmVmcmVzaF91cmwYBiABKAlCCLpIBXIDGIAQEiAKDnJldm9jYXRpb25fdXJsGAcgASgJQgi6SAVyAxiAEBJNChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJQjC6SC1yKxiAATImXihbQS1aYS16MC05Xy1dKyhcLltBLVphLXowLTlfLV0rKSopPyQSHwoObGlmZXRpbWVfZmllbGQYCSABKAlCB7pIBHICGEASRwoQZGVmYXVsdF9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBEhEKCW9taXRfcGtjZRgLIAEoCBIaChJza2lwX3Njb3BlX29uX2F1dGgYDCABKAgSHgoWc2tpcF9zY29wZV9vbl9leGNoYW5nZRgNIAEoCBIjChFjYWxsYmFja19tZXRhZGF0YRgOIAMoCUIIukgFkgECEBQSIAoOdG9rZW5fbWV0YWRhdGEYDyADKAlCCLpIBZIBAhAUGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvgBChVDcmVhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEhkKCHRlbXBsYXRlGAIgASgJQge6SARyAhg/ElwKEnRlbXBsYXRlX3ZhcmlhYmxlcxgDIAMoCzI2Lm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVxdWVzdC5UZW1wbGF0ZVZhcmlhYmxlc0VudHJ5Qgi6SAWaAQIQFBo4ChZUZW1wbGF0ZVZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVAoWQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSJWChJHZXRQcm92aWRlclJlcXVlc3QSFgoCaWQYASABKAlCCLpIBXIDsAEBSAASGgoEbmFtZRgCIAEoCUIKukgHcgUQARiAAUgAQgwKA2tleRIFukgCCAEiUQoTR2V0UHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSKiAQoUTGlzdFByb3ZpZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEi8KCWF1dGhfdHlwZRgDIAEoDjISLm5leHVzLnYxLkF1dGhUeXBlQgi6SAWCAQIQARIcCgtuYW1lX3ByZWZpeBgEIAEoCUIHukgEcgIYPyJXChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USJQoJcHJvdmlkZXJzGAEgAygLMhIubmV4dXMudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpYBChVVcGRhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhYKBGV0YWcYAyABKAlCCLpIBXIDGIABIj4KFlVwZGF0ZVByb3ZpZGVyUmVzcG9uc2USJAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlciItChVEZWxldGVQcm92aWRlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjYKFkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USHAoUb3JwaGFuZWRfY29ubmVjdGlvbnMYASABKA0ieQocTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSHAoLbmFtZV9wcmVmaXgYAyABKAlCB7pIBHICGD8ifQodTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVzcG9uc2USLQoJdGVtcGxhdGVzGAEgAygLMhoubmV4dXMudjEuUHJvdmlkZXJUZW1wbGF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFAoMcmVkaXJlY3RfdXJpGAMgASgJIqwBChBQcm92aWRlclRlbXBsYXRlEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEiQKCHByb3ZpZGVyGAMgASgLMhIubmV4dXMudjEuUHJvdmlkZXISLQoJdmFyaWFibGVzGAQgAygLMhoubmV4dXMudjEuVGVtcGxhdGVWYXJpYWJsZRIQCghkb2NzX3VybBgFIAEoCRINCgVub3RlcxgGIAMoCSJdChBUZW1wbGF0ZVZhcmlhYmxlEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDwoHcGF0dGVybhgDIAEoCRIVCg1kZWZhdWx0X3ZhbHVlGAQgASgJKtIBCghBdXRoVHlwZRIZChVBVVRIX1RZUEVfVU5TUEVDSUZJRUQQABIUChBBVVRIX1RZUEVfT0FVVEgyEAESFQoRQVVUSF9UWVBFX0FQSV9LRVkQAhIYChRBVVRIX1RZUEVfQkFTSUNfQVVUSBADEhQKEEFVVEhfVFlQRV9IRUFERVIQBBIZChVBVVRIX1RZUEVfUVVFUllfUEFSQU0QBRIaChZBVVRIX1RZUEVfSE1BQ19QQVlMT0FEEAYSFwoTQVVUSF9UWVBFX0FXU19TSUdWNBAHKtEBChdUb2tlbkVuZHBvaW50QXV0aE1ldGhvZBIqCiZUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9VTlNQRUNJRklFRBAAEjEKLVRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX0NMSUVOVF9TRUNSRVRfUE9TVBABEjIKLlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX0NMSUVOVF9TRUNSRVRfQkFTSUMQAhIjCh9UT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9OT05FEAMqeAoSVG9rZW5SZXF1ZXN0Rm9ybWF0EiQKIFRPS0VOX1JFUVVFU1RfRk9STUFUX1VOU1BFQ0lGSUVEEAASHQoZVE9LRU5fUkVRVUVTVF9GT1JNQVRfRk9STRABEh0KGVRPS0VOX1JFUVVFU1RfRk9STUFUX0pTT04QAjKYBAoPUHJvdmlkZXJTZXJ2aWNlElMKDkNyZWF0ZVByb3ZpZGVyEh8ubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRJKCgtHZXRQcm92aWRlchIcLm5leHVzLnYxLkdldFByb3ZpZGVyUmVxdWVzdBodLm5leHVzLnYxLkdldFByb3ZpZGVyUmVzcG9uc2USUAoNTGlzdFByb3ZpZGVycxIeLm5leHVzLnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0Gh8ubmV4dXMudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlElMKDlVwZGF0ZVByb3ZpZGVyEh8ubmV4dXMudjEuVXBkYXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuVXBkYXRlUHJvdmlkZXJSZXNwb25zZRJTCg5EZWxldGVQcm92aWRlchIfLm5leHVzLnYxLkRlbGV0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USaAoVTGlzdFByb3ZpZGVyVGVtcGxhdGVzEiYubmV4dXMudjEuTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVxdWVzdBonLm5leHVzLnYxLkxpc3RQcm92aWRlclRlbXBsYXRlc1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
+  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEilAkKCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBJACgZzY29wZXMYDSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBJzChRhdXRob3JpemF0aW9uX3BhcmFtcxgOIAMoCzIrLm5leHVzLnYxLlByb3ZpZGVyLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeUIoukglmgEiEDIiF3IVEAEYgAEyDl5bXHgyMS1ceDdFXSskKgVyAxiAEBIeCgxhcGlfYmFzZV91cmwYDyABKAlCCLpIBXIDGIAQEiQKEnVzZXJfaW5mb19lbmRwb2ludBgQIAEoCUIIukgFcgMYgBASHQoLZGVzY3JpcHRpb24YESABKAlCCLpIBXIDGIAIEhoKCGNhdGVnb3J5GBIgASgJQgi6SAVyAxiAARIuCgpjcmVhdGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBUgASgJEkMKDnJlZnJlc2hfd2luZG93GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiAowUyAggBEiQKCHN0cmF0ZWd5GBcgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSMgoRY3JlZGVudGlhbF9zY2hlbWEYGCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKBnBhcmFtcxgZIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLwoOb2F1dGgyX29wdGlvbnMYGiABKAsyFy5uZXh1cy52MS5PQXV0aDJPcHRpb25zEhAKCHRlbXBsYXRlGBsgASgJEhQKDHJlZGlyZWN0X3VyaRg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK2CAoNT0F1dGgyT3B0aW9ucxIgCg9zY29wZV9zZXBhcmF0b3IYASABKAlCB7pIBHICGAgSWAoMdG9rZW5fcGFyYW1zGAIgAygLMigubmV4dXMudjEuT0F1dGgyT3B0aW9ucy5Ub2tlblBhcmFtc0VudHJ5Qhi6SBWaARIQMiIHcgUQARiAASoFcgMYgBASXAoOcmVmcmVzaF9wYXJhbXMYAyADKAsyKi5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlJlZnJlc2hQYXJhbXNFbnRyeUIYukgVmgESEDIiB3IFEAEYgAEqBXIDGIAQEloKDXRva2VuX2hlYWRlcnMYBCADKAsyKS5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuSGVhZGVyc0VudHJ5Qhi6SBWaARIQFCIHcgUQARiAASoFcgMYgBASRAoUdG9rZW5fcmVxdWVzdF9mb3JtYXQYBSABKA4yHC5uZXh1cy52MS5Ub2tlblJlcXVlc3RGb3JtYXRCCLpIBYIBAhABEh0KC3JlZnJlc2hfdXJsGAYgASgJQgi6SAVyAxiAEBIgCg5yZXZvY2F0aW9uX3VybBgHIAEoCUIIukgFcgMYgBASTQoTdG9rZW5fcmVzcG9uc2VfcGF0aBgIIAEoCUIwukgtcisYgAEyJl4oW0EtWmEtejAtOV8tXSsoXC5bQS1aYS16MC05Xy1dKykqKT8kEh8KDmxpZmV0aW1lX2ZpZWxkGAkgASgJQge6SARyAhhAEkcKEGRlZmF1bHRfbGlmZXRpbWUYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIGCICGsJYBMgIIARIRCglvbWl0X3BrY2UYCyABKAgSGgoSc2tpcF9zY29wZV9vbl9hdXRoGAwgASgIEh4KFnNraXBfc2NvcGVfb25fZXhjaGFuZ2UYDSABKAgSLAoRY2FsbGJhY2tfbWV0YWRhdGEYDiADKAlCEbpIDpIBCxAUIgdyBRABGIABEikKDnRva2VuX21ldGFkYXRhGA8gAygJQhG6SA6SAQsQFCIHcgUQARiAARJoChVpbnZhbGlkX2dyYW50X2FsaWFzZXMYECADKAlCSbpIRpIBQxAUGAEiPXI7GIACMjZeKFtBLVphLXowLTlfLV0rKFsuXVtBLVphLXowLTlfLV0rKSo9KT9bIC08Pi1+XVsgLX5dKiQaMgoQVG9rZW5QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjQKElJlZnJlc2hQYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjMKEVRva2VuSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi+AEKFUNyZWF0ZVByb3ZpZGVyUmVxdWVzdBIsCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyQga6SAPIAQESGQoIdGVtcGxhdGUYAiABKAlCB7pIBHICGD8SXAoSdGVtcGxhdGVfdmFyaWFibGVzGAMgAygLMjYubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXF1ZXN0LlRlbXBsYXRlVmFyaWFibGVzRW50cnlCCLpIBZoBAhAUGjgKFlRlbXBsYXRlVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJUChZDcmVhdGVQcm92aWRlclJlc3BvbnNlEiQKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXISFAoMcmVkaXJlY3RfdXJpGAIgASgJIlYKEkdldFByb3ZpZGVyUmVxdWVzdBIWCgJpZBgBIAEoCUIIukgFcgOwAQFIABIaCgRuYW1lGAIgASgJQgq6SAdyBRABGIABSABCDAoDa2V5EgW6SAIIASJRChNHZXRQcm92aWRlclJlc3BvbnNlEiQKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXISFAoMcmVkaXJlY3RfdXJpGAIgASgJIqIBChRMaXN0UHJvdmlkZXJzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhwKC25hbWVfcHJlZml4GAQgASgJQge6SARyAhg/IlcKFUxpc3RQcm92aWRlcnNSZXNwb25zZRIlCglwcm92aWRlcnMYASADKAsyEi5uZXh1cy52MS5Qcm92aWRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkisAEKFVVwZGF0ZVByb3ZpZGVyUmVxdWVzdBIsCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyQga6SAPIAQESNwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQga6SAPIAQESFgoEZXRhZxgDIAEoCUIIukgFcgMYgAESGAoQb3duX3JlZGlyZWN0X3VyaRgEIAEoCCJwChZVcGRhdGVQcm92aWRlclJlc3BvbnNlEiQKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXISFAoMcmVkaXJlY3RfdXJpGAIgASgJEhoKEnBhcnRlZF9jb25uZWN0aW9ucxgDIAEoDSItChVEZWxldGVQcm92aWRlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjYKFkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USHAoUb3JwaGFuZWRfY29ubmVjdGlvbnMYASABKA0ieQocTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSHAoLbmFtZV9wcmVmaXgYAyABKAlCB7pIBHICGD8ifQodTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVzcG9uc2USLQoJdGVtcGxhdGVzGAEgAygLMhoubmV4dXMudjEuUHJvdmlkZXJUZW1wbGF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFAoMcmVkaXJlY3RfdXJpGAMgASgJIsIBChBQcm92aWRlclRlbXBsYXRlEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEiQKCHByb3ZpZGVyGAMgASgLMhIubmV4dXMudjEuUHJvdmlkZXISLQoJdmFyaWFibGVzGAQgAygLMhoubmV4dXMudjEuVGVtcGxhdGVWYXJpYWJsZRIQCghkb2NzX3VybBgFIAEoCRINCgVub3RlcxgGIAMoCRIUCgxyZWRpcmVjdF91cmkYByABKAkiXQoQVGVtcGxhdGVWYXJpYWJsZRIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg8KB3BhdHRlcm4YAyABKAkSFQoNZGVmYXVsdF92YWx1ZRgEIAEoCSrSAQoIQXV0aFR5cGUSGQoVQVVUSF9UWVBFX1VOU1BFQ0lGSUVEEAASFAoQQVVUSF9UWVBFX09BVVRIMhABEhUKEUFVVEhfVFlQRV9BUElfS0VZEAISGAoUQVVUSF9UWVBFX0JBU0lDX0FVVEgQAxIUChBBVVRIX1RZUEVfSEVBREVSEAQSGQoVQVVUSF9UWVBFX1FVRVJZX1BBUkFNEAUSGgoWQVVUSF9UWVBFX0hNQUNfUEFZTE9BRBAGEhcKE0FVVEhfVFlQRV9BV1NfU0lHVjQQByrRAQoXVG9rZW5FbmRwb2ludEF1dGhNZXRob2QSKgomVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfVU5TUEVDSUZJRUQQABIxCi1UT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9DTElFTlRfU0VDUkVUX1BPU1QQARIyCi5UT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9DTElFTlRfU0VDUkVUX0JBU0lDEAISIwofVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfTk9ORRADKngKElRva2VuUmVxdWVzdEZvcm1hdBIkCiBUT0tFTl9SRVFVRVNUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEh0KGVRPS0VOX1JFUVVFU1RfRk9STUFUX0ZPUk0QARIdChlUT0tFTl9SRVFVRVNUX0ZPUk1BVF9KU09OEAIymAQKD1Byb3ZpZGVyU2VydmljZRJTCg5DcmVhdGVQcm92aWRlchIfLm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVzcG9uc2USSgoLR2V0UHJvdmlkZXISHC5uZXh1cy52MS5HZXRQcm92aWRlclJlcXVlc3QaHS5uZXh1cy52MS5HZXRQcm92aWRlclJlc3BvbnNlElAKDUxpc3RQcm92aWRlcnMSHi5uZXh1cy52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBofLm5leHVzLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZRJTCg5VcGRhdGVQcm92aWRlchIfLm5leHVzLnYxLlVwZGF0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLlVwZGF0ZVByb3ZpZGVyUmVzcG9uc2USUwoORGVsZXRlUHJvdmlkZXISHy5uZXh1cy52MS5EZWxldGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5EZWxldGVQcm92aWRlclJlc3BvbnNlEmgKFUxpc3RQcm92aWRlclRlbXBsYXRlcxImLm5leHVzLnYxLkxpc3RQcm92aWRlclRlbXBsYXRlc1JlcXVlc3QaJy5uZXh1cy52MS5MaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
 
 /**
  * A provider profile.
+ *
+ * Its URLs are `https`. Where `NEXUS_ALLOW_LOOPBACK_PROVIDERS` is on they may lead to this machine, over `http` too; where
+ * `NEXUS_ALLOWED_PRIVATE_NETWORKS` says so, into a private network. What leads elsewhere is refused, by its field when the URL itself
+ * shows it, else when it is called.
  *
  * @generated from message nexus.v1.Provider
  */
@@ -77,7 +81,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and
-   * fragment (`http` on loopback is allowed), compared character by character. Required with `enable_discovery`.
+   * fragment, compared character by character. Required with `enable_discovery`.
    * Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the
    * id_token must equal.
    *
@@ -123,7 +127,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the
-   * protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused.
+   * protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.
    *
    * @generated from field: map<string, string> authorization_params = 14;
    */
@@ -206,7 +210,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * What the `params` of the existing Nexus contract hold beyond the fields of this message: kept and answered, not
-   * used.
+   * used. At most 64 KiB of JSON.
    *
    * @generated from field: google.protobuf.Struct params = 25;
    */
@@ -225,6 +229,17 @@ export type Provider = Message<"nexus.v1.Provider"> & {
    * @generated from field: string template = 27;
    */
   template: string;
+
+  /**
+   * The redirect URI to register at the provider's console, for `oauth2`. Output only, and the same for the life of the profile
+   * unless `issuer` or `enable_discovery` change. `<public-url>/auth/callback` for a provider whose discovery document says that
+   * it names itself in the authorization response (RFC 9207); `<public-url>/auth/callback/<name>` for any other, so that an
+   * answer of one provider is never taken for that of another (RFC 9700 section 4.4.2). Profiles that were stored before
+   * there were such URIs keep the first.
+   *
+   * @generated from field: string redirect_uri = 55;
+   */
+  redirectUri: string;
 };
 
 /**
@@ -248,21 +263,22 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   scopeSeparator: string;
 
   /**
-   * Further parameters of the code exchange. A parameter of the protocol is refused.
+   * Further parameters of the code exchange. A parameter of the protocol is refused, and so are names that are not visible ASCII
+   * and values with control characters.
    *
    * @generated from field: map<string, string> token_params = 2;
    */
   tokenParams: { [key: string]: string };
 
   /**
-   * Further parameters of the refresh grant. A parameter of the protocol is refused.
+   * Further parameters of the refresh grant. Limited like `token_params`.
    *
    * @generated from field: map<string, string> refresh_params = 3;
    */
   refreshParams: { [key: string]: string };
 
   /**
-   * Further headers of both token requests; `authorization`, `content-type` and `host` are refused.
+   * Further headers of both token requests; `authorization`, `content-type` and `host` are refused. Values are printable ASCII.
    *
    * @generated from field: map<string, string> token_headers = 4;
    */
@@ -348,6 +364,16 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
    * @generated from field: repeated string token_metadata = 15;
    */
   tokenMetadata: string[];
+
+  /**
+   * How the provider says, in answer to a refresh, that the refresh token is of no use any more, where it does not say
+   * `invalid_grant` (RFC 6749 section 5.2): a value of `error`, such as `unauthorized_client`; or, behind the dotted path of
+   * another field and `=`, the value there, such as `status=BAD_REFRESH_TOKEN` or `errors.0.resource=RefreshToken`. An answer
+   * in JSON with that value asks for a new consent; one of status 408, 425, 429 or 5xx is tried again all the same.
+   *
+   * @generated from field: repeated string invalid_grant_aliases = 16;
+   */
+  invalidGrantAliases: string[];
 };
 
 /**
@@ -585,6 +611,14 @@ export type UpdateProviderRequest = Message<"nexus.v1.UpdateProviderRequest"> & 
    * @generated from field: string etag = 3;
    */
   etag: string;
+
+  /**
+   * Gives the profile a redirect URI of its own, if it has none: register it at the provider's console first. With it the
+   * mask may name no field.
+   *
+   * @generated from field: bool own_redirect_uri = 4;
+   */
+  ownRedirectUri: boolean;
 };
 
 /**
@@ -606,6 +640,22 @@ export type UpdateProviderResponse = Message<"nexus.v1.UpdateProviderResponse"> 
    * @generated from field: nexus.v1.Provider provider = 1;
    */
   provider?: Provider | undefined;
+
+  /**
+   * The redirect URI to register at the provider's console.
+   *
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+
+  /**
+   * How many connections wait for consent (`attention`, problem `reauth_required`) because of this edit: it changed the client, the issuer,
+   * or an endpoint that refresh tokens are sent to, and what a person granted to one is not sent to another. They come back when the
+   * profile is set back.
+   *
+   * @generated from field: uint32 parted_connections = 3;
+   */
+  partedConnections: number;
 };
 
 /**
@@ -713,7 +763,7 @@ export type ListProviderTemplatesResponse = Message<"nexus.v1.ListProviderTempla
   nextPageToken: string;
 
   /**
-   * The redirect URI to register at the provider's console.
+   * The redirect URI of providers that name themselves in the authorization response; see `ProviderTemplate.redirect_uri`.
    *
    * @generated from field: string redirect_uri = 3;
    */
@@ -774,6 +824,14 @@ export type ProviderTemplate = Message<"nexus.v1.ProviderTemplate"> & {
    * @generated from field: repeated string notes = 6;
    */
   notes: string[];
+
+  /**
+   * The redirect URI of a profile with the template's own name. With discovery it is the shared one, and `CreateProvider` answers
+   * another one where the provider's document does not announce `iss` (RFC 9207).
+   *
+   * @generated from field: string redirect_uri = 7;
+   */
+  redirectUri: string;
 };
 
 /**
@@ -976,6 +1034,10 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
  * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP door, `INVALID_ARGUMENT` with a
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
  *
+ * A limit that is reached is `RESOURCE_EXHAUSTED` with a `google.rpc.ErrorInfo`, whose `metadata` holds `limit` and the `setting`
+ * that changes it, and a `google.rpc.QuotaFailure`: `RATE_LIMITED` with a `google.rpc.RetryInfo`, `TOO_MANY_FAILED_AUTHENTICATIONS`
+ * likewise, `HEADERS_TOO_LARGE`, `MESSAGE_TOO_LARGE`. An RPC that knows others names them.
+ *
  * @generated from service nexus.v1.ProviderService
  */
 export const ProviderService: GenService<{
@@ -1015,6 +1077,10 @@ export const ProviderService: GenService<{
   /**
    * Changes the fields that `update_mask` names and no others; they take effect with the next request to the provider.
    * A field named in the mask and unset in `provider` is cleared.
+   *
+   * A change of `client_id`, `issuer`, `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at an origin
+   * of its own would send refresh tokens to somebody to whom they were not given. It puts the profile's connections to `attention`
+   * (`reauth_required`) instead: they are consented to again under their ids, or come back when the profile is set back.
    *
    * Errors: `NOT_FOUND`; `ALREADY_EXISTS` when the new name is taken; `ABORTED` when `etag` is given and the profile
    * has changed since it was read.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiQQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMIpYGCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWF1dGhfdHlwZRgDIAEoDRIRCgljbGllbnRfaWQYBCABKAkSMwoNY2xpZW50X3NlY3JldBgFIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIiChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgGIAEoCRIOCgZpc3N1ZXIYByABKAkSGAoQZW5hYmxlX2Rpc2NvdmVyeRgIIAEoCBIQCghhdXRoX3VybBgJIAEoCRIRCgl0b2tlbl91cmwYCiABKAkSEAoIandrc191cmwYCyABKAkSDgoGc2NvcGVzGAwgAygJElUKFGF1dGhvcml6YXRpb25fcGFyYW1zGA0gAygLMjcubmV4dXMuc3RvcmUudjEuUHJvdmlkZXJSZWNvcmQuQXV0aG9yaXphdGlvblBhcmFtc0VudHJ5EhQKDGFwaV9iYXNlX3VybBgOIAEoCRIaChJ1c2VyX2luZm9fZW5kcG9pbnQYDyABKAkSEwoLZGVzY3JpcHRpb24YECABKAkSEAoIY2F0ZWdvcnkYESABKAkSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEg8KB3ZlcnNpb24YFCABKAQSGQoRcmVmcmVzaF93aW5kb3dfbXMYFSABKAMSMAoIc3RyYXRlZ3kYFiABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBIeChZjcmVkZW50aWFsX3NjaGVtYV9qc29uGBcgASgJEhMKC3BhcmFtc19qc29uGBggASgJEjsKDm9hdXRoMl9vcHRpb25zGBkgASgLMiMubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZBIQCgh0ZW1wbGF0ZRgaIAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJGjIKEFRva2VuUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJSZWZyZXNoUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARozChFUb2tlbkhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIowGChBDb25uZWN0aW9uUmVjb3JkEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIOCgZzdGF0dXMYBSABKA0SGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSFAoMaXNzdWVkX2F0X21zGAogASgDEhMKC3JlZnJlc2hhYmxlGAsgASgIEh0KFXJlZnJlc2hfbm90X2JlZm9yZV9tcxgMIAEoAxIuCgdwcm9ibGVtGA0gASgLMh0ubmV4dXMuc3RvcmUudjEuUHJvYmxlbVJlY29yZBIYChBmYWlsZWRfcmVmcmVzaGVzGA4gASgNEjsKDnJlZnJlc2hfaW50ZW50GA8gASgLMiMubmV4dXMuc3RvcmUudjEuUmVmcmVzaEludGVudFJlY29yZBIaChJwZW5kaW5nX3N0YXRlX2hhc2gYECABKAwSHQoVcmVxdWVzdF9leHBpcmVzX2F0X21zGBEgASgDEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIXCg9jaGFuZ2VfcmV2aXNpb24YFCABKAQSEQoJZHVlX2F0X21zGBUgASgDEg8KB3N1YmplY3QYFiABKAkSMAoIc3RyYXRlZ3kYFyABKAsyHi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZBJACghtZXRhZGF0YRgYIAMoCzIuLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQuTWV0YWRhdGFFbnRyeRIdChVyZWZyZXNoX2V4cGlyZXNfYXRfbXMYMiABKAMaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgikwEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgiWAoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0iUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0gEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gEKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBCJUChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIlwKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwi5QEKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIsMBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKrBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiaAoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJIpMBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIokBCgxSZXNjdWVSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQi6QEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5EhUKDWdyYW50X2JpbmRpbmcYPCABKAkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK6AgoTQXV0aG9yaXphdGlvblJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg4KBnNjb3BlcxgDIAMoCRISCgpyZXR1cm5fdXJsGAQgASgJEhQKDHJlZGlyZWN0X3VyaRgFIAEoCRIVCg1leHBpcmVzX2F0X21zGAYgASgDEiwKBnNlYWxlZBgHIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIYChBwcm92aWRlcl92ZXJzaW9uGAggASgEEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAkgASgIEhQKDHJlcXVlc3RlZF9ieRgKIAEoCRIMCgRoZWxkGAsgASgIEhwKFGZhaWxlZF9jb25maXJtYXRpb25zGAwgASgNIoIBChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbCL8AwoOSGVsZENyZWRlbnRpYWwSNAoKY3JlZGVudGlhbBgBIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQSFgoOcmVjZWl2ZWRfYXRfbXMYAiABKAMSGgoNZXhwaXJlc19pbl9tcxgDIAEoA0gAiAEBEiIKFXJlZnJlc2hfZXhwaXJlc19pbl9tcxgEIAEoA0gBiAEBEhQKDHNjb3Blc19rbm93bhgFIAEoCBIOCgZzY29wZXMYBiADKAkSDwoHc3ViamVjdBgHIAEoCRI+CghtZXRhZGF0YRgIIAMoCzIsLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLk1ldGFkYXRhRW50cnkSTwoRY2FsbGJhY2tfbWV0YWRhdGEYCSADKAsyNC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5DYWxsYmFja01ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUNhbGxiYWNrTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhAKDl9leHBpcmVzX2luX21zQhgKFl9yZWZyZXNoX2V4cGlyZXNfaW5fbXMiOgoPRGlzY292ZXJ5UmVjb3JkEhAKCGRvY3VtZW50GAEgASgJEhUKDWZldGNoZWRfYXRfbXMYAiABKAMiXAoMQ2hhbmdlUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcmVtb3ZlZBgCIAEoCBIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJIsABCgtBdWRpdFJlY29yZBIPCgd0aW1lX21zGAEgASgDEhIKCmV2ZW50X3R5cGUYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEhUKDWNvbm5lY3Rpb25faWQYBCABKAkSEwoLcHJvdmlkZXJfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIMCgRoYXNoGAggASgMEg0KBWNvdW50GAkgASgEEhAKCHJldmlzaW9uGAogASgEIl8KD0F1ZGl0SGVhZFJlY29yZBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhcKD2FuY2hvcl9zZXF1ZW5jZRgDIAEoBBITCgthbmNob3JfaGFzaBgEIAEoDCL8AQoQUmV2b2NhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhAKCHJldmlzaW9uGAQgASgEEhcKD3Rva2VuX3R5cGVfaGludBgFIAEoCRIQCghhdHRlbXB0cxgGIAEoDRIVCg1jcmVhdGVkX2F0X21zGAcgASgDEhcKD25leHRfYXR0ZW1wdF9tcxgIIAEoAxIsCgZzZWFsZWQYCSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCSLaAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
 
 /**
  * Key `store` of database `meta`.
@@ -51,7 +51,8 @@ export type StoreRecord = Message<"nexus.store.v1.StoreRecord"> & {
   createdAtMs: bigint;
 
   /**
-   * A known text sealed with the key of this store: opening it tells a right key from a wrong one.
+   * A known text sealed with the primary key: it says which one that is, and tells a right key from a wrong one. A rotation begins with
+   * the commit that seals it anew.
    *
    * @generated from field: nexus.store.v1.SealedRecord key_check = 5;
    */
@@ -66,7 +67,8 @@ export const StoreRecordSchema: GenMessage<StoreRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 0);
 
 /**
- * Plaintext under AES-256-GCM. The associated data is not stored: it is rebuilt from the place where the record lies.
+ * Plaintext under XAES-256-GCM. The associated data is not stored: it is rebuilt from the place where the record lies, and names the
+ * database, the key, the schema, the kind, the provider, the connection, the revision and the key of the record.
  *
  * @generated from message nexus.store.v1.SealedRecord
  */
@@ -79,7 +81,7 @@ export type SealedRecord = Message<"nexus.store.v1.SealedRecord"> & {
   keyId: string;
 
   /**
-   * 96 random bits, never used twice under one key.
+   * 192 random bits (96 in the first layout), never used twice under one key.
    *
    * @generated from field: bytes nonce = 2;
    */
@@ -91,6 +93,13 @@ export type SealedRecord = Message<"nexus.store.v1.SealedRecord"> & {
    * @generated from field: bytes ciphertext = 3;
    */
   ciphertext: Uint8Array;
+
+  /**
+   * How it was sealed: 0 is the first layout (AES-256-GCM), 2 is XAES-256-GCM.
+   *
+   * @generated from field: uint32 layout = 4;
+   */
+  layout: number;
 };
 
 /**
@@ -287,6 +296,13 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
    * @generated from field: string template = 26;
    */
   template: string;
+
+  /**
+   * Path of its redirect URI; empty in records that are older than such paths, which means `/auth/callback`.
+   *
+   * @generated from field: string redirect_path = 55;
+   */
+  redirectPath: string;
 };
 
 /**
@@ -434,6 +450,13 @@ export type OAuth2OptionsRecord = Message<"nexus.store.v1.OAuth2OptionsRecord"> 
    * @generated from field: repeated string token_metadata = 15;
    */
   tokenMetadata: string[];
+
+  /**
+   * Answers to a refresh that mean `invalid_grant`.
+   *
+   * @generated from field: repeated string invalid_grant_aliases = 16;
+   */
+  invalidGrantAliases: string[];
 };
 
 /**
@@ -623,6 +646,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: int64 refresh_expires_at_ms = 50;
    */
   refreshExpiresAtMs: bigint;
+
+  /**
+   * Whether the pending authorization holds a credential that waits for its confirmation.
+   *
+   * @generated from field: bool awaiting_confirmation = 55;
+   */
+  awaitingConfirmation: boolean;
 };
 
 /**
@@ -665,6 +695,13 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
    * @generated from field: bool firm = 50;
    */
   firm: boolean;
+
+  /**
+   * The profile was led elsewhere, away from the grant with this binding; see `CredentialSecret.grant_binding`.
+   *
+   * @generated from field: string moved_from = 60;
+   */
+  movedFrom: string;
 };
 
 /**
@@ -758,6 +795,13 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
    * @generated from field: uint32 sends = 50;
    */
   sends: number;
+
+  /**
+   * The store was restored from a backup: the refresh token may have been used by whoever went on with the original.
+   *
+   * @generated from field: bool restored = 51;
+   */
+  restored: boolean;
 };
 
 /**
@@ -794,6 +838,42 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 9);
+
+/**
+ * An entry of `rescue.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
+ * magic, the length of the record (big-endian 32 bits) and the SHA-256 of both and the record.
+ *
+ * @generated from message nexus.store.v1.RescueRecord
+ */
+export type RescueRecord = Message<"nexus.store.v1.RescueRecord"> & {
+  /**
+   * 1: a refresh. 2: a person's consent.
+   *
+   * @generated from field: uint32 grant = 1;
+   */
+  grant: number;
+
+  /**
+   * The connection as the lost commit would have left it; `change_revision` is 0.
+   *
+   * @generated from field: nexus.store.v1.ConnectionRecord connection = 2;
+   */
+  connection?: ConnectionRecord | undefined;
+
+  /**
+   * The credential of the revision that `connection` names, sealed for the place that it will have in `credentials`.
+   *
+   * @generated from field: nexus.store.v1.CredentialRecord credential = 3;
+   */
+  credential?: CredentialRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.RescueRecord.
+ * Use `create(RescueRecordSchema)` to create a new message.
+ */
+export const RescueRecordSchema: GenMessage<RescueRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Plaintext of a credential.
@@ -835,6 +915,14 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
    * @generated from field: map<string, string> fields = 5;
    */
   fields: { [key: string]: string };
+
+  /**
+   * To whom the tokens belong: hex of a SHA-256 over client, issuer and endpoints of the profile. A refresh token is not sent under a
+   * profile with another binding. Empty in credentials of older stores.
+   *
+   * @generated from field: string grant_binding = 60;
+   */
+  grantBinding: string;
 };
 
 /**
@@ -842,7 +930,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -905,6 +993,35 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
    * @generated from field: uint64 provider_version = 8;
    */
   providerVersion: bigint;
+
+  /**
+   * Whether the credential is to wait for its confirmation.
+   *
+   * @generated from field: bool require_confirmation = 9;
+   */
+  requireConfirmation: boolean;
+
+  /**
+   * Name of the principal that made the request, which alone can confirm it; it counts against its limit.
+   * Empty in records of older releases, which no limit counts.
+   *
+   * @generated from field: string requested_by = 10;
+   */
+  requestedBy: string;
+
+  /**
+   * The consent was given: the key is the hash of the completion code now, and what is sealed holds the credential.
+   *
+   * @generated from field: bool held = 11;
+   */
+  held: boolean;
+
+  /**
+   * Wrong completion codes so far.
+   *
+   * @generated from field: uint32 failed_confirmations = 12;
+   */
+  failedConfirmations: number;
 };
 
 /**
@@ -912,7 +1029,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Plaintext of a pending authorization.
@@ -940,6 +1057,13 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
    * @generated from field: string browser_binding = 3;
    */
   browserBinding: string;
+
+  /**
+   * The credential that waits for its confirmation, in place of all above.
+   *
+   * @generated from field: nexus.store.v1.HeldCredential held = 4;
+   */
+  held?: HeldCredential | undefined;
 };
 
 /**
@@ -947,7 +1071,84 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
+
+/**
+ * A credential between consent and confirmation.
+ *
+ * @generated from message nexus.store.v1.HeldCredential
+ */
+export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
+  /**
+   * What was granted or entered.
+   *
+   * @generated from field: nexus.store.v1.CredentialSecret credential = 1;
+   */
+  credential?: CredentialSecret | undefined;
+
+  /**
+   * When it came.
+   *
+   * @generated from field: int64 received_at_ms = 2;
+   */
+  receivedAtMs: bigint;
+
+  /**
+   * Lifetime of the access token; unset when the provider did not say.
+   *
+   * @generated from field: optional int64 expires_in_ms = 3;
+   */
+  expiresInMs?: bigint | undefined;
+
+  /**
+   * Lifetime of the refresh token; unset when the provider did not say.
+   *
+   * @generated from field: optional int64 refresh_expires_in_ms = 4;
+   */
+  refreshExpiresInMs?: bigint | undefined;
+
+  /**
+   * Whether the provider said which scopes it granted.
+   *
+   * @generated from field: bool scopes_known = 5;
+   */
+  scopesKnown: boolean;
+
+  /**
+   * Scopes granted.
+   *
+   * @generated from field: repeated string scopes = 6;
+   */
+  scopes: string[];
+
+  /**
+   * `sub` of the id_token; empty without one.
+   *
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
+
+  /**
+   * Values of the token answer that the profile keeps.
+   *
+   * @generated from field: map<string, string> metadata = 8;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Values of the callback that the profile keeps.
+   *
+   * @generated from field: map<string, string> callback_metadata = 9;
+   */
+  callbackMetadata: { [key: string]: string };
+};
+
+/**
+ * Describes the message nexus.store.v1.HeldCredential.
+ * Use `create(HeldCredentialSchema)` to create a new message.
+ */
+export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -975,7 +1176,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1017,7 +1218,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1103,7 +1304,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1145,7 +1346,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1216,6 +1417,13 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
    * @generated from field: nexus.store.v1.SealedRecord sealed = 9;
    */
   sealed?: SealedRecord | undefined;
+
+  /**
+   * See `CredentialSecret.grant_binding`.
+   *
+   * @generated from field: string grant_binding = 60;
+   */
+  grantBinding: string;
 };
 
 /**
@@ -1223,7 +1431,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1287,6 +1495,13 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
    * @generated from field: nexus.store.v1.SealedRecord sealed = 8;
    */
   sealed?: SealedRecord | undefined;
+
+  /**
+   * See `CredentialSecret.grant_binding`.
+   *
+   * @generated from field: string grant_binding = 60;
+   */
+  grantBinding: string;
 };
 
 /**
@@ -1294,7 +1509,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1399,5 +1614,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 21);
 

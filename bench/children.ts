@@ -1,0 +1,27 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+/** Starts a script of this folder as a process of its own. */
+export function start(script: string, args: readonly string[]): ChildProcess {
+  return fork(join(import.meta.dirname, script), [...args], { execArgv: ["--import", "tsx"] });
+}
+
+/** Starts a server of this folder, and waits until it says that it is ready. */
+export async function startServer(script: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = start(script, args);
+  await once(child, "message");
+  return child;
+}
+
+/** Runs a script of this folder to the one message that it sends. */
+export async function answerOf<T>(script: string, args: readonly string[]): Promise<T> {
+  const child = start(script, args);
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`${script} ended with ${code} before it answered`);
+  });
+  const answered = once(child, "message").then(([message]) => message as T);
+  const answer = await Promise.race([answered, ended]);
+  ended.catch(() => undefined);
+  return answer;
+}

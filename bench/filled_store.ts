@@ -1,0 +1,107 @@
+import { CredentialVault } from "../src/domain/credential_vault.js";
+import { openKeyCheck } from "../src/domain/key_check.js";
+import type { Connection } from "../src/model/connection.js";
+import { newId } from "../src/model/ids.js";
+import type { ProviderProfile } from "../src/model/provider_profile.js";
+import { bearerStrategy } from "../src/model/strategy.js";
+import { Secret } from "../src/runtime/secret.js";
+import { Store } from "../src/store/store.js";
+import { Vault } from "../src/vault/vault.js";
+import { manualSettings } from "../test/fakes/wired_domain.js";
+
+/** Connections written in one commit. */
+const page = 2_000;
+
+/** What a store is filled with. */
+export interface Filling {
+  readonly folder: string;
+  /** 32 bytes. */
+  readonly key: Buffer;
+  /** Of the provider; the token endpoint of each profile lies below `<origin>/<name>`. */
+  readonly origin: string;
+  readonly providers: readonly string[];
+  readonly groups: readonly {
+    readonly count: number;
+    /** When their refresh falls due; the token lives an hour longer. */
+    readonly dueAtMs: number;
+    /** Default 2. */
+    readonly accessTokenBytes?: number;
+    readonly userId?: string;
+  }[];
+}
+
+/**
+ * Fills a store with active connections of the providers in turn.
+ *
+ * @returns the ids of each group, of a big group only the first 20 000
+ */
+export async function fillStore({ folder, key, origin, providers, groups }: Filling): Promise<string[][]> {
+  const nowMs = Date.now();
+  const store = Store.open({ folder, nowMs });
+  const sealer = new Vault(key);
+  await openKeyCheck(store, sealer);
+  const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
+  const profiles = providers.map(
+    (name): ProviderProfile => ({
+      ...manualSettings(name, `${origin}/${name}`),
+      id: newId(),
+      clientSecret: undefined,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+      version: 1n,
+    }),
+  );
+  await store.commit((tx) => {
+    for (const profile of profiles) tx.putProvider(profile);
+  });
+  const ids: string[][] = [];
+  for (const group of groups) {
+    const written: string[] = [];
+    const accessToken = new Secret("a".repeat(group.accessTokenBytes ?? 2));
+    for (let from = 0; from < group.count; from += page) {
+      await store.commit((tx) => {
+        for (let index = from; index < Math.min(group.count, from + page); index++) {
+          const profile = profiles[index % profiles.length];
+          if (profile === undefined) throw new RangeError("a store needs at least one provider");
+          const connection = active(profile, group.userId ?? "ada", nowMs, group.dueAtMs);
+          const refreshToken = new Secret(`${connection.id}#1`);
+          const credential = { accessToken, refreshToken, tokenType: "Bearer", idToken: undefined };
+          tx.putCredential(connection.id, vault.sealCredential(connection, 1n, credential));
+          tx.putConnection(connection);
+          if (written.length < 20_000) written.push(connection.id);
+        }
+      });
+    }
+    ids.push(written);
+  }
+  await store.close();
+  return ids;
+}
+
+function active(profile: ProviderProfile, userId: string, nowMs: number, dueAtMs: number): Connection {
+  return {
+    id: newId(),
+    userId,
+    providerId: profile.id,
+    providerName: profile.name,
+    status: "active",
+    credentialRevision: 1n,
+    requestedScopes: [],
+    grantedScopes: [],
+    expiresAtMs: dueAtMs + 3_600_000,
+    issuedAtMs: nowMs,
+    refreshable: true,
+    refreshNotBeforeMs: dueAtMs,
+    problem: undefined,
+    failedRefreshes: 0,
+    refreshIntent: undefined,
+    pendingStateHash: undefined,
+    requestExpiresAtMs: undefined,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    dueAtMs,
+    subject: undefined,
+    strategy: bearerStrategy,
+    metadata: {},
+  };
+}

@@ -1,0 +1,75 @@
+import { join, resolve } from "node:path";
+import { Secret } from "../runtime/secret.js";
+import type { SettingReader } from "./setting_reader.js";
+
+/** Where the keys that seal the store come from: one key, or a ring with the newest last. */
+export type EncryptionKeySource =
+  /** Keys of 32 bytes each, base64 or base64url, apart by white space or commas. */
+  | { readonly source: "environment"; readonly key: Secret }
+  /** A file that must exist. */
+  | { readonly source: "file"; readonly path: string }
+  /** Made on first start: `<dataDir>/encryption.key`. */
+  | { readonly source: "generated"; readonly path: string }
+  /** A program with its arguments, run without a shell: it prints the keys. */
+  | { readonly source: "command"; readonly argv: readonly string[] };
+
+const commandPrefix = "exec:";
+
+/** Which source is set; faults are noted in `reader`. */
+export function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
+  const given = reader.readOneOf(
+    "NEXUS_ENCRYPTION_KEY",
+    "NEXUS_ENCRYPTION_KEY_FILE",
+    "NEXUS_ENCRYPTION_KEY_COMMAND",
+  );
+  if (given === undefined) return { source: "generated", path: join(dataDir, "encryption.key") };
+  const { name, value } = given;
+  if (name === "NEXUS_ENCRYPTION_KEY_FILE") return { source: "file", path: resolve(value) };
+  if (name === "NEXUS_ENCRYPTION_KEY_COMMAND" || value.startsWith(commandPrefix)) {
+    return { source: "command", argv: readCommand(reader, name, value) };
+  }
+  const fault = keysFault(value.split(/[\s,]+/).filter((word) => word !== ""));
+  if (fault !== undefined) reader.faultOfSecret(name, fault);
+  return { source: "environment", key: new Secret(value) };
+}
+
+/**
+ * Splits a command into words, as no shell does: they stand apart by white space; what is in single or in double quotes belongs to one
+ * word, letter by letter. Nothing is replaced.
+ *
+ * @returns undefined when a quote is not closed
+ */
+export function splitCommand(text: string): string[] | undefined {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (const [, single, double, space, plain] of text.matchAll(/'([^']*)'|"([^"]*)"|(\s+)|([\s\S])/g)) {
+    if (space !== undefined) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else {
+      if (plain === "'" || plain === '"') return undefined;
+      word = (word ?? "") + (single ?? double ?? plain ?? "");
+    }
+  }
+  return word === undefined ? words : [...words, word];
+}
+
+function readCommand(
+  reader: SettingReader,
+  name: "NEXUS_ENCRYPTION_KEY" | "NEXUS_ENCRYPTION_KEY_COMMAND",
+  value: string,
+): readonly string[] {
+  const text = value.startsWith(commandPrefix) ? value.slice(commandPrefix.length) : value;
+  const argv = splitCommand(text);
+  if (argv === undefined) reader.faultOfSecret(name, "has a quote that is not closed");
+  else if ((argv[0] ?? "") === "") reader.faultOfSecret(name, "names no program");
+  return argv ?? [];
+}
+
+function keysFault(keys: readonly string[]): string | undefined {
+  if (!keys.every((key) => /^[A-Za-z0-9+/_-]+={0,2}$/.test(key)))
+    return "is not base64: make a key with `openssl rand -base64 32`";
+  const lengthBytes = keys.map((key) => Buffer.from(key, "base64").length).find((bytes) => bytes !== 32);
+  if (lengthBytes === undefined) return undefined;
+  return `holds ${lengthBytes} bytes, not 32: make a key with \`openssl rand -base64 32\``;
+}

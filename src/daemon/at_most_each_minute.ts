@@ -1,0 +1,16 @@
+import type { Clock } from "../runtime/clock.js";
+
+/** Passes on the first of a minute's calls for each subject: whoever floods the daemon does not flood its log. */
+export function atMostEachMinute(
+  clock: Pick<Clock, "monotonicMs">,
+  report: (subject: string) => void,
+): (subject: string) => void {
+  const reported = new Map<string, number>();
+  return (subject) => {
+    const nowMs = clock.monotonicMs();
+    const before = reported.get(subject);
+    if (before !== undefined && nowMs - before < 60_000) return;
+    reported.set(subject, nowMs);
+    report(subject);
+  };
+}

@@ -1,0 +1,30 @@
+import type { Config } from "../config/config.js";
+import type { Clock } from "../runtime/clock.js";
+import type { DoorName } from "../server/doors.js";
+import { DoorTls } from "../server/tls_door.js";
+import { TlsKeeper } from "../server/tls_keeper.js";
+import type { Logger } from "../telemetry/logger.js";
+
+/** TLS as the settings want it; whoever opens it stops it. */
+export interface OpenTls {
+  of(door: DoorName): DoorTls | undefined;
+  stop(): void;
+}
+
+/** Reads the certificate, if there is one to be. @throws TlsFault */
+export async function openTls(
+  { doors: { tls } }: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): Promise<OpenTls> {
+  if (tls === undefined) return { of: () => undefined, stop: () => undefined };
+  const keeper = await TlsKeeper.load({ ...tls, clock, log });
+  return {
+    of: (door) => {
+      if (!tls.doors.includes(door)) return undefined;
+      // A browser would ask its person for a certificate, and a probe has none.
+      const clientAuth = door === "grpc" || door === "http" ? tls.clientAuth : "none";
+      return new DoorTls({ door, keeper, clientAuth, log });
+    },
+    stop: () => keeper.stop(),
+  };
+}

@@ -1,0 +1,65 @@
+import type { PendingAuthorization } from "../model/authorization.js";
+import type { Connection } from "../model/connection.js";
+import { DataLoss } from "../model/errors.js";
+import { daemon } from "../model/principal.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Transaction } from "../store/transaction.js";
+import type { CredentialVault } from "./credential_vault.js";
+import type { RevocationQueue } from "./revocation_queue.js";
+
+/** Ends requests for consent, with what they hold. */
+export class PendingRequests {
+  readonly #vault: Pick<CredentialVault, "openAuthorization">;
+  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    vault: Pick<CredentialVault, "openAuthorization">;
+    revocations: Pick<RevocationQueue, "enqueue">;
+    clock: Clock;
+  }) {
+    this.#vault = options.vault;
+    this.#revocations = options.revocations;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * Erases the pending request of a connection. A credential that waits for its confirmation is revoked at the provider; that of the
+   * very account which the connection holds already is only erased, since at many providers both would die.
+   *
+   * @param fate whether the connection goes on without it
+   */
+  end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): void {
+    const key = connection.pendingStateHash;
+    if (key === undefined) return;
+    const pending = tx.takeAuthorization(key);
+    if (pending?.held) this.#release(tx, connection, key, pending, fate);
+  }
+
+  #release(
+    tx: Transaction,
+    connection: Connection,
+    key: string,
+    pending: PendingAuthorization,
+    fate: "goes_on" | "ends",
+  ): void {
+    const { connectionId, providerId } = pending;
+    const place = { connectionId, providerId, revision: 0n };
+    try {
+      const { held } = this.#vault.openAuthorization(key, pending);
+      if (held?.kind !== "token_set") return;
+      const { subject } = held.tokenSet;
+      if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return;
+      this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      tx.appendAudit({
+        timeMs: this.#clock.nowMs(),
+        type: "revocation_given_up",
+        principal: daemon.name,
+        ...place,
+        reason: "data_loss",
+      });
+    }
+  }
+}

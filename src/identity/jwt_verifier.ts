@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import { errors, type JWTPayload, jwtVerify } from "jose";
+import { NexusError } from "../model/errors.js";
+import type { Principal } from "../model/principal.js";
+import type { Clock } from "../runtime/clock.js";
+import type { IssuerKeys } from "./issuer_keys.js";
+
+export interface JwtVerifierOptions {
+  /** Letter by letter what `iss` must be. */
+  readonly issuer: string;
+  /** What `aud` must be or hold. */
+  readonly audience: string;
+  readonly keys: Pick<IssuerKeys, "keyFor" | "generation" | "refresh">;
+  readonly clock: Clock;
+  readonly log: { debug(fields: object, message: string): void };
+}
+
+/** Signatures by a private key alone: with `none` or a symmetric algorithm whoever knows the public key could sign (RFC 8725, section 3.1). */
+const algorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+
+/** How far the issuer's clock may be ahead of ours. */
+const leewayMs = 30_000;
+
+const maxSubjectBytes = 255;
+
+/** Tokens that were verified, so that a caller pays for its signature once. Each agent has one or two at a time. */
+const maxVerified = 10_000;
+
+interface Verified {
+  readonly principal: Principal;
+  readonly generation: number;
+}
+
+/** Callers by JSON Web Tokens of one issuer for one audience (RFC 7519, RFC 8725). */
+export class JwtVerifier {
+  readonly #options: JwtVerifierOptions;
+  /** By the digest of the token; the oldest first. */
+  readonly #verified = new Map<string, Verified>();
+
+  constructor(options: JwtVerifierOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * `jwt:<sub>` until `exp`, at once for a token that was verified before; undefined for a token that proves nobody.
+   *
+   * @throws Unavailable (as a rejection) when the keys of the issuer cannot be had
+   */
+  principalOf(token: string): Principal | undefined | Promise<Principal | undefined> {
+    const { keys, clock } = this.#options;
+    const digest = createHash("sha256").update(token).digest("base64");
+    const known = this.#verified.get(digest);
+    if (known === undefined || known.generation !== keys.generation) return this.#verify(token, digest);
+    keys.refresh();
+    if (clock.nowMs() < (known.principal.expiresAtMs ?? 0)) return known.principal;
+    this.#verified.delete(digest);
+    return undefined;
+  }
+
+  async #verify(token: string, digest: string): Promise<Principal | undefined> {
+    const { issuer, audience, keys, clock, log } = this.#options;
+    let generation = keys.generation;
+    const keyFor: typeof keys.keyFor = async (header, input) => {
+      const key = await keys.keyFor(header, input);
+      generation = keys.generation;
+      return key;
+    };
+    try {
+      const { payload } = await jwtVerify(token, keyFor, {
+        algorithms,
+        issuer,
+        audience,
+        currentDate: new Date(clock.nowMs()),
+        clockTolerance: leewayMs / 1000,
+        requiredClaims: ["exp", "sub"],
+      });
+      const principal = processClaims(payload, clock.nowMs());
+      if (typeof principal !== "string") {
+        this.#remember(digest, { principal, generation });
+        return principal;
+      }
+      log.debug({ reason: principal }, "a JWT proves nobody");
+    } catch (error) {
+      if (error instanceof NexusError) throw error;
+      // Claims of the token are in the error: its code alone is told.
+      log.debug(
+        { reason: error instanceof errors.JOSEError ? error.code : "malformed" },
+        "a JWT proves nobody",
+      );
+    }
+    this.#verified.delete(digest);
+    return undefined;
+  }
+
+  #remember(digest: string, verified: Verified): void {
+    this.#verified.delete(digest);
+    this.#verified.set(digest, verified);
+    for (const oldest of this.#verified.keys()) {
+      if (this.#verified.size <= maxVerified) break;
+      this.#verified.delete(oldest);
+    }
+  }
+}
+
+/** What jose leaves to us: the leeway is for the beginning of a token, not for its end. */
+function processClaims({ sub, exp, iat }: JWTPayload, nowMs: number): Principal | string {
+  if (exp === undefined || exp * 1000 <= nowMs) return "it has expired";
+  if (iat !== undefined && iat * 1000 > nowMs + leewayMs) return "it was issued in the future";
+  if (typeof sub !== "string" || sub === "") return "its subject is empty";
+  if (Buffer.byteLength(sub) > maxSubjectBytes) return `its subject is longer than ${maxSubjectBytes} bytes`;
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(sub)) return "its subject holds control characters";
+  return { name: `jwt:${sub}`, kind: "jwt", expiresAtMs: exp * 1000 };
+}

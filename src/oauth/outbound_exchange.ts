@@ -1,0 +1,114 @@
+import { type IncomingMessage, request as sendRequest } from "node:http";
+import type { Socket } from "node:net";
+import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from "node:zlib";
+
+/** Status line and headers of an answer; the largest seen at providers are 9 KiB. */
+const maxHeaderBytes = 16 * 1024;
+
+export interface RawRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | undefined;
+}
+
+/** The body grew over its limit, as sent or decoded. */
+export class TooLarge extends Error {}
+
+/**
+ * One request over a socket of its own, and the whole answer. Must not be called before the socket has been judged.
+ *
+ * @param onStatus called when the status is known
+ * @throws TooLarge, or the fault of the socket or of the parser; the caller destroys the socket
+ */
+export async function exchange(
+  socket: Socket,
+  url: URL,
+  request: RawRequest,
+  maxBytes: number,
+  onStatus: (status: number) => void,
+): Promise<Response> {
+  const message = await send(socket, url, request);
+  const status = message.statusCode ?? 0;
+  onStatus(status);
+  const headers = keptHeaders(message);
+  if (status >= 300 && status < 400) return new Response(null, { status, headers });
+  const bytes = decode(await read(message, maxBytes), message.headers["content-encoding"], maxBytes);
+  return new Response(bytes.byteLength === 0 ? null : Buffer.from(bytes), { status, headers });
+}
+
+function send(socket: Socket, url: URL, { method, headers, body }: RawRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = sendRequest({
+      method,
+      path: `${url.pathname}${url.search}`,
+      headers: {
+        ...headers,
+        host: url.host,
+        ...(body === undefined ? {} : { "content-length": String(body.byteLength) }),
+      },
+      createConnection: () => socket,
+      maxHeaderSize: maxHeaderBytes,
+      insecureHTTPParser: false,
+    });
+    outgoing.once("response", resolve);
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+async function read(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let byteLength = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    byteLength += chunk.byteLength;
+    if (byteLength > maxBytes) throw new TooLarge();
+    chunks.push(chunk);
+  }
+  if (!message.complete) throw Object.assign(new Error("the body broke off"), { code: "ECONNRESET" });
+  return Buffer.concat(chunks);
+}
+
+/** Nothing asks for a coding; some servers send one all the same. A trailer that is missing is no reason to lose a token set. */
+function decode(bytes: Buffer, coding: string | undefined, maxBytes: number): Uint8Array {
+  const options = { maxOutputLength: maxBytes, finishFlush: constants.Z_SYNC_FLUSH };
+  try {
+    switch (coding?.trim().toLowerCase()) {
+      case "gzip":
+      case "x-gzip":
+        return gunzipSync(bytes, options);
+      case "deflate":
+        // RFC 9110 section 8.4.1.2: some leave the zlib wrapper out.
+        return ((bytes[0] ?? 0) & 0x0f) === 8 ? inflateSync(bytes, options) : inflateRawSync(bytes, options);
+      case "br":
+        return brotliDecompressSync(bytes, { maxOutputLength: maxBytes });
+      default:
+        return bytes;
+    }
+  } catch (fault) {
+    if (fault instanceof RangeError) throw new TooLarge();
+    throw fault;
+  }
+}
+
+/** No cookies, and nothing that describes the bytes on the wire. */
+function keptHeaders(message: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (let i = 0; i + 1 < message.rawHeaders.length; i += 2) {
+    const name = (message.rawHeaders[i] ?? "").toLowerCase();
+    if (droppedHeaders.has(name)) continue;
+    try {
+      headers.append(name, message.rawHeaders[i + 1] ?? "");
+    } catch {
+      // What fetch would not carry is of no use to anybody here.
+    }
+  }
+  return headers;
+}
+
+const droppedHeaders: ReadonlySet<string> = new Set([
+  "content-encoding",
+  "content-length",
+  "transfer-encoding",
+  "set-cookie",
+  "set-cookie2",
+]);

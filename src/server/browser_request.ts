@@ -1,0 +1,46 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+
+/** A page fetched ahead of the person's wish (Fetch Standard, `Sec-Purpose`; the others are its forerunners). */
+export function isPrefetch(headers: IncomingHttpHeaders): boolean {
+  return ["sec-purpose", "purpose", "x-moz", "x-purpose"].some((name) =>
+    /^\s*(prefetch|prerender|preview)\b/i.test(String(headers[name] ?? "")),
+  );
+}
+
+/** A picture, script or frame of another page, as far as the browser says (Fetch Metadata, section 2.1): nobody looks at it. */
+export function isEmbedded(headers: IncomingHttpHeaders): boolean {
+  const destination = headers["sec-fetch-dest"];
+  return destination !== undefined && destination !== "document";
+}
+
+/** A form of a page of this door, as far as the browser says (Fetch, section 3.2; Fetch Metadata, section 2.4). */
+export function isOwnForm(headers: IncomingHttpHeaders, publicUrl: URL): boolean {
+  const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/x-www-form-urlencoded") return false;
+  const site = headers["sec-fetch-site"];
+  if (site !== undefined && site !== "same-origin" && site !== "none") return false;
+  const { origin } = headers;
+  if (origin === undefined) return true;
+  const own = `${publicUrl.protocol}//${headers.host}`;
+  return URL.canParse(own) && origin === new URL(own).origin;
+}
+
+/** The one `Host` of a request, in lower case; undefined when there is none, or more than one (RFC 9112, section 3.2). */
+export function hostOf({ headers, headersDistinct }: IncomingMessage): string | undefined {
+  return headersDistinct["host"]?.length === 1 ? headers.host?.toLowerCase() : undefined;
+}
+
+/** Every spelling of the authority of the public URL; on a loopback host, the other loopback names as well. */
+export function hostsOf(publicUrl: URL): ReadonlySet<string> {
+  const loopback = ["localhost", "127.0.0.1", "[::1]"];
+  const names = loopback.includes(publicUrl.hostname) ? loopback : [publicUrl.hostname];
+  const port = publicUrl.port === "" ? (publicUrl.protocol === "https:" ? "443" : "80") : publicUrl.port;
+  const withPort = names.map((name) => `${name}:${port}`);
+  return new Set(publicUrl.port === "" ? [...names, ...withPort] : withPort);
+}
+
+/** The one `state` of a query. */
+export function stateOf(query: URLSearchParams): string | undefined {
+  const [state, ...others] = query.getAll("state");
+  return others.length === 0 && state ? state : undefined;
+}

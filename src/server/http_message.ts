@@ -1,0 +1,28 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+
+/** A request and its answer, of either generation of HTTP. */
+export type Request = IncomingMessage | Http2ServerRequest;
+export type Response = ServerResponse | Http2ServerResponse;
+
+export function isHttp2(response: Response): response is Http2ServerResponse {
+  return "stream" in response;
+}
+
+/**
+ * Ends a request that was answered before all of it came, or its client would hold the stream open with it. Over HTTP/2 what is still to
+ * come is refused (RFC 9113, section 8.1); over HTTP/1.1 Node reads it away in the time that a request has.
+ */
+export function refuseRest(response: Response): void {
+  if (!isHttp2(response)) return;
+  const { stream } = response;
+  // Node asks for trailers when everything else is sent, and its own listener has sent them by the next turn.
+  stream.once("wantTrailers", () => {
+    if (!stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  });
+}
+
+/** The path of the request, without its query. */
+export function pathOf(request: Request): string {
+  return (request.url ?? "").split("?", 1)[0] ?? "";
+}

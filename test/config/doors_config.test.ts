@@ -1,0 +1,149 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../src/config/config.js";
+import { ConfigError } from "../../src/config/config_error.js";
+
+const pair = { NEXUS_TLS_CERT_FILE: "/tls/tls.crt", NEXUS_TLS_KEY_FILE: "/tls/tls.key" };
+
+const load = (env: Record<string, string>) =>
+  loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false });
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    load(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe("plain text beyond this machine", () => {
+  it.each([
+    ["grpc", "NEXUS_GRPC_LISTEN"],
+    ["http", "NEXUS_HTTP_LISTEN"],
+    ["browser", "NEXUS_BROWSER_LISTEN"],
+    ["ops", "NEXUS_OPS_LISTEN"],
+  ])("is refused at the %s door, by door, address and setting", (door, setting) => {
+    const [fault = "", ...rest] = faultsOf({ [setting]: "0.0.0.0:7000" });
+    expect(rest).toEqual([]);
+    expect(fault).toContain(`${setting}: got "0.0.0.0:7000": the ${door} door`);
+    expect(fault).toContain("NEXUS_TLS_CERT_FILE");
+    expect(fault).toContain(`--insecure=${door}`);
+    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: door })).toEqual([]);
+    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "true" })).toEqual([]);
+    expect(faultsOf({ [setting]: "0.0.0.0:7000", ...pair })).toEqual([]);
+    expect(faultsOf({ [setting]: "0.0.0.0:7000", ...pair, NEXUS_TLS_DOORS: door })).toEqual([]);
+    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "false" })).toHaveLength(1);
+  });
+
+  it("is refused at a door that TLS leaves out, and says how to take it in", () => {
+    const faults = faultsOf({ NEXUS_HTTP_LISTEN: "0.0.0.0:1", ...pair, NEXUS_TLS_DOORS: "grpc,ops" });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain("name http in NEXUS_TLS_DOORS");
+  });
+
+  it("is excused at the door that is named alone", () => {
+    const env = {
+      NEXUS_HTTP_LISTEN: "0.0.0.0:1",
+      NEXUS_BROWSER_LISTEN: "0.0.0.0:2",
+      NEXUS_INSECURE: "browser",
+    };
+    expect(faultsOf(env)).toHaveLength(1);
+  });
+
+  it.each([
+    "0.0.0.0:1",
+    "[::]:1",
+    "192.0.2.1:1",
+    "10.0.0.1:1",
+    "[fe80::1]:1",
+    "[::ffff:10.0.0.1]:1",
+    "nexus.example:1",
+    "myhost:1",
+    "localhost.example:1",
+    "0:1",
+    "128.0.0.1:1",
+    "[::2]:1",
+  ])("takes %s for an address that others reach", (address) => {
+    expect(faultsOf({ NEXUS_HTTP_LISTEN: address })).toHaveLength(1);
+    expect(faultsOf({ NEXUS_HTTP_LISTEN: `127.0.0.1:2,${address}` })).toHaveLength(1);
+  });
+
+  it.each([
+    "127.0.0.1:1",
+    "127.9.9.9:1",
+    "localhost:1",
+    "LOCALHOST:1",
+    "[::1]:1",
+    "[0:0:0:0:0:0:0:1]:1",
+    "[::ffff:127.0.0.1]:1",
+    "unix:/run/nexus.sock",
+    "off",
+  ])("takes %s for one that this machine alone reaches", (address) => {
+    expect(faultsOf({ NEXUS_HTTP_LISTEN: address })).toEqual([]);
+  });
+});
+
+describe("TLS", () => {
+  it("needs both files, and asks for no certificate by default", () => {
+    expect(load(pair).doors.tls).toEqual({
+      certFile: "/tls/tls.crt",
+      keyFile: "/tls/tls.key",
+      clientCaFile: undefined,
+      clientAuth: "none",
+      doors: ["grpc", "http", "browser", "ops"],
+    });
+    expect(load({ ...pair, NEXUS_TLS_CLIENT_CA_FILE: "/ca" }).doors.tls).toMatchObject({
+      clientAuth: "optional",
+    });
+  });
+
+  it.each([
+    [{ NEXUS_TLS_CERT_FILE: "/c" }, "NEXUS_TLS_KEY_FILE: is needed beside NEXUS_TLS_CERT_FILE"],
+    [{ NEXUS_TLS_KEY_FILE: "/k" }, "NEXUS_TLS_CERT_FILE: is needed beside NEXUS_TLS_KEY_FILE"],
+    [{ NEXUS_TLS_CLIENT_CA_FILE: "/k" }, "NEXUS_TLS_CERT_FILE: is needed beside NEXUS_TLS_CLIENT_CA_FILE"],
+    [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "require" }, "needs NEXUS_TLS_CLIENT_CA_FILE"],
+    [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "maybe" }, "none, optional, require"],
+    [{ ...pair, NEXUS_TLS_DOORS: "grpc,front" }, "grpc, http, browser, ops"],
+    [{ NEXUS_INSECURE: "yes" }, "true, false or a comma list"],
+    [{ NEXUS_SOCKET_MODE: "0777" }, "0600, 0660, 0666"],
+    [{ NEXUS_SOCKET_MODE: "rw" }, "0600, 0660, 0666"],
+  ])("refuses %j", (env, text) => {
+    expect(faultsOf(env as Record<string, string>).join()).toContain(text);
+  });
+});
+
+describe("JWT", () => {
+  const claims = { NEXUS_JWT_ISSUER: "https://k8s.example", NEXUS_JWT_AUDIENCE: "nexusd" };
+
+  it("is off by default, and finds the keys by discovery, at a URL or in a file", () => {
+    expect(load({}).jwt).toBeUndefined();
+    expect(load(claims).jwt).toMatchObject({ keys: { from: "discovery", issuer: "https://k8s.example" } });
+    const url = "https://10.0.0.1:6443/openid/v1/jwks?a=b";
+    expect(load({ ...claims, NEXUS_JWT_JWKS_URL: url }).jwt).toMatchObject({ keys: { from: "url", url } });
+    expect(
+      load({ ...claims, NEXUS_JWT_ISSUER: "kubernetes/serviceaccount", NEXUS_JWT_JWKS_FILE: "/j" }).jwt,
+    ).toMatchObject({ keys: { from: "file", path: "/j" }, issuer: "kubernetes/serviceaccount" });
+  });
+
+  it("takes http on loopback where that is allowed", () => {
+    const env = { ...claims, NEXUS_JWT_ISSUER: "http://127.0.0.1:9000" };
+    expect(faultsOf(env)).toHaveLength(1);
+    expect(faultsOf({ ...env, NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toEqual([]);
+  });
+
+  it.each([
+    [{ NEXUS_JWT_ISSUER: "https://k8s.example" }, "NEXUS_JWT_AUDIENCE: is needed beside NEXUS_JWT_ISSUER"],
+    [{ NEXUS_JWT_AUDIENCE: "nexusd" }, "NEXUS_JWT_ISSUER: is needed beside NEXUS_JWT_AUDIENCE"],
+    [{ NEXUS_JWT_CA_FILE: "/ca" }, "NEXUS_JWT_ISSUER: is needed beside NEXUS_JWT_CA_FILE"],
+    [{ ...claims, NEXUS_JWT_ISSUER: "http://k8s.example" }, "must be an https URL"],
+    [{ ...claims, NEXUS_JWT_ISSUER: "k8s" }, "must be an https URL"],
+    [{ ...claims, NEXUS_JWT_ISSUER: "https://u:p4ss@k8s.example" }, "must not hold a user name"],
+    [{ ...claims, NEXUS_JWT_JWKS_URL: "http://k8s.example" }, "must be an https URL"],
+    [{ ...claims, NEXUS_JWT_JWKS_URL: "https://a", NEXUS_JWT_JWKS_FILE: "/b" }, "are both set"],
+  ])("refuses %j", (env, text) => {
+    const faults = faultsOf(env as Record<string, string>).join();
+    expect(faults).toContain(text);
+    expect(faults).not.toContain("p4ss");
+  });
+});

@@ -1,0 +1,69 @@
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "nexus-tls-"));
+const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+const child = join(import.meta.dirname, "tls_child.ts");
+let server: Server;
+let port: number;
+let bodies: string[] = [];
+let servernames: unknown[] = [];
+
+beforeAll(async () => {
+  const names = "subjectAltName=DNS:idp.example,IP:127.0.0.1";
+  const made = ["-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=idp", "-addext", names];
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", ...made], {
+    stdio: "ignore",
+  });
+  server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    bodies.push(body);
+    servernames.push((request.socket as TLSSocket).servername);
+    response.end(`${request.headers.host?.split(":")[0]} ${request.url}`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  port = (server.address() as { port: number }).port;
+});
+afterAll(async () => {
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+async function outcomes(urls: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
+  [bodies, servernames] = [[], []];
+  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child, ...urls], {
+    env: { PATH: process.env["PATH"], ...env },
+  });
+  return JSON.parse(stdout);
+}
+
+test("https reaches a provider whose certificate names it, by name and by address", async () => {
+  const urls = [
+    `https://idp.example:${port}/token?x=1`,
+    `https://127.0.0.1:${port}/`,
+    `https://IDP.example.:${port}/`,
+  ];
+  expect(await outcomes(urls, { NODE_EXTRA_CA_CERTS: cert })).toEqual([
+    "200 idp.example /token?x=1",
+    "200 127.0.0.1 /",
+    "200 idp.example. /",
+  ]);
+  expect(bodies).toEqual(Array(3).fill("refresh_token=canary"));
+  expect(servernames).toEqual(["idp.example", false, "idp.example"]);
+});
+
+test("a certificate of another name, or of nobody that is trusted, gets nothing, whatever the environment says", async () => {
+  const other = [`https://other.example:${port}/`];
+  expect(await outcomes(other, { NODE_EXTRA_CA_CERTS: cert })).toEqual(["network before_send"]);
+  const idp = [`https://idp.example:${port}/`];
+  const lax = { NODE_TLS_REJECT_UNAUTHORIZED: "0", NODE_NO_WARNINGS: "1" };
+  expect(await outcomes(idp, lax)).toEqual(["network before_send"]);
+  expect(bodies).toEqual([]);
+});

@@ -1,0 +1,17 @@
+import { createOutboundFetch, OutboundError } from "../../src/oauth/outbound.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
+
+/** Posts to each URL of its arguments and prints what came of it: the authorities that it trusts come by its environment. */
+const lookup = async () => [{ address: "127.0.0.1", family: 4 }];
+const fetch = createOutboundFetch({ networks: loopbackNetworks, lookup, timeoutMs: 5_000 });
+const outcomes: string[] = [];
+for (const url of process.argv.slice(2)) {
+  const request = { method: "POST", headers: {}, body: "refresh_token=canary" } as const;
+  outcomes.push(
+    await fetch(url, request).then(
+      async (response) => `${response.status} ${await response.text()}`,
+      (error: unknown) => (error instanceof OutboundError ? `${error.reason} ${error.phase}` : String(error)),
+    ),
+  );
+}
+process.stdout.write(JSON.stringify(outcomes));

@@ -1,0 +1,443 @@
+import { canary, type HttpRow, letters, type Place, unknownId } from "./row.js";
+
+type Send = ReturnType<HttpRow["send"]>;
+
+interface Wanted {
+  readonly status: number;
+  readonly error?: string;
+  readonly field?: string;
+  readonly says?: RegExp;
+  readonly isAudited?: true;
+}
+
+/** A row of a REST route, with the key. */
+function rest(
+  route: string,
+  field: string,
+  name: string,
+  send: (place: Place) => Partial<Send> & { readonly json?: unknown },
+  wanted: Wanted,
+): HttpRow {
+  const [, path = ""] = route.split(" ");
+  return {
+    route,
+    door: "http",
+    name,
+    fields: [field],
+    send: (place) => {
+      const { json, headers, ...more } = send(place);
+      return {
+        target: path.replace("{id}", unknownId),
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...more,
+        headers: { "x-api-key": place.apiKey, ...headers },
+      };
+    },
+    ...wanted,
+  };
+}
+
+const fault = (says: RegExp, field?: string): Wanted => ({
+  status: 400,
+  error: "invalid_argument",
+  says,
+  ...(field === undefined ? {} : { field }),
+});
+const escapeSequence = "\u001b]0;owned\u0007";
+
+/** Hostile members of a profile: the value, what is said of it, and where when not at the member. */
+const members: readonly (readonly [
+  member: string,
+  name: string,
+  value: unknown,
+  says: RegExp,
+  at?: string,
+])[] = [
+  ["name", "an escape sequence", escapeSequence, /lower-case/],
+  ["name", "a list", ["a"], /must be text/],
+  ["name", "half of a surrogate pair", "a\ud800", /lower-case|surrogate/],
+  ["auth_type", "no such type", "root", /one of|cannot be changed/],
+  ["client_id", "1025 characters", letters(1025), /1024/],
+  ["client_id", "half of a surrogate pair", "\udfff", /surrogate/],
+  ["client_secret", "an object", { a: canary }, /must be text/],
+  ["client_secret", "4097 characters", canary.padEnd(4097, "x"), /4096/],
+  ["auth_url", "a script", "javascript:0", /https/],
+  ["token_url", "another machine's http", "http://10.0.0.1/token", /https/],
+  ["issuer", "a query", "https://provider.example/?a=b", /query/],
+  ["enable_discovery", "a text", "true", /true or false/],
+  ["scopes", "a text", "read write", /list of texts/],
+  ["scopes", "numbers", [Number.POSITIVE_INFINITY], /must be text/, "scopes[0]"],
+  ["scopes", "two in one", ["a b"], /pattern/, "scopes[0]"],
+  ["auth_header", "an object", {}, /must be text/],
+  ["auth_strategy", "no such kind", "exec", /must be/],
+  ["auth_strategy", "a number", 7, /type, config/],
+  ["api_base_url", "a user name", `https://a:${canary}@provider.example`, /user name/],
+  ["user_info_endpoint", "a script", "javascript:0", /https/],
+  ["description", "an escape sequence", escapeSequence, /control/],
+  ["category", "a line end", "a\nb", /control/],
+  ["params", "state", { state: "x" }, /protocol/, 'params["state"]'],
+  ["params", "a line end in a value", { a: "b\r\nc" }, /control/, 'params["a"]'],
+  ["params", "65 KiB that mean nothing", { a: [letters(65_536)] }, /65536 bytes/],
+  ["params", "a list", [], /an object/],
+  ["token_endpoint_auth_method", "no such method", "private_key_jwt", /one of/],
+  ["jwks_url", "a file", "file:///etc/passwd", /https/],
+  ["authorization_params", "a number", { a: 1 }, /text/, 'authorization_params["a"]'],
+  ["refresh_window", "no unit", "90", /duration/],
+  ["refresh_window", "no end", `${"9".repeat(400)}d`, /duration/],
+  ["refresh_window", "a year", "365d", /86400s/],
+  ["strategy", "a text", "header", /an object/],
+  [
+    "strategy",
+    "another type's",
+    { type: "aws_sigv4", config: { service: "s3" } },
+    /must be oauth2/,
+    "auth_strategy",
+  ],
+  ["credential_schema", "for oauth2", { type: "object" }, /static types/, "params.credential_schema"],
+  [
+    "oauth2_options",
+    "an option with an escape",
+    { "\u001b[2J": 1 },
+    /not an option/,
+    "oauth2_options.\\u{1b}[2J",
+  ],
+  [
+    "oauth2_options",
+    "a header with a line end",
+    { token_headers: { a: "b\r\nc" } },
+    /ASCII/,
+    'oauth2_options.token_headers["a"]',
+  ],
+  [
+    "oauth2_options",
+    "a path that is no text",
+    { token_response_path: { a: 1 } },
+    /must be text/,
+    "oauth2_options.token_response_path",
+  ],
+];
+
+const sound = {
+  name: "hostile",
+  client_id: "c",
+  client_secret: canary,
+  auth_url: "https://provider.example/authorize",
+  token_url: "https://provider.example/token",
+};
+
+const creations = ["POST /v1/providers", "POST /providers"];
+const changes = [
+  "PUT /v1/providers/{id}",
+  "PATCH /v1/providers/{id}",
+  "PUT /providers/{id}",
+  "PATCH /providers/{id}",
+];
+
+/** What is wrong with a body whatever it is for. */
+const bodies: readonly (readonly [name: string, body: string | Uint8Array, says: RegExp, field?: string])[] =
+  [
+    ["no JSON", "{", /not JSON/],
+    ["JSON with a byte-order mark inside", "\u00a0{}", /not JSON/],
+    ["UTF-16", Buffer.from("\ufeff{}", "utf16le"), /not JSON in UTF-8/],
+    ["no UTF-8", Buffer.from([0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d]), /UTF-8/],
+    ["a list", "[]", /must be a JSON object/],
+    ["a text", '"x"', /must be a JSON object/],
+    ["null", "null", /must be a JSON object/],
+    ["65 deep", `${'{"a":'.repeat(66)}1${"}".repeat(66)}`, /64 deep/],
+    ["100000 deep", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`, /deep|not JSON/],
+    ["a name twice", '{"user_id":"ada","user_id":"eve"}', /two members/],
+    ["a name twice, once escaped", '{"a":{"b":1,"\\u0062":2}}', /two members/],
+    ["NaN", '{"a":NaN}', /not JSON/],
+  ];
+
+const writers = [
+  ...creations,
+  ...changes,
+  "POST /v1/request-connection",
+  "POST /auth/consent-spec",
+  "POST /v1/capture-credential",
+];
+
+const bodyRows: readonly HttpRow[] = writers.flatMap((route) => [
+  ...bodies.map(([name, body, says]) =>
+    rest(route, "body", name, () => ({ body }), { status: 400, error: "invalid_json", says }),
+  ),
+  rest(
+    route,
+    "body",
+    "__proto__",
+    () => ({ body: '{"a":{"__proto__":{"isAdmin":true}}}' }),
+    fault(/reserved/, 'a["__proto__"]'),
+  ),
+  rest(route, "body", "1 MiB and a byte", () => ({ body: letters(1_048_577) }), {
+    status: 413,
+    error: "body_too_large",
+    says: /1048576/,
+  }),
+  rest(
+    route,
+    "body",
+    "a length that is a lie",
+    () => ({ headers: { "content-length": "99999999999" }, body: "" }),
+    { status: 413, error: "body_too_large", says: /1048576/ },
+  ),
+]);
+
+const providerRows: readonly HttpRow[] = [
+  ...creations.flatMap((route) => [
+    rest(route, "profile", "nothing", () => ({ json: {} }), {
+      status: 400,
+      error: "missing_profile",
+      says: /profile/,
+    }),
+    rest(route, "profile", "a text", () => ({ json: { profile: "x" } }), fault(/an object/, "profile")),
+    ...members.map(([member, name, value, says, at]) =>
+      rest(
+        route,
+        `profile.${member}`,
+        name,
+        () => ({ body: JSON.stringify({ profile: { ...sound, [member]: value } }).replace("null", "1e400") }),
+        fault(says, at ?? member),
+      ),
+    ),
+    rest(
+      route,
+      "profile.oauth2_options",
+      "50000 options that are none",
+      () => ({
+        json: {
+          profile: {
+            ...sound,
+            oauth2_options: Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`o${i}`, 1])),
+          },
+        },
+      }),
+      fault(/not an option/, "oauth2_options.o0"),
+    ),
+    rest(
+      route,
+      "profile.params",
+      "__proto__",
+      () => ({ body: '{"profile":{"params":{"__proto__":{"a":1}}}}' }),
+      fault(/reserved/, 'profile.params["__proto__"]'),
+    ),
+  ]),
+  ...changes.flatMap((route) =>
+    members.map(([member, name, value, says, at]) =>
+      rest(
+        route,
+        member,
+        name,
+        ({ providers }) => ({
+          target: (route.split(" ")[1] ?? "").replace("{id}", providers["oauth2"] ?? ""),
+          body: JSON.stringify({ [member]: value }).replace("null", "1e400"),
+        }),
+        fault(says, at ?? member),
+      ),
+    ),
+  ),
+];
+
+/** Ids in paths; the error of an id that is not there depends on the route. */
+const idRoutes: readonly (readonly [route: string, missing: string, field: string, isAudited?: true])[] = [
+  ["GET /v1/providers/{id}", "provider_not_found", "id"],
+  ["GET /providers/{id}", "provider_not_found", "id"],
+  ["DELETE /v1/providers/{id}", "provider_not_found", "id"],
+  ["DELETE /providers/{id}", "provider_not_found", "id"],
+  ...changes.map((route) => [route, "provider_not_found", "id"] as const),
+  ["GET /v1/check-connection/{id}", "connection_not_found", "connection_id"],
+  ["GET /v1/token/{id}", "connection_not_found", "connection_id", true],
+  ["GET /connections/{id}/token", "connection_not_found", "connection_id", true],
+  ["POST /v1/refresh/{id}", "connection_not_found", "connection_id", true],
+  ["POST /connections/{id}/refresh", "connection_not_found", "connection_id", true],
+];
+
+const idRows: readonly HttpRow[] = idRoutes.flatMap(([route, missing, field, isAudited]) => {
+  const path = route.split(" ")[1] ?? "";
+  const at = (text: string): string => path.replace("{id}", text);
+  const known: Wanted = { status: 404, error: missing, ...(isAudited ? { isAudited } : {}) };
+  return [
+    rest(route, "{id}", "an unknown one", () => ({}), known),
+    rest(route, "{id}", "U+0000", () => ({ target: at("%00") }), fault(/UUID|U\+0000/, field)),
+    rest(route, "{id}", "an escape sequence", () => ({ target: at("%1b%5b2J") }), fault(/UUID/, field)),
+    rest(route, "{id}", "a path", () => ({ target: at("..%2f..%2fadmin.key") }), fault(/UUID/, field)),
+    rest(route, "{id}", "4000 characters", () => ({ target: at(letters(4000)) }), fault(/UUID/, field)),
+    rest(route, "{id}", "__proto__", () => ({ target: at("__proto__") }), fault(/UUID/, field)),
+    rest(route, "{id}", "half an escape", () => ({ target: at("%c") }), {
+      status: 400,
+      error: "bad_request",
+      says: /percent/,
+    }),
+    rest(route, "{id}", "no UTF-8", () => ({ target: at("%c0%80") }), {
+      status: 400,
+      error: "bad_request",
+      says: /percent/,
+    }),
+  ];
+});
+
+const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flatMap((route) => {
+  const one = (field: string, name: string, json: unknown, wanted: Wanted): HttpRow =>
+    rest(route, field, name, () => ({ json }), wanted);
+  const named = { user_id: "ada", provider_name: "oauth2" };
+  return [
+    one("user_id", "nothing", { provider_name: "oauth2" }, fault(/required/)),
+    one("user_id", "a number", { ...named, user_id: 1 }, fault(/text/)),
+    one("user_id", "a line end", { ...named, user_id: "a\nb" }, fault(/pattern/)),
+    one("user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, fault(/surrogate/)),
+    one(
+      "workspace_id",
+      "257 characters",
+      { provider_name: "oauth2", workspace_id: letters(257) },
+      fault(/256/, "user_id"),
+    ),
+    one("workspace_id", "a list", { provider_name: "oauth2", workspace_id: [] }, fault(/text/)),
+    one("provider_id", "no UUID", { user_id: "a", provider_id: "' OR 1=1" }, fault(/UUID/)),
+    one(
+      "provider_id",
+      "an unknown one",
+      { user_id: "a", provider_id: unknownId },
+      { status: 404, error: "provider_not_found" },
+    ),
+    one("provider_name", "129 characters", { user_id: "a", provider_name: letters(129) }, fault(/128/)),
+    one("provider_name", "U+0000", { user_id: "a", provider_name: "a\0b" }, fault(/U\+0000/)),
+    one(
+      "provider_name",
+      "constructor",
+      { user_id: "a", provider_name: "constructor" },
+      { status: 404, error: "provider_not_found" },
+    ),
+    one("scopes", "a text", { ...named, scopes: "read" }, fault(/list of texts/)),
+    one("scopes", "a line end", { ...named, scopes: ["a\nb"] }, fault(/pattern/, "scopes[0]")),
+    one("scopes", "101", { ...named, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, fault(/100/)),
+    one("return_url", "another origin", { ...named, return_url: "https://evil.example" }, fault(/not among/)),
+    one("return_url", "a line end", { ...named, return_url: "http://127.0.0.1:3999/\n" }, fault(/control/)),
+    one("return_url", "a number", { ...named, return_url: 1 }, fault(/text/)),
+  ];
+});
+
+const capture = "POST /v1/capture-credential";
+const captureRows: readonly HttpRow[] = [
+  rest(
+    "GET /v1/capture-schema",
+    "state",
+    "a guess",
+    () => ({ target: `/v1/capture-schema?state=${letters(43)}` }),
+    { status: 404, error: "invalid_state" },
+  ),
+  rest(
+    "GET /v1/capture-schema",
+    "state",
+    "129 characters",
+    () => ({ target: `/v1/capture-schema?state=${letters(129)}` }),
+    fault(/128/),
+  ),
+  rest(
+    "GET /v1/capture-schema",
+    "state",
+    "U+0000",
+    () => ({ target: "/v1/capture-schema?state=%00" }),
+    fault(/U\+0000/),
+  ),
+  rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), fault(/text/)),
+  rest(capture, "state", "a guess", () => ({ json: { state: letters(43), credentials: {} } }), {
+    status: 404,
+    error: "invalid_state",
+  }),
+  rest(
+    capture,
+    "credentials",
+    "a text",
+    ({ captureState }) => ({ json: { state: captureState, credentials: canary } }),
+    fault(/an object/),
+  ),
+  rest(
+    capture,
+    "credentials",
+    "a nested one",
+    ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: { a: canary } } } }),
+    fault(/string/, "credentials.api_key"),
+  ),
+  rest(
+    capture,
+    "credentials",
+    "a line end",
+    ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: `${canary}\r\n` } } }),
+    fault(/control/, "credentials.api_key"),
+  ),
+  rest(
+    capture,
+    "credentials",
+    "no end",
+    ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
+    fault(/finite|string/, 'credentials["api_key"]'),
+  ),
+];
+
+const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
+  const path = route.split(" ")[1] ?? "";
+  const one = (field: string, name: string, value: string, says: RegExp): HttpRow =>
+    rest(route, field, name, () => ({ target: `${path}?${field}=${value}` }), fault(says));
+  return [
+    one("limit", "a negative one", "-1", /1 to 1000/),
+    one("limit", "1e3", "1e3", /1 to 1000/),
+    one("limit", "twenty digits", "9".repeat(20), /1 to 1000/),
+    one("since", "no time", "yesterday", /RFC 3339/),
+    one("since", "the 32nd", "2026-01-32T00:00:00Z", /RFC 3339/),
+    one("since", "year 0", "0000-01-01T00:00:00Z", /year 1 to 9999|RFC 3339/),
+    one("event_type", "65 characters", letters(65), /64/),
+    one("event_type", "U+0000", "%00", /U\+0000/),
+    one("connection_id", "no UUID", "%1b", /UUID/),
+    one("page_token", "forged", Buffer.from("audit/-1").toString("base64url"), /next_page_token/),
+    one("page_token", "513 characters", letters(513), /512/),
+  ];
+});
+
+const byName = "GET /providers/by-name/{name}";
+const nameRows: readonly HttpRow[] = [
+  rest(byName, "{name}", "U+0000", () => ({ target: "/providers/by-name/%00" }), fault(/U\+0000/, "name")),
+  rest(
+    byName,
+    "{name}",
+    "129 characters",
+    () => ({ target: `/providers/by-name/${letters(129)}` }),
+    fault(/128/, "name"),
+  ),
+  rest(byName, "{name}", "__proto__", () => ({ target: "/providers/by-name/__proto__" }), {
+    status: 404,
+    error: "provider_not_found",
+  }),
+];
+
+/** Who asks, and how: at a route that answers. */
+const requestRows: readonly HttpRow[] = (
+  [
+    ["no key", { "x-api-key": "" }, 401, "unauthenticated"],
+    ["a wrong key", { "x-api-key": canary }, 401, "unauthenticated"],
+    ["a key of 8000 characters", { "x-api-key": letters(8000) }, 401, "unauthenticated"],
+    ["Basic", { "x-api-key": "", authorization: `Basic ${canary}` }, 401, "unauthenticated"],
+    ["a host that is none", { host: "a b" }, 400, "bad_request"],
+    ["17 KiB of headers", { "x-long": letters(17_000) }, 431, undefined],
+  ] as const
+).map(([name, headers, status, error]) =>
+  rest("GET /v1/providers", "headers", name, () => ({ headers }), { status, ...(error ? { error } : {}) }),
+);
+
+export const restRows: readonly HttpRow[] = [
+  ...bodyRows,
+  ...providerRows,
+  ...idRows,
+  ...requests,
+  ...captureRows,
+  ...auditRows,
+  ...nameRows,
+  ...requestRows,
+  rest("GET /v1/providers", "method", "TRACE", () => ({ method: "TRACE" }), {
+    status: 405,
+    error: "method_not_allowed",
+  }),
+  rest("GET /v1/providers", "method", "an unknown one", () => ({ method: "PROPFIND" }), {
+    status: 405,
+    error: "method_not_allowed",
+  }),
+];

@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Store } from "../../src/store/store.js";
+import { ScriptedWorld } from "../daemon/scripted_world.js";
+import { Browser } from "../fakes/browser.js";
+import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+
+describe("the browser that calls us: redirect URIs", () => {
+  let world: ScriptedWorld;
+  beforeEach(async () => {
+    world = await ScriptedWorld.make();
+  });
+  afterEach(() => world.close());
+
+  const shared = () => world.place.config.redirectUri;
+  const manual = (name: string, origin = world.provider.origin) => ({
+    name,
+    clientId: scriptedClient.clientId,
+    clientSecret: scriptedClient.clientSecret,
+    authUrl: `${origin}/authorize`,
+    tokenUrl: `${origin}/token`,
+  });
+  const create = async (name: string, more: { issuer?: string; enableDiscovery?: boolean } = {}) => {
+    const { authUrl, tokenUrl, ...rest } = manual(name);
+    const provider = more.enableDiscovery ? { ...rest, ...more } : { ...rest, authUrl, tokenUrl, ...more };
+    return await world.clients.providers.createProvider({ provider });
+  };
+  const read = (name: string) => world.clients.providers.getProvider({ key: { case: "name", value: name } });
+  const discovery = (more: object) =>
+    world.documents.set("/.well-known/openid-configuration", () => ({
+      issuer: world.provider.origin,
+      authorization_endpoint: `${world.provider.origin}/authorize`,
+      token_endpoint: `${world.provider.origin}/token`,
+      jwks_uri: `${world.provider.origin}/jwks`,
+      ...more,
+    }));
+  const sentRedirectUri = () => world.authorizations.at(-1)?.get("redirect_uri");
+
+  test("a profile without a verifiable issuer gets a redirect URI of its own, told before the first consent", async () => {
+    const created = await create("acme");
+    expect(created.redirectUri).toBe(`${shared()}/acme`);
+    expect(created.provider?.redirectUri).toBe(created.redirectUri);
+    expect((await read("acme")).redirectUri).toBe(created.redirectUri);
+    const { providers } = await world.clients.providers.listProviders({});
+    expect(providers.map(({ redirectUri }) => redirectUri)).toEqual([`${shared()}/acme`]);
+    await world.connect(created.provider?.id ?? "");
+    expect(sentRedirectUri()).toBe(created.redirectUri);
+    expect(world.tokenRequests.at(-1)?.form.get("redirect_uri")).toBe(created.redirectUri);
+  });
+
+  test("an issuer by hand verifies nothing, since its provider need not say iss", async () => {
+    expect((await create("acme", { issuer: "https://issuer.example" })).redirectUri).toBe(`${shared()}/acme`);
+  });
+
+  test("a provider that announces iss shares the redirect URI, and no answer of it passes without iss", async () => {
+    discovery({ authorization_response_iss_parameter_supported: true });
+    const { redirectUri, provider } = await create("op", {
+      issuer: world.provider.origin,
+      enableDiscovery: true,
+    });
+    expect(redirectUri).toBe(shared());
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const page = await world.consent(authUrl);
+    expect(page.status).toBe(400);
+    expect(world.tokenRequests).toEqual([]);
+    expect(await world.status(connection_id)).toBe("failed");
+  });
+
+  test("a provider whose document announces nothing gets a redirect URI of its own", async () => {
+    discovery({});
+    const { redirectUri, provider } = await create("op", {
+      issuer: world.provider.origin,
+      enableDiscovery: true,
+    });
+    expect(redirectUri).toBe(`${shared()}/op`);
+    await world.connect(provider?.id ?? "");
+    expect(sentRedirectUri()).toBe(redirectUri);
+  });
+
+  test("a provider that was not there when it was registered gets its own before the first consent", async () => {
+    const { redirectUri, provider } = await create("op", {
+      issuer: world.provider.origin,
+      enableDiscovery: true,
+    });
+    expect(redirectUri).toBe(shared());
+    discovery({});
+    const { authUrl } = await world.request(provider?.id ?? "");
+    expect((await read("op")).redirectUri).toBe(`${shared()}/op`);
+    await world.consent(authUrl);
+    expect(sentRedirectUri()).toBe(`${shared()}/op`);
+  });
+
+  test("an answer that comes to the redirect URI of another provider is refused, and its code goes nowhere", async () => {
+    await create("mine");
+    await create("other");
+    const { provider } = await read("mine");
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    const page = await browser.get(url.replace("/auth/callback/mine", "/auth/callback/other"));
+    expect(page.status).toBe(400);
+    expect(world.tokenRequests).toEqual([]);
+    expect(await world.status(connection_id)).toBe("failed");
+    expect((await browser.get(url)).status).toBe(404);
+  });
+
+  test("a provider that sends the person on to another one does not get that one's code (mix-up)", async () => {
+    const honest = await ScriptedProvider.start();
+    try {
+      const { redirectUri: honestUri } = await world.clients.providers.createProvider({
+        provider: manual("honest", honest.origin),
+      });
+      const { provider: attacker } = await create("attacker");
+      // The attacker's authorization endpoint: it asks the honest provider in our name, with its own state.
+      world.provider.script = (response, request) => {
+        const asked = new URL(request.path, world.provider.origin).searchParams;
+        const forged = new URL(honest.authUrl);
+        for (const [name, value] of asked) forged.searchParams.set(name, value);
+        forged.searchParams.set("client_id", scriptedClient.clientId);
+        forged.searchParams.set("redirect_uri", honestUri);
+        response.writeHead(302, { location: forged.href }).end();
+      };
+      const { authUrl, connection_id } = await world.request(attacker?.id ?? "");
+      const page = await world.consent(authUrl);
+      expect(page.status).toBe(400);
+      expect(honest.authorizations).toHaveLength(1);
+      expect(honest.tokenRequests).toEqual([]);
+      expect(world.tokenRequests).toEqual([]);
+      expect(await world.status(connection_id)).toBe("failed");
+    } finally {
+      await honest.stop();
+    }
+  });
+
+  test("a redirect URI outlives a new name, and is nobody else's meanwhile", async () => {
+    const { provider } = await create("acme");
+    const id = provider?.id ?? "";
+    const renamed = await world.clients.providers.updateProvider({
+      provider: { id, name: "acme-old" },
+      updateMask: { paths: ["name"] },
+    });
+    expect(renamed.redirectUri).toBe(`${shared()}/acme`);
+    await world.restart();
+    expect((await create("acme")).redirectUri).toBe(`${shared()}/acme-2`);
+    await world.clients.providers.deleteProvider({ id });
+    expect((await create("acme-old")).redirectUri).toBe(`${shared()}/acme-old`);
+  });
+
+  test("a state is bound to its profile, not to the profile's name", async () => {
+    const { provider } = await create("acme");
+    const { authUrl } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    await world.clients.providers.deleteProvider({ id: provider?.id ?? "" });
+    expect((await create("acme")).redirectUri).toBe(`${shared()}/acme`);
+    expect((await browser.get(url)).status).toBe(410);
+    expect(world.tokenRequests).toEqual([]);
+  });
+
+  test("a profile of an older version keeps its redirect URI until it is given its own", async () => {
+    const { provider } = await create("acme");
+    const id = provider?.id ?? "";
+    await world.restart(async () => {
+      const store = Store.open({ folder: world.place.config.dataDir, nowMs: world.clock.nowMs() });
+      await store.commit((tx) => {
+        const profile = tx.getProvider(id);
+        if (!profile) throw new Error("no profile");
+        const { redirectPath: _, ...old } = profile;
+        tx.putProvider(old);
+      });
+      await store.close();
+    });
+    expect((await read("acme")).redirectUri).toBe(shared());
+    await world.connect(id);
+    expect(sentRedirectUri()).toBe(shared());
+    const edited = await world.clients.providers.updateProvider({
+      provider: { id, scopes: ["read"] },
+      updateMask: { paths: ["scopes"] },
+    });
+    expect(edited.redirectUri).toBe(shared());
+    const moved = await world.clients.providers.updateProvider({
+      provider: { id },
+      updateMask: { paths: [] },
+      ownRedirectUri: true,
+    });
+    expect(moved.redirectUri).toBe(`${shared()}/acme`);
+    await world.connect(id);
+    expect(sentRedirectUri()).toBe(`${shared()}/acme`);
+  });
+
+  test("an edit that leaves discovery gives the profile its own", async () => {
+    discovery({ authorization_response_iss_parameter_supported: true });
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    const { authUrl, tokenUrl } = manual("op");
+    const edited = await world.clients.providers.updateProvider({
+      provider: { id: provider?.id ?? "", authUrl, tokenUrl, enableDiscovery: false },
+      updateMask: { paths: ["auth_url", "token_url", "enable_discovery"] },
+    });
+    expect(edited.redirectUri).toBe(`${shared()}/op`);
+  });
+
+  test("the catalogue says the redirect URI before anything is registered", async () => {
+    const { templates } = await world.clients.providers.listProviderTemplates({ namePrefix: "github" });
+    expect(templates.find(({ name }) => name === "github")?.redirectUri).toBe(`${shared()}/github`);
+  });
+});

@@ -1,0 +1,157 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Daemon } from "../../src/daemon.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { failureOf } from "../daemon/errors.js";
+import { type Clients, Place } from "../daemon/harness.js";
+import { Browser } from "../fakes/browser.js";
+import { RelyingPartyProvider, relyingParty } from "../fakes/relying_party_provider.js";
+import { type ConformanceModule, conformanceModules, notApplicable } from "./relying_party_modules.js";
+
+let place: Place;
+let daemon: Daemon;
+let clients: Clients;
+let provider: RelyingPartyProvider;
+const clock = new ManualClock(Date.now());
+
+beforeAll(async () => {
+  place = await Place.make();
+  daemon = await place.start(clock);
+  clients = place.clients();
+});
+afterAll(() => daemon.stop());
+beforeEach(async () => {
+  provider = await RelyingPartyProvider.start(() => clock.nowMs());
+});
+afterEach(() => provider.server.close());
+
+async function register({ profile }: ConformanceModule): Promise<string> {
+  const created = await clients.providers.createProvider({
+    provider: {
+      name: `op-${new URL(provider.issuer).port}`,
+      ...relyingParty,
+      issuer: provider.issuer,
+      enableDiscovery: true,
+      scopes: ["openid"],
+      ...profile,
+    },
+  });
+  return created.provider?.id ?? "";
+}
+
+/** The whole walk of a person; answers the id of the connection, whatever became of it. */
+async function walk(providerId: string, userId = "ada"): Promise<string> {
+  const { authUrl, connectionId } = await clients.connections.requestConnection({
+    userId,
+    provider: { case: "providerId", value: providerId },
+  });
+  await new Browser().get(authUrl);
+  return connectionId;
+}
+
+async function expectActive(connectionId: string): Promise<void> {
+  const { connection } = await clients.connections.getConnection({ connectionId });
+  expect(connection?.problem).toBeUndefined();
+  expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
+  const { token } = await clients.tokens.getToken({ connectionId });
+  expect(token?.credentials["access_token"]).toMatch(/^[0-9a-f]{32}$/);
+}
+
+async function expectRefused(connectionId: string): Promise<void> {
+  const { connection } = await clients.connections.getConnection({ connectionId });
+  expect(connection?.status).toBe(ConnectionStatus.FAILED);
+  expect(connection?.problem?.reason).toBe("id_token_verification_failed");
+  expect(connection?.revision).toBe(0n);
+  expect(await failureOf(clients.tokens.getToken({ connectionId }))).toMatchObject({
+    code: "FailedPrecondition",
+    reason: "CONNECTION_FAILED",
+  });
+}
+
+/** Refreshes twice: the second shows that the rotated refresh token of the first was kept. */
+async function expectRefreshed(connectionId: string, reason: string): Promise<void> {
+  const before = (await clients.tokens.getToken({ connectionId })).token;
+  for (let round = 1; round <= 2; round++) {
+    const { token } = await clients.tokens.refreshToken({ connectionId });
+    expect(token?.credentials["access_token"]).not.toBe(before?.credentials["access_token"]);
+    expect(token?.revision).toBe((before?.revision ?? 0n) + BigInt(round));
+  }
+  const { events } = await clients.audit.listAuditEvents({ connectionId, eventType: "token_refreshed" });
+  expect(events.map((event) => event.reason)).toEqual([reason, reason]);
+  const { connection } = await clients.connections.getConnection({ connectionId });
+  expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
+}
+
+const expectVerdict: Readonly<Record<ConformanceModule["verdict"], (providerId: string) => Promise<void>>> = {
+  active: async (id) => expectActive(await walk(id)),
+  refused: async (id) => expectRefused(await walk(id)),
+  profile_refused: async (id) => {
+    const failure = await failureOf(walk(id));
+    expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(provider.authorizations).toEqual([]);
+  },
+  refreshed: async (id) => expectRefreshed(await walk(id), ""),
+  reported: async (id) => expectRefreshed(await walk(id), "id_token_verification_failed"),
+};
+
+describe.each(["basic", "config", "refresh", "beyond the three plans"] as const)(
+  "OpenID conformance, relying party: %s",
+  (plan) => {
+    for (const module of conformanceModules.filter((candidate) => candidate.plan === plan)) {
+      test(`${module.name}: ${module.verdict}`, async () => {
+        module.arrange?.(provider);
+        const providerId = await register(module);
+        await expectVerdict[module.verdict](providerId);
+        if (module.again) {
+          module.again(provider);
+          await expectVerdict[module.verdict](providerId);
+        }
+        expect(provider.userInfoRequests).toEqual([]);
+        for (const query of provider.authorizations) expectSoundRequest(query, module);
+        for (const { headers, form } of provider.tokenRequests) {
+          const isBasic = module.profile?.tokenEndpointAuthMethod === 2;
+          expect(headers.authorization?.startsWith("Basic ") ?? false).toBe(isBasic);
+          expect(form.has("client_secret")).toBe(!isBasic);
+        }
+      });
+    }
+  },
+);
+
+/** What every module checks of an authentication request (OpenID Connect Core 1.0 section 3.1.2.1). */
+function expectSoundRequest(query: URLSearchParams, { profile }: ConformanceModule): void {
+  expect(Object.fromEntries(query)).toMatchObject({
+    response_type: "code",
+    client_id: relyingParty.clientId,
+    redirect_uri: place.config.redirectUri,
+    scope: (profile?.scopes ?? ["openid"]).join(" "),
+    code_challenge_method: "S256",
+  });
+  for (const name of ["state", "nonce", "code_challenge"]) expect(query.get(name)).toMatch(/^[\w-]{43}$/);
+}
+
+describe("the table of modules", () => {
+  test("holds each module of the three plans once, and a reason for each that is left out", () => {
+    const count = (plan: ConformanceModule["plan"]): number =>
+      new Set(conformanceModules.filter((module) => module.plan === plan).map(({ name }) => name)).size;
+    expect([count("basic"), count("config"), count("refresh")]).toEqual([14, 6, 3]);
+    const names = new Set(conformanceModules.map(({ name }) => name));
+    for (const [name, reason] of Object.entries(notApplicable)) {
+      expect(names).not.toContain(name);
+      expect(reason).not.toBe("");
+    }
+  });
+
+  test("the keys are fetched from jwks_uri, and anew when one is not known", async () => {
+    const [sound] = conformanceModules;
+    if (!sound) throw new Error("no module");
+    const providerId = await register(sound);
+    await expectVerdict.active(providerId);
+    expect([provider.discoveryRequests, provider.jwksRequests]).toEqual([1, 1]);
+    await expectVerdict.active(providerId);
+    expect([provider.discoveryRequests, provider.jwksRequests]).toEqual([1, 1]);
+    provider.rotateKey();
+    await expectVerdict.active(providerId);
+    expect([provider.discoveryRequests, provider.jwksRequests]).toEqual([1, 2]);
+  });
+});
