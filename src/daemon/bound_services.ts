@@ -9,6 +9,7 @@ import { guardedService } from "../service/guarded_service.js";
 import { keyringService } from "../service/keyring_service.js";
 import { nexusService } from "../service/nexus_service.js";
 import { providerService } from "../service/provider_service.js";
+import { secretDiscoveryService } from "../service/secret_discovery_service.js";
 import { tokenService } from "../service/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
@@ -28,4 +29,9 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
     backupService({ backups }),
   ].map((service) => guardedService(service, guard));
   return [...services, guardedService(nexusService(services), guard)];
+}
+
+/** What proxies call, behind the policy too: for the `grpc` door alone, since Envoy speaks nothing else. */
+export function proxyServices({ secrets, access, guard }: DomainParts): BoundService[] {
+  return [secretDiscoveryService({ secrets, access })].map((service) => guardedService(service, guard));
 }

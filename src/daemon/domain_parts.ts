@@ -31,6 +31,8 @@ import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
+import { SecretSource } from "../domain/secret_source.js";
+import { SecretStreams } from "../domain/secret_stream.js";
 import { SeenConnections } from "../domain/seen_connections.js";
 import { TokenManager } from "../domain/token_manager.js";
 import { TokenRescue } from "../domain/token_rescue.js";
@@ -162,6 +164,12 @@ export function wireDomain(options: DomainOptions) {
     }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
     access,
+    secrets: new SecretStreams({
+      source: new SecretSource({ store, reader, ledger, log, prefix: config.proxy.secretPrefix }),
+      hub,
+      clock,
+      log,
+    }),
     seen: new SeenConnections({ store }),
     keys,
     denials,

@@ -1,12 +1,14 @@
 import type {
   DescMessage,
   DescMethod,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Asked, ProviderKey } from "../domain/request_gate.js";
+import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.js";
 import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
@@ -30,6 +32,11 @@ function row<I extends DescMessage>(
   asked?: (request: MessageShape<I>) => Asked,
 ): void {
   rows.set(rpcName(method), { action, asked: asked as RpcAccess["asked"] });
+}
+
+/** An RPC whose requests are a stream: what it answers must be filtered. */
+function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
+  rows.set(rpcName(method), { action, asked: undefined });
 }
 
 const connectionOf = ({ connectionId }: { connectionId: string }): Asked => ({
@@ -91,6 +98,10 @@ row(NexusService.method.requestConnection, "connection.request");
 row(NexusService.method.checkConnection, "connection.read");
 row(NexusService.method.getToken, "token.read");
 row(NexusService.method.refreshConnection, "token.read");
+
+// What is not within the caller's confinement is as what does not exist: an empty secret.
+row(SecretDiscoveryService.method.fetchSecrets, "token.read");
+filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [

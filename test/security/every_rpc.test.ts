@@ -1,7 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { boundServices } from "../../src/daemon/bound_services.js";
+import { boundServices, proxyServices } from "../../src/daemon/bound_services.js";
 import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
 import type { Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -39,7 +39,10 @@ describe("every RPC that the daemon serves", () => {
       random: () => 0.5,
       log,
     });
-    const services = boundServices(parts, await Catalogue.open(undefined), config);
+    const services = [
+      ...boundServices(parts, await Catalogue.open(undefined), config),
+      ...proxyServices(parts),
+    ];
     methods = services.flatMap((service) => service.methods);
   });
   afterAll(() => store.close());
@@ -49,6 +52,8 @@ describe("every RPC that the daemon serves", () => {
     const request = create(method.descriptor.input);
     try {
       if (method.kind === "unary") await method.call(request, { principal, signal });
+      else if (method.kind === "bidi_streaming")
+        await method.call(one(request), { principal, signal })[Symbol.asyncIterator]().next();
       else await method.call(request, { principal, signal })[Symbol.asyncIterator]().next();
       return 0;
     } catch (error) {
@@ -70,3 +75,7 @@ describe("every RPC that the daemon serves", () => {
     },
   );
 });
+
+async function* one(request: Message): AsyncGenerator<Message> {
+  yield request;
+}
