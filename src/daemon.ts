@@ -151,8 +151,9 @@ export class Daemon {
     });
     const doors = new Doors({
       ...config,
-      grpcServices: counted("grpc", [...services, ...forProxies]),
+      grpcServices: counted("grpc", [...services, forProxies.secrets, forProxies.authorization]),
       httpServices: counted("http", services),
+      authorization: counted("http", [forProxies.authorization]),
       flow: parts.consent,
       capture: parts.captureForm,
       authenticate: authenticateBy({

@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { accessService } from "../service/access_service.js";
 import { auditService } from "../service/audit_service.js";
+import { answeringRefusals, authorizationService } from "../service/authorization_service.js";
 import { backupService } from "../service/backup_service.js";
 import type { BoundService } from "../service/bound_service.js";
 import { connectionService } from "../service/connection_service.js";
@@ -31,7 +32,17 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
   return [...services, guardedService(nexusService(services), guard)];
 }
 
-/** What proxies call, behind the policy too: for the `grpc` door alone, since Envoy speaks nothing else. */
-export function proxyServices({ secrets, access, guard }: DomainParts): BoundService[] {
-  return [secretDiscoveryService({ secrets, access })].map((service) => guardedService(service, guard));
+/** What proxies call, behind the policy too. */
+export interface ProxyServices {
+  /** For the `grpc` door, since Envoy speaks nothing else. */
+  readonly secrets: BoundService;
+  /** `Check`: for the `grpc` door, and behind a route of the `http` doors. */
+  readonly authorization: BoundService;
+}
+
+export function proxyServices({ secrets, authorizer, access, guard }: DomainParts): ProxyServices {
+  return {
+    secrets: guardedService(secretDiscoveryService({ secrets, access }), guard),
+    authorization: answeringRefusals(guardedService(authorizationService({ authorizer }), guard)),
+  };
 }

@@ -8,6 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Asked, ProviderKey } from "../domain/request_gate.js";
+import { Authorization } from "../gen/envoy/service/auth/v3/external_auth_pb.js";
 import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.js";
 import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
@@ -16,6 +17,7 @@ import { NexusService } from "../gen/nexus/v1/nexus_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import type { Action } from "../model/access_table.js";
+import { connectionIdOf } from "./check_message.js";
 
 /** What an RPC is to the policy. */
 export interface RpcAccess {
@@ -102,6 +104,10 @@ row(NexusService.method.refreshConnection, "token.read");
 // What is not within the caller's confinement is as what does not exist: an empty secret.
 row(SecretDiscoveryService.method.fetchSecrets, "token.read");
 filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
+
+row(Authorization.method.check, "token.read", (request) =>
+  connectionOf({ connectionId: connectionIdOf(request) }),
+);
 
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
