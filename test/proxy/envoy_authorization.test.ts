@@ -36,7 +36,7 @@ describe.skipIf(envoy === undefined)("Envoy's external authorization", () => {
   });
 
   it("signs the body that Envoy shows", async () => {
-    const value = { headerName: "X-Signature", secretField: "api_secret", algo: 1, encoding: 1 };
+    const value = { headerName: "X-Signature", secretField: "api_secret", algo: "sha256", encoding: "hex" };
     const profile = {
       name: "hmac",
       authType: AuthType.HMAC_PAYLOAD,

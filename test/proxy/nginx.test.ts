@@ -35,14 +35,16 @@ describe.skipIf(nginx === undefined)("nginx's auth_request", () => {
   });
 
   it("denies what it cannot sign", async () => {
-    const value = { headerName: "X-Signature", secretField: "api_secret", algo: 1, encoding: 1 };
+    const value = { headerName: "X-Signature", secretField: "api_secret", algo: "sha256", encoding: "hex" };
     const profile = {
       name: "hmac",
       authType: AuthType.HMAC_PAYLOAD,
       strategy: { kind: { case: "hmacPayload", value } },
     };
     const url = await start(await world.import(profile, { api_secret: "s3cret" }));
-    expect((await fetch(url, { method: "POST", body: "{}" })).status).toBe(403);
+    const denied = await fetch(url, { method: "POST", body: "{}" });
+    expect(denied.status).toBe(403);
+    expect(world.arrived.filter(({ body }) => body === "{}")).toEqual([]);
   });
 
   it("gives, overwrites, follows a refresh, denies what is revoked, and denies when nexusd is killed", async () => {
