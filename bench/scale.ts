@@ -92,6 +92,7 @@ function tickFigure(full: Place, small: Place, count: number, dueAtMs: number, r
         },
         suspensions: { nextDueMs: () => undefined, takeProbes: async () => [] },
         lanes: { hasRoom: () => true },
+        requests: { end: () => undefined },
         clock: new ManualClock(dueAtMs + 1),
         log: { error: () => undefined, warn: () => undefined, info: () => undefined, debug: () => undefined },
       });

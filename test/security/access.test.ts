@@ -293,7 +293,9 @@ describe("an agent", () => {
       pageToken = page.nextPageToken;
       expect(page.connections.length).toBe(2);
       if (pageToken !== "") {
-        expect(Buffer.from(pageToken, "base64url").toString()).toBe(page.connections.at(-1)?.id);
+        expect(Buffer.from(pageToken, "base64url").toString()).toBe(
+          `connections/${page.connections.at(-1)?.id}`,
+        );
       }
     } while (pageToken !== "");
     expect(seen).toEqual(expected);
