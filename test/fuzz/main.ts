@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz -- [--seconds N] [--target T] [--seed S] [--json]`: drawn inputs against what judges them, an oracle beside each.
- * `--seed S --target T --case N`, as a failure prints it, runs one case again. The seconds are shared by the targets.
+ * `--seed S --target T --case=N`, as a failure prints it, runs one case again. The seconds are shared by the targets.
  */
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -43,7 +43,7 @@ for (const name of names) {
   if (!violation) continue;
   process.exitCode = 1;
   console.error(`${name}: ${violation.what}\n  input: ${violation.input}`);
-  console.error(`  again: npm run fuzz -- --seed ${seed} --target ${name} --case ${violation.case}`);
+  console.error(`  again: npm run fuzz -- --seed ${seed} --target ${name} --case=${violation.case}`);
 }
 rmSync(folder, { recursive: true, force: true });
 const violations = Object.values(results).filter(({ violation }) => violation !== undefined).length;
