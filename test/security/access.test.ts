@@ -293,7 +293,9 @@ describe("an agent", () => {
       pageToken = page.nextPageToken;
       expect(page.connections.length).toBe(2);
       if (pageToken !== "") {
-        expect(Buffer.from(pageToken, "base64url").toString()).toBe(page.connections.at(-1)?.id);
+        expect(Buffer.from(pageToken, "base64url").toString()).toBe(
+          `connections/${page.connections.at(-1)?.id}`,
+        );
       }
     } while (pageToken !== "");
     expect(seen).toEqual(expected);
@@ -462,6 +464,15 @@ describe("the audit log", () => {
 });
 
 describe("ExplainAccess", () => {
+  it("asked of a key that is yet to be made does not lock it out", async () => {
+    const ask = () => world.admin.access.explainAccess({ principal: "key:later", action: "token.read" });
+    expect((await ask()).verdict).toBe(3);
+    const later = world.grpc(await world.key({ userIds: ["ada"] }, "later"));
+    const { token } = await later.tokens.getToken({ connectionId: world.connections.adaGithub });
+    expect(token).toBeDefined();
+    expect((await ask()).verdict).toBe(2);
+  });
+
   it("says what the live policy answers, and the rule", async () => {
     await world.key({ userIds: ["ada"] }, "explained");
     const ask = (principal: string, action: string, resource?: object) =>

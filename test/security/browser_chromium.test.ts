@@ -115,6 +115,7 @@ describe("the browser that calls us: in Chromium", () => {
     await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
     await page.waitForLoadState("load");
     const inside = page.frames().find((frame) => frame !== page.mainFrame());
+    await inside?.waitForURL(/^chrome-error:/, { waitUntil: "commit" });
     expect(inside?.url()).toMatch(/^chrome-error:/);
     expect(await page.context().cookies(world.place.config.publicUrl)).toEqual([]);
   });

@@ -234,7 +234,8 @@ describe("an answer of a provider", () => {
       token_url: "",
     });
     await expect(world.request(id)).rejects.toThrow();
-    expect(provider.requests).toHaveLength(1);
+    // One when the profile is made, one when consent is requested.
+    expect(provider.requests).toHaveLength(2);
     expect(elsewhere.requests).toEqual([]);
   });
 

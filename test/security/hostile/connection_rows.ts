@@ -84,8 +84,8 @@ const returnUrls: readonly (readonly [name: string, url: string, says: RegExp])[
   ["the allowed host in front of another", "http://127.0.0.1:3999.evil.example/", /absolute URL|not among/],
   ["a backslash", "http://127.0.0.1:3999\\@evil.example/", /backslashes/],
   ["a line end", "http://127.0.0.1:3999/\r\nSet-Cookie: a=b", /control characters/],
-  ["a script", "javascript:alert(1)//http://127.0.0.1:3999", /http or https/],
-  ["data", "data:text/html,<script>1</script>", /http or https/],
+  ["a script", "javascript:alert(1)//http://127.0.0.1:3999", /scheme:\/\//],
+  ["data", "data:text/html,<script>1</script>", /scheme:\/\//],
   ["no scheme", "//127.0.0.1:3999/", /absolute/],
   ["2049 characters", `http://127.0.0.1:3999/${letters(2027)}`, /2048/],
 ];
@@ -97,6 +97,20 @@ const ofOAuth = ({ providers }: Place): Body => ({
 });
 
 const requestRows: readonly RpcRow[] = [
+  {
+    rpc: request,
+    name: "a text for a flag",
+    fields: ["require_confirmation"],
+    json: () => '{"require_confirmation": "yes"}',
+    demand: { code: "InvalidArgument" },
+  },
+  one(
+    request,
+    "require_confirmation",
+    "nowhere to send the code",
+    (place) => ({ ...ofOAuth(place), requireConfirmation: true }),
+    invalid(/completion code/, "return_url"),
+  ),
   ...userIdRows(request),
   one(request, "user_id", "nothing", (place) => ({ ...ofOAuth(place), userId: "" }), invalid(/required/)),
   one(
@@ -284,6 +298,35 @@ const importRows: readonly RpcRow[] = [
   ),
 ];
 
+const confirming = "ConnectionService/ConfirmConnection";
+const confirmRows: readonly RpcRow[] = [
+  ...idRows(confirming)
+    .filter(({ name }) => name !== "an unknown one")
+    .map((row) => ({ ...row, demand: { ...row.demand, field: "connection_id" } })),
+  one(confirming, "completion_code", "nothing", { connectionId: unknownId }, invalid(/1/)),
+  one(
+    confirming,
+    "completion_code",
+    "129 characters",
+    { connectionId: unknownId, completionCode: letters(129) },
+    invalid(/128/),
+  ),
+  one(
+    confirming,
+    "connection_id",
+    "an unknown one",
+    { connectionId: unknownId, completionCode: canary },
+    notFound,
+  ),
+  one(
+    confirming,
+    "completion_code",
+    "of a connection that waits for none",
+    ({ activeConnectionId }) => ({ connectionId: activeConnectionId, completionCode: canary }),
+    { code: "FailedPrecondition" },
+  ),
+];
+
 const replacing = "ConnectionService/ReplaceCredential";
 const capturing = "ConnectionService/CaptureCredential";
 
@@ -297,6 +340,7 @@ export const connectionRows: readonly RpcRow[] = [
   ...captureRows(capturing, { credentials: { api_key: canary } }),
   ...credentialRows(capturing, ({ captureState }) => ({ state: captureState }), true),
   ...importRows,
+  ...confirmRows,
   ...idRows(replacing),
   ...credentialRows(replacing, ({ activeConnectionId }) => ({ connectionId: activeConnectionId }), false),
   ...rows(replacing, [

@@ -313,8 +313,27 @@ const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flat
     one("return_url", "another origin", { ...named, return_url: "https://evil.example" }, fault(/not among/)),
     one("return_url", "a line end", { ...named, return_url: "http://127.0.0.1:3999/\n" }, fault(/control/)),
     one("return_url", "a number", { ...named, return_url: 1 }, fault(/text/)),
+    one("require_confirmation", "a text", { ...named, require_confirmation: "yes" }, fault(/true or false/)),
+    one(
+      "require_confirmation",
+      "nowhere to send the code",
+      { ...named, require_confirmation: true },
+      fault(/completion code/, "return_url"),
+    ),
   ];
 });
+
+const confirm = "POST /v1/confirm-connection";
+const confirmRows: readonly HttpRow[] = (
+  [
+    ["body", "a list", [], { status: 400, error: "invalid_json", says: /object/ }],
+    ["connection_id", "nothing", { completion_code: "x" }, fault(/UUID|required/)],
+    ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, fault(/UUID/)],
+    ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, fault(/text/)],
+    ["completion_code", "nothing", { connection_id: unknownId }, fault(/1|required/)],
+    ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, fault(/128/)],
+  ] as const
+).map(([field, name, json, wanted]) => rest(confirm, field, name, () => ({ json }), wanted));
 
 const capture = "POST /v1/capture-credential";
 const captureRows: readonly HttpRow[] = [
@@ -429,6 +448,7 @@ export const restRows: readonly HttpRow[] = [
   ...idRows,
   ...requests,
   ...captureRows,
+  ...confirmRows,
   ...auditRows,
   ...nameRows,
   ...requestRows,

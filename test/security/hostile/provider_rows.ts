@@ -276,6 +276,18 @@ const options: readonly ProviderFault[] = [
     set: oauth({ lifetimeField: "a\u0007" }),
     says: /control/,
   },
+  ...(
+    [
+      ["nothing", [""], /pattern/, "[0]"],
+      ["257 characters", [letters(257)], /256/, "[0]"],
+      ["a control character", ["a\u0007"], /pattern/, "[0]"],
+      ["one twice", ["a", "a"], /unique/, ""],
+      ["21 of them", Array.from({ length: 21 }, (_, i) => `f${i}`), /20/, ""],
+    ] as const
+  ).map(([name, invalidGrantAliases, says, at]): ProviderFault => {
+    const field = "oauth2_options.invalid_grant_aliases";
+    return { field, name, set: oauth({ invalidGrantAliases }), says, at: `${field}${at}` };
+  }),
   ...(["callback_metadata", "token_metadata"] as const).flatMap((name): ProviderFault[] => {
     const field = `oauth2_options.${name}`;
     const put = (paths: string[]): Body =>
@@ -694,6 +706,14 @@ export const providerRows: readonly RpcRow[] = [
       },
     ]),
   ),
+  ...rows("UpdateProvider", [
+    {
+      name: "a text for a flag",
+      fields: ["own_redirect_uri"],
+      json: () => '{"own_redirect_uri": "yes"}',
+      demand: { code: "InvalidArgument" as const },
+    },
+  ]),
   ...rows("DeleteProvider", [
     { name: "no UUID", fields: ["id"], message: () => ({ id: "oauth2" }), demand: invalid(/UUID/) },
     { name: "U+0000", fields: ["id"], message: () => ({ id: "\0" }), demand: invalid(/U\+0000/) },

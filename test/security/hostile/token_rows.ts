@@ -147,6 +147,13 @@ const auditRows: readonly RpcRow[] = [
 const legacyRequest = "NexusService/RequestConnection";
 const nexusRows: readonly RpcRow[] = [
   one(legacyRequest, "user_id", "nothing", { providerName: "oauth2" }, invalid(/required/)),
+  one(
+    legacyRequest,
+    "require_confirmation",
+    "nowhere to send the code",
+    { userId: "a", providerName: "oauth2", requireConfirmation: true },
+    invalid(/completion code/, "return_url"),
+  ),
   one(legacyRequest, "user_id", "a line end", { userId: "a\nb", providerName: "oauth2" }, invalid(/pattern/)),
   one(legacyRequest, "provider_id", "no UUID", { userId: "a", providerId: "../x" }, invalid(/UUID/)),
   one(legacyRequest, "provider_name", "129", { userId: "a", providerName: letters(129) }, invalid(/128/)),

@@ -1,0 +1,161 @@
+import { type Body, canary, type Demand, invalid, letters, type Place, type RpcRow } from "./row.js";
+
+/** Services of the admin: API keys, the key ring and copies of the store. */
+
+type Row = Omit<RpcRow, "rpc">;
+
+const rows = (rpc: string, list: readonly Row[]): RpcRow[] => list.map((row) => ({ rpc, ...row }));
+
+const row = (field: string, name: string, message: Body | ((place: Place) => Body), demand: Demand): Row => ({
+  name,
+  fields: [field],
+  message: typeof message === "function" ? message : () => message,
+  demand,
+});
+
+/** A flag that is none; only JSON can say that. */
+const flag = (field: string, more = ""): Row => ({
+  name: "a text for a flag",
+  fields: [field],
+  json: () => `{"${field}": "yes"${more}}`,
+  demand: { code: "InvalidArgument" },
+});
+
+const notFound: Demand = { code: "NotFound" };
+const agent: Body = { name: "ci", role: 3, confinement: { userIds: ["ada"] } };
+const confined = (confinement: Body): Body => ({ ...agent, confinement });
+
+const createKey = rows("AccessService/CreateApiKey", [
+  row("name", "nothing", { ...agent, name: "" }, invalid(/pattern|\^/)),
+  row("name", "64 characters", { ...agent, name: letters(64) }, invalid(/62|63/)),
+  row("name", "a line end", { ...agent, name: "ci\n" }, invalid(/pattern/)),
+  row("name", "an escape sequence", { ...agent, name: "\u001b]0;x\u0007" }, invalid(/pattern/)),
+  row("name", "__proto__", { ...agent, name: "__proto__" }, invalid(/pattern/)),
+  row("role", "none", { ...agent, role: 0 }, invalid(/./)),
+  row("role", "one that does not exist", { ...agent, role: 9 }, invalid(/defined/)),
+  row(
+    "confinement.user_ids",
+    "an agent without a confinement",
+    { name: "ci", role: 3 },
+    {
+      ...invalid(/user_ids|confinement/),
+      field: "confinement",
+    },
+  ),
+  row(
+    "confinement.user_ids",
+    "1001",
+    confined({ userIds: Array.from({ length: 1_001 }, (_, i) => `u${i}`) }),
+    invalid(/1000/),
+  ),
+  row(
+    "confinement.user_ids",
+    "an empty one",
+    confined({ userIds: [""] }),
+    invalid(/1/, "confinement.user_ids[0]"),
+  ),
+  row(
+    "confinement.user_ids",
+    "257 characters",
+    confined({ userIds: [letters(257)] }),
+    invalid(/256/, "confinement.user_ids[0]"),
+  ),
+  row(
+    "confinement.user_ids",
+    "a line end",
+    confined({ userIds: ["a\nb"] }),
+    invalid(/pattern/, "confinement.user_ids[0]"),
+  ),
+  row("confinement.user_ids", "one twice", confined({ userIds: ["a", "a"] }), invalid(/unique/)),
+  row(
+    "confinement.providers",
+    "a path",
+    confined({ providers: ["../etc"] }),
+    invalid(/pattern/, "confinement.providers[0]"),
+  ),
+  row(
+    "confinement.providers",
+    "64 characters",
+    confined({ providers: [letters(64)] }),
+    invalid(/63/, "confinement.providers[0]"),
+  ),
+  row(
+    "confinement.connection_ids",
+    "no UUID",
+    confined({ connectionIds: ["*"] }),
+    invalid(/UUID/, "confinement.connection_ids[0]"),
+  ),
+  row(
+    "expires_at",
+    "a time that is over",
+    { ...agent, expiresAt: { seconds: 1n } },
+    invalid(/future|past|later/),
+  ),
+  row("expires_at", "a year without end", { ...agent, expiresAt: { seconds: 10n ** 15n } }, invalid(/./)),
+]);
+
+const listKeys = rows("AccessService/ListApiKeys", [
+  row("page_size", "negative", { pageSize: -1 }, invalid(/0/)),
+  row("page_size", "1001", { pageSize: 1_001 }, invalid(/1000/)),
+  row("page_token", "513 characters", { pageToken: letters(513) }, invalid(/512/)),
+  row(
+    "page_token",
+    "another list's",
+    ({ pageTokens }) => ({ pageToken: pageTokens.audit }),
+    invalid(/of this list/),
+  ),
+  row(
+    "page_token",
+    "a forged one",
+    { pageToken: Buffer.from("api_keys/../x").toString("base64url") },
+    invalid(/next_page_token/),
+  ),
+  flag("include_revoked"),
+]);
+
+const revokeKey = rows("AccessService/RevokeApiKey", [
+  row("name", "neither", {}, { ...invalid(/./), field: "key" }),
+  row("name", "64 characters", { key: { case: "name", value: letters(64) } }, invalid(/63/)),
+  row("name", "an unknown one", { key: { case: "name", value: "nobody" } }, notFound),
+  row("name", "the admin's key", { key: { case: "name", value: "admin" } }, notFound),
+  row("id", "64 characters", { key: { case: "id", value: letters(64) } }, invalid(/63/)),
+  row("id", "a secret", { key: { case: "id", value: canary } }, notFound),
+]);
+
+const explained = (more: Body): Body => ({ principal: "key:ci", action: "token.read", ...more });
+const explain = rows("AccessService/ExplainAccess", [
+  row("principal", "nothing", explained({ principal: "" }), invalid(/1/)),
+  row("principal", "513 characters", explained({ principal: letters(513) }), invalid(/512/)),
+  row("action", "nothing", explained({ action: "" }), invalid(/1/)),
+  row("action", "129 characters", explained({ action: letters(129) }), invalid(/128/)),
+  row("action", "an unknown one", explained({ action: "constructor" }), invalid(/./)),
+  row("resource.connection_id", "no UUID", explained({ resource: { connectionId: "*" } }), invalid(/UUID/)),
+  row(
+    "resource.user_id",
+    "257 characters",
+    explained({ resource: { userId: letters(257) } }),
+    invalid(/256/),
+  ),
+  row(
+    "resource.provider",
+    "129 characters",
+    explained({ resource: { provider: letters(129) } }),
+    invalid(/128/),
+  ),
+]);
+
+const ring = [
+  ...rows("KeyringService/GetKeyring", [flag("reload")]),
+  ...rows("KeyringService/RotateKeyring", [
+    row("key_id", "no id", { keyId: "../x" }, invalid(/pattern/)),
+    row("key_id", "an unknown one", { keyId: "0".repeat(16) }, notFound),
+  ]),
+  ...rows("KeyringService/RetireKey", [
+    row("key_id", "nothing", {}, invalid(/pattern/)),
+    row("key_id", "17 digits", { keyId: "0".repeat(17) }, invalid(/pattern/)),
+    row("key_id", "an unknown one", { keyId: "0".repeat(16) }, notFound),
+  ]),
+  ...rows("BackupService/CreateBackup", [flag("allow_unreadable")]),
+];
+
+export const accessRows: readonly RpcRow[] = [...createKey, ...listKeys, ...revokeKey, ...explain, ...ring];
