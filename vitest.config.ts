@@ -14,7 +14,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/daemon/**", "test/security/**"],
+          exclude: ["test/daemon/**", "test/security/**", "test/proxy/**"],
         },
       },
       {

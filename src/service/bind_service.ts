@@ -1,4 +1,5 @@
 import type {
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
@@ -18,12 +19,15 @@ export type ServiceImplementation<S extends DescService> = {
     ? (request: MessageShape<I>, context: CallContext) => Promise<MessageShape<O>>
     : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageShape<O>>
-      : never;
+      : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageShape<O>>
+        : never;
 };
 
 /** What a method looks like once its types are forgotten: the descriptor's order ties both together again. */
 type UnaryCall = (request: Message, context: CallContext) => Promise<Message>;
 type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
+type BidiCall = (requests: AsyncIterable<Message>, context: CallContext) => AsyncIterable<Message>;
 
 /** Puts the rules declared in the proto in front of every RPC, and the error table behind it. */
 export function bindService<S extends DescService>(
@@ -59,6 +63,21 @@ export function bindService<S extends DescService>(
         },
       };
     }
+    if (method.methodKind === "bidi_streaming") {
+      const bidi = call as BidiCall;
+      return {
+        kind: "bidi_streaming",
+        descriptor: method,
+        validate,
+        call: async function* (requests, context) {
+          try {
+            yield* bidi(validated(requests, validate), context);
+          } catch (error) {
+            throw toWireError(error);
+          }
+        },
+      };
+    }
     if (method.methodKind !== "server_streaming")
       throw new Error(`${method.name} has a kind that is not bound`);
     const stream = call as StreamCall;
@@ -77,6 +96,16 @@ export function bindService<S extends DescService>(
     };
   });
   return { descriptor, methods };
+}
+
+async function* validated(
+  requests: AsyncIterable<Message>,
+  validate: (request: Message) => void,
+): AsyncGenerator<Message> {
+  for await (const request of requests) {
+    validate(request);
+    yield request;
+  }
 }
 
 function refuseInvalid(

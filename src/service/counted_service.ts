@@ -1,5 +1,6 @@
+import type { Message } from "@bufbuild/protobuf";
 import { NexusError } from "../model/errors.js";
-import type { BoundMethod, BoundService } from "./bound_service.js";
+import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
 import { codes, WireError } from "./wire_error.js";
 
 /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
@@ -20,7 +21,7 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
   if (method.kind === "unary") {
     return {
       ...method,
-      call: async (request, context) => {
+      call: async (request: Message, context: CallContext) => {
         try {
           const response = await method.call(request, context);
           onAnswered(name, "ok");
@@ -32,21 +33,18 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
       },
     };
   }
-  return {
-    ...method,
-    call: async function* (request, context) {
-      let code = "cancelled";
-      try {
-        yield* method.call(request, context);
-        code = "ok";
-      } catch (error) {
-        code = codeOf(error);
-        throw error;
-      } finally {
-        onAnswered(name, context.signal.aborted ? "cancelled" : code);
-      }
-    },
-  };
+  return wrappedStream(method, async function* ({ start, context }) {
+    let code = "cancelled";
+    try {
+      yield* start(context);
+      code = "ok";
+    } catch (error) {
+      code = codeOf(error);
+      throw error;
+    } finally {
+      onAnswered(name, context.signal.aborted ? "cancelled" : code);
+    }
+  });
 }
 
 function codeOf(error: unknown): string {
