@@ -14,10 +14,13 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build.mjs scripts/
+COPY scripts/ scripts/
 COPY src/ src/
 RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# What V8 compiled is of use to the very Node that compiled it: the one of the second stage.
+COPY --from=gcr.io/distroless/nodejs24-debian12:nonroot /nodejs/ /nodejs/
+RUN /nodejs/bin/node scripts/warm.mjs dist
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
 FROM gcr.io/distroless/nodejs24-debian12:nonroot

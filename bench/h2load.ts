@@ -37,3 +37,13 @@ export async function h2load(options: {
   const ok = number(/status codes: (\d+) 2xx/);
   return { requests: answered, failed: requests - ok, perSecond };
 }
+
+/** @throws Error naming the Debian package when the program is missing */
+export async function requireH2load(): Promise<void> {
+  try {
+    await run("h2load", ["--version"]);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new Error("h2load is missing: apt-get install nghttp2-client, or measure other parts with --only");
+  }
+}

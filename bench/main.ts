@@ -1,11 +1,14 @@
-/** `npm run bench -- [--quick] [--only WORD] [--json FILE]`: what a user pays, as ratios to the bare machine in one run. */
+/** `npm run bench -- [--quick] [--guard] [--only WORD] [--soak] [--minutes N] [--json FILE]`: see README.md here. */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, tableOf } from "./figure.js";
+import { guardFaults } from "./guard.js";
+import { requireH2load } from "./h2load.js";
 import { idleFigures } from "./idle.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
 import { scaleFigures } from "./scale.js";
+import { soakFigures } from "./soak.js";
 import { startFigures } from "./start.js";
 import { unaryFigures } from "./unary.js";
 import { watchFigures } from "./watch.js";
@@ -13,7 +16,10 @@ import { watchFigures } from "./watch.js";
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    guard: { type: "boolean", default: false },
     only: { type: "string" },
+    soak: { type: "boolean", default: false },
+    minutes: { type: "string", default: "20" },
     json: { type: "string" },
   },
 });
@@ -26,12 +32,29 @@ const parts = {
   idle: idleFigures,
 };
 
-const figures: Figure[] = [];
-for (const [name, measure] of Object.entries(parts)) {
-  if (values.only !== undefined && values.only !== name) continue;
-  figures.push(...(await measure({ quick: values.quick })));
+/** @throws Error when a part is asked for that there is not, or a program is missing */
+async function measured(): Promise<Figure[]> {
+  const { only, quick } = values;
+  if (values.soak) return await soakFigures({ minutes: Number(values.minutes) });
+  if (only !== undefined && !(only in parts))
+    throw new Error(`--only takes ${Object.keys(parts).join(", ")}`);
+  if (only === undefined || only === "unary") await requireH2load();
+  const figures: Figure[] = [];
+  for (const [name, measure] of Object.entries(parts)) {
+    if (only === undefined || only === name) figures.push(...(await measure({ quick })));
+  }
+  return figures;
 }
-console.log(`Node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}\n`);
-console.log(tableOf(figures));
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
-process.exit(0);
+
+try {
+  const figures = await measured();
+  console.log(`Node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model ?? "unknown"}\n`);
+  console.log(tableOf(figures));
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+  const faults = values.guard ? guardFaults(figures) : [];
+  for (const fault of faults) console.error(`bench: ${fault}`);
+  process.exit(faults.length === 0 ? 0 : 1);
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(2);
+}

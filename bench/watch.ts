@@ -70,17 +70,24 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
       const rounds = quick ? 5 : streams === 1_000 ? 30 : 10;
       const taken = { ours: [] as number[], theirs: [] as number[] };
       const memory = { ours: Number.NaN, theirs: Number.NaN };
-      for (const [name, side] of [
+      const sides = [
         ["theirs", theirs],
         ["ours", ours],
-      ] as const) {
+      ] as const;
+      const clients: ChildProcess[] = [];
+      for (const [name, side] of sides) {
         const idle = anonymousMiB(side.pid);
-        const client = await subscribers(side, streams, request);
+        clients.push(await subscribers(side, streams, request));
         memory[name] = ((anonymousMiB(side.pid) - idle) * 1_024) / streams;
-        for (let round = 0; round < rounds + 2; round++) {
-          const ms = await fanOut(side, client);
+      }
+      // In turn, so that both meet the same machine.
+      for (let round = 0; round < rounds + 2; round++) {
+        for (const [index, [name, side]] of sides.entries()) {
+          const ms = await fanOut(side, clients[index] as ChildProcess);
           if (round >= 2) taken[name].push(ms);
         }
+      }
+      for (const client of clients) {
         client.disconnect();
         await once(client, "exit");
       }
@@ -103,7 +110,7 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
         }),
       );
     }
-    figures.push(await stalledReaders(ours, request, quick ? 500 : 10_000));
+    figures.push(await stalledReaders(ours, request, quick ? 200 : 10_000));
   } finally {
     provider.disconnect();
     bare.disconnect();

@@ -1,4 +1,4 @@
-// Compiles src/ to dist/.
+// Compiles src/ to dist/: its modules with their types, and beside them the program in one file (dist/bundle) with what V8 compiles of it.
 //
 //   node scripts/build.mjs              always
 //   node scripts/build.mjs --if-stale   only when a source is newer than the last build
@@ -20,17 +20,27 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const entry = join(dist, "main.js");
-const inputs = ["src", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const inputs = [
+  "src",
+  "scripts",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+];
 
 /** Read at run time from beside the code that reads it. */
 const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
-export function build() {
+/** Has native code, or reads files of its own: loaded from node_modules. */
+const external = ["lmdb", "fs-native-extensions", "koffi", "grpc-health-check", "@grpc/reflection"];
+
+export async function build() {
   const tsc = findCompiler();
   if (tsc === undefined) {
     throw new Error("TypeScript is not installed: run `npm ci` with the development dependencies");
@@ -44,16 +54,67 @@ export function build() {
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
     for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
+    await bundle(fresh);
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));
     renameSync(fresh, dist);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+  warm();
 }
 
-export function buildIfStale() {
-  if (isStale()) build();
+/**
+ * One file of CommonJS: V8 takes cached code for a script only. What is imported dynamically runs when it is first asked for. Names are
+ * kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is as
+ * short as it can be, since V8 holds it in memory for good.
+ */
+async function bundle(fresh) {
+  const esbuild = await import("esbuild");
+  mkdirSync(join(fresh, "bundle"));
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ["src/cli/process_shell.ts"],
+    outfile: join(fresh, "bundle", "nexusd.cjs"),
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    target: "node20.19",
+    // Of two builds of a package, the one of modules: what nobody asks for is left out.
+    mainFields: ["module", "main"],
+    external,
+    supported: { "dynamic-import": false },
+    define: { "import.meta.url": "bundleUrl" },
+    banner: {
+      js: '(function(exports,require,module,__filename,__dirname){const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
+    },
+    footer: { js: "})" },
+    sourcemap: "linked",
+    sourcesContent: false,
+    legalComments: "none",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 160,
+    logLevel: "warning",
+  });
+  copyFileSync(join(root, "scripts/launcher/load.js"), join(fresh, "bundle", "load.js"));
+  copyFileSync(join(root, "scripts/launcher/main.js"), join(fresh, "main.js"));
+}
+
+/** Without its result the program runs all the same. */
+function warm() {
+  const { status } = spawnSync(process.execPath, [join(root, "scripts/warm.mjs"), dist], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
+  if (status !== 0) console.error("build: the daemon could not be started once; it will start slower");
+}
+
+export async function buildIfStale() {
+  if (isStale()) return await build();
+  const { cacheFile } = await import(pathToFileURL(join(dist, "bundle", "load.js")).href);
+  // Built by another Node.
+  if (!existsSync(cacheFile)) warm();
 }
 
 /** Vitest calls this once before the projects whose tests start dist/main.js. */
@@ -83,15 +144,15 @@ function findCompiler() {
   }
 }
 
-function main(mode) {
-  if (mode === "--if-stale") return buildIfStale();
+async function main(mode) {
+  if (mode === "--if-stale") return await buildIfStale();
   if (mode === "--prepare" && findCompiler() === undefined && existsSync(entry)) return;
-  build();
+  await build();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    main(process.argv[2]);
+    await main(process.argv[2]);
   } catch (error) {
     console.error(`build: ${error.message}`);
     process.exitCode = 1;

@@ -73,6 +73,8 @@ export class AccessControl {
     const known = this.#grants.get(name);
     if (known) return known;
     const grant = this.#compile(name);
+    // A key that somebody asks about before it is made is another matter once it is.
+    if (name.startsWith("key:") && !this.#keys.find(name.slice("key:".length))) return grant;
     if (this.#grants.size >= maxGrants) this.#grants.clear();
     this.#grants.set(name, grant);
     return grant;
@@ -97,17 +99,26 @@ export class AccessControl {
   }
 
   /**
-   * Calls `end`, once, when the caller is nobody any more or may not go on; never after `release`.
+   * Calls `end`, once, when the caller is nobody any more or may not go on; never after `release`. At once when that happened since it
+   * was admitted.
    *
+   * @param admitted what `admit` answered
    * @param watchesExpiry for calls that can outlive the proof of who the caller is
    * @returns ends the hold
    */
-  hold(principal: Principal, action: Action, end: Hold["end"], watchesExpiry: boolean): () => void {
+  hold(
+    principal: Principal,
+    action: Action,
+    admitted: Pick<Grant, "fingerprint">,
+    end: Hold["end"],
+    watchesExpiry: boolean,
+  ): () => void {
     const { name, expiresAtMs } = principal;
     const holds = this.#holds.get(name) ?? new Set();
     this.#holds.set(name, holds);
-    const hold: Hold = { action, fingerprint: this.grantOf(name).fingerprint, end };
+    const hold: Hold = { action, fingerprint: admitted.fingerprint, end };
     holds.add(hold);
+    this.#judge(hold, name);
     let timer: Timer | undefined;
     if (watchesExpiry && expiresAtMs !== undefined) {
       timer = this.#clock.setTimer(expiresAtMs - this.#clock.nowMs(), () => end(ended()));
@@ -189,13 +200,15 @@ export class AccessControl {
   }
 
   #judgeHolds(name: string): void {
+    for (const hold of [...(this.#holds.get(name) ?? [])]) this.#judge(hold, name);
+  }
+
+  #judge(hold: Hold, name: string): void {
     const grant = this.grantOf(name);
-    for (const hold of [...(this.#holds.get(name) ?? [])]) {
-      if (this.#isRevoked(name)) hold.end(ended());
-      else if (grant.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
-      else if (grant.fingerprint !== hold.fingerprint) {
-        hold.end(new Unavailable("what this caller may see has changed: connect again"));
-      }
+    if (this.#isRevoked(name)) hold.end(ended());
+    else if (grant.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
+    else if (grant.fingerprint !== hold.fingerprint) {
+      hold.end(new Unavailable("what this caller may see has changed: connect again"));
     }
   }
 

@@ -80,11 +80,18 @@ export class AuthorizationServers {
     return server;
   }
 
+  /** The copy in the store; undefined when there is none, or one that was good under other rules or settings: it is fetched anew. */
   #recall(issuer: string): Discovered | undefined {
     const record = this.#store.getDiscovery(issuer);
     if (!record) return undefined;
-    const server = fromDiscoveryDocument(issuer, record.document);
-    refuseEndpoints(server, this.#networks);
+    let server: AuthorizationServer;
+    try {
+      server = fromDiscoveryDocument(issuer, record.document);
+      refuseEndpoints(server, this.#networks);
+    } catch (error) {
+      this.#log.warn({ issuer, error: String(error) }, "the stored discovery document cannot be used");
+      return undefined;
+    }
     return this.#remember(issuer, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
   }
 

@@ -21,6 +21,8 @@ import { type SealedVerdict, verifySealed } from "./sealed_records.js";
 /** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */
 const folderPrefix = "backup-";
 export const restoreFolderPrefix = "restore-";
+/** Six characters are what `mkdtemp` puts behind a prefix: a person may keep a backup of another name, or a file, in the data folder. */
+const leftName = new RegExp(`^(${folderPrefix}|${restoreFolderPrefix})[A-Za-z0-9]{6}$`);
 /** Records that do not open and are named in an error. */
 const maxNamed = 5;
 
@@ -67,9 +69,9 @@ export class BackupMaker {
 
   /** Removes what a crash has left. */
   start(): void {
-    for (const name of readdirSync(this.#folder)) {
-      const isLeft = name.startsWith(folderPrefix) || name.startsWith(restoreFolderPrefix);
-      if (isLeft) rmSync(join(this.#folder, name), { recursive: true, force: true });
+    for (const entry of readdirSync(this.#folder, { withFileTypes: true })) {
+      const isLeft = entry.isDirectory() && leftName.test(entry.name);
+      if (isLeft) rmSync(join(this.#folder, entry.name), { recursive: true, force: true });
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Connection } from "../model/connection.js";
 import type { Credential } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
+import { grantBinding } from "../model/grant_binding.js";
 import { daemon } from "../model/principal.js";
 import type { RescuedTokenSet } from "../model/rescued_token_set.js";
 import type { Clock } from "../runtime/clock.js";
@@ -11,6 +12,7 @@ import { type ConnectionChange, changeConnection } from "./connection_change.js"
 import { requestOver } from "./consent_outcome.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { Log } from "./log.js";
+import { movedGrant } from "./moved_grants.js";
 import { isRefreshable } from "./refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 
@@ -128,7 +130,7 @@ export class TokenRescue {
     const nowMs = this.#clock.nowMs();
     const base = entry.grant === "refresh" ? current : consentedTo(current, rescued);
     tx.putCredential(current.id, credential);
-    tx.putConnection(changeConnection(base, outcomeOf(rescued), nowMs));
+    tx.putConnection(partedIfMoved(tx, changeConnection(base, outcomeOf(rescued), nowMs), opened, nowMs));
     const type = entry.grant === "refresh" ? "token_refreshed" : "oauth_flow_completed";
     tx.appendAudit({ ...event, type, reason: "rescued" });
     return "stored";
@@ -140,7 +142,21 @@ function fits(current: Connection, { grant, connection: rescued }: RescuedTokenS
   const base = rescued.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
-  return isRefreshable(current) && current.refreshIntent?.credentialRevision === base;
+  // An edit of the profile parts it from its grant and leaves the mark: the answer is still its own.
+  const isOwed = isRefreshable(current) || current.problem?.movedFrom !== undefined;
+  return isOwed && current.refreshIntent?.credentialRevision === base;
+}
+
+/** What the profile was led away from while it was asked for stays away from where the profile leads now. */
+function partedIfMoved(
+  tx: Pick<Transaction, "getProvider">,
+  connection: Connection,
+  { binding }: Credential,
+  nowMs: number,
+): Connection {
+  const profile = tx.getProvider(connection.providerId);
+  if (!profile || binding === undefined || binding === grantBinding(profile)) return connection;
+  return changeConnection(connection, movedGrant(connection, binding, nowMs), nowMs);
 }
 
 /** A consent may have been for another profile, and ends its request. */

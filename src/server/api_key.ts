@@ -10,13 +10,14 @@ export const unauthenticatedMessage =
  *
  * @param authorization the field `authorization`
  * @param apiKey the field `x-api-key`
+ * @returns undefined when neither field is there; empty, which proves nobody, when one is and holds nothing that is read as a key
  */
 export function readApiKey(
   authorization: string | undefined,
   apiKey: string | undefined,
 ): string | undefined {
   const bearer = authorization === undefined ? undefined : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-  return bearer ?? (apiKey === "" ? undefined : apiKey);
+  return bearer ?? apiKey ?? (authorization === undefined ? undefined : "");
 }
 
 /**

@@ -131,7 +131,10 @@ function authorityField(request: Request): ":authority" | "host" {
   return request.httpVersionMajor === 2 ? ":authority" : "host";
 }
 
+/** One, and well-formed (RFC 9112, section 3.2): of two hosts a proxy may have looked at the other. */
 function hasAuthority(request: Request): boolean {
+  const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host");
+  if (hosts.length > 1) return false;
   const authority = request.headers[authorityField(request)] ?? request.headers.host;
   return typeof authority === "string" && URL.canParse(`http://${authority}`);
 }

@@ -1,25 +1,32 @@
-import { toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import {
+  type MethodDefinition,
   type Server,
   status,
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation, service as healthService } from "grpc-health-check";
 import type { BoundService } from "../service/bound_service.js";
-import { encode } from "./wire_answer.js";
+import {
+  healthName,
+  openStandardLibraries,
+  type StandardLibraries,
+  type StandardMethod,
+} from "./grpc_standard_libraries.js";
 
 /** The services that say nothing of anyone's secrets and are answered without a key. */
 export function isOpenToAll(path: string): boolean {
   return path.startsWith("/grpc.health.v1.Health/") || path.startsWith("/grpc.reflection.");
 }
 
-const healthName = "grpc.health.v1.Health";
-
-type Descriptors = ConstructorParameters<typeof ReflectionService>[0];
-type File = BoundService["descriptor"]["file"];
+/** What stands in the contracts of both, which are frozen; so that a server can offer them before their libraries are loaded. */
+const methods = [
+  { service: healthName, name: "Check", requestStream: false, responseStream: false },
+  { service: healthName, name: "List", requestStream: false, responseStream: false },
+  { service: healthName, name: "Watch", requestStream: false, responseStream: true },
+  ...["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"].map((service) => ({
+    ...{ service, name: "ServerReflectionInfo", requestStream: true, responseStream: true },
+  })),
+] as const;
 
 /** A call of one of the standard services that stays open as long as its caller likes. */
 interface OpenCall {
@@ -32,35 +39,39 @@ interface HealthCall {
   write(message: { readonly status: string }): unknown;
 }
 
-type Callable = (...values: unknown[]) => unknown;
+type Answer = (error: object) => void;
 
 /** `grpc.health.v1.Health` and server reflection (v1 and v1alpha) for the servers of one door. */
 export class GrpcStandardServices {
-  readonly #health = new HealthImplementation();
-  readonly #reflection: ReflectionService;
+  readonly #services: readonly BoundService[];
   readonly #names: readonly string[];
   readonly #open = new Set<OpenCall>();
+  #serving = true;
+  #libraries: StandardLibraries | undefined;
 
   constructor(services: readonly BoundService[]) {
-    const names = services.map(({ descriptor }) => descriptor.typeName);
-    this.#names = ["", ...names];
-    this.#reflection = new ReflectionService(descriptorsOf(services), { services: [...names, healthName] });
-    this.setServing(true);
+    this.#services = services;
+    this.#names = ["", ...services.map(({ descriptor }) => descriptor.typeName)];
   }
 
   setServing(serving: boolean): void {
-    for (const name of this.#names) this.#health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
+    this.#serving = serving;
+    if (this.#libraries) this.#showServing(this.#libraries);
   }
 
   addTo(server: Server): void {
-    const tracking = {
-      addService: (definition: Parameters<Server["addService"]>[0], handlers: UntypedServiceImplementation) =>
-        server.addService(definition, this.#trackStreams(handlers)),
-    };
-    this.#health.addToServer({
-      addService: (definition, handlers) => tracking.addService(definition, this.#onlyKnown(handlers)),
-    });
-    this.#reflection.addToServer(tracking);
+    for (const { service, name, ...kind } of methods) {
+      const path = `/${service}/${name}`;
+      const definition: MethodDefinition<unknown, unknown> = {
+        ...{ path, ...kind },
+        requestSerialize: (value) => this.#method(path).definition.requestSerialize(value),
+        requestDeserialize: (bytes) => this.#method(path).definition.requestDeserialize(bytes),
+        responseSerialize: (value) => this.#method(path).definition.responseSerialize(value),
+        responseDeserialize: (bytes) => this.#method(path).definition.responseDeserialize(bytes),
+      };
+      const handlers: UntypedServiceImplementation = { [name]: this.#handlerOf(path) };
+      server.addService({ [name]: definition }, handlers);
+    }
   }
 
   /** Ends every health watch and reflection stream: neither library does, and a drain would wait for them in vain. */
@@ -68,59 +79,42 @@ export class GrpcStandardServices {
     for (const call of this.#open) call.end();
   }
 
+  #method(path: string): StandardMethod {
+    if (!this.#libraries) {
+      this.#libraries = openStandardLibraries(this.#services);
+      this.#showServing(this.#libraries);
+    }
+    const method = this.#libraries.methods.get(path);
+    if (!method) throw new Error(`no library answers ${path}`);
+    return method;
+  }
+
+  #showServing({ health }: StandardLibraries): void {
+    for (const name of this.#names) health.setStatus(name, this.#serving ? "SERVING" : "NOT_SERVING");
+  }
+
   /**
    * Answers itself for names of services that are none. Anybody may ask, and the library repeats the name in a trailer, where 1 MiB of it
    * leaves the call without an end, and remembers the name of each watch for ever.
    */
-  #onlyKnown(handlers: UntypedServiceImplementation): UntypedServiceImplementation {
+  #handlerOf(path: string): UntypedHandleCall {
     const isKnown = ({ request }: HealthCall): boolean => this.#names.includes(request.service);
-    const { check, watch, ...others } = handlers as Readonly<Record<string, UntypedHandleCall>>;
-    return {
-      ...others,
-      check: ((call: HealthCall, callback: (error: object) => void) => {
-        if (isKnown(call)) Reflect.apply(check as Callable, undefined, [call, callback]);
-        else callback({ code: status.NOT_FOUND, details: "there is no such service" });
-      }) as unknown as UntypedHandleCall,
-      watch: ((call: HealthCall) => {
-        if (isKnown(call)) Reflect.apply(watch as Callable, undefined, [call]);
-        else call.write({ status: "SERVICE_UNKNOWN" });
-      }) as unknown as UntypedHandleCall,
+    const handle = (call: OpenCall & HealthCall, answer?: Answer): void => {
+      this.#track(call);
+      if (path === `/${healthName}/Check` && !isKnown(call)) {
+        answer?.({ code: status.NOT_FOUND, details: "there is no such service" });
+      } else if (path === `/${healthName}/Watch` && !isKnown(call)) {
+        call.write({ status: "SERVICE_UNKNOWN" });
+      } else {
+        Reflect.apply(this.#method(path).handler, undefined, [call, answer]);
+      }
     };
+    return handle as unknown as UntypedHandleCall;
   }
 
-  #trackStreams(handlers: UntypedServiceImplementation): UntypedServiceImplementation {
-    const track = (call: OpenCall): void => {
-      if (!("write" in call)) return;
-      this.#open.add(call);
-      call.once("cancelled", () => this.#open.delete(call));
-    };
-    return Object.fromEntries(
-      Object.entries(handlers).map(([name, handler]) => [name, observed(handler, track)]),
-    );
+  #track(call: OpenCall): void {
+    if (!("write" in call)) return;
+    this.#open.add(call);
+    call.once("cancelled", () => this.#open.delete(call));
   }
-}
-
-function observed(handler: UntypedHandleCall, track: (call: OpenCall) => void): UntypedHandleCall {
-  const handle = (call: OpenCall, ...callback: unknown[]): void => {
-    track(call);
-    Reflect.apply(handler, undefined, [call, ...callback]);
-  };
-  return handle as UntypedHandleCall;
-}
-
-/** The files of the services with all that they import, in the shape that the reflection library reads them from. */
-function descriptorsOf(services: readonly BoundService[]): Descriptors {
-  const files = new Set<File>();
-  const collect = (file: File): void => {
-    if (files.has(file)) return;
-    files.add(file);
-    file.dependencies.forEach(collect);
-  };
-  for (const { descriptor } of services) collect(descriptor.file);
-  const fileDescriptorProtos = [...files].map((file) =>
-    encode(toBinary(FileDescriptorProtoSchema, file.proto)),
-  );
-  const bound = { format: "Protocol Buffer 3 EnumDescriptorProto", type: {}, fileDescriptorProtos } as const;
-  const health = Object.entries(healthService).map(([name, method]) => [name, method.requestType] as const);
-  return { nexus: bound, ...Object.fromEntries(health) };
 }

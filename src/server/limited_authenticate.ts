@@ -14,7 +14,7 @@ export function limitedAuthenticate(
 ): Authenticate {
   return (shown) => {
     const { socket, token, origin } = shown;
-    if (socket === "unix" || token === undefined) return authenticate(shown);
+    if (socket === "unix" || token === undefined || token === "") return authenticate(shown);
     const refusal = failures.refusal(origin);
     if (refusal) throw toWireError(refusal);
     const judge = (principal: Principal | undefined): Principal | undefined => {

@@ -34,12 +34,14 @@ export function bindService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
 ): BoundService {
-  const validator = createValidator();
+  // Made for the first call of the service: a daemon whom nobody asks about its key ring needs none for it.
+  let validator: Validator | undefined;
   const calls = implementation as Readonly<Record<string, unknown>>;
   const methods = descriptor.methods.map((method): BoundMethod => {
     const call = calls[method.localName];
     const validate = (request: Message): void => {
       try {
+        validator ??= createValidator();
         refuseInvalid(validator, method.input, request);
       } catch (error) {
         throw toWireError(error);

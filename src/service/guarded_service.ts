@@ -35,8 +35,8 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
       ...method,
       call: async (request: Message, context: CallContext) => {
         try {
-          await admit(method, rpc, request, context, guard);
-          const answer = await untilEnded(() => method.call(request, context), context, rpc, guard);
+          const grant = await admit(method, rpc, request, context, guard);
+          const answer = await untilEnded(() => method.call(request, context), context, rpc, grant, guard);
           guard.access.refuseEnded(context.principal);
           return answer;
         } catch (error) {
@@ -49,8 +49,10 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
     const ended = new AbortController();
     let release: (() => void) | undefined;
     try {
-      await admit(method, rpc, request, context, guard);
-      release = guard.access.hold(context.principal, rpc.action, (error) => ended.abort(error), true);
+      const grant = await admit(method, rpc, request, context, guard);
+      const end = (error: NexusError): void => ended.abort(error);
+      release = guard.access.hold(context.principal, rpc.action, grant, end, true);
+      ended.signal.throwIfAborted();
       const signal = AbortSignal.any([context.signal, ended.signal]);
       for await (const message of start({ ...context, signal })) {
         ended.signal.throwIfAborted();
@@ -73,7 +75,7 @@ async function admit(
   request: Message | undefined,
   { principal }: CallContext,
   { access, gate, denials }: Guard,
-): Promise<void> {
+): Promise<Grant> {
   let grant: Grant;
   try {
     grant = access.admit(principal, action);
@@ -82,10 +84,10 @@ async function admit(
     throw error;
   }
   // A stream of requests is judged by what it answers.
-  if (asked === undefined || request === undefined || !grant.isConfined) return;
+  if (asked === undefined || request === undefined || !grant.isConfined) return grant;
   const what = asked(request);
   const refusal = gate.refusal(grant, action, what);
-  if (!refusal) return;
+  if (!refusal) return grant;
   // A request that breaks its rules is told so whether what it names exists or not.
   method.validate(request);
   await denials.denied(principal, action, "connectionId" in what ? what.connectionId : undefined);
@@ -97,10 +99,17 @@ function untilEnded(
   work: () => Promise<Message>,
   { principal }: CallContext,
   { action }: RpcAccess,
+  grant: Grant,
   { access }: Guard,
 ): Promise<Message> {
   return new Promise((resolve, reject) => {
-    const release = access.hold(principal, action, (error: NexusError) => reject(error), false);
-    work().finally(release).then(resolve, reject);
+    let isEnded = false;
+    const end = (error: NexusError): void => {
+      isEnded = true;
+      reject(error);
+    };
+    const release = access.hold(principal, action, grant, end, false);
+    if (isEnded) release();
+    else work().finally(release).then(resolve, reject);
   });
 }

@@ -26,9 +26,14 @@ const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 /** 0 holds those that died before they were replaced; the usual window is 5 minutes. */
 const timeToExpiryBucketsSeconds = [0, 1, 5, 15, 30, 60, 120, 240, 300, 600, 3600];
 
+/** The lines of what prom-client derives from a histogram of the event loop's lag. */
+const lagStatistics =
+  /^(?:# (?:HELP|TYPE) )?nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds .*\n/gm;
+
 /** The numbers of one daemon, in a registry of their own. */
 export class Metrics {
   readonly #registry = new Registry();
+  #measuresProcess = false;
   readonly #methods = new LabelValues(100);
   readonly #codes = new LabelValues(20);
   readonly #providers = new LabelValues(200);
@@ -66,7 +71,6 @@ export class Metrics {
       registers,
     });
     this.#addGauges(build.version);
-    collectDefaultMetrics({ register: this.#registry });
   }
 
   /** Sets where the gauges are read; until then they have no value. */
@@ -99,9 +103,19 @@ export class Metrics {
     this.#timeToExpiry.observe(Math.max(0, remainingMs) / 1000);
   }
 
-  /** The text format of Prometheus. */
+  /**
+   * The text format of Prometheus. From the first call on the process itself is measured too, which wakes it up every 10 ms: a daemon whom
+   * nobody asks sleeps. So the first answer has no statistics of the event loop's lag yet.
+   */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+    const isFirst = !this.#measuresProcess;
+    if (isFirst) collectDefaultMetrics({ register: this.#registry });
+    this.#measuresProcess = true;
+    const body = await this.#registry.metrics();
+    return {
+      contentType: this.#registry.contentType,
+      body: isFirst ? body.replace(lagStatistics, "") : body,
+    };
   }
 
   #addGauges(version: string): void {

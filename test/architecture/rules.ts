@@ -87,6 +87,8 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
+  // Loads what most daemons never need when it is first needed.
+  "node:module": ["server"],
   "node:http": ["server", "cli", "oauth", "identity"],
   "node:https": ["cli", "oauth", "identity"],
   "node:http2": ["server"],

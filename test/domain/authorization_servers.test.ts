@@ -58,6 +58,19 @@ describe("AuthorizationServers", () => {
     return servers;
   };
 
+  it.each([
+    ["what is no JSON", "{"],
+    ["what an older version took and this one does not", documentOf("/token#part")],
+    ["endpoints that stand where none may", documentOf("/token", { token_endpoint: "https://10.0.0.1/t" })],
+  ])("fetches anew when the copy in the store is of no use: %s", async (_name, document) => {
+    await store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs: clock.nowMs() }));
+    const asked = start().resolve(profile);
+    asked.catch(() => undefined);
+    expect(fetches).toHaveLength(1);
+    fetches[0]?.answer(documentOf("/new"));
+    expect((await asked).tokenEndpoint).toBe(`${issuer}/new`);
+  });
+
   it("fetches once for all who ask at the same time, and answers the same object from then on", async () => {
     const servers = start();
     const asked = [servers.resolve(profile), servers.resolve(profile)];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../src/domain/connection_completer.js";
 import { ConnectionManager } from "../../src/domain/connection_manager.js";
+import { ProviderRegistry } from "../../src/domain/provider_registry.js";
 import { RevocationQueue } from "../../src/domain/revocation_queue.js";
 import { UnknownStates } from "../../src/domain/unknown_states.js";
 import { plainOAuth2 } from "../../src/model/oauth2_options.js";
@@ -183,6 +184,37 @@ describe("TokenRescue", () => {
     expect(before).not.toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "superseded" });
     expect(isEmpty()).toBe(true);
+  });
+
+  it("brings a token set home whose profile was led elsewhere while it was asked for, and keeps it from there", async () => {
+    const registry = () =>
+      new ProviderRegistry({
+        store: engine.store,
+        vault: engine.vault,
+        clock: engine.clock,
+        networks: loopbackNetworks,
+        onChanged: (providerId) => engine.scheduler.profileChanged(providerId),
+      });
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    engine.refresher.refresh(id).catch(() => undefined);
+    await engine.untilSent(1);
+    const edit = (tokenUrl: string) =>
+      registry().update(profile.id, { settings: { tokenUrl } }, undefined, owner);
+    await edit("https://evil.example/token");
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
+    failStore();
+    const answer = second();
+    engine.sent[0]?.answer({ tokenSet: answer });
+    for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    engine.rescue.save();
+    await die();
+    live();
+    await engine.rescue.recover();
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
+    await edit(profile.tokenUrl);
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n });
   });
 
   it("has the token revoked when its connection is gone", async () => {

@@ -366,6 +366,8 @@ describe("a Unix socket", () => {
     expect(await ask({ "x-api-key": place.apiKey })).toBe(Code.NotFound);
     expect(await ask({ "x-api-key": "wrong" })).toBe(Code.Unauthenticated);
     expect(await ask({ authorization: "Bearer eyJhbGciOiJub25lIn0.e30." })).toBe(Code.Unauthenticated);
+    for (const authorization of ["Bearer", "Bearer wrong key", "Basic b3duZXI6", place.apiKey, "Bearer,"])
+      expect(await ask({ authorization })).toBe(Code.Unauthenticated);
     await daemon.stop();
     rmSync(place.config.dataDir, { recursive: true, force: true });
   });

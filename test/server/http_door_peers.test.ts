@@ -29,6 +29,7 @@ describe("malformed requests are answered and end nothing", () => {
   test.each([
     ["a host with a space", call(post, "host: a b", "content-type: application/json"), 400],
     ["a host that is no host", call(post, "host: :::", "content-type: application/json"), 400],
+    ["two hosts", call(post, "host: x", "host: y", "content-type: application/json"), 400],
     ["no host in HTTP/1.1", call(post, "content-type: application/json"), 400],
     ["no host in HTTP/1.0", call(`POST ${getTokenPath} HTTP/1.0`, "content-type: application/json"), 400],
     ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400],

@@ -134,6 +134,22 @@ describe("a guarded service", () => {
     expect(await world.getToken(ci)).toBe(unauthenticated);
   });
 
+  it("leaves no instant between the admission of a call and the hold on it", async () => {
+    world.answer = new Promise(() => undefined);
+    const narrowed = new World();
+    narrowed.access.setPolicy(policy("ada"));
+    const [call, stream] = [world.getToken(ci), world.watch(ci).next()];
+    const other = narrowed.getToken(jwt);
+    // In the very turn in which they were admitted.
+    world.key = { ...world.key, revokedAtMs: 1 };
+    world.access.principalEnded("key:ci");
+    narrowed.access.setPolicy(policy("bob"));
+    expect(await call).toBe(unauthenticated);
+    await expect(stream).rejects.toMatchObject({ code: 16 });
+    expect(await other).toMatch(/^14 what this caller may see has changed/);
+    expect([...world.called, ...narrowed.called]).toEqual([]);
+  });
+
   it("withholds an answer that comes after the proof has ended", async () => {
     let finish!: (message: Message) => void;
     world.answer = new Promise((resolve) => {

@@ -26,6 +26,16 @@ describe("Metrics", () => {
     expect(lines.some((line) => line.startsWith("process_cpu_seconds_total "))).toBe(true);
   });
 
+  it("measures the event loop only once somebody asks, and shows no statistics of nothing", async () => {
+    const metrics = new Metrics({ version: "1" });
+    const first = await linesOf(metrics);
+    expect(first.some((line) => line.startsWith("nodejs_eventloop_lag_seconds "))).toBe(true);
+    expect(first.filter((line) => line.includes("nodejs_eventloop_lag_min_seconds"))).toEqual([]);
+    const second = await linesOf(metrics);
+    expect(second.some((line) => line.startsWith("nodejs_eventloop_lag_min_seconds "))).toBe(true);
+    expect(second.filter((line) => line.startsWith("process_cpu_seconds_total "))).toHaveLength(1);
+  });
+
   it("says what kind of text it is", async () => {
     const { contentType } = await new Metrics({ version: "1" }).render();
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
