@@ -14,7 +14,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/daemon/**", "test/security/**"],
+          exclude: ["test/daemon/**", "test/security/**", "test/proxy/**"],
         },
       },
       {
@@ -23,7 +23,7 @@ export default defineConfig({
           name: "daemon",
           include: ["test/daemon/**/*.test.ts"],
           // These tests start dist/main.js: it must be the build of the present sources however vitest was called.
-          globalSetup: "scripts/build.mjs",
+          globalSetup: ["scripts/build.mjs", "test/canary_sweep.ts"],
         },
       },
       {
@@ -31,7 +31,7 @@ export default defineConfig({
           ...shared,
           name: "security",
           include: ["test/security/**/*.test.ts"],
-          globalSetup: "scripts/build.mjs",
+          globalSetup: ["scripts/build.mjs", "test/canary_sweep.ts"],
         },
       },
     ],

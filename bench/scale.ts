@@ -15,7 +15,7 @@ const due = 100;
 /** What must not grow with the number of connections that are stored. */
 export async function scaleFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
   const count = quick ? 20_000 : 1_000_000;
-  const rounds = quick ? 3 : 9;
+  const rounds = quick ? 2 : 9;
   const key = randomBytes(32);
   const settings = { NEXUS_ENCRYPTION_KEY: key.toString("base64") };
   const [empty, small, full] = [

@@ -22,7 +22,7 @@ const bareScript = `
 
 /** Cold start and the memory of a daemon that has nothing to do, beside its two heaviest libraries alone. */
 export async function startFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const rounds = quick ? 5 : 15;
+  const rounds = quick ? 3 : 15;
   const place = await emptyPlace();
   const folder = place.config.dataDir;
   const script = join(folder, "bare.mjs");

@@ -110,7 +110,7 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
         }),
       );
     }
-    figures.push(await stalledReaders(ours, request, quick ? 500 : 10_000));
+    figures.push(await stalledReaders(ours, request, quick ? 200 : 10_000));
   } finally {
     provider.disconnect();
     bare.disconnect();

@@ -16,7 +16,7 @@ step() {
 generated_code_is_current() {
   local folder
   folder=$(mktemp -d)
-  buf generate --output "$folder" && diff --recursive --brief "$folder/src/gen" src/gen
+  node scripts/generate.mjs "$folder" && diff --recursive --brief "$folder/src/gen" src/gen
   local status=$?
   rm -rf "$folder"
   [ "$status" -eq 0 ] || echo "src/gen differs from what proto/ says: run \`npm run generate\`" >&2

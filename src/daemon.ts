@@ -5,7 +5,7 @@ import type { Config } from "./config/config.js";
 import { processEnvironment } from "./config/environment.js";
 import { atMostEachMinute } from "./daemon/at_most_each_minute.js";
 import { authenticateBy } from "./daemon/authenticate.js";
-import { boundServices } from "./daemon/bound_services.js";
+import { boundServices, proxyServices } from "./daemon/bound_services.js";
 import { wireDomain } from "./daemon/domain_parts.js";
 import { type OpenTls, openTls } from "./daemon/door_tls.js";
 import { loadPolicy } from "./daemon/load_policy.js";
@@ -135,9 +135,10 @@ export class Daemon {
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
     const services = boundServices(parts, templates, config);
+    const forProxies = proxyServices(parts);
     const callLimits = new CallLimits(config.limits);
-    const counted = (door: "grpc" | "http"): BoundService[] =>
-      services.map((service) =>
+    const counted = (door: "grpc" | "http", served: readonly BoundService[]): BoundService[] =>
+      served.map((service) =>
         countedService(limitedService(service, callLimits), (method, code) =>
           metrics.rpcAnswered({ method, code, door }),
         ),
@@ -150,8 +151,9 @@ export class Daemon {
     });
     const doors = new Doors({
       ...config,
-      grpcServices: counted("grpc"),
-      httpServices: counted("http"),
+      grpcServices: counted("grpc", [...services, forProxies.secrets, forProxies.authorization]),
+      httpServices: counted("http", services),
+      authorization: counted("http", [forProxies.authorization]),
       flow: parts.consent,
       capture: parts.captureForm,
       authenticate: authenticateBy({

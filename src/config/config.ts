@@ -11,6 +11,7 @@ import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
 import { readLimits } from "./limits_config.js";
 import { readProviderNetworks } from "./outbound_config.js";
+import { type ProxyConfig, readProxy } from "./proxy_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
@@ -56,6 +57,7 @@ export interface Config {
   /** What bounds callers. */
   readonly limits: Limits;
   readonly access: AccessConfig;
+  readonly proxy: ProxyConfig;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -93,6 +95,7 @@ export function loadConfig(
   const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
   const limits = readLimits(reader);
   const access = readAccess(reader);
+  const proxy = readProxy(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -115,6 +118,7 @@ export function loadConfig(
     audit,
     limits,
     access,
+    proxy,
   });
 }
 

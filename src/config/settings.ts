@@ -256,6 +256,14 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_SDS_PREFIX",
+    flag: "--sds-prefix",
+    argument: "text",
+    default: "nexus",
+    meaning: "What the names of Envoy's secrets begin with: `nexus/<connection id>/header`.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_POLICY_FILE",
     flag: "--policy",
     argument: "file",

@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { accessService } from "../service/access_service.js";
 import { auditService } from "../service/audit_service.js";
+import { answeringRefusals, authorizationService } from "../service/authorization_service.js";
 import { backupService } from "../service/backup_service.js";
 import type { BoundService } from "../service/bound_service.js";
 import { connectionService } from "../service/connection_service.js";
@@ -9,6 +10,7 @@ import { guardedService } from "../service/guarded_service.js";
 import { keyringService } from "../service/keyring_service.js";
 import { nexusService } from "../service/nexus_service.js";
 import { providerService } from "../service/provider_service.js";
+import { secretDiscoveryService } from "../service/secret_discovery_service.js";
 import { tokenService } from "../service/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
@@ -28,4 +30,19 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
     backupService({ backups }),
   ].map((service) => guardedService(service, guard));
   return [...services, guardedService(nexusService(services), guard)];
+}
+
+/** What proxies call, behind the policy too. */
+export interface ProxyServices {
+  /** For the `grpc` door, since Envoy speaks nothing else. */
+  readonly secrets: BoundService;
+  /** `Check`: for the `grpc` door, and behind a route of the `http` doors. */
+  readonly authorization: BoundService;
+}
+
+export function proxyServices({ secrets, authorizer, access, guard }: DomainParts): ProxyServices {
+  return {
+    secrets: guardedService(secretDiscoveryService({ secrets, access }), guard),
+    authorization: answeringRefusals(guardedService(authorizationService({ authorizer }), guard)),
+  };
 }

@@ -26,12 +26,15 @@ import { KeyRotation } from "../domain/key_rotation.js";
 import { KeyringManager } from "../domain/keyring_manager.js";
 import { KnownViews } from "../domain/known_views.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
+import { ProxyAuthorizer } from "../domain/proxy_authorizer.js";
 import { ReadLedger } from "../domain/read_ledger.js";
 import { RedirectPaths } from "../domain/redirect_paths.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
 import { Revoker } from "../domain/revoker.js";
+import { SecretSource } from "../domain/secret_source.js";
+import { SecretStreams } from "../domain/secret_stream.js";
 import { SeenConnections } from "../domain/seen_connections.js";
 import { TokenManager } from "../domain/token_manager.js";
 import { TokenRescue } from "../domain/token_rescue.js";
@@ -124,7 +127,10 @@ export function wireDomain(options: DomainOptions) {
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const redirectPaths = new RedirectPaths({ store, servers, clock });
   const sealing = { store, ring: sealer, vault, clock, log };
-  const manager = new TokenManager({ reader, refresher: engine.refresher, clock });
+  const tokens = new AuditedTokens({
+    manager: new TokenManager({ reader, refresher: engine.refresher, clock }),
+    ledger,
+  });
   return {
     engine,
     rescue,
@@ -157,7 +163,8 @@ export function wireDomain(options: DomainOptions) {
       unknownStates,
       locks,
     }),
-    tokens: new AuditedTokens({ manager, ledger }),
+    tokens,
+    authorizer: new ProxyAuthorizer({ tokens, clock }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
     keyring: new KeyringManager({
@@ -167,6 +174,12 @@ export function wireDomain(options: DomainOptions) {
     }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
     access,
+    secrets: new SecretStreams({
+      source: new SecretSource({ store, reader, ledger, log, prefix: config.proxy.secretPrefix }),
+      hub,
+      clock,
+      log,
+    }),
     seen: new SeenConnections({ store }),
     keys,
     denials,

@@ -1,12 +1,14 @@
 import { type FSWatcher, watch } from "node:fs";
-import { readFile, realpath } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock, Timer } from "../runtime/clock.js";
 
 /** An editor or a ConfigMap changes several entries at once: the file is read when it has been quiet for this long. */
 const quietMs = 200;
 /** Or after this long, in a folder that is never quiet. */
-const patienceMs = 2_000;
+const patienceMs = 600;
+/** Between two looks at the file itself: a folder that was replaced, and some file systems, tell nothing. */
+const lookMs = 1_000;
 
 /** Calls back on every change in a folder; the answer ends it. */
 export type WatchFolder = (folder: string, changed: () => void) => () => void;
@@ -22,6 +24,8 @@ export class WatchedFile {
   #changed: (() => void) | undefined;
   #timer: Timer | undefined;
   #firstEventMs: number | undefined;
+  #stamp: string | undefined;
+  #nextLook: Timer | undefined;
 
   constructor(
     readonly path: string,
@@ -43,6 +47,10 @@ export class WatchedFile {
    */
   async watch(changed: () => void): Promise<string[]> {
     this.#changed = changed;
+    if (this.#nextLook === undefined) {
+      this.#stamp = await stampOf(this.path);
+      this.#lookLater();
+    }
     const target = await realpath(this.path).catch(() => this.path);
     const folders = new Set([dirname(this.path), dirname(target)]);
     for (const [folder, close] of this.#watched) {
@@ -68,8 +76,21 @@ export class WatchedFile {
   close(): void {
     this.#changed = undefined;
     this.#timer?.cancel();
+    this.#nextLook?.cancel();
     for (const close of this.#watched.values()) close();
     this.#watched.clear();
+  }
+
+  #lookLater(): void {
+    if (this.#changed === undefined) return;
+    this.#nextLook = this.#clock.setTimer(lookMs, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    const stamp = await stampOf(this.path);
+    if (stamp !== this.#stamp) this.#noticed();
+    this.#stamp = stamp;
+    this.#lookLater();
   }
 
   #noticed(): void {
@@ -82,6 +103,16 @@ export class WatchedFile {
       this.#firstEventMs = undefined;
       this.#changed?.();
     });
+  }
+}
+
+/** Another one when the file was written or replaced; empty when there is none. */
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
+    return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
+  } catch {
+    return "";
   }
 }
 

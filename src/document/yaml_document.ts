@@ -51,7 +51,9 @@ export type Place = Pick<DocumentFault, "line" | "column">;
 export function readYaml(text: string, expand: Expand = asWritten): YamlDocument {
   const lines = new LineCounter();
   // The library's own messages quote the lines around a fault, and a secret may stand there.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
+  // It also compares each key of a map with every other, which takes minutes for a long one: `#readMap` looks for doubles.
+  const options = { prettyErrors: false, logLevel: "error", uniqueKeys: false } as const;
+  const document = parseDocument(text, { ...options, lineCounter: lines });
   const broken = [...document.errors, ...document.warnings];
   if (broken.length > 0) {
     throw new DocumentError(
@@ -66,7 +68,6 @@ export function readYaml(text: string, expand: Expand = asWritten): YamlDocument
 
 /** What can be said without quoting the file. */
 const sentences: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: "this key stands here twice",
   MULTIPLE_DOCS: "the file holds more than one document",
   TAB_AS_INDENT: "a tab cannot indent",
   BAD_INDENT: "this is not indented as what is around it, or a bracket is missing",
@@ -133,6 +134,13 @@ class Reading implements YamlDocument {
         continue;
       }
       const name = String(key.value);
+      if (Object.hasOwn(object, name)) {
+        this.faults.push({
+          ...placeAt(this.#lines, key.range?.[0] ?? 0),
+          message: "this key stands here twice",
+        });
+        continue;
+      }
       const inside = [...path, name];
       if (value === null) this.#mark(inside, key.range?.[0] ?? 0);
       const read = this.#read(value, inside);

@@ -114,10 +114,21 @@ const metadataNames: readonly string[] = [
  * brackets. A zone id makes it link-local.
  */
 export function addressKind(text: string): AddressKind {
+  if (text.includes("%")) return "link_local";
+  const address = parseAddress(text);
+  return address === undefined ? "unreadable" : kindOf(address);
+}
+
+/**
+ * IPv6 is read by the parser of URLs first, which agrees with `inet_pton`: the library takes `::7.0.0.1` for `::ffff:7.0.0.1`, and the
+ * 010 of `::ffff:010.0.0.1`, which a socket takes for a name, for 8.
+ */
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.replace(/^\[(.*)\]$/s, "$1");
-  if (bare.includes("%")) return "link_local";
-  if (!ipaddr.isValid(bare)) return "unreadable";
-  return kindOf(ipaddr.parse(bare));
+  if (!bare.includes(":")) return ipaddr.isValid(bare) ? ipaddr.parse(bare) : undefined;
+  const url = `https://[${bare}]/`;
+  if (!ipaddr.isValid(bare) || !URL.canParse(url)) return undefined;
+  return ipaddr.parse(new URL(url).hostname.slice(1, -1));
 }
 
 function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): AddressKind {
@@ -158,8 +169,9 @@ export function judgeAddress(
   if (kind === "loopback" && networks.allowLoopback) return undefined;
   if (isOpenable(kind)) {
     if (host !== undefined && matchesHost(host, networks.hosts)) return undefined;
-    const address = ipaddr.process(text.replace(/^\[(.*)\]$/s, "$1"));
-    if (networks.cidrs.some((cidr) => matchesBlock(address, cidr))) return undefined;
+    const address = parseAddress(text);
+    const plain = address && ipaddr.process(address.toString());
+    if (plain && networks.cidrs.some((cidr) => matchesBlock(plain, cidr))) return undefined;
   }
   return refusal(kind, host === undefined ? "is" : "resolves to");
 }

@@ -65,9 +65,23 @@ export function adaptTokenAnswer(
       : lifetimeSeconds(valueAt(token, quirks.lifetimeField), options.nowMs);
   const { expires_in: _, ...rest } = token;
   return {
-    bodyText: JSON.stringify(quirks.lifetimeField === "" ? token : { ...rest, expires_in: seconds }),
+    bodyText: JSON.stringify(
+      quirks.lifetimeField === "" ? flat(token) : { ...flat(rest), expires_in: seconds },
+    ),
     metadata,
   };
+}
+
+/**
+ * What of a token object can matter: what is deeper would be written anew for nothing, and written it can be to a lesser depth than
+ * it can be read.
+ */
+function flat(token: JsonRecord): JsonRecord {
+  const members = Object.entries(token).map(([name, value]) => {
+    if (Array.isArray(value)) return [name, value.filter((item) => typeof item === "string")] as const;
+    return [name, isObject(value) ? {} : value] as const;
+  });
+  return Object.fromEntries(members);
 }
 
 /** Whether an answer says by one of `aliases` that the refresh token is dead. One that holds a token says nothing of the kind. */

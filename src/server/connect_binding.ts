@@ -95,6 +95,9 @@ function bind(
       }
     };
   }
+  // HTTP/1.1 has no such calls, and those that use them speak gRPC.
+  if (method.kind === "bidi_streaming")
+    throw new Error(`${method.descriptor.name} is for the grpc door alone`);
   return async function* (request, { signal, values }) {
     const response = values.get(responseKey);
     try {

@@ -5,10 +5,11 @@ import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/bound_service.js";
 import { FailedAuthentications } from "./address_limits.js";
+import { authorizeRoute } from "./authorize_route.js";
 import { BrowserDoor } from "./browser_door.js";
 import type { Door, OnUnexpected } from "./door.js";
 import { GrpcDoor } from "./grpc_door.js";
-import { HttpDoor } from "./http_door.js";
+import { HttpDoor, type Routes } from "./http_door.js";
 import { limitedAuthenticate } from "./limited_authenticate.js";
 import { OpsDoor, type OpsDoorOptions } from "./ops_door.js";
 import type { SocketAccess } from "./peer_credentials.js";
@@ -24,6 +25,8 @@ export interface DoorsOptions {
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
+  /** Those of proxies, behind a route of the HTTP doors. */
+  readonly authorization: readonly BoundService[];
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   readonly authenticate: Authenticate;
@@ -72,11 +75,14 @@ export class Doors {
         new HttpDoor({
           listen,
           services: options.httpServices,
-          routes: restRoutes({
-            services: options.httpServices,
-            onUnexpected,
-            maxBodyBytes: limits.maxBodyBytes,
-          }),
+          routes: firstOf([
+            ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
+            restRoutes({
+              services: options.httpServices,
+              onUnexpected,
+              maxBodyBytes: limits.maxBodyBytes,
+            }),
+          ]),
           authenticate,
           onUnexpected,
           clock,
@@ -150,4 +156,9 @@ export class Doors {
   #all(): Door[] {
     return [...(this.#grpc ? [this.#grpc] : []), ...this.#http, ...this.#browser, ...this.#ops];
   }
+}
+
+/** The answer of the first that has one. */
+function firstOf(all: readonly Routes[]): Routes {
+  return (request, response, principal) => all.some((routes) => routes(request, response, principal));
 }

@@ -1,21 +1,23 @@
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import {
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
   type MethodDefinition,
-  type ServerUnaryCall,
+  type ServerDuplexStream,
   type ServerWritableStream,
   type ServiceDefinition,
   type StatusObject,
+  type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
-import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import type { BoundMethod, BoundService, CallContext } from "../service/bound_service.js";
 import { sharedBytes } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
-import { type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
+import { endCall, type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
 
@@ -35,8 +37,7 @@ export interface GrpcBinding {
 const malformed = Symbol("malformed request");
 type Request = Message | typeof malformed;
 
-type Unary = ServerUnaryCall<Request, Message>;
-type Stream = ServerWritableStream<Request, Message>;
+type Stream = ServerWritableStream<Request, Message> | ServerDuplexStream<Request, Message>;
 
 /** The definition of a service as grpc-js wants it. */
 export function defineService(service: BoundService): ServiceDefinition {
@@ -46,11 +47,19 @@ export function defineService(service: BoundService): ServiceDefinition {
 /** The handlers to the definition of `defineService`. */
 export function implementService(service: BoundService, binding: GrpcBinding): UntypedServiceImplementation {
   return Object.fromEntries(
-    service.methods.map((method) => [
-      method.descriptor.name,
-      method.kind === "unary" ? handleUnary(method, binding) : handleStream(method, binding),
-    ]),
+    service.methods.map((method) => [method.descriptor.name, handlerOf(method, binding)]),
   );
+}
+
+function handlerOf(method: BoundMethod, binding: GrpcBinding): UntypedHandleCall {
+  switch (method.kind) {
+    case "unary":
+      return handleUnary(method, binding);
+    case "server_streaming":
+      return handleStream(method, binding);
+    case "bidi_streaming":
+      return handleBidi(method, binding);
+  }
 }
 
 function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Request, Message> {
@@ -58,8 +67,8 @@ function defineMethod({ kind, descriptor }: BoundMethod): MethodDefinition<Reque
   return {
     path: `/${methodName(descriptor)}`,
     originalName: descriptor.localName,
-    requestStream: false,
-    responseStream: kind === "server_streaming",
+    requestStream: kind === "bidi_streaming",
+    responseStream: kind !== "unary",
     requestSerialize: (message) => encode(toBinary(input, decoded(message, descriptor))),
     requestDeserialize: (bytes) => decode(input, bytes),
     responseSerialize: (message) => sharedBytes(message) ?? encode(toBinary(output, message)),
@@ -100,25 +109,47 @@ function handleStream(
   binding: GrpcBinding,
 ): handleServerStreamingCall<Request, Message> {
   return (call) => {
-    const signal = signalOf(call);
-    send(call, method, binding, signal).then(
-      () => call.end(),
-      (error: unknown) => void call.emit("error", toStatus(error, signal, method, binding)),
-    );
+    const start = (context: CallContext): AsyncIterable<Message> =>
+      method.call(decoded(call.request, method.descriptor), context);
+    serve(call, method, start, binding);
   };
+}
+
+function handleBidi(
+  method: BoundMethod & { kind: "bidi_streaming" },
+  binding: GrpcBinding,
+): handleBidiStreamingCall<Request, Message> {
+  return (call) => {
+    async function* requests(): AsyncGenerator<Message> {
+      for await (const request of call) yield decoded(request as Request, method.descriptor);
+    }
+    serve(call, method, (context) => method.call(requests(), context), binding);
+    // Once the status is sent: a client that goes on sending would keep the stream, and a drain would wait for it.
+    call.once("cancelled", () => endCall(call));
+  };
+}
+
+function serve(
+  call: Stream,
+  method: BoundMethod,
+  start: (context: CallContext) => AsyncIterable<Message>,
+  binding: GrpcBinding,
+): void {
+  const signal = signalOf(call);
+  send(call, start, binding, signal).then(
+    () => call.end(),
+    (error: unknown) => void call.emit("error", toStatus(error, signal, method, binding)),
+  );
 }
 
 async function send(
   call: Stream,
-  method: BoundMethod & { kind: "server_streaming" },
+  start: (context: CallContext) => AsyncIterable<Message>,
   binding: GrpcBinding,
   signal: AbortSignal,
 ): Promise<void> {
   const context = { principal: binding.principalOf(call.metadata), signal };
-  for await (const message of untilAborted(
-    method.call(decoded(call.request, method.descriptor), context),
-    signal,
-  )) {
+  for await (const message of untilAborted(start(context), signal)) {
     const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
     if (call.writableLength < maxUnsentMessages) continue;
     await unlessUnread(
@@ -129,8 +160,13 @@ async function send(
   }
 }
 
+interface Cancellable {
+  readonly cancelled: boolean;
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
 /** grpc-js emits `cancelled` when the caller resets, its deadline passes or its connection is gone, and after each end. */
-function signalOf(call: Unary | Stream): AbortSignal {
+function signalOf(call: Cancellable): AbortSignal {
   const controller = new AbortController();
   if (call.cancelled) controller.abort();
   else call.once("cancelled", () => controller.abort());

@@ -1,3 +1,4 @@
+import type { ServerHttp2Stream } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import {
   logVerbosity,
@@ -10,6 +11,7 @@ import {
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
+import { ResourceExhausted } from "../model/errors.js";
 import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { Principal } from "../model/principal.js";
@@ -48,6 +50,16 @@ const serverOptions = {
   "grpc.enable_channelz": 0,
 } as const;
 
+/** Of all streams; health and reflection are open to strangers, who could hold thousands on each of their connections. */
+const strangersShare = 1 / 50;
+
+function tooManyStrangers(limit: number): ResourceExhausted {
+  const what = "calls of callers without a credential";
+  return new ResourceExhausted("TOO_MANY_STREAMS", {
+    ...{ what, limit, unit: "at a time, a fiftieth of all streams", setting: "NEXUS_MAX_STREAMS" },
+  });
+}
+
 function optionsOf(limits: Limits) {
   const { idleTimeoutMs } = limits;
   return {
@@ -69,6 +81,8 @@ export class GrpcDoor implements Door {
   readonly #posts: readonly Post[];
   readonly #standard: GrpcStandardServices;
   readonly #options: GrpcDoorOptions;
+  /** Open calls of callers who are nobody. */
+  #strangers = 0;
 
   constructor(options: GrpcDoorOptions) {
     // It would write to stderr, invalid header fields of a request with their values among it.
@@ -151,6 +165,12 @@ export class GrpcDoor implements Door {
     return { code: wire.code as number, details: wire.message, metadata: detailsOf(wire) };
   }
 
+  #countStranger(stream: ServerHttp2Stream | undefined): void {
+    if (!stream || stream.closed) return;
+    this.#strangers++;
+    stream.once("close", () => this.#strangers--);
+  }
+
   /** Refuses a caller before anything of its message is read. */
   #admit(
     address: ListenAddress,
@@ -159,6 +179,7 @@ export class GrpcDoor implements Door {
     resets: ResetGuard,
   ): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
+    const maxStrangers = Math.max(1, Math.floor(limits.maxStreams * strangersShare));
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>
@@ -184,7 +205,10 @@ export class GrpcDoor implements Door {
                 else if (!isOpenToAll(method.path)) {
                   call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
                   return;
-                }
+                } else if (this.#strangers >= maxStrangers) {
+                  refuse(tooManyStrangers(maxStrangers));
+                  return;
+                } else this.#countStranger(stream);
                 pass(metadata);
               };
               try {

@@ -28,8 +28,11 @@ export interface PlainCallsOptions {
   readonly onUnexpected: OnUnexpected;
 }
 
+/** Streams of requests are few, and left to grpc-js. */
+type PlainMethod = Exclude<BoundMethod, { kind: "bidi_streaming" }>;
+
 interface Route {
-  readonly method: BoundMethod;
+  readonly method: PlainMethod;
   readonly options: PlainCallOptions;
 }
 
@@ -56,6 +59,7 @@ export class PlainCalls {
     const { address, authenticate, clock, limits, resets } = options;
     this.#callers = new SessionCallers(address, authenticate, clock);
     for (const method of options.services.flatMap(({ methods }) => methods)) {
+      if (method.kind === "bidi_streaming") continue;
       const path = `/${methodName(method.descriptor)}`;
       this.#routes.set(path, {
         method,
@@ -108,7 +112,7 @@ export class PlainCalls {
     );
   }
 
-  #run(method: BoundMethod, call: PlainCall, bytes: Buffer): void {
+  #run(method: PlainMethod, call: PlainCall, bytes: Buffer): void {
     const { input } = method.descriptor;
     let request: Message;
     try {
@@ -134,7 +138,7 @@ export class PlainCalls {
   }
 
   async #stream(
-    method: BoundMethod & { kind: "server_streaming" },
+    method: PlainMethod & { kind: "server_streaming" },
     request: Message,
     call: PlainCall,
   ): Promise<void> {

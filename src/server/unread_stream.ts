@@ -73,3 +73,8 @@ export function resetCall(call: object): void {
   const stream = streamOfCall(call);
   if (stream) resetStream(stream);
 }
+
+/** Ends what the peer might still send in a call whose status was sent (RFC 9113 section 8.1). */
+export function endCall(call: object): void {
+  streamOfCall(call)?.close(constants.NGHTTP2_NO_ERROR);
+}

@@ -1,4 +1,5 @@
 import type {
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
@@ -19,12 +20,15 @@ export type ServiceImplementation<S extends DescService> = {
     ? (request: MessageShape<I>, context: CallContext) => MessageShape<O> | Promise<MessageShape<O>>
     : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageShape<O>>
-      : never;
+      : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageShape<O>>
+        : never;
 };
 
 /** What a method looks like once its types are forgotten: the descriptor's order ties both together again. */
 type UnaryCall = (request: Message, context: CallContext) => Answer;
 type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
+type BidiCall = (requests: AsyncIterable<Message>, context: CallContext) => AsyncIterable<Message>;
 
 export interface BindOptions {
   /** Unary RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
@@ -71,6 +75,21 @@ export function bindService<S extends DescService>(
         },
       };
     }
+    if (method.methodKind === "bidi_streaming") {
+      const bidi = call as BidiCall;
+      return {
+        kind: "bidi_streaming",
+        descriptor: method,
+        validate,
+        call: async function* (requests, context) {
+          try {
+            yield* bidi(validated(requests, validate), context);
+          } catch (error) {
+            throw toWireError(error);
+          }
+        },
+      };
+    }
     if (method.methodKind !== "server_streaming")
       throw new Error(`${method.name} has a kind that is not bound`);
     const stream = call as StreamCall;
@@ -93,6 +112,16 @@ export function bindService<S extends DescService>(
 
 function rethrow(error: unknown): never {
   throw toWireError(error);
+}
+
+async function* validated(
+  requests: AsyncIterable<Message>,
+  validate: (request: Message) => void,
+): AsyncGenerator<Message> {
+  for await (const request of requests) {
+    validate(request);
+    yield request;
+  }
 }
 
 function refuseInvalid(

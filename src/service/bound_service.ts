@@ -29,7 +29,46 @@ export type BoundMethod =
       validate(request: Message): void;
       /** Ends by itself soon after `context.signal` aborts. */
       call(request: Message, context: CallContext): AsyncIterable<Message>;
+    }
+  | {
+      /** Served at the `grpc` door alone. */
+      readonly kind: "bidi_streaming";
+      readonly descriptor: DescMethod;
+      /** As above, of each request. @throws WireError */
+      validate(request: Message): void;
+      /** Ends by itself soon after `context.signal` aborts, or `requests` end. */
+      call(requests: AsyncIterable<Message>, context: CallContext): AsyncIterable<Message>;
     };
+
+export type StreamingMethod = Exclude<BoundMethod, { kind: "unary" }>;
+
+/** One call of a streaming RPC that is ready to start. */
+export interface StreamCall {
+  /** Undefined where requests are a stream. */
+  readonly request: Message | undefined;
+  readonly context: CallContext;
+  /** Starts it, with a context that may be narrower than that of the caller. */
+  start(context: CallContext): AsyncIterable<Message>;
+}
+
+/** The same RPC with `wrap` around each of its calls. */
+export function wrappedStream(
+  method: StreamingMethod,
+  wrap: (call: StreamCall) => AsyncIterable<Message>,
+): StreamingMethod {
+  if (method.kind === "server_streaming") {
+    return {
+      ...method,
+      call: (request: Message, context: CallContext) =>
+        wrap({ request, context, start: (narrower) => method.call(request, narrower) }),
+    };
+  }
+  return {
+    ...method,
+    call: (requests: AsyncIterable<Message>, context: CallContext) =>
+      wrap({ request: undefined, context, start: (narrower) => method.call(requests, narrower) }),
+  };
+}
 
 /** One service, ready to be bound to an engine. */
 export interface BoundService {

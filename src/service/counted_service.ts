@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import { NexusError } from "../model/errors.js";
-import type { BoundMethod, BoundService } from "./bound_service.js";
+import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
 import { codes, WireError } from "./wire_error.js";
 
 /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
@@ -29,7 +29,7 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
     };
     return {
       ...method,
-      call: (request, context) => {
+      call: (request: Message, context: CallContext) => {
         try {
           const answer = method.call(request, context);
           if (answer instanceof Promise) return answer.then(succeeded, failed);
@@ -41,21 +41,18 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
       },
     };
   }
-  return {
-    ...method,
-    call: async function* (request, context) {
-      let code = "cancelled";
-      try {
-        yield* method.call(request, context);
-        code = "ok";
-      } catch (error) {
-        code = codeOf(error);
-        throw error;
-      } finally {
-        onAnswered(name, context.signal.aborted ? "cancelled" : code);
-      }
-    },
-  };
+  return wrappedStream(method, async function* ({ start, context }) {
+    let code = "cancelled";
+    try {
+      yield* start(context);
+      code = "ok";
+    } catch (error) {
+      code = codeOf(error);
+      throw error;
+    } finally {
+      onAnswered(name, context.signal.aborted ? "cancelled" : code);
+    }
+  });
 }
 
 function codeOf(error: unknown): string {

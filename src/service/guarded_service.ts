@@ -4,7 +4,7 @@ import type { DenialLedger } from "../domain/denial_ledger.js";
 import type { RequestGate } from "../domain/request_gate.js";
 import { type NexusError, PermissionDenied } from "../model/errors.js";
 import type { Grant } from "../model/grant.js";
-import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
+import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { type RpcAccess, rpcAccess } from "./rpc_access.js";
 
@@ -33,7 +33,7 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
   if (method.kind === "unary") {
     return {
       ...method,
-      call: (request, context) => {
+      call: (request: Message, context: CallContext) => {
         try {
           const grant = admit(method, rpc, request, context, guard);
           if (grant instanceof Promise) return grant.catch(rethrow);
@@ -46,30 +46,27 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
       },
     };
   }
-  return {
-    ...method,
-    call: async function* (request, context) {
-      const ended = new AbortController();
-      let release: (() => void) | undefined;
-      try {
-        const grant = await admit(method, rpc, request, context, guard);
-        const end = (error: NexusError): void => ended.abort(error);
-        release = guard.access.hold(context.principal, rpc.action, grant, end, true);
+  return wrappedStream(method, async function* ({ request, context, start }) {
+    const ended = new AbortController();
+    let release: (() => void) | undefined;
+    try {
+      const grant = await admit(method, rpc, request, context, guard);
+      const end = (error: NexusError): void => ended.abort(error);
+      release = guard.access.hold(context.principal, rpc.action, grant, end, true);
+      ended.signal.throwIfAborted();
+      const signal = AbortSignal.any([context.signal, ended.signal]);
+      for await (const message of start({ principal: context.principal, signal })) {
         ended.signal.throwIfAborted();
-        const signal = AbortSignal.any([context.signal, ended.signal]);
-        for await (const message of method.call(request, { principal: context.principal, signal })) {
-          ended.signal.throwIfAborted();
-          yield message;
-          ended.signal.throwIfAborted();
-        }
+        yield message;
         ended.signal.throwIfAborted();
-      } catch (error) {
-        throw toWireError(error);
-      } finally {
-        release?.();
       }
-    },
-  };
+      ended.signal.throwIfAborted();
+    } catch (error) {
+      throw toWireError(error);
+    } finally {
+      release?.();
+    }
+  });
 }
 
 /**
@@ -79,7 +76,7 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
 function admit(
   method: BoundMethod,
   { action, asked }: RpcAccess,
-  request: Message,
+  request: Message | undefined,
   { principal }: CallContext,
   { access, gate, denials }: Guard,
 ): Grant | Promise<never> {
@@ -92,7 +89,8 @@ function admit(
       throw error;
     });
   }
-  if (asked === undefined || !grant.isConfined) return grant;
+  // A stream of requests is judged by what it answers.
+  if (asked === undefined || request === undefined || !grant.isConfined) return grant;
   const what = asked(request);
   const refusal = gate.refusal(grant, action, what);
   if (!refusal) return grant;

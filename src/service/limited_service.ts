@@ -1,7 +1,8 @@
+import type { Message } from "@bufbuild/protobuf";
 import { ResourceExhausted } from "../model/errors.js";
 import type { Limits } from "../model/limits.js";
 import type { Principal } from "../model/principal.js";
-import type { BoundMethod, BoundService } from "./bound_service.js";
+import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { RateLimiter } from "./rate_limiter.js";
 
@@ -80,26 +81,23 @@ function limited(method: BoundMethod, limits: CallLimits): BoundMethod {
   if (method.kind === "unary") {
     return {
       ...method,
-      call: (request, context) => {
+      call: (request: Message, context: CallContext) => {
         onTheWire(() => limits.admit(context.principal));
         return method.call(request, context);
       },
     };
   }
-  return {
-    ...method,
-    call: async function* (request, context) {
-      const close = onTheWire(() => {
-        limits.admit(context.principal);
-        return limits.openStream(context.principal);
-      });
-      try {
-        yield* method.call(request, context);
-      } finally {
-        close();
-      }
-    },
-  };
+  return wrappedStream(method, async function* ({ start, context }) {
+    const close = onTheWire(() => {
+      limits.admit(context.principal);
+      return limits.openStream(context.principal);
+    });
+    try {
+      yield* start(context);
+    } finally {
+      close();
+    }
+  });
 }
 
 function onTheWire<T>(decide: () => T): T {

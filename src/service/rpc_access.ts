@@ -1,12 +1,15 @@
 import type {
   DescMessage,
   DescMethod,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Asked, ProviderKey } from "../domain/request_gate.js";
+import { Authorization } from "../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.js";
 import { AccessService } from "../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
@@ -14,6 +17,7 @@ import { NexusService } from "../gen/nexus/v1/nexus_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import type { Action } from "../model/access_table.js";
+import { connectionIdOf } from "./check_message.js";
 
 /** What an RPC is to the policy. */
 export interface RpcAccess {
@@ -30,6 +34,11 @@ function row<I extends DescMessage>(
   asked?: (request: MessageShape<I>) => Asked,
 ): void {
   rows.set(rpcName(method), { action, asked: asked as RpcAccess["asked"] });
+}
+
+/** An RPC whose requests are a stream: what it answers must be filtered. */
+function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
+  rows.set(rpcName(method), { action, asked: undefined });
 }
 
 const connectionOf = ({ connectionId }: { connectionId: string }): Asked => ({
@@ -91,6 +100,14 @@ row(NexusService.method.requestConnection, "connection.request");
 row(NexusService.method.checkConnection, "connection.read");
 row(NexusService.method.getToken, "token.read");
 row(NexusService.method.refreshConnection, "token.read");
+
+// What is not within the caller's confinement is as what does not exist: an empty secret.
+row(SecretDiscoveryService.method.fetchSecrets, "token.read");
+filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
+
+row(Authorization.method.check, "token.read", (request) =>
+  connectionOf({ connectionId: connectionIdOf(request) }),
+);
 
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [

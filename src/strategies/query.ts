@@ -21,14 +21,14 @@ export function withQueryParam(url: string, name: string, value: string): string
   const { before, query, fragment } = cutUrl(url);
   const pair = `${encode(name)}=${encode(value)}`;
   const pairs = query === undefined || query === "" ? [] : query.split("&");
-  const first = pairs.findIndex((candidate) => nameOf(candidate) === name);
-  const kept = pairs.filter((candidate) => nameOf(candidate) !== name);
+  const first = pairs.findIndex((candidate) => parameterName(candidate) === name);
+  const kept = pairs.filter((candidate) => parameterName(candidate) !== name);
   kept.splice(first < 0 ? kept.length : first, 0, pair);
   return `${before}?${kept.join("&")}${fragment}`;
 }
 
 /** As a form decodes it; what cannot be decoded is a name of its own. */
-function nameOf(pair: string): string {
+export function parameterName(pair: string): string {
   const name = pair.split("=", 1)[0] ?? "";
   try {
     return decodeURIComponent(name.replace(/\+/g, " "));

@@ -32,6 +32,7 @@ describe("loadConfig", () => {
       browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
       doors: { tls: undefined, socketMode: 0o600 },
+      proxy: { secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { leaveLog } from "../swept_folder.js";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -28,7 +29,10 @@ export class DaemonProcess {
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errors += text;
     });
-    this.exited = once(this.#child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+    this.exited = once(this.#child, "close").then(([code, signal]) => {
+      leaveLog(`${this.output}\n`);
+      return (code ?? signal) as number | string;
+    });
   }
 
   get pid(): number {

@@ -21,6 +21,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
+import { leaveFolder, leaveLog } from "../swept_folder.js";
 import { RestClient } from "./rest_client.js";
 
 /** Below the ports that the system gives to outgoing connections, and apart from those of other workers. */
@@ -88,6 +89,7 @@ export class Place {
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       ...environment,
     };
+    leaveFolder(all.NEXUS_DATA_DIR);
     return new Place(loadConfig(all, {}, { isTTY: false }), all);
   }
 
@@ -119,7 +121,10 @@ export class Place {
         level: "debug",
         format: "json",
         isTTY: false,
-        write: (line) => void this.logLines.push(line),
+        write: (line) => {
+          this.logLines.push(line);
+          leaveLog(line.endsWith("\n") ? line : `${line}\n`);
+        },
       }),
       clock,
       environment: this.environment,

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -48,11 +57,32 @@ describe("a watched file", () => {
 
   it("does not wait for ever for a folder that is never quiet", async () => {
     await watch();
-    for (let waitedMs = 0; waitedMs < 2_000; waitedMs += 100) {
+    for (let waitedMs = 0; waitedMs < 800; waitedMs += 100) {
       event();
       clock.advance(100);
     }
     expect(changes).toBe(1);
+  });
+
+  it("notices what no folder tells of, as when the folder itself was replaced", async () => {
+    writeFileSync(file.path, "one");
+    await watch();
+    const look = async () => {
+      clock.advance(1_000);
+      // Calls of the system of our own, which end after that of the look.
+      for (let turn = 0; turn < 20; turn++) await readFile(file.path);
+      clock.advance(200);
+    };
+    await look();
+    expect(changes).toBe(0);
+    renameSync(folder, `${folder}-old`);
+    mkdirSync(folder);
+    writeFileSync(file.path, "two");
+    await look();
+    expect(changes).toBe(1);
+    await look();
+    expect(changes).toBe(1);
+    rmSync(`${folder}-old`, { recursive: true });
   });
 
   it("watches the folder of what it links to as well, and follows when the link turns", async () => {

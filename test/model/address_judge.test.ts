@@ -234,6 +234,12 @@ describe("whatever the notation", () => {
 });
 
 describe("an address of a name or of a socket", () => {
+  test("is read as a socket reads it, where libraries disagree", () => {
+    expect(addressKind("::8.8.8.8")).toBe("embedded");
+    expect(addressKind("::ffff:010.0.0.1")).toBe("unreadable");
+    expect(addressKind("64:ff9b::8.08.8.8")).toBe("unreadable");
+  });
+
   test.each([
     ["10.0.0.1", "keycloak", true],
     ["10.0.0.1", "iam.corp.example", true],

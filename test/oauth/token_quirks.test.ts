@@ -185,6 +185,13 @@ describe("the metadata", () => {
     expect(answer(body, { tokenMetadata }).metadata).toEqual({});
   });
 
+  it("reads an answer that is nested deeper than it could be written", () => {
+    const deep = `{"access_token":"t","x":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}`;
+    const quirks = { ...plainOAuth2, lifetimeField: "lifetime" };
+    const { bodyText } = adaptTokenAnswer(deep, quirks, { nowMs: 1, isRefresh: true });
+    expect(JSON.parse(bodyText)).toMatchObject({ access_token: "t" });
+  });
+
   it("keeps nothing of an error", () => {
     expect(answer({ error: "x", a: "1" }, { tokenMetadata: ["a"] }).metadata).toEqual({});
   });

@@ -152,6 +152,10 @@ roles: {}
     ["bindings: [", "1:12: this is not indented as what is around it, or a bracket is missing"],
     ["bindings: []\nbindings: []", "2:1: this key stands here twice"],
     [`bindings:\n${"#".repeat(1_048_577)}`, "1:1: the file is larger than 1048576 bytes"],
+    [
+      Array.from({ length: 60_000 }, (_, index) => `k${index}: 1`).join("\n"),
+      "1:1: bindings: must be a list",
+    ],
   ])("refuses %.30j", (text, fault) => {
     expect(faultsOf(text)[0]).toBe(fault);
   });

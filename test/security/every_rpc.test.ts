@@ -1,8 +1,9 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { boundServices } from "../../src/daemon/bound_services.js";
+import { boundServices, proxyServices } from "../../src/daemon/bound_services.js";
 import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
+import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { BoundMethod } from "../../src/service/bound_service.js";
@@ -39,7 +40,12 @@ describe("every RPC that the daemon serves", () => {
       random: () => 0.5,
       log,
     });
-    const services = boundServices(parts, await Catalogue.open(undefined), config);
+    const { secrets, authorization } = proxyServices(parts);
+    const services = [
+      ...boundServices(parts, await Catalogue.open(undefined), config),
+      secrets,
+      authorization,
+    ];
     methods = services.flatMap((service) => service.methods);
   });
   afterAll(() => store.close());
@@ -48,7 +54,13 @@ describe("every RPC that the daemon serves", () => {
   async function codeOf(method: BoundMethod, principal: Principal): Promise<number> {
     const request = create(method.descriptor.input);
     try {
-      if (method.kind === "unary") await method.call(request, { principal, signal });
+      if (method.kind === "unary") {
+        const answer = await method.call(request, { principal, signal });
+        // A denial of Check is an answer.
+        if (method.descriptor === Authorization.method.check)
+          return (answer as CheckResponse).status?.code ?? 0;
+      } else if (method.kind === "bidi_streaming")
+        await method.call(one(request), { principal, signal })[Symbol.asyncIterator]().next();
       else await method.call(request, { principal, signal })[Symbol.asyncIterator]().next();
       return 0;
     } catch (error) {
@@ -70,3 +82,7 @@ describe("every RPC that the daemon serves", () => {
     },
   );
 });
+
+async function* one(request: Message): AsyncGenerator<Message> {
+  yield request;
+}

@@ -12,29 +12,36 @@ import {
   type ClientReadableStream,
   credentials,
   loadPackageDefinition,
+  Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { protoPath as healthProto } from "grpc-health-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { defaultLimits } from "../../src/model/limits.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import type { DoorLimits } from "../../src/server/door_limits.js";
 import { GrpcDoor } from "../../src/server/grpc_door.js";
-import { authenticate, FakeServices } from "./fake_services.js";
+import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 /** On TCP and without a key: these services ask for none. */
-async function openDoor() {
+async function openDoor(bounds?: DoorLimits) {
   const fake = new FakeServices();
   const { services, onUnexpected } = fake;
   const door = await opened(
-    new GrpcDoor({ listen: [loopback], setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected }),
+    new GrpcDoor({
+      ...{ listen: [loopback], setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected },
+      ...(bounds && { bounds }),
+    }),
   );
   return { door, target: `127.0.0.1:${portOf(door)}`, fake };
 }
 
 interface HealthClient {
   check(request: object, callback: (error: ServiceError | null, response: { status: string }) => void): void;
-  watch(request: object): ClientReadableStream<{ status: string }>;
+  watch(request: object, metadata?: Metadata): ClientReadableStream<{ status: string }>;
 }
 
 interface ReflectionAnswer {
@@ -81,6 +88,30 @@ describe("health", () => {
   test("of a service that is not there", async () => {
     const { target } = await openDoor();
     await expect(check(healthOf(target), "no.Such")).rejects.toMatchObject({ code: 5 });
+  });
+
+  test("strangers hold few streams open, and who shows a key is not counted among them", async () => {
+    const limits = { ...defaultLimits, maxStreams: 100 };
+    const { target } = await openDoor({ limits, clock: new ManualClock(0), onFull: () => undefined });
+    const client = healthOf(target);
+    const watch = async (metadata = new Metadata()) => {
+      const stream = client.watch({ service: "" }, metadata);
+      const first = await new Promise<unknown>((resolve) => {
+        stream.once("data", ({ status }) => resolve(status));
+        stream.once("error", resolve);
+      });
+      stream.on("error", () => undefined);
+      return { stream, first };
+    };
+    const held = [await watch(), await watch()];
+    expect(held.map(({ first }) => first)).toEqual(["SERVING", "SERVING"]);
+    const { first } = await watch();
+    expect(first).toMatchObject({ code: 8, details: expect.stringContaining("NEXUS_MAX_STREAMS") });
+    const keyed = new Metadata();
+    keyed.set("x-api-key", apiKey);
+    expect((await watch(keyed)).first).toBe("SERVING");
+    held[0]?.stream.cancel();
+    await expect.poll(async () => (await watch()).first).toBe("SERVING");
   });
 
   test("a watch sees the drain, and does not hold it up", async () => {

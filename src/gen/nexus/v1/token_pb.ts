@@ -514,11 +514,24 @@ export const TokenService: GenService<{
    * or of another store is answered by `reset` and a new snapshot, not by an error: forget what you hold and that the
    * snapshot does not name.
    *
-   * Rules for clients. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to
-   * it fails: connect again after `drain.reconnect_delay`, or else with exponential backoff and full jitter from 100 ms
-   * to 10 s, reset after the first message received. Keep using a token until its `expires_at` while disconnected. Do
-   * not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED` and `PERMISSION_DENIED`. A stream that carried nothing for three
-   * bookmark intervals is dead: cancel it and connect again.
+   * Rules for clients, which the agents in `examples/` follow:
+   *
+   * 1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Connect
+   *    again, whatever the status, but for those of rule 5.
+   * 2. Before that wait `drain.reconnect_delay` when there was a `drain`; else back off exponentially with full jitter:
+   *    a random time between 0 and min(10 s, 100 ms * 2^n), where n counts the attempts since the last message.
+   *    n is 0 again after the first message received, not when a connection is made.
+   * 3. Resume at the `position` of the last bookmark. A client library that backs off by itself is limited to the same
+   *    10 s: many grow to two minutes.
+   * 4. While disconnected keep using a token until its `expires_at`, and one without it until an API refuses it. A state without
+   *    `token`, `removed`, and the end of a snapshot that does not name the connection, take the token away.
+   * 5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call gets the
+   *    same answer until a person changes the request, the key, the policy or the daemon.
+   * 6. A stream that carried nothing for three bookmark intervals is dead: cancel it and connect again.
+   * 7. Ignore an event that you do not know.
+   *
+   * Over a Unix socket any `:authority` is taken that is one by RFC 3986. grpc-java sends the bare path of the socket, which is
+   * none, and the layer of HTTP/2 refuses it with `PROTOCOL_ERROR`: say `overrideAuthority("localhost")`.
    *
    * `RESOURCE_EXHAUSTED` with reason `TOO_MANY_STREAMS` when the caller, or all callers together, have as many streams as the daemon
    * allows. A stream whose client does not read what was sent is reset after a minute (`ENHANCE_YOUR_CALM`).

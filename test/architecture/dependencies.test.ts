@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const read = (name: string): string => readFileSync(join(root, name), "utf8");
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+interface Lock {
+  readonly packages: Readonly<
+    Record<string, Manifest & { version?: string; integrity?: string; resolved?: string; link?: boolean }>
+  >;
+}
+
+describe("dependencies", () => {
+  const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Manifest;
+  const { packages } = JSON.parse(read("package-lock.json")) as Lock;
+  const rows = [...read("CONTRIBUTING.md").matchAll(/^\| (`[^|]+) \| +(\S[^|]*?) *\|$/gm)]
+    .filter(([, names = ""]) => /^(`[@a-z0-9./-]+`(, )?)+( \(dev\))? *$/.test(names))
+    .map(([, names = "", why = ""]) => ({
+      names: [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+      why,
+      isDev: names.includes("(dev)"),
+    }))
+    .filter(({ names }) =>
+      names.some((name) => Object.hasOwn({ ...dependencies, ...devDependencies }, name)),
+    );
+  const justified = (isDev: boolean): string[] =>
+    rows
+      .filter((row) => row.isDev === isDev)
+      .flatMap(({ names }) => names)
+      .sort();
+
+  it("each has one line in CONTRIBUTING.md that says why it is here", () => {
+    expect(justified(false)).toEqual(Object.keys(dependencies).sort());
+    expect(justified(true)).toEqual(Object.keys(devDependencies).sort());
+    for (const { names, why } of rows) expect([names, why.length >= 5]).toEqual([names, true]);
+  });
+
+  it("are pinned by the lock file, with a digest for each package", () => {
+    expect(packages[""]?.dependencies).toEqual(dependencies);
+    expect(packages[""]?.devDependencies).toEqual(devDependencies);
+    for (const [path, { version, integrity, resolved, link }] of Object.entries(packages)) {
+      if (path === "" || link === true) continue;
+      expect([path, version === undefined, integrity?.slice(0, 7)]).toEqual([path, false, "sha512-"]);
+      if (resolved !== undefined) expect(resolved).toMatch(/^https:\/\//);
+    }
+  });
+});

@@ -1,0 +1,59 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { filesOf } from "./security/canaries.js";
+
+/** Secrets of the harness, recognisable whoever prints them, and what no log may hold whoever made it. */
+const secrets: Readonly<Record<string, RegExp>> = {
+  "an access token": /access-\d+-secret/,
+  "a refresh token": /refresh-\d+-secret/,
+  "an authorization code": /code-\d+-secret/,
+  "a client secret": /the-client-secret|s3cret:\/\+/,
+  "an API key": /nx[a-z]*_[A-Za-z0-9_-]{40,}/,
+  "a JWT": /eyJ[\w-]{10,}\.eyJ[\w-]{10,}/,
+  "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
+  "a state": /[?&](state|code|completion_code)=[\w-]{16,}/,
+};
+
+/** Files that hold a secret in clear because that is what they are for. */
+const keyFiles = /^(admin|encryption)[^/]*\.key$/;
+
+/** Before and after the whole suite: what the daemons of all tests logged and left on the disk holds no secret in clear. */
+export function setup(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), "nexus-sweep-"));
+  process.env["CANARY_SWEEP_FOLDER"] = folder;
+  return () => {
+    const found = sweep(folder);
+    rmSync(folder, { recursive: true, force: true });
+    if (found.length === 0) return;
+    process.exitCode = 1;
+    throw new Error(`secrets in clear after the suite:\n  ${found.join("\n  ")}`);
+  };
+}
+
+/** What was found, and where; never the secret. */
+export function sweep(folder: string): string[] {
+  const places = new Map<string, string>();
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(join(folder, name), "latin1");
+    if (name.endsWith(".log")) {
+      for (const [index, line] of text.split("\n").entries()) places.set(`log ${name}:${index + 1}`, line);
+    } else for (const dataDir of text.split("\n").filter(existsSync)) addFiles(places, dataDir);
+  }
+  return [...places].flatMap(([place, text]) =>
+    Object.entries(secrets).flatMap(([kind, pattern]) =>
+      pattern.test(text) ? [`${kind} in ${place}: ${messageOf(text)}`] : [],
+    ),
+  );
+}
+
+function addFiles(places: Map<string, string>, dataDir: string): void {
+  for (const [name, bytes] of filesOf(dataDir)) {
+    if (!keyFiles.test(name)) places.set(join(dataDir, name), bytes.toString("latin1"));
+  }
+}
+
+/** The constant part of a line of the log. */
+function messageOf(line: string): string {
+  return /"msg":"([^"]{0,80})/.exec(line)?.[1] ?? "";
+}

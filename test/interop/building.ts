@@ -1,0 +1,62 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { Language, Step } from "./languages.js";
+
+/** A build that takes longer hangs, on two cores under load too. */
+const maxBuildSeconds = 420;
+
+export type Built = "ok" | { readonly missing: string } | { readonly failed: string };
+
+/** Generates and builds; a toolchain that is not there is named. */
+export async function build(language: Language): Promise<Built> {
+  for (const program of language.needs) {
+    if (!(await isOnPath(program))) return { missing: program };
+  }
+  for (const step of language.build) {
+    const { code, output } = await run(step, maxBuildSeconds);
+    if (code !== 0)
+      return { failed: `${step.command.join(" ")} ended with ${code}:\n${output.slice(-3000)}` };
+  }
+  return "ok";
+}
+
+export async function isOnPath(program: string): Promise<boolean> {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  const found = await Promise.all(
+    folders.map((folder) =>
+      access(join(folder, program), constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
+}
+
+/**
+ * Runs a command to its end.
+ * @returns its exit code or signal, and all that it wrote
+ */
+export async function run(
+  { cwd, command: [program = "", ...args] }: Step,
+  maxSeconds: number,
+  input = "",
+): Promise<{ code: number | string; output: string }> {
+  const child = spawn(program, args, {
+    cwd,
+    stdio: ["pipe", "pipe", "pipe"],
+    timeout: maxSeconds * 1000,
+    killSignal: "SIGKILL",
+  });
+  // A program that reads no input may be gone before it has all.
+  child.stdin.on("error", () => {}).end(input);
+  const ended = new Promise<number | string>((resolve) => {
+    child.on("error", (error) => resolve(error.message));
+    child.on("close", (code, signal) => resolve(code ?? signal ?? "no code"));
+  });
+  const [code, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { code, output: out + err };
+}

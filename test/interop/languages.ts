@@ -1,0 +1,94 @@
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "../..");
+const examples = join(root, "examples");
+
+/** A command and the folder that it runs in. */
+export interface Step {
+  readonly cwd: string;
+  readonly command: readonly string[];
+}
+
+/** An example agent: what it needs, how it is generated and built, and how it is started. */
+export interface Language {
+  readonly name: string;
+  /** Programs of the toolchain, as they are called on the `PATH`. */
+  readonly needs: readonly string[];
+  readonly build: readonly Step[];
+  readonly run: readonly string[];
+}
+
+const inFolder = (folder: string, ...commands: string[][]): Step[] =>
+  commands.map((command) => ({ cwd: join(examples, folder), command }));
+
+const npmBuild = (folder: string): Step[] =>
+  inFolder(folder, ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"], ["npm", "run", "build"]);
+
+const venv = join(examples, "python/.venv/bin");
+
+/** Each as its README line has it, with the versions of its lock file. */
+export const languages: readonly Language[] = [
+  {
+    name: "Python (grpcio)",
+    needs: ["python3"],
+    build: inFolder(
+      "python",
+      ["python3", "-m", "venv", ".venv"],
+      [join(venv, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
+      ["env", `PYTHON=${join(venv, "python")}`, "./generate.sh"],
+    ),
+    run: [join(venv, "python"), join(examples, "python/agent.py")],
+  },
+  {
+    name: "Go (grpc-go)",
+    needs: ["go"],
+    build: inFolder("go", ["go", "generate"], ["go", "build", "-p", "2", "-o", "agent", "."]),
+    run: [join(examples, "go/agent")],
+  },
+  {
+    name: "TypeScript (grpc-js)",
+    needs: ["node", "npm"],
+    build: npmBuild("typescript"),
+    run: [process.execPath, join(examples, "typescript/dist/src/grpc.js")],
+  },
+  {
+    name: "TypeScript (Connect)",
+    needs: ["node", "npm"],
+    build: [], // with the one before
+    run: [process.execPath, join(examples, "typescript/dist/src/connect.js")],
+  },
+  {
+    name: "Java (grpc-java)",
+    needs: ["java", "javac", "mvn"],
+    build: inFolder("java", ["mvn", "--batch-mode", "--no-transfer-progress", "--quiet", "package"]),
+    run: ["java", "-jar", join(examples, "java/target/agent.jar")],
+  },
+  {
+    name: "Rust (tonic)",
+    needs: ["cargo", "cc"],
+    build: inFolder("rust", ["cargo", "build", "--locked", "--quiet", "--jobs", "2"]),
+    run: [join(examples, "rust/target/debug/agent")],
+  },
+];
+
+export const page: Language = {
+  name: "browser page",
+  needs: ["node", "npm", "chromium"],
+  build: npmBuild("browser"),
+  run: [process.execPath, join(examples, "browser/serve.js")],
+};
+
+export const toolsFolder = join(root, "node_modules/.cache/interop");
+
+/** `grpcurl` and `grpc_health_probe`, by the lock file beside this. */
+export const goTools: Language = {
+  name: "grpcurl and grpc_health_probe",
+  needs: ["go"],
+  build: [
+    {
+      cwd: join(import.meta.dirname, "tools"),
+      command: ["env", `GOBIN=${toolsFolder}`, "go", "install", "-p", "2", "tool"],
+    },
+  ],
+  run: [],
+};

@@ -1,0 +1,71 @@
+/**
+ * `npm run test:interop [-- --only WORD]`: generates, builds and runs the example agents of all languages against a live
+ * daemon, over the Unix socket and over TCP with a key, and the tools by which people look into a gRPC server. Prints a
+ * table. A toolchain that is missing is named; with `CI=true` that is a failure.
+ */
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { overhearAuthority } from "./authority.js";
+import { type Built, build, isOnPath } from "./building.js";
+import { goTools, type Language, languages, page, toolsFolder } from "./languages.js";
+import { Results } from "./results.js";
+import { checks, playAgents } from "./scenario.js";
+import { Stage } from "./stage.js";
+import { playPage, playTools } from "./tools.js";
+
+const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
+const mustHave = process.env["CI"] === "true";
+const results = new Results();
+const startedMs = Date.now();
+
+function tell(text: string): void {
+  process.stdout.write(`${String(Math.round((Date.now() - startedMs) / 1000)).padStart(4)} s  ${text}\n`);
+}
+
+const isWanted = ({ name }: Language) => name.toLowerCase().includes(values.only.toLowerCase());
+
+/** Builds one after the other: each uses all cores by itself. @returns whether it can be run */
+async function isBuilt(language: Language): Promise<boolean> {
+  tell(`building: ${language.name}`);
+  const built: Built = await build(language);
+  if (built === "ok") await results.check(language.name, "build", async () => undefined);
+  else if ("missing" in built) results.miss(language.name, "build", built.missing, mustHave);
+  else results.fail(language.name, "build", built.failed);
+  return built === "ok";
+}
+
+mkdirSync(toolsFolder, { recursive: true });
+const ready: Language[] = [];
+for (const language of languages.filter(isWanted)) if (await isBuilt(language)) ready.push(language);
+const hasTools = isWanted(goTools) && (await isBuilt(goTools));
+const hasPage = isWanted(page) && (await isBuilt(page));
+
+const stage = await Stage.set();
+try {
+  tell(`playing: ${ready.length} agents through two doors`);
+  await playAgents(stage, ready, results);
+  for (const language of ready) {
+    await results.check(`${language.name}, unix`, "authority", async () => {
+      tell(`${language.name} sends the :authority ${await overhearAuthority(language)}`);
+    });
+  }
+  if (isWanted(goTools)) {
+    tell("playing: the tools");
+    if (!(await isOnPath("curl"))) results.miss("curl", "json", "curl", mustHave);
+    await playTools(stage, hasTools, results);
+  }
+  if (hasPage) {
+    tell("playing: the page");
+    await playPage(stage, results);
+  }
+} catch (error) {
+  results.fail("the stage", "build", (error as Error).stack ?? String(error));
+} finally {
+  await stage.strike();
+}
+
+const { passed, failed, missing } = results;
+process.stdout.write(`\n${results.table(["build", ...checks, "authority", "unix", "tcp", "json"])}\n`);
+if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
+process.stdout.write(`\n${passed} checks passed, ${failed} failed, ${missing} missing\n`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+
+const examples = join(import.meta.dirname, "../../examples");
+
+/** Where a program is; undefined where it is missing, and an error in CI. */
+export function programPath(name: "envoy" | "nginx", install: string): string | undefined {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
+  const path = folders.map((folder) => join(folder, name)).find(isExecutable);
+  if (path !== undefined) return path;
+  const words = `${name} is missing: ${install}`;
+  if (process.env["CI"] === "true") throw new Error(words);
+  console.warn(words);
+  return undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export type Variables = Readonly<Record<`NEXUS_${string}`, string>> & { readonly NEXUS_PROXY_PORT: string };
+
+/** A proxy that runs with a file of examples/, as a user would run it. */
+export class ProxyProgram {
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
+  readonly url: string;
+  #output = "";
+
+  private constructor(
+    path: string,
+    args: readonly string[],
+    { NEXUS_PROXY_PORT: port }: Variables,
+    private readonly errorLog: string | undefined,
+  ) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.#child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#closed = once(this.#child, "close");
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on("data", (bytes: Buffer) => {
+        this.#output += bytes.toString();
+      });
+    }
+  }
+
+  static async envoy(path: string, example: string, variables: Variables): Promise<ProxyProgram> {
+    const file = filled(`envoy/${example}`, variables);
+    const args = ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
+    return await new ProxyProgram(path, args, variables, undefined).#listening(variables);
+  }
+
+  static async nginx(path: string, given: Variables): Promise<ProxyProgram> {
+    const folder = mkdtempSync(join(tmpdir(), "nexus-nginx-"));
+    chmodSync(folder, 0o755);
+    const variables = { ...given, NEXUS_RUN_DIR: folder };
+    const args = ["-p", folder, "-c", filled("nginx/nginx.conf", variables), "-g", "daemon off;"];
+    return await new ProxyProgram(path, args, variables, join(folder, "error.log")).#listening(variables);
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#closed;
+  }
+
+  get output(): string {
+    return this.#output + (this.errorLog === undefined ? "" : readFileSync(this.errorLog, "utf8"));
+  }
+
+  /** Envoy opens its port when it has its secrets. */
+  async #listening({ NEXUS_PROXY_PORT: port }: Variables): Promise<this> {
+    for (let tries = 0; tries < 200; tries++) {
+      if (this.#child.exitCode !== null) throw new Error(`the proxy ended: ${this.output}`);
+      const socket = connect(Number(port), "127.0.0.1");
+      const isOpen = await new Promise<boolean>((resolve) => {
+        socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+      });
+      socket.destroy();
+      if (isOpen) return this;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`the proxy does not listen: ${this.output}`);
+  }
+}
+
+/** The file with its variables filled in. */
+function filled(example: string, variables: Readonly<Record<string, string>>): string {
+  const text = readFileSync(join(examples, example), "utf8").replace(/\$\{(NEXUS_\w+)\}/g, (whole, name) => {
+    const value = variables[name];
+    if (value === undefined) throw new Error(`${example} wants ${whole}`);
+    return value;
+  });
+  const file = join(mkdtempSync(join(tmpdir(), "nexus-proxy-")), example.split("/").at(-1) ?? "");
+  writeFileSync(file, text);
+  return file;
+}

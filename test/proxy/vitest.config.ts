@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+/** Apart from `npm test`: it needs Envoy and nginx. */
+export default defineConfig({
+  test: {
+    name: "proxy",
+    root: `${import.meta.dirname}/../..`,
+    include: ["test/proxy/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
