@@ -39,7 +39,9 @@ export class PlainCall implements CallContext {
   principal!: Principal;
   readonly stream: ServerHttp2Stream;
   readonly #options: PlainCallOptions;
+  /** What came, and room for more behind it. */
   #received: Buffer | undefined;
+  #receivedBytes = 0;
   #controller: AbortController | undefined;
   #deadline: Timer | undefined;
   #status: WireError | undefined;
@@ -140,8 +142,7 @@ export class PlainCall implements CallContext {
 
   receive(chunk: Buffer): void {
     if (this.#isAnswered) return;
-    const received = this.#received === undefined ? chunk : Buffer.concat([this.#received, chunk]);
-    this.#received = received;
+    const received = this.#append(chunk);
     let start = 0;
     // One round as a rule: what follows the message is looked at as grpc-js does, a length that is too long before a second message.
     for (let messages = 0; received.length >= start + prefixBytes; messages++) {
@@ -161,9 +162,26 @@ export class PlainCall implements CallContext {
     }
   }
 
+  /** All that came so far. Its room doubles, so that a message in many small pieces costs no more than its bytes. */
+  #append(chunk: Buffer): Buffer {
+    const before = this.#receivedBytes;
+    this.#receivedBytes += chunk.length;
+    if (this.#received === undefined) {
+      this.#received = chunk;
+      return chunk;
+    }
+    if (this.#received.length < this.#receivedBytes) {
+      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
+      this.#received.copy(grown, 0, 0, before);
+      this.#received = grown;
+    }
+    chunk.copy(this.#received, before);
+    return this.#received.subarray(0, this.#receivedBytes);
+  }
+
   receiveEnd(): void {
     if (this.isOver) return;
-    const received = this.#received;
+    const received = this.#received?.subarray(0, this.#receivedBytes);
     if (received === undefined || received.length < prefixBytes + lengthOf(received)) {
       const text = `Received no request message for ${this.#options.path}`;
       this.fail(new WireError(codes.unimplemented, text));

@@ -110,3 +110,25 @@ test("a malformed deadline is refused as ever", async () => {
   const { response } = getToken(session, "a", { "grpc-timeout": "soon" });
   expect(await response).toMatchObject({ "grpc-status": String(status.INTERNAL) });
 });
+
+test("a message that comes byte by byte is served", async () => {
+  const { session } = await openDoor();
+  const connectionId = "a".repeat(20_000);
+  const message = toBinary(
+    TokenServiceGetTokenRequestSchema,
+    create(TokenServiceGetTokenRequestSchema, { connectionId }),
+  );
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nexus.v1.TokenService/GetToken",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.resume();
+  for (const byte of Buffer.concat([head, message])) stream.write(Buffer.of(byte));
+  stream.end();
+  const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
+  expect(trailers["grpc-status"]).toBe("0");
+});
