@@ -11,7 +11,7 @@ test("the sweep after the suite finds a secret in a log and in a data folder, an
   mkdirSync(data);
   const left = join(folder, "left");
   mkdirSync(left);
-  writeFileSync(join(left, "1.log"), '{"msg":"fine"}\n{"msg":"bad","x":"refresh-1-secret"}\n');
+  writeFileSync(join(left, "1.log"), '{"message":"fine"}\n{"message":"bad","x":"refresh-1-secret"}\n');
   writeFileSync(join(left, "1.folders"), `${data}\n${join(folder, "gone")}\n`);
   writeFileSync(join(data, "admin.key"), "access-1-secret");
   writeFileSync(join(data, "nexus.mdb"), "\u0000\u0001access-1-secret");

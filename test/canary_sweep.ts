@@ -55,5 +55,5 @@ function addFiles(places: Map<string, string>, dataDir: string): void {
 
 /** The constant part of a line of the log. */
 function messageOf(line: string): string {
-  return /"msg":"([^"]{0,80})/.exec(line)?.[1] ?? "";
+  return /"message":"([^"]{0,80})/.exec(line)?.[1] ?? "";
 }

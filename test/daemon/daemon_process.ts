@@ -30,7 +30,8 @@ export class DaemonProcess {
       this.#errors += text;
     });
     this.exited = once(this.#child, "close").then(([code, signal]) => {
-      leaveLog(`${this.output}\n`);
+      // A command may print what it is asked for, as `connect` does the URL with its state.
+      if (args[0] === "serve") leaveLog(`${this.output}\n`);
       return (code ?? signal) as number | string;
     });
   }
