@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
 import { type Clients, Place } from "../test/daemon/harness.js";
+import { fillStore } from "./filled_store.js";
 import type { StormReport } from "./storm_provider.js";
-import { fillStore } from "./storm_store.js";
 
 const { values } = parseArgs({
   options: { connections: { type: "string", default: "10000" }, json: { type: "boolean", default: false } },
@@ -60,7 +60,11 @@ const place = await Place.make({
 mkdirSync(place.config.dataDir, { recursive: true, mode: 0o700 });
 const dueAtMs = Date.now() + 12_000;
 const folder = place.config.dataDir;
-const freshId = await fillStore({ folder, key, origin, providers, count, dueAtMs });
+const groups = [
+  { count, dueAtMs },
+  { count: 1, dueAtMs: Date.now() + 7_200_000 },
+];
+const [, [freshId = ""] = []] = await fillStore({ folder, key, origin, providers, groups });
 const daemon = new DaemonProcess({ ...place.environment, NEXUS_LOG_LEVEL: "info" });
 let exitCode = 0;
 try {
