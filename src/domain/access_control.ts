@@ -43,6 +43,8 @@ export class AccessControl {
   readonly #clock: Clock;
   readonly #grants = new Map<string, Grant>();
   readonly #holds = new Map<string, Set<Hold>>();
+  /** All calls of a principal share one. */
+  readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
 
   constructor(options: { keys: Pick<ApiKeys, "find">; facts: ConnectionFactsCache; clock: Clock }) {
@@ -131,11 +133,21 @@ export class AccessControl {
   }
 
   /** What the caller may see. It follows the policy: judged anew at each question. */
-  viewOf({ name }: Pick<Principal, "name">): View {
+  viewOf(principal: Pick<Principal, "name">): View {
+    const known = this.#views.get(principal);
+    if (known) return known;
+    const view = this.#makeView(principal);
+    this.#views.set(principal, view);
+    return view;
+  }
+
+  #makeView({ name }: Pick<Principal, "name">): View {
     const grant = (): Grant => this.grantOf(name);
     const facts = this.#facts;
     return {
-      isConfined: grant().isConfined,
+      get isConfined() {
+        return grant().isConfined;
+      },
       seesConnection: (connection) => {
         const current = grant();
         if (!current.isConfined) return true;

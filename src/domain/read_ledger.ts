@@ -24,6 +24,19 @@ interface Entry {
   used: boolean;
 }
 
+/** The first read of a revision, and whose count is written with it. */
+interface First {
+  readonly key: string;
+  readonly entry: Entry;
+  readonly forgotten: Entry | undefined;
+}
+
+interface Batch {
+  readonly firsts: First[];
+  /** When all of them are durable. */
+  readonly recorded: Promise<void>;
+}
+
 interface Refusal {
   readonly recordedMs: number;
   count: number;
@@ -46,6 +59,9 @@ export class ReadLedger {
   /** In the order of the clock algorithm: the next to be forgotten first. */
   readonly #entries = new Map<string, Entry>();
   readonly #refusals = new Map<string, Refusal>();
+  /** What the keys of a principal begin with; its streams ask for each event. */
+  readonly #readers = new WeakMap<Principal, string>();
+  #batch: Batch | undefined;
 
   constructor(options: { store: LedgerStore; clock: Clock; log: Log; maxEntries?: number }) {
     this.#store = options.store;
@@ -59,29 +75,38 @@ export class ReadLedger {
   }
 
   /**
-   * Puts a read on record, before the token leaves.
+   * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
    *
+   * @param times how often it is read at this moment
    * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
    * Unavailable when it cannot be written: then the token must not leave
    */
-  read(principal: Principal, connectionId: string, revision: bigint): Promise<void> | undefined {
-    const key = keyOf(principal, connectionId);
+  read(
+    principal: Principal,
+    connectionId: string,
+    revision: bigint,
+    times: number = 1,
+  ): Promise<void> | undefined {
+    const key = this.#keyOf(principal, connectionId);
     const known = this.#entries.get(key);
     if (known?.revision === revision) {
       known.used = true;
-      known.reads++;
+      known.reads += times;
       return known.recorded;
     }
-    return this.#first(key, known, { principal, connectionId, revision, reads: 0 });
+    return this.#first(key, known, { principal, connectionId, revision, reads: times - 1 });
   }
 
-  /** Begins to put a read on record that will be made at once, so that many of them share a commit. */
-  announce(principal: Principal, connectionId: string, revision: bigint): void {
-    const key = keyOf(principal, connectionId);
+  /**
+   * Begins to put a read on record that will be made at once.
+   *
+   * @returns as `read`: undefined when it is on record already
+   */
+  announce(principal: Principal, connectionId: string, revision: bigint): Promise<void> | undefined {
+    const key = this.#keyOf(principal, connectionId);
     const known = this.#entries.get(key);
-    if (known?.revision !== revision) {
-      void this.#first(key, known, { principal, connectionId, revision, reads: -1 });
-    }
+    if (known?.revision === revision) return known.recorded;
+    return this.#first(key, known, { principal, connectionId, revision, reads: -1 });
   }
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
@@ -139,31 +164,57 @@ export class ReadLedger {
     const entry: Entry = { ...read, recorded: undefined, used: false };
     const forgotten = before ?? this.#makeRoom();
     this.#entries.set(key, entry);
-    const recorded = this.#store
-      .commit((tx) => {
-        if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
-        tx.appendAudit({
-          timeMs: this.#clock.nowMs(),
-          type: "token_retrieved",
-          ...by(read.principal),
-          connectionId: read.connectionId,
-          ...providerOf(tx, read.connectionId),
-          revision: read.revision,
+    this.#batch ??= this.#openBatch();
+    this.#batch.firsts.push({ key, entry, forgotten });
+    entry.recorded = this.#batch.recorded;
+    return entry.recorded;
+  }
+
+  /** What is read first in this turn goes into one commit. */
+  #openBatch(): Batch {
+    const firsts: First[] = [];
+    const recorded = Promise.resolve()
+      .then(() => {
+        this.#batch = undefined;
+        return this.#store.commit((tx) => {
+          for (const first of firsts) this.#append(tx, first);
         });
       })
       .then(
         () => {
-          entry.recorded = undefined;
+          for (const { entry } of firsts) entry.recorded = undefined;
         },
         (error: unknown) => {
-          if (this.#entries.get(key) === entry) this.#entries.delete(key);
+          for (const { key, entry } of firsts) {
+            if (this.#entries.get(key) === entry) this.#entries.delete(key);
+          }
           throw new Unavailable("the read of the token cannot be recorded", undefined, error);
         },
       );
-    entry.recorded = recorded;
     // An announced read has nobody who waits for it yet.
     recorded.catch(() => undefined);
-    return recorded;
+    return { firsts, recorded };
+  }
+
+  #append(tx: Transaction, { entry, forgotten }: First): void {
+    if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
+    tx.appendAudit({
+      timeMs: this.#clock.nowMs(),
+      type: "token_retrieved",
+      ...by(entry.principal),
+      connectionId: entry.connectionId,
+      ...providerOf(tx, entry.connectionId),
+      revision: entry.revision,
+    });
+  }
+
+  #keyOf(principal: Principal, connectionId: string): string {
+    let reader = this.#readers.get(principal);
+    if (reader === undefined) {
+      reader = `${principal.name} ${hostOf(principal.origin)} `;
+      this.#readers.set(principal, reader);
+    }
+    return reader + connectionId;
   }
 
   /** Takes out one entry when there are too many: the first that was not used since it was last looked at. */
@@ -189,10 +240,6 @@ export class ReadLedger {
       count,
     });
   }
-}
-
-function keyOf(principal: Principal, connectionId: string): string {
-  return `${principal.name} ${hostOf(principal.origin)} ${connectionId}`;
 }
 
 function providerOf(tx: Transaction, connectionId: string): { providerId?: string } {

@@ -4,7 +4,8 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import type { Log } from "./log.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";
 import type { SecretCaller, SecretSource, SecretState } from "./secret_source.js";
-import type { Subscriber, WatchHub } from "./watch_hub.js";
+import { WaitingSubscriber } from "./waiting_subscriber.js";
+import type { WatchHub } from "./watch_hub.js";
 
 export interface SecretAnswer {
   /** The same for the same secrets; says nothing of them. */
@@ -112,13 +113,15 @@ export class SecretStreams {
     }
   }
 
-  #subscribe(names: readonly string[], { view }: SecretCaller): Subscriber {
+  #subscribe(names: readonly string[], { view }: SecretCaller): WaitingSubscriber {
     const ids = names.flatMap((name) => this.#source.connectionOf(name) ?? []);
-    return this.#hub.subscribe({
+    const subscriber = new WaitingSubscriber({
       connectionIds: new Set(ids),
       userId: undefined,
       sees: (change) => view.seesChange(change),
     });
+    this.#hub.subscribe(subscriber);
+    return subscriber;
   }
 
   #wakeAtExpiry(sent: ReadonlyMap<string, SecretState>, wake: () => void): Timer | undefined {

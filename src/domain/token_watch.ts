@@ -1,34 +1,16 @@
 import { hasUsableToken } from "../model/connection.js";
 import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
+import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { Store } from "../store/store.js";
 import type { View } from "./access_control.js";
-import type { ConnectionView, CredentialReader } from "./credential_reader.js";
+import { BookmarkWheel } from "./bookmark_wheel.js";
+import type { CredentialReader } from "./credential_reader.js";
 import type { ReadLedger } from "./read_ledger.js";
-import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
-
-/** A place in the history of the store. */
-export interface WatchPosition {
-  readonly epoch: string;
-  readonly revision: bigint;
-}
-
-export type WatchEvent =
-  | { readonly kind: "state"; readonly view: ConnectionView }
-  | { readonly kind: "removed"; readonly connectionId: string }
-  | { readonly kind: "bookmark"; readonly position: WatchPosition }
-  | { readonly kind: "reset"; readonly reason: "epoch_changed" | "position_too_old" }
-  | { readonly kind: "drain"; readonly reconnectDelayMs: number };
-
-export interface WatchOptions extends Omit<WatchFilter, "sees"> {
-  /** Who watches: each token that leaves is put on record first. */
-  readonly principal: Principal;
-  /** What it may see, judged anew at each wake: what it may not see is to it as what does not exist. */
-  readonly view: Pick<View, "seesConnection" | "seesChange" | "epochOf">;
-  readonly position: WatchPosition | undefined;
-  /** 5 000 to 120 000. */
-  readonly bookmarkIntervalMs: number;
-}
+import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
+import type { WatchFilter, WatchHub } from "./watch_hub.js";
+import { WatchRounds } from "./watch_rounds.js";
+import { type Followers, WatchStream } from "./watch_stream.js";
 
 /** Records read from the store at a time while a snapshot is sent. */
 const page = 256;
@@ -47,7 +29,7 @@ export class TokenWatch {
   readonly #hub: WatchHub;
   readonly #ledger: Pick<ReadLedger, "read" | "announce">;
   readonly #clock: Clock;
-  readonly #random: () => number;
+  readonly #followers: Followers;
 
   constructor(options: {
     store: WatchStore;
@@ -62,62 +44,33 @@ export class TokenWatch {
     this.#hub = options.hub;
     this.#ledger = options.ledger;
     this.#clock = options.clock;
-    this.#random = options.random;
+    const { hub, clock, random } = options;
+    this.#followers = {
+      hub,
+      rounds: new WatchRounds({ ledger: options.ledger, stateOf: (id, view) => this.#stateOf(id, view) }),
+      bookmarks: new BookmarkWheel(clock),
+      position: (view) => this.#position(view),
+      reconnectDelayMs: () => Math.round(reconnectSpreadMs * random()),
+    };
   }
 
-  /** Ends soon after `signal` aborts, or, with a drain event, when the hub drains. */
-  async *watch(options: WatchOptions, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+  /** Begins a stream. It ends, with a drain event, when the hub drains. */
+  open(options: WatchOptions, sink: StreamSink<WatchEvent>): StreamSource {
+    const stream = new WatchStream(options, sink, this.#followers);
     // Subscribed before anything is read: what changes meanwhile is pending, not lost.
-    const { view } = options;
-    const subscriber = this.#hub.subscribe({ ...options, sees: view.seesChange });
-    const wake = (): void => subscriber.wake();
-    signal.addEventListener("abort", wake);
-    try {
-      const reset = options.position && this.#cannotResume(options.position, view);
-      if (reset) yield { kind: "reset", reason: reset };
-      const start = this.#position(view);
-      if (options.position && !reset) yield* this.#changesSince(options.position.revision, options);
-      else yield* this.#snapshot(options);
-      yield { kind: "bookmark", position: start };
-      yield* this.#follow(subscriber, options, signal);
-    } finally {
-      signal.removeEventListener("abort", wake);
-      this.#hub.unsubscribe(subscriber);
-    }
+    this.#hub.subscribe(stream);
+    stream.start(() => this.#opening(options));
+    return stream;
   }
 
-  async *#follow(
-    subscriber: Subscriber,
-    { principal, view, bookmarkIntervalMs: intervalMs }: WatchOptions,
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent> {
-    let bookmarkDue = false;
-    let timer = this.#clock.setTimer(intervalMs, onInterval);
-    function onInterval(): void {
-      bookmarkDue = true;
-      subscriber.wake();
-    }
-    try {
-      while (!signal.aborted) {
-        if (this.#hub.draining) {
-          yield { kind: "drain", reconnectDelayMs: Math.round(reconnectSpreadMs * this.#random()) };
-          return;
-        }
-        const connectionId = subscriber.take();
-        if (connectionId !== undefined) {
-          yield await this.#state(connectionId, principal, view, () => subscriber.waiting(page));
-        } else if (bookmarkDue) {
-          // Nothing is pending at this moment, and every settled change was marked before: all of them have been sent.
-          bookmarkDue = false;
-          timer = this.#clock.setTimer(intervalMs, onInterval);
-          yield { kind: "bookmark", position: this.#position(view) };
-        } else {
-          await subscriber.changed();
-        }
-      }
-    } finally {
-      timer.cancel();
-    }
+  async *#opening(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { view } = options;
+    const reset = options.position && this.#cannotResume(options.position, view);
+    if (reset) yield { kind: "reset", reason: reset };
+    const start = this.#position(view);
+    if (options.position && !reset) yield* this.#changesSince(options.position.revision, options);
+    else yield* this.#snapshot(options);
+    yield { kind: "bookmark", position: start };
   }
 
   async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
@@ -198,7 +151,7 @@ export class TokenWatch {
   #announce(connectionId: string, principal: Principal): void {
     const connection = this.#store.getConnection(connectionId);
     if (connection && hasUsableToken(connection, this.#clock.nowMs())) {
-      this.#ledger.announce(principal, connectionId, connection.credentialRevision);
+      void this.#ledger.announce(principal, connectionId, connection.credentialRevision);
     }
   }
 

@@ -15,53 +15,13 @@ export interface WatchFilter {
   readonly sees: (change: AnnouncedChange) => boolean;
 }
 
-/**
- * One watcher. It holds which connections changed, never what they changed to: one pending slot per connection, and the
- * newest state is read when the slot is emptied.
- */
-export class Subscriber {
-  readonly #pending = new Set<string>();
-  #wake: (() => void) | undefined;
-
-  constructor(readonly filter: WatchFilter) {}
-
-  /** Takes the connection that changed first, if any did. */
-  take(): string | undefined {
-    for (const connectionId of this.#pending) {
-      this.#pending.delete(connectionId);
-      return connectionId;
-    }
-    return undefined;
-  }
-
-  /** The connections that will be taken next, left where they are. */
-  waiting(limit: number): string[] {
-    const ids: string[] = [];
-    for (const connectionId of this.#pending) {
-      if (ids.length === limit) break;
-      ids.push(connectionId);
-    }
-    return ids;
-  }
-
-  mark(connectionId: string): void {
-    this.#pending.add(connectionId);
-    this.wake();
-  }
-
-  /** Ends the present `changed`, if one waits. */
-  wake(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  /** Resolves when something is pending, or at `wake`. */
-  changed(): Promise<void> {
-    if (this.#pending.size > 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
+/** One watcher. It is told which connections changed, never what they changed to. Neither call may throw. */
+export interface Subscriber {
+  readonly filter: WatchFilter;
+  /** The connection changed: its newest state is to be read. */
+  mark(connectionId: string): void;
+  /** The hub drains. */
+  wake(): void;
 }
 
 /** Who must be told of which change. Nothing secret passes through it: a change says "look again". */
@@ -81,8 +41,8 @@ export class WatchHub {
     return this.#draining;
   }
 
-  subscribe(filter: WatchFilter): Subscriber {
-    const subscriber = new Subscriber(filter);
+  subscribe(subscriber: Subscriber): void {
+    const { filter } = subscriber;
     this.#size++;
     if (!filter.connectionIds) this.#toAll.add(subscriber);
     for (const id of filter.connectionIds ?? []) {
@@ -90,7 +50,6 @@ export class WatchHub {
       if (watching) watching.add(subscriber);
       else this.#byConnection.set(id, new Set([subscriber]));
     }
-    return subscriber;
   }
 
   unsubscribe(subscriber: Subscriber): void {
@@ -115,8 +74,11 @@ export class WatchHub {
   async drain(): Promise<void> {
     this.#draining = true;
     const empty = new Promise<void>((resolve) => (this.#size === 0 ? resolve() : this.#drained.add(resolve)));
-    for (const subscriber of this.#toAll) subscriber.wake();
-    for (const watching of this.#byConnection.values()) for (const subscriber of watching) subscriber.wake();
+    // A stream that is told ends at once, and takes itself out.
+    for (const subscriber of [...this.#toAll]) subscriber.wake();
+    for (const watching of [...this.#byConnection.values()]) {
+      for (const subscriber of [...watching]) subscriber.wake();
+    }
     await empty;
   }
 }

@@ -12,14 +12,15 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import type { Principal } from "../model/principal.js";
+import { drawn } from "../runtime/stream_sink.js";
 import type { BoundMethod, BoundService } from "../service/bound_service.js";
 import { WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
 import type { OnUnexpected } from "./door.js";
 import { type DoorLimits, limitsOf } from "./door_limits.js";
 import type { Response } from "./http_message.js";
+import { unlessAborted } from "./unless_aborted.js";
 import { type ReadPatience, resetResponse, untilUnread } from "./unread_stream.js";
-import { unlessAborted, untilAborted } from "./until_aborted.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
 const callerKey: ContextKey<Caller> = createContextKey<Caller>(undefined, { description: "who acts" });
@@ -101,7 +102,8 @@ function bind(
   return async function* (request, { signal, values }) {
     const response = values.get(responseKey);
     try {
-      const messages = untilAborted(method.call(request, { principal: principalOf(values), signal }), signal);
+      const context = { principal: principalOf(values) };
+      const messages = drawn<Message>((sink) => method.open(request, context, sink), signal);
       yield* untilUnread(messages, patience, () => response && resetResponse(response));
     } catch (error) {
       throw answer(error, signal);

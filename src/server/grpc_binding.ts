@@ -13,13 +13,15 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
-import type { BoundMethod, BoundService, CallContext } from "../service/bound_service.js";
+import type { Timer } from "../runtime/clock.js";
+import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
+import type { BoundMethod, BoundService, StreamContext } from "../service/bound_service.js";
 import { sharedBytes } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
 import type { OnUnexpected } from "./door.js";
-import { endCall, type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
-import { unlessAborted, untilAborted } from "./until_aborted.js";
-import { encode, encodeDetails, methodName, toWireError } from "./wire_answer.js";
+import { unlessAborted } from "./unless_aborted.js";
+import { endCall, type ReadPatience, resetCall } from "./unread_stream.js";
+import { encode, encodeDetails, methodName, neverAborted, toWireError } from "./wire_answer.js";
 
 /** Messages of a stream that wait in memory for their client to read; grpc-js itself would keep 16. */
 const maxUnsentMessages = 4;
@@ -109,9 +111,9 @@ function handleStream(
   binding: GrpcBinding,
 ): handleServerStreamingCall<Request, Message> {
   return (call) => {
-    const start = (context: CallContext): AsyncIterable<Message> =>
-      method.call(decoded(call.request, method.descriptor), context);
-    serve(call, method, start, binding);
+    serve(call, method, binding, (context, sink) =>
+      method.open(decoded(call.request, method.descriptor), context, sink),
+    );
   };
 }
 
@@ -123,7 +125,7 @@ function handleBidi(
     async function* requests(): AsyncGenerator<Message> {
       for await (const request of call) yield decoded(request as Request, method.descriptor);
     }
-    serve(call, method, (context) => method.call(requests(), context), binding);
+    serve(call, method, binding, (context, sink) => method.open(requests(), context, sink));
     // Once the status is sent: a client that goes on sending would keep the stream, and a drain would wait for it.
     call.once("cancelled", () => endCall(call));
   };
@@ -132,31 +134,75 @@ function handleBidi(
 function serve(
   call: Stream,
   method: BoundMethod,
-  start: (context: CallContext) => AsyncIterable<Message>,
   binding: GrpcBinding,
+  open: (context: StreamContext, sink: StreamSink<Message>) => StreamSource,
 ): void {
-  const signal = signalOf(call);
-  send(call, start, binding, signal).then(
-    () => call.end(),
-    (error: unknown) => void call.emit("error", toStatus(error, signal, method, binding)),
+  const sink = new CallSink(call, binding.patience, (error) =>
+    toStatus(error, neverAborted, method, binding),
   );
+  try {
+    sink.filledBy(open({ principal: binding.principalOf(call.metadata) }, sink));
+  } catch (error) {
+    sink.end(error);
+  }
 }
 
-async function send(
-  call: Stream,
-  start: (context: CallContext) => AsyncIterable<Message>,
-  binding: GrpcBinding,
-  signal: AbortSignal,
-): Promise<void> {
-  const context = { principal: binding.principalOf(call.metadata), signal };
-  for await (const message of untilAborted(start(context), signal)) {
-    const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
-    if (call.writableLength < maxUnsentMessages) continue;
-    await unlessUnread(
-      unlessAborted(() => sent, signal),
-      binding.patience,
-      () => resetCall(call),
-    );
+/** A call of grpc-js as the sink of a stream. */
+class CallSink implements StreamSink<Message> {
+  readonly #call: Stream;
+  readonly #patience: ReadPatience | undefined;
+  readonly #statusOf: (error: unknown) => Partial<StatusObject>;
+  #source: StreamSource | undefined;
+  #unread: Timer | undefined;
+  #isFull = false;
+  #isOver = false;
+
+  constructor(
+    call: Stream,
+    patience: ReadPatience | undefined,
+    statusOf: (error: unknown) => Partial<StatusObject>,
+  ) {
+    this.#call = call;
+    this.#patience = patience;
+    this.#statusOf = statusOf;
+  }
+
+  filledBy(source: StreamSource): void {
+    this.#source = source;
+    // It comes when the caller resets, its deadline passes or its connection is gone, and after each end.
+    if (this.#call.cancelled) this.#cancelled();
+    else this.#call.once("cancelled", () => this.#cancelled());
+  }
+
+  send(message: Message): boolean {
+    if (this.#isOver) return true;
+    this.#call.write(message, () => this.#written());
+    if (this.#isFull) return false;
+    this.#isFull = this.#call.writableLength >= maxUnsentMessages;
+    if (this.#isFull) {
+      this.#unread = this.#patience?.clock.setTimer(this.#patience.timeoutMs, () => resetCall(this.#call));
+    }
+    return !this.#isFull;
+  }
+
+  #written(): void {
+    if (!this.#isFull || this.#call.writableLength >= maxUnsentMessages) return;
+    this.#isFull = false;
+    this.#unread?.cancel();
+    this.#source?.resume();
+  }
+
+  end(error?: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (error === undefined) this.#call.end();
+    else this.#call.emit("error", this.#statusOf(error));
+  }
+
+  #cancelled(): void {
+    this.#isOver = true;
+    this.#unread?.cancel();
+    this.#source?.cancel();
   }
 }
 

@@ -2,9 +2,11 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
 import type { Timer } from "../runtime/clock.js";
+import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { CallContext } from "../service/bound_service.js";
 import { frameOf, sharedFrame } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
+import { type ReadPatience, resetStream } from "./unread_stream.js";
 import { encodeDetails } from "./wire_answer.js";
 
 const callKey = Symbol("call");
@@ -27,6 +29,10 @@ export interface PlainCallOptions {
   readonly maxMessageBytes: number;
   /** The whole request is there. Must not throw. */
   readonly onRequest: (call: PlainCall, message: Buffer) => void;
+  /** What a caller is told of what a stream ended with. */
+  readonly toWire: (error: unknown) => WireError;
+  /** For clients that do not read; without it they are waited for. */
+  readonly patience: ReadPatience | undefined;
   /** The stream is gone, whoever ended it. */
   readonly onClose: (stream: ServerHttp2Stream) => void;
 }
@@ -35,7 +41,7 @@ export interface PlainCallOptions {
  * One gRPC call on a stream of node:http2, with as little around it as it needs: listeners are shared by all calls, a signal is made
  * when somebody asks for one, and a message that many callers get is written as it lies there.
  */
-export class PlainCall implements CallContext {
+export class PlainCall implements CallContext, StreamSink<Message> {
   principal!: Principal;
   readonly stream: ServerHttp2Stream;
   readonly #options: PlainCallOptions;
@@ -48,7 +54,11 @@ export class PlainCall implements CallContext {
   /** The status was sent or is about to be: nothing more may be. */
   #isAnswered = false;
   #isGone = false;
-  #onGone: (() => void) | undefined;
+  /** Of a call that is answered by a stream. */
+  #source: StreamSource | undefined;
+  /** Runs while a stream waits for its reader. */
+  #unread: Timer | undefined;
+  #isUnread = false;
 
   constructor(stream: ServerHttp2Stream, options: PlainCallOptions) {
     this.stream = stream;
@@ -79,10 +89,10 @@ export class PlainCall implements CallContext {
     });
   }
 
-  /** Calls `gone` once when the caller has left or its deadline has passed, at once when it has already. */
-  onGone(gone: () => void): void {
-    if (this.#isGone) gone();
-    else this.#onGone = gone;
+  /** What answers the call. It is cancelled when the caller has left or its deadline has passed, at once when it has already. */
+  answeredBy(source: StreamSource): void {
+    if (this.#isGone) source.cancel();
+    else if (!this.#isAnswered) this.#source = source;
   }
 
   /** Reads the request; before it nothing of it is taken from the connection. */
@@ -100,18 +110,37 @@ export class PlainCall implements CallContext {
     this.stream.end(frame);
   }
 
-  /** Sends a message of a stream. @returns whether its buffer has room for more */
   send(message: Message): boolean {
     if (this.isOver) return true;
     const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
     if (!this.stream.headersSent) this.#respond();
-    return this.stream.write(frame);
+    if (this.stream.write(frame)) return true;
+    if (!this.#isUnread) this.#awaitReader();
+    return false;
   }
 
-  /** Ends a stream that went well. */
-  end(): void {
+  #awaitReader(): void {
+    const { patience } = this.#options;
+    this.#isUnread = true;
+    this.stream.once("drain", onDrain);
+    this.#unread = patience?.clock.setTimer(patience.timeoutMs, () => resetStream(this.stream));
+  }
+
+  drained(): void {
+    this.#unread?.cancel();
+    this.#unread = undefined;
+    this.#isUnread = false;
+    this.#source?.resume();
+  }
+
+  end(error?: unknown): void {
     if (this.isOver) return;
+    if (error !== undefined) {
+      this.fail(this.#options.toWire(error));
+      return;
+    }
     this.#isAnswered = true;
+    this.#source = undefined;
     if (!this.stream.headersSent) this.#respond();
     this.stream.end();
   }
@@ -193,7 +222,8 @@ export class PlainCall implements CallContext {
 
   closed(): void {
     this.#deadline?.cancel();
-    if (!this.#isAnswered || this.#controller || this.#onGone) this.#abort();
+    this.#unread?.cancel();
+    if (!this.#isAnswered || this.#controller || this.#source) this.#abort();
     this.#options.onClose(this.stream);
   }
 
@@ -201,7 +231,8 @@ export class PlainCall implements CallContext {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#controller?.abort(leftReason);
-    this.#onGone?.();
+    this.#source?.cancel();
+    this.#source = undefined;
   }
 }
 
@@ -233,6 +264,10 @@ function onEnd(this: PlainStream): void {
 
 function onClose(this: PlainStream): void {
   this[callKey]?.closed();
+}
+
+function onDrain(this: PlainStream): void {
+  this[callKey]?.drained();
 }
 
 function onWantTrailers(this: PlainStream): void {

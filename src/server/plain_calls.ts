@@ -14,7 +14,6 @@ import { PlainCall, type PlainCallOptions } from "./plain_call.js";
 import type { ResetGuard } from "./reset_guard.js";
 import { SessionCallers } from "./session_callers.js";
 import type { Authenticate } from "./shown_credentials.js";
-import { resetStream, unlessUnread } from "./unread_stream.js";
 import { methodName, neverAborted, toWireError } from "./wire_answer.js";
 
 export interface PlainCallsOptions {
@@ -68,6 +67,8 @@ export class PlainCalls {
           output: method.descriptor.output,
           maxMessageBytes: limits.maxMessageBytes,
           onRequest: (call, message) => this.#run(method, call, message),
+          toWire: (error) => this.#wire(error, method),
+          patience: clock && { clock, timeoutMs: limits.streamReadTimeoutMs },
           onClose: (stream) => resets.closed(stream),
         },
       });
@@ -125,7 +126,7 @@ export class PlainCalls {
       if (!call.isOver) call.fail(this.#wire(error, method));
     };
     if (method.kind === "server_streaming") {
-      this.#stream(method, request, call).then(() => call.end(), failed);
+      call.answeredBy(method.open(request, call, call));
       return;
     }
     try {
@@ -134,26 +135,6 @@ export class PlainCalls {
       else call.answer(answer);
     } catch (error) {
       failed(error);
-    }
-  }
-
-  async #stream(
-    method: PlainMethod & { kind: "server_streaming" },
-    request: Message,
-    call: PlainCall,
-  ): Promise<void> {
-    const { clock, limits } = this.#options;
-    const patience = clock && { clock, timeoutMs: limits.streamReadTimeoutMs };
-    const { stream } = call;
-    const source = method.call(request, call)[Symbol.asyncIterator]();
-    // A source that nobody pulls any more does not see its signal. Not awaited: it settles only after a pending `next` has.
-    call.onGone(() => void source.return?.().catch(() => undefined));
-    for (;;) {
-      const step = await source.next();
-      if (step.done === true || call.isOver) return;
-      if (!call.send(step.value)) {
-        await unlessUnread(drained(stream), patience, () => resetStream(stream));
-      }
     }
   }
 
@@ -186,17 +167,4 @@ function timeoutOf(field: string | string[] | undefined): number | undefined {
   if (field === undefined) return undefined;
   const [, digits, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(field)) ?? [];
   return Number(digits) * (timeoutUnits[unit] ?? Number.NaN);
-}
-
-/** Also when the stream is gone. */
-function drained(stream: ServerHttp2Stream): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off("drain", done);
-      stream.off("close", done);
-      resolve();
-    };
-    stream.on("drain", done);
-    stream.on("close", done);
-  });
 }

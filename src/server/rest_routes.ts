@@ -12,7 +12,7 @@ import type { Routes } from "./http_door.js";
 import { pathOf, type Request, type Response } from "./http_message.js";
 import { writeJson } from "./json_answer.js";
 import { readJsonBody } from "./json_body.js";
-import { unlessAborted } from "./until_aborted.js";
+import { unlessAborted } from "./unless_aborted.js";
 
 export interface RestRoutesOptions {
   readonly services: readonly BoundService[];

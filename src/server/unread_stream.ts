@@ -9,23 +9,9 @@ export interface ReadPatience {
 }
 
 /**
- * Waits for `reading`, and calls `reset` when that takes too long. A stream that is not read holds what was sent, and a list of what
- * changed since, for as long as it is open.
+ * Passes on what `source` yields, and calls `reset` when the reader takes too long to come for the next. A stream that is not read holds
+ * what was sent, and a list of what changed since, for as long as it is open.
  */
-export async function unlessUnread<T>(
-  reading: Promise<T>,
-  patience: ReadPatience | undefined,
-  reset: () => void,
-): Promise<T> {
-  const timer = patience?.clock.setTimer(patience.timeoutMs, reset);
-  try {
-    return await reading;
-  } finally {
-    timer?.cancel();
-  }
-}
-
-/** Passes on what `source` yields, and calls `reset` when the reader takes too long to come for the next. */
 export async function* untilUnread<T>(
   source: AsyncIterable<T>,
   patience: ReadPatience | undefined,

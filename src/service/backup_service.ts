@@ -7,24 +7,27 @@ import {
   BackupSummarySchema,
   CreateBackupResponseSchema,
 } from "../gen/nexus/v1/backup_pb.js";
+import { pump } from "../runtime/stream_sink.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 
 export function backupService(options: { readonly backups: Pick<BackupMaker, "make"> }): BoundService {
   return bindService(BackupService, {
-    async *createBackup({ allowUnreadable }, { principal, signal }) {
-      const backup = await options.backups.make({ allowUnreadable, principal }, signal);
-      try {
-        yield create(CreateBackupResponseSchema, { part: { case: "summary", value: summaryOf(backup) } });
-        for await (const value of backup.chunks()) {
-          signal.throwIfAborted();
-          yield create(CreateBackupResponseSchema, {
-            part: { case: "chunk", value: Uint8Array.from(value) },
-          });
+    createBackup({ allowUnreadable }, { principal }, sink) {
+      return pump(async function* (signal) {
+        const backup = await options.backups.make({ allowUnreadable, principal }, signal);
+        try {
+          yield create(CreateBackupResponseSchema, { part: { case: "summary", value: summaryOf(backup) } });
+          for await (const value of backup.chunks()) {
+            signal.throwIfAborted();
+            yield create(CreateBackupResponseSchema, {
+              part: { case: "chunk", value: Uint8Array.from(value) },
+            });
+          }
+        } finally {
+          backup.discard();
         }
-      } finally {
-        backup.discard();
-      }
+      }, sink);
     },
   });
 }

@@ -9,7 +9,15 @@ import type {
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../model/errors.js";
-import type { Answer, BoundMethod, BoundService, CallContext } from "./bound_service.js";
+import { endedSource, type StreamSink, type StreamSource } from "../runtime/stream_sink.js";
+import type {
+  Answer,
+  BoundMethod,
+  BoundService,
+  CallContext,
+  MessageSink,
+  StreamContext,
+} from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { KnownRequests } from "./known_requests.js";
 import { malformedFields } from "./well_formed.js";
@@ -19,16 +27,20 @@ export type ServiceImplementation<S extends DescService> = {
   [K in keyof S["method"]]: S["method"][K] extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, context: CallContext) => MessageShape<O> | Promise<MessageShape<O>>
     : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageShape<O>>
+      ? (request: MessageShape<I>, context: StreamContext, sink: StreamSink<MessageShape<O>>) => StreamSource
       : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageShape<O>>
+        ? (
+            requests: AsyncIterable<MessageShape<I>>,
+            context: StreamContext,
+            sink: StreamSink<MessageShape<O>>,
+          ) => StreamSource
         : never;
 };
 
 /** What a method looks like once its types are forgotten: the descriptor's order ties both together again. */
 type UnaryCall = (request: Message, context: CallContext) => Answer;
-type StreamCall = (request: Message, context: CallContext) => AsyncIterable<Message>;
-type BidiCall = (requests: AsyncIterable<Message>, context: CallContext) => AsyncIterable<Message>;
+type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) => StreamSource;
+type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
 
 export interface BindOptions {
   /** Unary RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
@@ -81,13 +93,8 @@ export function bindService<S extends DescService>(
         kind: "bidi_streaming",
         descriptor: method,
         validate,
-        call: async function* (requests, context) {
-          try {
-            yield* bidi(validated(requests, validate), context);
-          } catch (error) {
-            throw toWireError(error);
-          }
-        },
+        open: (requests, context, sink) =>
+          bidi(validated(requests, validate), context, new TranslatingSink(sink)),
       };
     }
     if (method.methodKind !== "server_streaming")
@@ -97,17 +104,35 @@ export function bindService<S extends DescService>(
       kind: "server_streaming",
       descriptor: method,
       validate,
-      call: async function* (request, context) {
+      open: (request, context, sink) => {
         try {
           validate(request);
-          yield* stream(request, context);
+          return stream(request, context, new TranslatingSink(sink));
         } catch (error) {
-          throw toWireError(error);
+          sink.end(toWireError(error));
+          return endedSource;
         }
       },
     };
   });
   return { descriptor, methods };
+}
+
+/** Turns what a stream ends with into what its caller is told. */
+class TranslatingSink implements MessageSink {
+  readonly #sink: MessageSink;
+
+  constructor(sink: MessageSink) {
+    this.#sink = sink;
+  }
+
+  send(message: Message): boolean {
+    return this.#sink.send(message);
+  }
+
+  end(error?: unknown): void {
+    this.#sink.end(error === undefined ? undefined : toWireError(error));
+  }
 }
 
 function rethrow(error: unknown): never {

@@ -1,5 +1,6 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
+import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 
 /** What a door knows about a call. */
 export interface CallContext {
@@ -27,8 +28,8 @@ export type BoundMethod =
       readonly descriptor: DescMethod;
       /** As above. @throws WireError */
       validate(request: Message): void;
-      /** Ends by itself soon after `context.signal` aborts. */
-      call(request: Message, context: CallContext): AsyncIterable<Message>;
+      /** Never throws: what goes wrong ends the sink, with a `WireError`. */
+      open(request: Message, context: StreamContext, sink: MessageSink): StreamSource;
     }
   | {
       /** Served at the `grpc` door alone. */
@@ -36,38 +37,124 @@ export type BoundMethod =
       readonly descriptor: DescMethod;
       /** As above, of each request. @throws WireError */
       validate(request: Message): void;
-      /** Ends by itself soon after `context.signal` aborts, or `requests` end. */
-      call(requests: AsyncIterable<Message>, context: CallContext): AsyncIterable<Message>;
+      /** As above. Ends by itself soon after `requests` end. */
+      open(requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink): StreamSource;
     };
+
+/** What a door knows about a stream; that its caller left is told to the source. */
+export type StreamContext = Pick<CallContext, "principal">;
+export type MessageSink = StreamSink<Message>;
 
 export type StreamingMethod = Exclude<BoundMethod, { kind: "unary" }>;
 
-/** One call of a streaming RPC that is ready to start. */
-export interface StreamCall {
+/** How a stream is over: its caller left, or it ended by itself, with an error or without. */
+export type StreamOutcome =
+  | { readonly cancelled: true }
+  | { readonly cancelled: false; readonly error: unknown };
+
+export interface StreamStart {
   /** Undefined where requests are a stream. */
   readonly request: Message | undefined;
-  readonly context: CallContext;
-  /** Starts it, with a context that may be narrower than that of the caller. */
-  start(context: CallContext): AsyncIterable<Message>;
+  readonly context: StreamContext;
+  /** Ends the stream at once, from outside. Nothing that is sent later reaches the caller. */
+  readonly cut: (error: unknown) => void;
 }
 
-/** The same RPC with `wrap` around each of its calls. */
-export function wrappedStream(
-  method: StreamingMethod,
-  wrap: (call: StreamCall) => AsyncIterable<Message>,
-): StreamingMethod {
+/**
+ * Judges a stream before it begins.
+ *
+ * @returns what is called once when it is over; a promise that rejects with a refusal that has to be put on record first
+ * @throws WireError a refusal
+ */
+export type BeginStream = (start: StreamStart) => ((outcome: StreamOutcome) => void) | Promise<never>;
+
+/** The same RPC with `begin` before each of its streams, and what it answers behind. */
+export function wrappedStream(method: StreamingMethod, begin: BeginStream): StreamingMethod {
   if (method.kind === "server_streaming") {
     return {
       ...method,
-      call: (request: Message, context: CallContext) =>
-        wrap({ request, context, start: (narrower) => method.call(request, narrower) }),
+      open: (request: Message, context: StreamContext, sink: MessageSink) =>
+        new WrappedStream(sink).open(begin, request, context, (own) => method.open(request, context, own)),
     };
   }
   return {
     ...method,
-    call: (requests: AsyncIterable<Message>, context: CallContext) =>
-      wrap({ request: undefined, context, start: (narrower) => method.call(requests, narrower) }),
+    open: (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) =>
+      new WrappedStream(sink).open(begin, undefined, context, (own) => method.open(requests, context, own)),
   };
+}
+
+/** Stands between a stream and its sink. It is over once, however many say so. */
+class WrappedStream implements MessageSink, StreamSource {
+  readonly #sink: MessageSink;
+  #source: StreamSource | undefined;
+  #onOver: ((outcome: StreamOutcome) => void) | undefined;
+  #outcome: StreamOutcome | undefined;
+
+  constructor(sink: MessageSink) {
+    this.#sink = sink;
+  }
+
+  open(
+    begin: BeginStream,
+    request: Message | undefined,
+    context: StreamContext,
+    start: (sink: MessageSink) => StreamSource,
+  ): this {
+    try {
+      const begun = begin({ request, context, cut: (error) => this.#cut(error) });
+      if (begun instanceof Promise) begun.catch((error: unknown) => this.end(error));
+      else this.#begun(begun, start);
+    } catch (error) {
+      this.end(error);
+    }
+    return this;
+  }
+
+  #begun(onOver: (outcome: StreamOutcome) => void, start: (sink: MessageSink) => StreamSource): void {
+    // Cut in the very turn in which it was admitted.
+    if (this.#outcome) {
+      onOver(this.#outcome);
+      return;
+    }
+    this.#onOver = onOver;
+    const source = start(this);
+    if (this.#outcome) source.cancel();
+    else this.#source = source;
+  }
+
+  send(message: Message): boolean {
+    return this.#outcome ? true : this.#sink.send(message);
+  }
+
+  end(error?: unknown): void {
+    if (this.#over({ cancelled: false, error })) this.#sink.end(error);
+  }
+
+  resume(): void {
+    this.#source?.resume();
+  }
+
+  cancel(): void {
+    const source = this.#source;
+    if (this.#over({ cancelled: true })) source?.cancel();
+  }
+
+  #cut(error: unknown): void {
+    const source = this.#source;
+    if (!this.#over({ cancelled: false, error })) return;
+    source?.cancel();
+    this.#sink.end(error);
+  }
+
+  #over(outcome: StreamOutcome): boolean {
+    if (this.#outcome) return false;
+    this.#outcome = outcome;
+    this.#source = undefined;
+    this.#onOver?.(outcome);
+    this.#onOver = undefined;
+    return true;
+  }
 }
 
 /** One service, ready to be bound to an engine. */

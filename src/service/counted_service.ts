@@ -41,17 +41,9 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
       },
     };
   }
-  return wrappedStream(method, async function* ({ start, context }) {
-    let code = "cancelled";
-    try {
-      yield* start(context);
-      code = "ok";
-    } catch (error) {
-      code = codeOf(error);
-      throw error;
-    } finally {
-      onAnswered(name, context.signal.aborted ? "cancelled" : code);
-    }
+  return wrappedStream(method, () => (outcome) => {
+    if (outcome.cancelled) onAnswered(name, "cancelled");
+    else onAnswered(name, outcome.error === undefined ? "ok" : codeOf(outcome.error));
   });
 }
 

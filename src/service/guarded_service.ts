@@ -4,7 +4,13 @@ import type { DenialLedger } from "../domain/denial_ledger.js";
 import type { RequestGate } from "../domain/request_gate.js";
 import { type NexusError, PermissionDenied } from "../model/errors.js";
 import type { Grant } from "../model/grant.js";
-import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
+import {
+  type BoundMethod,
+  type BoundService,
+  type CallContext,
+  type StreamContext,
+  wrappedStream,
+} from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { type RpcAccess, rpcAccess } from "./rpc_access.js";
 
@@ -46,25 +52,14 @@ function guarded(method: BoundMethod, guard: Guard): BoundMethod {
       },
     };
   }
-  return wrappedStream(method, async function* ({ request, context, start }) {
-    const ended = new AbortController();
-    let release: (() => void) | undefined;
+  return wrappedStream(method, ({ request, context, cut }) => {
     try {
-      const grant = await admit(method, rpc, request, context, guard);
-      const end = (error: NexusError): void => ended.abort(error);
-      release = guard.access.hold(context.principal, rpc.action, grant, end, true);
-      ended.signal.throwIfAborted();
-      const signal = AbortSignal.any([context.signal, ended.signal]);
-      for await (const message of start({ principal: context.principal, signal })) {
-        ended.signal.throwIfAborted();
-        yield message;
-        ended.signal.throwIfAborted();
-      }
-      ended.signal.throwIfAborted();
+      const grant = admit(method, rpc, request, context, guard);
+      if (grant instanceof Promise) return grant.catch(rethrow);
+      const end = (error: NexusError): void => cut(toWireError(error));
+      return guard.access.hold(context.principal, rpc.action, grant, end, true);
     } catch (error) {
       throw toWireError(error);
-    } finally {
-      release?.();
     }
   });
 }
@@ -77,7 +72,7 @@ function admit(
   method: BoundMethod,
   { action, asked }: RpcAccess,
   request: Message | undefined,
-  { principal }: CallContext,
+  { principal }: StreamContext,
   { access, gate, denials }: Guard,
 ): Grant | Promise<never> {
   let grant: Grant;

@@ -87,17 +87,12 @@ function limited(method: BoundMethod, limits: CallLimits): BoundMethod {
       },
     };
   }
-  return wrappedStream(method, async function* ({ start, context }) {
-    const close = onTheWire(() => {
+  return wrappedStream(method, ({ context }) =>
+    onTheWire(() => {
       limits.admit(context.principal);
       return limits.openStream(context.principal);
-    });
-    try {
-      yield* start(context);
-    } finally {
-      close();
-    }
-  });
+    }),
+  );
 }
 
 function onTheWire<T>(decide: () => T): T {

@@ -12,8 +12,9 @@ import {
 } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
 import { SecretDiscoveryService } from "../gen/envoy/service/secret/v3/sds_pb.js";
 import { InvalidArgument } from "../model/errors.js";
+import { pump } from "../runtime/stream_sink.js";
 import { bindService } from "./bind_service.js";
-import type { BoundService, CallContext } from "./bound_service.js";
+import type { BoundService, StreamContext } from "./bound_service.js";
 
 const typeUrl = `type.googleapis.com/${SecretSchema.typeName}`;
 
@@ -23,7 +24,7 @@ export function secretDiscoveryService(options: {
   readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
   const { secrets, access } = options;
-  const callerOf = ({ principal }: CallContext): SecretCaller => ({
+  const callerOf = ({ principal }: StreamContext): SecretCaller => ({
     principal,
     view: access.viewOf(principal),
   });
@@ -32,9 +33,11 @@ export function secretDiscoveryService(options: {
       return discoveryResponse(await secrets.fetch(secretRequest(request).names, callerOf(context)));
     },
 
-    async *streamSecrets(requests, context) {
-      const answers = secrets.stream(secretRequests(requests), callerOf(context), context.signal);
-      for await (const answer of answers) yield discoveryResponse(answer);
+    streamSecrets(requests, context, sink) {
+      return pump(async function* (signal) {
+        const answers = secrets.stream(secretRequests(requests), callerOf(context), signal);
+        for await (const answer of answers) yield discoveryResponse(answer);
+      }, sink);
     },
   });
 }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../domain/credential_reader.js";
-import type { WatchEvent } from "../domain/token_watch.js";
+import type { WatchEvent } from "../domain/watch_event.js";
 import {
   type Token,
   TokenSchema,

@@ -3,7 +3,8 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../domain/access_control.js";
 import type { AuditedTokens } from "../domain/audited_tokens.js";
 import type { ConnectionView, CurrentToken } from "../domain/credential_reader.js";
-import type { TokenWatch, WatchEvent } from "../domain/token_watch.js";
+import type { TokenWatch } from "../domain/token_watch.js";
+import type { WatchEvent } from "../domain/watch_event.js";
 import {
   RefreshTokenResponseSchema,
   TokenService,
@@ -21,12 +22,12 @@ const defaultBookmarkIntervalMs = 30_000;
 
 export function tokenService(options: {
   readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
-  readonly watch: Pick<TokenWatch, "watch">;
+  readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
   const { tokens, watch, access } = options;
   const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
-  const states = new WeakMap<ConnectionView, WatchTokensResponse>();
+  const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
   /** One message, encoded once, for as long as the domain answers the same token. */
   const answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
     const known = answers.get(token);
@@ -35,14 +36,14 @@ export function tokenService(options: {
     answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
     return answer;
   };
-  /** As above, for every subscriber that sees the connection. */
-  const eventOf = (event: WatchEvent): WatchTokensResponse => {
-    if (event.kind !== "state" || !event.view.token) return watchMessage(event);
-    const known = states.get(event.view);
+  /** As above: streams that get the same event, or the same token, share its bytes. */
+  const messageOf = (event: WatchEvent): WatchTokensResponse => {
+    const source = event.kind === "state" && event.view.token ? event.view : event;
+    const known = messages.get(source);
     if (known) return known;
-    const state = shareMessage(WatchTokensResponseSchema, watchMessage(event));
-    states.set(event.view, state);
-    return state;
+    const message = shareMessage(WatchTokensResponseSchema, watchMessage(event));
+    messages.set(source, message);
+    return message;
   };
   const implementation: ServiceImplementation<typeof TokenService> = {
     getToken(request, context) {
@@ -56,9 +57,9 @@ export function tokenService(options: {
       return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
     },
 
-    async *watchTokens(request, context) {
+    watchTokens(request, context, sink) {
       const ids = request.connectionIds;
-      const events = watch.watch(
+      return watch.open(
         {
           connectionIds: ids.length === 0 ? undefined : new Set(ids),
           userId: request.userId === "" ? undefined : request.userId,
@@ -72,9 +73,8 @@ export function tokenService(options: {
           principal: context.principal,
           view: access.viewOf(context.principal),
         },
-        context.signal,
+        { send: (event) => sink.send(messageOf(event)), end: (error) => sink.end(error) },
       );
-      for await (const event of events) yield eventOf(event);
     },
   };
   return bindService(TokenService, implementation, { repeated: ["getToken"] });

@@ -6,6 +6,7 @@ import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/bound_service.js";
 import { rpcName } from "../../src/service/rpc_access.js";
 import { Store } from "../../src/store/store.js";
@@ -60,8 +61,8 @@ describe("every RPC that the daemon serves", () => {
         if (method.descriptor === Authorization.method.check)
           return (answer as CheckResponse).status?.code ?? 0;
       } else if (method.kind === "bidi_streaming")
-        await method.call(one(request), { principal, signal })[Symbol.asyncIterator]().next();
-      else await method.call(request, { principal, signal })[Symbol.asyncIterator]().next();
+        await drawn<Message>((sink) => method.open(one(request), { principal }, sink), signal).next();
+      else await drawn<Message>((sink) => method.open(request, { principal }, sink), signal).next();
       return 0;
     } catch (error) {
       return (error as { code: number }).code;

@@ -12,6 +12,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../src/gen/nexus/v1/token_pb.js";
 import { admin, at, owner } from "../../src/model/principal.js";
+import { pump } from "../../src/runtime/stream_sink.js";
 import type { Authenticate } from "../../src/server/shown_credentials.js";
 import type { BoundService, CallContext } from "../../src/service/bound_service.js";
 import { codes, WireError } from "../../src/service/wire_error.js";
@@ -56,7 +57,8 @@ export class FakeServices {
           kind: "server_streaming",
           validate: () => undefined,
           descriptor: TokenService.method.watchTokens,
-          call: (request, context) => this.#watchTokens(request as WatchTokensRequest, context),
+          open: (request, { principal }, sink) =>
+            pump((signal) => this.#watchTokens(request as WatchTokensRequest, { principal, signal }), sink),
         },
       ],
     },

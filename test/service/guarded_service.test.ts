@@ -14,6 +14,7 @@ import { InvalidArgument } from "../../src/model/errors.js";
 import { Policy } from "../../src/model/policy.js";
 import type { Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/bound_service.js";
 import { toWireError } from "../../src/service/error_table.js";
 import { guardedService } from "../../src/service/guarded_service.js";
@@ -61,9 +62,10 @@ class World {
         kind: "server_streaming",
         descriptor: TokenService.method.watchTokens,
         validate,
-        call: async function* (_, { signal }) {
-          yield create(WatchTokensRequestSchema);
-          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        open: (_, __, sink) => {
+          this.called.push("WatchTokens");
+          sink.send(create(WatchTokensRequestSchema));
+          return { resume: () => undefined, cancel: () => this.called.push("left") };
         },
       },
     ];
@@ -91,8 +93,8 @@ class World {
   watch(principal: Principal): AsyncIterator<Message> {
     const method = this.#methods[1];
     if (method?.kind !== "server_streaming") throw new Error("no stream");
-    const context = { principal, signal: new AbortController().signal };
-    return method.call(create(WatchTokensRequestSchema), context)[Symbol.asyncIterator]();
+    const request = create(WatchTokensRequestSchema);
+    return drawn<Message>((sink) => method.open(request, { principal }, sink), new AbortController().signal);
   }
 }
 
@@ -139,17 +141,20 @@ describe("a guarded service", () => {
     world.answer = new Promise(() => undefined);
     const narrowed = new World();
     narrowed.access.setPolicy(policy("ada"));
-    const [call, stream] = [world.getToken(ci), world.watch(ci).next()];
+    const stream = world.watch(ci);
+    const [call, first] = [world.getToken(ci), stream.next()];
     const other = narrowed.getToken(jwt);
     // In the very turn in which they were admitted.
     world.key = { ...world.key, revokedAtMs: 1 };
     world.access.principalEnded("key:ci");
     narrowed.access.setPolicy(policy("bob"));
     expect(await call).toBe(unauthenticated);
-    await expect(stream).rejects.toMatchObject({ code: 16 });
+    // What was sent in the turn of the admission was sent to the caller that was admitted.
+    expect((await first).done).toBe(false);
+    await expect(stream.next()).rejects.toMatchObject({ code: 16 });
     expect(await other).toMatch(/^14 what this caller may see has changed/);
-    // A unary call begins in the turn of its admission, and was cut; the stream was not begun.
-    expect([...world.called, ...narrowed.called]).toEqual(["GetToken", "GetToken"]);
+    expect(world.called).toEqual(["GetToken", "WatchTokens", "left"]);
+    expect(narrowed.called).toEqual(["GetToken"]);
   });
 
   it("withholds an answer that comes after the proof has ended", async () => {

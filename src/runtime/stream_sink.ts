@@ -1,0 +1,114 @@
+/** Where the messages of one stream go. */
+export interface StreamSink<T> {
+  /**
+   * Takes a message, in any case.
+   *
+   * @returns whether there is room for more; when there is not, `StreamSource.resume` is called once there is, and what is sent
+   * before that waits in memory
+   */
+  send(message: T): boolean;
+  /** Nothing follows. @param error why it failed; left out when it went well */
+  end(error?: unknown): void;
+}
+
+/** What fills a sink. Both methods may be called when the stream has ended already, and do nothing then. */
+export interface StreamSource {
+  /** There is room again. */
+  resume(): void;
+  /** Whoever reads has left: nothing is sent any more, what the source holds is let go at once. */
+  cancel(): void;
+}
+
+/** Of a stream that ended before it began. */
+export const endedSource: StreamSource = { resume: () => undefined, cancel: () => undefined };
+
+/**
+ * Fills a sink with what an iterable yields, which is asked for the next when there is room for it.
+ *
+ * @param start its signal aborts at `cancel`. A source that waits for its next message must look at it; one that nobody pulls any
+ * more is told to return
+ */
+export function pump<T>(start: (signal: AbortSignal) => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
+  const cancelled = new AbortController();
+  const { signal } = cancelled;
+  let onRoom: (() => void) | undefined;
+  let iterator: AsyncIterator<T> | undefined;
+  const run = async (): Promise<void> => {
+    iterator = start(signal)[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await iterator.next();
+      if (signal.aborted || step.done === true) return;
+      if (sink.send(step.value) || signal.aborted) continue;
+      await new Promise<void>((resolve) => {
+        onRoom = resolve;
+      });
+    }
+  };
+  run().then(
+    () => signal.aborted || sink.end(),
+    (error: unknown) => signal.aborted || sink.end(error),
+  );
+  return {
+    resume: () => onRoom?.(),
+    cancel: () => {
+      if (signal.aborted) return;
+      cancelled.abort();
+      // Not awaited: it settles only after a pending `next` has.
+      void iterator?.return?.().catch(() => undefined);
+      onRoom?.();
+    },
+  };
+}
+
+/**
+ * The other way round: what a source sends, one message each time that it is asked for. Throws what the stream ended with, or the
+ * reason of `signal` as soon as that aborts.
+ */
+export async function* drawn<T>(
+  open: (sink: StreamSink<T>) => StreamSource,
+  signal: AbortSignal,
+): AsyncGenerator<T, void> {
+  const waiting: T[] = [];
+  let ended: { readonly error?: unknown } | undefined;
+  let wake: (() => void) | undefined;
+  const source = open({
+    send: (message) => {
+      waiting.push(message);
+      wake?.();
+      return false;
+    },
+    end: (error) => {
+      if (ended) return;
+      ended = error === undefined ? {} : { error };
+      // A caller that may not go on gets nothing of what waits.
+      if (error !== undefined) waiting.length = 0;
+      wake?.();
+    },
+  });
+  const abort = (): void => {
+    source.cancel();
+    wake?.();
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const [message] = waiting.splice(0, 1);
+      if (message !== undefined) {
+        yield message;
+      } else if (ended) {
+        if ("error" in ended) throw ended.error;
+        return;
+      } else {
+        source.resume();
+        if (waiting.length > 0 || ended) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
+    source.cancel();
+  }
+}
