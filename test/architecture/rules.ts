@@ -95,6 +95,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:net": ["server", "cli", "oauth"],
   "node:tls": ["server", "cli", "oauth"],
   "node:child_process": ["vault"],
+  "node:diagnostics_channel": ["store"],
   "node:dns": ["oauth"],
   "node:dns/promises": ["oauth"],
   "node:readline": ["cli"],

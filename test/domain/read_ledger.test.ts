@@ -87,8 +87,8 @@ describe("ReadLedger", () => {
   });
 
   it("counts an announced read only when it is made", async () => {
-    ledger.announce(caller, "c1", 1n);
-    ledger.announce(caller, "c2", 1n);
+    void ledger.announce(caller, "c1", 1n);
+    void ledger.announce(caller, "c2", 1n);
     await ledger.read(caller, "c1", 1n);
     expect(ledger.read(caller, "c1", 1n)).toBeUndefined();
     await ledger.flush();
