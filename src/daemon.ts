@@ -89,6 +89,7 @@ export class Daemon {
     let store: Store | undefined;
     let rescueFile: RescueFile | undefined;
     let tls: OpenTls | undefined;
+    const metrics = new Metrics({ version: readVersion() });
     try {
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
@@ -98,10 +99,14 @@ export class Daemon {
         nowMs: clock.nowMs(),
         onFatal: options.onFatal,
         audit: config.audit,
+        timing: {
+          monotonicMs: () => clock.monotonicMs(),
+          committed: (durationMs) => metrics.committed(durationMs),
+        },
       });
       await openKeyCheck(store, opened.vault);
       rescueFile = openRescueFile(config.dataDir, log);
-      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls);
+      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls, metrics);
     } catch (error) {
       tls?.stop();
       const late = delay(clock, closeMs).then(() => "late");
@@ -121,13 +126,13 @@ export class Daemon {
     { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
     tls: OpenTls,
+    metrics: Metrics,
   ): Promise<Daemon> {
     const { config, log, clock, random } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
     const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });
-    const metrics = new Metrics({ version: readVersion() });
 
     const parts = wireDomain({ config, store, rescueFile, sealer, keySource, metrics, clock, random, log });
     const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
@@ -148,6 +153,10 @@ export class Daemon {
       watchSubscribers: () => hub.size,
       refreshQueueLagMs: () => engine.lagMs(),
       suspendedProviders: () => engine.suspendedProviders,
+      refreshLoad: () => engine.load,
+      unwrittenTokenSets: () => rescue.heldCount,
+      certificateEndsMs: () => tls.endsMs(),
+      nowMs: () => clock.nowMs(),
     });
     const doors = new Doors({
       ...config,

@@ -87,7 +87,8 @@ export function wireDomain(options: DomainOptions) {
   const reader = new CredentialReader({ store, vault, clock, known });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
-  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log });
+  const onRescued: Metrics["rescued"] = (outcome) => metrics.rescued(outcome);
+  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log, onRescued });
   const base = { store, vault, servers, grants, clock, log };
 
   const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics });

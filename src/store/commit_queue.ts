@@ -22,6 +22,13 @@ function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
+/** Told how long each commit took to become durable. */
+export interface CommitTiming {
+  /** Milliseconds of a clock that never jumps. */
+  monotonicMs(): number;
+  committed(durationMs: number): void;
+}
+
 /**
  * The one way to write. LMDB runs one transaction at a time: what is durable is durable with everything
  * before it.
@@ -42,6 +49,7 @@ export class CommitQueue {
     revision: bigint,
     private readonly retention: AuditRetention,
     private readonly onFatal: ((error: unknown) => void) | undefined,
+    private readonly timing?: CommitTiming,
   ) {
     this.#settledRevision = revision;
   }
@@ -62,6 +70,8 @@ export class CommitQueue {
   }
 
   async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
+    const { timing } = this;
+    const startedMs = timing?.monotonicMs() ?? 0;
     let written: readonly Change[] = [];
     let thrown: { readonly error: unknown } | undefined;
     let result: T;
@@ -82,6 +92,7 @@ export class CommitQueue {
       if (thrown !== undefined && thrown.error === error) throw error;
       throw await this.#fail(error);
     }
+    timing?.committed(timing.monotonicMs() - startedMs);
     this.#announceThrough(written);
     return result;
   }
