@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { Authority } from "../fakes/certificates.js";
 import { json } from "../oauth/scripted_server.js";
 import { hasPromtool, missingPromtool, promtool } from "../observability/promtool.js";
-import { temporaryFolder } from "../server/temporary.js";
 import { writePair } from "../server/tls_fixture.js";
 import { failureOf } from "./errors.js";
 import { Watcher } from "./harness.js";
@@ -39,6 +39,9 @@ const alerts = (
   }
 ).groups.flatMap(({ rules }) => rules);
 
+/** Has no samples while no request to the system is under way. */
+const mayBeEmpty = ["nodejs_active_requests"];
+
 /** What Prometheus itself adds: the series of a scrape, and the labels of its target. */
 const addedSeries = ["up"];
 const addedLabels = ["job", "instance"];
@@ -52,7 +55,10 @@ describe("the metrics of a daemon that has worked", () => {
   const scrape = async (): Promise<string> => await (await fetch(`${world.place.opsUrl}/metrics`)).text();
 
   beforeAll(async () => {
-    const { certFile, keyFile } = writePair(temporaryFolder(), new Authority("metrics").issueServer());
+    const { certFile, keyFile } = writePair(
+      mkdtempSync(join(tmpdir(), "nexus-tls-")),
+      new Authority("metrics").issueServer(),
+    );
     world = await ScriptedWorld.make({
       NEXUS_TLS_CERT_FILE: certFile,
       NEXUS_TLS_KEY_FILE: keyFile,
@@ -64,7 +70,7 @@ describe("the metrics of a daemon that has worked", () => {
     expect((await world.refresh(id)).status).toBe(200);
     world.answerToken = () => json({ error: "invalid_grant" }, 400);
     await world.refresh(id);
-    await failureOf(() => world.clients.tokens.getToken({ connectionId: id }));
+    await failureOf(world.clients.tokens.getToken({ connectionId: id }));
     // The first answer has no statistics of the event loop; garbage is collected now and then, so ask for it.
     await scrape();
     const held: number[][] = [];
@@ -87,7 +93,7 @@ describe("the metrics of a daemon that has worked", () => {
       kind === "histogram" || kind === "summary" ? `${name}_count` : name,
     );
     expect(families.length).toBeGreaterThan(35);
-    expect(families.filter((name) => samplesOf(name).length === 0)).toEqual([]);
+    expect(families.filter((name) => samplesOf(name).length === 0 && !mayBeEmpty.includes(name))).toEqual([]);
     for (const told of [
       /^nexus_refresh_total\{provider="acme",result="success",reason=""\} 1$/m,
       /^nexus_refresh_total\{provider="acme",result="failure",reason="invalid_grant"\} 1$/m,
