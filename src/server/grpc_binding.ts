@@ -13,9 +13,11 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 import type { BoundMethod, BoundService, CallContext } from "../service/bound_service.js";
 import { sharedBytes } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import { endCall, type ReadPatience, resetCall, unlessUnread } from "./unread_stream.js";
 import { unlessAborted, untilAborted } from "./until_aborted.js";
@@ -96,7 +98,7 @@ function handleUnary(
 ): handleUnaryCall<Request, Message> {
   return (call, callback) => {
     const signal = signalOf(call);
-    const context = { principal: binding.principalOf(call.metadata), signal };
+    const context = { principal: binding.principalOf(call.metadata), signal, trace: traceOf(call.metadata) };
     unlessAborted(async () => method.call(decoded(call.request, method.descriptor), context), signal).then(
       (response) => callback(null, response),
       (error: unknown) => callback(toStatus(error, signal, method, binding)),
@@ -148,7 +150,7 @@ async function send(
   binding: GrpcBinding,
   signal: AbortSignal,
 ): Promise<void> {
-  const context = { principal: binding.principalOf(call.metadata), signal };
+  const context = { principal: binding.principalOf(call.metadata), signal, trace: traceOf(call.metadata) };
   for await (const message of untilAborted(start(context), signal)) {
     const sent = new Promise<void>((resolve) => call.write(message, () => resolve()));
     if (call.writableLength < maxUnsentMessages) continue;
@@ -158,6 +160,10 @@ async function send(
       () => resetCall(call),
     );
   }
+}
+
+function traceOf(metadata: Metadata): CallerTrace | undefined {
+  return callerTrace(metadata.get("traceparent")[0], metadata.get("tracestate")[0]);
 }
 
 interface Cancellable {

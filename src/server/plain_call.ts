@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 import type { Timer } from "../runtime/clock.js";
 import type { CallContext } from "../service/bound_service.js";
 import { frameOf, sharedFrame } from "../service/shared_message.js";
@@ -37,6 +38,7 @@ export interface PlainCallOptions {
  */
 export class PlainCall implements CallContext {
   principal!: Principal;
+  trace: CallerTrace | undefined;
   readonly stream: ServerHttp2Stream;
   readonly #options: PlainCallOptions;
   /** What came, and room for more behind it. */

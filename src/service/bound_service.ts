@@ -1,11 +1,14 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 
 /** What a door knows about a call. */
 export interface CallContext {
   readonly principal: Principal;
   /** Aborts when the caller goes away, its deadline passes, or the door closes. */
   readonly signal: AbortSignal;
+  /** The trace of the caller, where it sent one. */
+  readonly trace?: CallerTrace | undefined;
 }
 
 /** At once where nothing has to be waited for. */

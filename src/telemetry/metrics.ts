@@ -43,7 +43,11 @@ const lagStatistics =
   /^(?:# (?:HELP|TYPE) )?nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds .*\n/gm;
 
 /** Gauges that prom-client names as only counters may be named (`_total`); each is the sum of its namesake without the suffix. */
-const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
+const misnamed = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
 
 /** The numbers of one daemon, in a registry of their own. */
 export class Metrics {
