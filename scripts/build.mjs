@@ -39,12 +39,15 @@ const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
 /** Has native code, or reads files of its own, or is seldom wanted and large: loaded from node_modules. */
 const external = [
-  "@opentelemetry/*",
-  "lmdb",
-  "fs-native-extensions",
-  "koffi",
-  "grpc-health-check",
   "@grpc/reflection",
+  "@opentelemetry/core",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace-base",
+  "fs-native-extensions",
+  "grpc-health-check",
+  "koffi",
+  "lmdb",
 ];
 
 export async function build() {

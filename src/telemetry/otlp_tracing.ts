@@ -65,7 +65,7 @@ export class OtlpTracing implements Tracing {
       span.end();
     };
     const failed = (error: unknown): never => {
-      if (!shown.isFailed) shown.fail(error instanceof Error ? error.name : "unknown");
+      if (!shown.isFailed && kind !== "server") shown.fail(error instanceof Error ? error.name : "unknown");
       end();
       throw error;
     };
