@@ -37,8 +37,18 @@ const inputs = [
 /** Read at run time from beside the code that reads it. */
 const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
-/** Has native code, or reads files of its own: loaded from node_modules. */
-const external = ["lmdb", "fs-native-extensions", "koffi", "grpc-health-check", "@grpc/reflection"];
+/** Has native code, or reads files of its own, or is seldom wanted and large: loaded from node_modules. */
+const external = [
+  "@grpc/reflection",
+  "@opentelemetry/core",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace-base",
+  "fs-native-extensions",
+  "grpc-health-check",
+  "koffi",
+  "lmdb",
+];
 
 export async function build() {
   const tsc = findCompiler();

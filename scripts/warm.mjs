@@ -16,7 +16,7 @@ const bundle = join(resolve(process.argv[2] ?? "dist"), "bundle");
 const { cacheFile, load } = await import(pathToFileURL(join(bundle, "load.js")).href);
 
 // Nothing of the caller's settings: no file of theirs is read, and no address of theirs is taken.
-for (const name of Object.keys(process.env)) if (name.startsWith("NEXUS_")) delete process.env[name];
+for (const name of Object.keys(process.env)) if (/^(NEXUS|OTEL)_/.test(name)) delete process.env[name];
 const folder = mkdtempSync(join(tmpdir(), "nexus-warm-"));
 const socket = (name) => join(folder, name);
 Object.assign(process.env, {

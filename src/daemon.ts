@@ -22,6 +22,7 @@ import type { TokenRescue } from "./domain/token_rescue.js";
 import type { UnknownStates } from "./domain/unknown_states.js";
 import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
+import { noTracing, type Tracing } from "./model/tracing.js";
 import type { PolicyKeeper } from "./policy/policy_keeper.js";
 import { type Clock, delay } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
@@ -29,6 +30,7 @@ import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
 import { countedService } from "./service/counted_service.js";
 import { CallLimits, limitedService } from "./service/limited_service.js";
+import { tracedService } from "./service/traced_service.js";
 import { type DataFolderLock, lockDataFolder } from "./store/data_folder.js";
 import { RescueFile } from "./store/rescue_file.js";
 import { Store } from "./store/store.js";
@@ -51,6 +53,8 @@ export interface DaemonOptions {
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
   readonly onFatal: (error: unknown) => void;
+  /** None by default. */
+  readonly tracing?: Tracing;
   /** The variables that the providers file may name; those of the process by default. */
   readonly environment?: NodeJS.ProcessEnv;
 }
@@ -89,6 +93,7 @@ export class Daemon {
     let store: Store | undefined;
     let rescueFile: RescueFile | undefined;
     let tls: OpenTls | undefined;
+    const metrics = new Metrics({ version: readVersion() });
     try {
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
@@ -98,10 +103,14 @@ export class Daemon {
         nowMs: clock.nowMs(),
         onFatal: options.onFatal,
         audit: config.audit,
+        timing: {
+          monotonicMs: () => clock.monotonicMs(),
+          committed: (durationMs) => metrics.committed(durationMs),
+        },
       });
       await openKeyCheck(store, opened.vault);
       rescueFile = openRescueFile(config.dataDir, log);
-      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls);
+      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls, metrics);
     } catch (error) {
       tls?.stop();
       const late = delay(clock, closeMs).then(() => "late");
@@ -121,15 +130,26 @@ export class Daemon {
     { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
     tls: OpenTls,
+    metrics: Metrics,
   ): Promise<Daemon> {
-    const { config, log, clock, random } = options;
+    const { config, log, clock, random, tracing = noTracing } = options;
     const apiKeyPath = join(config.dataDir, "admin.key");
     const apiKey = loadApiKey(apiKeyPath);
     const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });
-    const metrics = new Metrics({ version: readVersion() });
 
-    const parts = wireDomain({ config, store, rescueFile, sealer, keySource, metrics, clock, random, log });
+    const parts = wireDomain({
+      config,
+      store,
+      rescueFile,
+      sealer,
+      keySource,
+      metrics,
+      tracing,
+      clock,
+      random,
+      log,
+    });
     const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
@@ -138,16 +158,21 @@ export class Daemon {
     const forProxies = proxyServices(parts);
     const callLimits = new CallLimits(config.limits);
     const counted = (door: "grpc" | "http", served: readonly BoundService[]): BoundService[] =>
-      served.map((service) =>
-        countedService(limitedService(service, callLimits), (method, code) =>
+      served.map((service) => {
+        const counting = countedService(limitedService(service, callLimits), (method, code) =>
           metrics.rpcAnswered({ method, code, door }),
-        ),
-      );
+        );
+        return tracing === noTracing ? counting : tracedService(counting, door, tracing);
+      });
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
       refreshQueueLagMs: () => engine.lagMs(),
       suspendedProviders: () => engine.suspendedProviders,
+      refreshLoad: () => engine.load,
+      unwrittenTokenSets: () => rescue.heldCount,
+      certificateEndsMs: () => tls.endsMs(),
+      nowMs: () => clock.nowMs(),
     });
     const doors = new Doors({
       ...config,

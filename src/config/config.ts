@@ -15,6 +15,7 @@ import { type ProxyConfig, readProxy } from "./proxy_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
+import { readTracing, type TracingConfig } from "./tracing_config.js";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -58,6 +59,8 @@ export interface Config {
   readonly limits: Limits;
   readonly access: AccessConfig;
   readonly proxy: ProxyConfig;
+  /** Absent where no traces are asked for. */
+  readonly tracing: TracingConfig | undefined;
 }
 
 type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
@@ -96,6 +99,7 @@ export function loadConfig(
   const limits = readLimits(reader);
   const access = readAccess(reader);
   const proxy = readProxy(reader);
+  const tracing = readTracing(reader);
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -119,6 +123,7 @@ export function loadConfig(
     limits,
     access,
     proxy,
+    tracing,
   });
 }
 

@@ -9,7 +9,12 @@ const maxEdits = 3;
 
 /** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
-  return [...typos(env), ...doorWarnings(env, config), ...networkWarnings(config)];
+  return [
+    ...typos(env),
+    ...doorWarnings(env, config),
+    ...networkWarnings(config),
+    ...tracingWarnings(env, config),
+  ];
 }
 
 function typos(env: NodeJS.ProcessEnv): string[] {
@@ -56,6 +61,16 @@ function networkWarnings({ providerNetworks }: Config): string[] {
   return [
     "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: whoever may write a profile reaches the ports of this machine",
   ];
+}
+
+/** Platforms set this variable for every pod: no reason not to start. */
+function tracingWarnings(env: NodeJS.ProcessEnv, { tracing }: Config): string[] {
+  const name = env["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]
+    ? "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+    : "OTEL_EXPORTER_OTLP_PROTOCOL";
+  const protocol = env[name];
+  if (!tracing || !protocol || protocol === "http/protobuf") return [];
+  return [`${name} is not http/protobuf, which traces go by all the same, to ${tracing.receiver}`];
 }
 
 /** Levenshtein distance. */

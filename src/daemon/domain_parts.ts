@@ -41,8 +41,10 @@ import { TokenRescue } from "../domain/token_rescue.js";
 import { TokenWatch } from "../domain/token_watch.js";
 import { UnknownStates } from "../domain/unknown_states.js";
 import { WatchHub } from "../domain/watch_hub.js";
+import { noTracing, type Tracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument } from "../oauth/discovery.js";
 import { createOutboundFetch } from "../oauth/outbound.js";
+import { tracedOutbound } from "../oauth/traced_outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { RescueFile } from "../store/rescue_file.js";
@@ -60,6 +62,7 @@ export interface DomainOptions {
   readonly sealer: Vault;
   readonly keySource: KeyRingSource;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -70,9 +73,10 @@ export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
 export function wireDomain(options: DomainOptions) {
-  const { config, store, rescueFile, sealer, metrics, clock, random, log } = options;
+  const { config, store, rescueFile, sealer, metrics, tracing, clock, random, log } = options;
   const networks = config.providerNetworks;
-  const outbound = createOutboundFetch({ networks });
+  const plainOutbound = createOutboundFetch({ networks });
+  const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   const servers = new AuthorizationServers({
     store,
@@ -87,10 +91,11 @@ export function wireDomain(options: DomainOptions) {
   const reader = new CredentialReader({ store, vault, clock, known });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
-  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log });
+  const onRescued: Metrics["rescued"] = (outcome) => metrics.rescued(outcome);
+  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log, onRescued });
   const base = { store, vault, servers, grants, clock, log };
 
-  const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics });
+  const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics, tracing });
   const hub = new WatchHub();
   const ledger = new ReadLedger({ store, clock, log });
   const unknownStates = new UnknownStates({ store, clock, log });

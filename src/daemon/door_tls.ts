@@ -8,6 +8,8 @@ import type { Logger } from "../telemetry/logger.js";
 /** TLS as the settings want it; whoever opens it stops it. */
 export interface OpenTls {
   of(door: DoorName): DoorTls | undefined;
+  /** When the certificate that new connections get expires; undefined without one. */
+  endsMs(): number | undefined;
   stop(): void;
 }
 
@@ -16,7 +18,7 @@ export async function openTls(
   { doors: { tls } }: Config,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<OpenTls> {
-  if (tls === undefined) return { of: () => undefined, stop: () => undefined };
+  if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
   const keeper = await TlsKeeper.load({ ...tls, clock, log });
   return {
     of: (door) => {
@@ -25,6 +27,7 @@ export async function openTls(
       const clientAuth = door === "grpc" || door === "http" ? tls.clientAuth : "none";
       return new DoorTls({ door, keeper, clientAuth, log });
     },
+    endsMs: () => keeper.pair.notAfterMs,
     stop: () => keeper.stop(),
   };
 }

@@ -11,6 +11,7 @@ import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
 import { endAtOnce } from "./end_at_once.js";
+import { type OpenTracing, openTracing } from "./open_tracing.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -18,10 +19,12 @@ export async function runDaemon(options: {
   readonly warnings: readonly string[];
 }): Promise<ExitCode> {
   const { config } = options;
+  let tracing: OpenTracing | undefined;
   const log = createLogger({
     level: config.logLevel,
     format: config.logFormat,
     isTTY: process.stdout.isTTY === true,
+    ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
   // Before the first door opens: whoever can see the daemon can also end it.
@@ -38,10 +41,13 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
+    const clock = new SystemClock();
+    tracing = await openTracing(config, { clock, log });
     daemon = await Daemon.start({
       config,
       log,
-      clock: new SystemClock(),
+      clock,
+      tracing: tracing.tracing,
       random: Math.random,
       onFatal: failed,
     });
@@ -65,6 +71,7 @@ export async function runDaemon(options: {
     log.error({}, "the store cannot be left in order: the daemon ends without closing it");
     endAtOnce(code);
   }
+  await tracing.close();
   return code;
 }
 

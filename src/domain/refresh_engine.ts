@@ -1,3 +1,4 @@
+import { noTracing, type Tracing } from "../model/tracing.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Store } from "../store/store.js";
@@ -57,13 +58,15 @@ export class RefreshEngine {
     random: () => number;
     log: Log;
     metrics: RefreshMetrics;
+    /** Shows refreshes as spans; none by default. */
+    tracing?: Tracing;
   }) {
     const lanes = this.#lanes;
     this.#log = options.log;
     this.#suspensions = new ProviderSuspensions(options);
     const suspensions = this.#suspensions;
     const failures = new RefreshFailures({ ...options, suspensions });
-    this.refresher = new Refresher({ ...options, lanes, suspensions, failures });
+    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures });
     const requests = new PendingRequests(options);
     this.#scheduler = new RefreshScheduler({
       ...options,

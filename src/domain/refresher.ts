@@ -4,6 +4,7 @@ import { DataLoss, FailedPrecondition, NexusError } from "../model/errors.js";
 import { grantBinding } from "../model/grant_binding.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { Tracing } from "../model/tracing.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
 import type { RefreshResult } from "../oauth/refresh_grant.js";
 import type { Clock } from "../runtime/clock.js";
@@ -54,6 +55,7 @@ export interface RefresherOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
+  readonly tracing: Tracing;
 }
 
 /** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
@@ -111,7 +113,16 @@ export class Refresher {
     const intent = connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (earlier && earlier.sends >= 2) return await failures.condemn(connection, "outcome_unknown");
-    return await this.#attempt({ connection, profile, earlier, isProbe });
+    const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
+    return await this.#parts.tracing.inSpan(
+      { name: "refresh", kind: "internal", attributes },
+      async (span) => {
+        const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+        span.set({ "nexus.refresh.outcome": outcome });
+        if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
+        return outcome;
+      },
+    );
   }
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {

@@ -3,7 +3,7 @@ import type { Credential } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
 import { grantBinding } from "../model/grant_binding.js";
 import { daemon } from "../model/principal.js";
-import type { RescuedTokenSet } from "../model/rescued_token_set.js";
+import type { RescuedTokenSet, RescueOutcome } from "../model/rescued_token_set.js";
 import type { Clock } from "../runtime/clock.js";
 import type { RescueFile } from "../store/rescue_file.js";
 import type { Store } from "../store/store.js";
@@ -27,6 +27,7 @@ export class TokenRescue {
   readonly #revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onRescued: (outcome: RescueOutcome) => void;
   readonly #held = new Map<string, () => RescuedTokenSet>();
   #saving = false;
 
@@ -39,6 +40,8 @@ export class TokenRescue {
     revocations: Pick<RevocationQueue, "enqueueLate">;
     clock: Clock;
     log: Log;
+    /** Told of each token set that `recover` finds. */
+    onRescued?: (outcome: RescueOutcome) => void;
   }) {
     this.#file = options.file;
     this.#store = options.store;
@@ -46,6 +49,12 @@ export class TokenRescue {
     this.#revocations = options.revocations;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#onRescued = options.onRescued ?? (() => undefined);
+  }
+
+  /** Token sets that came and are not durable. */
+  get heldCount(): number {
+    return this.#held.size;
   }
 
   /** Keeps the newest token set of a connection until `release`: to be called before its commit begins. */
@@ -90,6 +99,7 @@ export class TokenRescue {
     for (const entry of entries) {
       const connectionId = entry.connection.id;
       const outcome = await this.#store.commit((tx) => this.#bringHome(tx, entry));
+      this.#onRescued(outcome);
       this.#log.warn({ connectionId, outcome }, "a token set was found in the rescue file");
     }
     if (damaged) this.#log.error({}, "the rescue file holds what cannot be read: a write was cut off");
@@ -100,7 +110,7 @@ export class TokenRescue {
     }
   }
 
-  #bringHome(tx: Transaction, entry: RescuedTokenSet): "stored" | "known" | "superseded" | "data_loss" {
+  #bringHome(tx: Transaction, entry: RescuedTokenSet): RescueOutcome {
     const { connection: rescued, credential } = entry;
     const current = tx.getConnection(rescued.id);
     const stored = tx.getCredential(rescued.id);

@@ -13,3 +13,10 @@ export interface RescuedTokenSet {
 
 export const rescuedGrants = ["refresh", "consent"] as const;
 export type RescuedGrant = (typeof rescuedGrants)[number];
+
+/**
+ * What the next start makes of one: `stored`; `known`, since it was durable after all; `superseded`, since the connection has moved on; or
+ * `data_loss`, since it cannot be opened.
+ */
+export const rescueOutcomes = ["stored", "known", "superseded", "data_loss"] as const;
+export type RescueOutcome = (typeof rescueOutcomes)[number];

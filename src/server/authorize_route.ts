@@ -11,6 +11,7 @@ import type { BoundService } from "../service/bound_service.js";
 import { routeFields } from "../service/check_message.js";
 import { WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import type { Routes } from "./http_door.js";
 import { pathOf, type Request, type Response } from "./http_message.js";
@@ -52,7 +53,8 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
         },
       },
     });
-    const context = { principal, signal: controller.signal };
+    const trace = callerTrace(field(request, "traceparent"), field(request, "tracestate"));
+    const context = { principal, signal: controller.signal, trace };
     const answer = await check.call(create(CheckRequestSchema, { attributes }), context);
     send(response, answer as CheckResponse, path);
   };

@@ -13,9 +13,10 @@ import {
 } from "@connectrpc/connect";
 import type { Principal } from "../model/principal.js";
 import { drawn } from "../runtime/stream_sink.js";
-import type { BoundMethod, BoundService } from "../service/bound_service.js";
+import type { BoundMethod, BoundService, CallContext } from "../service/bound_service.js";
 import { WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import { type DoorLimits, limitsOf } from "./door_limits.js";
 import type { Response } from "./http_message.js";
@@ -85,10 +86,10 @@ function bind(
     return toConnectError(toWireError(error, signal, methodName(method.descriptor), onUnexpected));
   };
   if (method.kind === "unary") {
-    return async (request, { signal, values }) => {
+    return async (request, { signal, values, requestHeader }) => {
       try {
         return await unlessAborted(
-          async () => method.call(request, { principal: principalOf(values), signal }),
+          async () => method.call(request, callContext(values, signal, requestHeader)),
           signal,
         );
       } catch (error) {
@@ -99,16 +100,21 @@ function bind(
   // HTTP/1.1 has no such calls, and those that use them speak gRPC.
   if (method.kind === "bidi_streaming")
     throw new Error(`${method.descriptor.name} is for the grpc door alone`);
-  return async function* (request, { signal, values }) {
+  return async function* (request, { signal, values, requestHeader }) {
     const response = values.get(responseKey);
     try {
-      const context = { principal: principalOf(values) };
+      const context = callContext(values, signal, requestHeader);
       const messages = drawn<Message>((sink) => method.open(request, context, sink), signal);
       yield* untilUnread(messages, patience, () => response && resetResponse(response));
     } catch (error) {
       throw answer(error, signal);
     }
   };
+}
+
+function callContext(values: ContextValues, signal: AbortSignal, headers: Headers): CallContext {
+  const trace = callerTrace(headers.get("traceparent"), headers.get("tracestate"));
+  return { principal: principalOf(values), signal, trace };
 }
 
 function principalOf(values: ContextValues): Principal {

@@ -13,11 +13,13 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 import type { Timer } from "../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { BoundMethod, BoundService, StreamContext } from "../service/bound_service.js";
 import { sharedBytes } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import { unlessAborted } from "./unless_aborted.js";
 import { endCall, type ReadPatience, resetCall } from "./unread_stream.js";
@@ -98,7 +100,7 @@ function handleUnary(
 ): handleUnaryCall<Request, Message> {
   return (call, callback) => {
     const signal = signalOf(call);
-    const context = { principal: binding.principalOf(call.metadata), signal };
+    const context = { principal: binding.principalOf(call.metadata), signal, trace: traceOf(call.metadata) };
     unlessAborted(async () => method.call(decoded(call.request, method.descriptor), context), signal).then(
       (response) => callback(null, response),
       (error: unknown) => callback(toStatus(error, signal, method, binding)),
@@ -141,7 +143,9 @@ function serve(
     toStatus(error, neverAborted, method, binding),
   );
   try {
-    sink.filledBy(open({ principal: binding.principalOf(call.metadata) }, sink));
+    sink.filledBy(
+      open({ principal: binding.principalOf(call.metadata), trace: traceOf(call.metadata) }, sink),
+    );
   } catch (error) {
     sink.end(error);
   }
@@ -204,6 +208,10 @@ class CallSink implements StreamSink<Message> {
     this.#unread?.cancel();
     this.#source?.cancel();
   }
+}
+
+function traceOf(metadata: Metadata): CallerTrace | undefined {
+  return callerTrace(metadata.get("traceparent")[0], metadata.get("tracestate")[0]);
 }
 
 interface Cancellable {

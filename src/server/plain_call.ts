@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 import type { Timer } from "../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { CallContext } from "../service/bound_service.js";
@@ -43,6 +44,7 @@ export interface PlainCallOptions {
  */
 export class PlainCall implements CallContext, StreamSink<Message> {
   principal!: Principal;
+  trace: CallerTrace | undefined;
   readonly stream: ServerHttp2Stream;
   readonly #options: PlainCallOptions;
   /** What came, and room for more behind it. */

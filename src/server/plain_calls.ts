@@ -8,6 +8,7 @@ import type { BoundMethod, BoundService } from "../service/bound_service.js";
 import { toWireError as toServiceError } from "../service/error_table.js";
 import { codes, WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import { headersRefusal } from "./door_limits.js";
 import { PlainCall, type PlainCallOptions } from "./plain_call.js";
@@ -83,6 +84,7 @@ export class PlainCalls {
     const { clock, limits } = this.#options;
     if (timeoutMs !== undefined && (Number.isNaN(timeoutMs) || !clock)) return false;
     const call = new PlainCall(stream, route.options);
+    call.trace = callerTrace(headers["traceparent"], headers["tracestate"]);
     if (timeoutMs !== undefined && clock) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
     const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {

@@ -7,6 +7,7 @@ import { RestRefusal, restError } from "../service/rest/rest_error.js";
 import type { RestAnswer, RestRequest, Route } from "../service/rest/route.js";
 import { restTable } from "../service/rest/table.js";
 import { unauthenticatedMessage } from "./api_key.js";
+import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import type { Routes } from "./http_door.js";
 import { pathOf, type Request, type Response } from "./http_message.js";
@@ -64,8 +65,9 @@ export function restRoutes(options: RestRoutesOptions): Routes {
       body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
     };
     // An open route makes no calls: there is nobody to make them for.
+    const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
     const call = principal
-      ? callerFor({ principal, signal })
+      ? callerFor({ principal, signal, trace })
       : () => Promise.reject(new Error("an open route made a call"));
     return await unlessAborted(() => route.handle(rest, call), signal);
   };

@@ -1,5 +1,6 @@
 import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../model/principal.js";
+import type { CallerTrace } from "../model/tracing.js";
 import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 
 /** What a door knows about a call. */
@@ -7,6 +8,8 @@ export interface CallContext {
   readonly principal: Principal;
   /** Aborts when the caller goes away, its deadline passes, or the door closes. */
   readonly signal: AbortSignal;
+  /** The trace of the caller, where it sent one. */
+  readonly trace?: CallerTrace | undefined;
 }
 
 /** At once where nothing has to be waited for. */
@@ -42,7 +45,7 @@ export type BoundMethod =
     };
 
 /** What a door knows about a stream; that its caller left is told to the source. */
-export type StreamContext = Pick<CallContext, "principal">;
+export type StreamContext = Pick<CallContext, "principal" | "trace">;
 export type MessageSink = StreamSink<Message>;
 
 export type StreamingMethod = Exclude<BoundMethod, { kind: "unary" }>;

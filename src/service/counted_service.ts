@@ -47,7 +47,8 @@ function counted(method: BoundMethod, onAnswered: OnAnswered): BoundMethod {
   });
 }
 
-function codeOf(error: unknown): string {
+/** The name of the status that a call ends with. */
+export function codeOf(error: unknown): string {
   if (error instanceof WireError) return nameOfCode.get(error.code) ?? "unknown";
   return error instanceof NexusError ? error.kind : "internal";
 }

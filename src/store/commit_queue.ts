@@ -26,6 +26,13 @@ function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
+/** Told how long each commit took to become durable. */
+export interface CommitTiming {
+  /** Milliseconds of a clock that never jumps. */
+  monotonicMs(): number;
+  committed(durationMs: number): void;
+}
+
 /**
  * The one way to write. LMDB runs one transaction at a time: what is durable is durable with everything
  * before it.
@@ -46,6 +53,7 @@ export class CommitQueue {
     revision: bigint,
     private readonly retention: AuditRetention,
     private readonly onFatal: ((error: unknown) => void) | undefined,
+    private readonly timing?: CommitTiming,
   ) {
     this.#settledRevision = revision;
   }
@@ -66,6 +74,8 @@ export class CommitQueue {
   }
 
   async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
+    const { timing } = this;
+    const startedMs = timing?.monotonicMs() ?? 0;
     let written: readonly Change[] = [];
     let thrown: { readonly error: unknown } | undefined;
     let result: T;
@@ -87,6 +97,7 @@ export class CommitQueue {
       throw await this.#fail(error);
     }
     if (committed.hasSubscribers) committed.publish({ changes: written.length });
+    timing?.committed(timing.monotonicMs() - startedMs);
     this.#announceThrough(written);
     return result;
   }

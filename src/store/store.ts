@@ -11,7 +11,7 @@ import type { Suspension } from "../model/suspension.js";
 import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
-import { CommitQueue } from "./commit_queue.js";
+import { CommitQueue, type CommitTiming } from "./commit_queue.js";
 import { countOldUsers } from "./connection_index.js";
 import { type Databases, openDatabases } from "./databases.js";
 import { checkStoreFile } from "./file_check.js";
@@ -40,6 +40,7 @@ export interface StoreOptions {
   readonly onFatal?: (error: unknown) => void;
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
+  readonly timing?: CommitTiming;
 }
 
 /**
@@ -67,7 +68,8 @@ export class Store {
     this.#databases = databases;
     this.#reads = new Reads(databases);
     const retention = options.audit ?? defaultAuditRetention;
-    this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, options.onFatal);
+    const { onFatal, timing } = options;
+    this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, onFatal, timing);
     databases.meta.transactionSync(() => {
       indexOldEvents(databases);
       countOldSealed(databases, record.keyCheck?.keyId);

@@ -20,10 +20,12 @@ export interface LoggerOptions {
   readonly isTTY: boolean;
   /** Takes each line, its end included. Default: standard output, written synchronously so that the last lines before an end arrive. */
   readonly write?: (line: string) => void;
+  /** Fields that every line gets as it is written, such as the trace it belongs to. */
+  readonly context?: () => object;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const { write } = options;
+  const { write, context } = options;
   const sink: DestinationStream = write ? { write } : destination({ dest: 1, sync: true });
   const stream = options.format === "json" ? sink : prettyStream(sink, options.isTTY);
   return new PinoBackedLogger(
@@ -35,6 +37,7 @@ export function createLogger(options: LoggerOptions): Logger {
         formatters: { level: (label) => ({ level: label }) },
         serializers: { err: (value: unknown) => value },
         messageKey: "message",
+        ...(context && { mixin: context }),
       },
       stream,
     ),

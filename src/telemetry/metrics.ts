@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type ConnectionStatus, connectionStatuses } from "../model/connection.js";
+import { type RescueOutcome, rescueOutcomes } from "../model/rescued_token_set.js";
 import { LabelValues } from "./label_values.js";
 
 export interface RpcOutcome {
@@ -17,11 +18,22 @@ export interface MetricsSources {
   /** How long the oldest due refresh has been waiting; 0 when none is due. */
   refreshQueueLagMs(): number;
   /** Providers that refuse the client of their profile. */
-  suspendedProviders?(): number;
+  suspendedProviders(): number;
+  /** Token requests under way, and refreshes that wait for a place. */
+  refreshLoad(): { readonly running: number; readonly waiting: number };
+  /** Token sets that came from a provider and are not on disk yet. */
+  unwrittenTokenSets(): number;
+  /** When the certificate of the doors ends, in milliseconds since the Unix epoch; undefined without TLS. */
+  certificateEndsMs(): number | undefined;
+  /** The daemon's own time, in milliseconds since the Unix epoch. */
+  nowMs(): number;
 }
 
 /** From a provider next door to one that is about to time out. */
 const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** From a flush to a fast disk to one that is about to be given up. */
+const commitBucketsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
 
 /** 0 holds those that died before they were replaced; the usual window is 5 minutes. */
 const timeToExpiryBucketsSeconds = [0, 1, 5, 15, 30, 60, 120, 240, 300, 600, 3600];
@@ -29,6 +41,13 @@ const timeToExpiryBucketsSeconds = [0, 1, 5, 15, 30, 60, 120, 240, 300, 600, 360
 /** The lines of what prom-client derives from a histogram of the event loop's lag. */
 const lagStatistics =
   /^(?:# (?:HELP|TYPE) )?nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d+)_seconds .*\n/gm;
+
+/** Gauges that prom-client names as only counters may be named (`_total`); each is the sum of its namesake without the suffix. */
+const misnamed = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
 
 /** The numbers of one daemon, in a registry of their own. */
 export class Metrics {
@@ -42,6 +61,8 @@ export class Metrics {
   readonly #refreshes: Counter<"provider" | "result" | "reason">;
   readonly #refreshDuration: Histogram;
   readonly #timeToExpiry: Histogram;
+  readonly #commitDuration: Histogram;
+  readonly #rescued: Counter<"outcome">;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -70,7 +91,21 @@ export class Metrics {
       buckets: timeToExpiryBucketsSeconds,
       registers,
     });
+    this.#commitDuration = new Histogram({
+      name: "nexus_store_commit_duration_seconds",
+      help: "Time from asking for a commit to the store to its being durable.",
+      buckets: commitBucketsSeconds,
+      registers,
+    });
+    this.#rescued = new Counter({
+      name: "nexus_rescued_token_sets_total",
+      help: "Token sets found in the rescue file at start, by what came of them.",
+      labelNames: ["outcome"],
+      registers,
+    });
+    for (const outcome of rescueOutcomes) this.#rescued.inc({ outcome }, 0);
     this.#addGauges(build.version);
+    this.#addReadGauges();
   }
 
   /** Sets where the gauges are read; until then they have no value. */
@@ -103,13 +138,26 @@ export class Metrics {
     this.#timeToExpiry.observe(Math.max(0, remainingMs) / 1000);
   }
 
+  /** Counts a commit. @param durationMs from its being asked for until it was durable */
+  committed(durationMs: number): void {
+    this.#commitDuration.observe(durationMs / 1000);
+  }
+
+  /** Counts a token set that the last process could not store. */
+  rescued(outcome: RescueOutcome): void {
+    this.#rescued.inc({ outcome });
+  }
+
   /**
    * The text format of Prometheus. From the first call on the process itself is measured too, which wakes it up every 10 ms: a daemon whom
    * nobody asks sleeps. So the first answer has no statistics of the event loop's lag yet.
    */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     const isFirst = !this.#measuresProcess;
-    if (isFirst) collectDefaultMetrics({ register: this.#registry });
+    if (isFirst) {
+      collectDefaultMetrics({ register: this.#registry });
+      for (const name of misnamed) this.#registry.removeSingleMetric(name);
+    }
     this.#measuresProcess = true;
     const body = await this.#registry.metrics();
     return {
@@ -138,29 +186,64 @@ export class Metrics {
         }
       },
     });
-    this.#addReadGauge("nexus_watch_subscribers", "Open WatchTokens streams.", (sources) =>
-      sources.watchSubscribers(),
+  }
+
+  #addReadGauges(): void {
+    this.#addReadGauge("nexus_watch_subscribers", "Open WatchTokens streams.", (from) =>
+      from.watchSubscribers(),
     );
     this.#addReadGauge(
       "nexus_refresh_queue_lag_seconds",
       "How long the oldest due refresh has been waiting; 0 when none is due.",
-      (sources) => sources.refreshQueueLagMs() / 1000,
+      (from) => from.refreshQueueLagMs() / 1000,
+    );
+    this.#addReadGauge(
+      "nexus_refreshes_running",
+      "Refreshes under way, their request to the provider included.",
+      (from) => from.refreshLoad().running,
+    );
+    this.#addReadGauge(
+      "nexus_refreshes_waiting",
+      "Refreshes that wait for a place at their provider.",
+      (from) => from.refreshLoad().waiting,
     );
     this.#addReadGauge(
       "nexus_providers_suspended",
       "Provider profiles whose client the provider refuses.",
-      (sources) => sources.suspendedProviders?.() ?? 0,
+      (from) => from.suspendedProviders(),
+    );
+    this.#addReadGauge(
+      "nexus_unwritten_token_sets",
+      "Token sets that came from a provider and are not on disk yet.",
+      (from) => from.unwrittenTokenSets(),
+    );
+    this.#addReadGauge(
+      "nexus_tls_certificate_expiry_timestamp_seconds",
+      "When the certificate of the doors expires, in Unix time; absent without TLS.",
+      (from) => inSeconds(from.certificateEndsMs()),
+    );
+    this.#addReadGauge(
+      "nexus_time_seconds",
+      "What the daemon takes the time to be, in Unix time; it decides when a token is due.",
+      (from) => inSeconds(from.nowMs()),
     );
   }
 
-  #addReadGauge(name: string, help: string, read: (sources: MetricsSources) => number): void {
+  /** Without a value a gauge is absent. */
+  #addReadGauge(name: string, help: string, read: (sources: MetricsSources) => number | undefined): void {
     const gauge = new Gauge({
       name,
       help,
       registers: [this.#registry],
       collect: () => {
-        if (this.#sources) gauge.set(read(this.#sources));
+        const value = this.#sources && read(this.#sources);
+        if (value === undefined) gauge.remove();
+        else gauge.set(value);
       },
     });
   }
+}
+
+function inSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
 }

@@ -35,7 +35,7 @@ describe("settingWarnings", () => {
       .map(({ name }) => name)
       .filter(
         (name) =>
-          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|PROVIDERS$|NETWORKS|PREFIX/.test(
+          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|PROVIDERS$|NETWORKS|PREFIX|^OTEL/.test(
             name,
           ),
       );
@@ -50,6 +50,15 @@ describe("settingWarnings", () => {
     expect(warningsOf(both)).toEqual([]);
   });
 
+  it("tells that traces go by another protocol than is asked for, where there are any", () => {
+    const asked = { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
+    expect(warningsOf(asked)).toEqual([]);
+    const [warning] = warningsOf({ ...asked, OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" });
+    expect(warning).toMatch(/OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf.*http:\/\/collector:4318/);
+    const right = { ...asked, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf" };
+    expect(warningsOf({ ...right, OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" })).toEqual([]);
+  });
+
   it("tells that providers may stand on this machine", () => {
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toHaveLength(1);
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" })).toEqual([]);
@@ -59,6 +68,8 @@ describe("settingWarnings", () => {
 it("no secret has a flag, and each name stands once", () => {
   const all: readonly Setting[] = settings;
   const secrets = ["NEXUS_ENCRYPTION_KEY", "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
-  expect(all.filter(({ flag }) => flag === undefined).map(({ name }) => name)).toEqual(secrets);
+  expect(
+    all.filter(({ name, flag }) => flag === undefined && !name.startsWith("OTEL_")).map(({ name }) => name),
+  ).toEqual(secrets);
   expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
 });

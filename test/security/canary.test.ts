@@ -11,6 +11,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { Place } from "../daemon/harness.js";
 import { Authority } from "../fakes/certificates.js";
+import { OtlpReceiver } from "../fakes/otlp_receiver.js";
 import { type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { type Canary, filesOf, formsOf, foundIn } from "./canaries.js";
 
@@ -29,6 +30,7 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
   let backup: Buffer = Buffer.alloc(0);
   let place: Place;
   let provider: ScriptedServer;
+  let traces: OtlpReceiver;
   const keyFolder = mkdtempSync(join(tmpdir(), "nexus-canary-"));
 
   const plant = <T extends string>(kind: string, value: T): T => {
@@ -71,7 +73,10 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
       value: Buffer.from(tls.key.split("\n").slice(1, -2).join(""), "base64").subarray(40, 72),
     });
     provider = await startScriptedServer();
+    traces = await OtlpReceiver.start();
     place = await Place.make({
+      OTEL_EXPORTER_OTLP_ENDPOINT: traces.origin,
+      OTEL_BSP_SCHEDULE_DELAY: "20",
       NEXUS_LOG_LEVEL: "trace",
       NEXUS_ENCRYPTION_KEY_FILE: join(keyFolder, "encryption.key"),
       NEXUS_TLS_CERT_FILE: join(keyFolder, "tls.crt"),
@@ -81,7 +86,7 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
     await live();
   }, 120_000);
   afterAll(async () => {
-    await provider.close();
+    await Promise.all([provider.close(), traces.close()]);
     rmSync(keyFolder, { recursive: true, force: true });
     rmSync(place.config.dataDir, { recursive: true, force: true });
   });
@@ -93,6 +98,8 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
     plant("admin key", place.apiKey);
     try {
       await use();
+      // The last call of all: what came before it is sent too.
+      await traces.span(({ name }) => name.endsWith("/ListApiKeys"));
       look(daemon);
       outputs.push(daemon.output);
       await daemon.kill("SIGKILL");
@@ -369,6 +376,14 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
     expect(foundIn(metrics, canaries)).toEqual([]);
     expect(foundIn(audit, canaries)).toEqual([]);
     expect(foundIn(listings, canaries)).toEqual([]);
+  });
+
+  it("traces hold none, of calls, refreshes and requests to a provider that failed and went well", () => {
+    const names = new Set(traces.spans.map(({ name }) => name));
+    for (const name of ["refresh", "POST", "nexus.v1.TokenService/RefreshToken"])
+      expect(names).toContain(name);
+    expect(traces.spans.some(({ name, status }) => name === "refresh" && status === 2)).toBe(true);
+    expect(foundIn(Buffer.concat(traces.bodies), canaries)).toEqual([]);
   });
 
   it("arguments, environment and title of the process and its children hold none", () => {

@@ -5,6 +5,7 @@ import { boundServices, proxyServices } from "../../src/daemon/bound_services.js
 import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/principal.js";
+import { noTracing } from "../../src/model/tracing.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/bound_service.js";
@@ -37,6 +38,7 @@ describe("every RPC that the daemon serves", () => {
       sealer,
       keySource,
       metrics,
+      tracing: noTracing,
       clock,
       random: () => 0.5,
       log,

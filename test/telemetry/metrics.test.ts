@@ -45,6 +45,7 @@ describe("Metrics", () => {
     const metrics = new Metrics({ version: "1" });
     expect((await linesOf(metrics)).filter((line) => line.startsWith("nexus_connections{"))).toEqual([]);
     let active = 1;
+    let certificateEndsMs: number | undefined = 1_900_000_000_000;
     metrics.observe({
       connectionsByStatus: () => ({
         pending: 0,
@@ -56,6 +57,11 @@ describe("Metrics", () => {
       }),
       watchSubscribers: () => 4,
       refreshQueueLagMs: () => 1500,
+      suspendedProviders: () => 1,
+      refreshLoad: () => ({ running: 2, waiting: 3 }),
+      unwrittenTokenSets: () => 0,
+      certificateEndsMs: () => certificateEndsMs,
+      nowMs: () => 1_800_000_000_500,
     });
     active = 7;
     const lines = await linesOf(metrics);
@@ -64,6 +70,13 @@ describe("Metrics", () => {
     expect(lines).toContain('nexus_connections{status="expired"} 0');
     expect(lines).toContain("nexus_watch_subscribers 4");
     expect(lines).toContain("nexus_refresh_queue_lag_seconds 1.5");
+    expect(lines).toContain("nexus_refreshes_running 2");
+    expect(lines).toContain("nexus_refreshes_waiting 3");
+    expect(lines).toContain("nexus_time_seconds 1800000000.5");
+    expect(lines).toContain("nexus_tls_certificate_expiry_timestamp_seconds 1900000000");
+    certificateEndsMs = undefined;
+    const without = (line: string): boolean => line.startsWith("nexus_tls_certificate");
+    expect((await linesOf(metrics)).filter(without)).toEqual([]);
   });
 
   it("keeps the registries of two daemons apart", async () => {

@@ -1,0 +1,38 @@
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/) as a caller sent it; unchecked. */
+export interface CallerTrace {
+  readonly traceparent: string;
+  readonly tracestate?: string | undefined;
+}
+
+/** Names by the semantic conventions of OpenTelemetry. Values hold no secrets, no paths and no queries. */
+export type SpanAttributes = Readonly<Record<string, string | number | undefined>>;
+
+/** A piece of work under way. */
+export interface Span {
+  set(attributes: SpanAttributes): void;
+  /** It failed. @param errorType a stable word, as `timeout` or `invalid_grant` */
+  fail(errorType: string): void;
+}
+
+export interface SpanStart {
+  readonly name: string;
+  /** `server`: a call that came in; `client`: one that goes out. */
+  readonly kind: "internal" | "server" | "client";
+  readonly attributes?: SpanAttributes;
+  /** Of a caller whose trace this goes on; without it the span is a child of the one around it. */
+  readonly caller?: CallerTrace | undefined;
+}
+
+/** Shows work as spans of a trace. */
+export interface Tracing {
+  /**
+   * Does the work inside a span, which ends with it: a promise is waited for. What the work throws passes through, and fails a span
+   * that nobody has failed, unless it is one of a call that came in: a caller's fault is none of the server.
+   */
+  inSpan<T>(start: SpanStart, work: (span: Span) => T): T;
+}
+
+const silentSpan: Span = { set: () => undefined, fail: () => undefined };
+
+/** Where nobody has asked for traces. */
+export const noTracing: Tracing = { inSpan: (_start, work) => work(silentSpan) };

@@ -1,0 +1,125 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import {
+  type Context,
+  defaultTextMapGetter,
+  type Span as OtelSpan,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
+import { setGlobalErrorHandler, W3CTraceContextPropagator } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from "@opentelemetry/resources";
+import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../model/tracing.js";
+
+const kinds = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, client: SpanKind.CLIENT } as const;
+
+/** The span that the work under way belongs to. */
+interface Active {
+  readonly context: Context;
+  readonly span: OtelSpan;
+  /** What was left running by it, such as a timer, is no part of it any more. */
+  ended: boolean;
+}
+
+/**
+ * Traces to an OTLP receiver, over HTTP with protobuf. Endpoint, headers, certificates, sampler, batches and resource are read by the
+ * libraries from the standard `OTEL_*` variables. Loaded only where traces are asked for.
+ */
+export class OtlpTracing implements Tracing {
+  readonly #provider: BasicTracerProvider;
+  readonly #tracer: Tracer;
+  readonly #propagator = new W3CTraceContextPropagator();
+  readonly #active = new AsyncLocalStorage<Active>();
+
+  /** @param onExportFailed called for each batch that the receiver did not take; its spans are lost */
+  constructor(options: { readonly version: string; readonly onExportFailed: (error: unknown) => void }) {
+    const { version, onExportFailed } = options;
+    setGlobalErrorHandler(onExportFailed);
+    const own = resourceFromAttributes({ "service.name": "nexusd", "service.version": version });
+    const resource = defaultResource()
+      .merge(own)
+      .merge(detectResources({ detectors: [envDetector] }));
+    this.#provider = new BasicTracerProvider({
+      resource,
+      spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
+    });
+    this.#tracer = this.#provider.getTracer("nexusd", version);
+  }
+
+  inSpan<T>({ name, kind, attributes, caller }: SpanStart, work: (span: Span) => T): T {
+    const parent = caller ? this.#contextOf(caller) : this.#around();
+    const span = this.#tracer.startSpan(name, { kind: kinds[kind], attributes: { ...attributes } }, parent);
+    const active = { context: trace.setSpan(parent, span), span, ended: false };
+    const shown = new ShownSpan(span);
+    const end = (): void => {
+      active.ended = true;
+      span.end();
+    };
+    const failed = (error: unknown): never => {
+      if (!shown.isFailed && kind !== "server") shown.fail(error instanceof Error ? error.name : "unknown");
+      end();
+      throw error;
+    };
+    try {
+      const result = this.#active.run(active, () => work(shown));
+      if (result instanceof Promise) {
+        return result.then((value: unknown) => {
+          end();
+          return value;
+        }, failed) as T;
+      }
+      end();
+      return result;
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /** What a line of the log says of the span that it is written in. */
+  logFields(): { readonly trace_id?: string; readonly span_id?: string } {
+    const active = this.#active.getStore();
+    if (!active || active.ended) return {};
+    const { traceId, spanId } = active.span.spanContext();
+    return { trace_id: traceId, span_id: spanId };
+  }
+
+  /** Sends what waits to be sent, and stops. */
+  async close(): Promise<void> {
+    await this.#provider.shutdown();
+  }
+
+  #around(): Context {
+    const active = this.#active.getStore();
+    return active && !active.ended ? active.context : ROOT_CONTEXT;
+  }
+
+  /** A malformed `traceparent` begins a new trace, as the specification wants. */
+  #contextOf(caller: CallerTrace): Context {
+    return this.#propagator.extract(ROOT_CONTEXT, caller, defaultTextMapGetter);
+  }
+}
+
+class ShownSpan implements Span {
+  isFailed = false;
+
+  constructor(private readonly span: OtelSpan) {}
+
+  set(attributes: SpanAttributes): void {
+    this.span.setAttributes({ ...attributes });
+  }
+
+  fail(errorType: string): void {
+    this.isFailed = true;
+    this.span.setAttribute("error.type", errorType);
+    this.span.setStatus({ code: SpanStatusCode.ERROR });
+  }
+}
