@@ -17,6 +17,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
 import type { Transaction } from "../store/transaction.js";
+import { followStrategy } from "./changed_strategy.js";
 import { credentialSchemaFaults } from "./credential_schema.js";
 import { trialFaults } from "./credential_trial.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -204,6 +205,7 @@ export class ProviderRegistry {
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
+      followStrategy(tx, before, profile);
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
     this.#redirectPaths.written(updated.profile);
