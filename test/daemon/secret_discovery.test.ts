@@ -114,16 +114,16 @@ describe("secret discovery", () => {
     const first = await watcher.next();
     watcher.send([name], first);
     const { connection } = await world.clients.connections.getConnection({ connectionId: id });
-    const update = (valuePrefix: string, displayName: string) => {
+    const update = (valuePrefix: string) => {
       const value = { headerName: "Authorization", valuePrefix, credentialField: "access_token" };
       const strategy = { kind: { case: "oauth2" as const, value } };
       return world.clients.providers.updateProvider({
-        provider: { id: connection?.providerId ?? "", strategy, displayName },
-        updateMask: { paths: ["strategy", "display_name"] },
+        provider: { id: connection?.providerId ?? "", strategy },
+        updateMask: { paths: ["strategy"] },
       });
     };
-    await update("Bearer ", "same strategy");
-    await update("token ", "another strategy");
+    await update("Bearer ");
+    await update("token ");
     const second = await watcher.next();
     expect(secretsOf(second)).toEqual({ [name]: `token ${await token()}` });
     expect(second.versionInfo).not.toBe(first.versionInfo);
