@@ -30,6 +30,15 @@ describe.skipIf(nginx === undefined)("nginx's auth_request", () => {
     expect(use.world.arrived).toHaveLength(count);
   });
 
+  it("sends nothing on where the credential goes elsewhere than the location takes it from", async () => {
+    const byQuery = await use.start(await importQuery(use.world));
+    const byHeader = await use.start(await importHeader(use.world));
+    const count = use.world.arrived.length;
+    expect((await fetch(`${byQuery}/list`, { headers: forged })).status).toBe(502);
+    expect((await fetch(`${byHeader}/query/list?key=forged`, { headers: forged })).status).toBe(502);
+    expect(use.world.arrived).toHaveLength(count);
+  });
+
   it("shows its own question to nobody", async () => {
     const url = await use.start(await importHeader(use.world));
     expect((await fetch(`${url}/nexus`)).status).toBe(404);
