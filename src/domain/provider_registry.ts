@@ -1,8 +1,7 @@
 import { by } from "../model/audit_event.js";
 import type { SealedRecord } from "../model/credential.js";
-import { Aborted, AlreadyExists, DataLoss, InvalidArgument, NotFound } from "../model/errors.js";
+import { Aborted, DataLoss, NotFound } from "../model/errors.js";
 import { newId } from "../model/ids.js";
-import { networkFaults } from "../model/network_faults.js";
 import type { Principal } from "../model/principal.js";
 import type { ProviderNetworks } from "../model/provider_networks.js";
 import {
@@ -10,17 +9,15 @@ import {
   canonicalName,
   type ProviderProfile,
   type ProviderSettings,
-  providerFaults,
 } from "../model/provider_profile.js";
 import { demandsIssuer, sameIssuer } from "../model/redirect_path.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
-import type { Transaction } from "../store/transaction.js";
-import { credentialSchemaFaults } from "./credential_schema.js";
-import { trialFaults } from "./credential_trial.js";
+import { followStrategy } from "./changed_strategy.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { moveGrants } from "./moved_grants.js";
+import { refuseFaults, refuseTakenName } from "./profile_faults.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -204,6 +201,7 @@ export class ProviderRegistry {
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
+      followStrategy(tx, before, profile);
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
     this.#redirectPaths.written(updated.profile);
@@ -247,23 +245,5 @@ export class ProviderRegistry {
     this.#redirectPaths.deleted(profile);
     this.#onChanged(id);
     return left;
-  }
-}
-
-function refuseFaults(settings: ProviderSettings, hasSecret: boolean, networks: ProviderNetworks): void {
-  const form = [
-    ...providerFaults(settings, hasSecret),
-    ...credentialSchemaFaults(settings),
-    ...trialFaults(settings),
-  ];
-  const named = new Set(form.map(({ field }) => field));
-  const faults = [...form, ...networkFaults(settings, networks).filter(({ field }) => !named.has(field))];
-  if (faults.length > 0) throw new InvalidArgument(faults);
-}
-
-function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
-  const holder = tx.findProviderByName(profile.name);
-  if (holder && holder.id !== profile.id) {
-    throw new AlreadyExists(`a provider named "${profile.name}" exists already`);
   }
 }

@@ -1,5 +1,5 @@
 import { DocumentError, formatFaults } from "../document/document_fault.js";
-import { WatchedFile } from "../document/watched_file.js";
+import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
 import { InvalidArgument, NexusError } from "../model/errors.js";
 import { daemon, type Principal } from "../model/principal.js";
 import type { ProviderProfile, ProviderSettings } from "../model/provider_profile.js";
@@ -31,12 +31,6 @@ export interface KeptRegistry {
   delete(id: string, principal: Principal): Promise<unknown>;
 }
 
-/** Constant messages, variables as fields. */
-export interface KeeperLog {
-  info(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 export interface KeeperOptions {
   readonly path: string;
   readonly registry: KeptRegistry;
@@ -45,7 +39,7 @@ export interface KeeperOptions {
   readonly templates?: ManifestTemplates | undefined;
   readonly clock: Clock;
   readonly log: KeeperLog;
-  readonly file?: Pick<WatchedFile, "path" | "read" | "watch" | "close">;
+  readonly file?: KeepableFile;
 }
 
 const pageSize = 1000;
@@ -55,87 +49,58 @@ const pageSize = 1000;
  * nothing is deleted unless the file itself says `prune: true`.
  */
 export class ManifestKeeper {
-  readonly #file: Pick<WatchedFile, "path" | "read" | "watch" | "close">;
+  readonly #kept: KeptFile;
   readonly #registry: KeptRegistry;
   readonly #variables: Variables;
   readonly #templates: ManifestTemplates | undefined;
   readonly #log: KeeperLog;
-  /** Text that was looked at last: other events in its folder are none of ours. */
-  #seen: string | undefined;
-  #working: Promise<void> = Promise.resolve();
-  #stopped = false;
 
   constructor(options: KeeperOptions) {
-    this.#file = options.file ?? new WatchedFile(options.path, { clock: options.clock });
     this.#registry = options.registry;
     this.#variables = options.variables;
     this.#templates = options.templates;
     this.#log = options.log;
+    this.#kept = new KeptFile({
+      ...options,
+      unwatched: "the folder of the providers file cannot be watched: send SIGHUP after a change",
+      take: (text) =>
+        this.#apply(readManifest(text, { variables: this.#variables, templates: this.#templates })),
+      onFailure: (error) => this.#failed(error),
+    });
   }
 
   /** Applies the file once and watches it from then on. */
   async start(): Promise<void> {
-    await this.#watch();
+    await this.#kept.watch();
     await this.reload();
   }
 
   /** Applies the file, changed or not: what somebody changed beside it is put right. */
   reload(): Promise<void> {
-    return this.#inTurn(true);
+    return this.#kept.reload();
   }
 
   /** Ends the watching; what is being applied is finished. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#file.close();
-    await this.#working;
+  stop(): Promise<void> {
+    return this.#kept.stop();
   }
 
-  async #watch(): Promise<void> {
-    const failed = await this.#file.watch(() => void this.#inTurn(false));
-    if (failed.length === 0) return;
-    const fields = { file: this.#file.path, folders: failed };
-    this.#log.error(fields, "the folder of the providers file cannot be watched: send SIGHUP after a change");
-  }
-
-  #inTurn(evenIfSeen: boolean): Promise<void> {
-    this.#working = this.#working.then(async () => {
-      if (this.#stopped) return;
-      try {
-        await this.#load(evenIfSeen);
-        await this.#watch();
-      } catch (error) {
-        this.#seen = undefined;
-        this.#log.error({ file: this.#file.path, err: error }, "the providers file could not be applied");
-      }
-    });
-    return this.#working;
-  }
-
-  async #load(evenIfSeen: boolean): Promise<void> {
-    const file = this.#file.path;
-    let text: string;
-    try {
-      text = await this.#file.read();
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      this.#seen = undefined;
-      return this.#log.error({ file, code }, "the providers file cannot be read: nothing was changed");
-    }
-    if (text === this.#seen && !evenIfSeen) return;
-    this.#seen = text;
-    try {
-      await this.#apply(readManifest(text, { variables: this.#variables, templates: this.#templates }));
-    } catch (error) {
-      if (!(error instanceof DocumentError)) throw error;
+  #failed(error: unknown): void {
+    const file = this.#kept.path;
+    if (error instanceof FileUnreadable) {
+      const fields = { file, code: error.code };
+      this.#log.error(fields, "the providers file cannot be read: nothing was changed");
+    } else if (error instanceof DocumentError) {
       const faults = formatFaults(error).map((fault) => `${file}:${fault}`);
       this.#log.error({ file, faults }, "the providers file is broken: nothing was changed");
+    } else {
+      this.#log.error({ file, err: error }, "the providers file could not be applied");
     }
   }
 
   async #apply(manifest: Manifest): Promise<void> {
     this.#check(manifest);
-    const file = this.#file.path;
+    const file = this.#kept.path;
     const plan = planOf(manifest, this.#current(), { prune: manifest.prune });
     const done: PlannedChange[] = [];
     try {
@@ -144,7 +109,7 @@ export class ManifestKeeper {
       // Somebody changed a profile at the same moment, or the store takes no writes: the next change or SIGHUP tries again.
       const reason = error instanceof NexusError ? error.message : undefined;
       const fields = { file, ...namesOf(done), ...(reason === undefined ? { err: error } : { reason }) };
-      this.#seen = undefined;
+      this.#kept.forget();
       return this.#log.error(fields, "the providers file was applied in part");
     }
     const orphans = namesBy(plan.changes, "orphan");

@@ -98,7 +98,8 @@ export class Place {
   }
 
   get httpUrl(): string {
-    return `http://${this.environment["NEXUS_HTTP_LISTEN"]}`;
+    const { NEXUS_TLS_CERT_FILE: certificate, NEXUS_HTTP_LISTEN: listen = "" } = this.environment;
+    return `${certificate === undefined ? "http" : "https"}://${listen.split(",")[0]}`;
   }
 
   get opsUrl(): string {

@@ -3,6 +3,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { consent } from "../fakes/browser.js";
 import { World } from "./harness.js";
 import { SecretWatcher, secretsOf } from "./secret_watcher.js";
 
@@ -88,6 +89,52 @@ describe("secret discovery", () => {
     watcher.send(names);
     expect(secretsOf(await watcher.next())).toEqual(Object.fromEntries(names.map((name) => [name, ""])));
     expect(logged("cannot be made")).toHaveLength(1);
+  });
+
+  it("has an empty secret until the connection has a credential", async () => {
+    const { connectionId, authUrl } = await world.clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerName", value: "op" },
+    });
+    const name = `nexus/${connectionId}/token`;
+    const watcher = watch();
+    watcher.send([name]);
+    const first = await watcher.next();
+    expect(secretsOf(first)).toEqual({ [name]: "" });
+    watcher.send([name], first);
+    await consent(world.browser, authUrl);
+    const { token: made } = await world.clients.tokens.getToken({ connectionId });
+    expect(secretsOf(await watcher.next())).toEqual({ [name]: made?.credentials["access_token"] });
+  });
+
+  it("follows the profile, when that says otherwise how the token is applied", async () => {
+    const name = `nexus/${id}/header`;
+    const watcher = watch();
+    watcher.send([name]);
+    const first = await watcher.next();
+    watcher.send([name], first);
+    const { connection } = await world.clients.connections.getConnection({ connectionId: id });
+    const update = (valuePrefix: string) => {
+      const value = { headerName: "Authorization", valuePrefix, credentialField: "access_token" };
+      const strategy = { kind: { case: "oauth2" as const, value } };
+      return world.clients.providers.updateProvider({
+        provider: { id: connection?.providerId ?? "", strategy },
+        updateMask: { paths: ["strategy"] },
+      });
+    };
+    await update("Bearer ");
+    await update("token ");
+    const second = await watcher.next();
+    expect(secretsOf(second)).toEqual({ [name]: `token ${await token()}` });
+    expect(second.versionInfo).not.toBe(first.versionInfo);
+    expect(Number(second.nonce)).toBe(Number(first.nonce) + 1);
+  });
+
+  it("has nothing for a wildcard", async () => {
+    const watcher = watch();
+    watcher.send(["*"]);
+    expect(secretsOf(await watcher.next())).toEqual({ "*": "" });
+    expect((await watcher.client.fetchSecrets({})).resources).toEqual([]);
   });
 
   it("ignores a stale nonce, and sends what a new request adds alone", async () => {

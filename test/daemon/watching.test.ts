@@ -52,6 +52,27 @@ describe("watching", () => {
     expect(removed).toMatchObject({ value: { connectionId } });
   });
 
+  it("tells of a strategy that the profile changes, those too who were away", async () => {
+    const connectionId = await world.connect(providerId);
+    const watcher = watch();
+    const position = await bookmark(watcher);
+    const value = { headerName: "X-Token", valuePrefix: "", credentialField: "access_token" };
+    const strategy = { kind: { case: "oauth2" as const, value } };
+    await world.clients.providers.updateProvider({
+      provider: { id: providerId, strategy },
+      updateMask: { paths: ["strategy"] },
+    });
+    for (const one of [watcher, watch({ ...(position && { position }) })]) {
+      const { token, revision } = await one.state((state) => state.connectionId === connectionId);
+      expect(token?.strategy?.kind).toMatchObject({ value: { headerName: "X-Token" } });
+      expect(revision).toBe(1n);
+    }
+    // What is left when the profile goes is how the token was applied last.
+    await world.clients.providers.deleteProvider({ id: providerId });
+    const { token } = await world.clients.tokens.getToken({ connectionId });
+    expect(token?.strategy?.kind).toMatchObject({ value: { headerName: "X-Token" } });
+  });
+
   it("sends only what was asked for", async () => {
     const mine = await world.connect(providerId, "ada");
     const theirs = await world.connect(providerId, "bob");

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { overhearAuthority } from "./authority.js";
 import { type Built, build, isOnPath } from "./building.js";
 import { goTools, type Language, languages, page, toolsFolder } from "./languages.js";
+import { checkReconnecting } from "./reconnecting.js";
 import { Results } from "./results.js";
 import { checks, playAgents } from "./scenario.js";
 import { Stage } from "./stage.js";
@@ -49,6 +50,12 @@ try {
       tell(`${language.name} sends the :authority ${await overhearAuthority(language)}`);
     });
   }
+  tell("playing: a daemon that fails again and again");
+  await Promise.all(
+    ready.map((language) =>
+      results.check(`${language.name}, unix`, "backoff", () => checkReconnecting(language)),
+    ),
+  );
   if (isWanted(goTools)) {
     tell("playing: the tools");
     if (!(await isOnPath("curl"))) results.miss("curl", "json", "curl", mustHave);
@@ -65,7 +72,9 @@ try {
 }
 
 const { passed, failed, missing } = results;
-process.stdout.write(`\n${results.table(["build", ...checks, "authority", "unix", "tcp", "json"])}\n`);
+process.stdout.write(
+  `\n${results.table(["build", ...checks, "backoff", "authority", "unix", "tcp", "json"])}\n`,
+);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
 process.stdout.write(`\n${passed} checks passed, ${failed} failed, ${missing} missing\n`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

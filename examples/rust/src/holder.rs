@@ -66,9 +66,10 @@ impl Holder {
                 bookmark_interval: BOOKMARK_INTERVAL.try_into().ok(),
                 ..Default::default()
             });
-            let status = match tokens.watch_tokens(request).await {
-                Err(status) => status,
-                Ok(response) => {
+            let status = match tokio::time::timeout(SILENCE, tokens.watch_tokens(request)).await {
+                Err(_) => Status::deadline_exceeded("nothing came for too long"),
+                Ok(Err(status)) => status,
+                Ok(Ok(response)) => {
                     let mut stream = response.into_inner(); // dropping it cancels the call
                     loop {
                         match tokio::time::timeout(SILENCE, stream.message()).await {

@@ -1,0 +1,107 @@
+import type { Clock } from "../runtime/clock.js";
+import { DocumentError } from "./document_fault.js";
+import { WatchedFile } from "./watched_file.js";
+
+/** What is needed of a file that is kept. */
+export type KeepableFile = Pick<WatchedFile, "path" | "read" | "watch" | "close">;
+
+/** Constant messages, variables as fields. */
+export interface KeeperLog {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The file is not there, or not for this process to read. */
+export class FileUnreadable extends Error {
+  override readonly name = "FileUnreadable";
+
+  /** @param code of the system, such as `ENOENT` */
+  constructor(readonly code: string | undefined) {
+    super("the file cannot be read");
+  }
+}
+
+export interface KeptFileOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Pick<KeeperLog, "error">;
+  /** What is logged when a folder cannot be watched. */
+  readonly unwatched: string;
+  /** Takes a text over that is another one than the last, or was asked for. */
+  readonly take: (text: string) => Promise<void>;
+  /** Told why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. */
+  readonly onFailure: (error: unknown) => void;
+  readonly file?: KeepableFile | undefined;
+}
+
+/** A file that is taken over whenever it changes: one turn after the other, each with the text as it is then. */
+export class KeptFile {
+  readonly #file: KeepableFile;
+  readonly #options: KeptFileOptions;
+  /** Text that was looked at last: other events in its folder are none of ours. */
+  #seen: string | undefined;
+  #working: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: KeptFileOptions) {
+    this.#file = options.file ?? new WatchedFile(options.path, { clock: options.clock });
+    this.#options = options;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Called before the first `load`, so that what is written while it reads is not missed. */
+  async watch(): Promise<void> {
+    const folders = await this.#file.watch(() => void this.#inTurn());
+    if (folders.length > 0) this.#options.log.error({ file: this.path, folders }, this.#options.unwatched);
+  }
+
+  /** @throws FileUnreadable, and what `take` throws */
+  async load(): Promise<void> {
+    let text: string;
+    try {
+      text = await this.#file.read();
+    } catch (error) {
+      this.forget();
+      throw new FileUnreadable((error as NodeJS.ErrnoException).code);
+    }
+    if (text === this.#seen) return;
+    this.#seen = text;
+    try {
+      await this.#options.take(text);
+    } catch (error) {
+      // A broken text stays broken; whatever else it was may be over.
+      if (!(error instanceof DocumentError)) this.forget();
+      throw error;
+    }
+  }
+
+  /** Takes the file over, changed or not. */
+  reload(): Promise<void> {
+    return this.#inTurn(() => this.forget());
+  }
+
+  /** Has the same text taken over again at the next event. */
+  forget(): void {
+    this.#seen = undefined;
+  }
+
+  /** Ends the watching; what is being taken over is finished. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#file.close();
+    await this.#working;
+  }
+
+  #inTurn(first?: () => void): Promise<void> {
+    this.#working = this.#working.then(async () => {
+      if (this.#stopped) return;
+      first?.();
+      await this.load().catch(this.#options.onFailure);
+      await this.watch();
+    });
+    return this.#working;
+  }
+}

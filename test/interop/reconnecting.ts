@@ -1,0 +1,83 @@
+import type { ServerHttp2Stream } from "node:http2";
+import { buffer } from "node:stream/consumers";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { WatchTokensRequestSchema, WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import type { Language } from "./languages.js";
+import { playStandIn } from "./stand_in.js";
+
+type Message = MessageInitShape<typeof WatchTokensResponseSchema>;
+
+/** Attempts that are answered with `UNAVAILABLE`, and a message at last. */
+const failures = 7;
+/** What a laden machine adds. */
+const slackMs = 1_000;
+const drainMs = 1_500;
+const revision = 7n;
+
+/** An attempt to open a stream: when, and from where it wants to resume. */
+interface Attempt {
+  readonly atMs: number;
+  readonly revision: bigint | undefined;
+}
+
+/**
+ * Holds an agent against the rules in the comment of `WatchTokens`: backoff with full jitter under its bound, the count anew after the
+ * first message, the delay that a drain asks for, the position of the last bookmark.
+ */
+export async function checkReconnecting(language: Language): Promise<void> {
+  const attempts = await playStandIn<Attempt[]>(language, 120, "it holds a stream again", (_, done) => {
+    const made: Attempt[] = [];
+    const answer = async (stream: ServerHttp2Stream): Promise<void> => {
+      const atMs = performance.now();
+      stream.on("error", () => undefined);
+      const request = fromBinary(WatchTokensRequestSchema, (await buffer(stream)).subarray(5));
+      const attempt = made.push({ atMs, revision: request.position?.revision });
+      if (attempt <= failures) end(stream, "14");
+      else if (attempt === failures + 1) end(stream, "14", bookmark);
+      else if (attempt === failures + 2) end(stream, "0", drain);
+      else done(made);
+    };
+    return (stream) => void answer(stream);
+  });
+  judge(attempts);
+}
+
+const bookmark: Message = {
+  event: { case: "bookmark", value: { position: { epoch: "e", revision } } },
+};
+const drain: Message = {
+  event: {
+    case: "drain",
+    value: { reconnectDelay: { seconds: BigInt(Math.floor(drainMs / 1000)), nanos: (drainMs % 1000) * 1e6 } },
+  },
+};
+
+function judge(attempts: readonly Attempt[]): void {
+  const gaps = attempts.slice(1).map(({ atMs }, index) => Math.round(atMs - (attempts[index]?.atMs ?? 0)));
+  const [backoffs, afterMessage = 0, afterDrain = 0] = [gaps.slice(0, failures), ...gaps.slice(failures)];
+  const words = `the attempts came after ${gaps.join(", ")} ms`;
+  for (const [n, gap] of backoffs.entries()) {
+    if (gap > Math.min(10_000, 100 * 2 ** n) + slackMs) throw new Error(`it waits too long: ${words}`);
+  }
+  // All of them below this together is less likely than one in a million.
+  if (backoffs.reduce((sum, gap) => sum + gap, 0) < 300) throw new Error(`it does not back off: ${words}`);
+  if (afterMessage > 100 + slackMs) throw new Error(`it does not begin anew after a message: ${words}`);
+  if (afterDrain < drainMs - 50 || afterDrain > drainMs + slackMs) {
+    throw new Error(`it does not wait as the drain says: ${words}`);
+  }
+  const positions = attempts.map((attempt) => attempt.revision);
+  const expected = positions.map((_, index) => (index <= failures ? undefined : revision));
+  if (positions.join() !== expected.join()) throw new Error(`it resumes from ${positions.join()}`);
+}
+
+function end(stream: ServerHttp2Stream, status: string, message?: Message): void {
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
+  if (message) {
+    const bytes = toBinary(WatchTokensResponseSchema, create(WatchTokensResponseSchema, message));
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(bytes.length, 1);
+    stream.write(Buffer.concat([head, bytes]));
+  }
+  stream.end();
+}

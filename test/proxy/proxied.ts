@@ -1,0 +1,118 @@
+import { createHmac } from "node:crypto";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import type { ProxyProgram, Variables } from "./programs.js";
+import { forged, ProxyWorld } from "./proxy_world.js";
+
+export interface Proxied {
+  readonly world: ProxyWorld;
+  /** Starts the proxy for a connection. @returns where the agent calls */
+  readonly start: (
+    connectionId: string,
+    variables?: Readonly<Record<`NEXUS_${string}`, string>>,
+  ) => Promise<string>;
+}
+
+/** A world for the tests of one proxy, and proxies in it that end with it. */
+export function proxied(startProgram: (variables: Variables) => Promise<ProxyProgram>): Proxied {
+  let world: ProxyWorld | undefined;
+  const running: ProxyProgram[] = [];
+  const made = (): ProxyWorld => {
+    if (!world) throw new Error("the world is not made yet");
+    return world;
+  };
+  beforeAll(async () => {
+    world = await ProxyWorld.make();
+  });
+  afterAll(async () => {
+    await Promise.all(running.map((program) => program.stop()));
+    await made().close();
+  });
+  return {
+    get world() {
+      return made();
+    },
+    start: async (connectionId, variables) => {
+      const program = await startProgram({ ...(await made().variables(connectionId)), ...variables });
+      running.push(program);
+      return program.url;
+    },
+  };
+}
+
+export const secretKey = "s3cret";
+export const sha256Of = (body: string): string => createHmac("sha256", secretKey).update(body).digest("hex");
+
+/** A connection whose key goes into the parameter `key`. */
+export function importQuery(world: ProxyWorld): Promise<string> {
+  const kind = { case: "queryParam", value: { paramName: "key", credentialField: "api_key" } };
+  const profile = { name: "query", authType: AuthType.QUERY_PARAM, strategy: { kind } };
+  return world.import(profile, { api_key: "a b&c" });
+}
+
+/** A connection that signs bodies. */
+export function importHmac(world: ProxyWorld): Promise<string> {
+  const value = { headerName: "X-Signature", secretField: "api_secret", algo: "sha256", encoding: "hex" };
+  const profile = {
+    name: "hmac",
+    authType: AuthType.HMAC_PAYLOAD,
+    strategy: { kind: { case: "hmacPayload", value } },
+  };
+  return world.import(profile, { api_secret: secretKey });
+}
+
+/** A connection whose key goes into a header as it is. */
+export function importHeader(world: ProxyWorld): Promise<string> {
+  return world.import({ name: "bare", authType: AuthType.API_KEY }, { api_key: "k3y" });
+}
+
+/** Over TLS to the API: its name in the handshake, and its certificate judged. @param status when it cannot be trusted */
+export function itJudgesTheApi(use: Proxied, status: number): void {
+  it("calls the API by its name, and none that its certificate does not prove", async () => {
+    const { world, start } = use;
+    const id = await importHeader(world);
+    expect((await fetch(await start(id))).status).toBe(200);
+    expect(world.last).toMatchObject({ serverName: "localhost" });
+    expect(world.last.headers.authorization).toBe("Bearer k3y");
+    expect(world.last.headers.host).toMatch(/^localhost(:\d+)?$/);
+    const count = world.arrived.length;
+    const stranger = await start(id, { NEXUS_API_CA: world.otherCaFile });
+    expect((await fetch(stranger)).status).toBe(status);
+    const otherName = await start(id, { NEXUS_API_HOST: "127.0.0.1" });
+    expect((await fetch(otherName)).status).toBe(status);
+    expect(world.arrived).toHaveLength(count);
+  });
+}
+
+/** The life of a connection behind a proxy that asks about every request. The last test of a world: it ends with the daemon killed. */
+export function itFollowsTheConnection(use: Proxied, statusWithoutDaemon: number): void {
+  it("gives, overwrites, follows a refresh, denies what is revoked, and denies when nexusd is killed", async () => {
+    const { world, start } = use;
+    const id = await world.connect();
+    const url = await start(id);
+    const carriesTheToken = async (): Promise<void> =>
+      expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
+    expect((await fetch(`${url}/me?x=1`)).status).toBe(200);
+    expect(world.last).toMatchObject({ url: "/me?x=1" });
+    await carriesTheToken();
+    expect((await fetch(url, { method: "POST", body: "hello", headers: forged })).status).toBe(200);
+    expect(world.last).toMatchObject({ method: "POST", body: "hello" });
+    await carriesTheToken();
+    expect(JSON.stringify(world.last.headers)).not.toContain("forged");
+
+    await world.clients.tokens.refreshToken({ connectionId: id });
+    await fetch(url);
+    await carriesTheToken();
+    const { events } = await world.clients.audit.listAuditEvents({ connectionId: id });
+    const reads = events.filter(({ eventType }) => eventType === "token_retrieved");
+    expect(new Set(reads.map(({ revision }) => revision))).toEqual(new Set([1n, 2n]));
+
+    await world.clients.connections.revokeConnection({ connectionId: id });
+    const count = world.arrived.length;
+    expect((await fetch(url, { headers: forged })).status).toBe(401);
+
+    await world.daemon.kill("SIGKILL");
+    expect((await fetch(url, { headers: forged })).status).toBe(statusWithoutDaemon);
+    expect(world.arrived).toHaveLength(count);
+  });
+}
