@@ -10,6 +10,6 @@ export default defineConfig({
     // The pods stand on one loopback with their ports.
     fileParallelism: false,
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 75_000,
   },
 });
