@@ -39,8 +39,8 @@ import type { Logger } from "./telemetry/logger.js";
 import { Metrics } from "./telemetry/metrics.js";
 import { loadApiKey } from "./vault/api_key_file.js";
 
-/** From the signal to the end of the process; a pod's shortest usual grace is longer. */
-const shutdownMs = 4_000;
+/** After the store has failed: what providers answer within it goes into the rescue file. */
+const abandonMs = 4_000;
 
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
@@ -79,6 +79,7 @@ export class Daemon {
       readonly tls: OpenTls;
       readonly denials: DenialLedger;
       readonly policy: PolicyKeeper | undefined;
+      readonly drainTimeoutMs: number;
       readonly clock: Clock;
       readonly log: Logger;
     },
@@ -133,8 +134,8 @@ export class Daemon {
     metrics: Metrics,
   ): Promise<Daemon> {
     const { config, log, clock, random, tracing = noTracing } = options;
-    const apiKeyPath = join(config.dataDir, "admin.key");
-    const apiKey = loadApiKey(apiKeyPath);
+    const apiKeyPath = config.access.adminKeyFile ?? join(config.dataDir, "admin.key");
+    const apiKey = loadApiKey(apiKeyPath, { create: config.access.adminKeyFile === undefined });
     const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });
 
@@ -240,6 +241,7 @@ export class Daemon {
       tls,
       denials: parts.denials,
       policy,
+      drainTimeoutMs: config.drainTimeoutMs,
       clock,
       log,
     });
@@ -261,13 +263,13 @@ export class Daemon {
     rescue.save();
     this.doors.stopServing();
     const stopped = engine.stop().catch(() => undefined);
-    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, shutdownMs)]);
+    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, abandonMs)]);
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
   /**
-   * Says goodbye to watchers, lets calls and refreshes under way end and be stored, and closes. What takes longer than 4 s is cut
-   * off; a refresh that is cut off finds its intent at the next start.
+   * Says goodbye to watchers, lets calls and refreshes under way end and be stored, and closes. What takes longer than
+   * `drainTimeoutMs` is cut off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
     const {
@@ -283,13 +285,14 @@ export class Daemon {
       keeper,
       policy,
       tls,
+      drainTimeoutMs,
       clock,
       log,
     } = this.parts;
     log.info({}, "draining");
     tls.stop();
     const force = new AbortController();
-    const timer = clock.setTimer(shutdownMs, () => force.abort());
+    const timer = clock.setTimer(drainTimeoutMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);

@@ -9,7 +9,7 @@ import { type ConsentConfig, readConsent } from "./consent_config.js";
 import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
-import { readLimits } from "./limits_config.js";
+import { readCount, readLimits } from "./limits_config.js";
 import { readProviderNetworks } from "./outbound_config.js";
 import { type ProxyConfig, readProxy } from "./proxy_config.js";
 import { SettingReader } from "./setting_reader.js";
@@ -58,6 +58,11 @@ export interface Config {
   /** What bounds callers. */
   readonly limits: Limits;
   readonly access: AccessConfig;
+  /**
+   * From the signal to the end, 100 to 300 000. 1 500 by default: a pod whose other containers have used its grace period up leaves
+   * a sidecar 2 s (the kubelet's shortest), of which the closing of the store takes its part.
+   */
+  readonly drainTimeoutMs: number;
   readonly proxy: ProxyConfig;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
@@ -100,6 +105,11 @@ export function loadConfig(
   const access = readAccess(reader);
   const proxy = readProxy(reader);
   const tracing = readTracing(reader);
+  const drainTimeoutMs = readCount(reader, "NEXUS_DRAIN_TIMEOUT_MS", {
+    fallback: 1_500,
+    min: 100,
+    max: 300_000,
+  });
   reader.throwFaults();
   return Object.freeze({
     dataDir,
@@ -122,6 +132,7 @@ export function loadConfig(
     audit,
     limits,
     access,
+    drainTimeoutMs,
     proxy,
     tracing,
   });

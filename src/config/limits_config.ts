@@ -79,7 +79,8 @@ function readUnlessOff(
   return readCount(reader, name, { fallback, min, max }, ", or off");
 }
 
-function readCount(
+/** A whole number within the range; a fault is noted in `reader`. */
+export function readCount(
   reader: SettingReader,
   name: SettingName,
   { fallback, min, max }: Range,

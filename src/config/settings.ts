@@ -264,6 +264,14 @@ export const settings = [
     readBy: ["daemon"],
   },
   {
+    name: "NEXUS_ADMIN_KEY_FILE",
+    flag: "--admin-key-file",
+    argument: "file",
+    default: "<data-dir>/admin.key, made on first start",
+    meaning: "The file that holds the admin's API key, at least 20 characters; one that is named must exist.",
+    readBy: ["daemon"],
+  },
+  {
     name: "NEXUS_POLICY_FILE",
     flag: "--policy",
     argument: "file",
@@ -302,6 +310,15 @@ export const settings = [
     argument: "age",
     default: "365d",
     meaning: "How long audit events are kept: days or hours, as 365d or 12h.",
+    readBy: ["daemon"],
+  },
+  {
+    name: "NEXUS_DRAIN_TIMEOUT_MS",
+    flag: "--drain-timeout-ms",
+    argument: "milliseconds",
+    default: "1500",
+    meaning:
+      "How long, after SIGTERM, streams, calls and refreshes under way may take to end: 100 to 300000. What takes longer is cut off.",
     readBy: ["daemon"],
   },
   ...limitSettings,

@@ -15,13 +15,23 @@ export class ApiKey {
   }
 }
 
-/** Reads the key of the file, or makes one (256 random bits, 0600). An empty file is refused. */
-export function loadApiKey(path: string): { readonly key: ApiKey; readonly created: boolean } {
+/**
+ * Reads the key of the file, or, with `create`, makes one (256 random bits, 0600).
+ *
+ * @throws Error when the file is not there and not to be made, or does not hold a key
+ */
+export function loadApiKey(
+  path: string,
+  { create }: { readonly create: boolean } = { create: true },
+): { readonly key: ApiKey; readonly created: boolean } {
   const created = !existsSync(path);
+  if (created && !create) throw new Error(`there is no file ${path}: NEXUS_ADMIN_KEY_FILE names it`);
   if (created) writeNewSecretFile(path, `nxk_${randomBytes(32).toString("base64url")}\n`);
   const text = readFileSync(path, "utf8").trim();
   if (text.length < 20)
-    throw new Error(`${path} does not hold an API key: delete it, and one is made at the next start`);
+    throw new Error(
+      `${path} does not hold an API key of at least 20 characters: ${create ? "delete it, and one is made at the next start" : "make one with: openssl rand -hex 32"}`,
+    );
   return { key: new ApiKey(text), created };
 }
 

@@ -42,7 +42,8 @@ describe("loadConfig", () => {
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
       limits: defaultLimits,
-      access: { policyFile: undefined },
+      access: { policyFile: undefined, adminKeyFile: undefined },
+      drainTimeoutMs: 1_500,
     });
   });
 

@@ -1,0 +1,40 @@
+// npm run test:deploy: builds what the Dockerfile says into a folder, then runs the tests in a network of their own, as a pod has one.
+//
+// Needs bubblewrap (bwrap), setpriv (util-linux), kustomize and kubernetes-validate on the PATH, and root. CONTRIBUTING.md says
+// where each comes from. One that is missing is named, and nothing passes.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildImage } from "./image.js";
+import { missingTools } from "./tools.js";
+
+const root = join(import.meta.dirname, "../..");
+
+function run(): number {
+  const missing = missingTools();
+  for (const words of missing) console.error(`missing: ${words}`);
+  if (missing.length > 0) return 1;
+  const folder = mkdtempSync(join(tmpdir(), "nexus-image-"));
+  try {
+    buildImage(root, folder);
+    const vitest = [
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      "--config",
+      "test/deploy/vitest.config.ts",
+    ];
+    const command = [process.execPath, ...vitest, ...process.argv.slice(2)];
+    const { status } = spawnSync("bwrap", ["--dev-bind", "/", "/", "--unshare-net", "--", ...command], {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, NEXUS_TEST_IMAGE: folder },
+    });
+    return status ?? 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = run();

@@ -1,0 +1,154 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readImage } from "./image.js";
+import { type Container, filledCopy, kustomize, only, overlays, podOf } from "./manifests.js";
+import { restrictedFaults } from "./pod_security.js";
+
+/** From the first release with native sidecars on by default to the newest whose schemas the package carries. */
+const versions = ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
+
+const image = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "").config;
+const folder = filledCopy();
+
+function validate(text: string, version: string): { code: number | null; output: string } {
+  const file = join(folder, "built.yaml");
+  writeFileSync(file, text);
+  const { status, stdout, stderr, error } = spawnSync(
+    "kubernetes-validate",
+    ["--strict", "-k", version, file],
+    {
+      encoding: "utf8",
+    },
+  );
+  if (error) throw error;
+  return { code: status, output: stdout + stderr };
+}
+
+describe.each(overlays)("overlay %s", (overlay) => {
+  const { text, objects } = kustomize(folder, overlay);
+  const pod = podOf(objects);
+  const containers = [...pod.initContainers, ...pod.containers];
+  const [nexusd] = pod.initContainers as [Container];
+  const [agent] = pod.containers as [Container];
+  const variables = new Map(nexusd.env?.map(({ name, value }) => [name, value]));
+
+  it.each(versions)("is good by the schemas of Kubernetes %s, every object", (version) => {
+    const { code, output } = validate(text, version);
+    expect(code, output).toBe(0);
+    for (const { kind, metadata } of objects)
+      expect(output).toContain(
+        `passed for resource ${kind.toLowerCase()}/${metadata.name} against version ${version}`,
+      );
+  });
+
+  it("is what the judges above would refuse with a slip in it", () => {
+    expect(validate(text.replace("readOnlyRootFilesystem", "readOnlyRootFileSystem"), "1.33").code).not.toBe(
+      0,
+    );
+    expect(validate(text.replace("failureThreshold: 60", "failureThreshold: sixty"), "1.33").code).not.toBe(
+      0,
+    );
+    const loose = { ...agent, securityContext: { ...agent.securityContext, allowPrivilegeEscalation: true } };
+    expect(restrictedFaults({ ...pod, containers: [loose] })).toHaveLength(1);
+  });
+
+  it("keeps to the Pod Security Standard `restricted`, and says each field for each container", () => {
+    expect(restrictedFaults(pod)).toEqual([]);
+    for (const { securityContext, resources } of containers) {
+      expect(securityContext).toEqual({
+        runAsNonRoot: true,
+        runAsUser: expect.any(Number),
+        runAsGroup: expect.any(Number),
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        privileged: false,
+        capabilities: { drop: ["ALL"] },
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+      for (const of of ["requests", "limits"] as const)
+        expect(Object.keys(resources[of]).sort()).toEqual(["cpu", "ephemeral-storage", "memory"]);
+    }
+    expect(pod.automountServiceAccountToken).toBe(false);
+    expect(pod.enableServiceLinks).toBe(false);
+  });
+
+  it("names every image by a version, nexusd's by that of package.json", () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+    for (const { image: name } of containers) expect(name).toMatch(/:\d+\.\d+\.\d+$/);
+    expect(nexusd.image).toMatch(new RegExp(`/nexusd:${version.replaceAll(".", "\\.")}$`));
+  });
+
+  it("has nexusd as a native sidecar that gates the agent, with three probes and time to end", () => {
+    expect(pod.initContainers.map(({ name }) => name)).toEqual(["nexusd"]);
+    expect(nexusd.restartPolicy).toBe("Always");
+    expect(nexusd.startupProbe?.httpGet.path).toBe("/readyz");
+    expect(nexusd.livenessProbe?.httpGet.path).toBe("/livez");
+    expect(nexusd.readinessProbe?.httpGet.path).toBe("/readyz");
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(2);
+    expect(Number(variables.get("NEXUS_DRAIN_TIMEOUT_MS"))).toBeLessThanOrEqual(1_500);
+  });
+
+  it("agrees with the Dockerfile about user, entrypoint, ports and health", () => {
+    const { runAsUser, runAsGroup } = nexusd.securityContext;
+    expect(image.user).toBe(`${runAsUser}:${runAsGroup}`);
+    expect(nexusd.command).toBeUndefined();
+    expect(nexusd.args).toEqual(image.cmd);
+    expect(image.healthcheck).toEqual([...image.entrypoint, "health"]);
+    expect(nexusd.ports?.map(({ containerPort }) => String(containerPort))).toEqual(
+      expect.arrayContaining([...image.exposed]),
+    );
+    const mounts = nexusd.volumeMounts.map(({ mountPath }) => mountPath);
+    expect(mounts).toEqual(expect.arrayContaining([...image.volumes]));
+    expect(variables.get("NEXUS_DATA_DIR")).toMatch(new RegExp(`^${image.env["NEXUS_DATA_DIR"]}/`));
+  });
+
+  it("gives the agent the socket and nothing else of nexusd's", () => {
+    expect(agent.volumeMounts).toEqual([{ name: "socket", mountPath: "/run/nexus", readOnly: true }]);
+    expect(agent.envFrom).toBeUndefined();
+    expect(agent.env).toContainEqual({ name: "NEXUS_ADDRESS", value: variables.get("NEXUS_GRPC_LISTEN") });
+    expect(agent.securityContext.runAsUser).not.toBe(nexusd.securityContext.runAsUser);
+    expect(only(objects, "ConfigMap", "nexusd-files").data?.["policy.yaml"]).toContain(
+      `"uid:${agent.securityContext.runAsUser}"`,
+    );
+  });
+
+  it("lets the world in by the browser door alone, under the public URL", () => {
+    const labels = only(objects, "Deployment").spec.template.metadata.labels;
+    const { spec: service } = only(objects, "Service");
+    expect(service.ports.map((port: { targetPort: number }) => port.targetPort)).toEqual([8080]);
+    expect(labels).toMatchObject(service.selector);
+    const { spec: ingress } = only(objects, "Ingress");
+    const settings = objects.find(({ metadata }) => metadata.name.startsWith("nexusd-settings-"));
+    const { host } = new URL(settings?.data?.["NEXUS_PUBLIC_URL"] ?? "");
+    expect(ingress.rules.map((rule: { host: string }) => rule.host)).toEqual([host]);
+    expect(ingress.tls[0].hosts).toEqual([host]);
+    const [path] = ingress.rules[0].http.paths;
+    expect(path.backend.service).toEqual({ name: "agent-consent", port: { name: service.ports[0].name } });
+    const { spec: network } = only(objects, "NetworkPolicy");
+    expect(network.podSelector.matchLabels).toEqual(service.selector);
+    expect(network.ingress).toEqual([{ ports: [{ port: 8080 }] }]);
+    expect(variables.get("NEXUS_BROWSER_LISTEN")).toBe("0.0.0.0:8080");
+    expect(variables.get("NEXUS_HTTP_LISTEN")).toMatch(/^127\.0\.0\.1:/);
+  });
+
+  it("keeps the store where its name says", () => {
+    const data = pod.volumes.find(({ name }) => name === "data");
+    if (overlay === "memory") expect(data?.emptyDir?.medium).toBe("Memory");
+    else
+      expect(data).toEqual({
+        name: "data",
+        persistentVolumeClaim: { claimName: only(objects, "PersistentVolumeClaim").metadata.name },
+      });
+  });
+});
+
+it.each(["encryption.key", "admin.key", "client-secrets.env"])(
+  "is not built without secrets/%s, and says so",
+  (name) => {
+    const copy = filledCopy();
+    rmSync(join(copy, "base/secrets", name));
+    expect(() => kustomize(copy, "volume")).toThrow(name);
+  },
+);

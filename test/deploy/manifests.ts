@@ -1,0 +1,122 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
+
+const source = join(import.meta.dirname, "../../deploy/kubernetes");
+
+export const overlays = ["memory", "volume"] as const;
+export type Overlay = (typeof overlays)[number];
+
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
+  // biome-ignore lint/suspicious/noExplicitAny: its schema is checked by another
+  readonly spec?: any;
+}
+
+export interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string | number };
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly failureThreshold: number;
+}
+
+export interface SecurityContext {
+  readonly runAsNonRoot?: boolean;
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+  readonly readOnlyRootFilesystem?: boolean;
+  readonly allowPrivilegeEscalation?: boolean;
+  readonly privileged?: boolean;
+  readonly capabilities?: { readonly drop?: readonly string[]; readonly add?: readonly string[] };
+  readonly seccompProfile?: { readonly type: string };
+}
+
+export interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly restartPolicy?: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value: string }[];
+  readonly envFrom?: readonly {
+    readonly configMapRef?: { name: string };
+    readonly secretRef?: { name: string };
+  }[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly resources: Readonly<Record<"requests" | "limits", Readonly<Record<string, string>>>>;
+  readonly securityContext: SecurityContext;
+  readonly volumeMounts: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly readOnly?: boolean;
+  }[];
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly emptyDir?: { readonly medium?: string; readonly sizeLimit?: string };
+  readonly secret?: { readonly secretName: string; readonly defaultMode?: number };
+  readonly configMap?: { readonly name: string; readonly defaultMode?: number };
+  readonly persistentVolumeClaim?: { readonly claimName: string };
+  readonly hostPath?: unknown;
+}
+
+export interface PodSpec {
+  readonly securityContext: SecurityContext & { readonly fsGroup: number };
+  readonly terminationGracePeriodSeconds: number;
+  readonly automountServiceAccountToken: boolean;
+  readonly enableServiceLinks: boolean;
+  readonly initContainers: readonly Container[];
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+}
+
+/** A copy of deploy/kubernetes in which a user has made the secrets, and written `files` of base/ over ours. */
+export function filledCopy(files: Readonly<Record<string, string>> = {}): string {
+  const folder = mkdtempSync(join(tmpdir(), "nexus-kustomize-"));
+  cpSync(source, folder, { recursive: true });
+  const secrets = {
+    "secrets/encryption.key": `${randomBytes(32).toString("base64")}\n`,
+    "secrets/admin.key": `${randomBytes(32).toString("hex")}\n`,
+    "secrets/client-secrets.env": "GITHUB_CLIENT_SECRET=the-client-secret\n",
+  };
+  for (const [path, text] of Object.entries({ ...secrets, ...files }))
+    writeFileSync(join(folder, "base", path), text);
+  return folder;
+}
+
+/** @throws Error with what kustomize says */
+export function kustomize(
+  folder: string,
+  overlay: Overlay,
+): { readonly text: string; readonly objects: KubernetesObject[] } {
+  const text = execFileSync("kustomize", ["build", join(folder, "overlays", overlay)], {
+    encoding: "utf8",
+    stdio: "pipe",
+  });
+  const objects = parseAllDocuments(text).map((document) => document.toJS() as KubernetesObject);
+  return { text, objects };
+}
+
+export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
+  const found = objects.filter(
+    (one) => one.kind === kind && (name === undefined || one.metadata.name === name),
+  );
+  const [first] = found;
+  if (!first || found.length !== 1)
+    throw new Error(`${found.length} objects are ${kind} ${name ?? ""}, not one`);
+  return first;
+}
+
+export function podOf(objects: readonly KubernetesObject[]): PodSpec {
+  return only(objects, "Deployment").spec.template.spec as PodSpec;
+}

@@ -1,0 +1,214 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { silence } from "../oauth/scripted_server.js";
+import type { Container } from "./manifests.js";
+import { podAddress, type Running } from "./pod.js";
+import { PodWorld, tokenSet } from "./pod_world.js";
+
+/** What the kubelet gives a sidecar when the other containers have used the grace period up. */
+const shortestGraceMs = 2_000;
+
+let world: PodWorld;
+let nexusd: Running;
+
+beforeEach(async () => {
+  world = await PodWorld.make("volume");
+  nexusd = await world.start();
+});
+
+afterEach(async () => {
+  await nexusd.kill();
+  await world.close();
+});
+
+const asAgent = (...args: string[]): Running => world.pod.start(world.pod.agent, { args });
+const asOperator = (...args: string[]): Running => world.pod.start(world.pod.nexusd, { args });
+
+function withUser(container: Container, uid: number): Container {
+  return { ...container, securityContext: { ...container.securityContext, runAsUser: uid, runAsGroup: uid } };
+}
+
+async function opens(address: string, port: number): Promise<boolean> {
+  const socket = connect(port, address);
+  const isOpen = await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+  });
+  socket.destroy();
+  return isOpen;
+}
+
+async function probes(): Promise<{ ready: number | undefined; live: number | undefined }> {
+  const { nexusd: container } = world.pod;
+  const { readinessProbe, livenessProbe } = container;
+  if (!readinessProbe || !livenessProbe) throw new Error("a probe is missing");
+  return {
+    ready: await world.pod.probe(container, readinessProbe),
+    live: await world.pod.probe(container, livenessProbe),
+  };
+}
+
+it("runs as the manifests say: user, groups, no capability and no way to one, a root that cannot be written", async () => {
+  const status = readFileSync(`/proc/${await nexusd.pid}/status`, "utf8");
+  expect(status).toMatch(/^Uid:\s65532\s65532\s65532\s65532$/m);
+  expect(status).toMatch(/^Gid:\s65532\s65532\s65532\s65532$/m);
+  expect(status).toMatch(/^NoNewPrivs:\s1$/m);
+  for (const set of ["Inh", "Prm", "Eff", "Bnd", "Amb"])
+    expect(status).toMatch(new RegExp(`^Cap${set}:\\s0+$`, "m"));
+  const write = `for (const folder of process.argv.slice(1)) try {
+      require("node:fs").writeFileSync(folder + "/written", ""); console.log(folder, "written");
+    } catch ({ code }) { console.log(folder, code); }`;
+  const node = (container: Container, ...folders: string[]): Running =>
+    world.pod.start({ ...container, command: ["/nodejs/bin/node"] }, { args: ["-e", write, ...folders] });
+  const { pod } = world;
+  expect(
+    await world.says(node(pod.nexusd, "/", "/app", "/etc/nexus/keys", "/etc/nexus/files", "/data")),
+  ).toBe("/ EROFS\n/app EROFS\n/etc/nexus/keys EROFS\n/etc/nexus/files EROFS\n/data written");
+  expect(await world.says(node(pod.agent, "/run/nexus"))).toBe("/run/nexus EROFS");
+});
+
+it("lets the agent ask for tokens by the shared socket as another user, and do nothing else", async () => {
+  const connectionId = await world.connect("sound");
+  expect(await world.says(asAgent("token", connectionId))).toBe("sound-access-1");
+  const list = asAgent("provider", "list");
+  expect([await list.exited, list.output]).toEqual([
+    expect.any(Number),
+    expect.stringMatching(/permission|denied|not allowed/i),
+  ]);
+  expect(await list.exited).not.toBe(0);
+  const stranger = world.pod.start(withUser(world.pod.agent, 10_002), { args: ["token", connectionId] });
+  expect(await stranger.exited).not.toBe(0);
+  expect(stranger.output).not.toContain("sound-access");
+});
+
+it("takes a policy that arrives as a ConfigMap, without a new pod", async () => {
+  const connectionId = await world.connect("sound");
+  await world.says(asAgent("token", connectionId));
+  const files = world.objects.find(({ metadata }) => metadata.name === "nexusd-files")?.data ?? {};
+  world.pod.update("files", {
+    ...files,
+    "policy.yaml": files["policy.yaml"]?.replace("10001", "10003") ?? "",
+  });
+  for (let tries = 0; ; tries++) {
+    if ((await asAgent("token", connectionId).exited) !== 0) break;
+    if (tries === 20) throw new Error("the agent is still let in");
+  }
+});
+
+it("answers `kubectl exec`: health, and the providers of the ConfigMap", async () => {
+  await world.says(asOperator("health"));
+  const listed = await world.says(asOperator("provider", "list"));
+  for (const name of ["sound", "late", "hung", "refusing"]) expect(listed).toContain(name);
+});
+
+it("opens to the world what the manifests open: the browser's door and the probes'", async () => {
+  expect(await opens(podAddress, 8080)).toBe(true);
+  expect(await opens(podAddress, 9090)).toBe(true);
+  expect(await opens(podAddress, 8090)).toBe(false);
+  expect(await opens("127.0.0.1", 8090)).toBe(true);
+});
+
+it("stays ready and alive while a connection is broken and a provider hangs", async () => {
+  const [broken, waiting] = [await world.connect("refusing"), await world.connect("hung")];
+  world.answers.set("refusing", (response) => {
+    response.writeHead(400, { "content-type": "application/json" }).end('{"error":"invalid_grant"}');
+  });
+  world.answers.set("hung", silence);
+  const { tokens, connections } = world.admin();
+  await expect(tokens.refreshToken({ connectionId: broken })).rejects.toThrow();
+  const hanging = tokens.refreshToken({ connectionId: waiting }).catch(() => undefined);
+  await world.wasAsked("hung", 2);
+  const { connection } = await connections.getConnection({ connectionId: broken });
+  expect(connection?.problem?.reason ?? connection?.problem).toBeDefined();
+  expect(await probes()).toEqual({ ready: 200, live: 200 });
+  await nexusd.kill();
+  await hanging;
+  expect(await probes()).toEqual({ ready: undefined, live: undefined });
+  nexusd = await world.start();
+  expect(await probes()).toEqual({ ready: 200, live: 200 });
+  await expect(tokens.getToken({ connectionId: broken })).rejects.toThrow();
+});
+
+describe("SIGTERM", () => {
+  it("ends it within the shortest grace, streams open, a provider hung, and stores what comes meanwhile", async () => {
+    const { tokens } = world.admin();
+    const [sound, late, hung] = [
+      await world.connect("sound"),
+      await world.connect("late"),
+      await world.connect("hung"),
+    ];
+    const streams = await Promise.all([watching(), watching(), watching()]);
+    const agent = asAgent("watch", "--json");
+    await until(() => agent.output.includes(sound));
+    const idle = [connect(8080, podAddress), connect(9090, podAddress), connect(8090, "127.0.0.1")];
+    for (const socket of idle) socket.on("error", () => undefined);
+
+    let answer: (() => void) | undefined;
+    world.answers.set("late", (response, request) => {
+      answer = () => tokenSet("late", 2)(response, request);
+    });
+    world.answers.set("hung", silence);
+    const calls = [late, hung].map((connectionId) =>
+      tokens.refreshToken({ connectionId }).catch(() => undefined),
+    );
+    await Promise.all([world.wasAsked("late", 2), world.wasAsked("hung", 2)]);
+
+    const before = performance.now();
+    await nexusd.signal("SIGTERM");
+    expect(await Promise.all(streams.map((drained) => drained()))).toEqual([true, true, true]);
+    answer?.();
+    expect(await nexusd.exited).toBe(0);
+    const tookMs = performance.now() - before;
+    console.log(`from SIGTERM to the end: ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(shortestGraceMs);
+    await Promise.all([agent.kill(), ...calls]);
+    for (const socket of idle) socket.destroy();
+
+    world.answers.clear();
+    world.pod.mountAgain("data");
+    nexusd = await world.start();
+    const held = async (connectionId: string) =>
+      (await tokens.getToken({ connectionId })).token?.credentials["access_token"];
+    expect(await held(late)).toBe("late-access-2");
+    expect(await held(sound)).toBe("sound-access-1");
+    expect(await held(hung)).toBe("hung-access-1");
+    expect(world.asked.get("late")).toBe(2);
+    expect(await world.says(asAgent("token", late))).toBe("late-access-2");
+  });
+
+  it("ends it at once when nothing is under way", async () => {
+    const before = performance.now();
+    await nexusd.signal("SIGTERM");
+    expect(await nexusd.exited).toBe(0);
+    expect(performance.now() - before).toBeLessThan(1_000);
+  });
+});
+
+it("has no store of yesterday in memory: a new pod begins anew", async () => {
+  await nexusd.kill();
+  await world.close();
+  world = await PodWorld.make("memory");
+  nexusd = await world.start();
+  expect((await world.admin().connections.listConnections({})).connections).toEqual([]);
+});
+
+/** A stream that has its snapshot; what is returned waits for its end and tells whether it was told to drain. */
+async function watching(): Promise<() => Promise<boolean>> {
+  const messages = world.admin().tokens.watchTokens({})[Symbol.asyncIterator]();
+  for (;;) {
+    const { value, done } = await messages.next();
+    if (done) throw new Error("the stream ended");
+    if (value.event.case === "bookmark") break;
+  }
+  return async () => {
+    for (;;) {
+      const { value, done } = await messages.next();
+      if (done) return false;
+      if (value.event.case === "drain") return true;
+    }
+  };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

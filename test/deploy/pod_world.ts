@@ -1,0 +1,134 @@
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { json, type Script, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
+import { filledCopy, type KubernetesObject, kustomize, type Overlay, only } from "./manifests.js";
+import { Pod, type Running } from "./pod.js";
+
+export const providerNames = ["sound", "late", "hung", "refusing"] as const;
+export type ProviderName = (typeof providerNames)[number];
+
+/** The one thing that the manifests do not say: the providers of a test stand on this machine. */
+const loopbackProviders = { NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" };
+
+/** The pod of an overlay, and providers on loopback that the ConfigMap names. */
+export class PodWorld {
+  /** What each provider answers a refresh with; a fresh token set that rotates the refresh token, by default. */
+  readonly answers = new Map<ProviderName, Script>();
+  /** How often each provider was asked. */
+  readonly asked = new Map<ProviderName, number>();
+  readonly pod: Pod;
+
+  private constructor(
+    readonly objects: readonly KubernetesObject[],
+    private readonly server: ScriptedServer,
+  ) {
+    this.pod = new Pod(objects);
+    server.script = (response, request) => {
+      const name = request.path.split("/")[1] as ProviderName;
+      const count = (this.asked.get(name) ?? 0) + 1;
+      this.asked.set(name, count);
+      (this.answers.get(name) ?? tokenSet(name, count))(response, request);
+    };
+  }
+
+  static async make(overlay: Overlay): Promise<PodWorld> {
+    const server = await startScriptedServer();
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the manifest's own
+    const clientSecret = "${GITHUB_CLIENT_SECRET}";
+    const providers = providerNames.map((name) => ({
+      name,
+      auth_type: "oauth2",
+      client_id: "the-client",
+      client_secret: clientSecret,
+      auth_url: `${server.origin}/${name}/authorize`,
+      token_url: `${server.origin}/${name}/token`,
+    }));
+    const copy = filledCopy({ "providers.yaml": JSON.stringify({ providers }) });
+    return new PodWorld(kustomize(copy, overlay).objects, server);
+  }
+
+  async close(): Promise<void> {
+    await this.server.close();
+  }
+
+  /** nexusd, when its startup probe has passed. @throws Error when it does not within the time that the kubelet gives it */
+  async start(): Promise<Running> {
+    const { nexusd } = this.pod;
+    const { startupProbe } = nexusd;
+    if (!startupProbe) throw new Error("there is no startup probe");
+    const running = this.pod.start(nexusd, { env: loopbackProviders });
+    const deadline = performance.now() + startupProbe.periodSeconds * startupProbe.failureThreshold * 1_000;
+    while ((await this.pod.probe(nexusd, startupProbe)) !== 200) {
+      const code = await Promise.race([running.exited, Promise.resolve(undefined)]);
+      if (code !== undefined || performance.now() > deadline)
+        throw new Error(`nexusd did not start (${code}): ${running.output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return running;
+  }
+
+  /** The admin, by the key of the Secret, over the pod's loopback: so `kubectl port-forward` reaches it. */
+  admin() {
+    const key = this.#adminKey();
+    const transport = createGrpcTransport({
+      baseUrl: "http://127.0.0.1:8090",
+      interceptors: [
+        (next) => (request) => {
+          request.header.set("x-api-key", key);
+          return next(request);
+        },
+      ],
+    });
+    return {
+      providers: createClient(ProviderService, transport),
+      connections: createClient(ConnectionService, transport),
+      tokens: createClient(TokenService, transport),
+    };
+  }
+
+  /** A connection whose refresh token came from elsewhere. */
+  async connect(name: ProviderName): Promise<string> {
+    const { providers, connections } = this.admin();
+    const { provider } = await providers.getProvider({ provider: { case: "name", value: name } } as never);
+    const { connection } = await connections.importConnection({
+      userId: "ada",
+      providerId: provider?.id ?? "",
+      refreshToken: `${name}-refresh-0`,
+    });
+    return connection?.id ?? "";
+  }
+
+  /** What a program of the pod prints when it has ended with 0. */
+  async says(running: Running): Promise<string> {
+    const code = await running.exited;
+    if (code !== 0) throw new Error(`it ended with ${code}: ${running.output}`);
+    return running.output.trim();
+  }
+
+  /** Resolves when the provider has been asked `count` times. */
+  async wasAsked(name: ProviderName, count: number): Promise<void> {
+    while ((this.asked.get(name) ?? 0) < count) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  #adminKey(): string {
+    const secret = this.objects.find(
+      ({ kind, metadata }) => kind === "Secret" && metadata.name.startsWith("nexusd-keys"),
+    );
+    const { data } = only(this.objects, "Secret", secret?.metadata.name);
+    return Buffer.from(data?.["admin.key"] ?? "", "base64")
+      .toString("utf8")
+      .trim();
+  }
+}
+
+export function tokenSet(name: ProviderName, count: number): Script {
+  return json({
+    access_token: `${name}-access-${count}`,
+    refresh_token: `${name}-refresh-${count}`,
+    token_type: "Bearer",
+    expires_in: 3600,
+  });
+}

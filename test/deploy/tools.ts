@@ -1,0 +1,29 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** What the tests need and where it comes from. */
+const tools = {
+  bwrap: "Debian's bubblewrap",
+  setpriv: "Debian's util-linux",
+  kustomize: "go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
+  "kubernetes-validate": "pip install kubernetes-validate==1.37.0",
+} as const;
+
+/** One sentence for each tool that is not there. */
+export function missingTools(): string[] {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  const missing = Object.entries(tools)
+    .filter(([name]) => !folders.some((folder) => isExecutable(join(folder, name))))
+    .map(([name, origin]) => `${name} (${origin})`);
+  if (process.getuid?.() !== 0) missing.push("root, to be the users of the containers");
+  return missing;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
