@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Clock ticks of `/proc` a second: 100 on every Linux that Node runs on. */
 const tickMs = 10;
@@ -21,4 +21,8 @@ export function residentMiB(pid: number): number {
 export function anonymousMiB(pid: number): number {
   const kiB = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kiB) / 1024;
+}
+
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
 }
