@@ -5,8 +5,9 @@
  * Objects are counted where they lie in the heap. The daemon's timers do not keep it alive, and Node's own list of active resources has
  * only those that do.
  */
-import { syncBuiltinESMExports } from "node:module";
+
 import http2 from "node:http2";
+import { syncBuiltinESMExports } from "node:module";
 import { createServer } from "node:net";
 import { queryObjects } from "node:v8";
 
