@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
+import type { Message } from "@bufbuild/protobuf";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { TokenServiceGetTokenRequestSchema } from "../../src/gen/nexus/v1/token_pb.js";
-import type { BoundMethod, BoundService } from "../../src/service/bound_service.js";
+import type { BoundMethod, BoundService, CallContext } from "../../src/service/bound_service.js";
 import { KnownRequests } from "../../src/service/known_requests.js";
 import { codes, WireError } from "../../src/service/wire_error.js";
 import { apiKey } from "./fake_services.js";
@@ -57,7 +58,7 @@ function failing(services: readonly BoundService[]): BoundService[] {
       if (method.kind !== "unary" || method.descriptor.localName !== "getToken") return method;
       return {
         ...method,
-        call: (request, context) => {
+        call: (request: Message, context: CallContext) => {
           const { connectionId } = request as unknown as { connectionId: string };
           if (connectionId === "crash") throw new Error("the secret is 4711");
           if (connectionId === "late") return Promise.reject(new WireError(codes.not_found, "no ☃, 100%"));
