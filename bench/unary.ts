@@ -13,6 +13,8 @@ const loads = [
   { clients: 8, streams: 8 },
 ];
 
+const warmUp = { clients: 4, streams: 4, requests: 15_000 };
+
 interface Load {
   readonly clients: number;
   readonly streams: number;
@@ -28,7 +30,7 @@ interface Effort {
 export async function unaryFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
   const effort = quick ? { rounds: 3, requests: 3_000 } : { rounds: 9, requests: 20_000 };
   const stage = await unaryStage();
-  const { clients, end } = await latencyClients();
+  const { clients, end } = await latencyClients({ quick });
   try {
     const figures: Figure[] = [];
     for (const load of loads) {
@@ -72,7 +74,7 @@ interface Line {
   readonly atMost: number;
 }
 
-/** CPU per call of both sides, round by round in turn, after one round that warms up. */
+/** CPU per call of both sides, round by round in turn, after both have answered enough calls for V8 to compile what they run. */
 async function cpuFigure(
   ours: Side,
   theirs: Side,
@@ -81,13 +83,14 @@ async function cpuFigure(
   line: Line,
 ): Promise<Figure> {
   const taken = { ours: [] as number[], theirs: [] as number[] };
-  for (let round = -1; round < rounds; round++) {
+  for (const side of [ours, theirs]) await h2load({ ...side, path, ...warmUp });
+  for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? [ours, theirs] : [theirs, ours]) {
       const before = cpuMs(side.pid);
       const { failed } = await h2load({ ...side, path, ...load, requests });
       if (failed > 0) throw new Error(`${failed} of ${requests} calls failed at ${side.target}`);
       const perCall = ((cpuMs(side.pid) - before) / requests) * 1_000;
-      if (round >= 0) taken[side === ours ? "ours" : "theirs"].push(perCall);
+      taken[side === ours ? "ours" : "theirs"].push(perCall);
     }
   }
   return ratioFigure({ ...line, ...taken, unit: "us" });
