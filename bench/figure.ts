@@ -90,7 +90,28 @@ export function boundFigure(options: {
   };
 }
 
-/** The figures as a table in Markdown. */
+/** The table of the README: what was measured against what, and whether the goal is met. */
+export function markdownOf(figures: readonly Figure[]): string {
+  const rows = figures.map(({ name, value, unit, against, ratio, goal, met }) => [
+    name,
+    against === undefined ? "" : against.name,
+    ratio !== undefined
+      ? `${ratio.toFixed(2)} x`
+      : against === undefined
+        ? `${short(value)} ${unit}`
+        : `${value < against.value ? "-" : "+"} ${short(Math.abs(value - against.value))} ${unit}`,
+    goal,
+    met ? "yes" : "**no**",
+  ]);
+  return linesOf(["what", "against", "ratio or difference", "goal", "met"], rows);
+}
+
+function linesOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => "---"), ...rows];
+  return lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
+}
+
+/** The figures as a table in Markdown, with what both sides gave. */
 export function tableOf(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, value, unit, against, ratio, goal, met }) => [
     name,
@@ -104,12 +125,7 @@ export function tableOf(figures: readonly Figure[]): string {
     goal,
     met ? "yes" : "**no**",
   ]);
-  const lines = [
-    ["what", "ours", "against", "ratio", "goal", "met"],
-    ["---", "---", "---", "---", "---", "---"],
-    ...rows,
-  ];
-  return lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
+  return linesOf(["what", "ours", "against", "ratio", "goal", "met"], rows);
 }
 
 function short(value: number): string {

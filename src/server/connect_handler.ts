@@ -1,3 +1,4 @@
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { ResourceExhausted } from "../model/errors.js";
 import type { Limits } from "../model/limits.js";
@@ -14,6 +15,7 @@ import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "./do
 import { refuseEarly } from "./early_refusal.js";
 import { pathOf, type Request, type Response, refuseRest } from "./http_message.js";
 import { answerJson, writeJson } from "./json_answer.js";
+import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /** What the protocols put before a message. */
@@ -45,6 +47,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       handler,
     ]),
   );
+  const plain = new PlainJsonCalls(options.services, options.onUnexpected);
   const limits = limitsOf(options.bounds);
   const serve = (request: Request, response: Response): void => {
     refuseRest(response);
@@ -89,12 +92,25 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       refuseEarly(request, response, toConnectError(refused), refused);
       return;
     }
-    const call = universalRequestFromNodeRequest(request, response, undefined, contextOf(caller, response));
-    handler(call)
+    // The library trips over what it cannot make a URL or headers of, and by then nobody else listens.
+    const leave = (body?: Buffer): void =>
+      guard(request, response, () => serveByLibrary(handler, caller, request, response, body));
+    if (refused || !isPrincipal(caller) || !plain.take(request, response, caller, leave)) leave();
+  };
+  const serveByLibrary = (
+    handler: UniversalHandler,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    body: Buffer | undefined,
+  ): void => {
+    const context = contextOf(caller, response);
+    const call = universalRequestFromNodeRequest(request, response, undefined, context);
+    handler(body === undefined ? call : { ...call, body: chunksOf(body) })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
-        if (!call.signal.aborted) options.onUnexpected(error, path.slice(1));
+        if (!call.signal.aborted) options.onUnexpected(error, handler.requestPath.slice(1));
         response.destroy();
       });
   };
@@ -109,6 +125,14 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
     }
   };
   return (request, response) => guard(request, response, () => serve(request, response));
+}
+
+function isPrincipal(caller: Caller): caller is Principal {
+  return caller !== undefined && !(caller instanceof WireError);
+}
+
+async function* chunksOf(body: Buffer): AsyncIterable<Uint8Array> {
+  yield body;
 }
 
 /** Why a call gets no further than its headers, if it does not. */

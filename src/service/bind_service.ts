@@ -75,7 +75,10 @@ export function bindService<S extends DescService>(
         kind: "unary",
         descriptor: method,
         validate,
-        ...(known && { decode: (bytes: Buffer) => known.decode(bytes) }),
+        ...(known && {
+          decode: (bytes: Buffer) => known.decode(bytes),
+          decodeJson: (bytes: Buffer) => known.decodeJson(bytes),
+        }),
         call: (request, context) => {
           try {
             validate(request);

@@ -1,8 +1,10 @@
-import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, fromJsonString, type Message } from "@bufbuild/protobuf";
 
 /** Longer requests are decoded anew each time; one that names a connection is 38 bytes. */
 const maxBytes = 64;
-/** Requests remembered: some 300 KB at most. */
+/** The same as JSON: 55 bytes. */
+const maxJsonBytes = 128;
+/** Requests remembered of each form: some 300 KB at most. */
 const maxRequests = 1_024;
 
 /**
@@ -12,6 +14,7 @@ const maxRequests = 1_024;
 export class KnownRequests {
   readonly #input: DescMessage;
   readonly #byBytes = new Map<string, Message>();
+  readonly #byJson = new Map<string, Message>();
   readonly #valid = new WeakSet<Message>();
 
   constructor(input: DescMessage) {
@@ -21,14 +24,15 @@ export class KnownRequests {
   /** @throws Error when the bytes are no such message */
   decode(bytes: Buffer): Message {
     if (bytes.length > maxBytes) return fromBinary(this.#input, bytes);
-    const key = bytes.toString("latin1");
-    const known = this.#byBytes.get(key);
-    if (known) return known;
     // A copy: unknown fields point into the bytes, which are a piece of what came from the socket.
-    const request = fromBinary(this.#input, Uint8Array.from(bytes));
-    if (this.#byBytes.size >= maxRequests) this.#byBytes.clear();
-    this.#byBytes.set(key, request);
-    return request;
+    return remembered(this.#byBytes, bytes, () => fromBinary(this.#input, Uint8Array.from(bytes)));
+  }
+
+  /** Fields that are not known are ignored, as Connect does. @throws Error when the text is no such message */
+  decodeJson(bytes: Buffer): Message {
+    const parse = (): Message =>
+      fromJsonString(this.#input, new TextDecoder().decode(bytes), { ignoreUnknownFields: true });
+    return bytes.length > maxJsonBytes ? parse() : remembered(this.#byJson, bytes, parse);
   }
 
   isValid(request: Message): boolean {
@@ -39,4 +43,14 @@ export class KnownRequests {
   passed(request: Message): void {
     this.#valid.add(request);
   }
+}
+
+function remembered(known: Map<string, Message>, bytes: Buffer, parse: () => Message): Message {
+  const key = bytes.toString("latin1");
+  const found = known.get(key);
+  if (found) return found;
+  const request = parse();
+  if (known.size >= maxRequests) known.clear();
+  known.set(key, request);
+  return request;
 }

@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { AccessService, Role } from "../src/gen/nexus/v1/access_pb.js";
+import {
+  TokenServiceGetTokenRequestSchema,
+  TokenServiceGetTokenResponseSchema,
+} from "../src/gen/nexus/v1/token_pb.js";
+import { DaemonProcess } from "../test/daemon/daemon_process.js";
+import { freePort, Place } from "../test/daemon/harness.js";
+import { startServer } from "./children.js";
+import { fillStore } from "./filled_store.js";
+
+const accessTokenBytes = 1_400;
+const scrapeEveryMs = 1_000;
+const grpcHeaders = ["content-type: application/grpc", "te: trailers"];
+const jsonHeaders = ["content-type: application/json"];
+
+const policy = `bindings:
+  - principals: ["key:bench-*"]
+    role: agent
+    user_ids: [ada]
+    providers: [bench]
+`;
+
+/** One side of a comparison. */
+export interface Side {
+  readonly pid: number;
+  /** `unix:PATH` or `http://HOST:PORT`. */
+  readonly target: string;
+  /** A file that each request sends. */
+  readonly body: string;
+  readonly headers: readonly string[];
+  readonly http1?: boolean;
+}
+
+/** Who takes part in the unary lines. */
+export interface UnaryStage {
+  readonly grpc: Side;
+  readonly bareGrpc: Side;
+  readonly json: Side;
+  readonly bareJson: Side;
+  /** A daemon with a policy, scraped each second, asked by an agent with a confined API key. */
+  readonly real: Side;
+  readonly sockets: { readonly ours: string; readonly bare: string };
+  readonly request: Uint8Array;
+  end(): Promise<void>;
+}
+
+interface Filled {
+  readonly place: Place;
+  readonly daemon: DaemonProcess;
+  readonly connectionId: string;
+}
+
+export async function unaryStage(): Promise<UnaryStage> {
+  const ours = await startFilled();
+  const real = await startFilled(policy);
+  const { place, connectionId } = ours;
+  const folder = place.config.dataDir;
+  const { token } = await place.clients().tokens.getToken({ connectionId });
+  const answer = create(TokenServiceGetTokenResponseSchema, token === undefined ? {} : { token });
+  const answerBytes = toBinary(TokenServiceGetTokenResponseSchema, answer).length;
+  const bareSocket = join(folder, "bare.sock");
+  const bareGrpc = await startServer("bare_grpc_server.ts", [bareSocket, String(answerBytes)]);
+  const barePort = await freePort();
+  const bareConnect = await startServer("bare_connect_server.ts", [
+    String(barePort),
+    String(accessTokenBytes),
+  ]);
+  const request = requestOf(connectionId);
+  const body = frameFile(folder, "request.bin", request);
+  const jsonBody = join(folder, "request.json");
+  writeFileSync(jsonBody, JSON.stringify({ connectionId }));
+  const agentKey = await makeAgentKey(real.place);
+  const scraping = setInterval(() => {
+    void fetch(`${real.place.opsUrl}/metrics`)
+      .then((response) => response.text())
+      .catch(() => undefined);
+  }, scrapeEveryMs);
+  return {
+    grpc: { pid: ours.daemon.pid, target: `unix:${place.socket}`, body, headers: grpcHeaders },
+    bareGrpc: { pid: bareGrpc.pid ?? 0, target: `unix:${bareSocket}`, body, headers: grpcHeaders },
+    json: {
+      pid: ours.daemon.pid,
+      target: place.httpUrl,
+      body: jsonBody,
+      headers: [...jsonHeaders, `x-api-key: ${place.apiKey}`],
+      http1: true,
+    },
+    bareJson: {
+      pid: bareConnect.pid ?? 0,
+      target: `http://127.0.0.1:${barePort}`,
+      body: jsonBody,
+      headers: jsonHeaders,
+      http1: true,
+    },
+    real: {
+      pid: real.daemon.pid,
+      target: `unix:${real.place.socket}`,
+      body: frameFile(folder, "real.bin", requestOf(real.connectionId)),
+      headers: [...grpcHeaders, `x-api-key: ${agentKey}`],
+    },
+    sockets: { ours: place.socket, bare: bareSocket },
+    request,
+    end: async () => {
+      clearInterval(scraping);
+      bareGrpc.disconnect();
+      bareConnect.disconnect();
+      for (const filled of [ours, real]) {
+        await filled.daemon.kill("SIGTERM");
+        rmSync(filled.place.config.dataDir, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** A daemon with one connection. */
+async function startFilled(policyText?: string): Promise<Filled> {
+  const key = randomBytes(32);
+  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
+  const folder = place.config.dataDir;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const groups = [{ count: 1, dueAtMs: Date.now() + 7_200_000, accessTokenBytes }];
+  const filling = { folder, key, origin: "http://127.0.0.1:9", providers: ["bench"], groups };
+  const [[connectionId = ""] = []] = await fillStore(filling);
+  const policyFile = join(folder, "policy.yaml");
+  if (policyText !== undefined) writeFileSync(policyFile, policyText);
+  const daemon = new DaemonProcess({
+    ...place.environment,
+    ...(policyText !== undefined && { NEXUS_POLICY_FILE: policyFile }),
+  });
+  await daemon.ready();
+  return { place, daemon, connectionId };
+}
+
+async function makeAgentKey({ httpUrl, apiKey }: Place): Promise<string> {
+  const transport = createConnectTransport({ baseUrl: httpUrl, httpVersion: "1.1" });
+  const { key } = await createClient(AccessService, transport).createApiKey(
+    { name: "bench-agent", role: Role.AGENT, confinement: { userIds: ["ada"], providers: ["bench"] } },
+    { headers: { "x-api-key": apiKey } },
+  );
+  return key;
+}
+
+function requestOf(connectionId: string): Uint8Array {
+  return toBinary(
+    TokenServiceGetTokenRequestSchema,
+    create(TokenServiceGetTokenRequestSchema, { connectionId }),
+  );
+}
+
+/** The message as gRPC sends it, in a file. */
+function frameFile(folder: string, name: string, message: Uint8Array): string {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  const file = join(folder, name);
+  writeFileSync(file, Buffer.concat([prefix, message]));
+  return file;
+}
