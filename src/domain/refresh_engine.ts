@@ -1,9 +1,11 @@
+import type { FailingProvider } from "../model/daemon_status.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
+import { FailingProviders } from "./failing_providers.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import { PendingRequests } from "./pending_requests.js";
@@ -36,6 +38,7 @@ export type EngineStore = Pick<
 export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
+  readonly #failing: FailingProviders;
   readonly #lanes = new RefreshLanes();
   readonly #scheduler: RefreshScheduler;
   readonly #log: Log;
@@ -62,8 +65,10 @@ export class RefreshEngine {
     this.#log = options.log;
     this.#suspensions = new ProviderSuspensions(options);
     const suspensions = this.#suspensions;
+    const failing = new FailingProviders({ ...options, suspensions });
+    this.#failing = failing;
     const failures = new RefreshFailures({ ...options, suspensions });
-    this.refresher = new Refresher({ ...options, lanes, suspensions, failures });
+    this.refresher = new Refresher({ ...options, lanes, suspensions, failures, failing });
     const requests = new PendingRequests(options);
     this.#scheduler = new RefreshScheduler({
       ...options,
@@ -85,6 +90,7 @@ export class RefreshEngine {
 
   /** A profile was mended, or is gone: what waits for it is looked at again. */
   profileChanged(providerId: string): void {
+    this.#failing.forget(providerId);
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
@@ -92,6 +98,7 @@ export class RefreshEngine {
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
   clientAccepted(providerId: string): void {
+    this.#failing.forget(providerId);
     this.#suspensions.hasten(providerId).then(
       () => this.#scheduler.arm(),
       (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
@@ -112,6 +119,11 @@ export class RefreshEngine {
 
   get suspendedProviders(): number {
     return this.#suspensions.count;
+  }
+
+  /** Those that fail longest first. */
+  failingProviders(): FailingProvider[] {
+    return this.#failing.list();
   }
 
   /** Requests that are under way, and refreshes that wait for a place. */
