@@ -45,6 +45,9 @@ const abandonMs = 4_000;
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
 
+/** Rows of each list of the page `/status`. */
+const statusEntries = 20;
+
 export interface DaemonOptions {
   readonly config: Config;
   readonly log: Logger;
@@ -191,7 +194,8 @@ export class Daemon {
       }),
       tlsOf: tls.of,
       sockets,
-      readiness: () => ({ serving: !hub.draining, refreshing: engine.health() }),
+      readiness: () => parts.status.checks(),
+      status: () => parts.status.read(statusEntries),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
       onFull: atMostEachMinute(clock, (door) => {

@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { formatDuration } from "../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";
-import { durationMsOf, formatDuration } from "./duration.js";
+import { durationMsOf } from "./duration.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { printable } from "./text.js";
 

@@ -10,6 +10,7 @@ import { BackupService } from "../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
 import { KeyringService } from "../gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import { usageFailure } from "./command_failure.js";
 
@@ -22,6 +23,7 @@ export interface Daemon {
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
   readonly access: Client<typeof AccessService>;
+  readonly status: Client<typeof StatusService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -62,6 +64,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
     access: createClient(AccessService, transport),
+    status: createClient(StatusService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -30,17 +30,3 @@ export function durationOf(durationMs: number): Pick<Duration, "seconds" | "nano
 export function durationMsOf(duration: Pick<Duration, "seconds" | "nanos"> | undefined): number {
   return duration ? Number(duration.seconds) * 1000 + duration.nanos / 1_000_000 : 0;
 }
-
-/** The two largest units, rounded down: `59m`, `1h 5m`, `3d 2h`, `45s`; below a second `0s`. */
-export function formatDuration(durationMs: number): string {
-  const units = ["d", "h", "m", "s"] as const;
-  let restMs = Math.max(0, durationMs);
-  const parts: string[] = [];
-  for (const unit of units) {
-    const count = Math.floor(restMs / unitMs[unit]);
-    restMs -= count * unitMs[unit];
-    if (count > 0 || parts.length > 0) parts.push(`${count}${unit}`);
-  }
-  const shown = parts.slice(0, 2).filter((part) => !part.startsWith("0"));
-  return shown.length > 0 ? shown.join(" ") : "0s";
-}

@@ -15,6 +15,7 @@ import { providersCommand } from "./providers.js";
 import { restoreCommand } from "./restore.js";
 import { serveCommand } from "./serve.js";
 import type { Output, Shell } from "./shell.js";
+import { statusCommand } from "./status.js";
 import { tokenCommand } from "./token.js";
 import { readVersion } from "./version.js";
 import { watchCommand } from "./watch.js";
@@ -57,7 +58,8 @@ function buildProgram(shell: Shell): Command {
     .addCommand(restoreCommand(shell))
     .addCommand(keysCommand(shell))
     .addCommand(policyCommand(shell))
-    .addCommand(healthCommand(shell));
+    .addCommand(healthCommand(shell))
+    .addCommand(statusCommand(shell));
   bind(program, shell);
   return program;
 }

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { GetProviderResponseSchema, type Provider, ProviderSchema } from "../gen/nexus/v1/provider_pb.js";
+import { formatDuration } from "../model/quantity_text.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "./daemon_command.js";
-import { durationMsOf, formatDuration } from "./duration.js";
+import { durationMsOf } from "./duration.js";
 import { jsonLine } from "./message_json.js";
 import { methodName } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";

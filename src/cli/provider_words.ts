@@ -5,7 +5,8 @@ import {
   TokenRequestFormat,
 } from "../gen/nexus/v1/provider_pb.js";
 import { authTypes } from "../model/provider_profile.js";
-import { durationMsOf, formatDuration } from "./duration.js";
+import { formatDuration } from "../model/quantity_text.js";
+import { durationMsOf } from "./duration.js";
 
 /** `api_key` for `AUTH_TYPE_API_KEY`. */
 export function typeName(provider: Provider): string {

@@ -1,6 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../gen/nexus/v1/connection_pb.js";
-import { formatDuration } from "./duration.js";
+import { formatDuration } from "../model/quantity_text.js";
 
 /** Text of others, safe to print: a control character would let a name steer the terminal. */
 export function printable(text: string): string {

@@ -6,7 +6,7 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../gen/nexus/v1/token_pb.js";
-import { formatDuration } from "./duration.js";
+import { formatDuration } from "../model/quantity_text.js";
 import { jsonLine } from "./message_json.js";
 import { formatExpiry, formatStatus, printable, shortId } from "./text.js";
 

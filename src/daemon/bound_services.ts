@@ -11,6 +11,7 @@ import { keyringService } from "../service/keyring_service.js";
 import { nexusService } from "../service/nexus_service.js";
 import { providerService } from "../service/provider_service.js";
 import { secretDiscoveryService } from "../service/secret_discovery_service.js";
+import { statusService } from "../service/status_service.js";
 import { tokenService } from "../service/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
@@ -25,6 +26,7 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
     connectionService({ manager: connections, seen, confirmer, importer, capture, access }),
     tokenService({ tokens, watch, access }),
     auditService({ audit }),
+    statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),

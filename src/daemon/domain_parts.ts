@@ -1,3 +1,4 @@
+import { readVersion } from "../cli/version.js";
 import type { Config } from "../config/config.js";
 import { AccessControl } from "../domain/access_control.js";
 import { AccessExplainer } from "../domain/access_explainer.js";
@@ -36,6 +37,7 @@ import { Revoker } from "../domain/revoker.js";
 import { SecretSource } from "../domain/secret_source.js";
 import { SecretStreams } from "../domain/secret_stream.js";
 import { SeenConnections } from "../domain/seen_connections.js";
+import { StatusReader } from "../domain/status_reader.js";
 import { TokenManager } from "../domain/token_manager.js";
 import { TokenRescue } from "../domain/token_rescue.js";
 import { TokenWatch } from "../domain/token_watch.js";
@@ -172,6 +174,7 @@ export function wireDomain(options: DomainOptions) {
     authorizer: new ProxyAuthorizer({ tokens, clock }),
     watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
     audit: new AuditReader({ store }),
+    status: new StatusReader({ store, engine, hub, clock, version: readVersion() }),
     keyring: new KeyringManager({
       ...sealing,
       source: options.keySource,

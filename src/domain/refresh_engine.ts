@@ -1,3 +1,4 @@
+import type { FailingProvider } from "../model/daemon_status.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import type { Clock } from "../runtime/clock.js";
 import type { KeyedMutex } from "../runtime/keyed_mutex.js";
@@ -5,6 +6,7 @@ import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
+import { FailingProviders } from "./failing_providers.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import { PendingRequests } from "./pending_requests.js";
@@ -37,6 +39,7 @@ export type EngineStore = Pick<
 export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
+  readonly #failing: FailingProviders;
   readonly #lanes = new RefreshLanes();
   readonly #scheduler: RefreshScheduler;
   readonly #log: Log;
@@ -65,8 +68,10 @@ export class RefreshEngine {
     this.#log = options.log;
     this.#suspensions = new ProviderSuspensions(options);
     const suspensions = this.#suspensions;
+    const failing = new FailingProviders({ ...options, suspensions });
+    this.#failing = failing;
     const failures = new RefreshFailures({ ...options, suspensions });
-    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures });
+    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures, failing });
     const requests = new PendingRequests(options);
     this.#scheduler = new RefreshScheduler({
       ...options,
@@ -88,6 +93,7 @@ export class RefreshEngine {
 
   /** A profile was mended, or is gone: what waits for it is looked at again. */
   profileChanged(providerId: string): void {
+    this.#failing.forget(providerId);
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
@@ -95,6 +101,7 @@ export class RefreshEngine {
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
   clientAccepted(providerId: string): void {
+    this.#failing.forget(providerId);
     this.#suspensions.hasten(providerId).then(
       () => this.#scheduler.arm(),
       (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
@@ -115,6 +122,11 @@ export class RefreshEngine {
 
   get suspendedProviders(): number {
     return this.#suspensions.count;
+  }
+
+  /** Those that fail longest first. */
+  failingProviders(): FailingProvider[] {
+    return this.#failing.list();
   }
 
   /** Requests that are under way, and refreshes that wait for a place. */

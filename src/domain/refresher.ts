@@ -16,6 +16,7 @@ import { StoreFailed } from "../store/store_error.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { CredentialWriter } from "./credential_writer.js";
+import type { FailingProviders } from "./failing_providers.js";
 import type { Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import { isParted } from "./moved_grants.js";
@@ -50,6 +51,7 @@ export interface RefresherOptions {
   readonly lanes: RefreshLanes;
   readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
   readonly failures: RefreshFailures;
+  readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly rescue: Pick<TokenRescue, "hold" | "release">;
   readonly clock: Clock;
@@ -127,7 +129,7 @@ export class Refresher {
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
-    const { grants, failures, lanes, clock, metrics } = this.#parts;
+    const { grants, failures, failing, lanes, clock, metrics } = this.#parts;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
@@ -152,10 +154,12 @@ export class Refresher {
       const failure = failureOf(error);
       lanes.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
       count("failure", failure.kind);
+      failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
       return await failures.record(attempt, failure);
     }
     lanes.note(profile.id, true);
+    failing.forget(profile.id);
     const { credential: previous } = prepared;
     const receivedMonotonicMs = clock.monotonicMs();
     const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
@@ -217,7 +221,7 @@ export class Refresher {
     attempt: Attempt,
   ): Promise<{ server: AuthorizationServer; credential: Credential; refreshToken: Secret } | RefreshOutcome> {
     const { connection, profile } = attempt;
-    const { store, vault, servers, failures, log } = this.#parts;
+    const { store, vault, servers, failures, failing, log } = this.#parts;
     let credential: Credential;
     try {
       const stored = store.getCredential(connection.id);
@@ -236,8 +240,12 @@ export class Refresher {
     try {
       return { server: await servers.resolve(profile), credential, refreshToken };
     } catch (error) {
-      if (error instanceof FailedPrecondition) return await failures.refuseClient(attempt, error.message);
+      if (error instanceof FailedPrecondition) {
+        failing.failed(profile.id, "misconfigured", error.message);
+        return await failures.refuseClient(attempt, error.message);
+      }
       if (!(error instanceof NexusError)) throw error;
+      failing.failed(profile.id, "transient", error.message);
       return await failures.retryLater(attempt, error.message, undefined);
     }
   }

@@ -26,6 +26,8 @@ export const accessTable = {
   /** Operators keep connections alive and never hold what is in them. */
   "token.read": { admin: "allowed", operator: "denied", agent: "confined" },
   "audit.read": forOperators,
+  /** Of the daemon as a whole, all connections counted: whoever is confined sees nothing of it. */
+  "status.read": forOperators,
   "policy.read": forOperators,
   "key.manage": forAdmins,
   "keyring.manage": forAdmins,

@@ -32,6 +32,7 @@ export interface DoorsOptions {
   readonly authenticate: Authenticate;
   readonly readiness: OpsDoorOptions["readiness"];
   readonly metrics: OpsDoorOptions["metrics"];
+  readonly status: OpsDoorOptions["status"];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly limits: Limits;
@@ -112,6 +113,7 @@ export class Doors {
           listen,
           readiness: options.readiness,
           metrics: options.metrics,
+          status: options.status,
           onUnexpected,
           setting: "NEXUS_OPS_LISTEN",
           tls: options.tlsOf("ops"),

@@ -1,20 +1,24 @@
 import type { IncomingMessage } from "node:http";
+import type { DaemonStatus, ReadinessChecks } from "../model/daemon_status.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { type Answer, HttpListener, splitTarget } from "./http_listener.js";
+import { statusPage } from "./status_page.js";
 
 export interface OpsDoorOptions extends DoorPlace {
   readonly listen: ListenAddress;
   /** By name, `true` for a check that passes; anything else is what is wrong. Ready is when all pass. */
-  readiness(): Readonly<Record<string, boolean | string>>;
+  readiness(): ReadinessChecks;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Read for each visit of `/status`. */
+  status(): DaemonStatus;
   readonly onUnexpected: OnUnexpected;
 }
 
 const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
 const json = { "content-type": "application/json", "cache-control": "no-store" };
 
-/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`. */
+/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and `/status` for a person. */
 export class OpsDoor implements Door {
   readonly #options: OpsDoorOptions;
   readonly #http: HttpListener;
@@ -47,10 +51,10 @@ export class OpsDoor implements Door {
     if (method !== "GET" && method !== "HEAD") {
       return { status: 405, headers: { ...plain, allow: "GET, HEAD" }, body: "method not allowed\n" };
     }
-    return this.#read(target.path);
+    return this.#read(target.path, target.query);
   }
 
-  async #read(path: string): Promise<Answer> {
+  async #read(path: string, query: URLSearchParams): Promise<Answer> {
     switch (path) {
       case "/livez":
         return { status: 200, headers: plain, body: "ok" };
@@ -63,6 +67,8 @@ export class OpsDoor implements Door {
         const { contentType, body } = await this.#options.metrics();
         return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
       }
+      case "/status":
+        return statusPage(this.#options.status(), { reloads: query.get("refresh") !== "off" });
       default:
         return { status: 404, headers: plain, body: "not found\n" };
     }

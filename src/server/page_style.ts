@@ -1,5 +1,5 @@
-/** The one stylesheet, `/style.css`. */
-export const pageStyle = `:root {
+/** The colours of every page, for light and for dark. */
+export const pagePalette = `:root {
   color-scheme: light dark;
   --ground: #f4f5f7;
   --card: #ffffff;
@@ -26,7 +26,10 @@ export const pageStyle = `:root {
     --on-accent: #14161a;
   }
 }
-* { box-sizing: border-box; }
+`;
+
+/** The one stylesheet of the browser door, `/style.css`. */
+export const pageStyle = `${pagePalette}* { box-sizing: border-box; }
 body {
   margin: 0;
   min-height: 100vh;

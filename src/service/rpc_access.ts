@@ -15,6 +15,7 @@ import { AuditService } from "../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
 import { NexusService } from "../gen/nexus/v1/nexus_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../gen/nexus/v1/token_pb.js";
 import type { Action } from "../model/access_table.js";
 import { connectionIdOf } from "./check_message.js";
@@ -88,6 +89,8 @@ row(tokens.watchTokens, "token.read");
 
 row(AuditService.method.listAuditEvents, "audit.read");
 row(AuditService.method.verifyAuditLog, "audit.read");
+
+row(StatusService.method.getStatus, "status.read");
 
 row(AccessService.method.createApiKey, "key.manage");
 row(AccessService.method.listApiKeys, "key.manage");

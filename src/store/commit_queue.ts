@@ -62,6 +62,11 @@ export class CommitQueue {
     return this.#settledRevision;
   }
 
+  /** Whether a commit could not be made durable. */
+  get isFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   commit<T>(change: (tx: Transaction) => T): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closing !== undefined) return Promise.reject(new Error("the store is closed"));

@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ApiKeyRecord } from "../model/api_key.js";
 import type { PendingAuthorization } from "../model/authorization.js";
@@ -60,12 +60,14 @@ export class Store {
   readonly #databases: Databases;
   readonly #reads: Reads;
   readonly #commits: CommitQueue;
+  readonly #path: string;
 
   private constructor(databases: Databases, path: string, options: StoreOptions) {
     const record = loadStoreRecord(databases, path, options.nowMs);
     this.databaseId = record.databaseId;
     this.epoch = record.epoch;
     this.#databases = databases;
+    this.#path = path;
     this.#reads = new Reads(databases);
     const retention = options.audit ?? defaultAuditRetention;
     const { onFatal, timing } = options;
@@ -116,6 +118,16 @@ export class Store {
     await this.#databases.root.backup(path, false);
     // lmdb makes it readable for everybody, whom the folder must keep out until now.
     chmodSync(path, 0o600);
+  }
+
+  /** Whether it takes no more writes. */
+  get isFailed(): boolean {
+    return this.#commits.isFailed;
+  }
+
+  /** Size of the file, which never shrinks. */
+  get fileBytes(): number {
+    return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   /** Revision of the newest durable change. */

@@ -15,6 +15,7 @@ import {
 } from "../../src/gen/nexus/v1/connection_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { startMs } from "./fake_shell.js";
 
@@ -42,6 +43,7 @@ export class FakeDaemon {
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
   keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
   backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
+  statusApi: Partial<ServiceImpl<typeof StatusService>> = {};
   watch: Watch = async function* () {};
 
   get socketPath(): string {
@@ -61,6 +63,7 @@ export class FakeDaemon {
         router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
         router.service(KeyringService, this.keyringApi);
         router.service(BackupService, this.backupApi);
+        router.service(StatusService, this.statusApi);
         router.service(TokenService, {
           watchTokens: (request) => this.watch(request),
           ...this.tokenApi,

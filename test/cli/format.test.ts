@@ -2,7 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
-import { durationMsOf, durationOf, formatDuration, parseDurationMs } from "../../src/cli/duration.js";
+import { durationMsOf, durationOf, parseDurationMs } from "../../src/cli/duration.js";
+import { formatDuration } from "../../src/model/quantity_text.js";
 import { exitCodes, formatExitCodes } from "../../src/cli/exit_codes.js";
 import {
   formatExpiry,

@@ -11,6 +11,7 @@ import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -49,6 +50,7 @@ export interface Clients {
   readonly audit: Client<typeof AuditService>;
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
+  readonly status: Client<typeof StatusService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -64,6 +66,7 @@ export function clientsOf(socket: string): Clients {
     audit: createClient(AuditService, transport),
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
+    status: createClient(StatusService, transport),
   };
 }
 

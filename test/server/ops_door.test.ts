@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { OpsDoor } from "../../src/server/ops_door.js";
+import { daemonStatus } from "./daemon_status.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 async function openDoor(checks: Record<string, boolean | string> = { store: true }) {
@@ -11,6 +12,7 @@ async function openDoor(checks: Record<string, boolean | string> = { store: true
       setting: "NEXUS_OPS_LISTEN",
       readiness: () => checks,
       metrics: () => metrics(),
+      status: () => daemonStatus(),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );
