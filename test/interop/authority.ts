@@ -11,5 +11,7 @@ export async function overhearAuthority(language: Language): Promise<string> {
     };
   });
   const [authority, socket] = heard;
-  return authority.replaceAll(encodeURIComponent(socket), "PERCENT-ENCODED-PATH").replaceAll(socket, "PATH");
+  return authority
+    .replaceAll(encodeURIComponent(socket.slice(1)), "PERCENT-ENCODED-PATH")
+    .replaceAll(socket, "PATH");
 }
