@@ -5,7 +5,7 @@ import { Place } from "./harness.js";
 /** Runs the rest of its arguments, none with white space, on a terminal of their own. */
 const onTerminal = ["sh", "-c", 'exec script --quiet --return --flush --command "$*" /dev/null', "sh"];
 
-const escape = String.fromCharCode(27);
+const escapeCharacter = String.fromCharCode(27);
 
 describe("the log on standard output", () => {
   let place: Place;
@@ -35,7 +35,7 @@ describe("the log on standard output", () => {
     const line = daemon.output.split("\n").find((text) => text.includes("nexusd is ready")) ?? "";
     expect(line).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\]/);
     expect(line).toContain("INFO");
-    expect(line).toContain(`${escape}[`);
+    expect(line).toContain(`${escapeCharacter}[`);
     expect(daemon.output).not.toMatch(/^\{/m);
   });
 
