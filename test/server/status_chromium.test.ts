@@ -130,7 +130,7 @@ describe("the status in Chromium", () => {
       `refreshing: due work has not moved ${hostile}`,
       "storing: no",
     ]);
-    expect(await page.locator("main").innerText()).toMatch(/the oldest late by 1m 12s/);
+    expect(await page.locator("main").textContent()).toMatch(/the oldest late by 1m 12s/);
   });
 
   it("has each state with its count, and a part of the bar for each that is not 0", async () => {
