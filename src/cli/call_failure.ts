@@ -16,12 +16,16 @@ const personNeeded = new Set([
 ]);
 
 const consentAgain = "a person can consent again: nexusd connect --connection <id>";
+/** A profile that was registered anew under the name of a deleted one takes its connections back by consent. */
+const providerAgain =
+  "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
 const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_PENDING: "a person must open the consent URL first; a new one: nexusd connect --connection <id>",
   ATTENTION_REQUIRED: consentAgain,
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
   NOT_REFRESHABLE: consentAgain,
+  PROVIDER_DELETED: providerAgain,
   NO_OTHER_KEY: "add a key: nexusd keyring add",
   KEY_IN_USE: "see which records need it: nexusd keyring status",
   BACKUP_NOT_VERIFIED:
@@ -53,10 +57,10 @@ export function callFailure(error: unknown, doing: string, address: string): Com
       `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}`,
     );
   }
-  const reason = failure.findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+  const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
   const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
   const summary = violations.length > 0 ? "the daemon does not accept" : printable(failure.rawMessage);
-  const step = nextStep(failure, reason);
+  const step = nextStep(failure, reason, metadata["problem"]);
   const lines = [
     `cannot ${doing}: ${summary || Code[failure.code]}`,
     ...violations.map(({ field, description }) => printable(`  ${field}: ${description}`)),
@@ -92,7 +96,8 @@ function codeOf(failure: ConnectError, fits: (code: string) => boolean): string 
   return undefined;
 }
 
-function nextStep(failure: ConnectError, reason: string): string | undefined {
+function nextStep(failure: ConnectError, reason: string, problem: string | undefined): string | undefined {
+  if (problem === "provider_deleted") return providerAgain;
   const step = nextSteps[reason];
   if (step !== undefined) return step;
   const retryDelay = failure.findDetails(RetryInfoSchema)[0]?.retryDelay;

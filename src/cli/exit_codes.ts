@@ -29,7 +29,8 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   storeNotWritten: "serve: the store could not be written, and the daemon ended itself",
   notReachable: "the daemon cannot be reached",
   consentFailed: "consent was denied, failed or was not given in time",
-  attentionNeeded: "the connection holds no usable token until a person acts; status --check: something needs a person",
+  attentionNeeded:
+    "the connection holds no usable token until a person acts; status --check: something needs a person",
 };
 
 /** The table as `nexusd --help` prints it. */

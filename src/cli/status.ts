@@ -47,7 +47,7 @@ export function statusCommand(shell: Shell): Command {
 
 const stateWords: Readonly<Partial<Record<DaemonState, string>>> = {
   [DaemonState.READY]: "ready",
-  [DaemonState.ATTENTION]: "ready, and something needs a person",
+  [DaemonState.ATTENTION]: "ready, needs attention",
   [DaemonState.NOT_READY]: "not ready",
   [DaemonState.DRAINING]: "ending",
 };

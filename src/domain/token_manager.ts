@@ -1,4 +1,4 @@
-import type { Connection, ConnectionStatus } from "../model/connection.js";
+import type { Connection, ConnectionStatus, ProblemReason } from "../model/connection.js";
 import { problemMessages, problemSentence } from "../model/connection.js";
 import {
   DataLoss,
@@ -73,10 +73,10 @@ export class TokenManager {
     const view = this.#view(connectionId);
     if (outcome === "refreshed" && view.token) return view.token;
     if (outcome === "suspended" || view.problem?.reason === "misconfigured") {
-      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
+      throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
     }
     if (view.problem?.reason === "provider_deleted") {
-      throw new FailedPrecondition("PROVIDER_DELETED", problemMessages.provider_deleted);
+      throw precondition("PROVIDER_DELETED", "provider_deleted");
     }
     throw retryLater(view.connection, this.#clock.nowMs());
   }
@@ -94,6 +94,8 @@ export class TokenManager {
       connection.status === "attention"
         ? `the connection needs attention.${why}`
         : `the connection is ${connection.status}.${why}`,
+      undefined,
+      problem?.reason,
     );
   }
 
@@ -113,15 +115,18 @@ export class TokenManager {
 function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
   if (view.token) return view.token;
   const { connection } = view;
-  if (!connection.refreshable)
-    throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.no_refresh_token);
+  if (!connection.refreshable) throw precondition("ATTENTION_REQUIRED", "no_refresh_token");
   if (view.problem?.reason === "provider_deleted") {
-    throw new FailedPrecondition("ATTENTION_REQUIRED", problemMessages.provider_deleted);
+    throw precondition("ATTENTION_REQUIRED", "provider_deleted");
   }
   if (view.problem?.reason === "misconfigured") {
-    throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
+    throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
   }
   throw retryLater(connection, nowMs);
+}
+
+function precondition(reason: PreconditionReason, problem: ProblemReason): FailedPrecondition {
+  return new FailedPrecondition(reason, problemMessages[problem], undefined, problem);
 }
 
 function retryLater(connection: Connection, nowMs: number): Unavailable {

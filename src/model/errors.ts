@@ -1,3 +1,5 @@
+import type { ProblemReason } from "./connection.js";
+
 /** Words of `google.rpc.ErrorInfo.reason`, stable for clients. */
 export type PreconditionReason =
   | "CONNECTION_PENDING"
@@ -92,6 +94,8 @@ export class FailedPrecondition extends NexusError {
     readonly reason: PreconditionReason,
     message: string,
     cause?: unknown,
+    /** Why the connection is not well, where that is what stands in the way. */
+    readonly problem?: ProblemReason,
   ) {
     super(message, cause);
   }

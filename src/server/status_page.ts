@@ -22,7 +22,7 @@ const lateMs = 5_000;
 
 const titles: Readonly<Record<DaemonState, readonly [title: string, mark: string]>> = {
   ready: ["Ready", "&#10003;"],
-  attention: ["Ready, and something needs a person", "!"],
+  attention: ["Needs attention", "!"],
   not_ready: ["Not ready", "!"],
   draining: ["Ending", "&#8211;"],
 };
@@ -69,7 +69,7 @@ ${footOf(status, reloads)}
 function headOf(status: DaemonStatus): string {
   const [title, mark] = titles[status.state];
   const facts = [
-    `nexusd ${escapeHtml(status.version)}`,
+    `nexusd <bdi>${escapeHtml(status.version)}</bdi>`,
     `up ${formatDuration(status.uptimeMs)}`,
     counted(status.subscribers, "subscriber"),
     `store ${formatBytes(status.storeBytes)}`,
@@ -78,7 +78,7 @@ function headOf(status: DaemonStatus): string {
     .filter(([, check]) => check !== true)
     .map(
       ([name, check]) =>
-        `<p class="bad">${escapeHtml(name)}: ${escapeHtml(typeof check === "string" ? check : "no")}</p>`,
+        `<p class="bad">${escapeHtml(name)}: <bdi>${escapeHtml(typeof check === "string" ? check : "no")}</bdi></p>`,
     );
   return `<header class="${status.state}">
 <div class="mark" aria-hidden="true">${mark}</div>
@@ -174,13 +174,13 @@ function refreshesOf(status: DaemonStatus): string {
   const load = `${formatCount(refreshesRunning)} under way, ${formatCount(refreshesWaiting)} waiting${late}`;
   const rows = nextRefreshes.map(
     ({ providerName, dueAtMs, failedRefreshes }) =>
-      `<tr><td><time datetime="${isoOf(dueAtMs)}">${whenOf(dueAtMs, timeMs)}</time></td><td><bdi>${escapeHtml(providerName)}</bdi></td><td>${failedRefreshes > 0 ? `<span class="warn">after ${counted(failedRefreshes, "failure")}</span>` : ""}</td></tr>`,
+      `<tr><td><time datetime="${isoOf(dueAtMs)}">${whenOf(dueAtMs, timeMs)}</time></td><td><bdi>${escapeHtml(providerName)}</bdi>${failedRefreshes > 0 ? ` <span class="warn">after ${counted(failedRefreshes, "failure")}</span>` : ""}</td></tr>`,
   );
   const table =
     rows.length === 0
       ? '<p class="soft">None is planned.</p>'
       : `<table>
-<thead><tr><th scope="col">When</th><th scope="col">Provider</th><th scope="col"></th></tr></thead>
+<thead><tr><th scope="col">When</th><th scope="col">Provider</th></tr></thead>
 <tbody>
 ${rows.join("\n")}
 </tbody>

@@ -32,7 +32,7 @@ p + p { margin-top: .3rem; }
 .soft, footer { font-size: .875rem; }
 svg { display: block; width: 100%; height: .7rem; margin-bottom: .9rem; border-radius: .35rem; background: var(--line); }
 ul { list-style: none; margin: 0; padding: 0; }
-.states { display: grid; grid-template-columns: repeat(6, 1fr); gap: .6rem; }
+.states { display: grid; grid-template-columns: 1.4fr repeat(5, 1fr); gap: .6rem 1.1rem; }
 .states b { display: block; font-size: 1.3rem; line-height: 1.3; font-weight: 600; overflow-wrap: normal; }
 .states .none b { color: var(--soft); font-weight: 400; }
 .states i { display: inline-block; width: .65rem; height: .65rem; margin-right: .35rem; border-radius: 50%; }
@@ -58,7 +58,7 @@ a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 @media (max-width: 36rem) {
   body { padding: .75rem .6rem 1.5rem; }
   header, section { padding: .9rem 1rem; }
-  .states { grid-template-columns: repeat(3, 1fr); gap: .9rem .6rem; }
+  .states { grid-template-columns: 1.2fr 1fr 1fr; gap: .9rem 1.1rem; }
   .states b { font-size: 1.15rem; }
 }
 `;

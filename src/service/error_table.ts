@@ -78,7 +78,9 @@ function printable(text: string, maxCharacters: number): string {
 
 function detailsOf(error: NexusError): ErrorDetail[] {
   if (error instanceof FailedPrecondition) {
-    const value = create(ErrorInfoSchema, { reason: error.reason, domain: errorDomain });
+    const { reason, problem } = error;
+    const metadata = problem === undefined ? {} : { problem };
+    const value = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
     return [{ descriptor: ErrorInfoSchema, value }];
   }
   if (error instanceof ResourceExhausted) return limitDetails(error);

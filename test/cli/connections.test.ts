@@ -161,6 +161,18 @@ describe("token", () => {
     },
   );
 
+  it("says that the provider must be there again first, where it was deleted", async () => {
+    const metadata = { problem: "provider_deleted" };
+    const value = { reason: "ATTENTION_REQUIRED", domain: "nexus.v1", metadata };
+    const failure = new ConnectError("deleted", Code.FailedPrecondition, undefined, [
+      { desc: ErrorInfoSchema, value },
+    ]);
+    daemon.failures.set("GetToken", failure);
+    const shell = shellOf();
+    expect(await run(["token", connectionId], shell)).toBe(22);
+    expect(shell.err()).toContain("register the provider again under its name, then");
+  });
+
   it("says when to try again", async () => {
     const detail = { desc: RetryInfoSchema, value: { retryDelay: { seconds: 7n, nanos: 0 } } };
     daemon.failures.set("GetToken", new ConnectError("down", Code.Unavailable, undefined, [detail]));

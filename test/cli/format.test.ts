@@ -3,7 +3,6 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
 import { durationMsOf, durationOf, parseDurationMs } from "../../src/cli/duration.js";
-import { formatDuration } from "../../src/model/quantity_text.js";
 import { exitCodes, formatExitCodes } from "../../src/cli/exit_codes.js";
 import {
   formatExpiry,
@@ -21,6 +20,7 @@ import {
   TokenStateSchema,
   WatchTokensResponseSchema,
 } from "../../src/gen/nexus/v1/token_pb.js";
+import { formatDuration } from "../../src/model/quantity_text.js";
 import { connectionId } from "./fake_daemon.js";
 import { startMs } from "./fake_shell.js";
 

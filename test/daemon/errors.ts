@@ -13,6 +13,8 @@ export interface Failure {
   readonly fields: string[];
   /** `google.rpc.ErrorInfo.reason`. */
   readonly reason: string | undefined;
+  /** `google.rpc.ErrorInfo.metadata["problem"]`. */
+  readonly problem: string | undefined;
   /** `google.rpc.RetryInfo.retry_delay`, in milliseconds. */
   readonly retryMs: number | undefined;
 }
@@ -31,6 +33,7 @@ export async function failureOf(call: Promise<unknown>): Promise<Failure> {
         .findDetails(BadRequestSchema)
         .flatMap((detail) => detail.fieldViolations.map(({ field }) => field)),
       reason: error.findDetails(ErrorInfoSchema)[0]?.reason,
+      problem: error.findDetails(ErrorInfoSchema)[0]?.metadata["problem"],
       retryMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
     };
   }

@@ -86,6 +86,20 @@ describe("authorization of proxies", () => {
     expect((await ask(`/v1/authorize/${mine}`, undefined)).status).toBe(401);
   });
 
+  it("is in the OpenAPI document, with each status that it answers", async () => {
+    const document = (await (await ask("/openapi.json", undefined)).json()) as {
+      paths: Record<string, { get: { responses: Record<string, object> } }>;
+    };
+    const documented = Object.keys(document.paths["/v1/authorize/{connection_id}"]?.get.responses ?? {});
+    const answered = [
+      await ask(`/v1/authorize/${mine}`, key),
+      await ask(`/v1/authorize/${theirs}`, key),
+      await ask(`/v1/authorize/${mine}`, undefined),
+    ].map(({ status }) => String(status));
+    expect(answered).toEqual(["200", "403", "401"]);
+    expect(documented).toEqual(expect.arrayContaining(answered));
+  });
+
   it("answers the same over plain HTTP", async () => {
     const answer = await ask(`/v1/authorize/${mine}`, key);
     expect(answer.status).toBe(200);

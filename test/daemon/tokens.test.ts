@@ -199,6 +199,10 @@ describe("tokens", () => {
     world.clock.advance(4 * minuteMs);
     const dead = await watcher.state(({ status }) => status === ConnectionStatus.ATTENTION);
     expect(dead.problem?.reason).toBe("provider_deleted");
+    expect(await failureOf(getToken())).toMatchObject({
+      reason: "ATTENTION_REQUIRED",
+      problem: "provider_deleted",
+    });
     expect(refreshes()).toBe(0);
     watcher.cancel();
   });

@@ -11,6 +11,7 @@ import { GrpcDoor } from "../../src/server/grpc_door.js";
 import { HttpDoor } from "../../src/server/http_door.js";
 import { Listener } from "../../src/server/listener.js";
 import { OpsDoor } from "../../src/server/ops_door.js";
+import { daemonStatus } from "./daemon_status.js";
 import { authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, temporaryFolder } from "./temporary.js";
 
@@ -140,7 +141,7 @@ test("doors that never opened close at once", async () => {
   const force = new AbortController().signal;
   await new GrpcDoor({ ...common, listen: [loopback] }).close(force);
   await new HttpDoor({ ...common, clock: new ManualClock(0) }).close(force);
-  await new OpsDoor({ ...common, readiness: () => ({}), metrics: () => Promise.reject(new Error()) }).close(
-    force,
-  );
+  const readiness = () => ({});
+  const metrics = () => Promise.reject(new Error());
+  await new OpsDoor({ ...common, readiness, metrics, status: daemonStatus }).close(force);
 });

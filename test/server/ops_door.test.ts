@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { OpsDoor } from "../../src/server/ops_door.js";
-import { daemonStatus } from "./daemon_status.js";
+import { daemonStatus, failing, planned } from "./daemon_status.js";
 import { loopback, opened, portOf } from "./temporary.js";
+
+const connectionId = "22222222-2222-4222-8222-222222222222";
 
 async function openDoor(checks: Record<string, boolean | string> = { store: true }) {
   const unexpected: unknown[][] = [];
@@ -12,7 +14,12 @@ async function openDoor(checks: Record<string, boolean | string> = { store: true
       setting: "NEXUS_OPS_LISTEN",
       readiness: () => checks,
       metrics: () => metrics(),
-      status: () => daemonStatus(),
+      status: () =>
+        daemonStatus({
+          nextRefreshes: [planned({ connectionId, providerName: '<b>&"' })],
+          failingProviders: [failing({ message: "says 4711 in detail", providerId: connectionId })],
+          failingProviderCount: 21,
+        }),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );
@@ -55,6 +62,32 @@ test("metrics keep their content type, and a failure says nothing and is reporte
   expect(response.status).toBe(500);
   expect(await response.text()).toBe("internal error\n");
   expect(unexpected).toMatchObject([[expect.any(Error), "/metrics"]]);
+});
+
+test("the status is a page that runs nothing, loads nothing and names no connection", async () => {
+  const { base } = await openDoor();
+  const response = await fetch(`${base}/status`);
+  const page = await response.text();
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("content-security-policy")).toMatch(
+    /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; frame-ancestors 'none'; base-uri 'none'; form-action 'none'$/,
+  );
+  expect(page).toContain("&lt;b&gt;&amp;&quot;");
+  expect(page).toContain("and 20 more");
+  expect(page).not.toContain(connectionId);
+  expect(page).not.toContain("4711");
+  expect(page).not.toMatch(/<script|<img|<link|<form| on\w+=| style=|src=/);
+});
+
+test("the status loads itself again, unless it is told to stand still", async () => {
+  const { base } = await openDoor();
+  const page = async (query: string) => (await fetch(`${base}/status${query}`)).text();
+  expect(await page("")).toContain('<meta http-equiv="refresh" content="10">');
+  expect(await page("?refresh=off")).not.toContain("http-equiv");
+  const head = await fetch(`${base}/status`, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
 });
 
 test("closing does not wait for idle connections", async () => {

@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { StatusReader } from "../../src/domain/status_reader.js";
+import { WatchHub } from "../../src/domain/watch_hub.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
 import { connection, nowMs } from "./samples.js";
 import { temporaryFolder } from "./temporary_store.js";
@@ -27,7 +30,20 @@ async function fill(folder: string, count: number): Promise<void> {
   await store.close();
 }
 
-test("opening, the due queue and a page cost with 100 000 connections what they cost with few", async () => {
+/** What the status reads beside the store. */
+const idle = {
+  engine: {
+    failingProviders: () => [],
+    health: () => true as const,
+    lagMs: () => 0,
+    load: { running: 0, waiting: 0 },
+  },
+  hub: new WatchHub(),
+  clock: new ManualClock(nowMs),
+  version: "1",
+};
+
+test("opening, the due queue, a page and the status cost with 100 000 connections what they cost with few", async () => {
   const [small, large] = [temporaryFolder(), temporaryFolder()];
   await fill(small, 1000);
   await fill(large, 100_000);
@@ -42,8 +58,10 @@ test("opening, the due queue and a page cost with 100 000 connections what they 
     const pageMs = await fastestMs(30, () => {
       expect(store.listConnections({ limit: 50, afterId: "c0000500", providerId: "p1" })).toHaveLength(50);
     });
+    const status = new StatusReader({ ...idle, store });
+    const statusMs = await fastestMs(30, () => expect(status.read(100).state).toBe("ready"));
     await store.close();
-    return [openMs, dueMs, pageMs];
+    return [openMs, dueMs, pageMs, statusMs];
   };
   const [few, many] = [await figures(small), await figures(large)];
   // Generous: only a cost that grows with what is stored fails.

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../model/json.js";
+import { authorizeOperation, authorizePath } from "./openapi_authorize.js";
 import type { Route } from "./route.js";
 import { type SchemaName, schemas } from "./schemas.js";
 
@@ -25,13 +26,14 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
   }
+  paths[authorizePath] = { get: authorizeOperation };
   return {
     openapi: "3.1.1",
     info: {
       title: "Nexus sidecar: REST routes",
       version: "1",
       description:
-        "The routes of the existing Nexus gateway and broker, on the http door of nexusd. New clients use the gRPC and Connect services of nexus.v1.",
+        "The routes of the existing Nexus gateway and broker, on the http door of nexusd, and the one for proxies. New clients use the gRPC and Connect services of nexus.v1.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],

@@ -1,6 +1,6 @@
 import { type Body, canary, type Demand, invalid, letters, type Place, type RpcRow } from "./row.js";
 
-/** Services of the admin: API keys, the key ring and copies of the store. */
+/** Services of the admin: API keys, the key ring and copies of the store; and the status. */
 
 type Row = Omit<RpcRow, "rpc">;
 
@@ -158,4 +158,17 @@ const ring = [
   ...rows("BackupService/CreateBackup", [flag("allow_unreadable")]),
 ];
 
-export const accessRows: readonly RpcRow[] = [...createKey, ...listKeys, ...revokeKey, ...explain, ...ring];
+const status = rows("StatusService/GetStatus", [
+  row("max_entries", "negative", { maxEntries: -1 }, invalid(/0/)),
+  row("max_entries", "101", { maxEntries: 101 }, invalid(/100/)),
+  row("max_entries", "2^31 - 1", { maxEntries: 2_147_483_647 }, invalid(/100/)),
+]);
+
+export const accessRows: readonly RpcRow[] = [
+  ...createKey,
+  ...listKeys,
+  ...revokeKey,
+  ...explain,
+  ...ring,
+  ...status,
+];

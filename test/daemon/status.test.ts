@@ -1,0 +1,85 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { DaemonState, type GetStatusResponse } from "../../src/gen/nexus/v1/status_pb.js";
+import { json } from "../oauth/scripted_server.js";
+import { Watcher } from "./harness.js";
+import { ScriptedWorld } from "./scripted_world.js";
+
+describe("the status of a daemon", () => {
+  let world: ScriptedWorld;
+  beforeAll(async () => {
+    world = await ScriptedWorld.make();
+  });
+  afterAll(() => world.close());
+
+  const status = (maxEntries = 0): Promise<GetStatusResponse> =>
+    world.clients.status.getStatus({ maxEntries });
+  const page = async (): Promise<string> => await (await fetch(`${world.place.opsUrl}/status`)).text();
+  const countOf = ({ connections }: GetStatusResponse, wanted: ConnectionStatus): bigint | undefined =>
+    connections.find(({ status }) => status === wanted)?.count;
+
+  it("has nothing to tell of an empty one but that it is ready", async () => {
+    const answer = await status();
+    expect(answer).toMatchObject({ state: DaemonState.READY, subscribers: 0, failingProviderCount: 0 });
+    expect(answer.checks.map(({ name, passing }) => [name, passing])).toEqual([
+      ["serving", true],
+      ["refreshing", true],
+      ["storing", true],
+    ]);
+    expect(answer.connections.map(({ count }) => count)).toEqual([0n, 0n, 0n, 0n, 0n, 0n]);
+    expect(answer.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(answer.storeBytes).toBeGreaterThan(4096n);
+    expect(await page()).toContain("<h1>Ready</h1>");
+  });
+
+  it("counts, plans, and names who fails, over the RPC and on the page", async () => {
+    const providerId = await world.register({ name: "acme" });
+    const ids = [await world.connect(providerId), await world.connect(providerId)];
+    await world.request(providerId);
+    const watcher = new Watcher(world.clients.tokens, { connectionIds: ids });
+    await watcher.next();
+    const before = await status();
+    expect(before).toMatchObject({ state: DaemonState.READY, subscribers: 1 });
+    expect(countOf(before, ConnectionStatus.ACTIVE)).toBe(2n);
+    expect(countOf(before, ConnectionStatus.PENDING)).toBe(1n);
+    expect(before.nextRefreshes.map(({ connectionId }) => connectionId).sort()).toEqual([...ids].sort());
+    expect((await status(1)).nextRefreshes).toHaveLength(1);
+
+    world.answerToken = () => json({ error: "temporarily_unavailable" }, 503);
+    for (const connectionId of ids)
+      await world.clients.tokens.refreshToken({ connectionId }).catch((error: unknown) => {
+        expect(ConnectError.from(error).code).toBe(Code.Unavailable);
+      });
+    const after = await status();
+    expect(after).toMatchObject({ state: DaemonState.ATTENTION, failingProviderCount: 1 });
+    expect(after.failingProviders).toMatchObject([
+      { providerId, providerName: "acme", reason: "transient", suspended: false, failures: 2 },
+    ]);
+    expect(after.failingProviders[0]).toMatchObject({ connections: 3n });
+    expect(after.nextRefreshes[0]).toMatchObject({ failedRefreshes: 1, providerName: "acme" });
+
+    const shown = await page();
+    expect(shown).toContain("<h1>Needs attention</h1>");
+    expect(shown).toContain("<bdi>acme</bdi></b> does not process token requests");
+    expect(shown).toContain("1 subscriber ");
+    for (const secret of [...ids, providerId, "ada", "access-", "refresh-", "the-client"])
+      expect(shown).not.toContain(secret);
+    watcher.cancel();
+  });
+
+  it("answers by JSON over the http door too, and to nobody without a key", async () => {
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${world.place.httpUrl}/nexus.v1.StatusService/GetStatus`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: "{}",
+      });
+    const answer = await ask({ "x-api-key": world.place.apiKey });
+    expect(await answer.json()).toMatchObject({
+      version: expect.any(String),
+      connections: expect.any(Array),
+    });
+    expect((await ask({})).status).toBe(401);
+  });
+});

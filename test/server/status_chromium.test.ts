@@ -1,0 +1,162 @@
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { DaemonStatus } from "../../src/model/daemon_status.js";
+import { OpsDoor } from "../../src/server/ops_door.js";
+import { daemonStatus, failing, planned, statusTimeMs } from "./daemon_status.js";
+import { loopback, opened, portOf } from "./temporary.js";
+
+const executablePath = "/usr/bin/chromium";
+/** Loopback goes past this proxy, which does not exist; all else ends there. */
+const flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--proxy-server=http://127.0.0.1:9"];
+/** Where screenshots are put; none are made when it is unset. */
+const shots = process.env["NEXUS_TEST_SHOTS"];
+
+const hostile = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">\u202egpj`;
+const long = `a-${"very-long-name-".repeat(4)}of-a-provider`;
+
+const statuses: Readonly<Record<string, DaemonStatus>> = {
+  empty: daemonStatus(),
+  busy: daemonStatus({
+    state: "attention",
+    subscribers: 4,
+    storeBytes: 13_002_342,
+    connections: { pending: 2, active: 1_204_318, attention: 3, revoked: 17, expired: 40, failed: 1 },
+    refreshesRunning: 2,
+    nextRefreshes: [
+      planned({ dueAtMs: statusTimeMs - 500 }),
+      planned({ dueAtMs: statusTimeMs + 12_000, providerName: "google", failedRefreshes: 3 }),
+      planned({ providerName: "slack" }),
+      planned({ dueAtMs: statusTimeMs + 7_500_000 }),
+    ],
+    failingProviders: [
+      failing({
+        providerName: "salesforce",
+        reason: "misconfigured",
+        isSuspended: true,
+        retryAtMs: statusTimeMs + 30_000,
+      }),
+      failing(),
+    ],
+    failingProviderCount: 2,
+  }),
+  hostile: daemonStatus({
+    state: "not_ready",
+    version: hostile,
+    checks: { serving: true, refreshing: `due work has not moved ${hostile}`, storing: false },
+    connections: { pending: 1, active: 1, attention: 1, revoked: 1, expired: 1, failed: 1 },
+    refreshLagMs: 72_000,
+    nextRefreshes: [
+      planned({ providerName: hostile }),
+      planned({ providerName: long, failedRefreshes: 12 }),
+      planned({ providerName: "x".repeat(300) }),
+    ],
+    failingProviders: [
+      failing({ providerName: hostile, reason: "ambiguous" }),
+      failing({ providerName: "x".repeat(300), reason: "rejected" }),
+    ],
+    failingProviderCount: 12,
+  }),
+  draining: daemonStatus({
+    state: "draining",
+    checks: { serving: "the daemon is ending", refreshing: true, storing: true },
+  }),
+};
+
+describe("the status in Chromium", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    if (!existsSync(executablePath)) {
+      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
+    }
+    browser = await chromium.launch({ executablePath, headless: true, args: flags });
+  }, 60_000);
+  afterAll(() => browser?.close());
+
+  const show = async (status: DaemonStatus, options: BrowserContextOptions = {}) => {
+    const shown = { status, visits: 0 };
+    const door = await opened(
+      new OpsDoor({
+        listen: loopback,
+        setting: "NEXUS_OPS_LISTEN",
+        readiness: () => ({}),
+        metrics: () => Promise.reject(new Error()),
+        status: () => {
+          shown.visits++;
+          return shown.status;
+        },
+        onUnexpected: (error) => {
+          throw error;
+        },
+      }),
+    );
+    const context = await browser.newContext(options);
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    const troubles: string[] = [];
+    page.on("console", (message) => void troubles.push(message.text()));
+    page.on("pageerror", (error) => void troubles.push(error.message));
+    page.on("requestfailed", (request) => void troubles.push(`request failed: ${request.url()}`));
+    await page.goto(`http://127.0.0.1:${portOf(door)}/status`);
+    return { page, troubles, shown };
+  };
+  const isWiderThanScreen = (page: Page) =>
+    page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+
+  const looks = (["light", "dark"] as const).flatMap((colorScheme) =>
+    [390, 1000].flatMap((width) => Object.keys(statuses).map((name) => ({ name, colorScheme, width }))),
+  );
+  it.each(looks)("$name, $colorScheme, $width wide: fits and is styled", async (look) => {
+    const { name, colorScheme, width } = look;
+    const viewport = { width, height: 800 };
+    const { page, troubles } = await show(statuses[name] ?? daemonStatus(), { colorScheme, viewport });
+    expect(await isWiderThanScreen(page)).toBe(false);
+    // Were the hash of the style wrong, the policy would take it away.
+    const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
+    expect(ground).toBe(colorScheme === "dark" ? "rgb(20, 22, 26)" : "rgb(244, 245, 247)");
+    expect(await page.locator("script, img, iframe, form").count()).toBe(0);
+    expect(troubles).toEqual([]);
+    if (shots !== undefined) {
+      await page.screenshot({ path: `${shots}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+    }
+  });
+
+  it("says what is there, and hostile names are text", async () => {
+    const { page } = await show(statuses["hostile"] ?? daemonStatus());
+    expect(await page.title()).toBe("Not ready - nexusd");
+    const names = await page.locator("section bdi").allTextContents();
+    expect(names).toEqual([hostile, "x".repeat(300), hostile, long, "x".repeat(300)]);
+    expect(await page.locator("header .bad").allTextContents()).toEqual([
+      `refreshing: due work has not moved ${hostile}`,
+      "storing: no",
+    ]);
+    expect(await page.locator("main").textContent()).toMatch(/the oldest late by 1m 12s/);
+  });
+
+  it("has each state with its count, and a part of the bar for each that is not 0", async () => {
+    const { page } = await show(statuses["busy"] ?? daemonStatus());
+    expect(await page.locator(".states li").allInnerTexts()).toEqual([
+      "1,204,318\nactive",
+      "3\nattention",
+      "2\npending",
+      "17\nrevoked",
+      "40\nexpired",
+      "1\nfailed",
+    ]);
+    const widths = await page
+      .locator("rect")
+      .evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().width));
+    expect(widths).toHaveLength(6);
+    expect(Math.min(...widths)).toBeGreaterThan(3);
+  });
+
+  it("loads itself again without a script", async () => {
+    const { page, shown } = await show(daemonStatus(), { javaScriptEnabled: false });
+    shown.status = statuses["draining"] ?? daemonStatus();
+    await page.waitForEvent("load", { timeout: 30_000 });
+    expect(await page.title()).toBe("Ending - nexusd");
+    await page.getByText("Stop that").click();
+    expect(await page.getByText("Stands still.").count()).toBe(1);
+    expect(shown.visits).toBe(3);
+  }, 40_000);
+});
