@@ -43,7 +43,7 @@ describe("loadConfig", () => {
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
       limits: defaultLimits,
       access: { policyFile: undefined, adminKeyFile: undefined },
-      drainTimeoutMs: 1_500,
+      drainTimeoutMs: 1_250,
     });
   });
 
@@ -64,6 +64,23 @@ describe("loadConfig", () => {
     expect(load({}, {}, true).logFormat).toBe("pretty");
     expect(load({ NEXUS_LOG_FORMAT: "json" }, {}, true).logFormat).toBe("json");
     expect(load({ NEXUS_LOG_FORMAT: "Pretty" }).logFormat).toBe("pretty");
+  });
+
+  it.each([
+    ["100", 100],
+    ["300000", 300_000],
+  ])("takes %s ms to drain", (text, drainTimeoutMs) => {
+    expect(load({ NEXUS_DRAIN_TIMEOUT_MS: text }).drainTimeoutMs).toBe(drainTimeoutMs);
+  });
+
+  it.each(["99", "300001", "1.5", "off"])("refuses %s ms to drain", (text) => {
+    expect(faultsOf({ NEXUS_DRAIN_TIMEOUT_MS: text })).toEqual([
+      `NEXUS_DRAIN_TIMEOUT_MS: got "${text}": must be a whole number from 100 to 300000`,
+    ]);
+  });
+
+  it("makes the path of the admin's key absolute", () => {
+    expect(load({ NEXUS_ADMIN_KEY_FILE: "admin" }).access.adminKeyFile).toBe(join(process.cwd(), "admin"));
   });
 
   it("prefers a flag", () => {

@@ -42,8 +42,10 @@ export class Pod {
       mkdirSync(path);
       this.#volumes.set(volume.name, path);
       const content = contentOf(volume, objects);
-      if (content) project(path, content, this.#modeOf(volume));
-      this.#handToGroup(path);
+      if (content) project(path, content, this.#modeOf(volume), this.spec.securityContext.fsGroup);
+      // Root's, and the group's by the bit that passes the group on.
+      chownSync(path, 0, this.spec.securityContext.fsGroup);
+      chmodSync(path, 0o2777);
     }
   }
 
@@ -71,7 +73,7 @@ export class Pod {
   update(name: string, files: Readonly<Record<string, string>>): void {
     const path = this.#pathOf(name);
     const volume = this.spec.volumes.find((one) => one.name === name) as Volume;
-    project(path, files, this.#modeOf(volume));
+    project(path, files, this.#modeOf(volume), this.spec.securityContext.fsGroup);
   }
 
   /**
@@ -158,14 +160,6 @@ export class Pod {
   #modeOf({ secret, configMap }: Volume): number {
     return secret?.defaultMode ?? configMap?.defaultMode ?? 0o644;
   }
-
-  /** Root's, and the group's by the bit that passes the group on. */
-  #handToGroup(path: string): void {
-    chownSync(path, 0, this.spec.securityContext.fsGroup);
-    chmodSync(path, 0o2777);
-    for (const entry of readdirSync(path, { recursive: true, withFileTypes: true }))
-      if (entry.isFile()) chownSync(join(entry.parentPath, entry.name), 0, this.spec.securityContext.fsGroup);
-  }
 }
 
 /** A container that runs. */
@@ -225,12 +219,13 @@ function dataOf({ kind, data = {} }: KubernetesObject): Readonly<Record<string, 
 let versions = 0;
 
 /** Files behind two links, the inner of which is replaced at once: so a kubelet writes ConfigMaps and Secrets. */
-function project(path: string, files: Readonly<Record<string, string>>, mode: number): void {
+function project(path: string, files: Readonly<Record<string, string>>, mode: number, group: number): void {
   const version = `..version_${versions++}`;
   mkdirSync(join(path, version));
   chmodSync(join(path, version), 0o755);
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(join(path, version, name), text);
+    chownSync(join(path, version, name), 0, group);
     chmodSync(join(path, version, name), mode);
   }
   symlinkSync(version, join(path, "..new"));

@@ -92,7 +92,7 @@ export class PodWorld {
   /** A connection whose refresh token came from elsewhere. */
   async connect(name: ProviderName): Promise<string> {
     const { providers, connections } = this.admin();
-    const { provider } = await providers.getProvider({ provider: { case: "name", value: name } } as never);
+    const { provider } = await providers.getProvider({ key: { case: "name", value: name } });
     const { connection } = await connections.importConnection({
       userId: "ada",
       providerId: provider?.id ?? "",
