@@ -43,7 +43,11 @@ async function partsAsked(): Promise<Part[]> {
 
 async function measured(asked: readonly Part[]): Promise<Map<Part, Figure[]>> {
   const figures = new Map<Part, Figure[]>();
-  for (const name of asked) figures.set(name, await parts[name]({ quick: values.quick }));
+  for (const name of asked) {
+    const startedMs = performance.now();
+    figures.set(name, await parts[name]({ quick: values.quick }));
+    console.error(`bench: ${name} took ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
+  }
   return figures;
 }
 
