@@ -1,7 +1,7 @@
 /** Where the messages of one stream go. */
 export interface StreamSink<T> {
   /**
-   * Takes a message, in any case.
+   * Takes a message, in any case; one that comes after the end or when the reader has left is dropped.
    *
    * @returns whether there is room for more; when there is not, `StreamSource.resume` is called once there is, and what is sent
    * before that waits in memory
@@ -98,6 +98,7 @@ export async function* drawn<T>(
   let wake: (() => void) | undefined;
   const source = open({
     send: (message) => {
+      if (ended) return true;
       waiting.push(message);
       wake?.();
       return false;
