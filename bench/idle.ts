@@ -33,7 +33,7 @@ export async function idleFigures({ quick }: { readonly quick: boolean }): Promi
       WatchTokensRequestSchema,
       create(WatchTokensRequestSchema, { connectionIds: ids.slice(0, 3) }),
     );
-    const side = { pid: daemon.pid, socket: place.socket, update: () => Promise.resolve(0n) };
+    const side = { pid: daemon.pid, socket: place.socket, update: () => Promise.resolve(() => 0n) };
     const client = await subscribers(side, 100, request);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     const before = cpuMs(daemon.pid);

@@ -25,7 +25,7 @@ type WatchStore = Pick<
 /** The state stream: a snapshot or what changed since a position, then the newest state of whatever changes. */
 export class TokenWatch {
   readonly #store: WatchStore;
-  readonly #reader: CredentialReader;
+  readonly #reader: Pick<CredentialReader, "view">;
   readonly #hub: WatchHub;
   readonly #ledger: Pick<ReadLedger, "read" | "announce">;
   readonly #clock: Clock;
@@ -33,7 +33,7 @@ export class TokenWatch {
 
   constructor(options: {
     store: WatchStore;
-    reader: CredentialReader;
+    reader: Pick<CredentialReader, "view">;
     hub: WatchHub;
     ledger: Pick<ReadLedger, "read" | "announce">;
     clock: Clock;

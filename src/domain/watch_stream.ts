@@ -1,5 +1,5 @@
 import type { Principal } from "../model/principal.js";
-import { pump, type StreamSink, type StreamSource } from "../runtime/stream_sink.js";
+import { pumpBriefly, type StreamSink, type StreamSource } from "../runtime/stream_sink.js";
 import type { View } from "./access_control.js";
 import type { BookmarkMember, BookmarkWheel } from "./bookmark_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
@@ -53,7 +53,7 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   }
 
   start(opening: () => AsyncIterable<WatchEvent>): void {
-    this.#opening = pump(opening, {
+    this.#opening = pumpBriefly(opening, {
       send: (event) => this.#send(event),
       end: (error) => (error === undefined ? this.#follow() : this.fail(error)),
     });

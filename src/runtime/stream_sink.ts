@@ -1,7 +1,7 @@
 /** Where the messages of one stream go. */
 export interface StreamSink<T> {
   /**
-   * Takes a message, in any case.
+   * Takes a message, in any case; one that comes after the end or when the reader has left is dropped.
    *
    * @returns whether there is room for more; when there is not, `StreamSource.resume` is called once there is, and what is sent
    * before that waits in memory
@@ -30,34 +30,59 @@ export const endedSource: StreamSource = { resume: () => undefined, cancel: () =
  */
 export function pump<T>(start: (signal: AbortSignal) => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
   const cancelled = new AbortController();
-  const { signal } = cancelled;
-  let onRoom: (() => void) | undefined;
-  let iterator: AsyncIterator<T> | undefined;
-  const run = async (): Promise<void> => {
-    iterator = start(signal)[Symbol.asyncIterator]();
-    for (;;) {
-      const step = await iterator.next();
-      if (signal.aborted || step.done === true) return;
-      if (sink.send(step.value) || signal.aborted) continue;
-      await new Promise<void>((resolve) => {
-        onRoom = resolve;
-      });
-    }
-  };
-  run().then(
-    () => signal.aborted || sink.end(),
-    (error: unknown) => signal.aborted || sink.end(error),
-  );
+  const source = pumpBriefly(() => start(cancelled.signal), sink);
   return {
-    resume: () => onRoom?.(),
+    resume: () => source.resume(),
     cancel: () => {
-      if (signal.aborted) return;
       cancelled.abort();
-      // Not awaited: it settles only after a pending `next` has.
-      void iterator?.return?.().catch(() => undefined);
-      onRoom?.();
+      source.cancel();
     },
   };
+}
+
+/** As `pump`, of a source that never waits for long, and so needs no signal. */
+export function pumpBriefly<T>(start: () => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
+  return new Pump(start, sink);
+}
+
+class Pump<T> implements StreamSource {
+  readonly #sink: StreamSink<T>;
+  #iterator: AsyncIterator<T> | undefined;
+  #onRoom: (() => void) | undefined;
+  #isCancelled = false;
+
+  constructor(start: () => AsyncIterable<T>, sink: StreamSink<T>) {
+    this.#sink = sink;
+    this.#run(start).then(
+      () => this.#isCancelled || sink.end(),
+      (error: unknown) => this.#isCancelled || sink.end(error),
+    );
+  }
+
+  async #run(start: () => AsyncIterable<T>): Promise<void> {
+    const iterator = start()[Symbol.asyncIterator]();
+    this.#iterator = iterator;
+    for (;;) {
+      const step = await iterator.next();
+      if (this.#isCancelled || step.done === true) return;
+      if (this.#sink.send(step.value) || this.#isCancelled) continue;
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve;
+      });
+    }
+  }
+
+  resume(): void {
+    this.#onRoom?.();
+  }
+
+  cancel(): void {
+    if (this.#isCancelled) return;
+    this.#isCancelled = true;
+    // Not awaited: it settles only after a pending `next` has.
+    void this.#iterator?.return?.().catch(() => undefined);
+    this.#onRoom?.();
+  }
 }
 
 /**
@@ -73,6 +98,7 @@ export async function* drawn<T>(
   let wake: (() => void) | undefined;
   const source = open({
     send: (message) => {
+      if (ended) return true;
       waiting.push(message);
       wake?.();
       return false;

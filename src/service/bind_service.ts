@@ -10,13 +10,14 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../model/errors.js";
 import { endedSource, type StreamSink, type StreamSource } from "../runtime/stream_sink.js";
-import type {
-  Answer,
-  BoundMethod,
-  BoundService,
-  CallContext,
-  MessageSink,
-  StreamContext,
+import {
+  type Answer,
+  type BoundMethod,
+  type BoundService,
+  type CallContext,
+  EndRelay,
+  type MessageSink,
+  type StreamContext,
 } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { KnownRequests } from "./known_requests.js";
@@ -122,19 +123,9 @@ export function bindService<S extends DescService>(
 }
 
 /** Turns what a stream ends with into what its caller is told. */
-class TranslatingSink implements MessageSink {
-  readonly #sink: MessageSink;
-
-  constructor(sink: MessageSink) {
-    this.#sink = sink;
-  }
-
-  send(message: Message): boolean {
-    return this.#sink.send(message);
-  }
-
+class TranslatingSink extends EndRelay {
   end(error?: unknown): void {
-    this.#sink.end(error === undefined ? undefined : toWireError(error));
+    this.sink.end(error === undefined ? undefined : toWireError(error));
   }
 }
 

@@ -89,16 +89,28 @@ export function wrappedStream(method: StreamingMethod, begin: BeginStream): Stre
   };
 }
 
-/** Stands between a stream and its sink. It is over once, however many say so. */
-class WrappedStream implements MessageSink, StreamSource {
-  readonly #sink: MessageSink;
+/** Stands between a stream and its sink for the end alone: a message goes past all of them, for there are thousands of streams. */
+export abstract class EndRelay implements MessageSink {
+  protected readonly sink: MessageSink;
+  readonly #target: MessageSink;
+
+  constructor(sink: MessageSink) {
+    this.sink = sink;
+    this.#target = sink instanceof EndRelay ? sink.#target : sink;
+  }
+
+  send(message: Message): boolean {
+    return this.#target.send(message);
+  }
+
+  abstract end(error?: unknown): void;
+}
+
+/** It is over once, however many say so; its source is cancelled first, so that it sends nothing more. */
+class WrappedStream extends EndRelay implements StreamSource {
   #source: StreamSource | undefined;
   #onOver: ((outcome: StreamOutcome) => void) | undefined;
   #outcome: StreamOutcome | undefined;
-
-  constructor(sink: MessageSink) {
-    this.#sink = sink;
-  }
 
   open(
     begin: BeginStream,
@@ -128,12 +140,8 @@ class WrappedStream implements MessageSink, StreamSource {
     else this.#source = source;
   }
 
-  send(message: Message): boolean {
-    return this.#outcome ? true : this.#sink.send(message);
-  }
-
   end(error?: unknown): void {
-    if (this.#over({ cancelled: false, error })) this.#sink.end(error);
+    if (this.#over({ cancelled: false, error })) this.sink.end(error);
   }
 
   resume(): void {
@@ -149,7 +157,7 @@ class WrappedStream implements MessageSink, StreamSource {
     const source = this.#source;
     if (!this.#over({ cancelled: false, error })) return;
     source?.cancel();
-    this.#sink.end(error);
+    this.sink.end(error);
   }
 
   #over(outcome: StreamOutcome): boolean {

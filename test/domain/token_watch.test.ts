@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CurrentToken } from "../../src/domain/credential_reader.js";
+import { ReadLedger } from "../../src/domain/read_ledger.js";
+import { TokenWatch } from "../../src/domain/token_watch.js";
+import type { WatchEvent } from "../../src/domain/watch_event.js";
+import { WatchHub } from "../../src/domain/watch_hub.js";
+import { Unavailable } from "../../src/model/errors.js";
+import { admin, at, owner, type Principal } from "../../src/model/principal.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
+import type { Store } from "../../src/store/store.js";
+import { connection, nowMs } from "../store/samples.js";
+import { openStore } from "../store/temporary_store.js";
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const everything = { seesConnection: () => true, seesChange: () => true, epochOf: (epoch: string) => epoch };
+
+/** What a stream got, in words. */
+class Got implements StreamSink<WatchEvent> {
+  readonly said: string[] = [];
+  hasRoom = true;
+  source!: StreamSource;
+  onSend: (event: WatchEvent) => void = () => undefined;
+
+  send(event: WatchEvent): boolean {
+    this.onSend(event);
+    this.said.push(event.kind === "state" ? `r${event.view.token?.revision}` : event.kind);
+    return this.hasRoom;
+  }
+
+  end(error?: unknown): void {
+    this.said.push(error instanceof Unavailable ? "unavailable" : "end");
+  }
+}
+
+describe("TokenWatch", () => {
+  let store: Store;
+  let clock: ManualClock;
+  let hub: WatchHub;
+  let watch: TokenWatch;
+  let commits: number;
+  let isBroken: boolean;
+  beforeEach(async () => {
+    store = openStore();
+    clock = new ManualClock(nowMs);
+    hub = new WatchHub();
+    commits = 0;
+    isBroken = false;
+    const recording = {
+      commit: ((change) => {
+        commits++;
+        return isBroken ? Promise.reject(new Error("disk")) : store.commit(change);
+      }) as Store["commit"],
+    };
+    const reader = {
+      view: (id: string) => {
+        const found = store.getConnection(id);
+        const token = { revision: found?.credentialRevision } as CurrentToken;
+        return found && { connection: found, token, problem: undefined };
+      },
+    };
+    const ledger = new ReadLedger({ store: recording, clock, log: silent });
+    watch = new TokenWatch({ store, reader, hub, ledger, clock, random: () => 0.5 });
+    store.onCommitted((changes) => hub.announce(changes));
+    await change("c1", 1n);
+  });
+  afterEach(() => store.close());
+
+  async function change(id: string, credentialRevision: bigint): Promise<void> {
+    await store.commit((tx) => tx.putConnection(connection(id, { status: "active", credentialRevision })));
+  }
+  async function opened(principal: Principal = at(owner, "unix")): Promise<Got> {
+    const got = new Got();
+    const options = { connectionIds: undefined, userId: undefined, position: undefined };
+    got.source = watch.open({ ...options, bookmarkIntervalMs: 5_000, principal, view: everything }, got);
+    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
+    got.said.length = 0;
+    return got;
+  }
+  const retrieved = (revision: bigint) =>
+    store
+      .listAuditEvents({ limit: 100 })
+      .events.filter(({ event }) => event.type === "token_retrieved" && event.revision === revision)
+      .map(({ event }) => event.principal);
+
+  it("puts the reads of all streams on record in one commit before one of them has the state", async () => {
+    const principals = [at(owner, "unix"), at(admin, "10.0.0.1:5"), at(admin, "10.0.0.2:5")];
+    const streams: Got[] = [];
+    for (let index = 0; index < 12; index++) streams.push(await opened(principals[index % 3]));
+    const onRecord: number[] = [];
+    for (const stream of streams) stream.onSend = () => onRecord.push(retrieved(2n).length);
+    commits = 0;
+    await change("c1", 2n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual(streams.map(() => ["r2"]));
+    expect(commits).toBe(1);
+    expect(onRecord).toEqual(streams.map(() => 3));
+    expect(retrieved(2n).sort()).toEqual(["admin", "admin", "owner"]);
+  });
+
+  it("keeps one slot for each connection while a reader has no room, and reads the newest state then", async () => {
+    const slow = await opened();
+    const quick = await opened();
+    slow.hasRoom = false;
+    await change("c1", 2n);
+    await expect.poll(() => slow.said).toEqual(["r2"]);
+    for (let revision = 3n; revision <= 6n; revision++) {
+      await change("c1", revision);
+      await expect.poll(() => quick.said.at(-1)).toBe(`r${revision}`);
+    }
+    await change("c2", 1n);
+    await expect.poll(() => quick.said.at(-1)).toBe("r1");
+    clock.advance(10_000);
+    expect(slow.said).toEqual(["r2"]);
+    slow.hasRoom = true;
+    slow.source.resume();
+    await expect.poll(() => slow.said).toEqual(["r2", "r6", "r1", "bookmark"]);
+  });
+
+  it("sends no bookmark before what is being put on record", async () => {
+    const stream = await opened();
+    const changed = change("c1", 2n);
+    store.onCommitted((changes) => {
+      hub.announce(changes);
+      clock.advance(6_000);
+    });
+    await changed;
+    await expect.poll(() => stream.said).toEqual(["r2", "bookmark"]);
+  });
+
+  it("ends the streams whose reads cannot be put on record, and lets no token out", async () => {
+    const streams = [await opened(), await opened()];
+    isBroken = true;
+    await change("c1", 2n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["unavailable"], ["unavailable"]]);
+    expect(hub.size).toBe(0);
+  });
+
+  it("sends nothing more to a reader that left while its read was put on record", async () => {
+    const [gone, here] = [await opened(), await opened()];
+    const changed = change("c1", 2n);
+    store.onCommitted((changes) => {
+      hub.announce(changes);
+      gone.source.cancel();
+    });
+    await changed;
+    await expect.poll(() => here.said).toEqual(["r2"]);
+    expect(gone.said).toEqual([]);
+    expect(hub.size).toBe(1);
+    here.source.cancel();
+    expect([hub.size, clock.pending]).toEqual([0, 0]);
+  });
+
+  it("says goodbye to every stream when the hub drains, to one without room too", async () => {
+    const streams = [await opened(), await opened()];
+    const [slow] = streams;
+    if (slow) slow.hasRoom = false;
+    await change("c1", 2n);
+    await expect.poll(() => slow?.said).toEqual(["r2"]);
+    await hub.drain();
+    expect(streams.map(({ said }) => said)).toEqual([
+      ["r2", "drain", "end"],
+      ["r2", "drain", "end"],
+    ]);
+  });
+});
