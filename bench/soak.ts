@@ -64,7 +64,7 @@ async function soakFigures(minutes: number): Promise<Figure[]> {
     const passedMs = (): number => performance.now() - startedMs;
     while (passedMs() < minutes * minuteMs) {
       const client = await subscribers(
-        { pid: daemon.pid, socket: place.socket, update: () => Promise.resolve(0n) },
+        { pid: daemon.pid, socket: place.socket, update: () => Promise.resolve(() => 0n) },
         watchers,
         request,
         1,
