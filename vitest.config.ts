@@ -14,7 +14,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/daemon/**", "test/security/**", "test/proxy/**"],
+          exclude: ["test/daemon/**", "test/security/**", "test/proxy/**", "test/deploy/**"],
         },
       },
       {
