@@ -59,8 +59,8 @@ export interface Config {
   readonly limits: Limits;
   readonly access: AccessConfig;
   /**
-   * From the signal to the end, 100 to 300 000. 1 250 by default: a pod whose other containers have used its grace period up leaves
-   * a sidecar 2 s (the kubelet's shortest), of which the closing of the store takes its part.
+   * From the signal to the end, 100 to 300 000. 4 000 by default. A pod whose other containers have used its grace period up leaves a
+   * sidecar 2 s (the kubelet's shortest): `deploy/kubernetes` sets less than that.
    */
   readonly drainTimeoutMs: number;
   readonly proxy: ProxyConfig;
@@ -106,7 +106,7 @@ export function loadConfig(
   const proxy = readProxy(reader);
   const tracing = readTracing(reader);
   const drainTimeoutMs = readCount(reader, "NEXUS_DRAIN_TIMEOUT_MS", {
-    fallback: 1_250,
+    fallback: 4_000,
     min: 100,
     max: 300_000,
   });

@@ -316,7 +316,7 @@ export const settings = [
     name: "NEXUS_DRAIN_TIMEOUT_MS",
     flag: "--drain-timeout-ms",
     argument: "milliseconds",
-    default: "1250",
+    default: "4000",
     meaning:
       "How long, after SIGTERM, streams, calls and refreshes under way may take to end: 100 to 300000. What takes longer is cut off.",
     readBy: ["daemon"],

@@ -43,7 +43,7 @@ describe("loadConfig", () => {
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },
       limits: defaultLimits,
       access: { policyFile: undefined, adminKeyFile: undefined },
-      drainTimeoutMs: 1_250,
+      drainTimeoutMs: 4_000,
     });
   });
 

@@ -224,13 +224,13 @@ describe("the process", () => {
       expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
     });
 
-    it("exits 0 within 2 s even while the provider hangs", async () => {
+    it("exits 0 within 5 s even while the provider hangs", async () => {
       await provider.setOutage("hang");
       const lost = failureOf(place.clients().tokens.refreshToken({ connectionId }));
       await provider.waitForTokenRequests(2);
       const before = performance.now();
       expect(await daemon.kill("SIGTERM")).toBe(0);
-      expect(performance.now() - before).toBeLessThan(2_000);
+      expect(performance.now() - before).toBeLessThan(5_000);
       await lost;
     });
   });
