@@ -8,7 +8,12 @@ import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 
 const daemon = process.env["NEXUS_ADDRESS"] ?? "http://127.0.0.1:8090";
-const apiKey = readFileSync(process.env["NEXUS_API_KEY_FILE"] ?? "", "utf8").trim();
+const keyFile = process.env["NEXUS_API_KEY_FILE"];
+if (!keyFile) {
+  console.error("NEXUS_API_KEY_FILE must name the file of the API key: the daemon's is <data-dir>/admin.key");
+  process.exit(2);
+}
+const apiKey = readFileSync(keyFile, "utf8").trim();
 const files = {
   "/": ["text/html; charset=utf-8", readFileSync(new URL("index.html", import.meta.url))],
   "/page.js": ["text/javascript", readFileSync(new URL("dist/page.js", import.meta.url))],

@@ -9,7 +9,7 @@ export function daemonStarted(dataDir: string, publicUrl: string): Scene {
     headline: "Started nexusd, the daemon that stands beside an agent",
     why: [
       "It runs on free ports and in a temporary folder. Look in from another terminal:",
-      `NEXUS_DATA_DIR=${dataDir} node dist/main.js connections`,
+      `NEXUS_DATA_DIR=${dataDir} npx nexusd connections`,
     ],
     byHand: "nexusd serve --allow-loopback-providers true",
   };
@@ -132,7 +132,7 @@ export function done(revisions: number, attention: boolean, seconds: number): Sc
   return {
     record: { step: "done", revisions, attention, seconds },
     headline: `Done, in ${seconds} s`,
-    why: ["The daemon ended in good order and its temporary folder is gone. Next: the tour in README.md."],
+    why: ["The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md."],
   };
 }
 

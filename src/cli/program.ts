@@ -65,8 +65,9 @@ function buildProgram(shell: Shell): Command {
 }
 
 /** Nothing here may end the process or write past the shell. */
-function bind(command: Command, shell: Shell): void {
-  command.exitOverride().configureOutput({
+function bind(command: Command, shell: Shell, parents = ""): void {
+  const path = `${parents}${command.name()}`;
+  command.showHelpAfterError(`see: ${path} --help`).exitOverride().configureOutput({
     writeOut: (text) => shell.stdout.write(text),
     writeErr: (text) => shell.stderr.write(text),
     outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
@@ -75,7 +76,7 @@ function bind(command: Command, shell: Shell): void {
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });
-  for (const child of command.commands) bind(child, shell);
+  for (const child of command.commands) bind(child, shell, `${path} `);
 }
 
 function report(error: unknown, stderr: Output): number {

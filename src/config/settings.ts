@@ -80,7 +80,7 @@ export const settings = [
     flag: "--ops-listen",
     argument: "addresses",
     default: "127.0.0.1:9090",
-    meaning: `The door of /livez, /readyz and /metrics: ${addresses}; off closes it.`,
+    meaning: `The door of /livez, /readyz, /metrics and the page /status: ${addresses}; off closes it.`,
     readBy: ["daemon", "client"],
   },
   {

@@ -1,4 +1,4 @@
-/** What DESIGN calls a layer: a folder of src/. `daemon` (a file and the folder of its pieces) and `main` wire. */
+/** A layer is a folder of src/. `daemon` (a file and the folder of its pieces) and `main` wire. */
 export const layers = {
   runtime: ["runtime"],
   model: ["model", "runtime"],
