@@ -132,7 +132,9 @@ export function done(revisions: number, attention: boolean, seconds: number): Sc
   return {
     record: { step: "done", revisions, attention, seconds },
     headline: `Done, in ${seconds} s`,
-    why: ["The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md."],
+    why: [
+      "The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md.",
+    ],
   };
 }
 

@@ -79,6 +79,8 @@ export function staticDone(revisions: number, seconds: number): Scene {
   return {
     record: { step: "done", revisions, seconds },
     headline: `Done, in ${seconds} s`,
-    why: ["The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md."],
+    why: [
+      "The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md.",
+    ],
   };
 }

@@ -67,15 +67,18 @@ function buildProgram(shell: Shell): Command {
 /** Nothing here may end the process or write past the shell. */
 function bind(command: Command, shell: Shell, parents = ""): void {
   const path = `${parents}${command.name()}`;
-  command.showHelpAfterError(`see: ${path} --help`).exitOverride().configureOutput({
-    writeOut: (text) => shell.stdout.write(text),
-    writeErr: (text) => shell.stderr.write(text),
-    outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
-    getOutHelpWidth: () => helpWidth,
-    getErrHelpWidth: () => helpWidth,
-    getOutHasColors: () => false,
-    getErrHasColors: () => false,
-  });
+  command
+    .showHelpAfterError(`see: ${path} --help`)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => shell.stdout.write(text),
+      writeErr: (text) => shell.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
+      getOutHelpWidth: () => helpWidth,
+      getErrHelpWidth: () => helpWidth,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
   for (const child of command.commands) bind(child, shell, `${path} `);
 }
 
