@@ -193,7 +193,7 @@ ${table}
 
 function footOf({ timeMs }: DaemonStatus, reloads: boolean): string {
   const switched = reloads
-    ? `Loads itself every ${reloadSeconds} s. <a href="/status?refresh=off">Stop that</a>`
+    ? `Loads itself every ${reloadSeconds} s. <a href="/status?refresh=off">Stop reloading</a>`
     : 'Stands still. <a href="/status">Follow</a>';
   return `<footer>As of <time datetime="${isoOf(timeMs)}">${isoOf(timeMs).replace("T", " ").replace("Z", " UTC")}</time>. ${switched}</footer>`;
 }

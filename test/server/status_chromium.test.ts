@@ -155,7 +155,7 @@ describe("the status in Chromium", () => {
     shown.status = statuses["draining"] ?? daemonStatus();
     await page.waitForEvent("load", { timeout: 30_000 });
     expect(await page.title()).toBe("Ending - nexusd");
-    await page.getByText("Stop that").click();
+    await page.getByText("Stop reloading").click();
     expect(await page.getByText("Stands still.").count()).toBe(1);
     expect(shown.visits).toBe(3);
   }, 40_000);
