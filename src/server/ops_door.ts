@@ -70,7 +70,11 @@ export class OpsDoor implements Door {
       case "/status":
         return statusPage(this.#options.status(), { reloads: query.get("refresh") !== "off" });
       default:
-        return { status: 404, headers: plain, body: "not found\n" };
+        return {
+          status: 404,
+          headers: plain,
+          body: "not found: here are /livez, /readyz, /metrics and /status\n",
+        };
     }
   }
 }

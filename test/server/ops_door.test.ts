@@ -35,8 +35,8 @@ test.each([
   ["GET", "/livez?verbose", 200, "ok"],
   ["GET", "/readyz", 200, '{"ready":true,"checks":{"store":true}}\n'],
   ["GET", "/metrics", 200, "up 1\n"],
-  ["GET", "/", 404, "not found\n"],
-  ["GET", "/livez/", 404, "not found\n"],
+  ["GET", "/", 404, "not found: here are /livez, /readyz, /metrics and /status\n"],
+  ["GET", "/livez/", 404, "not found: here are /livez, /readyz, /metrics and /status\n"],
   ["POST", "/livez", 405, "method not allowed\n"],
 ])("%s %s is %i", async (method, path, status, body) => {
   const { base } = await openDoor();
