@@ -119,7 +119,7 @@ export class PlainCalls {
     const { input } = method.descriptor;
     let request: Message;
     try {
-      request = method.kind === "unary" && method.decode ? method.decode(bytes) : fromBinary(input, bytes);
+      request = method.decode ? method.decode(bytes) : fromBinary(input, bytes);
     } catch {
       call.fail(new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`));
       return;

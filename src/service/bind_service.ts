@@ -44,7 +44,7 @@ type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) 
 type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
 
 export interface BindOptions {
-  /** Unary RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
+  /** RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
   readonly repeated?: readonly string[];
 }
 
@@ -60,6 +60,7 @@ export function bindService<S extends DescService>(
   const methods = descriptor.methods.map((method): BoundMethod => {
     const call = calls[method.localName];
     const known = repeated.includes(method.localName) ? new KnownRequests(method.input) : undefined;
+    const decoding = known && { decode: (bytes: Buffer) => known.decode(bytes) };
     const validate = (request: Message): void => {
       if (known?.isValid(request)) return;
       try {
@@ -108,6 +109,7 @@ export function bindService<S extends DescService>(
       kind: "server_streaming",
       descriptor: method,
       validate,
+      ...decoding,
       open: (request, context, sink) => {
         try {
           validate(request);

@@ -35,6 +35,8 @@ export type BoundMethod =
       validate(request: Message): void;
       /** Never throws: what goes wrong ends the sink, with a `WireError`. */
       open(request: Message, context: StreamContext, sink: MessageSink): StreamSource;
+      /** As above. */
+      decode?(bytes: Buffer): Message;
     }
   | {
       /** Served at the `grpc` door alone. */

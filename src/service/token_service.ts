@@ -77,5 +77,5 @@ export function tokenService(options: {
       );
     },
   };
-  return bindService(TokenService, implementation, { repeated: ["getToken"] });
+  return bindService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
 }

@@ -101,8 +101,13 @@ export class Place {
   }
 
   get httpUrl(): string {
-    const { NEXUS_TLS_CERT_FILE: certificate, NEXUS_HTTP_LISTEN: listen = "" } = this.environment;
-    return `${certificate === undefined ? "http" : "https"}://${listen.split(",")[0]}`;
+    const {
+      NEXUS_TLS_CERT_FILE: certificate,
+      NEXUS_TLS_DOORS: doors = "http",
+      NEXUS_HTTP_LISTEN: listen = "",
+    } = this.environment;
+    const isSecure = certificate !== undefined && doors.split(",").includes("http");
+    return `${isSecure ? "https" : "http"}://${listen.split(",")[0]}`;
   }
 
   get opsUrl(): string {
