@@ -30,6 +30,8 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
   const place = await Place.make({
     NEXUS_ENCRYPTION_KEY: key.toString("base64"),
     NEXUS_LOG_LEVEL: "info",
+    // One that does not read is looked at for longer than the daemon would wait for it.
+    NEXUS_STREAM_READ_TIMEOUT_SECONDS: "3600",
   });
   const folder = place.config.dataDir;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
