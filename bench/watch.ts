@@ -84,6 +84,9 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
       client.disconnect();
       await once(client, "exit");
     }
+    // First, while the process holds nothing that it could give back.
+    const plain = { ...ours, update: () => refreshed(tokens, provider, connectionId) };
+    figures.push(await stalledReaders(plain, request, quick ? 200 : 10_000));
     for (const streams of quick ? [1_000] : [1_000, 10_000]) {
       const rounds = quick ? 5 : streams === 1_000 ? 30 : 10;
       const taken = { ours: [] as number[], theirs: [] as number[] };
@@ -138,8 +141,6 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
         }),
       );
     }
-    const plain = { ...ours, update: () => refreshed(tokens, provider, connectionId) };
-    figures.push(await stalledReaders(plain, request, quick ? 200 : 10_000));
   } finally {
     provider.disconnect();
     bare.disconnect();

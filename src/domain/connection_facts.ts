@@ -3,7 +3,7 @@ import type { Connection } from "../model/connection.js";
 import { isId } from "../model/ids.js";
 import type { Store } from "../store/store.js";
 
-/** Facts kept in memory: some 3 MiB at most. */
+/** Facts kept in memory: some 4 MiB at most. */
 const maxEntries = 10_000;
 
 type Owner = Pick<Connection, "userId" | "providerId" | "providerName">;
@@ -11,7 +11,7 @@ type Owner = Pick<Connection, "userId" | "providerId" | "providerName">;
 /** What the policy must know of connections and providers, kept in memory for the calls of agents. */
 export class ConnectionFactsCache {
   readonly #store: Pick<Store, "getConnection" | "getProvider">;
-  readonly #owners = new Map<string, Owner>();
+  readonly #known = new Map<string, ConnectionFacts>();
   readonly #names = new Map<string, string>();
 
   constructor(options: { store: Pick<Store, "getConnection" | "getProvider"> }) {
@@ -20,18 +20,15 @@ export class ConnectionFactsCache {
 
   /** Undefined when there is no such connection. */
   of(connectionId: string): ConnectionFacts | undefined {
+    const known = this.#known.get(connectionId);
+    if (known) return known;
     // Longer keys are refused by the store.
-    if (!isId(connectionId)) return undefined;
-    let owner = this.#owners.get(connectionId);
-    if (!owner) {
-      const connection = this.#store.getConnection(connectionId);
-      if (!connection) return undefined;
-      const { userId, providerId, providerName } = connection;
-      owner = { userId, providerId, providerName };
-      if (this.#owners.size >= maxEntries) this.#owners.clear();
-      this.#owners.set(connectionId, owner);
-    }
-    return this.from(connectionId, owner);
+    const connection = isId(connectionId) ? this.#store.getConnection(connectionId) : undefined;
+    if (!connection) return undefined;
+    const facts = this.from(connectionId, connection);
+    if (this.#known.size >= maxEntries) this.#known.clear();
+    this.#known.set(connectionId, facts);
+    return facts;
   }
 
   /** Of a connection that is at hand. */
@@ -44,11 +41,12 @@ export class ConnectionFactsCache {
   }
 
   connectionsChanged(connectionIds: Iterable<string>): void {
-    for (const id of connectionIds) this.#owners.delete(id);
+    for (const id of connectionIds) this.#known.delete(id);
   }
 
   providerChanged(providerId: string): void {
     this.#names.delete(providerId);
+    this.#known.clear();
   }
 
   /** The present name: a deleted provider has none, and its connections keep the one they were made under. */

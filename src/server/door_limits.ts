@@ -41,7 +41,19 @@ export function headersRefusal(
   headers: Readonly<Record<string, unknown>>,
   { maxHeaderBytes }: Limits,
 ): ResourceExhausted | undefined {
+  if (mostHeaderBytes(headers) <= maxHeaderBytes) return undefined;
   return headerBytes(Object.entries(headers)) > maxHeaderBytes ? headersTooLarge(maxHeaderBytes) : undefined;
+}
+
+/** No less than `headerBytes`, and cheaper, which tells at each call: a UTF-16 code unit takes three bytes at most. */
+function mostHeaderBytes(headers: Readonly<Record<string, unknown>>): number {
+  let bytes = 0;
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (typeof value !== "string") return Number.POSITIVE_INFINITY;
+    bytes += name.length + 3 * value.length + 4;
+  }
+  return bytes;
 }
 
 export function headersTooLarge(maxHeaderBytes: number): ResourceExhausted {
