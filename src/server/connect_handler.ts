@@ -1,3 +1,4 @@
+import type { ConnectRouter } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { ResourceExhausted } from "../model/errors.js";
 import type { Limits } from "../model/limits.js";
@@ -39,12 +40,17 @@ export interface ConnectHandlerOptions {
  * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const handlers = new Map(
-    routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
-      handler.requestPath,
-      handler,
-    ]),
-  );
+  // Made for the first request: a daemon whose agents speak gRPC alone needs none.
+  let handlers: ReadonlyMap<string, ConnectRouter["handlers"][number]> | undefined;
+  const handlerOf = (path: string) => {
+    handlers ??= new Map(
+      routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
+        handler.requestPath,
+        handler,
+      ]),
+    );
+    return handlers.get(path);
+  };
   const limits = limitsOf(options.bounds);
   const serve = (request: Request, response: Response): void => {
     refuseRest(response);
@@ -75,7 +81,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const serveTo = (caller: Caller, request: Request, response: Response): void => {
     const path = pathOf(request);
-    const handler = handlers.get(path);
+    const handler = handlerOf(path);
     if (!handler) {
       if (caller instanceof WireError) answerRefusal(response, caller);
       else if (options.routes?.(request, response, caller)) return;
