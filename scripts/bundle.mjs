@@ -161,6 +161,9 @@ function nativePackages() {
         contents: readFileSync(path, "utf8").replaceAll("__filename", 'installed.resolve("lmdb")'),
         loader: "js",
       }));
+      // Native code for MessagePack, which the store never writes: msgpackr does without.
+      build.onResolve({ filter: /^msgpackr-extract$/ }, ({ path }) => ({ path, namespace: "none" }));
+      build.onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "module.exports = undefined;" }));
       // Its own search looks through package.json files first, which takes as long as all the rest of opening the data folder.
       build.onLoad({ filter: /\/node_modules\/fs-native-extensions\/binding\.js$/ }, () => ({
         contents: `
