@@ -53,14 +53,17 @@ export async function scaleFigures({ quick }: { readonly quick: boolean }): Prom
 async function openFigures(full: Place, empty: Place, count: number, rounds: number): Promise<Figure[]> {
   const ours = { ms: [] as number[], miB: [] as number[] };
   const theirs = { ms: [] as number[], miB: [] as number[] };
+  const sides: [Place, typeof ours][] = [
+    [full, ours],
+    [empty, theirs],
+  ];
   for (let round = -1; round < rounds; round++) {
-    const mine = await startDaemon(full);
-    const bare = await startDaemon(empty);
-    if (round < 0) continue;
-    ours.ms.push(mine.ms);
-    ours.miB.push(mine.miB);
-    theirs.ms.push(bare.ms);
-    theirs.miB.push(bare.miB);
+    for (const [place, taken] of sides.reverse()) {
+      const { ms, miB } = await startDaemon(place);
+      if (round < 0) continue;
+      taken.ms.push(ms);
+      taken.miB.push(miB);
+    }
   }
   const against = "an empty store";
   return [
@@ -75,12 +78,16 @@ async function openFigures(full: Place, empty: Place, count: number, rounds: num
   ];
 }
 
-/** A tick that deals out what is due, without the refreshes themselves. */
+/**
+ * A tick that deals out what is due, without the refreshes themselves. Both stores have been read by then, and each is first as often as
+ * the other.
+ */
 function tickFigure(full: Place, small: Place, count: number, dueAtMs: number, rounds: number): Figure {
   const stores = [full, small].map(({ config }) => Store.open({ folder: config.dataDir, nowMs: Date.now() }));
   const taken: number[][] = [[], []];
-  for (let round = -3; round < rounds * 5; round++) {
-    for (const [side, store] of stores.entries()) {
+  const sides = [...stores.entries()];
+  for (let round = -20; round < rounds * 20; round++) {
+    for (const [side, store] of sides.reverse()) {
       let dealt = 0;
       const scheduler = new RefreshScheduler({
         store,
@@ -118,9 +125,9 @@ async function listFigure(full: Place, small: Place, count: number, rounds: numb
   const taken: number[][] = [[], []];
   try {
     for (const place of [full, small]) await answers(`${place.opsUrl}/readyz`);
-    const clients = [full, small].map((place) => place.clients().connections);
+    const sides = [...[full, small].map((place) => place.clients().connections).entries()];
     for (let round = -1; round < rounds; round++) {
-      for (const [side, connections] of clients.entries()) {
+      for (const [side, connections] of sides.reverse()) {
         const calls: number[] = [];
         let pageToken = "";
         for (let call = 0; call < 15; call++) {

@@ -21,6 +21,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { bundle } from "./bundle.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -37,19 +38,6 @@ const inputs = [
 /** Read at run time from beside the code that reads it. */
 const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
 
-/** Has native code, or reads files of its own, or is seldom wanted and large: loaded from node_modules. */
-const external = [
-  "@grpc/reflection",
-  "@opentelemetry/core",
-  "@opentelemetry/exporter-trace-otlp-proto",
-  "@opentelemetry/resources",
-  "@opentelemetry/sdk-trace-base",
-  "fs-native-extensions",
-  "grpc-health-check",
-  "koffi",
-  "lmdb",
-];
-
 export async function build() {
   const tsc = findCompiler();
   if (tsc === undefined) {
@@ -64,7 +52,10 @@ export async function build() {
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
     for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
-    await bundle(fresh);
+    mkdirSync(join(fresh, "bundle"));
+    await bundle(root, join(fresh, "bundle", "nexusd.cjs"));
+    copyFileSync(join(root, "scripts/launcher/load.js"), join(fresh, "bundle", "load.js"));
+    copyFileSync(join(root, "scripts/launcher/main.js"), join(fresh, "main.js"));
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));
     renameSync(fresh, dist);
@@ -72,43 +63,6 @@ export async function build() {
     rmSync(work, { recursive: true, force: true });
   }
   warm();
-}
-
-/**
- * One file of CommonJS: V8 takes cached code for a script only. What is imported dynamically runs when it is first asked for. Names are
- * kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is as
- * short as it can be, since V8 holds it in memory for good.
- */
-async function bundle(fresh) {
-  const esbuild = await import("esbuild");
-  mkdirSync(join(fresh, "bundle"));
-  await esbuild.build({
-    absWorkingDir: root,
-    entryPoints: ["src/cli/process_shell.ts"],
-    outfile: join(fresh, "bundle", "nexusd.cjs"),
-    bundle: true,
-    format: "cjs",
-    platform: "node",
-    target: "node20.19",
-    // Of two builds of a package, the one of modules: what nobody asks for is left out.
-    mainFields: ["module", "main"],
-    external,
-    supported: { "dynamic-import": false },
-    define: { "import.meta.url": "bundleUrl" },
-    banner: {
-      js: '(function(exports,require,module,__filename,__dirname){const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
-    },
-    footer: { js: "})" },
-    sourcemap: "linked",
-    sourcesContent: false,
-    legalComments: "none",
-    minifySyntax: true,
-    minifyWhitespace: true,
-    lineLimit: 160,
-    logLevel: "warning",
-  });
-  copyFileSync(join(root, "scripts/launcher/load.js"), join(fresh, "bundle", "load.js"));
-  copyFileSync(join(root, "scripts/launcher/main.js"), join(fresh, "main.js"));
 }
 
 /** Without its result the program runs all the same. */

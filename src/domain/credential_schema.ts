@@ -13,8 +13,8 @@ export const maxProperties = 50;
 const maxNameLength = 128;
 const maxChoices = 500;
 
-/** Formats are not judged here: those of the meta-schema itself would be. */
-const metaSchema = new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false });
+/** Made for the first schema that is judged: it reads the meta-schemas of its draft, which most daemons never need. */
+let metaSchema: Ajv2020 | undefined;
 
 type Fault = (place: string, description: string) => void;
 
@@ -135,6 +135,8 @@ export function nameFault(name: string): string | undefined {
 
 function metaFaults(schema: JsonObject): ErrorObject[] {
   const { $schema: _draft, ...rest } = schema;
+  // Formats are not judged here: those of the meta-schema itself would be.
+  metaSchema ??= new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false });
   return metaSchema.validateSchema(rest) === true ? [] : (metaSchema.errors ?? []);
 }
 

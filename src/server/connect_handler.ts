@@ -41,12 +41,17 @@ export interface ConnectHandlerOptions {
  * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const handlers = new Map(
-    routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
-      handler.requestPath,
-      handler,
-    ]),
-  );
+  // Made for the first request: a daemon whose agents speak gRPC alone needs none.
+  let handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+  const handlerOf = (path: string) => {
+    handlers ??= new Map(
+      routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
+        handler.requestPath,
+        handler,
+      ]),
+    );
+    return handlers.get(path);
+  };
   const plain = new PlainJsonCalls(options.services, options.onUnexpected);
   const limits = limitsOf(options.bounds);
   const serve = (request: Request, response: Response): void => {
@@ -78,7 +83,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const serveTo = (caller: Caller, request: Request, response: Response): void => {
     const path = pathOf(request);
-    const handler = handlers.get(path);
+    const handler = handlerOf(path);
     if (!handler) {
       if (caller instanceof WireError) answerRefusal(response, caller);
       else if (options.routes?.(request, response, caller)) return;
