@@ -16,7 +16,7 @@ export interface Followers {
   reconnectDelayMs(): number;
 }
 
-/** Connections that a stream which was behind asks for at a time. */
+/** Connections that a stream asks for at a time: a commit may change thousands of them, which all the streams ask for at once. */
 const maxRounds = 64;
 
 /**
@@ -61,7 +61,8 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
 
   mark(connectionId: string): void {
     if (this.#isOver) return;
-    if (this.#hasRoom && !this.#opening) this.#followers.rounds.join(connectionId, this);
+    const canJoin = this.#hasRoom && !this.#opening && this.#rounds < maxRounds;
+    if (canJoin) this.#followers.rounds.join(connectionId, this);
     else this.#remember(connectionId);
   }
 

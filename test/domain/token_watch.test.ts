@@ -150,6 +150,20 @@ describe("TokenWatch", () => {
     expect([hub.size, clock.pending]).toEqual([0, 0]);
   });
 
+  it("takes a commit that changes very many connections in portions", async () => {
+    const stream = await opened();
+    commits = 0;
+    await store.commit((tx) => {
+      for (let index = 0; index < 200; index++) {
+        tx.putConnection(connection(`c${index}`, { status: "active", credentialRevision: 2n }));
+      }
+    });
+    await expect.poll(() => stream.said.length).toBe(200);
+    expect(commits).toBe(4);
+    clock.advance(6_000);
+    expect(stream.said.at(-1)).toBe("bookmark");
+  });
+
   it("says goodbye to every stream when the hub drains, to one without room too", async () => {
     const streams = [await opened(), await opened()];
     const [slow] = streams;
