@@ -164,6 +164,18 @@ describe("TokenWatch", () => {
     expect(stream.said.at(-1)).toBe("bookmark");
   });
 
+  it("puts no read on record of what a stream names and does not get", async () => {
+    await change("c2", 1n);
+    await change("c3", 1n);
+    const got = new Got();
+    const view = { ...everything, seesConnection: ({ id }: { id: string }) => id !== "c2" };
+    const options = { userId: "user of c1", position: undefined, bookmarkIntervalMs: 5_000, view };
+    const principal = at(owner, "unix");
+    got.source = watch.open({ ...options, connectionIds: new Set(["c1", "c2", "c3"]), principal }, got);
+    await expect.poll(() => got.said).toEqual(["r1", "removed", "removed", "bookmark"]);
+    expect(retrieved(1n)).toEqual(["owner"]);
+  });
+
   it("says goodbye to every stream when the hub drains, to one without room too", async () => {
     const streams = [await opened(), await opened()];
     const [slow] = streams;
