@@ -105,6 +105,7 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   }
 
   fail(error: unknown): void {
+    this.#opening?.cancel();
     if (this.#finish()) this.#sink.end(error);
   }
 
@@ -143,7 +144,12 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   }
 
   #send(event: WatchEvent): boolean {
-    this.#hasRoom = this.#sink.send(event);
+    try {
+      this.#hasRoom = this.#sink.send(event);
+    } catch (error) {
+      // Whoever told this stream has others to tell.
+      this.fail(error);
+    }
     return this.#hasRoom;
   }
 

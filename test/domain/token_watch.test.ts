@@ -176,6 +176,38 @@ describe("TokenWatch", () => {
     expect(retrieved(1n)).toEqual(["owner"]);
   });
 
+  it("tells all the others when the filter or the sink of one fails", async () => {
+    const principal = at(owner, "unix");
+    const streams = [await opened(principal), await opened(principal), await opened(principal)];
+    const [, broken] = streams;
+    if (broken) {
+      broken.onSend = () => {
+        throw new Error("of this stream alone");
+      };
+    }
+    await change("c1", 2n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2"], ["end"], ["r2"]]);
+    const blind = {
+      filter: {
+        connectionIds: new Set(["c1"]),
+        userId: undefined,
+        sees: () => {
+          throw new Error("of this stream alone");
+        },
+      },
+      marked: [] as string[],
+      mark: (id: string) => void blind.marked.push(id),
+      wake: () => undefined,
+    };
+    hub.subscribe(blind);
+    await change("c1", 3n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2", "r3"], ["end"], ["r2", "r3"]]);
+    // Whether it may see the connection is judged again when that is read.
+    expect(blind.marked).toEqual(["c1"]);
+    hub.unsubscribe(blind);
+    expect(hub.size).toBe(2);
+  });
+
   it("says goodbye to every stream when the hub drains, to one without room too", async () => {
     const streams = [await opened(), await opened()];
     const [slow] = streams;
