@@ -208,6 +208,14 @@ describe("TokenWatch", () => {
     expect(hub.size).toBe(2);
   });
 
+  it("drains subscribers of no connection at all too", async () => {
+    const filter = { connectionIds: new Set<string>(), userId: undefined, sees: () => true };
+    const subscriber = { filter, mark: () => undefined, wake: () => hub.unsubscribe(subscriber) };
+    hub.subscribe(subscriber);
+    await hub.drain();
+    expect(hub.size).toBe(0);
+  });
+
   it("says goodbye to every stream when the hub drains, to one without room too", async () => {
     const streams = [await opened(), await opened()];
     const [slow] = streams;
