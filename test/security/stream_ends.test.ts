@@ -116,3 +116,28 @@ test.each(Object.entries(doors))(
     expect(statuses.filter((status) => status === "8")).toHaveLength(1);
   },
 );
+
+test("a status that is not read is waited for no longer than a message", async () => {
+  const world = await LimitedWorld.make({ NEXUS_STREAM_READ_TIMEOUT_SECONDS: "20" });
+  await world.import();
+  const session = connect("http://localhost", {
+    createConnection: () => connectSocket(world.place.socket),
+    settings: { initialWindowSize: 0 },
+  });
+  onTestFinished(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nexus.v1.TokenService/WatchTokens",
+    te: "trailers",
+    "grpc-timeout": "1S",
+    ...doors.plain,
+  });
+  stream.on("error", () => undefined);
+  stream.end(requestBytes());
+  await new Promise((resolve) => stream.once("response", resolve));
+  // Its deadline passes while nothing of it is read.
+  world.clock.advance(1_000);
+  expect(stream.closed).toBe(false);
+  world.clock.advance(20_000);
+  await expect.poll(() => stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+});
