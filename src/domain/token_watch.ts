@@ -107,6 +107,12 @@ export class TokenWatch {
     const { view } = options;
     let after = revision;
     for (;;) {
+      // A reader may take so long that removals it was not told of are forgotten meanwhile.
+      if (after < this.#store.floorRevision) {
+        yield { kind: "reset", reason: "position_too_old" };
+        yield* this.#snapshot(options);
+        return;
+      }
       const changes = this.#store.changesSince(after, page);
       after = changes.at(-1)?.revision ?? after;
       const ids = changes

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CurrentToken } from "../../src/domain/credential_reader.js";
+import type { ConnectionView, CurrentToken } from "../../src/domain/credential_reader.js";
 import { ReadLedger } from "../../src/domain/read_ledger.js";
 import { TokenWatch } from "../../src/domain/token_watch.js";
 import type { WatchEvent } from "../../src/domain/watch_event.js";
@@ -38,6 +38,8 @@ describe("TokenWatch", () => {
   let clock: ManualClock;
   let hub: WatchHub;
   let watch: TokenWatch;
+  let ledger: ReadLedger;
+  let reader: { view(id: string): ConnectionView | undefined };
   let commits: number;
   let isBroken: boolean;
   beforeEach(async () => {
@@ -52,14 +54,14 @@ describe("TokenWatch", () => {
         return isBroken ? Promise.reject(new Error("disk")) : store.commit(change);
       }) as Store["commit"],
     };
-    const reader = {
+    reader = {
       view: (id: string) => {
         const found = store.getConnection(id);
         const token = { revision: found?.credentialRevision } as CurrentToken;
         return found && { connection: found, token, problem: undefined };
       },
     };
-    const ledger = new ReadLedger({ store: recording, clock, log: silent });
+    ledger = new ReadLedger({ store: recording, clock, log: silent });
     watch = new TokenWatch({ store, reader, hub, ledger, clock, random: () => 0.5 });
     store.onCommitted((changes) => hub.announce(changes));
     await change("c1", 1n);
@@ -206,6 +208,37 @@ describe("TokenWatch", () => {
     expect(blind.marked).toEqual(["c1"]);
     hub.unsubscribe(blind);
     expect(hub.size).toBe(2);
+  });
+
+  it("begins anew when removals were forgotten while it caught up", async () => {
+    await store.commit((tx) => {
+      for (let index = 0; index < 300; index++) tx.putConnection(connection(`c${index}`));
+    });
+    let floorRevision = 0n;
+    const aging = {
+      epoch: store.epoch,
+      settledRevision: store.settledRevision,
+      get floorRevision() {
+        return floorRevision;
+      },
+      getConnection: (id: string) => store.getConnection(id),
+      listConnections: (options: Parameters<Store["listConnections"]>[0]) => store.listConnections(options),
+      changesSince: (revision: bigint, limit: number) => store.changesSince(revision, limit),
+    };
+    const got = new Got();
+    got.onSend = () => {
+      if (got.said.length === 255) floorRevision = store.settledRevision;
+    };
+    const position = { epoch: store.epoch, revision: 0n };
+    const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: everything };
+    const shared = { store: aging, hub, clock, random: () => 0.5 };
+    new TokenWatch({ ...shared, reader, ledger }).open(
+      { ...all, position, principal: at(owner, "unix") },
+      got,
+    );
+    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
+    expect(got.said.indexOf("reset")).toBe(256);
+    expect(got.said).toHaveLength(256 + 1 + 300 + 1);
   });
 
   it("drains subscribers of no connection at all too", async () => {
