@@ -129,6 +129,19 @@ describe("TokenWatch", () => {
     await expect.poll(() => stream.said).toEqual(["r2", "bookmark"]);
   });
 
+  it("sends a bookmark though something is always being put on record", async () => {
+    const stream = await opened();
+    let next = 0;
+    store.onCommitted((changes) => {
+      hub.announce(changes);
+      if (next === 40) clock.advance(6_000);
+      if (next < 400) void change(`c${next++}`, 2n);
+    });
+    await Promise.all(["a", "b", "c", "d", "e", "f", "g", "h"].map((id) => change(id, 1n)));
+    await expect.poll(() => stream.said.filter((said) => said !== "bookmark").length).toBe(408);
+    expect(stream.said.indexOf("bookmark")).toBeLessThan(300);
+  });
+
   it("ends the streams whose reads cannot be put on record, and lets no token out", async () => {
     const streams = [await opened(), await opened()];
     isBroken = true;
