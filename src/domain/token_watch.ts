@@ -1,5 +1,4 @@
 import { hasUsableToken } from "../model/connection.js";
-import type { Principal } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { Store } from "../store/store.js";
@@ -74,13 +73,13 @@ export class TokenWatch {
   }
 
   async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const { principal, view } = options;
+    const { view } = options;
     if (options.connectionIds) {
       const ids = [...options.connectionIds];
       for (const [index, id] of ids.entries()) {
         const userId = this.#store.getConnection(id)?.userId;
         if (userId !== undefined && !matches(options, userId)) yield { kind: "removed", connectionId: id };
-        else yield await this.#state(id, principal, view, () => ids.slice(index + 1, index + page));
+        else yield await this.#state(id, options, () => ids.slice(index + 1, index + page));
       }
       return;
     }
@@ -97,7 +96,7 @@ export class TokenWatch {
       for (const [index, id] of ids.entries()) {
         // One that is gone meanwhile was never told of.
         if (!this.#store.getConnection(id)) continue;
-        yield await this.#state(id, principal, view, () => ids.slice(index + 1));
+        yield await this.#state(id, options, () => ids.slice(index + 1));
       }
       if (connections.length < page) return;
       await othersTurn();
@@ -105,9 +104,15 @@ export class TokenWatch {
   }
 
   async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const { principal, view } = options;
+    const { view } = options;
     let after = revision;
     for (;;) {
+      // A reader may take so long that removals it was not told of are forgotten meanwhile.
+      if (after < this.#store.floorRevision) {
+        yield { kind: "reset", reason: "position_too_old" };
+        yield* this.#snapshot(options);
+        return;
+      }
       const changes = this.#store.changesSince(after, page);
       after = changes.at(-1)?.revision ?? after;
       const ids = changes
@@ -117,7 +122,7 @@ export class TokenWatch {
         })
         .map(({ connectionId }) => connectionId);
       for (const [index, id] of ids.entries()) {
-        yield await this.#state(id, principal, view, () => ids.slice(index + 1));
+        yield await this.#state(id, options, () => ids.slice(index + 1));
       }
       if (changes.length < page) return;
       await othersTurn();
@@ -130,29 +135,29 @@ export class TokenWatch {
    */
   async #state(
     connectionId: string,
-    principal: Principal,
-    view: WatchOptions["view"],
+    options: WatchOptions,
     next: () => readonly string[],
   ): Promise<WatchEvent> {
     let recordedRevision: bigint | undefined;
     for (;;) {
-      const event = this.#stateOf(connectionId, view);
+      const event = this.#stateOf(connectionId, options.view);
       if (event.kind !== "state" || !event.view.token) return event;
       const { revision } = event.view.token;
       if (revision === recordedRevision) return event;
-      const recorded = this.#ledger.read(principal, connectionId, revision);
+      const recorded = this.#ledger.read(options.principal, connectionId, revision);
       if (!recorded) return event;
       recordedRevision = revision;
-      for (const id of next()) this.#announce(id, principal);
+      for (const id of next()) this.#announce(id, options);
       await recorded;
     }
   }
 
-  #announce(connectionId: string, principal: Principal): void {
+  #announce(connectionId: string, options: WatchOptions): void {
     const connection = this.#store.getConnection(connectionId);
-    if (connection && hasUsableToken(connection, this.#clock.nowMs())) {
-      void this.#ledger.announce(principal, connectionId, connection.credentialRevision);
-    }
+    if (!connection || !hasUsableToken(connection, this.#clock.nowMs())) return;
+    // What was named and is not to be had is never read.
+    if (!matches(options, connection.userId) || !options.view.seesConnection(connection)) return;
+    void this.#ledger.announce(options.principal, connectionId, connection.credentialRevision);
   }
 
   #stateOf(connectionId: string, { seesConnection }: Pick<View, "seesConnection">): WatchEvent {

@@ -16,7 +16,7 @@ export interface Followers {
   reconnectDelayMs(): number;
 }
 
-/** Connections that a stream which was behind asks for at a time. */
+/** Connections that a stream asks for at a time: a commit may change thousands of them, which all the streams ask for at once. */
 const maxRounds = 64;
 
 /**
@@ -38,6 +38,8 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   #rounds = 0;
   #hasRoom = true;
   #isBookmarkDue = false;
+  /** Of the bookmark that waits for the rounds under way; what changes meanwhile is pending, else there would be rounds without end. */
+  #bookmark: WatchPosition | undefined;
   /** In the wheel of bookmarks; 0 when it is not there. */
   #slot = 0;
   #isOver = false;
@@ -61,7 +63,8 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
 
   mark(connectionId: string): void {
     if (this.#isOver) return;
-    if (this.#hasRoom && !this.#opening) this.#followers.rounds.join(connectionId, this);
+    const canJoin = this.#hasRoom && !this.#opening && !this.#bookmark && this.#rounds < maxRounds;
+    if (canJoin) this.#followers.rounds.join(connectionId, this);
     else this.#remember(connectionId);
   }
 
@@ -82,7 +85,10 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   left(connectionId: string): boolean {
     this.#rounds--;
     if (this.#isOver) return false;
-    if (!this.#hasRoom) this.#remember(connectionId);
+    if (!this.#hasRoom) {
+      this.#remember(connectionId);
+      this.#bookmark = undefined;
+    }
     return this.#hasRoom;
   }
 
@@ -104,6 +110,7 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   }
 
   fail(error: unknown): void {
+    this.#opening?.cancel();
     if (this.#finish()) this.#sink.end(error);
   }
 
@@ -118,13 +125,22 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
     if (this.#isOver || this.#opening) return;
     if (this.#followers.hub.draining) this.#sayGoodbye();
     else if (!this.#hasRoom) return;
+    else if (this.#bookmark) this.#sendBookmark(this.#bookmark);
     else if (this.#pending) this.#catchUp(this.#pending);
-    else if (this.#isBookmarkDue && this.#rounds === 0) {
-      // Nothing is pending at this moment, and every settled change was marked before: all of them have been sent.
-      this.#isBookmarkDue = false;
-      this.#awaitBookmark();
-      this.#send({ kind: "bookmark", position: this.#followers.position(this.view) });
+    else if (this.#isBookmarkDue) {
+      // Nothing is pending at this moment, and every settled change was marked before: all of them were sent, or are in a round.
+      this.#bookmark = this.#followers.position(this.view);
+      this.#sendBookmark(this.#bookmark);
     }
+  }
+
+  #sendBookmark(position: WatchPosition): void {
+    if (this.#rounds > 0) return;
+    this.#bookmark = undefined;
+    this.#isBookmarkDue = false;
+    this.#awaitBookmark();
+    this.#send({ kind: "bookmark", position });
+    if (this.#pending) this.#settle();
   }
 
   #catchUp(pending: Set<string>): void {
@@ -142,7 +158,12 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   }
 
   #send(event: WatchEvent): boolean {
-    this.#hasRoom = this.#sink.send(event);
+    try {
+      this.#hasRoom = this.#sink.send(event);
+    } catch (error) {
+      // Whoever told this stream has others to tell.
+      this.fail(error);
+    }
     return this.#hasRoom;
   }
 

@@ -122,10 +122,20 @@ export class PlainCall implements CallContext, StreamSink<Message> {
   }
 
   #awaitReader(): void {
-    const { patience } = this.#options;
     this.#isUnread = true;
     this.stream.once("drain", onDrain);
-    this.#unread = patience?.clock.setTimer(patience.timeoutMs, () => resetStream(this.stream));
+    this.#startPatience();
+  }
+
+  #startPatience(): void {
+    const { patience } = this.#options;
+    this.#unread ??= patience?.clock.setTimer(patience.timeoutMs, () => resetStream(this.stream));
+  }
+
+  /** The status goes behind what was written, and is waited for as long as a message: its stream has given its place back already. */
+  #endStream(): void {
+    this.stream.end();
+    this.#startPatience();
   }
 
   drained(): void {
@@ -144,7 +154,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#isAnswered = true;
     this.#source = undefined;
     if (!this.stream.headersSent) this.#respond();
-    this.stream.end();
+    this.#endStream();
   }
 
   fail(error: WireError): void {
@@ -153,7 +163,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#deadline?.cancel();
     if (this.stream.headersSent) {
       this.#status = error;
-      this.stream.end();
+      this.#endStream();
       return;
     }
     this.stream.respond({ ...headers, ...trailersOf(error) }, ended);

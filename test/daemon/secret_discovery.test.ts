@@ -219,9 +219,13 @@ describe("secret discovery", () => {
     const watcher = watch();
     watcher.send([`nexus/${id}/bearer`]);
     await watcher.next();
-    const end = expect(watcher.next()).rejects.toThrow();
+    // It asks for what is no connection.
+    const mistaken = watch();
+    mistaken.send(["nothing"]);
+    await mistaken.next();
+    const ends = [watcher, mistaken].map((each) => expect(each.next()).rejects.toThrow());
     await world.daemon.stop();
-    await end;
+    await Promise.all(ends);
     world.daemon = await world.place.start(world.clock);
   });
 });

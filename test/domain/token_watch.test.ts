@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CurrentToken } from "../../src/domain/credential_reader.js";
+import type { ConnectionView, CurrentToken } from "../../src/domain/credential_reader.js";
 import { ReadLedger } from "../../src/domain/read_ledger.js";
 import { TokenWatch } from "../../src/domain/token_watch.js";
 import type { WatchEvent } from "../../src/domain/watch_event.js";
@@ -38,6 +38,8 @@ describe("TokenWatch", () => {
   let clock: ManualClock;
   let hub: WatchHub;
   let watch: TokenWatch;
+  let ledger: ReadLedger;
+  let reader: { view(id: string): ConnectionView | undefined };
   let commits: number;
   let isBroken: boolean;
   beforeEach(async () => {
@@ -52,14 +54,14 @@ describe("TokenWatch", () => {
         return isBroken ? Promise.reject(new Error("disk")) : store.commit(change);
       }) as Store["commit"],
     };
-    const reader = {
+    reader = {
       view: (id: string) => {
         const found = store.getConnection(id);
         const token = { revision: found?.credentialRevision } as CurrentToken;
         return found && { connection: found, token, problem: undefined };
       },
     };
-    const ledger = new ReadLedger({ store: recording, clock, log: silent });
+    ledger = new ReadLedger({ store: recording, clock, log: silent });
     watch = new TokenWatch({ store, reader, hub, ledger, clock, random: () => 0.5 });
     store.onCommitted((changes) => hub.announce(changes));
     await change("c1", 1n);
@@ -127,6 +129,19 @@ describe("TokenWatch", () => {
     await expect.poll(() => stream.said).toEqual(["r2", "bookmark"]);
   });
 
+  it("sends a bookmark though something is always being put on record", async () => {
+    const stream = await opened();
+    let next = 0;
+    store.onCommitted((changes) => {
+      hub.announce(changes);
+      if (next === 40) clock.advance(6_000);
+      if (next < 400) void change(`c${next++}`, 2n);
+    });
+    await Promise.all(["a", "b", "c", "d", "e", "f", "g", "h"].map((id) => change(id, 1n)));
+    await expect.poll(() => stream.said.filter((said) => said !== "bookmark").length).toBe(408);
+    expect(stream.said.indexOf("bookmark")).toBeLessThan(300);
+  });
+
   it("ends the streams whose reads cannot be put on record, and lets no token out", async () => {
     const streams = [await opened(), await opened()];
     isBroken = true;
@@ -148,6 +163,103 @@ describe("TokenWatch", () => {
     expect(hub.size).toBe(1);
     here.source.cancel();
     expect([hub.size, clock.pending]).toEqual([0, 0]);
+  });
+
+  it("takes a commit that changes very many connections in portions", async () => {
+    const stream = await opened();
+    commits = 0;
+    await store.commit((tx) => {
+      for (let index = 0; index < 200; index++) {
+        tx.putConnection(connection(`c${index}`, { status: "active", credentialRevision: 2n }));
+      }
+    });
+    await expect.poll(() => stream.said.length).toBe(200);
+    expect(commits).toBe(4);
+    clock.advance(6_000);
+    expect(stream.said.at(-1)).toBe("bookmark");
+  });
+
+  it("puts no read on record of what a stream names and does not get", async () => {
+    await change("c2", 1n);
+    await change("c3", 1n);
+    const got = new Got();
+    const view = { ...everything, seesConnection: ({ id }: { id: string }) => id !== "c2" };
+    const options = { userId: "user of c1", position: undefined, bookmarkIntervalMs: 5_000, view };
+    const principal = at(owner, "unix");
+    got.source = watch.open({ ...options, connectionIds: new Set(["c1", "c2", "c3"]), principal }, got);
+    await expect.poll(() => got.said).toEqual(["r1", "removed", "removed", "bookmark"]);
+    expect(retrieved(1n)).toEqual(["owner"]);
+  });
+
+  it("tells all the others when the filter or the sink of one fails", async () => {
+    const principal = at(owner, "unix");
+    const streams = [await opened(principal), await opened(principal), await opened(principal)];
+    const [, broken] = streams;
+    if (broken) {
+      broken.onSend = () => {
+        throw new Error("of this stream alone");
+      };
+    }
+    await change("c1", 2n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2"], ["end"], ["r2"]]);
+    const blind = {
+      filter: {
+        connectionIds: new Set(["c1"]),
+        userId: undefined,
+        sees: () => {
+          throw new Error("of this stream alone");
+        },
+      },
+      marked: [] as string[],
+      mark: (id: string) => void blind.marked.push(id),
+      wake: () => undefined,
+    };
+    hub.subscribe(blind);
+    await change("c1", 3n);
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2", "r3"], ["end"], ["r2", "r3"]]);
+    // Whether it may see the connection is judged again when that is read.
+    expect(blind.marked).toEqual(["c1"]);
+    hub.unsubscribe(blind);
+    expect(hub.size).toBe(2);
+  });
+
+  it("begins anew when removals were forgotten while it caught up", async () => {
+    await store.commit((tx) => {
+      for (let index = 0; index < 300; index++) tx.putConnection(connection(`c${index}`));
+    });
+    let floorRevision = 0n;
+    const aging = {
+      epoch: store.epoch,
+      settledRevision: store.settledRevision,
+      get floorRevision() {
+        return floorRevision;
+      },
+      getConnection: (id: string) => store.getConnection(id),
+      listConnections: (options: Parameters<Store["listConnections"]>[0]) => store.listConnections(options),
+      changesSince: (revision: bigint, limit: number) => store.changesSince(revision, limit),
+    };
+    const got = new Got();
+    got.onSend = () => {
+      if (got.said.length === 255) floorRevision = store.settledRevision;
+    };
+    const position = { epoch: store.epoch, revision: 0n };
+    const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: everything };
+    const shared = { store: aging, hub, clock, random: () => 0.5 };
+    new TokenWatch({ ...shared, reader, ledger }).open(
+      { ...all, position, principal: at(owner, "unix") },
+      got,
+    );
+    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
+    expect(got.said.indexOf("reset")).toBe(256);
+    expect(got.said).toHaveLength(256 + 1 + 300 + 1);
+  });
+
+  it("drains subscribers of no connection at all too", async () => {
+    const filter = { connectionIds: new Set<string>(), userId: undefined, sees: () => true };
+    const subscriber = { filter, mark: () => undefined, wake: () => hub.unsubscribe(subscriber) };
+    hub.subscribe(subscriber);
+    await hub.drain();
+    expect(hub.size).toBe(0);
   });
 
   it("says goodbye to every stream when the hub drains, to one without room too", async () => {
