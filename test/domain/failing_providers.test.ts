@@ -97,7 +97,9 @@ describe("the status of the engine", () => {
     engine.clock.advance(windowMs);
     await engine.untilSent(2);
     engine.sent[0]?.fail(new GrantFailure({ kind: "transient" }));
-    while (!ids.some((id) => engine.get(id).problem)) await new Promise((resolve) => setImmediate(resolve));
+    while (!ids.some((id) => engine.get(id).problem) || status().refreshesRunning > 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     expect(status()).toMatchObject({ failingProviderCount: 0, refreshesRunning: 1 });
   });
 
