@@ -14,7 +14,7 @@ const loads = [
 ];
 
 const warm = new WeakSet<Side>();
-const warmUp = { clients: 4, streams: 4, requests: 15_000 };
+const warmUp = { clients: 4, streams: 4 };
 
 interface Load {
   readonly clients: number;
@@ -27,9 +27,16 @@ interface Effort {
   readonly requests: number;
 }
 
+interface CpuEffort extends Effort {
+  /** Requests that a side answers before its first round. */
+  readonly warmUp: number;
+}
+
 /** Server CPU and latency of `GetToken`, beside servers that do nothing. */
 export async function unaryFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const effort = quick ? { rounds: 3, requests: 3_000 } : { rounds: 9, requests: 20_000 };
+  const effort = quick
+    ? { rounds: 3, requests: 3_000, warmUp: 15_000 }
+    : { rounds: 9, requests: 20_000, warmUp: 80_000 };
   const stage = await unaryStage();
   const { clients, end } = await latencyClients({ quick });
   try {
@@ -80,13 +87,13 @@ async function cpuFigure(
   ours: Side,
   theirs: Side,
   load: Load,
-  { rounds, requests }: Effort,
+  { rounds, requests, warmUp: warmUpRequests }: CpuEffort,
   line: Line,
 ): Promise<Figure> {
   const taken = { ours: [] as number[], theirs: [] as number[] };
   for (const side of [ours, theirs]) {
     if (warm.has(side)) continue;
-    await h2load({ ...side, path, ...warmUp });
+    await h2load({ ...side, path, ...warmUp, requests: warmUpRequests });
     warm.add(side);
   }
   for (let round = 0; round < rounds; round++) {
