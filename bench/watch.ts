@@ -111,10 +111,11 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
       }
       // In turn, so that both meet the same machine.
       recordMs.length = 0;
-      for (let round = 0; round < rounds + 2; round++) {
+      const warmUp = quick ? 2 : 20;
+      for (let round = 0; round < rounds + warmUp; round++) {
         for (const [index, [name, side]] of sides.entries()) {
           const ms = await fanOut(side, clients[index] as ChildProcess);
-          if (round >= 2) taken[name].push(ms);
+          if (round >= warmUp) taken[name].push(ms);
         }
       }
       for (const client of clients) {
