@@ -125,7 +125,7 @@ export function addressKind(text: string): AddressKind {
  */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.replace(/^\[(.*)\]$/s, "$1");
-  if (!bare.includes(":")) return ipaddr.isValid(bare) ? ipaddr.parse(bare) : undefined;
+  if (!bare.includes(":")) return bare === text && ipaddr.isValid(bare) ? ipaddr.parse(bare) : undefined;
   const url = `https://[${bare}]/`;
   if (!ipaddr.isValid(bare) || !URL.canParse(url)) return undefined;
   return ipaddr.parse(new URL(url).hostname.slice(1, -1));

@@ -139,6 +139,8 @@ const hosts: readonly (readonly [string, AddressKind])[] = [
   ["[4000::1]", "reserved"],
   ["[100::1]", "reserved"],
   ["[5f00::1]", "reserved"],
+  ["[20029519]", "unreadable"],
+  ["[8.8.8.8]", "unreadable"],
   ["[fe80::1%eth0]", "unreadable"],
   ["[fe80::1%25eth0]", "unreadable"],
   ["127.0.0.1:80", "unreadable"],
