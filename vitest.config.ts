@@ -3,7 +3,10 @@ import { defineConfig } from "vitest/config";
 /** Two forks for two cores; a daemon test starts processes of its own beside them. */
 const maxWorkers = 2;
 
-const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000 } as const;
+/** What is waited for may stand behind a flush of a busy disk. */
+const poll = { timeout: 10_000 };
+
+const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000, expect: { poll } } as const;
 
 export default defineConfig({
   test: {
