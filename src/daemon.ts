@@ -24,7 +24,7 @@ import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { noTracing, type Tracing } from "./model/tracing.js";
 import type { PolicyKeeper } from "./policy/policy_keeper.js";
-import { type Clock, delay } from "./runtime/clock.js";
+import { type Clock, delay, setDeadline } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
 import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
@@ -267,7 +267,8 @@ export class Daemon {
     rescue.save();
     this.doors.stopServing();
     const stopped = engine.stop().catch(() => undefined);
-    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, abandonMs)]);
+    const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
+    await Promise.race([Promise.all([store.settled(), stopped]), patience]);
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
@@ -296,7 +297,7 @@ export class Daemon {
     log.info({}, "draining");
     tls.stop();
     const force = new AbortController();
-    const timer = clock.setTimer(drainTimeoutMs, () => force.abort());
+    const timer = setDeadline(clock, drainTimeoutMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);
