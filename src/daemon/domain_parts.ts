@@ -148,6 +148,7 @@ export function wireDomain(options: DomainOptions) {
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
     registry: new ProviderRegistry({ store, vault, clock, networks, redirectPaths, onChanged }),
     connections: new ConnectionManager({
+      revocationAttempted: (connectionId) => revoker.attempted(connectionId),
       ...config,
       ...config.consent,
       store,

@@ -27,6 +27,7 @@ type ManagerStore = Pick<
 export class ConnectionManager {
   readonly #store: ManagerStore;
   readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
+  readonly #attempted: (connectionId: string) => Promise<void>;
   readonly #pending: PendingRequests;
   readonly #requests: ConnectionRequests;
   readonly #clock: Clock;
@@ -36,6 +37,8 @@ export class ConnectionManager {
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
     revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
+    /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
+    revocationAttempted?: (connectionId: string) => Promise<void>;
     /** Shared with the registry. */
     redirectPaths?: RedirectPaths;
     clock: Clock;
@@ -47,6 +50,7 @@ export class ConnectionManager {
   }) {
     this.#store = options.store;
     this.#revocations = options.revocations;
+    this.#attempted = options.revocationAttempted ?? (() => Promise.resolve());
     this.#pending = new PendingRequests(options);
     const redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
     this.#requests = new ConnectionRequests({ ...options, redirectPaths, pending: this.#pending });
@@ -91,15 +95,27 @@ export class ConnectionManager {
     return { connections, nextAfterId: afterId };
   }
 
-  /** Erases the credential and keeps the record; its token is revoked at the provider afterwards. A refresh under way finds it revoked and drops its answer. @throws NotFound */
+  /**
+   * Erases the credential and keeps the record; its token is revoked at the provider afterwards. A refresh under way finds it revoked
+   * and drops its answer.
+   *
+   * @returns the connection as it is when the provider has answered for the first time, or has not for 2 s
+   * @throws NotFound
+   */
   async revoke(connectionId: string, principal: Principal): Promise<Connection> {
+    const revoked = await this.#end(connectionId, principal);
+    await this.#attempted(connectionId);
+    return this.#store.getConnection(connectionId) ?? revoked;
+  }
+
+  async #end(connectionId: string, principal: Principal): Promise<Connection> {
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
-      this.#pending.end(tx, before, "ends");
-      this.#revocations.enqueueStored(tx, before);
+      const held = this.#pending.end(tx, before, "ends");
+      const stored = this.#revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
         before,
@@ -113,6 +129,7 @@ export class ConnectionManager {
           pendingStateHash: undefined,
           requestExpiresAtMs: undefined,
           awaitingConfirmation: undefined,
+          providerRevocation: stored === "not_needed" ? held : stored,
         },
         nowMs,
       );

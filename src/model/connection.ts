@@ -1,3 +1,4 @@
+import type { ProviderRevocation } from "./revocation.js";
 import type { Strategy } from "./strategy.js";
 
 /** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
@@ -116,6 +117,8 @@ export interface Connection {
   readonly refreshExpiresAtMs?: number | undefined;
   /** The pending authorization holds a credential that waits for its confirmation. */
   readonly awaitingConfirmation?: boolean | undefined;
+  /** Of a revoked one: whether the provider has been told. */
+  readonly providerRevocation?: ProviderRevocation | undefined;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

@@ -12,6 +12,7 @@ import {
   type ProblemReason,
   problemMessages,
 } from "../model/connection.js";
+import { providerRevocations } from "../model/revocation.js";
 import {
   decodeText,
   decodeTime,
@@ -60,6 +61,9 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
     awaitingConfirmation: connection.awaitingConfirmation === true,
   });
+  if (connection.providerRevocation !== undefined) {
+    record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
+  }
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
       reason: problem.reason,
@@ -142,6 +146,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
         ? {}
         : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
       ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
+      ...(record.providerRevocation === 0
+        ? {}
+        : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
     },
   };
 }

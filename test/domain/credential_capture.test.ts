@@ -36,7 +36,7 @@ describe("a capture and its record", () => {
       store,
       vault,
       clock,
-      revocations: { enqueueStored: () => undefined, enqueue: () => undefined },
+      revocations: { enqueueStored: () => "not_needed", enqueue: () => "not_needed" },
       servers: { resolve: () => Promise.reject(new Error("a static type has no authorization server")) },
       publicUrl: "http://localhost:8080",
       allowedReturnOrigins: [],
