@@ -12,6 +12,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
 import { DaemonProcess } from "./daemon_process.js";
@@ -222,6 +223,24 @@ describe("the process", () => {
       await provider.setOutage("none");
       daemon = await started();
       expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+    });
+
+    it("paused while it drains, for longer than that may take: stores what came meanwhile", async () => {
+      await daemon.kill("SIGTERM");
+      daemon = await started({ NEXUS_DRAIN_TIMEOUT_MS: "500" });
+      const release = provider.holdTokenResponses();
+      const answer = place.clients().tokens.refreshToken({ connectionId });
+      await provider.waitForTokenRequests(2);
+      daemon.signal("SIGTERM");
+      await daemon.wrote(/"draining"/);
+      daemon.signal("SIGSTOP");
+      release();
+      await delay(new SystemClock(), 1_500);
+      daemon.signal("SIGCONT");
+      expect((await answer).token?.revision).toBe(2n);
+      expect(await daemon.exited).toBe(0);
+      daemon = await started();
+      expect((await place.clients().tokens.getToken({ connectionId })).token?.revision).toBe(2n);
     });
 
     it("exits 0 within 5 s even while the provider hangs", async () => {
