@@ -3,7 +3,7 @@ import type { ProblemReason } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
-import { demandsIssuer, pathOfRedirectUri } from "../model/redirect_path.js";
+import { pathOfRedirectUri } from "../model/redirect_path.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -164,12 +164,7 @@ export class ConnectionCompleter implements ConsentFlow {
       return server;
     }
 
-    const response = processAuthorizationResponse(
-      demandsIssuer(profile) ? { ...server, issParameterSupported: true } : server,
-      profile.clientId,
-      query,
-      state,
-    );
+    const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
       return await this.#ending.refuse(

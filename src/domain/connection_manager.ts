@@ -13,7 +13,6 @@ import {
 } from "./connection_requests.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { PendingRequests } from "./pending_requests.js";
-import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 import { type ConnectionFilter, isWanted } from "./seen_connections.js";
 import type { StoredLimits } from "./stored_limits.js";
@@ -36,8 +35,6 @@ export class ConnectionManager {
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
     revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
-    /** Shared with the registry. */
-    redirectPaths?: RedirectPaths;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
@@ -48,8 +45,7 @@ export class ConnectionManager {
     this.#store = options.store;
     this.#revocations = options.revocations;
     this.#pending = new PendingRequests(options);
-    const redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
-    this.#requests = new ConnectionRequests({ ...options, redirectPaths, pending: this.#pending });
+    this.#requests = new ConnectionRequests({ ...options, pending: this.#pending });
     this.#clock = options.clock;
   }
 

@@ -234,8 +234,7 @@ describe("an answer of a provider", () => {
       token_url: "",
     });
     await expect(world.request(id)).rejects.toThrow();
-    // One when the profile is made, one when consent is requested.
-    expect(provider.requests).toHaveLength(2);
+    expect(provider.requests).toHaveLength(1);
     expect(elsewhere.requests).toEqual([]);
   });
 
