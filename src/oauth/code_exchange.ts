@@ -74,10 +74,13 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
     await verifySignature(server, judged, fetch, clock);
     return toTokenSet(tokens, judged, answer.metadata);
   } catch (fault) {
-    throw idTokenFailure(fault instanceof IdTokenError ? fault.fault : "malformed");
+    throw fault instanceof IdTokenError
+      ? idTokenFailure(fault.fault, fault.detail)
+      : idTokenFailure("malformed");
   }
 }
 
-function idTokenFailure(idTokenFault: IdTokenFault): GrantFailure {
-  return new GrantFailure({ kind: "rejected", reason: "id_token_verification_failed", idTokenFault });
+function idTokenFailure(idTokenFault: IdTokenFault, detail?: string): GrantFailure {
+  const reason = "id_token_verification_failed";
+  return new GrantFailure({ kind: "rejected", reason, idTokenFault, detail });
 }

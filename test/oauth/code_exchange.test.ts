@@ -365,7 +365,7 @@ describe("the id_token", () => {
     ["alg", () => key.sign(claims(), { alg: "HS256" })],
     ["malformed", () => key.sign(claims(), { crit: ["x"] })],
     ["signature", () => forged.sign(claims())],
-    ["signature", () => next.sign(claims())],
+    ["unknown_key", () => next.sign(claims())],
     ["signature", () => key.sign(claims(), { alg: "RS384" })],
     ["signature", () => key.sign(claims(), { alg: "ES256" })],
     ["signature", () => key.sign(claims()).replace(/\.[^.]+$/, ".")],
@@ -383,6 +383,38 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
+  test("so is a second one within the minute", async () => {
+    const third = newSigningKey("k3");
+    idToken = key.sign(claims());
+    await openId();
+    for (const signing of [next, third]) {
+      jwks = { keys: [signing.jwk] };
+      idToken = signing.sign(claims());
+      expect((await openId()).subject).toBe("ada");
+    }
+    expect(fetched()).toBe(3);
+  });
+
+  test("a key that the set lacks is called that, and whether it was fetched anew", async () => {
+    idToken = next.sign(claims());
+    const words = "id_token_verification_failed unknown_key: the provider's keys";
+    expect((await failure(openId())).message).toContain(
+      `${words} were fetched anew and lack the one that it names`,
+    );
+    const again = await failure(openId());
+    expect(again.message).toContain(
+      `${words} lack the one that it names, and were fetched too often to be fetched now`,
+    );
+    expect(again.idTokenFault).toBe("unknown_key");
+    const sendTokens = server.script;
+    server.script = (response, request) =>
+      (request.path === "/jwks" ? json({}, 503) : sendTokens)(response, request);
+    idToken = next.sign(claims(), { kid: "k3" });
+    expect((await failure(openId())).message).toContain(
+      "jwks_unavailable: the keys of the provider cannot be had: status 503",
+    );
+  });
+
   test("a wrong signature costs one fetch more, not a loop", async () => {
     idToken = key.sign(claims());
     await openId();
@@ -391,16 +423,16 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
-  test("made-up keys cost one fetch a minute, and a good token is verified meanwhile", async () => {
+  test("made-up keys cost five fetches a minute, and a good token is verified meanwhile", async () => {
     idToken = key.sign(claims());
     await openId();
     for (let i = 0; i < 20; i++) {
       idToken = next.sign(claims(), { kid: `made-up-${i}` });
-      expect(await failure(openId())).toMatchObject({ idTokenFault: "signature" });
+      expect(await failure(openId())).toMatchObject({ idTokenFault: "unknown_key" });
     }
     idToken = key.sign(claims());
     expect((await openId()).subject).toBe("ada");
-    expect(fetched()).toBe(2);
+    expect(fetched()).toBe(5);
   });
 
   test("a key that is too weak verifies nothing", async () => {
