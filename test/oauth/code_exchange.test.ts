@@ -122,6 +122,17 @@ describe("the request", () => {
     expect(request?.form.has("client_secret")).toBe(false);
   });
 
+  test("client_secret_basic: what many servers do not decode is left as it is", async () => {
+    server.script = json(tokens);
+    const plain = "Az09-._~!*'()";
+    const client = { clientId: `${plain}:%7E`, clientSecret: new Secret(`${plain} %21:+/é`) };
+    await exchange({ client: { ...client, method: "client_secret_basic" } });
+    const [, credentials = ""] = server.requests[0]?.headers.authorization?.split(" ") ?? [];
+    expect(Buffer.from(credentials, "base64").toString()).toBe(
+      `${plain}%3A%257E:${plain}+%2521%3A%2B%2F%C3%A9`,
+    );
+  });
+
   test("none", async () => {
     server.script = json(tokens);
     await exchange({ client: { clientId, method: "none" } });

@@ -958,7 +958,7 @@ export enum TokenEndpointAuthMethod {
   CLIENT_SECRET_POST = 1,
 
   /**
-   * HTTP Basic with form-encoded id and secret (RFC 6749 section 2.3.1).
+   * HTTP Basic with form-encoded id and secret (RFC 6749 section 2.3.1); `-._~!*'()` are left as they are.
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_CLIENT_SECRET_BASIC = 2;
    */
