@@ -77,6 +77,53 @@ describe("the browser that calls us: redirect URIs", () => {
     expect(await world.status(connection_id)).toBe("failed");
   });
 
+  test.each(["%0D%0AX-Header:+1", "%00", "%FF", "%C3%A9"])(
+    "a code that is none (%s) is refused before anything is sent",
+    async (code) => {
+      const { provider } = await create("acme");
+      const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+      const browser = new Browser();
+      const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+      expect((await browser.get(url.replace(/code=[^&]+/, `code=${code}`))).status).toBe(400);
+      expect(world.tokenRequests).toEqual([]);
+      expect(await world.status(connection_id)).toBe("failed");
+    },
+  );
+
+  test.each<[name: string, document: object, iss: string]>([
+    ["names another issuer", {}, "&iss=https%3A%2F%2Fevil.example"],
+    ["names none and must", { authorization_response_iss_parameter_supported: true }, ""],
+  ])("an error that %s is not believed, and the flow goes on", async (_name, document, iss) => {
+    discovery(document);
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    const forged = `${url.replace(/code=[^&]+/, "error=access_denied")}${iss}`;
+    for (let times = 0; times < 2; times++) {
+      const page = await browser.get(forged);
+      expect(page.status).toBe(400);
+      expect(page.body).toContain("Go on in the provider");
+    }
+    expect(await world.status(connection_id)).toBe("pending");
+    const answer = `${url}&iss=${encodeURIComponent(world.provider.origin)}`;
+    const page = await browser.get(answer, (each) => each.startsWith("http://127.0.0.1:3999/"));
+    expect(page.url).toContain("status=success");
+    expect(await world.status(connection_id)).toBe("active");
+  });
+
+  test("an error of the provider itself ends the flow", async () => {
+    discovery({});
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    const said = `${url.replace(/code=[^&]+/, "error=access_denied")}&iss=${encodeURIComponent(world.provider.origin)}`;
+    const page = await browser.get(said, (each) => each.startsWith("http://127.0.0.1:3999/"));
+    expect(page.url).toContain("error=access_denied");
+    expect(await world.status(connection_id)).toBe("failed");
+  });
+
   test("an answer that comes to the redirect URI of another provider is refused, and its code goes nowhere", async () => {
     await create("mine");
     await create("other");
