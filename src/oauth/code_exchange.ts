@@ -66,6 +66,10 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   const { server, client, clock, expectedNonce, fetch } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
+  const { accessTokenFault: detail } = answer;
+  if (detail !== undefined) {
+    throw new GrantFailure({ kind: "rejected", reason: "malformed_response", detail });
+  }
   if (!exchange.requireIdToken) return toTokenSet(tokens, undefined, answer.metadata);
   if (answer.idToken === undefined) throw idTokenFailure("missing");
   try {

@@ -39,7 +39,7 @@ export interface GrantFailureFields {
   /** Of kind `rejected`. */
   readonly reason?: RejectedReason | undefined;
   readonly idTokenFault?: IdTokenFault | undefined;
-  /** What more a log should say of `idTokenFault`, in words of ours. */
+  /** What more a log should say of `reason` or `idTokenFault`, in words of ours. */
   readonly detail?: string | undefined;
   /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
   readonly consentRevoked?: boolean | undefined;

@@ -166,6 +166,13 @@ describe("odd answers that are good", () => {
       { tokenType: "Bearer", scopes: undefined },
     ],
     ["an odd type", json({ ...tokens, token_type: "user" }), { tokenType: "Bearer" }],
+    ...["BEARER", " bearer ", "bot", "BearerToken", "User Access Token", "", null].map(
+      (type): [name: string, script: Script, expected: Partial<TokenSet>] => [
+        `the type ${JSON.stringify(type)}`,
+        json({ ...tokens, token_type: type }),
+        { tokenType: "Bearer" },
+      ],
+    ),
     ["DPoP", json({ ...tokens, token_type: "DPoP" }), { tokenType: "DPoP" }],
     [
       "nulls",
@@ -183,6 +190,15 @@ describe("odd answers that are good", () => {
     expect(tokenSet.accessToken.reveal()).toBe(`${canary}-at`);
     expect(tokenSet).toMatchObject(expected);
   });
+});
+
+test.each<[members: object, words: string]>([
+  [{ access_token: "a\n" }, "the access token has characters that RFC 6749 appendix A.12 does not allow"],
+  [{ access_token: "a".repeat(65_537) }, "the access token is longer than 64 KiB"],
+  [{ token_type: "mac" }, "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
+])("what is wrong with an access token is said", async (members, words) => {
+  server.script = json({ ...tokens, ...members });
+  expect((await failure(exchange())).message).toContain(words);
 });
 
 describe("failures", () => {
@@ -244,6 +260,25 @@ describe("failures", () => {
       json(`{"access_token":"${canary}`),
       { kind: "rejected", reason: "malformed_response" },
     ],
+    ...["\r\nx-evil: 1", "\0", "\u001b[2J", "\u007f", "é", "\ud800"].map(
+      (text): [name: string, script: Script, expected: Partial<GrantFailure>] => [
+        `an access token with ${JSON.stringify(text)}`,
+        json({ ...tokens, access_token: `a${text}` }),
+        { kind: "rejected", reason: "malformed_response" },
+      ],
+    ),
+    [
+      "an access token of more than 64 KiB",
+      json({ ...tokens, access_token: "a".repeat(65_537) }),
+      { kind: "rejected", reason: "malformed_response" },
+    ],
+    ...["mac", "N_A", "__proto__", "constructor", 5, ["Bearer"], "Bearer x"].map(
+      (type): [name: string, script: Script, expected: Partial<GrantFailure>] => [
+        `the token type ${JSON.stringify(type)}`,
+        json({ ...tokens, token_type: type }),
+        { kind: "rejected", reason: "malformed_response" },
+      ],
+    ),
     ["nothing", json("", 204), { kind: "rejected", reason: "malformed_response" }],
     ["a flood", json({ ...tokens, flood: canary.repeat(200_000) }), { kind: "ambiguous" }],
     ["a cut", hangUp, { kind: "ambiguous" }],
