@@ -13,7 +13,6 @@ import {
 } from "./connection_requests.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { PendingRequests } from "./pending_requests.js";
-import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 import { type ConnectionFilter, isWanted } from "./seen_connections.js";
 import type { StoredLimits } from "./stored_limits.js";
@@ -39,8 +38,6 @@ export class ConnectionManager {
     revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
     /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
     revocationAttempted?: (connectionId: string) => Promise<void>;
-    /** Shared with the registry. */
-    redirectPaths?: RedirectPaths;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
@@ -52,8 +49,7 @@ export class ConnectionManager {
     this.#revocations = options.revocations;
     this.#attempted = options.revocationAttempted ?? (() => Promise.resolve());
     this.#pending = new PendingRequests(options);
-    const redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
-    this.#requests = new ConnectionRequests({ ...options, redirectPaths, pending: this.#pending });
+    this.#requests = new ConnectionRequests({ ...options, pending: this.#pending });
     this.#clock = options.clock;
   }
 

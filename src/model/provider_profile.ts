@@ -68,8 +68,8 @@ export interface ProviderProfile extends ProviderSettings {
   readonly updatedAtMs: number;
   /** Counts the changes of this profile, from 1. */
   readonly version: bigint;
-  /** Path of its redirect URI; undefined in profiles that are older than such paths. See `redirectPathOf`. */
-  readonly redirectPath?: string;
+  /** Path of its redirect URI below the public URL, decided when it was created; empty unless `authType` is `oauth2`. */
+  readonly redirectPath: string;
 }
 
 const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;

@@ -24,6 +24,8 @@ export type IdTokenFault =
   | "sub"
   | "iat"
   | "signature"
+  /** The set of keys has none of the `kid` that the token names. */
+  | "unknown_key"
   | "weak_key"
   | "jwks_unavailable";
 
@@ -37,6 +39,8 @@ export interface GrantFailureFields {
   /** Of kind `rejected`. */
   readonly reason?: RejectedReason | undefined;
   readonly idTokenFault?: IdTokenFault | undefined;
+  /** What more a log should say of `reason` or `idTokenFault`, in words of ours. */
+  readonly detail?: string | undefined;
   /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
   readonly consentRevoked?: boolean | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
@@ -67,7 +71,8 @@ export class GrantFailure extends Error {
 
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
-    const words = details.filter((detail) => detail !== undefined).join(" ");
+    const said = fields.detail === undefined ? "" : `: ${fields.detail}`;
+    const words = details.filter((detail) => detail !== undefined).join(" ") + said;
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
     this.kind = fields.kind;

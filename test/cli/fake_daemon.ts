@@ -21,7 +21,7 @@ import { startMs } from "./fake_shell.js";
 
 export const providerId = "11111111-1111-4111-8111-111111111111";
 export const connectionId = "22222222-2222-4222-8222-222222222222";
-export const redirectUri = "http://localhost:8080/auth/callback";
+export const redirectUri = "http://localhost:8080/auth/callback/github";
 
 export type WatchEvents = AsyncIterable<MessageInitShape<typeof WatchTokensResponseSchema>>;
 type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"]>[0]) => WatchEvents;
@@ -136,8 +136,8 @@ export class FakeDaemon {
         redirectUri,
       }),
       listProviders: ({ pageToken }) => onePage(this.providers, pageToken, "providers"),
-      updateProvider: ({ provider, ownRedirectUri }) => ({
-        redirectUri: ownRedirectUri ? `${redirectUri}/github` : redirectUri,
+      updateProvider: ({ provider }) => ({
+        redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
       deleteProvider: () => ({ orphanedConnections: 2 }),

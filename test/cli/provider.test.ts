@@ -207,10 +207,11 @@ describe("provider update", () => {
 
   it("changes what is given and nothing else", async () => {
     const env = { NEXUS_CLIENT_SECRET: "not asked for" };
-    const { code, request, paths } = await update(["--description", "", "--name", "gh"], { env });
+    const { code, request, paths, shell } = await update(["--description", "", "--name", "gh"], { env });
     expect(code).toBe(0);
     expect(paths).toEqual(["description", "name"]);
     expect(request?.provider).toMatchObject({ id: providerId, name: "gh", clientSecret: "" });
+    expect(shell.out()).toBe("github is updated: description, name\n");
   });
 
   it("clears the endpoints for discovery, and the secret of a public client", async () => {
@@ -229,19 +230,6 @@ describe("provider update", () => {
     const { request, paths } = await update(["--client-secret-file", "-"], { piped: "new\n" });
     expect(paths).toEqual(["client_secret"]);
     expect(request?.provider?.clientSecret).toBe("new");
-  });
-
-  it("gives a redirect URI of its own, and says which", async () => {
-    const { request, paths, shell } = await update(["--own-redirect-uri"]);
-    expect(paths).toEqual([]);
-    expect(request?.ownRedirectUri).toBe(true);
-    expect(shell.out()).toBe(
-      `github is updated: redirect URI ${redirectUri}/github\nPaste the redirect URI into the provider's console.\n`,
-    );
-    daemon.requests.length = 0;
-    const other = await update(["--description", "x"]);
-    expect(other.request?.ownRedirectUri).toBe(false);
-    expect(other.shell.out()).toBe("github is updated: description\n");
   });
 
   it("wants something to change", async () => {

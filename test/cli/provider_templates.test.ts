@@ -18,6 +18,7 @@ const templates = [
   create(ProviderTemplateSchema, {
     name: "github",
     displayName: "GitHub",
+    redirectUri,
     docsUrl: "https://docs.example",
     notes: ["A note \u001b[31mof another."],
     provider: {
@@ -31,6 +32,7 @@ const templates = [
   create(ProviderTemplateSchema, {
     name: "quirky",
     displayName: "Quirky",
+    redirectUri: "http://localhost:8080/auth/callback/quirky",
     provider: {
       authType: AuthType.OAUTH2,
       issuer: "https://{sub}.example",
@@ -81,7 +83,7 @@ beforeEach(async () => {
       const found = templates.filter(({ name }) => name.startsWith(namePrefix));
       const index = Number(pageToken || 0);
       const nextPageToken = index + 1 < found.length ? String(index + 1) : "";
-      return { templates: found.slice(index, index + 1), nextPageToken, redirectUri };
+      return { templates: found.slice(index, index + 1), nextPageToken };
     },
   };
   await daemon.start();
@@ -121,7 +123,7 @@ describe("provider show --template", () => {
     const { code, out } = await nexusd(["show", "quirky", "--template"]);
     expect(code).toBe(0);
     for (const words of [
-      `${redirectUri} (paste it into the provider's console)`,
+      "http://localhost:8080/auth/callback/quirky (paste it into the provider's console)",
       "https://{sub}.example (its discovery document says the endpoints)",
       "access_type=offline",
       "--var sub=...  Your part\n",

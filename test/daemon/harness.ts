@@ -176,9 +176,9 @@ export class World {
     this.daemon = await this.place.start(this.clock);
   }
 
-  /** Registers the provider by discovery and answers the id of the profile. */
+  /** Registers the provider by discovery, the redirect URI at the provider, and answers the id of the profile. */
   async register(name = "op"): Promise<string> {
-    const { provider } = await this.clients.providers.createProvider({
+    const { provider, redirectUri } = await this.clients.providers.createProvider({
       provider: {
         name,
         clientId: this.provider.clients.post.clientId,
@@ -188,6 +188,7 @@ export class World {
         scopes: ["openid", "email"],
       },
     });
+    this.provider.addRedirectUri(redirectUri);
     return provider?.id ?? "";
   }
 

@@ -160,7 +160,7 @@ describe("the process", () => {
     let connectionId: string;
     let daemon: DaemonProcess;
     beforeEach(async () => {
-      provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+      provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
       daemon = await started();
       const clients = place.clients();
       await clients.providers.createProvider({

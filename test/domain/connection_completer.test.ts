@@ -59,7 +59,12 @@ describe("ConnectionCompleter", () => {
     const started = await completer.start(requested.state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state: requested.state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
+    const outcome = await completer.finish(
+      query,
+      () => started.binding.value,
+      undefined,
+      "/auth/callback/op",
+    );
     expect(outcome.kind).toBe("done");
     return requested.connectionId;
   };

@@ -60,7 +60,12 @@ describe("a consent that waits for its confirmation", () => {
     const started = await completer.start(state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
+    const outcome = await completer.finish(
+      query,
+      () => started.binding.value,
+      undefined,
+      "/auth/callback/op",
+    );
     if (outcome.kind !== "return") throw new Error(outcome.kind);
     return { id, code: new URL(outcome.location).searchParams.get("completion_code") ?? "" };
   };

@@ -139,6 +139,7 @@ export class Engine {
       createdAtMs: startMs,
       updatedAtMs: startMs,
       version: 1n,
+      redirectPath: `/auth/callback/${name}`,
       ...change,
     };
     await this.store.commit((tx) => tx.putProvider(profile));

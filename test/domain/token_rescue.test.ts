@@ -290,7 +290,7 @@ describe("TokenRescue", () => {
     const started = await completer.start(state);
     const query = new URLSearchParams({ state, code: "c" });
     const cookie = started.kind === "redirect" ? started.binding.value : "";
-    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback")).rejects.toThrow(
+    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback/op")).rejects.toThrow(
       StoreFailed,
     );
     rescue.save();

@@ -65,7 +65,7 @@ export class ProxyWorld {
       NEXUS_TLS_KEY_FILE: written("tls.key", key),
       NEXUS_TLS_DOORS: "grpc,http",
     });
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider, ca);
     await new Promise<void>((resolve) => world.#api.listen(0, "127.0.0.1", resolve));
     await world.daemon.ready();

@@ -88,7 +88,7 @@ describe("keys", { timeout: 180_000 }, () => {
 
   it("a rotation runs while tokens are read and refreshed, goes on after SIGKILL, and the old key can be retired only then", async () => {
     let daemon = await started();
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const oauthId = await connectTo(place, provider);
     const staticId = await makeStatic("the first");
     const old = await primary();
@@ -223,7 +223,7 @@ describe("keys", { timeout: 180_000 }, () => {
 
   it("a backup is made while the daemon serves, every record opened, and a restore brings it back with a new epoch and its refresh tokens marked", async () => {
     let daemon = await started();
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const spent = await connectTo(place, provider);
     const unspent = await connectTo(place, provider);
     const fixed = await makeStatic("in the backup");

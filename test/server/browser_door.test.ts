@@ -127,7 +127,7 @@ async function openDoor(publicUrl = "http://localhost:8080") {
 }
 
 const start = "/auth/start?state=s1";
-const callback = "/auth/callback?code=c&state=s1&iss=https%3A%2F%2Fp";
+const callback = "/auth/callback/p?code=c&state=s1&iss=https%3A%2F%2Fp";
 
 describe("a consent", () => {
   test("begins with a cookie and a 302 to the provider", async () => {
@@ -195,7 +195,7 @@ describe("a consent", () => {
   });
 
   test.each([
-    ["/auth/callback", 303],
+    ["/auth/callback", 404],
     ["/auth/callback/github", 303],
     ["/auth/callback/git-hub-2", 303],
     ["/auth/callback/", 404],
@@ -456,7 +456,7 @@ describe("faults", () => {
       expect(reply.body).not.toContain("4711");
       expect(reply.headers["x-frame-options"]).toBe("DENY");
     }
-    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback"]);
+    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback/p"]);
   });
 
   test("a location that no header may hold is one of them", async () => {

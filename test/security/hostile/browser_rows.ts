@@ -26,7 +26,7 @@ function row(
 }
 
 const start = "GET /auth/start";
-const callback = "GET /auth/callback";
+const callback = "GET /auth/callback/op";
 const form = "GET /auth/capture";
 const submit = "POST /auth/capture";
 const sent = { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };

@@ -706,14 +706,6 @@ export const providerRows: readonly RpcRow[] = [
       },
     ]),
   ),
-  ...rows("UpdateProvider", [
-    {
-      name: "a text for a flag",
-      fields: ["own_redirect_uri"],
-      json: () => '{"own_redirect_uri": "yes"}',
-      demand: { code: "InvalidArgument" as const },
-    },
-  ]),
   ...rows("DeleteProvider", [
     { name: "no UUID", fields: ["id"], message: () => ({ id: "oauth2" }), demand: invalid(/UUID/) },
     { name: "U+0000", fields: ["id"], message: () => ({ id: "\0" }), demand: invalid(/U\+0000/) },

@@ -298,7 +298,7 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
   template: string;
 
   /**
-   * Path of its redirect URI; empty in records that are older than such paths, which means `/auth/callback`.
+   * Path of its redirect URI below the public URL, for `oauth2`; never changed.
    *
    * @generated from field: string redirect_path = 55;
    */
