@@ -13,8 +13,8 @@ import { withoutValues } from "./decode_failure.js";
 import type { OnUnexpected } from "./door.js";
 import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "./door_limits.js";
 import { refuseEarly } from "./early_refusal.js";
-import { pathOf, type Request, type Response, refuseRest } from "./http_message.js";
-import { answerJson, writeJson } from "./json_answer.js";
+import { isHttp2, pathOf, type Request, type Response, refuseRest } from "./http_message.js";
+import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
@@ -124,9 +124,9 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
       work();
     } catch (error) {
       // A stream that was reset before it was served has lost its socket, and the library trips over that.
-      if (request.destroyed) return;
+      if (isHttp2(response) ? request.destroyed : response.destroyed) return;
       options.onUnexpected(error, pathOf(request));
-      answerJson(response, 500, "internal", "internal error");
+      answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
     }
   };
   return (request, response) => guard(request, response, () => serve(request, response));

@@ -159,6 +159,14 @@ describe("providers", () => {
       { authType: AuthType.API_KEY, strategy: { kind: { case: "header", value: { headerName: "X Y" } } } },
       "provider.strategy.header.header_name",
     ],
+    [
+      "a header that frames the message",
+      {
+        authType: AuthType.API_KEY,
+        strategy: { kind: { case: "header", value: { headerName: "Transfer-Encoding" } } },
+      },
+      "provider.strategy.header.header_name",
+    ],
   ] as [string, ProviderInit, string][])("refuses %s", async (_name, provider, field) => {
     expect(await failureOf(create({ name: "static", ...provider }))).toMatchObject({
       code: "InvalidArgument",

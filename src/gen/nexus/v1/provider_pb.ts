@@ -278,7 +278,8 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   refreshParams: { [key: string]: string };
 
   /**
-   * Further headers of both token requests; `authorization`, `content-type` and `host` are refused. Values are printable ASCII.
+   * Further headers of both token requests; `authorization`, `content-type`, `cookie` and what no `header_name` of a strategy may be are
+   * refused. Values are printable ASCII.
    *
    * @generated from field: map<string, string> token_headers = 4;
    */
