@@ -1,6 +1,7 @@
 import type { SealedRecord } from "./credential.js";
 import type { FieldViolation } from "./errors.js";
 import { headerNameFault, tokenHeaderFault } from "./header_name.js";
+import { isId } from "./ids.js";
 import type { JsonObject } from "./json.js";
 import type { OAuth2Options } from "./oauth2_options.js";
 import { textFaults } from "./profile_texts.js";
@@ -134,6 +135,8 @@ export function providerFaults(settings: ProviderSettings, hasSecret: boolean): 
   };
   if (!namePattern.test(settings.name) || settings.name.length > 63) {
     fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
+  } else if (isId(settings.name)) {
+    fault("name", "must not be a UUID: those are the ids of providers");
   }
   if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
   faults.push(...textFaults(settings));

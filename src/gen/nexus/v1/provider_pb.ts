@@ -37,8 +37,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   id: string;
 
   /**
-   * Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters; looked up trimmed and
-   * lower-cased.
+   * Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed
+   * and lower-cased.
    *
    * @generated from field: string name = 2;
    */
