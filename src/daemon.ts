@@ -10,7 +10,7 @@ import { wireDomain } from "./daemon/domain_parts.js";
 import { type OpenTls, openTls } from "./daemon/door_tls.js";
 import { loadPolicy } from "./daemon/load_policy.js";
 import { openJwt } from "./daemon/open_jwt.js";
-import { type OpenedVault, openVault } from "./daemon/open_vault.js";
+import { closeKeyFile, type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { DenialLedger } from "./domain/denial_ledger.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
@@ -138,6 +138,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const { config, log, clock, random, tracing = noTracing } = options;
     const apiKeyPath = config.access.adminKeyFile ?? join(config.dataDir, "admin.key");
+    closeKeyFile(apiKeyPath, config.dataDir, log);
     const apiKey = loadApiKey(apiKeyPath, { create: config.access.adminKeyFile === undefined });
     const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });

@@ -1,4 +1,5 @@
 import { maxMetadataValues, metadataText, namesSecret } from "../model/connection_metadata.js";
+import { tokenHeaderFault } from "../model/header_name.js";
 import type { OAuth2Options } from "../model/oauth2_options.js";
 import type { OutboundRequest } from "./outbound.js";
 
@@ -13,15 +14,12 @@ export type TokenQuirks = Pick<
   | "invalidGrantAliases"
 >;
 
-/** Set by the protocol or by the transport, whatever a profile says. */
-const ownedHeaders = new Set(["authorization", "content-type", "content-length", "host", "cookie"]);
-
 /** The request as the provider wants it: further headers, and JSON in place of a form. */
 export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of new Headers(request.headers)) headers[name] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
-    if (!ownedHeaders.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+    if (tokenHeaderFault(name) === undefined) headers[name.toLowerCase()] = value;
   }
   if (quirks.tokenRequestFormat !== "json" || request.body === undefined) return { ...request, headers };
   headers["content-type"] = "application/json";

@@ -20,7 +20,7 @@ import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { guardOf, headersRefusal, limitsOf } from "./door_limits.js";
-import { defineService, detailsOf, implementService } from "./grpc_binding.js";
+import { defineService, detailsOf, implementService, wellFormed } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
 import { peerOfCall } from "./peer.js";
@@ -162,7 +162,7 @@ export class GrpcDoor implements Door {
   /** What a caller is told whose credentials could not be verified just now. */
   #refusal(error: unknown, path: string): Pick<StatusObject, "code" | "details"> & Partial<StatusObject> {
     const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
-    return { code: wire.code as number, details: wire.message, metadata: detailsOf(wire) };
+    return { code: wire.code as number, details: wellFormed(wire.message), metadata: detailsOf(wire) };
   }
 
   #countStranger(stream: ServerHttp2Stream | undefined): void {

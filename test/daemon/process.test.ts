@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
@@ -86,7 +87,7 @@ describe("the process", () => {
     const missing = start(environment);
     expect(await missing.exited).toBe(1);
     expect(missing.output).toContain(`there is no file ${elsewhere}: NEXUS_ADMIN_KEY_FILE names it`);
-    writeFileSync(elsewhere, "short\n");
+    writeFileSync(elsewhere, "short\n", { mode: 0o600 });
     const short = start(environment);
     expect(await short.exited).toBe(1);
     expect(short.output).toContain(`${elsewhere} does not hold an API key of at least 20 characters`);
@@ -111,11 +112,49 @@ describe("the process", () => {
     const other = Buffer.alloc(32, 7).toString("base64");
     await refused(start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
     const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
-    writeFileSync(elsewhere, "too short");
+    writeFileSync(elsewhere, "too short", { mode: 0o600 });
     const malformed = start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
     await refused(malformed, 11, /must hold base64 of 32 bytes/);
     rmSync(file("encryption.key"));
     await refused(start(), 11, /encryption\.key is missing/);
+  });
+
+  it("refuses key files that other users can read, and closes those in its folder", async () => {
+    await (await started()).kill("SIGTERM");
+    const folder = mkdtempSync(join(tmpdir(), "nexus-key-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    chmodSync(folder, 0o777);
+    for (const [setting, name] of [
+      ["NEXUS_ENCRYPTION_KEY_FILE", "encryption.key"],
+      ["NEXUS_ADMIN_KEY_FILE", "admin.key"],
+    ] as const) {
+      const elsewhere = join(folder, name);
+      copyFileSync(file(name), elsewhere);
+      for (const [mode, shown] of [
+        [0o644, "0644"],
+        [0o666, "0666"],
+        [0o602, "0602"],
+      ] as const) {
+        chmodSync(elsewhere, mode);
+        const daemon = start({ [setting]: elsewhere });
+        await refused(daemon, setting === "NEXUS_ADMIN_KEY_FILE" ? 2 : 11, /run \\?"chmod 600\\?" on it/);
+        expect(daemon.output).toContain(`(mode ${shown})`);
+        expect(statSync(elsewhere).mode & 0o777).toBe(mode);
+      }
+      // As a pod mounts it.
+      chmodSync(elsewhere, 0o440);
+      await (await started({ [setting]: elsewhere })).kill("SIGTERM");
+    }
+    for (const name of ["encryption.key", "admin.key"]) chmodSync(file(name), 0o644);
+    const daemon = await started();
+    for (const name of ["encryption.key", "admin.key"]) {
+      expect(statSync(file(name)).mode & 0o777).toBe(0o600);
+      expect(daemon.output).toContain(file(name));
+    }
+    expect(daemon.output).toContain("was open to other users and is now 0600");
+    await daemon.kill("SIGTERM");
+    const again = await started();
+    expect(again.output).not.toContain("open to other users");
   });
 
   it("accepts the key from a file or from the environment", async () => {

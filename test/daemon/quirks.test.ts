@@ -467,6 +467,7 @@ it.each([
   ["token_params", { tokenParams: { grant_type: "password" } }, 'token_params["grant_type"]'],
   ["refresh_params", { refreshParams: { refresh_token: "x" } }, 'refresh_params["refresh_token"]'],
   ["token_headers", { tokenHeaders: { Authorization: "x" } }, 'token_headers["Authorization"]'],
+  ["a framing token_header", { tokenHeaders: { Expect: "x" } }, 'token_headers["Expect"]'],
 ])("%s cannot change what the protocol says", async (_name, options, field) => {
   expect((await failureOf(register(options))).fields).toEqual([`provider.oauth2_options.${field}`]);
 });

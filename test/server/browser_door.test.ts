@@ -343,10 +343,10 @@ describe("the capture form", () => {
     ["another origin", { origin: "https://evil.example" }, 400],
     ["another port", { origin: "http://localhost:8081" }, 400],
     ["no origin at all", { origin: "null" }, 400],
-    ["a form of text", { "content-type": "text/plain" }, 400],
-    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 400],
-    ["JSON", { "content-type": "application/json" }, 400],
-    ["no type", { "content-type": "" }, 400],
+    ["a form of text", { "content-type": "text/plain" }, 415],
+    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 415],
+    ["JSON", { "content-type": "application/json" }, 415],
+    ["no type", { "content-type": "" }, 415],
     ["another host", { host: "evil.example" }, 421],
   ] as const)("refuses a form of %s", async (_name, headers, status) => {
     const { send, capture } = await openDoor();

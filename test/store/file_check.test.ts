@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import {
   copyFileSync,
   mkdtempSync,
@@ -7,6 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -123,6 +126,27 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
         /is empty|is truncated/,
       );
     }
+  });
+
+  test("a FIFO, a socket, a folder and a device, at once", async () => {
+    const refused = (path: string): void => {
+      expect(() => checkStoreFile(path)).toThrow(StoreDamaged);
+      expect(() => checkStoreFile(path)).toThrow(
+        /is no regular file: restore it from a backup, or move it away/,
+      );
+    };
+    const folder = temporaryFolder();
+    const fifo = join(folder, storeFileName);
+    execFileSync("mkfifo", [fifo]);
+    refused(fifo);
+    expect(() => Store.open({ folder, nowMs })).toThrow(StoreDamaged);
+    const socket = join(folder, "socket");
+    const server = createServer().listen(socket);
+    await once(server, "listening");
+    refused(socket);
+    server.close();
+    refused(folder);
+    refused("/dev/null");
   });
 
   test("garbage, zeros, a text, another data format, an absurd page size", () => {

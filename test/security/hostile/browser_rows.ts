@@ -106,7 +106,7 @@ export const browserRows: readonly HttpRow[] = [
       headers: { ...sent, "content-type": "application/json" },
       body: `{"api_key":"${canary}"}`,
     }),
-    400,
+    415,
   ),
   row(
     submit,

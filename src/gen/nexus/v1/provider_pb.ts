@@ -37,8 +37,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   id: string;
 
   /**
-   * Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters; looked up trimmed and
-   * lower-cased.
+   * Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed
+   * and lower-cased.
    *
    * @generated from field: string name = 2;
    */
@@ -277,7 +277,8 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   refreshParams: { [key: string]: string };
 
   /**
-   * Further headers of both token requests; `authorization`, `content-type` and `host` are refused. Values are printable ASCII.
+   * Further headers of both token requests; `authorization`, `content-type`, `cookie` and what no `header_name` of a strategy may be are
+   * refused. Values are printable ASCII.
    *
    * @generated from field: map<string, string> token_headers = 4;
    */
