@@ -20,7 +20,7 @@ for program in $programs "$(command -v node)" "$(command -v npm)" "$(command -v 
 done
 
 bare() {
-  env -i PATH="$place/bin" HOME="$place/home" TMPDIR="$place/tmp" NO_COLOR=1 "$@"
+  env -i PATH="$place/bin" HOME="$place/home" TMPDIR="$place/tmp" NO_COLOR=1 NO_UPDATE_NOTIFIER=1 "$@"
 }
 
 bare npm test -- "$@"

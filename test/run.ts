@@ -51,11 +51,10 @@ export function skippedIn(left: string): string | undefined {
     }
   }
   if (lacks.size === 0) return undefined;
-  const parts = [...lacks].map(([lack, files]) => {
-    const counts = [...files].map(([file, count]) => `${count} in ${file}`);
-    return `${counts.join(", ")}, for this machine lacks ${lack}`;
-  });
-  return `Skipped: ${parts.join("; ")}.`;
+  const parts = [...lacks].map(
+    ([lack, files]) => `${lack}: ${[...files].map(([file, count]) => `${count} in ${file}`).join(", ")}`,
+  );
+  return `Skipped, because this machine lacks ${parts.join("; ")}.`;
 }
 
 /** Waits for the processes of the run, and kills those that stay. @returns their command lines */

@@ -334,8 +334,9 @@ describe("a TCP door beyond loopback", () => {
   test("does not start on a pair that does not match", async () => {
     const place = await Place.make();
     const ca = new Authority();
+    const folder = temporaryFolder();
     const file = (name: string, text: string): string => {
-      const path = join(place.config.dataDir, name);
+      const path = join(folder, name);
       writeFileSync(path, text);
       return path;
     };
