@@ -32,6 +32,10 @@ const known = {
   },
   python3: { isThere: () => canRun("python3", "--version"), words: "python3 (apt-get install python3)" },
   root: { isThere: () => process.getuid?.() === 0, words: "root, to become another user" },
+  script: {
+    isThere: () => pathOf("script") !== undefined,
+    words: "script, which gives a program a terminal (apt-get install bsdutils)",
+  },
   strace: {
     isThere: () =>
       canRun("strace", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "true"),

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { HostileListener } from "../fakes/hostile_listener.js";
@@ -76,7 +76,8 @@ describe("a store that cannot be written any more", () => {
     server = new HostileServer(16);
     listener = new HostileListener(server);
     small = has("mount") ? temporaryFolder() : undefined;
-    if (small !== undefined) mountTmpfs(small);
+    if (small !== undefined && mountTmpfs(small))
+      onTestFinished(() => void spawnSync("umount", [small ?? ""]));
     place = await Place.make(small === undefined ? {} : { NEXUS_DATA_DIR: small });
     daemon = new DaemonProcess(place.environment);
     await daemon.ready();
@@ -84,7 +85,6 @@ describe("a store that cannot be written any more", () => {
   afterEach(async () => {
     await daemon.kill("SIGKILL");
     await listener.close();
-    if (small !== undefined) spawnSync("umount", [small]);
   });
 
   /** Registers the hostile provider and consents, the code of each consent being the id of its connection. */
