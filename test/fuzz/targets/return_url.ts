@@ -2,6 +2,7 @@ import { parse as legacyParse } from "node:url";
 import { InvalidArgument } from "../../../src/model/errors.js";
 import { checkReturnUrl } from "../../../src/model/return_url.js";
 import { launchChromium } from "../../launch_chromium.js";
+import { has } from "../../needs.js";
 import { mutateText, type Random } from "../random.js";
 import { count, demand, shorterTexts, type Target, Violation } from "../target.js";
 
@@ -138,6 +139,10 @@ async function askChromium(
   tally: Map<string, number>,
 ): Promise<void> {
   if (accepted.size === 0) return;
+  if (!has("chromium")) {
+    tally.set("chromium is missing", 1);
+    return;
+  }
   const browser = await launchChromium();
   try {
     const page = await browser.newPage();
