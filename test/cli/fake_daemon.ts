@@ -1,7 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -17,6 +15,7 @@ import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { startMs } from "./fake_shell.js";
 
 export const providerId = "11111111-1111-4111-8111-111111111111";
@@ -28,7 +27,7 @@ type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"
 
 /** Services over gRPC on a Unix socket, with answers that tests set. */
 export class FakeDaemon {
-  readonly #folder = mkdtempSync(join(tmpdir(), "nexusd-cli-"));
+  readonly #folder = temporaryFolder();
   readonly #sessions = new Set<ServerHttp2Session>();
   #server: Http2Server | undefined;
 
@@ -95,7 +94,6 @@ export class FakeDaemon {
     for (const session of this.#sessions) session.destroy();
     const server = this.#server;
     if (server) await new Promise((resolve) => server.close(resolve));
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   addProvider(fields: MessageInitShape<typeof ProviderSchema> = {}): Provider {

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +10,7 @@ import {
   TokenEndpointAuthMethod,
   type UpdateProviderRequest,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { FakeDaemon, providerId, redirectUri } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -19,14 +19,11 @@ let folder: string;
 
 beforeEach(async () => {
   daemon = new FakeDaemon();
-  folder = mkdtempSync(join(tmpdir(), "nexusd-secret-"));
+  folder = temporaryFolder();
   await daemon.start();
 });
 
-afterEach(async () => {
-  await daemon.stop();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => daemon.stop());
 
 type Given = Parameters<typeof fakeShell>[0];
 

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +10,7 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { FakeDaemon, redirectUri } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -77,7 +77,7 @@ let daemon: FakeDaemon;
 let folder: string;
 beforeEach(async () => {
   daemon = new FakeDaemon();
-  folder = mkdtempSync(join(tmpdir(), "nexusd-templates-"));
+  folder = temporaryFolder();
   daemon.providerApi = {
     listProviderTemplates: ({ namePrefix, pageToken }) => {
       const found = templates.filter(({ name }) => name.startsWith(namePrefix));
@@ -88,10 +88,7 @@ beforeEach(async () => {
   };
   await daemon.start();
 });
-afterEach(async () => {
-  await daemon.stop();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => daemon.stop());
 
 async function nexusd(args: string[], given: Parameters<typeof fakeShell>[0] = {}) {
   const shell = fakeShell({ ...given, env: { ...daemon.env, ...given?.env } });

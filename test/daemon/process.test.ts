@@ -2,7 +2,6 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
@@ -10,12 +9,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
@@ -27,10 +26,7 @@ describe("the process", () => {
     place = await Place.make();
     running = [];
   });
-  afterEach(async () => {
-    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
-    rmSync(place.config.dataDir, { recursive: true, force: true });
-  });
+  afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
   const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
     const daemon = new DaemonProcess({ ...place.environment, ...environment });
     running.push(daemon);
@@ -81,8 +77,7 @@ describe("the process", () => {
   );
 
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
-    const elsewhere = `${place.config.dataDir}-admin.key`;
-    onTestFinished(() => rmSync(elsewhere, { force: true }));
+    const elsewhere = join(temporaryFolder(), "admin.key");
     const environment = { NEXUS_ADMIN_KEY_FILE: elsewhere };
     const missing = start(environment);
     expect(await missing.exited).toBe(1);
@@ -111,7 +106,7 @@ describe("the process", () => {
     await (await started()).kill("SIGTERM");
     const other = Buffer.alloc(32, 7).toString("base64");
     await refused(start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
-    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
+    const elsewhere = join(temporaryFolder(), "key");
     writeFileSync(elsewhere, "too short", { mode: 0o600 });
     const malformed = start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
     await refused(malformed, 11, /must hold base64 of 32 bytes/);
@@ -121,8 +116,7 @@ describe("the process", () => {
 
   it("refuses key files that other users can read, and closes those in its folder", async () => {
     await (await started()).kill("SIGTERM");
-    const folder = mkdtempSync(join(tmpdir(), "nexus-key-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder();
     chmodSync(folder, 0o777);
     for (const [setting, name] of [
       ["NEXUS_ENCRYPTION_KEY_FILE", "encryption.key"],
@@ -160,7 +154,7 @@ describe("the process", () => {
   it("accepts the key from a file or from the environment", async () => {
     await (await started()).kill("SIGTERM");
     const key = readFileSync(file("encryption.key"), "utf8").trim();
-    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
+    const elsewhere = join(temporaryFolder(), "key");
     copyFileSync(file("encryption.key"), elsewhere);
     rmSync(file("encryption.key"));
     await (await started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");

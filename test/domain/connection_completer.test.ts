@@ -8,9 +8,8 @@ import type { TokenSet } from "../../src/model/credential.js";
 import { owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, tokenSet } from "./engine.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 describe("ConnectionCompleter", () => {
   let engine: Engine;
@@ -20,7 +19,7 @@ describe("ConnectionCompleter", () => {
   beforeEach(() => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
-    const shared = { store, vault, clock, log: silent };
+    const shared = { store, vault, clock, log: silentLog };
     const servers = new AuthorizationServers({
       ...shared,
       networks: loopbackNetworks,

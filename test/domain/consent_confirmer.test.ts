@@ -11,9 +11,9 @@ import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { admin, owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, hourMs, tokenSet } from "./engine.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const returnUrl = "https://app.example/back";
 
 describe("a consent that waits for its confirmation", () => {
@@ -25,7 +25,7 @@ describe("a consent that waits for its confirmation", () => {
   beforeEach(async () => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
-    const shared = { store, vault, clock, log: silent };
+    const shared = { store, vault, clock, log: silentLog };
     const servers = new AuthorizationServers({
       ...shared,
       networks: loopbackNetworks,

@@ -7,9 +7,9 @@ import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import type { RevocationOutcome } from "../../src/oauth/revocation.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, tokenSet } from "./engine.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const dayMs = 86_400_000;
 const revocationUrl = "https://op.example/revoke";
 
@@ -33,7 +33,7 @@ describe("Revoker", () => {
       store,
       vault,
       clock,
-      log: silent,
+      log: silentLog,
       random: () => 0.5,
       servers: {
         resolve: async (given) => {

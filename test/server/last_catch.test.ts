@@ -13,10 +13,11 @@ import { GrpcDoor, type GrpcDoorOptions } from "../../src/server/grpc_door.js";
 import { HttpListener } from "../../src/server/http_listener.js";
 import { restRoutes } from "../../src/server/rest_routes.js";
 import { answer, type Route } from "../../src/service/rest/route.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { openDoor } from "./http_door_fixture.js";
-import { loopback, opened, portOf, temporaryFolder } from "./temporary.js";
+import { loopback, opened, portOf } from "./temporary.js";
 
 // An exception that nobody catches ends the daemon; here it fails the run, whatever the test expects.
 

@@ -1,14 +1,12 @@
 import {
   chmodSync,
   lstatSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -21,9 +19,10 @@ import {
   removeFromKeyFile,
 } from "../../src/vault/key_file.js";
 import { keyIdOf } from "../../src/vault/sealing_key.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 describe("key file", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-key-"));
+  const folder = temporaryFolder();
 
   it("is made once, for its owner only, and read back", () => {
     const path = join(folder, "encryption.key");
