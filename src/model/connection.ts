@@ -33,6 +33,22 @@ export interface Problem {
   readonly firm?: boolean;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string;
+  /** The provider refused refreshes, and none succeeded since. */
+  readonly refused?: Refusals;
+}
+
+/** Refusals of the refreshes of one connection, none of which named its refresh token as the cause. */
+export interface Refusals {
+  readonly sinceMs: number;
+  readonly lastMs: number;
+  readonly times: number;
+  /**
+   * How many of them came after the provider had accepted another connection since the one before: these speak for this connection
+   * alone.
+   */
+  readonly alone: number;
+  /** Of the profile; refusals of another version do not count. */
+  readonly profileVersion: bigint;
 }
 
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {

@@ -79,6 +79,12 @@ export class GrantFailure extends Error {
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
   }
+
+  /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
+  get mayConcernGrant(): boolean {
+    const { kind, httpStatus, oauthError = "" } = this;
+    return kind === "client" && httpStatus !== undefined && !authenticationCodes.has(oauthError);
+  }
 }
 
 /**
@@ -112,6 +118,14 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["invalid_client_id", "client"],
   ["bad_client_secret", "client"],
   ["bad_redirect_uri", "client"],
+]);
+
+/** Words of the second kind by which client authentication failed: the refresh token was not looked at (RFC 6749 section 5.2). */
+const authenticationCodes: ReadonlySet<string> = new Set([
+  "invalid_client",
+  "incorrect_client_credentials",
+  "invalid_client_id",
+  "bad_client_secret",
 ]);
 
 /** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
