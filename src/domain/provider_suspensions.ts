@@ -107,10 +107,12 @@ export class ProviderSuspensions {
   }
 
   /** The refusals of a connection with the one that came now. */
-  refusedAgain({ problem }: Connection, profile: ProviderProfile, nowMs: number): Refusals {
+  refusedAgain({ problem }: Connection, profile: ProviderProfile, httpStatus: number): Refusals {
+    const nowMs = this.#clock.nowMs();
     const before = problem?.refused;
     if (before?.profileVersion !== profile.version) {
-      return { sinceMs: nowMs, lastMs: nowMs, times: 1, alone: 0, profileVersion: profile.version };
+      const { version: profileVersion } = profile;
+      return { sinceMs: nowMs, lastMs: nowMs, times: 1, alone: 0, profileVersion, httpStatus };
     }
     const accepted = this.#accepted.get(profile.id);
     // A time ahead of the clock is from before it was set back.
@@ -118,7 +120,8 @@ export class ProviderSuspensions {
       accepted?.profileVersion === profile.version &&
       accepted.atMs >= before.lastMs &&
       accepted.atMs <= nowMs;
-    return { ...before, lastMs: nowMs, times: before.times + 1, alone: before.alone + (isAlone ? 1 : 0) };
+    const alone = before.alone + (isAlone ? 1 : 0);
+    return { ...before, lastMs: nowMs, times: before.times + 1, alone, httpStatus };
   }
 
   /** The provider knows the client: what waits for it is woken. */

@@ -5,6 +5,7 @@ import {
   type Problem,
   type ProblemReason,
   type RefreshIntent,
+  type Refusals,
 } from "../model/connection.js";
 import { DataLoss } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
@@ -21,7 +22,9 @@ import type { RefreshOutcome } from "./refresh_outcome.js";
 import {
   isRefreshable,
   isRefusedAlone,
+  isRefusedForGood,
   outcomeProbeDelayMs,
+  remainingMs,
   retryDelayMs,
   suspensionDelayMs,
 } from "./refresh_policy.js";
@@ -78,6 +81,9 @@ export class RefreshFailures {
         }
         return await this.#refuseClient(attempt, failure);
       case "transient":
+        if (failure.isRefusal && failure.httpStatus !== undefined) {
+          return await this.#refused(attempt, failure.message, failure.httpStatus);
+        }
         return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
@@ -88,13 +94,26 @@ export class RefreshFailures {
   }
 
   /** A failure that time does not mend: a person must act. */
-  async condemn(connection: Connection, reason: ProblemReason): Promise<RefreshOutcome> {
-    this.#log.warn({ connectionId: connection.id, reason }, "the grant is lost: consent is needed again");
-    const written = await this.#write(connection, (current, nowMs) => ({
-      change: attention(current, reason, nowMs),
-      audit: { type: "token_refresh_fatal", reason },
-    }));
+  async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
+    this.#log.warn(
+      { connectionId: connection.id, reason, httpStatus: refused?.httpStatus },
+      "the grant is lost: consent is needed again",
+    );
+    const written = await this.#write(connection, (current, nowMs) => {
+      const change = attention(current, reason, nowMs);
+      const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
+      return { change: { ...change, problem }, audit: { type: "token_refresh_fatal", reason } };
+    });
     return written ? "attention" : "superseded";
+  }
+
+  /** A 4xx that does not say why: after a lost answer the end of the grant, otherwise when it goes on for too long. */
+  async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    if (earlier) return await this.condemn(connection, "outcome_unknown");
+    const refused = this.#suspensions.refusedAgain(connection, profile, httpStatus);
+    if (isRefusedForGood(refused)) return await this.condemn(connection, "refresh_refused", refused);
+    return await this.retryLater(attempt, failure, undefined, refused);
   }
 
   /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
@@ -145,7 +164,7 @@ export class RefreshFailures {
     const said = { connectionId: connection.id, providerId: profile.id, failure: failure.message };
     let isGivenUp = false;
     const written = await this.#write(connection, (current, nowMs, tx) => {
-      const refused = this.#suspensions.refusedAgain(current, profile, nowMs);
+      const refused = this.#suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
       const isSuspended = this.#suspensions.refuse(tx, attempt, refused);
       if (!isSuspended && isRefusedAlone(refused)) {
         isGivenUp = true;
@@ -207,18 +226,22 @@ export class RefreshFailures {
     attempt: Attempt,
     failure: string,
     retryAfterMs: number | undefined,
+    refused = attempt.connection.problem?.refused,
   ): Promise<RefreshOutcome> {
     const { connection, earlier } = attempt;
-    const limits = { retryAfterMs, remainingMs: this.#remainingMs(connection) };
+    const limits = { retryAfterMs, remainingMs: remainingMs(connection, this.#clock.nowMs()) };
     const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.#random());
     return await this.#retry(connection, failure, delayMs, retryAfterMs !== undefined, {
       refreshIntent: earlier,
+      refused,
     });
   }
 
   /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
   async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
-    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {});
+    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {
+      refused: connection.problem?.refused,
+    });
   }
 
   async #retry(
@@ -226,7 +249,7 @@ export class RefreshFailures {
     failure: string,
     delayMs: number,
     firm: boolean,
-    change: Pick<ConnectionChange, "refreshIntent">,
+    { refused, ...change }: Pick<ConnectionChange, "refreshIntent"> & { refused: Refusals | undefined },
   ): Promise<RefreshOutcome> {
     const failedRefreshes = connection.failedRefreshes + 1;
     const retryAtMs = this.#clock.nowMs() + delayMs;
@@ -236,7 +259,6 @@ export class RefreshFailures {
       "refresh failed and will be tried again",
     );
     const written = await this.#write(connection, (current, nowMs) => {
-      const refused = current.problem?.refused;
       const problem = {
         ...problemSince(current, reason, nowMs, retryAtMs),
         ...(firm ? { firm } : {}),
@@ -248,15 +270,6 @@ export class RefreshFailures {
       };
     });
     return written ? "retry" : "superseded";
-  }
-
-  /** How long the token that dies first lives still; 0 when none does. */
-  #remainingMs(connection: Connection): number {
-    const nowMs = this.#clock.nowMs();
-    const ends = [connection.expiresAtMs, connection.refreshExpiresAtMs].filter(
-      (endMs) => endMs !== undefined && endMs > nowMs,
-    ) as number[];
-    return ends.length === 0 ? 0 : Math.min(...ends) - nowMs;
   }
 
   async #write(

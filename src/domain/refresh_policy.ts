@@ -80,6 +80,12 @@ export function retryDelayMs(
   return Math.round(Math.max(minRetryMs, retryAfterMs, cappedMs));
 }
 
+/** How long the token that dies first lives still; 0 when none does. */
+export function remainingMs({ expiresAtMs, refreshExpiresAtMs }: Connection, nowMs: number): number {
+  const ends = [expiresAtMs, refreshExpiresAtMs].filter((endMs) => endMs !== undefined && endMs > nowMs);
+  return ends.length === 0 ? 0 : Math.min(...(ends as number[])) - nowMs;
+}
+
 /** Delay before the one probe after a lost answer. @param random uniform in [0, 1) */
 export function outcomeProbeDelayMs(random: number): number {
   return Math.round(probeDelayMs * (1 + random));
@@ -102,6 +108,17 @@ const refusalsAlone = 3;
 /** Whether the provider refuses this connection, and not the client: it went on accepting others all along. */
 export function isRefusedAlone(refused: Refusals): boolean {
   return refused.alone >= refusalsAlone;
+}
+
+/** For how long refreshes may be refused without a word before the grant is given up, whatever becomes of others. */
+const refusedForMs = 60 * 60_000;
+/** And how often at least: a machine that slept has not asked meanwhile. */
+const refusedTimes = 5;
+
+/** Whether refusals that do not say why have to be taken for the end of the grant. */
+export function isRefusedForGood(refused: Refusals): boolean {
+  const { sinceMs, lastMs, times } = refused;
+  return isRefusedAlone(refused) || (lastMs - sinceMs >= refusedForMs && times >= refusedTimes);
 }
 
 /** When a suspended provider may be probed; a time that no delay can explain was set before the clock was set back. */

@@ -109,8 +109,8 @@ function encodeRefusals({ sinceMs, lastMs, ...counts }: Refusals): RefusalsRecor
 }
 
 function decodeRefusals(record: RefusalsRecord): Refusals {
-  const { sinceMs, lastMs, times, alone, profileVersion } = record;
-  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion };
+  const { sinceMs, lastMs, times, alone, profileVersion, httpStatus } = record;
+  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion, httpStatus };
 }
 
 function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["refreshIntent"] {

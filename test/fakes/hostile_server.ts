@@ -143,9 +143,9 @@ export class HostileServer {
     return this.#grants.get(token)?.current;
   }
 
-  /** For how many holders the provider refused the client. */
-  clientRefusals(provider: string): number {
-    return this.#refused.get(provider)?.size ?? 0;
+  /** The holders for whom the provider refused the client. */
+  clientRefusals(provider: string): ReadonlySet<string> {
+    return this.#refused.get(provider) ?? new Set();
   }
 
   timesRefused(token: string): number {
@@ -195,6 +195,7 @@ export class HostileServer {
         this.#condemned.add(token);
         grant.dead = true;
       }
+      if (answer === "no_code") this.#refusals.set(token, this.timesRefused(token) + 1);
       if (answer === "invalid_client" || answer === "invalid_scope") this.#refuseClient(grant, token);
       return failure;
     }

@@ -7,6 +7,7 @@ const reasons = new Set([
   "outcome_unknown",
   "provider_deleted",
   "misconfigured",
+  "refresh_refused",
 ]);
 
 /** Everything that is wrong in the world as it stands still; I1, I2 and I7 are watched by the provider at every request. */
@@ -35,7 +36,7 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
   if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
     if (server.inFlightOf(id) === 0) yield `I4: the successor of ${token} came, and was not kept`;
   }
-  if (problem?.reason === "misconfigured" && !mayWait(world, connection, token)) {
+  if (problem?.reason === "misconfigured" && !mayWait(world, connection)) {
     yield "I8: misconfigured, but the client was refused for one other connection at most";
   }
   if (status !== "attention") return;
@@ -46,14 +47,18 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
   if (refused && !server.isCondemned(token) && server.timesRefused(token) < 4)
     yield `I5: ${reason}, but nobody refused ${token}`;
   if (refused && server.isLost(token)) yield `I6: ${reason}, but the answer to ${token} was lost`;
+  if (reason === "refresh_refused" && server.timesRefused(token) < 4) {
+    yield `I5: refresh_refused, but ${token} was not refused time and again`;
+  }
   if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashesOf(token) < 2) {
     yield `I2: outcome_unknown without a probe of ${token}`;
   }
 }
 
 /** A connection waits for its client when it was refused itself, or when two others were. */
-function mayWait({ server }: World, { providerName }: Connection, token: string | undefined): boolean {
-  return (token !== undefined && server.timesRefused(token) > 0) || server.clientRefusals(providerName) > 1;
+function mayWait({ server }: World, { id, providerName }: Connection): boolean {
+  const holders = server.clientRefusals(providerName);
+  return holders.has(id) || holders.size > 1;
 }
 
 /**
