@@ -95,10 +95,8 @@ export class RefreshFailures {
 
   /** A failure that time does not mend: a person must act. */
   async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
-    this.#log.warn(
-      { connectionId: connection.id, reason, httpStatus: refused?.httpStatus },
-      "the grant is lost: consent is needed again",
-    );
+    const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
+    this.#log.warn(said, "the grant is lost: consent is needed again");
     const written = await this.#write(connection, (current, nowMs) => {
       const change = attention(current, reason, nowMs);
       const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
@@ -141,10 +139,8 @@ export class RefreshFailures {
   /** The profile cannot be used: all its connections wait. */
   async suspend(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
     const { connection, profile, isProbe } = attempt;
-    this.#log.error(
-      { connectionId: connection.id, providerId: profile.id, failure },
-      "the profile cannot be used: it is suspended",
-    );
+    const said = { connectionId: connection.id, providerId: profile.id, failure };
+    this.#log.error(said, "the profile cannot be used: it is suspended");
     const suspend = (tx: Transaction): void => this.#suspensions.suspend(tx, profile, connection.id, isProbe);
     const written = await this.#write(connection, (current, nowMs, tx) => {
       suspend(tx);
@@ -169,16 +165,12 @@ export class RefreshFailures {
       if (!isSuspended && isRefusedAlone(refused)) {
         isGivenUp = true;
         const reason = earlier ? "outcome_unknown" : "reauth_required";
-        return {
-          change: attention(current, reason, nowMs),
-          audit: { type: "token_refresh_fatal", reason },
-        };
+        const change = attention(current, reason, nowMs);
+        return { change, audit: { type: "token_refresh_fatal", reason } };
       }
       if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused });
-      const failedRefreshes = current.failedRefreshes + 1;
-      const retryAtMs = nowMs + suspensionDelayMs(failedRefreshes, this.#random());
-      const waiting = this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
-      return { ...waiting, change: { ...waiting.change, failedRefreshes } };
+      const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.#random());
+      return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
     });
     if (!written) return "superseded";
     if (!isGivenUp) {
@@ -195,8 +187,8 @@ export class RefreshFailures {
     if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
     const attempt: Attempt = { connection, profile, earlier, isProbe: false };
     await this.#write(connection, (current, nowMs) => {
-      const refused = current.problem?.refused;
-      return this.#waiting(attempt, current, nowMs, refused === undefined ? {} : { refused });
+      const { refused } = current.problem ?? {};
+      return this.#waiting(attempt, current, nowMs, refused ? { refused } : {});
     });
     return "suspended";
   }
@@ -215,7 +207,7 @@ export class RefreshFailures {
         ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" }),
         refreshIntent: earlier,
         problem: { ...problemSince(current, reason, nowMs, retryAtMs), ...rest },
-        failedRefreshes: 0,
+        failedRefreshes: retryAtMs === undefined ? 0 : current.failedRefreshes + 1,
       },
       audit: { type: "token_refresh_failed", reason },
     };
