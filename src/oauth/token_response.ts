@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
+import { successHeader } from "./failure.js";
 import type { OutboundFetch } from "./outbound.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
@@ -92,15 +93,21 @@ export async function sendTokenRequest(
   let accessTokenFault: AccessTokenFault | undefined;
   const response = await send(async (url, request) => {
     const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
-    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
+    const retryAfter = raw.headers.get("retry-after");
+    // A provider that says when to come again has not refused for good.
+    const httpStatus = retryAfter === null ? raw.status : undefined;
+    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, { ...shape, httpStatus });
     const normalised = normaliseTokenResponse(raw.status, adapted.bodyText);
     const { status, body } = normalised;
     accessTokenFault = normalised.accessTokenFault;
     if (status === 200) metadata = adapted.metadata;
     const { id_token, ...rest } = body;
     idToken = id_token;
-    const retryAfter = raw.headers.get("retry-after");
-    return Response.json(rest, { status, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
+    const headers = {
+      ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
+      ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
+    };
+    return Response.json(rest, { status, headers });
   });
   return { response, idToken, metadata, accessTokenFault };
 }

@@ -4,6 +4,8 @@ import {
   ConnectionRecordSchema,
   ProblemRecordSchema,
   RefreshIntentRecordSchema,
+  type RefusalsRecord,
+  RefusalsRecordSchema,
 } from "../gen/nexus/store/v1/records_pb.js";
 import {
   type Connection,
@@ -11,6 +13,7 @@ import {
   type Problem,
   type ProblemReason,
   problemMessages,
+  type Refusals,
 } from "../model/connection.js";
 import { providerRevocations } from "../model/revocation.js";
 import {
@@ -71,6 +74,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       retryAtMs: encodeTime(problem.retryAtMs),
       firm: problem.firm === true,
       movedFrom: problem.movedFrom ?? "",
+      ...(problem.refused === undefined ? {} : { refused: encodeRefusals(problem.refused) }),
     });
   }
   if (refreshIntent !== undefined) {
@@ -100,7 +104,17 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     retryAtMs: decodeTime(record.retryAtMs),
     ...(record.firm ? { firm: true } : {}),
     ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
+    ...(record.refused === undefined ? {} : { refused: decodeRefusals(record.refused) }),
   };
+}
+
+function encodeRefusals({ sinceMs, lastMs, ...counts }: Refusals): RefusalsRecord {
+  return create(RefusalsRecordSchema, { ...counts, sinceMs: BigInt(sinceMs), lastMs: BigInt(lastMs) });
+}
+
+function decodeRefusals(record: RefusalsRecord): Refusals {
+  const { sinceMs, lastMs, times, alone, profileVersion, httpStatus } = record;
+  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion, httpStatus };
 }
 
 function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["refreshIntent"] {

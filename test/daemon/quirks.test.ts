@@ -349,7 +349,16 @@ describe("answers in another shape", () => {
     expect(await refuseWith([], "unauthorized_client")).toBe(undeclared);
   });
 
-  it.each(["", "a\nb", "x".repeat(257)])("refuses %j as such a declaration", async (alias) => {
+  it.each([
+    "",
+    "a\nb",
+    "x".repeat(257),
+    "http_status=408",
+    "http_status=425",
+    "http_status=429",
+    "http_status=500",
+    "http_status=x",
+  ])("refuses %j as such a declaration", async (alias) => {
     const failure = await failureOf(register({ invalidGrantAliases: ["ok", alias] }));
     expect(failure.fields).toEqual(["provider.oauth2_options.invalid_grant_aliases[1]"]);
   });

@@ -27,7 +27,8 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    * where the daemon must not call: mend the profile or the settings), `provider_deleted`,
    * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
    * used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
-   * help), `refresh_failing` (the last refresh failed and will be tried again), `restored` (the store was restored from a backup
+   * help), `refresh_failing` (the last refresh failed and will be tried again), `refresh_refused` (the provider refused refresh after refresh
+   * with a 4xx status and no error that says why; `message` names the status), `restored` (the store was restored from a backup
    * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
    * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
    * `token_exchange_failed`, `id_token_verification_failed`, `consent_expired`, `data_loss` (the stored credential

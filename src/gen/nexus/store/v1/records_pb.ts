@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLIBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBIbChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJoCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAxIMCgRmaXJtGDIgASgIEhIKCm1vdmVkX2Zyb20YPCABKAkikwEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgiagoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0SEAoIcmVzdG9yZWQYMyABKAgiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiiQEKDFJlc2N1ZVJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZCLpAQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIroCChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEgwKBGhlbGQYCyABKAgSHAoUZmFpbGVkX2NvbmZpcm1hdGlvbnMYDCABKA0iggEKE0F1dGhvcml6YXRpb25TZWNyZXQSFQoNY29kZV92ZXJpZmllchgBIAEoCRINCgVub25jZRgCIAEoCRIXCg9icm93c2VyX2JpbmRpbmcYAyABKAkSLAoEaGVsZBgEIAEoCzIeLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsIvwDCg5IZWxkQ3JlZGVudGlhbBI0CgpjcmVkZW50aWFsGAEgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldBIWCg5yZWNlaXZlZF9hdF9tcxgCIAEoAxIaCg1leHBpcmVzX2luX21zGAMgASgDSACIAQESIgoVcmVmcmVzaF9leHBpcmVzX2luX21zGAQgASgDSAGIAQESFAoMc2NvcGVzX2tub3duGAUgASgIEg4KBnNjb3BlcxgGIAMoCRIPCgdzdWJqZWN0GAcgASgJEj4KCG1ldGFkYXRhGAggAygLMiwubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuTWV0YWRhdGFFbnRyeRJPChFjYWxsYmFja19tZXRhZGF0YRgJIAMoCzI0Lm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLkNhbGxiYWNrTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNwoVQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX2V4cGlyZXNfaW5fbXNCGAoWX3JlZnJlc2hfZXhwaXJlc19pbl9tcyI6Cg9EaXNjb3ZlcnlSZWNvcmQSEAoIZG9jdW1lbnQYASABKAkSFQoNZmV0Y2hlZF9hdF9tcxgCIAEoAyJcCgxDaGFuZ2VSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdyZW1vdmVkGAIgASgIEg8KB3VzZXJfaWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkiwAEKC0F1ZGl0UmVjb3JkEg8KB3RpbWVfbXMYASABKAMSEgoKZXZlbnRfdHlwZRgCIAEoCRIRCglwcmluY2lwYWwYAyABKAkSFQoNY29ubmVjdGlvbl9pZBgEIAEoCRITCgtwcm92aWRlcl9pZBgFIAEoCRIOCgZyZWFzb24YBiABKAkSDgoGb3JpZ2luGAcgASgJEgwKBGhhc2gYCCABKAwSDQoFY291bnQYCSABKAQSEAoIcmV2aXNpb24YCiABKAQiXwoPQXVkaXRIZWFkUmVjb3JkEhAKCHNlcXVlbmNlGAEgASgEEgwKBGhhc2gYAiABKAwSFwoPYW5jaG9yX3NlcXVlbmNlGAMgASgEEhMKC2FuY2hvcl9oYXNoGAQgASgMIpkCChBSZXZvY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSEAoIcmV2aXNpb24YBCABKAQSFwoPdG9rZW5fdHlwZV9oaW50GAUgASgJEhAKCGF0dGVtcHRzGAYgASgNEhUKDWNyZWF0ZWRfYXRfbXMYByABKAMSFwoPbmV4dF9hdHRlbXB0X21zGAggASgDEiwKBnNlYWxlZBgJIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhsKE3Rva2VuX2V4cGlyZXNfYXRfbXMYPSABKAMi2gEKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCSKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKANCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLIBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBIbChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKZAQoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJEi8KB3JlZnVzZWQYPSABKAsyHi5uZXh1cy5zdG9yZS52MS5SZWZ1c2Fsc1JlY29yZCJ/Cg5SZWZ1c2Fsc1JlY29yZBIQCghzaW5jZV9tcxgBIAEoAxIPCgdsYXN0X21zGAIgASgDEg0KBXRpbWVzGAMgASgNEg0KBWFsb25lGAQgASgNEhcKD3Byb2ZpbGVfdmVyc2lvbhgFIAEoBBITCgtodHRwX3N0YXR1cxgGIAEoDSKoAQoQU3VzcGVuc2lvblJlY29yZBIXCg9wcm9maWxlX3ZlcnNpb24YASABKAQSEAoIc2luY2VfbXMYAiABKAMSEAoIZmFpbHVyZXMYAyABKA0SEwoLcmV0cnlfYXRfbXMYBCABKAMSGwoTcHJvYmVfY29ubmVjdGlvbl9pZBgFIAEoCRIQCghyZXN1bWluZxgGIAEoCBITCgt1bmNvbmZpcm1lZBgHIAEoCCJqChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCCJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCKJAQoMUmVzY3VlUmVjb3JkEg0KBWdyYW50GAEgASgNEjQKCmNvbm5lY3Rpb24YAiABKAsyIC5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkEjQKCmNyZWRlbnRpYWwYAyABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsUmVjb3JkIukBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKCAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwi/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIlwKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLaAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
 
 /**
  * Key `store` of database `meta`.
@@ -709,6 +709,13 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
    * @generated from field: string moved_from = 60;
    */
   movedFrom: string;
+
+  /**
+   * The provider refused the refreshes of this connection, and none succeeded since; unset when it did not.
+   *
+   * @generated from field: nexus.store.v1.RefusalsRecord refused = 61;
+   */
+  refused?: RefusalsRecord | undefined;
 };
 
 /**
@@ -719,8 +726,65 @@ export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 6);
 
 /**
+ * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
+ *
+ * @generated from message nexus.store.v1.RefusalsRecord
+ */
+export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
+  /**
+   * When the first came.
+   *
+   * @generated from field: int64 since_ms = 1;
+   */
+  sinceMs: bigint;
+
+  /**
+   * When the last came.
+   *
+   * @generated from field: int64 last_ms = 2;
+   */
+  lastMs: bigint;
+
+  /**
+   * How many came.
+   *
+   * @generated from field: uint32 times = 3;
+   */
+  times: number;
+
+  /**
+   * How many of them came after the provider had accepted another connection since the one before: these speak for this
+   * connection alone.
+   *
+   * @generated from field: uint32 alone = 4;
+   */
+  alone: number;
+
+  /**
+   * Version of the profile that they were made with; those of another version do not count.
+   *
+   * @generated from field: uint64 profile_version = 5;
+   */
+  profileVersion: bigint;
+
+  /**
+   * HTTP status of the last one.
+   *
+   * @generated from field: uint32 http_status = 6;
+   */
+  httpStatus: number;
+};
+
+/**
+ * Describes the message nexus.store.v1.RefusalsRecord.
+ * Use `create(RefusalsRecordSchema)` to create a new message.
+ */
+export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 7);
+
+/**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
- * one probe at a time excepted.
+ * one probe at a time excepted. A refusal of one connection is written here too, until another is refused or accepted.
  *
  * @generated from message nexus.store.v1.SuspensionRecord
  */
@@ -766,6 +830,13 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
    * @generated from field: bool resuming = 6;
    */
   resuming: boolean;
+
+  /**
+   * Only one connection, `probe_connection_id`, was refused so far: the others are refreshed as they fall due.
+   *
+   * @generated from field: bool unconfirmed = 7;
+   */
+  unconfirmed: boolean;
 };
 
 /**
@@ -773,7 +844,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -816,7 +887,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -844,7 +915,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * An entry of `rescue.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -880,7 +951,7 @@ export type RescueRecord = Message<"nexus.store.v1.RescueRecord"> & {
  * Use `create(RescueRecordSchema)` to create a new message.
  */
 export const RescueRecordSchema: GenMessage<RescueRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Plaintext of a credential.
@@ -937,7 +1008,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -1036,7 +1107,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Plaintext of a pending authorization.
@@ -1078,7 +1149,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * A credential between consent and confirmation.
@@ -1155,7 +1226,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1183,7 +1254,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1225,7 +1296,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1311,7 +1382,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1353,7 +1424,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1445,7 +1516,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1523,7 +1594,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1628,5 +1699,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 22);
 
