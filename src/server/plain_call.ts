@@ -110,6 +110,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#isAnswered = true;
     this.#respond();
     this.stream.end(frame);
+    this.#startPatience();
   }
 
   send(message: Message): boolean {
@@ -167,6 +168,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
       return;
     }
     this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
+    this.#startPatience();
     // What the caller still sends is taken and dropped.
     this.stream.resume();
   }

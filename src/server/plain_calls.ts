@@ -15,6 +15,7 @@ import { PlainCall, type PlainCallOptions } from "./plain_call.js";
 import type { ResetGuard } from "./reset_guard.js";
 import { SessionCallers } from "./session_callers.js";
 import type { Authenticate } from "./shown_credentials.js";
+import type { StrangerStreams } from "./stranger_streams.js";
 import { methodName, neverAborted, toWireError } from "./wire_answer.js";
 
 export interface PlainCallsOptions {
@@ -25,6 +26,7 @@ export interface PlainCallsOptions {
   /** Without it deadlines are left to grpc-js, and clients that do not read are waited for. */
   readonly clock: Clock | undefined;
   readonly resets: ResetGuard;
+  readonly strangers: StrangerStreams;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -83,24 +85,28 @@ export class PlainCalls {
     const timeoutMs = timeoutOf(headers["grpc-timeout"]);
     const { clock, limits } = this.#options;
     if (timeoutMs !== undefined && (Number.isNaN(timeoutMs) || !clock)) return false;
+    const { strangers } = this.#options;
     const call = new PlainCall(stream, route.options);
     call.trace = callerTrace(headers["traceparent"], headers["tracestate"]);
     if (timeoutMs !== undefined && clock) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
     const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {
-      call.fail(toServiceError(tooLarge) as WireError);
+      if (strangers.take(stream)) call.fail(toServiceError(tooLarge) as WireError);
       return true;
     }
+    const refuse = (error: unknown): void => {
+      if (strangers.take(stream)) call.fail(this.#refusal(route.method, error));
+    };
     try {
       const caller = this.#callers.callerOf(stream, headers);
       if (caller instanceof Promise) {
         caller.then(
-          (principal) => admit(call, principal),
-          (error: unknown) => call.fail(this.#refusal(route.method, error)),
+          (principal) => admit(call, principal, strangers),
+          (error: unknown) => refuse(error),
         );
-      } else admit(call, caller);
+      } else admit(call, caller, strangers);
     } catch (error) {
-      call.fail(this.#refusal(route.method, error));
+      refuse(error);
     }
     return true;
   }
@@ -145,9 +151,9 @@ export class PlainCalls {
   }
 }
 
-function admit(call: PlainCall, principal: Principal | undefined): void {
+function admit(call: PlainCall, principal: Principal | undefined, strangers: StrangerStreams): void {
   if (!principal) {
-    call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
+    if (strangers.take(call.stream)) call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
     return;
   }
   call.principal = principal;
