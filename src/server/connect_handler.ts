@@ -21,7 +21,7 @@ import { StrangerStreams } from "./stranger_streams.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
-const maxStrangerStreams = 128;
+const maxStrangerStreams = 32;
 
 /** What the protocols put before a message. */
 const envelopeBytes = 5;

@@ -8,6 +8,9 @@ const silenceMs = 10_000;
 /** How often connections that are due to end are looked for. */
 const sweepMs = 5_000;
 
+/** All peers of a Unix socket: its mode says who they are, and a machine's agents may all start at once. */
+const unix = "unix";
+
 /** A property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on. */
 const provenKey = Symbol("proven");
 
@@ -27,7 +30,7 @@ export function standFor(outer: Socket, inner: Socket): void {
 export interface SocketGuardOptions {
   /** Open sockets of one listening address. */
   readonly maxConnections: number;
-  /** Of them, those over which no valid credential came; default all. */
+  /** Of them, those over which no valid credential came; default all, as at a Unix socket. */
   readonly maxStrangers?: number | undefined;
   /** How long one of those may live; default without end. */
   readonly strangerLifeMs?: number | undefined;
@@ -64,14 +67,14 @@ export class SocketGuard {
 
   add(socket: Socket): void {
     const { maxConnections, maxStrangers = maxConnections, clock, onFull } = this.#options;
+    const address = addressKey(socket.remoteAddress) ?? unix;
     if (this.#count >= maxConnections) {
       onFull();
       if (!this.#closeStranger()) {
         socket.destroy();
         return;
       }
-    } else if (this.#strangerCount >= maxStrangers) this.#closeStranger();
-    const address = addressKey(socket.remoteAddress) ?? "unix";
+    } else if (address !== unix && this.#strangerCount >= maxStrangers) this.#closeStranger();
     const ofAddress = this.#strangers.get(address) ?? new Map<Socket, number>();
     this.#strangers.set(address, ofAddress);
     ofAddress.set(socket, clock.monotonicMs());

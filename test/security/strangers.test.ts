@@ -82,7 +82,7 @@ describe("callers who never showed a credential", () => {
       Array.from({ length: 60 }, () => streamOf(session, { ":path": "/openapi.json" })),
     );
     const reset = (): number => streams.filter(({ rstCode, closed }) => closed && rstCode === calm).length;
-    await expect.poll(reset).toBe(streams.length - 128);
+    await expect.poll(reset).toBe(streams.length - 32);
     world.clock.advance(strangerReadMs);
     await expect.poll(reset).toBe(streams.length);
   });
