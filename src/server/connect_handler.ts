@@ -17,7 +17,12 @@ import { refuseEarly } from "./early_refusal.js";
 import { isHttp2, pathOf, type Request, type Response, refuseRest } from "./http_message.js";
 import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
+import { noteCredential } from "./socket_guard.js";
+import { StrangerStreams } from "./stranger_streams.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
+
+/** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
+const maxStrangerStreams = 32;
 
 /** What the protocols put before a message. */
 const envelopeBytes = 5;
@@ -55,10 +60,12 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const plain = new PlainJsonCalls(options.services, options.onUnexpected);
   const limits = limitsOf(options.bounds);
+  const strangers = new StrangerStreams(maxStrangerStreams, options.bounds?.clock);
   const serve = (request: Request, response: Response): void => {
     refuseRest(response);
     if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
+      if (isHttp2(response) && !strangers.take(response.stream)) return;
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
@@ -83,6 +90,8 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
     }
   };
   const serveTo = (caller: Caller, request: Request, response: Response): void => {
+    if (isPrincipal(caller)) noteCredential(request.socket);
+    else if (isHttp2(response) && !strangers.take(response.stream)) return;
     const path = pathOf(request);
     const handler = handlerOf(path);
     if (!handler) {

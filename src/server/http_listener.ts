@@ -59,7 +59,9 @@ export class HttpListener {
       });
       void this.#serve(request, response);
     });
-    server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, bounds, "text"));
+    server.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, options.bounds, "text"),
+    );
     this.#server = server;
     const isPageTls =
       options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;

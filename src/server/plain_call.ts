@@ -115,6 +115,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.guard(() => {
       this.#respond();
       this.stream.end(frame);
+      this.#startPatience();
     });
   }
 
@@ -176,6 +177,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
         return;
       }
       this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
+      this.#startPatience();
       // What the caller still sends is taken and dropped.
       this.stream.resume();
     });

@@ -15,6 +15,7 @@ import { PlainCall, type PlainCallOptions } from "./plain_call.js";
 import type { ResetGuard } from "./reset_guard.js";
 import { SessionCallers } from "./session_callers.js";
 import type { Authenticate } from "./shown_credentials.js";
+import type { StrangerStreams } from "./stranger_streams.js";
 import { methodName, neverAborted, toWireError } from "./wire_answer.js";
 
 export interface PlainCallsOptions {
@@ -25,6 +26,7 @@ export interface PlainCallsOptions {
   /** Without it deadlines are left to grpc-js, and clients that do not read are waited for. */
   readonly clock: Clock | undefined;
   readonly resets: ResetGuard;
+  readonly strangers: StrangerStreams;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -92,17 +94,20 @@ export class PlainCalls {
   }
 
   #admit(call: PlainCall, method: PlainMethod, headers: IncomingHttpHeaders): void {
-    const tooLarge = headersRefusal(headers, this.#options.limits);
+    const { limits, strangers } = this.#options;
+    const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {
-      call.fail(toServiceError(tooLarge) as WireError);
+      if (strangers.take(call.stream)) call.fail(toServiceError(tooLarge) as WireError);
       return;
     }
-    const refuse = (error: unknown): void => call.guard(() => call.fail(this.#refusal(method, error)));
+    const refuse = (error: unknown): void => {
+      if (strangers.take(call.stream)) call.guard(() => call.fail(this.#refusal(method, error)));
+    };
     try {
       const caller = this.#callers.callerOf(call.stream, headers);
       if (caller instanceof Promise)
-        caller.then((principal) => call.guard(() => admit(call, principal)), refuse);
-      else admit(call, caller);
+        caller.then((principal) => call.guard(() => admit(call, principal, strangers)), refuse);
+      else admit(call, caller, strangers);
     } catch (error) {
       refuse(error);
     }
@@ -149,9 +154,9 @@ export class PlainCalls {
   }
 }
 
-function admit(call: PlainCall, principal: Principal | undefined): void {
+function admit(call: PlainCall, principal: Principal | undefined, strangers: StrangerStreams): void {
   if (!principal) {
-    call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
+    if (strangers.take(call.stream)) call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
     return;
   }
   call.principal = principal;

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
