@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { RefreshScheduler } from "../src/domain/refresh_scheduler.js";
+import { RefreshScheduler } from "../src/domain/refresh/refresh_scheduler.js";
 import { ManualClock } from "../src/runtime/manual_clock.js";
 import { Store } from "../src/store/store.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";

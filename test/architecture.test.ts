@@ -20,10 +20,10 @@ describe("the checker accepts", () => {
       "model/c.ts": `export type C = string;`,
       "gen/nexus/v1/x_pb.ts": `import { fileDesc } from "@bufbuild/protobuf/codegenv2"; performance.now();`,
     },
-    "anything in main.ts and daemon.ts": {
+    "anything in main.ts and daemon/daemon.ts": {
       "main.ts": `import { run } from "./cli/run.js"; import "lmdb"; import "left-pad";`,
       "cli/run.ts": `import { start } from "../daemon.js"; import { Command } from "commander";`,
-      "daemon.ts": `import "./store/b.js";`,
+      "daemon/daemon.ts": `import "./store/b.js";`,
       "store/b.ts": ``,
     },
     "what a layer owns": {
@@ -99,7 +99,7 @@ describe("the checker refuses", () => {
     ["store/a.ts", `const t = new Date();`, "store must not use Date()"],
     ["store/a.ts", `const t = new globalThis.Date();`, "store must not use Date()"],
     ["store/a.ts", `const t = performance.now();`, "store must not use performance.now"],
-    ["daemon.ts", `setTimeout(() => {}, 1);`, "daemon must not use setTimeout"],
+    ["daemon/daemon.ts", `setTimeout(() => {}, 1);`, "daemon must not use setTimeout"],
     ["domain/a.ts", `globalThis.setInterval(() => {}, 1);`, "domain must not use setInterval"],
     ["domain/a.ts", `run({ setTimeout });`, "domain must not use setTimeout"],
     ["domain/a.ts", `await fetch("https://example.com");`, "domain must not use fetch (only oauth)"],

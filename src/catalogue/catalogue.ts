@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { NotFound } from "../model/errors.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
-import type { ProviderTemplate } from "../model/provider_template.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
 import { instantiate, type VariableValues } from "./instantiate.js";
 

@@ -1,14 +1,14 @@
 import type { JsonObject } from "../model/json.js";
-import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
 import {
   type AuthType,
   type ProviderSettings,
   strategiesOfType,
   type TokenEndpointAuthMethod,
-} from "../model/provider_profile.js";
-import type { ProviderTemplate } from "../model/provider_template.js";
-import type { Strategy, StrategyKind } from "../model/strategy.js";
-import { strategyOfConfig } from "../model/strategy_config.js";
+} from "../model/providers/provider_profile.js";
+import type { ProviderTemplate } from "../model/providers/provider_template.js";
+import type { Strategy, StrategyKind } from "../model/credentials/strategy.js";
+import { strategyOfConfig } from "../model/credentials/strategy_config.js";
 
 /** One provider of a catalogue file, as `catalogue.schema.json` describes it. */
 export interface CatalogueEntry {

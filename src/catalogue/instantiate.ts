@@ -1,7 +1,7 @@
 import { RE2JS } from "re2js";
 import { type FieldViolation, InvalidArgument } from "../model/errors.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
-import type { ProviderTemplate, TemplateVariable } from "../model/provider_template.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import type { ProviderTemplate, TemplateVariable } from "../model/providers/provider_template.js";
 
 export type VariableValues = Readonly<Record<string, string>>;
 

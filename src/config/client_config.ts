@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import type { ListenAddress } from "../model/listen_address.js";
-import { isLoopbackHost } from "../model/provider_profile.js";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
 import { readDataDir, readDoor } from "./config.js";
 import { readTls } from "./doors_config.js";

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
-import type { ProviderNetworks } from "../model/provider_networks.js";
+import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { type AccessConfig, readAccess } from "./access_config.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
 import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { isLoopbackHost } from "../model/provider_profile.js";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import type { SettingReader } from "./setting_reader.js";
 
 /** Whose JSON Web Tokens are taken. */

@@ -1,4 +1,4 @@
-import { type ProviderNetworks, readPrivateNetwork } from "../model/provider_networks.js";
+import { type ProviderNetworks, readPrivateNetwork } from "../outbound/provider_networks.js";
 import type { SettingReader } from "./setting_reader.js";
 
 /** More entries than this are a mistake, and each is looked at for every address. */

@@ -1,5 +1,5 @@
 import { type ListenAddress, ListenAddressError, parseListenAddress } from "../model/listen_address.js";
-import { isLoopbackHost } from "../model/provider_profile.js";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
 
 /** What a socket address of the system holds, without its final NUL: 108 bytes on Linux, 104 elsewhere. */
 const maxSocketPathBytes = process.platform === "linux" ? 107 : 103;

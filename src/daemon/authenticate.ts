@@ -1,6 +1,6 @@
-import type { ApiKeys } from "../domain/api_keys.js";
-import { admin, at, owner, type Principal } from "../model/principal.js";
-import type { Authenticate, ShownCredentials } from "../server/shown_credentials.js";
+import type { ApiKeys } from "../domain/access/api_keys.js";
+import { admin, at, owner, type Principal } from "../model/access/principal.js";
+import type { Authenticate, ShownCredentials } from "../server/callers/presented_credentials.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 
 export interface AuthenticateOptions {

@@ -1,18 +1,18 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
-import { accessService } from "../service/access_service.js";
-import { auditService } from "../service/audit_service.js";
-import { answeringRefusals, authorizationService } from "../service/authorization_service.js";
-import { backupService } from "../service/backup_service.js";
-import type { BoundService } from "../service/bound_service.js";
-import { connectionService } from "../service/connection_service.js";
-import { guardedService } from "../service/guarded_service.js";
-import { keyringService } from "../service/keyring_service.js";
-import { nexusService } from "../service/nexus_service.js";
-import { providerService } from "../service/provider_service.js";
-import { secretDiscoveryService } from "../service/secret_discovery_service.js";
-import { statusService } from "../service/status_service.js";
-import { tokenService } from "../service/token_service.js";
+import { accessService } from "../service/services/access_service.js";
+import { auditService } from "../service/services/audit_service.js";
+import { answeringRefusals, authorizationService } from "../service/services/authorization_service.js";
+import { backupService } from "../service/services/backup_service.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import { connectionService } from "../service/services/connection_service.js";
+import { guardedService } from "../service/pipeline/guarded_service.js";
+import { keyringService } from "../service/services/keyring_service.js";
+import { nexusService } from "../legacy/nexus_service.js";
+import { providerService } from "../service/services/provider_service.js";
+import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
+import { statusService } from "../service/services/status_service.js";
+import { tokenService } from "../service/services/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
 /** Every service of the contract, over the domain and behind the policy. */

@@ -1,8 +1,8 @@
 import type { Config } from "../config/config.js";
 import type { Clock } from "../runtime/clock.js";
-import type { DoorName } from "../server/doors.js";
-import { DoorTls } from "../server/tls_door.js";
-import { TlsKeeper } from "../server/tls_keeper.js";
+import type { DoorName } from "../server/listeners.js";
+import { DoorTls } from "../server/tls/tls_listener.js";
+import { TlsKeeper } from "../server/tls/tls_keeper.js";
 import type { Logger } from "../telemetry/logger.js";
 
 /** TLS as the settings want it; whoever opens it stops it. */

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.js";
-import type { AccessControl } from "../domain/access_control.js";
-import { daemon } from "../model/principal.js";
+import type { AccessControl } from "../domain/access/access_control.js";
+import { daemon } from "../model/access/principal.js";
 import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";

@@ -1,4 +1,4 @@
-import { readVersion } from "../cli/version.js";
+import { readVersion } from "../config/version.js";
 import type { Config } from "../config/config.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";

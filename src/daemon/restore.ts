@@ -14,13 +14,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
-import { backupPlace, restoreFolderPrefix } from "../domain/backup_maker.js";
-import { CredentialVault } from "../domain/credential_vault.js";
-import { openKeyCheck } from "../domain/key_check.js";
-import { beginRestored } from "../domain/restored_store.js";
-import { verifySealed } from "../domain/sealed_records.js";
+import { backupPlace, restoreFolderPrefix } from "../domain/operations/backup_maker.js";
+import { CredentialVault } from "../domain/credentials/credential_vault.js";
+import { openKeyCheck } from "../domain/operations/key_check.js";
+import { beginRestored } from "../domain/operations/restored_store.js";
+import { verifySealed } from "../domain/operations/sealed_records.js";
 import { DataLoss } from "../model/errors.js";
-import { owner } from "../model/principal.js";
+import { owner } from "../model/access/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import {
   BackupDamaged,
@@ -30,8 +30,8 @@ import {
   decodeBackupHeader,
   fileChunks,
   manifestText,
-} from "../store/backup_file.js";
-import { lockDataFolder } from "../store/data_folder.js";
+} from "../store/files/backup_file.js";
+import { lockDataFolder } from "../store/files/data_folder.js";
 import { Store, storeFileName } from "../store/store.js";
 import { KeyFault } from "../vault/key_file.js";
 import { KeyRingSource } from "../vault/key_source.js";

@@ -1,4 +1,4 @@
-import type { ProviderSettings } from "../model/provider_profile.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Plan, PlannedChange, ProfileUpdate } from "./plan.js";
 

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import { withoutStrategy } from "../model/contract_strategy.js";
+import { withoutStrategy } from "../model/providers/contract_strategy.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { durationText, isJsonObject } from "../model/json_fields.js";
-import { optionsConfig } from "../model/oauth2_options_config.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
-import { strategyConfig } from "../model/strategy_config.js";
+import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import { strategyConfig } from "../model/credentials/strategy_config.js";
 
 /** What stands in place of a secret. */
 export const mask = "********";

@@ -1,7 +1,7 @@
 import type { FieldViolation } from "../model/errors.js";
-import { optionNames } from "../model/oauth2_options_config.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
-import { strategyConfig } from "../model/strategy_config.js";
+import { optionNames } from "../model/providers/oauth2_options_config.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import { strategyConfig } from "../model/credentials/strategy_config.js";
 
 /** The limits that proto/nexus/v1/provider.proto sets on texts, by their names there. */
 const maxLengths: readonly [name: string, read: (settings: ProviderSettings) => string, max: number][] = [

@@ -1,10 +1,10 @@
 import { DocumentError, type DocumentFault } from "../document/document_fault.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
-import { contractKeys } from "../model/contract_profile.js";
+import { contractKeys } from "../model/providers/contract_profile.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import { type ProviderSettings, providerFaults } from "../model/provider_profile.js";
+import { type ProviderSettings, providerFaults } from "../model/providers/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { limitFaults } from "./limits.js";
 import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";

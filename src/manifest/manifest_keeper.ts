@@ -1,8 +1,8 @@
 import { DocumentError, formatFaults } from "../document/document_fault.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
 import { InvalidArgument, NexusError } from "../model/errors.js";
-import { daemon, type Principal } from "../model/principal.js";
-import type { ProviderProfile, ProviderSettings } from "../model/provider_profile.js";
+import { daemon, type Principal } from "../model/access/principal.js";
+import type { ProviderProfile, ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
-import { naturalStrategy } from "../model/contract_strategy.js";
+import { naturalStrategy } from "../model/providers/contract_strategy.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { durationText, isJsonObject } from "../model/json_fields.js";
-import { optionsConfig } from "../model/oauth2_options_config.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
-import { strategyConfig } from "../model/strategy_config.js";
+import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import { strategyConfig } from "../model/credentials/strategy_config.js";
 import { meaningfulParams } from "./differences.js";
 import type { CurrentProfile } from "./plan.js";
 import { escapeVariables } from "./variables.js";

@@ -1,8 +1,8 @@
 import { DocumentError, type DocumentFault } from "../document/document_fault.js";
-import { profileOfContract } from "../model/contract_profile.js";
+import { profileOfContract } from "../model/providers/contract_profile.js";
 import type { JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { type Difference, differencesOf, mask } from "./differences.js";
 import type { Manifest, ManifestProfile } from "./manifest.js";

@@ -3,13 +3,13 @@ import {
   contractOfProfile,
   type ProfileDraft,
   profileOfContract,
-} from "../model/contract_profile.js";
-import { strategyParams, withoutStrategy } from "../model/contract_strategy.js";
+} from "../model/providers/contract_profile.js";
+import { strategyParams, withoutStrategy } from "../model/providers/contract_strategy.js";
 import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import { optionsConfig } from "../model/oauth2_options_config.js";
-import type { ProviderSettings } from "../model/provider_profile.js";
+import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import type { ProviderSettings } from "../model/providers/provider_profile.js";
 
 /** The catalogue, as far as a manifest needs it. */
 export interface ManifestTemplates {

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 
 export interface AuthorizationRequest {

@@ -1,5 +1,5 @@
 import type * as oauth from "oauth4webapi";
-import { isLoopbackHost, type ProviderSettings } from "../model/provider_profile.js";
+import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument } from "./discovery.js";
 import { KeySet } from "./jwks.js";
 

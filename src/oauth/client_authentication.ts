@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import type { TokenEndpointAuthMethod } from "../model/provider_profile.js";
+import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import { GrantFailure } from "./failure.js";

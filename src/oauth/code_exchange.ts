@@ -1,12 +1,12 @@
 import * as oauth from "oauth4webapi";
-import type { TokenSet } from "../model/credential.js";
-import { type OAuth2Options, plainOAuth2 } from "../model/oauth2_options.js";
+import type { TokenSet } from "../model/credentials/credential.js";
+import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
 import { classify, GrantFailure, type IdTokenFault } from "./failure.js";
 import { IdTokenError, processIdToken, verifySignature } from "./id_token.js";
-import type { OutboundFetch } from "./outbound.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
 
 export interface CodeExchange {

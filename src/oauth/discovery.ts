@@ -1,4 +1,4 @@
-import { OutboundError, type OutboundFetch } from "./outbound.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
 export type DiscoveryFault =
   | "forbidden"

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { OutboundError } from "./outbound.js";
+import { OutboundError } from "../outbound/outbound.js";
 
 /**
  * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is

@@ -4,7 +4,7 @@ import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenFault } from "./failure.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
-import type { OutboundFetch } from "./outbound.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {

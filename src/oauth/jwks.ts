@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
-import { OutboundError, type OutboundFetch } from "./outbound.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
 /** The largest sets seen hold 20 keys with their certificates, 50 KiB. */
 const maxBytes = 256 * 1024;

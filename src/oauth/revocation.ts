@@ -1,11 +1,11 @@
 import * as oauth from "oauth4webapi";
-import type { TokenTypeHint } from "../model/revocation.js";
+import type { TokenTypeHint } from "../model/connections/revocation.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
 import { GrantFailure, parseRetryAfterMs } from "./failure.js";
-import { OutboundError, type OutboundFetch } from "./outbound.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
 export interface Revocation {
   readonly server: AuthorizationServer;

@@ -1,7 +1,7 @@
-import { maxMetadataValues, metadataText, namesSecret } from "../model/connection_metadata.js";
+import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import { tokenHeaderFault } from "../model/header_name.js";
-import type { OAuth2Options } from "../model/oauth2_options.js";
-import type { OutboundRequest } from "./outbound.js";
+import type { OAuth2Options } from "../model/providers/oauth2_options.js";
+import type { OutboundRequest } from "../outbound/outbound.js";
 
 /** What a profile declares about both token requests and their answers. */
 export type TokenQuirks = Pick<

@@ -1,8 +1,8 @@
 import type * as oauth from "oauth4webapi";
-import type { TokenSet } from "../model/credential.js";
+import type { TokenSet } from "../model/credentials/credential.js";
 import { Secret } from "../runtime/secret.js";
 import { successHeader } from "./failure.js";
-import type { OutboundFetch } from "./outbound.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */

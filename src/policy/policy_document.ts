@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { DocumentError, type DocumentFault } from "../document/document_fault.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
-import { type Role, roles } from "../model/access_table.js";
-import { type Confinement, confinementFaults } from "../model/confinement.js";
+import { type Role, roles } from "../model/access/access_table.js";
+import { type Confinement, confinementFaults } from "../model/access/scope_restriction.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import { Policy, type PolicyBinding, principalFault } from "../model/policy.js";
+import { Policy, type PolicyBinding, principalFault } from "../model/access/policy.js";
 
 /** A file beyond this is not read: it would be looked at on every change in its folder. */
 const maxBytes = 1_048_576;

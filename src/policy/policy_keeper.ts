@@ -1,6 +1,6 @@
 import { DocumentError, formatFaults } from "../document/document_fault.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
-import type { Policy } from "../model/policy.js";
+import type { Policy } from "../model/access/policy.js";
 import type { Clock } from "../runtime/clock.js";
 import { readPolicy } from "./policy_document.js";
 import { PolicyFault } from "./policy_fault.js";

@@ -1,4 +1,4 @@
-import type { AuditEvent } from "../model/audit_event.js";
+import type { AuditEvent } from "../model/access/audit_event.js";
 import {
   type AuditHead,
   chainHash,
@@ -8,8 +8,8 @@ import {
   encodeAuditHead,
   encodeAuditRecord,
   toAuditRecord,
-} from "./audit_codec.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "./databases.js";
+} from "./records/audit_codec.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "./lmdb/databases.js";
 
 /** How much of the past is kept; whichever ends first. */
 export interface AuditRetention {

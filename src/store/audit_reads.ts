@@ -1,5 +1,5 @@
-import { decodeAuditEvent, type StoredAuditEvent } from "./audit_codec.js";
-import { type Databases, decodeCount, encodeCount } from "./databases.js";
+import { decodeAuditEvent, type StoredAuditEvent } from "./records/audit_codec.js";
+import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
 
 /** Which events are wanted, the newest first. */
 export interface AuditPage {

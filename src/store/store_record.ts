@@ -1,8 +1,8 @@
 import { newId } from "../model/ids.js";
-import type { Databases } from "./databases.js";
-import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./store_codec.js";
-import { StoreDamaged } from "./store_error.js";
-import { readable } from "./unreadable.js";
+import type { Databases } from "./lmdb/databases.js";
+import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./records/store_codec.js";
+import { StoreDamaged } from "./lmdb/store_error.js";
+import { readable } from "./records/unreadable.js";
 
 /** 2: sealed records can have the second layout, which the release before would take for damaged. */
 const schemaVersion = 2;

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { HmacPayloadStrategy, Strategy } from "../model/strategy.js";
+import type { HmacPayloadStrategy, Strategy } from "../model/credentials/strategy.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import {
   type ApiRequest,

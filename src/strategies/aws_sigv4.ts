@@ -1,6 +1,6 @@
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
-import type { AwsSigV4Strategy } from "../model/strategy.js";
+import type { AwsSigV4Strategy } from "../model/credentials/strategy.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizedRequest, RequestBody } from "./api_request.js";
 import { type Credentials, readCredential, refuseHeaderFaults } from "./credential_fields.js";

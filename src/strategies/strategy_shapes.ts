@@ -1,6 +1,6 @@
 import { headerNameFault } from "../model/header_name.js";
-import { hmacAlgos, hmacEncodings, type Strategy } from "../model/strategy.js";
-import { strategyOfConfig } from "../model/strategy_config.js";
+import { hmacAlgos, hmacEncodings, type Strategy } from "../model/credentials/strategy.js";
+import { strategyOfConfig } from "../model/credentials/strategy_config.js";
 import { StrategyError } from "./strategy_error.js";
 
 /** The `strategy` of `GET /v1/token/{id}`. */

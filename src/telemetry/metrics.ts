@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { type ConnectionStatus, connectionStatuses } from "../model/connection.js";
-import { type RescueOutcome, rescueOutcomes } from "../model/rescued_token_set.js";
+import { type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
+import { type RescueOutcome, rescueOutcomes } from "../model/connections/spooled_token_set.js";
 import { LabelValues } from "./label_values.js";
 
 export interface RpcOutcome {

@@ -1,4 +1,4 @@
-import type { AssociatedData } from "../model/credential.js";
+import type { AssociatedData } from "../model/credentials/credential.js";
 
 /** Layouts of sealed records: what the first release wrote, and what is written now. */
 export const firstLayout = 1;

@@ -1,4 +1,4 @@
-import type { AssociatedData, SealedRecord } from "../model/credential.js";
+import type { AssociatedData, SealedRecord } from "../model/credentials/credential.js";
 import { DataLoss } from "../model/errors.js";
 import { currentLayout, encodePlace, firstLayout } from "./place_encoding.js";
 import { SealingKey } from "./sealing_key.js";

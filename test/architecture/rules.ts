@@ -111,7 +111,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:zlib": ["oauth"],
 };
 
-/** Globals and functions with an owner. These hold for daemon.ts and main.ts too, and nowhere in generated code. */
+/** Globals and functions with an owner. These hold for daemon/daemon.ts and main.ts too, and nowhere in generated code. */
 export const owned = {
   /** `process.env`, read as a property, by destructuring or through an alias of `process`. */
   environment: ["config"],

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { catalogueFaults } from "../../src/catalogue/catalogue_file.js";
 import { templatedTexts, variablesIn } from "../../src/catalogue/instantiate.js";
-import { credentialSchemaFaults } from "../../src/domain/credential_schema.js";
-import { providerFaults } from "../../src/model/provider_profile.js";
+import { credentialSchemaFaults } from "../../src/domain/static_credentials/credential_schema.js";
+import { providerFaults } from "../../src/model/providers/provider_profile.js";
 
 const file = new URL("../../src/catalogue/providers.json", import.meta.url);
 const text = readFileSync(file, "utf8");

@@ -1,4 +1,4 @@
-import type { Input, Shell } from "../../src/cli/shell.js";
+import type { Input, Shell } from "../../src/cli/shell/shell.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 /** Noon of a day in 2026, UTC. */

@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
-import { durationMsOf, durationOf, parseDurationMs, parseTimeMs } from "../../src/cli/duration.js";
-import { exitCodes, formatExitCodes } from "../../src/cli/exit_codes.js";
+import { durationMsOf, durationOf, parseDurationMs, parseTimeMs } from "../../src/cli/shell/duration.js";
+import { exitCodes, formatExitCodes } from "../../src/daemon/exit_codes.js";
 import {
   formatExpiry,
   formatFields,
@@ -11,9 +11,9 @@ import {
   formatTable,
   formatTime,
   printable,
-} from "../../src/cli/text.js";
-import { readVersion } from "../../src/cli/version.js";
-import { WatchView, watchJson } from "../../src/cli/watch_view.js";
+} from "../../src/cli/shell/text.js";
+import { readVersion } from "../../src/config/version.js";
+import { WatchView, watchJson } from "../../src/cli/connections/watch_view.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
   type TokenState,

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { exitCodeMeanings, exitCodes } from "../../src/cli/exit_codes.js";
+import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { run } from "../../src/cli/program.js";
-import { readVersion } from "../../src/cli/version.js";
+import { readVersion } from "../../src/config/version.js";
 import { settings } from "../../src/config/settings.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";

@@ -6,9 +6,9 @@
  */
 
 import { writeSync } from "node:fs";
-import { createOutboundFetch, type OutboundFetch } from "../../src/oauth/outbound.js";
+import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
-import { lockDataFolder } from "../../src/store/data_folder.js";
+import { lockDataFolder } from "../../src/store/files/data_folder.js";
 import { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import { lifeHeader } from "../fakes/hostile_listener.js";

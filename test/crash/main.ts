@@ -33,7 +33,7 @@ function compileChild(): string {
     JSON.stringify({
       extends: join(root, "tsconfig.json"),
       compilerOptions: { typeRoots: [join(root, "node_modules/@types")] },
-      files: [join(root, "test/crash/child.ts"), join(root, "src/store/fs-native-extensions.d.ts")],
+      files: [join(root, "test/crash/child.ts"), join(root, "src/store/files/fs-native-extensions.d.ts")],
       include: [],
     }),
   );

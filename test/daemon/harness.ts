@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
-import { Daemon } from "../../src/daemon.js";
+import { Daemon } from "../../src/daemon/daemon.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";

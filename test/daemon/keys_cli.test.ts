@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import type { Daemon } from "../../src/daemon.js";
+import type { Daemon } from "../../src/daemon/daemon.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type FakeShell, fakeShell, jsonLines, startMs } from "../cli/fake_shell.js";
 import { temporaryFolder } from "../temporary_folder.js";

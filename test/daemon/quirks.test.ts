@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Daemon } from "../../src/daemon.js";
+import type { Daemon } from "../../src/daemon/daemon.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
   type OAuth2OptionsSchema,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { restTable } from "../../src/service/rest/table.js";
+import { restTable } from "../../src/legacy/table.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { World } from "./harness.js";
 import type { RestClient } from "./rest_client.js";

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { Daemon } from "../../src/daemon.js";
+import type { Daemon } from "../../src/daemon/daemon.js";
 import type { JsonObject } from "../../src/model/json.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser, type Page } from "../fakes/browser.js";

@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from "../../src/model/json.js";
-import { plainOAuth2 } from "../../src/model/oauth2_options.js";
-import type { ProviderSettings } from "../../src/model/provider_profile.js";
+import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 
 /** Settings of an API-key profile. */
 export function profileOf(more: Partial<ProviderSettings> = {}): ProviderSettings {

@@ -1,11 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
-import type { CurrentToken } from "../../src/domain/credential_reader.js";
-import { ReadLedger } from "../../src/domain/read_ledger.js";
-import { TokenWatch } from "../../src/domain/token_watch.js";
-import type { WatchEvent, WatchPosition } from "../../src/domain/watch_event.js";
-import { WatchHub } from "../../src/domain/watch_hub.js";
-import type { Principal } from "../../src/model/principal.js";
+import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
+import { ReadLedger } from "../../src/domain/tokens/read_audit.js";
+import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
+import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
+import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
+import type { Principal } from "../../src/model/access/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";

@@ -1,22 +1,22 @@
-import { AuthorizationServers } from "../../src/domain/authorization_servers.js";
-import { ConnectionCompleter } from "../../src/domain/connection_completer.js";
-import { ConnectionManager } from "../../src/domain/connection_manager.js";
-import { CredentialReader } from "../../src/domain/credential_reader.js";
-import { CredentialVault } from "../../src/domain/credential_vault.js";
-import { CredentialWriter } from "../../src/domain/credential_writer.js";
-import { Grants } from "../../src/domain/grants.js";
-import { ProviderRegistry } from "../../src/domain/provider_registry.js";
-import { RefreshEngine } from "../../src/domain/refresh_engine.js";
-import type { RefreshMetrics } from "../../src/domain/refresh_outcome.js";
-import { RevocationQueue } from "../../src/domain/revocation_queue.js";
-import { TokenManager } from "../../src/domain/token_manager.js";
-import { TokenRescue } from "../../src/domain/token_rescue.js";
-import { UnknownStates } from "../../src/domain/unknown_states.js";
-import { plainOAuth2 } from "../../src/model/oauth2_options.js";
-import { owner } from "../../src/model/principal.js";
-import type { ProviderSettings } from "../../src/model/provider_profile.js";
-import { bearerStrategy } from "../../src/model/strategy.js";
-import type { OutboundFetch } from "../../src/oauth/outbound.js";
+import { AuthorizationServers } from "../../src/domain/grants/issuer_metadata.js";
+import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
+import { ConnectionManager } from "../../src/domain/connections/connections.js";
+import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
+import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
+import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
+import { Grants } from "../../src/domain/grants/token_endpoint_client.js";
+import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
+import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
+import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
+import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
+import { TokenManager } from "../../src/domain/tokens/token_manager.js";
+import { TokenRescue } from "../../src/domain/grants/token_spool.js";
+import { UnknownStates } from "../../src/domain/consent/unknown_state_audit.js";
+import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { owner } from "../../src/model/access/principal.js";
+import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
+import { bearerStrategy } from "../../src/model/credentials/strategy.js";
+import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
@@ -24,7 +24,7 @@ import { Vault } from "../../src/vault/vault.js";
 import { silentLog } from "../silent_log.js";
 import { loopbackNetworks } from "./loopback_networks.js";
 
-/** The domain as daemon.ts wires it, without doors, over a store and a network that a test may stand in front of. */
+/** The domain as daemon/daemon.ts wires it, without doors, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
   readonly vault: CredentialVault;
   readonly reader: CredentialReader;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { escapeVariables, expandVariables } from "../../src/manifest/variables.js";
-import { profileOfContract } from "../../src/model/contract_profile.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { InvalidArgument, NotFound } from "../../src/model/errors.js";
 
 const variables = { ID: "id", EMPTY: "", GITHUB_SECRET: 's3cret"\n  - evil: [', DOLLAR: "${ID}" };

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type KeptRegistry, ManifestKeeper } from "../../src/manifest/manifest_keeper.js";
-import { profileOfContract } from "../../src/model/contract_profile.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { Aborted, InvalidArgument } from "../../src/model/errors.js";
-import type { ProviderProfile } from "../../src/model/provider_profile.js";
+import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 const key = (name: string) => `  - {name: ${name}, auth_type: api_key}\n`;

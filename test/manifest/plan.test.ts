@@ -5,7 +5,7 @@ import { applyPlan } from "../../src/manifest/apply.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { manifestText, secretVariable } from "../../src/manifest/manifest_text.js";
 import { type CurrentProfile, hasDrift, type PlanOptions, planOf } from "../../src/manifest/plan.js";
-import { profileOfContract } from "../../src/model/contract_profile.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { JsonObject } from "../../src/model/json.js";
 
 const github: JsonObject = {

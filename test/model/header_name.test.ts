@@ -3,11 +3,11 @@ import { CatalogueFault } from "../../src/catalogue/catalogue_fault.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
 import { readManifest } from "../../src/manifest/manifest.js";
-import { profileOfContract } from "../../src/model/contract_profile.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { headerNameFault, tokenHeaderFault } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";
-import { plainOAuth2 } from "../../src/model/oauth2_options.js";
-import { providerFaults } from "../../src/model/provider_profile.js";
+import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { providerFaults } from "../../src/model/providers/provider_profile.js";
 import { adaptTokenRequest } from "../../src/oauth/token_quirks.js";
 import { applyStrategy } from "../../src/strategies/apply_strategy.js";
 

@@ -1,9 +1,9 @@
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { plainOAuth2 } from "../../src/model/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
-import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";

@@ -1,4 +1,4 @@
-import { createOutboundFetch, OutboundError } from "../../src/oauth/outbound.js";
+import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 /** Posts to each URL of its arguments and prints what came of it: the authorities that it trusts come by its environment. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { TokenSet } from "../../src/model/credential.js";
+import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { authorizationUrl } from "../../src/oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
 import {
@@ -10,7 +10,7 @@ import {
 import type { OAuthClient } from "../../src/oauth/client_authentication.js";
 import { exchangeCode } from "../../src/oauth/code_exchange.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
-import { createOutboundFetch } from "../../src/oauth/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
 import { refresh } from "../../src/oauth/refresh_grant.js";
 import { SystemClock } from "../../src/runtime/clock.js";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
-import { Grant } from "../../src/model/grant.js";
-import type { Policy } from "../../src/model/policy.js";
+import { Grant } from "../../src/model/access/permissions.js";
+import type { Policy } from "../../src/model/access/policy.js";
 import { readPolicy } from "../../src/policy/policy_document.js";
 
 const id = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";

@@ -1,4 +1,4 @@
-import type { Connection } from "../../src/model/connection.js";
+import type { Connection } from "../../src/model/connections/connection.js";
 import type { World } from "./world.js";
 
 const reasons = new Set([

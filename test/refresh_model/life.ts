@@ -1,4 +1,4 @@
-import { OutboundError, type OutboundFetch } from "../../src/oauth/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { owner } from "../../src/model/principal.js";
+import { owner } from "../../src/model/access/principal.js";
 import { type Answer, answers } from "../fakes/hostile_server.js";
 import type { Trap } from "./life.js";
 import { type ProviderName, providerNames, type World } from "./world.js";

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { owner } from "../../src/model/principal.js";
+import { owner } from "../../src/model/access/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
 import { manualSettings } from "../fakes/wired_domain.js";

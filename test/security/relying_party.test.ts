@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Daemon } from "../../src/daemon.js";
+import type { Daemon } from "../../src/daemon/daemon.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { failureOf } from "../daemon/errors.js";

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { CredentialVault } from "../../src/domain/credential_vault.js";
-import type { SealedRecord } from "../../src/model/credential.js";
+import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
+import type { SealedRecord } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import { Secret } from "../../src/runtime/secret.js";
-import { type Databases, openDatabases } from "../../src/store/databases.js";
+import { type Databases, openDatabases } from "../../src/store/lmdb/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { readKeyFile } from "../../src/vault/key_file.js";
 import { Vault } from "../../src/vault/vault.js";

@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../../src/model/limits.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { answerClientError } from "../../src/server/door_limits.js";
-import { strangerReadMs } from "../../src/server/stranger_streams.js";
+import { answerClientError } from "../../src/server/listen/listener_limits.js";
+import { strangerReadMs } from "../../src/server/listen/unauthenticated_streams.js";
 import { freePort } from "../daemon/harness.js";
 import { LimitedWorld, RawSocket } from "./limited_world.js";
 

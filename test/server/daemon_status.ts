@@ -1,4 +1,4 @@
-import type { DaemonStatus, NextRefresh } from "../../src/model/daemon_status.js";
+import type { DaemonStatus, NextRefresh } from "../../src/model/connections/daemon_status.js";
 
 const minuteMs = 60_000;
 export const statusTimeMs = Date.UTC(2026, 10, 24, 12, 0, 0);

@@ -11,11 +11,11 @@ import {
   type WatchTokensRequest,
   WatchTokensResponseSchema,
 } from "../../src/gen/nexus/v1/token_pb.js";
-import { admin, at, owner } from "../../src/model/principal.js";
+import { admin, at, owner } from "../../src/model/access/principal.js";
 import { pump } from "../../src/runtime/stream_sink.js";
-import type { Authenticate } from "../../src/server/shown_credentials.js";
-import type { BoundService, CallContext } from "../../src/service/bound_service.js";
-import { codes, WireError } from "../../src/service/wire_error.js";
+import type { Authenticate } from "../../src/server/callers/presented_credentials.js";
+import type { BoundService, CallContext } from "../../src/service/pipeline/bound_service.js";
+import { codes, WireError } from "../../src/service/pipeline/wire_error.js";
 
 export const apiKey = "nexus-test-key";
 

@@ -7,7 +7,7 @@ import {
 } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { HttpDoor, type HttpDoorOptions } from "../../src/server/http_door.js";
+import { HttpDoor, type HttpDoorOptions } from "../../src/server/connect/api_listener.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, portOf } from "./temporary.js";
 

@@ -4,8 +4,8 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { pingIntervalMs, pingTimeoutMs } from "../../src/server/http2_sessions.js";
-import { sniffTimeoutMs } from "../../src/server/sniff.js";
+import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
+import { sniffTimeoutMs } from "../../src/server/listen/sniff.js";
 import { apiKey } from "./fake_services.js";
 import { connectTo, getTokenPath, json, openDoor, withKey } from "./http_door_fixture.js";
 

@@ -6,8 +6,8 @@ import {
   type ListAuditEventsRequest,
   ListAuditEventsResponseSchema,
 } from "../../src/gen/nexus/v1/audit_pb.js";
-import { restRoutes } from "../../src/server/rest_routes.js";
-import type { BoundService } from "../../src/service/bound_service.js";
+import { restRoutes } from "../../src/server/rest/rest_routes.js";
+import type { BoundService } from "../../src/service/pipeline/bound_service.js";
 import { apiKey } from "./fake_services.js";
 import { openDoor } from "./http_door_fixture.js";
 

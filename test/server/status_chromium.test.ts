@@ -1,7 +1,7 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
-import type { DaemonStatus } from "../../src/model/daemon_status.js";
-import { OpsDoor } from "../../src/server/ops_door.js";
+import type { DaemonStatus } from "../../src/model/connections/daemon_status.js";
+import { OpsDoor } from "../../src/server/pages/ops_listener.js";
 import { browser } from "../browser_fixture.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "./daemon_status.js";
 import { loopback, opened, portOf } from "./temporary.js";

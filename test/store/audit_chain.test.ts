@@ -5,9 +5,9 @@ import {
   decodeAuditRecord,
   encodeAuditRecord,
   toAuditRecord,
-} from "../../src/store/audit_codec.js";
+} from "../../src/store/records/audit_codec.js";
 import type { AuditCheckpoint, AuditVerdict } from "../../src/store/audit_verification.js";
-import { type Databases, encodeCount, openDatabases } from "../../src/store/databases.js";
+import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { nowMs } from "./samples.js";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { AuditEvent } from "../../src/model/audit_event.js";
+import type { AuditEvent } from "../../src/model/access/audit_event.js";
 import { Store } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { startChild } from "./child.js";

@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { connectionStatuses } from "../../src/model/connection.js";
-import { lockDataFolder } from "../../src/store/data_folder.js";
+import { connectionStatuses } from "../../src/model/connections/connection.js";
+import { lockDataFolder } from "../../src/store/files/data_folder.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { startChild } from "./child.js";

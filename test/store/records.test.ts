@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectionStatuses } from "../../src/model/connection.js";
+import { connectionStatuses } from "../../src/model/connections/connection.js";
 import { Store } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";

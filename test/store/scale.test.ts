@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { StatusReader } from "../../src/domain/status_reader.js";
-import { WatchHub } from "../../src/domain/watch_hub.js";
+import { StatusReader } from "../../src/domain/operations/status_reader.js";
+import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";

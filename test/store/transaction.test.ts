@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectionStatuses } from "../../src/model/connection.js";
+import { connectionStatuses } from "../../src/model/connections/connection.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";
 import { openStore } from "./temporary_store.js";

@@ -1,6 +1,6 @@
 import { createCipheriv, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { AssociatedData, SealedRecord } from "../../src/model/credential.js";
+import type { AssociatedData, SealedRecord } from "../../src/model/credentials/credential.js";
 import { DataLoss } from "../../src/model/errors.js";
 import { RingFault, Vault } from "../../src/vault/vault.js";
 

@@ -1,5 +1,5 @@
 import { DocumentError } from "../../../src/document/document_fault.js";
-import type { Policy } from "../../../src/model/policy.js";
+import type { Policy } from "../../../src/model/access/policy.js";
 import { readPolicy } from "../../../src/policy/policy_document.js";
 import { mutateText, type Random } from "../random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { CredentialVault } from "../../../src/domain/credential_vault.js";
-import { importPlace, revocationPlace } from "../../../src/domain/sealed_place.js";
-import type { SealedRecord } from "../../../src/model/credential.js";
+import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { importPlace, revocationPlace } from "../../../src/domain/credentials/associated_data.js";
+import type { SealedRecord } from "../../../src/model/credentials/credential.js";
 import { DataLoss } from "../../../src/model/errors.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import {
@@ -9,15 +9,15 @@ import {
   decodeRevocation,
   encodeImport,
   encodeRevocation,
-} from "../../../src/store/journal_codec.js";
-import { decodeProvider, encodeProvider } from "../../../src/store/provider_codec.js";
+} from "../../../src/store/records/journal_codec.js";
+import { decodeProvider, encodeProvider } from "../../../src/store/records/provider_codec.js";
 import {
   decodeAuthorization,
   decodeSealedCredential,
   encodeAuthorization,
   encodeSealedCredential,
-} from "../../../src/store/sealed_codec.js";
-import { readable } from "../../../src/store/unreadable.js";
+} from "../../../src/store/records/sealed_codec.js";
+import { readable } from "../../../src/store/records/unreadable.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { connection, nowMs, pending, provider, sealed } from "../../store/samples.js";
 import type { Random } from "../random.js";

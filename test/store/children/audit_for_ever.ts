@@ -1,6 +1,6 @@
 /** Changes a connection for ever, each time with its audit event, and prints each number when its commit is acknowledged. */
 import { writeSync } from "node:fs";
-import { lockDataFolder } from "../../../src/store/data_folder.js";
+import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { Store } from "../../../src/store/store.js";
 import { connection } from "../samples.js";
 

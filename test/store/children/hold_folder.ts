@@ -1,6 +1,6 @@
 /** Takes the data folder, says so, and holds it until it is killed. */
 import { writeSync } from "node:fs";
-import { lockDataFolder } from "../../../src/store/data_folder.js";
+import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 
 const [folder = ""] = process.argv.slice(2);
 try {

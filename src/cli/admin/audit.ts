@@ -1,0 +1,127 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Command, InvalidArgumentError } from "commander";
+import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.js";
+import { delay } from "../../runtime/clock.js";
+import { auditVerifyCommand } from "./audit_verify.js";
+import { parseConnectionId } from "../shell/connection_id.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+import { formatTable, formatTime, printable } from "../shell/text.js";
+
+interface AuditFlags extends DaemonFlags {
+  readonly connection?: string;
+  readonly type?: string;
+  readonly since?: string;
+  readonly limit: number;
+  readonly follow?: boolean;
+}
+
+/** How often `--follow` asks for news. */
+const followIntervalMs = 1_000;
+const maxPageSize = 1_000;
+
+export function auditCommand(shell: Shell): Command {
+  return new Command("audit")
+    .description("show what happened, who did it and when; check that nobody changed the log")
+    .addCommand(auditListCommand(shell), { isDefault: true })
+    .addCommand(auditVerifyCommand(shell));
+}
+
+function auditListCommand(shell: Shell): Command {
+  const command = new Command("list")
+    .description("the newest events, the oldest of them first (also what nexusd audit does)")
+    .option("--connection <id>", "only events of this connection", parseConnectionId)
+    .option("--type <type>", "only events of this type, as token_retrieved")
+    .option("--since <time>", "only events since then: 90m, 2d, or 2026-11-24T15:40:00Z")
+    .option("--limit <count>", "how many at most", parseLimit, 50)
+    .option("--follow", "wait for more, until it is interrupted");
+  return addDaemonFlags(command).action((flags: AuditFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const sinceMs = flags.since === undefined ? undefined : parseSince(flags.since, shell.clock.nowMs());
+      const events = await newest(session, flags, sinceMs, 0n);
+      show(shell, flags, events, true);
+      if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
+      let last = events.at(-1)?.sequence ?? 0n;
+      while (flags.follow) {
+        await delay(shell.clock, followIntervalMs);
+        const more = await newest(session, { ...flags, limit: Number.POSITIVE_INFINITY }, sinceMs, last);
+        show(shell, flags, more, false);
+        last = more.at(-1)?.sequence ?? last;
+      }
+    }),
+  );
+}
+
+/** The newest events after a sequence, at most `flags.limit`, in the order in which they happened. */
+async function newest(
+  { daemon, call }: DaemonSession,
+  flags: AuditFlags,
+  sinceMs: number | undefined,
+  after: bigint,
+): Promise<AuditEvent[]> {
+  const filter = {
+    connectionId: flags.connection ?? "",
+    eventType: flags.type ?? "",
+    ...(sinceMs !== undefined && { since: timestampFromMs(sinceMs) }),
+  };
+  const events: AuditEvent[] = [];
+  let pageToken = "";
+  do {
+    const pageSize = Math.min(maxPageSize, flags.limit - events.length);
+    const page = await call("read the audit log", (options) =>
+      daemon.audit.listAuditEvents({ ...filter, pageSize, pageToken }, options),
+    );
+    const fresh = page.events.filter(({ sequence }) => sequence > after);
+    events.push(...fresh);
+    const isPast = fresh.length < page.events.length;
+    pageToken = isPast || events.length >= flags.limit ? "" : page.nextPageToken;
+  } while (pageToken !== "");
+  return events.reverse();
+}
+
+function show(shell: Shell, flags: AuditFlags, events: readonly AuditEvent[], isFirst: boolean): void {
+  if (flags.json) {
+    for (const event of events) shell.stdout.write(jsonLine(AuditEventSchema, event));
+  } else if (flags.follow) {
+    for (const event of events)
+      shell.stdout.write(`${cellsOf(event).filter(isShown).map(printable).join("  ")}\n`);
+  } else if (isFirst && events.length > 0) {
+    shell.stdout.write(formatTable(["TIME", "EVENT", "BY", "FROM", "ABOUT", "DETAILS"], events.map(cellsOf)));
+  }
+}
+
+function isShown(cell: string): boolean {
+  return cell !== "";
+}
+
+function cellsOf(event: AuditEvent): string[] {
+  const details = [
+    event.reason,
+    event.revision === 0n ? "" : `revision ${event.revision}`,
+    event.count === 0n ? "" : `${event.count} times`,
+  ];
+  const about = event.connectionId || (event.providerId === "" ? "" : `provider ${event.providerId}`);
+  return [
+    formatTime(event.time),
+    event.eventType,
+    event.principal,
+    event.origin,
+    about,
+    details.filter(isShown).join(", "),
+  ];
+}
+
+function parseLimit(text: string): number {
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit < 1) throw new InvalidArgumentError("It must be a whole number from 1 to 999999.");
+  return limit;
+}
+
+/** A duration before now, or a time (RFC 3339). */
+function parseSince(text: string, nowMs: number): number {
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return timeMs;
+  return Math.max(0, nowMs - parseDurationMs(text));
+}

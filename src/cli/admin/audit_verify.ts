@@ -1,0 +1,75 @@
+import { Command, InvalidArgumentError } from "commander";
+import { type VerifyAuditLogResponse, VerifyAuditLogResponseSchema } from "../../gen/nexus/v1/audit_pb.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+
+interface Checkpoint {
+  readonly sequence: bigint;
+  readonly hash: string;
+}
+
+interface VerifyFlags extends DaemonFlags {
+  readonly checkpoint?: Checkpoint;
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  altered: "is not as it was written, or the hash before it is not",
+  missing: "was removed",
+  unexpected: "was put there by somebody else",
+  unreadable: "was overwritten with something else",
+  head_missing: "belongs to a chain whose head was removed",
+  head_mismatch: "is not the one that the head names",
+  checkpoint_mismatch: "is not the one of the checkpoint: the log was rewritten since",
+  checkpoint_pruned: "was pruned by now: give a newer checkpoint",
+};
+
+export function auditVerifyCommand(shell: Shell): Command {
+  const command = new Command("verify")
+    .description("check the chain of hashes: finds an event that was removed, altered, inserted or cut off")
+    .option(
+      "--checkpoint <sequence:hash>",
+      "what an earlier verify printed: also finds a log that was rewritten whole",
+      parseCheckpoint,
+    );
+  return addDaemonFlags(command).action((flags: VerifyFlags) =>
+    withDaemon(shell, flags, async ({ daemon, call }) => {
+      const { checkpoint } = flags;
+      const answer = await call("verify the audit log", (options) =>
+        daemon.audit.verifyAuditLog(
+          checkpoint ? { checkpointSequence: checkpoint.sequence, checkpointHash: checkpoint.hash } : {},
+          options,
+        ),
+      );
+      if (flags.json) shell.stdout.write(jsonLine(VerifyAuditLogResponseSchema, answer));
+      if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, fault(answer));
+      if (!flags.json) shell.stdout.write(summary(answer));
+    }),
+  );
+}
+
+function fault({ firstBadSequence, reason, checked }: VerifyAuditLogResponse): string {
+  const meaning = meanings[reason] ?? printable(reason);
+  return `the audit log is not as it was written: event ${firstBadSequence} ${meaning} (${checked} events before it are intact)`;
+}
+
+function summary(answer: VerifyAuditLogResponse): string {
+  const older = answer.unchained === 0n ? "" : `; ${answer.unchained} older ones have no hash`;
+  return [
+    `${answer.checked} events are as they were written${older}`,
+    `head ${answer.headSequence}:${answer.headHash}`,
+    "Whoever can rewrite the whole file can also rewrite its hashes: note the head elsewhere, and give it as --checkpoint.",
+    "",
+  ].join("\n");
+}
+
+function parseCheckpoint(text: string): Checkpoint {
+  const [, sequence, hash] = /^(\d{1,18}):([0-9a-f]{64})$/.exec(text.trim().toLowerCase()) ?? [];
+  if (sequence === undefined || hash === undefined || BigInt(sequence) === 0n) {
+    throw new InvalidArgumentError("It must be what nexusd audit verify printed after head, as 120:3fa2...");
+  }
+  return { sequence: BigInt(sequence), hash };
+}

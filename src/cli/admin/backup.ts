@@ -1,0 +1,105 @@
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { Command } from "commander";
+import {
+  type BackupSummary,
+  BackupSummarySchema,
+  type CreateBackupResponse,
+} from "../../gen/nexus/v1/backup_pb.js";
+import { callFailure } from "../shell/call_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, formatTime } from "../shell/text.js";
+
+interface BackupFlags extends DaemonFlags {
+  readonly force?: boolean;
+  readonly allowUnreadable?: boolean;
+}
+
+export function backupCommand(shell: Shell): Command {
+  const command = new Command("backup")
+    .description("copy the store of a running daemon into a file, every record opened first; it holds no key")
+    .argument("<file>", "where to (mode 0600); all of it is there, or nothing")
+    .option("--force", "replace a file that exists")
+    .option("--allow-unreadable", "also take records that do not open");
+  return addDaemonFlags(command).action((name: string, flags: BackupFlags) =>
+    withDaemon(shell, flags, async ({ daemon }) => {
+      const file = resolve(name);
+      if (existsSync(file) && !flags.force)
+        throw usageFailure(`${file} exists already: choose another name, or give --force`);
+      const allowUnreadable = flags.allowUnreadable === true;
+      try {
+        const summary = await receive(daemon.backups.createBackup({ allowUnreadable }), file);
+        if (flags.json) shell.stdout.write(jsonLine(BackupSummarySchema, summary));
+        else shell.stdout.write(formatSummary(file, summary));
+      } catch (error) {
+        if (isFileError(error)) {
+          throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${error.code}`);
+        }
+        throw callFailure(error, "make a backup", daemon.address);
+      }
+    }),
+  );
+}
+
+/** Writes beside the file, checks what came, and puts it in place in one step. */
+async function receive(parts: AsyncIterable<CreateBackupResponse>, file: string): Promise<BackupSummary> {
+  const partial = `${file}.partial`;
+  let summary: BackupSummary | undefined;
+  const hash = createHash("sha256");
+  let descriptor: number | undefined;
+  try {
+    for await (const { part } of parts) {
+      if (part.case === "summary") summary = part.value;
+      if (part.case !== "chunk") continue;
+      if (descriptor === undefined) {
+        rmSync(partial, { force: true });
+        descriptor = openSync(partial, "wx", 0o600);
+      }
+      hash.update(part.value);
+      for (let start = 0; start < part.value.length; ) start += writeSync(descriptor, part.value, start);
+    }
+    if (descriptor === undefined || summary === undefined || hash.digest("hex") !== summary.sha256) {
+      throw new CommandFailure(exitCodes.failed, "the backup did not arrive whole: nothing was written");
+    }
+    fsyncSync(descriptor);
+    renameSync(partial, file);
+    syncFolder(dirname(file));
+    return summary;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+    rmSync(partial, { force: true });
+  }
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string";
+}
+
+function formatSummary(file: string, summary: BackupSummary): string {
+  const unreadable = summary.unreadableRecords;
+  return formatFields([
+    ["backup", file],
+    ["bytes", summary.bytes.toString()],
+    ["sha256", summary.sha256],
+    ["made", formatTime(summary.createdAt)],
+    ["providers", summary.providers.toString()],
+    ["connections", summary.connections.toString()],
+    ["verified", `${summary.verifiedRecords} sealed records were opened`],
+    ["unreadable", unreadable === 0n ? "" : `${unreadable} sealed records do not open`],
+    ["keys", `${summary.keyIds.join(", ")}: not in the backup, keep them as long as it`],
+  ]);
+}

@@ -1,0 +1,147 @@
+import { Command, InvalidArgumentError } from "commander";
+import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
+import { delay } from "../../runtime/clock.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { confirm } from "../shell/confirm.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, formatTable } from "../shell/text.js";
+
+/** How often a rotation is asked how far it is. */
+const progressIntervalMs = 1_000;
+/** Retiring looks at every record: a million of them within a minute. */
+const retireTimeoutMs = 10 * 60_000;
+
+export function keyringCommand(shell: Shell): Command {
+  return new Command("keyring")
+    .description("the keys that seal the store: add one, rotate to it, retire the old one")
+    .addCommand(statusCommand(shell), { isDefault: true })
+    .addCommand(addCommand(shell))
+    .addCommand(rotateCommand(shell))
+    .addCommand(retireCommand(shell));
+}
+
+function statusCommand(shell: Shell): Command {
+  const command = new Command("status")
+    .description("the keys of the ring, and how many records need each (also what nexusd keyring does)")
+    .option("--reload", "make the daemon read the file or run the command again first");
+  return addDaemonFlags(command).action((flags: DaemonFlags & { readonly reload?: boolean }) =>
+    withDaemon(shell, flags, async ({ daemon, call }) => {
+      const reload = flags.reload === true;
+      const answer = await call("read the key ring", (options) =>
+        daemon.keyring.getKeyring({ reload }, options),
+      );
+      if (flags.json) shell.stdout.write(jsonLine(GetKeyringResponseSchema, answer));
+      else if (answer.keyring) shell.stdout.write(formatKeyring(answer.keyring));
+    }),
+  );
+}
+
+function addCommand(shell: Shell): Command {
+  const command = new Command("add").description(
+    "make a new key in the file that holds the ring; nothing is sealed with it before rotate",
+  );
+  return addDaemonFlags(command).action((flags: DaemonFlags) =>
+    withDaemon(shell, flags, async ({ daemon, call }) => {
+      const { keyId, path } = await call("add a key", (options) => daemon.keyring.addKey({}, options));
+      if (flags.json) shell.stdout.write(`${JSON.stringify({ key_id: keyId, path })}\n`);
+      else
+        shell.stdout.write(
+          `${keyId}\nIt is in ${path}: back that file up, apart from the store, before \`nexusd keyring rotate\`.\n`,
+        );
+    }),
+  );
+}
+
+interface RotateFlags extends DaemonFlags {
+  readonly to?: string;
+  readonly wait: boolean;
+}
+
+function rotateCommand(shell: Shell): Command {
+  const command = new Command("rotate")
+    .description("make a key the primary and seal every record with it, while the daemon serves")
+    .option("--to <key-id>", "which key; the newest of the ring by default", parseKeyId)
+    .option("--no-wait", "return once it has begun");
+  return addDaemonFlags(command).action((flags: RotateFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const { daemon, call } = session;
+      let { keyring } = await call("rotate the key", (options) =>
+        daemon.keyring.rotateKeyring({ keyId: flags.to ?? "" }, options),
+      );
+      if (flags.wait) keyring = await untilRotated(shell, session, keyring);
+      if (flags.json) shell.stdout.write(jsonLine(GetKeyringResponseSchema, answerOf(keyring)));
+      else if (keyring) shell.stdout.write(formatKeyring(keyring));
+      if (flags.wait && keyring && keyring.remaining > 0n)
+        throw new CommandFailure(exitCodes.failed, leftover(keyring));
+    }),
+  );
+}
+
+function retireCommand(shell: Shell): Command {
+  const command = new Command("retire")
+    .description("end a key that no record needs, and remove it from the file that holds the ring")
+    .argument("<key-id>", "which key", parseKeyId)
+    .option("-y, --yes", "do not ask");
+  return addDaemonFlags(command).action((keyId: string, flags: DaemonFlags & { readonly yes?: boolean }) =>
+    withDaemon(shell, flags, async ({ daemon, call }) => {
+      await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
+      const { removedFromSource } = await call(`retire key ${keyId}`, (options) =>
+        daemon.keyring.retireKey({ keyId }, { ...options, timeoutMs: retireTimeoutMs }),
+      );
+      if (flags.json) {
+        const result = { key_id: keyId, removed_from_source: removedFromSource };
+        shell.stdout.write(`${JSON.stringify(result)}\n`);
+      } else if (removedFromSource) shell.stdout.write(`key ${keyId} is retired and out of its file\n`);
+      else shell.stdout.write(`key ${keyId} is retired: remove it from where the keys come from\n`);
+    }),
+  );
+}
+
+/** Shows how far it is, on a terminal in one line. */
+async function untilRotated(
+  shell: Shell,
+  { daemon, call }: DaemonSession,
+  begun: Keyring | undefined,
+): Promise<Keyring | undefined> {
+  let keyring = begun;
+  while (keyring?.rotating) {
+    const end = shell.stderr.isTTY ? "\r" : "\n";
+    shell.stderr.write(`${keyring.remaining} records to go   ${end}`);
+    await delay(shell.clock, progressIntervalMs);
+    ({ keyring } = await call("read the key ring", (options) => daemon.keyring.getKeyring({}, options)));
+  }
+  return keyring;
+}
+
+function leftover({ remaining, unreadable }: Keyring): string {
+  return unreadable > 0n
+    ? `${unreadable} records do not open and stay as they are; they need no key: the old one can be retired`
+    : `${remaining} records are not sealed anew: see the log of the daemon, and rotate again`;
+}
+
+function answerOf(keyring: Keyring | undefined) {
+  return {
+    $typeName: "nexus.v1.GetKeyringResponse" as const,
+    ...(keyring ? { keyring } : {}),
+  };
+}
+
+function formatKeyring(keyring: Keyring): string {
+  const source = KeySource[keyring.source]?.toLowerCase() ?? "";
+  const rows = keyring.keys.map((key) => [key.keyId, key.primary ? "primary" : "", `${key.records}`]);
+  const fields = formatFields([
+    ["source", keyring.path === "" ? source : `${source} ${keyring.path}`],
+    ["rotation", keyring.rotating ? `${keyring.remaining} records to go` : ""],
+    ["unreadable", keyring.unreadable === 0n ? "" : `${keyring.unreadable} records do not open`],
+  ]);
+  return `${fields}${formatTable(["KEY", "USE", "RECORDS"], rows)}`;
+}
+
+function parseKeyId(text: string): string {
+  if (!/^[0-9a-f]{16}$/.test(text))
+    throw new InvalidArgumentError("It must be 16 hexadecimal digits, as nexusd keyring prints them.");
+  return text;
+}

@@ -1,0 +1,13 @@
+import { Command } from "commander";
+import { keysCreateCommand } from "./keys_create.js";
+import { keysListCommand } from "./keys_list.js";
+import { keysRevokeCommand } from "./keys_revoke.js";
+import type { Shell } from "../shell/shell.js";
+
+export function keysCommand(shell: Shell): Command {
+  return new Command("keys")
+    .description("API keys: make, list and revoke them")
+    .addCommand(keysCreateCommand(shell))
+    .addCommand(keysListCommand(shell))
+    .addCommand(keysRevokeCommand(shell));
+}

@@ -1,0 +1,89 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Command, Option } from "commander";
+import { CreateApiKeyResponseSchema } from "../../gen/nexus/v1/access_pb.js";
+import { type Role, roles } from "../../model/access/access_table.js";
+import { parseConnectionId } from "../shell/connection_id.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { jsonLine } from "../shell/message_json.js";
+import { NewSecretFile } from "../shell/secret_file.js";
+import type { Shell } from "../shell/shell.js";
+import { formatTime } from "../shell/text.js";
+
+interface CreateFlags extends DaemonFlags {
+  readonly role: Role;
+  readonly user: string[];
+  readonly provider: string[];
+  readonly connection: string[];
+  readonly expires?: (nowMs: number) => number;
+  readonly output?: string;
+}
+
+const notes = `
+The key is shown this once; the daemon keeps its digest alone. An agent is confined to the users, providers and
+connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.`;
+
+export function keysCreateCommand(shell: Shell): Command {
+  const command = new Command("create")
+    .description("make an API key; its principal is key:<name>")
+    .argument("<name>", "lower-case letters, digits, dot, dash, underscore; a name is never used twice")
+    .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
+    .option("--user <id>", "confine to this user (repeatable)", collect, [])
+    .option("--provider <name>", "confine to this provider (repeatable)", collect, [])
+    .option("--connection <id>", "confine to this connection (repeatable)", collectConnection, [])
+    .option(
+      "--expires <when>",
+      "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
+      parseWhen,
+    )
+    .option("--output <file>", "write the key into a new file (0600) and do not print it")
+    .addHelpText("after", notes);
+  return addDaemonFlags(command).action((name: string, flags: CreateFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const expiresAtMs = flags.expires?.(shell.clock.nowMs());
+      const { user: userIds, provider: providers, connection: connectionIds } = flags;
+      const isConfined = userIds.length + providers.length + connectionIds.length > 0;
+      // Made first: a key that cannot be written down would be lost.
+      const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
+      try {
+        const answer = await session.call(`make the API key ${name}`, (options) =>
+          session.daemon.access.createApiKey(
+            {
+              name,
+              role: roles.indexOf(flags.role) + 1,
+              ...(isConfined && { confinement: { userIds, providers, connectionIds } }),
+              ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+            },
+            options,
+          ),
+        );
+        file?.write(`${answer.key}\n`);
+        const shown = file ? { ...answer, key: "" } : answer;
+        if (flags.json) return shell.stdout.write(jsonLine(CreateApiKeyResponseSchema, shown));
+        const until = answer.apiKey?.expiresAt ? ` until ${formatTime(answer.apiKey.expiresAt)}` : "";
+        const where = file ? `is in ${flags.output}` : "is below, and cannot be shown again";
+        shell.stderr.write(`key:${name} may act as ${flags.role}${until}; the key ${where}\n`);
+        if (!file) shell.stdout.write(`${answer.key}\n`);
+      } catch (error) {
+        file?.remove();
+        throw error;
+      }
+    }),
+  );
+}
+
+function collect(text: string, before: string[]): string[] {
+  return [...before, text];
+}
+
+function collectConnection(text: string, before: string[]): string[] {
+  return [...before, parseConnectionId(text)];
+}
+
+/** A duration from now, or a time (RFC 3339). */
+function parseWhen(text: string): (nowMs: number) => number {
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return () => timeMs;
+  const durationMs = parseDurationMs(text);
+  return (nowMs) => nowMs + durationMs;
+}

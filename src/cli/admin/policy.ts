@@ -1,0 +1,40 @@
+import { Command } from "commander";
+import { addDaemonFlags } from "../shell/daemon_command.js";
+import type { ExplainFlags } from "./policy_flags.js";
+import type { Shell } from "../shell/shell.js";
+
+const notes = `
+  nexusd policy explain --principal key:ci --action token.read --resource connection:<id>
+  nexusd policy explain --principal jwt:system:serviceaccount:agents:research --action TokenService/GetToken \\
+      --resource user:ada,provider:github
+
+A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the
+principal may of the action at all. With --policy the file is asked and no daemon: of a connection it knows what is written
+in --resource, and of a key what the file says and not what the key was made with.`;
+
+/** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
+export function policyCommand(shell: Shell): Command {
+  const explain = new Command("explain")
+    .description("say what the policy answers, and which rule decides")
+    .requiredOption("--principal <name>", "who: owner, admin, key:..., cert:..., jwt:..., uid:...")
+    .requiredOption("--action <action>", "an action, as token.read, or an RPC, as TokenService/GetToken")
+    .option("--resource <resource>", "what it is about")
+    .option("--policy <file>", "ask this file in place of the daemon")
+    .option("--exit-code", "end with 1 when it is denied")
+    .addHelpText("after", notes);
+  addDaemonFlags(explain).action(async (flags: ExplainFlags) => {
+    const { explainAccess } = await import("./policy_run.js");
+    await explainAccess(shell, flags);
+  });
+  const check = new Command("check")
+    .description("check a policy file, without a daemon")
+    .argument("<file>", "YAML or JSON")
+    .action(async (file: string) => {
+      const { checkPolicy } = await import("./policy_run.js");
+      await checkPolicy(shell, file);
+    });
+  return new Command("policy")
+    .description("who may do what: ask the policy, and check a policy file")
+    .addCommand(explain)
+    .addCommand(check);
+}

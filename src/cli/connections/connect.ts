@@ -1,0 +1,130 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Command, Option } from "commander";
+import {
+  type Connection,
+  ConnectionSchema,
+  type ConnectionServiceRequestConnectionResponse as RequestAnswer,
+  ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
+} from "../../gen/nexus/v1/connection_pb.js";
+import { isId } from "../../model/ids.js";
+import { callFailure } from "../shell/call_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { parseConnectionId } from "../shell/connection_id.js";
+import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import { collect } from "../providers/provider_flags.js";
+import type { Shell } from "../shell/shell.js";
+import { formatExpiry, printable } from "../shell/text.js";
+
+interface ConnectFlags extends DaemonFlags {
+  readonly user?: string;
+  readonly scope?: string[];
+  readonly returnUrl?: string;
+  readonly connection?: string;
+  readonly open: boolean;
+}
+
+export function connectCommand(shell: Shell): Command {
+  const command = new Command("connect")
+    .description("ask for a person's consent, wait for it and show what came of it")
+    .argument("[provider]", "name or id; can be left out with --connection")
+    .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
+    .addOption(
+      new Option("--scope <scope>", "ask for this in place of the defaults; can be given again").argParser(
+        collect,
+      ),
+    )
+    .option("--return-url <url>", "where the browser goes afterwards")
+    .option("--connection <id>", "ask again for this connection", parseConnectionId)
+    .option("--no-open", "only print the URL, do not open it");
+  return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const before = flags.connection === undefined ? undefined : await read(session, flags.connection);
+      const answer = await session.call(
+        `ask for a connection to ${provider ?? before?.providerName}`,
+        (options) => session.daemon.connections.requestConnection(request(shell, provider, flags), options),
+      );
+      await announce(shell, answer, flags);
+      const outcome = await waitFor(shell, session, answer, before?.revision);
+      report(shell, outcome, flags);
+    }),
+  );
+}
+
+function request(shell: Shell, provider: string | undefined, flags: ConnectFlags) {
+  if (provider === undefined && flags.connection === undefined) {
+    throw usageFailure("name a provider, or a connection with --connection");
+  }
+  const isNew = flags.connection === undefined;
+  const key = provider?.trim().toLowerCase() ?? "";
+  return {
+    userId: flags.user ?? (isNew ? shell.userName() : ""),
+    provider:
+      key === ""
+        ? ({ case: undefined } as const)
+        : ({ case: isId(key) ? "providerId" : "providerName", value: key } as const),
+    scopes: flags.scope ?? [],
+    returnUrl: flags.returnUrl ?? "",
+    connectionId: flags.connection ?? "",
+  };
+}
+
+async function read(session: DaemonSession, connectionId: string): Promise<Connection> {
+  const { connection } = await session.call(`find the connection ${connectionId}`, (options) =>
+    session.daemon.connections.getConnection({ connectionId }, options),
+  );
+  if (!connection) throw new Error("the daemon answered without a connection");
+  return connection;
+}
+
+async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
+  if (flags.json) return shell.stdout.write(jsonLine(RequestAnswerSchema, answer));
+  const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
+  shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+  shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
+  if (!shell.stdout.isTTY || !flags.open || !/^https?:\/\//.test(answer.authUrl)) return;
+  try {
+    await shell.openBrowser(answer.authUrl);
+  } catch {
+    shell.stderr.write("no browser could be opened: open the URL by hand\n");
+  }
+}
+
+async function waitFor(
+  shell: Shell,
+  { daemon }: DaemonSession,
+  answer: RequestAnswer,
+  revisionBefore: bigint | undefined,
+): Promise<ConsentOutcome> {
+  const { connectionId, expiresAt } = answer;
+  if (!expiresAt) throw new Error("the daemon answered without an end of the request");
+  try {
+    return await waitForConsent(shell, daemon, {
+      connectionId,
+      expiresAtMs: timestampMs(expiresAt),
+      revisionBefore,
+    });
+  } catch (error) {
+    throw callFailure(error, "wait for the consent", daemon.address);
+  }
+}
+
+/** @throws CommandFailure unless it is connected */
+function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): void {
+  const { connection } = outcome;
+  if (flags.json && connection) shell.stdout.write(jsonLine(ConnectionSchema, connection));
+  if (outcome.kind === "failed") {
+    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printable(outcome.sentence)}`);
+  }
+  if (flags.json) return;
+  const { id, providerName, userId, grantedScopes, expiresAt } = outcome.connection;
+  const details = [
+    `for ${userId}`,
+    ...(grantedScopes.length > 0 ? [`scopes ${grantedScopes.join(" ")}`] : []),
+    formatExpiry(expiresAt, shell.clock.nowMs()) || "does not expire",
+  ];
+  shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
+  shell.stdout.write(`\nRead the token: nexusd token ${id}\n`);
+}

@@ -1,0 +1,43 @@
+import { Argument, Command } from "commander";
+import { type Token, TokenSchema } from "../../gen/nexus/v1/token_pb.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { parseConnectionId } from "../shell/connection_id.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { durationOf, parseDurationMs } from "../shell/duration.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+
+interface TokenFlags extends DaemonFlags {
+  readonly minTtl?: number;
+}
+
+export function tokenCommand(shell: Shell): Command {
+  const command = new Command("token")
+    .description("print the current access token and nothing else: $(nexusd token ID) works")
+    .addArgument(new Argument("<id>", "id of the connection").argParser(parseConnectionId))
+    .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs);
+  return addDaemonFlags(command).action((connectionId: string, flags: TokenFlags) =>
+    withDaemon(shell, flags, async ({ daemon, call }) => {
+      const minTtl = flags.minTtl === undefined ? {} : { minTtl: durationOf(flags.minTtl) };
+      const { token } = await call(`read the token of ${connectionId}`, (options) =>
+        daemon.tokens.getToken({ connectionId, ...minTtl }, options),
+      );
+      if (!token) throw new Error("the daemon answered without a token");
+      shell.stdout.write(flags.json ? jsonLine(TokenSchema, token) : `${rawToken(token)}\n`);
+    }),
+  );
+}
+
+function rawToken(token: Token): string {
+  const { kind } = token.strategy ?? {};
+  const field = kind?.case === "oauth2" ? kind.value.credentialField : "";
+  const value = token.credentials[field || "access_token"];
+  if (value === undefined || value === "") {
+    throw new CommandFailure(
+      exitCodes.failed,
+      "the credential of this connection is not a single token: use --json",
+    );
+  }
+  return value;
+}

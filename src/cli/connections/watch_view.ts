@@ -1,0 +1,103 @@
+import { clone } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import {
+  type TokenState,
+  type WatchTokensResponse,
+  WatchTokensResponseSchema,
+} from "../../gen/nexus/v1/token_pb.js";
+import { formatDuration } from "../../model/quantity_text.js";
+import { jsonLine } from "../shell/message_json.js";
+import { formatExpiry, formatStatus, printable, shortId } from "../shell/text.js";
+
+interface Seen {
+  readonly providerName: string;
+  /** What a line says, without the time; an unchanged state makes no second line. */
+  readonly content: string;
+}
+
+/** Turns the messages of a watch into lines for a person. It never shows a token. */
+export class WatchView {
+  readonly #seen = new Map<string, Seen>();
+  /** Connections that a new snapshot has not named yet; undefined outside of one. */
+  #unconfirmed: Set<string> | undefined;
+
+  /** How many connections are known to exist. */
+  get size(): number {
+    return this.#seen.size;
+  }
+
+  /** The lines that a message makes, each with its end. */
+  lines({ event }: WatchTokensResponse, nowMs: number): string[] {
+    switch (event.case) {
+      case "state":
+        return this.#state(event.value, nowMs);
+      case "removed":
+        return this.#removed(event.value.connectionId, nowMs);
+      case "reset":
+        this.#unconfirmed = new Set(this.#seen.keys());
+        return [];
+      case "bookmark": {
+        const gone = [...(this.#unconfirmed ?? [])];
+        this.#unconfirmed = undefined;
+        return gone.flatMap((id) => this.#removed(id, nowMs));
+      }
+      default:
+        return [];
+    }
+  }
+
+  #state(state: TokenState, nowMs: number): string[] {
+    const id = state.connectionId;
+    this.#unconfirmed?.delete(id);
+    const content = [
+      state.status,
+      state.revision,
+      state.token?.expiresAt?.seconds,
+      state.problem?.reason,
+    ].join();
+    if (this.#seen.get(id)?.content === content) return [];
+    this.#seen.set(id, { providerName: state.providerName, content });
+    const cells = [
+      formatStatus(state.status).padEnd(9),
+      `rev ${state.revision}`.padEnd(7),
+      tokenText(state, nowMs),
+      problemText(state, nowMs),
+    ];
+    return [line(nowMs, state.providerName, id, cells)];
+  }
+
+  #removed(id: string, nowMs: number): string[] {
+    const providerName = this.#seen.get(id)?.providerName ?? "-";
+    this.#seen.delete(id);
+    this.#unconfirmed?.delete(id);
+    return [line(nowMs, providerName, id, ["removed"])];
+  }
+}
+
+/** The message as one line of JSON, its credentials left out. */
+export function watchJson(message: WatchTokensResponse): string {
+  const shown = clone(WatchTokensResponseSchema, message);
+  if (shown.event.case === "state" && shown.event.value.token) shown.event.value.token.credentials = {};
+  return jsonLine(WatchTokensResponseSchema, shown);
+}
+
+/** Local time of day. */
+function line(nowMs: number, providerName: string, id: string, cells: readonly string[]): string {
+  const time = new Date(nowMs).toTimeString().slice(0, 8);
+  const shown = cells.filter((cell) => cell !== "").join("  ");
+  return `${time}  ${printable(providerName).padEnd(12)}  ${shortId(id)}  ${shown}`.trimEnd().concat("\n");
+}
+
+function tokenText({ token, status }: TokenState, nowMs: number): string {
+  if (token) return formatExpiry(token.expiresAt, nowMs) || "does not expire";
+  return status === ConnectionStatus.ACTIVE ? "expired" : "";
+}
+
+function problemText({ problem }: TokenState, nowMs: number): string {
+  if (!problem) return "";
+  const retry = problem.retryAt
+    ? `, next try in ${formatDuration(timestampMs(problem.retryAt) - nowMs)}`
+    : "";
+  return printable(`${problem.reason}${retry}`);
+}

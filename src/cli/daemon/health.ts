@@ -1,0 +1,87 @@
+import { get, type IncomingMessage, type RequestOptions } from "node:http";
+import { get as getSecure } from "node:https";
+import { Command } from "commander";
+import { loadOpsDoor, type OpsDoorConfig } from "../../config/client_config.js";
+import { ConfigError } from "../../config/config_error.js";
+import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
+import type { Clock } from "../../runtime/clock.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Shell } from "../shell/shell.js";
+
+interface HealthFlags {
+  readonly json?: boolean;
+  readonly opsListen?: string;
+}
+
+/** Shorter than the limit of the container's health check. */
+const timeoutMs = 2_500;
+
+/** A container engine knows 0 and 1 and reserves the rest, so every fault ends with 1. */
+export function healthCommand(shell: Shell): Command {
+  return new Command("health")
+    .description("ask the ops door whether the daemon is ready: 0 yes, 1 no")
+    .option("--json", "print JSON")
+    .option("--ops-listen <addresses>", "where the ops door is (NEXUS_OPS_LISTEN)")
+    .action(async (flags: HealthFlags) => {
+      const { address, isTls } = opsAddress(shell, flags);
+      const status = await readiness(address, isTls, shell.clock);
+      const isReady = status === 200;
+      if (flags.json) shell.stdout.write(`${JSON.stringify({ ready: isReady, answer: status })}\n`);
+      else if (isReady) shell.stdout.write("ready\n");
+      if (isReady) return;
+      const answer = typeof status === "number" ? `/readyz answers ${status}` : `no answer: ${status}`;
+      throw new CommandFailure(
+        exitCodes.failed,
+        flags.json ? "" : `not ready: ${answer}; looked at ${formatListenAddress(address)}`,
+      );
+    });
+}
+
+function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress; isTls: boolean } {
+  const overrides = flags.opsListen === undefined ? {} : { NEXUS_OPS_LISTEN: flags.opsListen };
+  let door: OpsDoorConfig;
+  try {
+    door = loadOpsDoor(shell.env, overrides);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new CommandFailure(exitCodes.failed, error.message);
+  }
+  const [address] = door.addresses;
+  if (!address)
+    throw new CommandFailure(exitCodes.failed, "NEXUS_OPS_LISTEN is off: there is no door to ask");
+  return { address, isTls: door.isTls && address.kind === "tcp" };
+}
+
+/**
+ * The status of the answer, or the code of what went wrong. The certificate is not judged: it is asked for by the names that clients
+ * use, not by the address of a probe, and nothing secret is sent or read here.
+ */
+function readiness(address: ListenAddress, isTls: boolean, clock: Clock): Promise<number | string> {
+  return new Promise((resolve) => {
+    const timer = clock.setTimer(timeoutMs, () => {
+      resolve("it took too long");
+      request.destroy();
+    });
+    const settle = (result: number | string): void => {
+      timer.cancel();
+      resolve(result);
+    };
+    const options = { ...target(address), path: "/readyz", agent: false } as const;
+    const answered = (response: IncomingMessage): void => {
+      response.resume();
+      settle(response.statusCode ?? 0);
+    };
+    const request = isTls
+      ? getSecure({ ...options, rejectUnauthorized: false }, answered)
+      : get(options, answered);
+    request.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
+  });
+}
+
+/** A door that listens on every address is asked on loopback. */
+function target(address: ListenAddress): RequestOptions {
+  if (address.kind === "unix") return { socketPath: address.path };
+  const loopbackOf: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  return { host: loopbackOf[address.host] ?? address.host, port: address.port };
+}

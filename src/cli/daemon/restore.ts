@@ -1,0 +1,97 @@
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { loadConfig } from "../../config/config.js";
+import type { Flags, SettingName } from "../../config/settings.js";
+import type { RestoreReport } from "../../daemon/restore.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields } from "../shell/text.js";
+
+interface RestoreFlags {
+  readonly json?: boolean;
+  readonly force?: boolean;
+  readonly dataDir?: string;
+  readonly encryptionKeyFile?: string;
+  readonly encryptionKeyCommand?: string;
+}
+
+/** What can be wrong, by the name of the error, and how the command ends then. */
+const exitCodeOf: Readonly<Record<string, ExitCode>> = {
+  DataFolderInUse: exitCodes.dataFolderInUse,
+  KeyFault: exitCodes.wrongEncryptionKey,
+  StoreDamaged: exitCodes.storeDamaged,
+  BackupDamaged: exitCodes.storeDamaged,
+  StoreInTheWay: exitCodes.failed,
+};
+
+export function restoreCommand(shell: Shell): Command {
+  return new Command("restore")
+    .description("put a backup into the data folder of a daemon that does not run; its keys must be there")
+    .argument("<file>", "what nexusd backup has written")
+    .option("--json", "print JSON")
+    .option("--force", "in place of a store, which is kept under another name")
+    .option("--data-dir <folder>", "the data folder (NEXUS_DATA_DIR)")
+    .option("--encryption-key-file <file>", "the keys (NEXUS_ENCRYPTION_KEY_FILE, or NEXUS_ENCRYPTION_KEY)")
+    .option("--encryption-key-command <command>", "prints the keys (NEXUS_ENCRYPTION_KEY_COMMAND)")
+    .action(async (name: string, flags: RestoreFlags) => {
+      const config = loadConfig(shell.env, daemonFlags(flags), { isTTY: shell.stdout.isTTY });
+      const file = resolve(name);
+      // The command alone needs the store.
+      const { restoreStore } = await import("../../daemon/restore.js");
+      try {
+        const { env: environment, clock } = shell;
+        const report = await restoreStore({ config, file, force: flags.force === true, environment, clock });
+        shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatReport(report));
+      } catch (error) {
+        throw failureOf(error, file);
+      }
+    });
+}
+
+function daemonFlags(flags: RestoreFlags): Flags {
+  const named: [SettingName, string | undefined][] = [
+    ["NEXUS_DATA_DIR", flags.dataDir],
+    ["NEXUS_ENCRYPTION_KEY_FILE", flags.encryptionKeyFile],
+    ["NEXUS_ENCRYPTION_KEY_COMMAND", flags.encryptionKeyCommand],
+  ];
+  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+}
+
+function failureOf(error: unknown, file: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = exitCodeOf[error.name];
+  const { code: systemCode } = error as NodeJS.ErrnoException;
+  if (code === undefined && systemCode === undefined) return error;
+  const why = error.name === "BackupDamaged" ? `${file} ${error.message}` : error.message;
+  return new CommandFailure(code ?? exitCodes.failed, `cannot restore: ${why}`);
+}
+
+function resultOf({ manifest, marked, endedRequests, kept }: RestoreReport) {
+  return {
+    database_id: manifest.databaseId,
+    created_at: new Date(manifest.createdAtMs).toISOString(),
+    providers: manifest.providers,
+    connections: manifest.connections,
+    verified_records: manifest.verifiedRecords,
+    marked_connections: marked,
+    ended_requests: endedRequests,
+    kept_store: kept ?? "",
+  };
+}
+
+function formatReport({ manifest, marked, endedRequests, kept }: RestoreReport): string {
+  const ended = endedRequests === 0 ? "" : `${endedRequests} links for consent ended: ask again`;
+  return formatFields([
+    ["restored", `the store of ${new Date(manifest.createdAtMs).toISOString()}`],
+    ["providers", `${manifest.providers}`],
+    ["connections", `${manifest.connections}`],
+    ["verified", `${manifest.verifiedRecords} sealed records were opened`],
+    [
+      "marked",
+      `${marked} connections: their refresh tokens may have been used since; the next refresh will tell`,
+    ],
+    ["requests", ended],
+    ["kept", kept ?? ""],
+  ]);
+}

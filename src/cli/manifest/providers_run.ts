@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import { Catalogue } from "../../catalogue/catalogue.js";
+import { CatalogueFault } from "../../catalogue/catalogue_fault.js";
+import { DocumentError, formatFaults } from "../../document/document_fault.js";
+import { applyPlan } from "../../manifest/apply.js";
+import { type Manifest, readManifest } from "../../manifest/manifest.js";
+import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { formatPlan, planJson } from "./plan_text.js";
+import { readProfiles, targetOf } from "../providers/provider_target.js";
+import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+
+/** `providers plan`: 2 means drift, so that no failure may end with it. */
+export async function planManifest(shell: Shell, flags: PlanFlags): Promise<void> {
+  let drifts: boolean;
+  try {
+    drifts = await showPlan(shell, flags);
+  } catch (error) {
+    if (!flags.detailedExitcode || !(error instanceof CommandFailure)) throw error;
+    throw new CommandFailure(exitCodes.failed, error.message);
+  }
+  if (flags.detailedExitcode && drifts) throw new CommandFailure(driftExitCode, "");
+}
+
+async function showPlan(shell: Shell, flags: PlanFlags): Promise<boolean> {
+  const manifest = await loadManifest(shell, flags);
+  let drifts = false;
+  await withDaemon(shell, flags, async (session) => {
+    const plan = await makePlan(session, manifest, flags);
+    shell.stdout.write(flags.json ? planJson(plan) : formatPlan(plan));
+    drifts = hasDrift(plan);
+  });
+  return drifts;
+}
+
+/** `providers apply`. */
+export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<void> {
+  const manifest = await loadManifest(shell, flags);
+  await withDaemon(shell, flags, async (session) => {
+    const plan = await makePlan(session, manifest, flags);
+    if (!flags.json) shell.stdout.write(formatPlan(plan));
+    if (!hasDrift(plan)) {
+      if (flags.json) shell.stdout.write(planJson(plan, { applied: true }));
+      return;
+    }
+    await approve(shell, flags);
+    const done: PlannedChange[] = [];
+    try {
+      await applyPlan(plan, targetOf(session), (change) => void done.push(change));
+    } catch (error) {
+      if (error instanceof CommandFailure && done.length > 0) {
+        const names = done.map(({ action, name }) => `${action} ${name}`).join(", ");
+        throw new CommandFailure(
+          error.exitCode,
+          `${error.message}\ndone before that, and not undone: ${names}`,
+        );
+      }
+      throw error;
+    }
+    shell.stdout.write(flags.json ? planJson(plan, { applied: true }) : "applied\n");
+  });
+}
+
+/** @throws CommandFailure unless a person, or the one who wrote the script, says yes */
+async function approve(shell: Shell, flags: ApplyFlags): Promise<void> {
+  if (flags.yes) return;
+  if (!shell.stdin.isTTY || flags.file === "-") {
+    throw usageFailure("nobody can be asked here: give --yes to apply the plan");
+  }
+  const answer = await shell.stdin.ask("Apply this plan? [y/N] ", { echo: true });
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure(exitCodes.failed, "nothing was changed");
+}
+
+async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
+  const text = file === "-" ? await shell.stdin.readAll() : readText(file);
+  const templates = await openCatalogue(catalog);
+  return told(file, () => readManifest(text, { variables: shell.env, templates }));
+}
+
+async function openCatalogue(file: string | undefined): Promise<Catalogue> {
+  try {
+    return await Catalogue.open(file);
+  } catch (error) {
+    if (!(error instanceof CatalogueFault)) throw error;
+    throw new CommandFailure(exitCodes.failed, printable(error.message.replaceAll("\n", "; ")));
+  }
+}
+
+async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanFlags): Promise<Plan> {
+  const current = await readProfiles(session);
+  return told(flags.file, () =>
+    planOf(manifest, current, {
+      prune: flags.prune ?? false,
+      rotateSecrets: flags.rotateSecrets ?? false,
+    }),
+  );
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw usageFailure(`--file: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
+function told<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error;
+    const lines = formatFaults(error).map((fault) => printable(`  ${file}:${fault}`));
+    throw new CommandFailure(exitCodes.failed, ["the manifest cannot be used", ...lines].join("\n"));
+  }
+}

@@ -1,0 +1,133 @@
+import { Command } from "commander";
+import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { canonicalName } from "../../model/providers/provider_profile.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { jsonLine } from "../shell/message_json.js";
+import { showProvider } from "./provider_list.js";
+import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, formatTable, printable } from "../shell/text.js";
+
+export function providerTemplatesCommand(shell: Shell): Command {
+  const command = new Command("templates")
+    .description("list the providers that the daemon knows")
+    .argument("[prefix]", "only names that begin so");
+  return addDaemonFlags(command).action((prefix: string | undefined, flags: DaemonFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const templates = await listTemplates(session, canonicalName(prefix ?? ""));
+      if (flags.json) {
+        for (const template of templates) shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
+        return;
+      }
+      if (templates.length === 0) return shell.stderr.write("no template has such a name\n");
+      const rows = templates.map(({ name, displayName, provider, variables }) => [
+        name,
+        provider ? typeName(provider) : "",
+        provider ? pkceWord(provider) : "",
+        provider?.category ?? "",
+        variables.map((variable) => variable.name).join(" "),
+        displayName,
+      ]);
+      shell.stdout.write(formatTable(["NAME", "TYPE", "PKCE", "CATEGORY", "VARIABLES", "PROVIDER"], rows));
+    }),
+  );
+}
+
+export function providerShowCommand(shell: Shell): Command {
+  const command = new Command("show")
+    .description("show a provider, or explain a template")
+    .argument("<provider>", "name or id; with --template the name of a template")
+    .option("--template", "explain the template of this name");
+  return addDaemonFlags(command).action(
+    (name: string, flags: DaemonFlags & { readonly template?: boolean }) =>
+      withDaemon(shell, flags, async (session) => {
+        if (flags.template !== true) return await showProvider(shell, session, name, flags);
+        const template = await findTemplate(session, name);
+        if (flags.json) return shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
+        shell.stdout.write(explain(template));
+      }),
+  );
+}
+
+/** @throws CommandFailure when there is none of this name */
+export async function findTemplate(session: DaemonSession, name: string): Promise<ProviderTemplate> {
+  const wanted = canonicalName(name);
+  const templates = await listTemplates(session, wanted);
+  const template = templates.find((each) => each.name === wanted);
+  if (template) return template;
+  const alike = templates.length > 0 ? templates : await listTemplates(session, wanted.slice(0, 3));
+  const near = alike.map((each) => each.name).slice(0, 5);
+  const hint =
+    wanted !== "" && near.length > 0 ? `did you mean ${near.join(", ")}?` : "see nexusd provider templates";
+  throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
+}
+
+async function listTemplates({ daemon, call }: DaemonSession, namePrefix: string) {
+  const templates: ProviderTemplate[] = [];
+  let pageToken = "";
+  do {
+    const page = await call("list the templates", (options) =>
+      daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),
+    );
+    templates.push(...page.templates);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return templates;
+}
+
+function explain(template: ProviderTemplate): string {
+  const { provider, variables, redirectUri } = template;
+  if (!provider) throw new Error("the daemon answered a template without a profile");
+  const usesConsent = isOAuth2(provider);
+  const params = Object.entries(provider.authorizationParams).map(([name, value]) => `${name}=${value}`);
+  const options = provider.oauth2Options;
+  const fields = formatFields([
+    ["template", `${template.name}: ${template.displayName}`],
+    [
+      "type",
+      usesConsent ? "oauth2: a person consents in the browser" : `${typeName(provider)}: a person enters it`,
+    ],
+    ["category", provider.category],
+    [
+      "issuer",
+      provider.enableDiscovery ? `${provider.issuer} (its discovery document says the endpoints)` : "",
+    ],
+    ["auth URL", provider.authUrl],
+    ["token URL", provider.tokenUrl],
+    ["revocation URL", options?.revocationUrl ?? ""],
+    ["API base URL", provider.apiBaseUrl],
+    ["redirect URI", usesConsent ? `${redirectUri} (paste it into the provider's console)` : ""],
+    ["scopes", usesConsent ? provider.scopes.join(" ") || "none by default: give --scope" : ""],
+    ["parameters", params.join(" ")],
+    ["PKCE", pkceWord(provider)],
+    ["documentation", template.docsUrl],
+  ]);
+  const sections = [
+    list(
+      "Variables",
+      variables.map(
+        ({ name, description, defaultValue }) =>
+          `--var ${name}=...  ${description}${defaultValue === "" ? "" : `; ${defaultValue} when not given`}`,
+      ),
+    ),
+    list("Other than the standards say", quirkSentences(provider)),
+    list("Good to know", template.notes),
+  ];
+  return `${fields}${sections.join("")}\n${printable(`Add it: ${addLine(template, usesConsent)}`)}\n`;
+}
+
+function addLine({ name, variables }: ProviderTemplate, usesConsent: boolean): string {
+  const words = ["nexusd provider add", name];
+  if (usesConsent) words.push("--client-id <id> --client-secret-file <file>");
+  for (const variable of variables.filter(({ defaultValue }) => defaultValue === "")) {
+    words.push(`--var ${variable.name}=<value>`);
+  }
+  return words.join(" ");
+}
+
+function list(title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return "";
+  return `\n${title}:\n${lines.map((line) => `  - ${printable(line)}\n`).join("")}`;
+}

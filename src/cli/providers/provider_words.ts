@@ -1,0 +1,75 @@
+import {
+  AuthType,
+  type Provider,
+  TokenEndpointAuthMethod,
+  TokenRequestFormat,
+} from "../../gen/nexus/v1/provider_pb.js";
+import { authTypes } from "../../model/providers/provider_profile.js";
+import { formatDuration } from "../../model/quantity_text.js";
+import { durationMsOf } from "../shell/duration.js";
+
+/** `api_key` for `AUTH_TYPE_API_KEY`. */
+export function typeName(provider: Provider): string {
+  return authTypes[provider.authType - 1] ?? "oauth2";
+}
+
+export function isOAuth2(provider: Provider): boolean {
+  return provider.authType === AuthType.OAUTH2 || provider.authType === AuthType.UNSPECIFIED;
+}
+
+/** How PKCE is used; empty for static types. */
+export function pkceWord(provider: Provider): string {
+  if (!isOAuth2(provider)) return "";
+  return provider.oauth2Options?.omitPkce === true ? "omitted" : "S256";
+}
+
+/** What is not as the RFCs have it, a sentence each. */
+export function quirkSentences(provider: Provider): string[] {
+  const sentences: string[] = [];
+  const say = (isSo: boolean, sentence: string): void => {
+    if (isSo) sentences.push(sentence);
+  };
+  if (provider.tokenEndpointAuthMethod === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC) {
+    sentences.push("the daemon authenticates by HTTP Basic");
+  }
+  const options = provider.oauth2Options;
+  if (options) {
+    say(options.omitPkce, "PKCE is omitted: the provider does not take its parameters");
+    say(options.skipScopeOnAuth, "no scope is sent in the authorization request");
+    say(options.scopeSeparator !== "", `scopes are separated by ${JSON.stringify(options.scopeSeparator)}`);
+    say(options.tokenRequestFormat === TokenRequestFormat.JSON, "token requests are sent as JSON");
+    say(hasAny(options.tokenParams), `the code exchange also sends ${pairs(options.tokenParams)}`);
+    say(hasAny(options.refreshParams), `a refresh also sends ${pairs(options.refreshParams)}`);
+    say(hasAny(options.tokenHeaders), `token requests have the headers ${pairs(options.tokenHeaders)}`);
+    say(options.refreshUrl !== "", `tokens are refreshed at ${options.refreshUrl}`);
+    say(options.tokenResponsePath !== "", `the token is in ${options.tokenResponsePath} of the answer`);
+    say(options.lifetimeField !== "", `the lifetime is in ${options.lifetimeField} of the answer`);
+    const lifetime = options.defaultLifetime;
+    if (lifetime) {
+      sentences.push(`a token without a lifetime is taken to live ${formatDuration(durationMsOf(lifetime))}`);
+    }
+    const dead = options.invalidGrantAliases;
+    say(dead.length > 0, `a refresh token is also dead when the answer says ${dead.join(" or ")}`);
+    const kept = [...options.callbackMetadata, ...options.tokenMetadata];
+    say(kept.length > 0, `kept as metadata of a connection: ${kept.join(", ")}`);
+  }
+  const { kind } = provider.strategy ?? {};
+  if (kind?.case === "oauth2" || kind?.case === "header") {
+    const { headerName, valuePrefix } = kind.value;
+    const isBearer = headerName.toLowerCase() === "authorization" && valuePrefix === "Bearer ";
+    say(!isBearer, `the credential goes into the header ${headerName}: ${valuePrefix ?? ""}<credential>`);
+  }
+  if (kind?.case === "queryParam")
+    sentences.push(`the credential goes into the query as ${kind.value.paramName}`);
+  return sentences;
+}
+
+function hasAny(values: Readonly<Record<string, string>>): boolean {
+  return Object.keys(values).length > 0;
+}
+
+function pairs(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
+}

@@ -1,0 +1,119 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { formatDuration } from "../../model/quantity_text.js";
+import { CommandFailure } from "./command_failure.js";
+import { durationMsOf } from "./duration.js";
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { printable } from "./text.js";
+
+/** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */
+const personNeeded = new Set([
+  "CONNECTION_PENDING",
+  "ATTENTION_REQUIRED",
+  "CONNECTION_REVOKED",
+  "CONNECTION_EXPIRED",
+  "CONNECTION_FAILED",
+]);
+
+const consentAgain = "a person can consent again: nexusd connect --connection <id>";
+/** A profile that was registered anew under the name of a deleted one takes its connections back by consent. */
+const providerAgain =
+  "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
+const nextSteps: Readonly<Record<string, string>> = {
+  CONNECTION_PENDING: "a person must open the consent URL first; a new one: nexusd connect --connection <id>",
+  ATTENTION_REQUIRED: consentAgain,
+  CONNECTION_EXPIRED: consentAgain,
+  CONNECTION_FAILED: consentAgain,
+  NOT_REFRESHABLE: consentAgain,
+  PROVIDER_DELETED: providerAgain,
+  NO_OTHER_KEY: "add a key: nexusd keyring add",
+  KEY_IN_USE: "see which records need it: nexusd keyring status",
+  BACKUP_NOT_VERIFIED:
+    "those connections need consent again, or are deleted; --allow-unreadable makes the backup all the same",
+  CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
+};
+
+/**
+ * Turns what a call threw into what a person reads: one sentence, a line for each field that is not accepted, and what
+ * to do next.
+ *
+ * @param doing what failed, after "cannot", for example `create the provider github`
+ */
+export function callFailure(error: unknown, doing: string, address: string): CommandFailure {
+  if (error instanceof CommandFailure) return error;
+  const failure = ConnectError.from(error);
+  const distrust = codeOf(failure, (code) => untrusted.test(code));
+  if (distrust !== undefined) {
+    return new CommandFailure(
+      exitCodes.notReachable,
+      `cannot ${doing}: the certificate of ${address} is not trusted (${distrust}): name its CA with --ca-file (NEXUS_CA_FILE)`,
+    );
+  }
+  if (isNotReachable(failure)) {
+    const cause = systemCode(failure);
+    const found = cause === undefined ? "" : ` (${cause})`;
+    return new CommandFailure(
+      exitCodes.notReachable,
+      `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}`,
+    );
+  }
+  const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
+  const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+  const summary = violations.length > 0 ? "the daemon does not accept" : printable(failure.rawMessage);
+  const step = nextStep(failure, reason, metadata["problem"]);
+  const lines = [
+    `cannot ${doing}: ${summary || Code[failure.code]}`,
+    ...violations.map(({ field, description }) => printable(`  ${field}: ${description}`)),
+    ...(step === undefined ? [] : [step]),
+  ];
+  return new CommandFailure(exitCodeOf(reason), lines.join("\n"));
+}
+
+/** Whether no daemon answered at all, or none that can be trusted. */
+export function isNotReachable(failure: ConnectError): boolean {
+  if (codeOf(failure, (code) => untrusted.test(code)) !== undefined) return true;
+  return ["ENOENT", "ECONNREFUSED", "EACCES", "ENOTSOCK", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH"].includes(
+    systemCode(failure) ?? "",
+  );
+}
+
+/** What Node calls a certificate that it does not accept. */
+const untrusted =
+  /^(UNABLE_TO_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_CERT_ALTNAME_INVALID)/;
+
+function systemCode(failure: ConnectError): string | undefined {
+  return codeOf(failure, (code) => code.startsWith("E") && !code.startsWith("ERR_"));
+}
+
+/** The first code among the causes that fits. */
+function codeOf(failure: ConnectError, fits: (code: string) => boolean): string | undefined {
+  let cause: unknown = failure;
+  for (let depth = 0; depth < 5 && cause instanceof Error; depth++) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (typeof code === "string" && fits(code)) return code;
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+function nextStep(failure: ConnectError, reason: string, problem: string | undefined): string | undefined {
+  if (problem === "provider_deleted") return providerAgain;
+  const step = nextSteps[reason];
+  if (step !== undefined) return step;
+  const retryDelay = failure.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  if (retryDelay) return `try again in ${formatDuration(Math.max(1000, durationMsOf(retryDelay)))}`;
+  switch (failure.code) {
+    case Code.PermissionDenied:
+      return "what you may do: nexusd policy explain, asked by an admin";
+    case Code.Unauthenticated:
+      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key";
+    case Code.DeadlineExceeded:
+      return "the daemon did not answer in time: see its log";
+    default:
+      return undefined;
+  }
+}
+
+function exitCodeOf(reason: string): ExitCode {
+  return personNeeded.has(reason) ? exitCodes.attentionNeeded : exitCodes.failed;
+}

@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import type { SecureContextOptions } from "node:tls";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { type ClientConfig, isPlainRemote } from "../../config/client_config.js";
+import { AccessService } from "../../gen/nexus/v1/access_pb.js";
+import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
+import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
+import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
+import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../../gen/nexus/v1/status_pb.js";
+import { TokenService } from "../../gen/nexus/v1/token_pb.js";
+import { usageFailure } from "./command_failure.js";
+
+/** The daemon's services. */
+export interface Daemon {
+  readonly providers: Client<typeof ProviderService>;
+  readonly connections: Client<typeof ConnectionService>;
+  readonly tokens: Client<typeof TokenService>;
+  readonly audit: Client<typeof AuditService>;
+  readonly keyring: Client<typeof KeyringService>;
+  readonly backups: Client<typeof BackupService>;
+  readonly access: Client<typeof AccessService>;
+  readonly status: Client<typeof StatusService>;
+  /** Where it is, for messages. */
+  readonly address: string;
+  /** Ends the connection, and with it every stream. */
+  close(): void;
+}
+
+/** How long a call may take; refreshing a token waits for the provider. Streams have no limit. */
+export const callTimeoutMs = 30_000;
+
+/** A path that leads nowhere is noticed within twice this. */
+const pingIntervalMs = 20_000;
+
+/** Nothing is opened before the first call. */
+export function connectDaemon(config: ClientConfig, warn: (sentence: string) => void): Daemon {
+  const isUnix = config.kind === "unix";
+  // The host of a Unix socket is of no use, but HTTP/2 wants one.
+  const baseUrl = isUnix ? "http://localhost" : config.url;
+  const sessionManager = new Http2SessionManager(
+    baseUrl,
+    { pingIntervalMs, pingTimeoutMs: pingIntervalMs },
+    isUnix ? { createConnection: () => connect(config.path) } : tlsOptions(config),
+  );
+  if (!isUnix && isPlainRemote(config.url)) {
+    warn(`the API key and the tokens go to ${config.url} unencrypted`);
+  }
+  const transport = createGrpcTransport({
+    baseUrl,
+    sessionManager,
+    // Compressing what holds secrets beside what others can choose would give its length away.
+    acceptCompression: [],
+    interceptors: isUnix || config.apiKey === undefined ? [] : [withApiKey(readApiKey(config.apiKey))],
+  });
+  return {
+    providers: createClient(ProviderService, transport),
+    connections: createClient(ConnectionService, transport),
+    tokens: createClient(TokenService, transport),
+    audit: createClient(AuditService, transport),
+    keyring: createClient(KeyringService, transport),
+    backups: createClient(BackupService, transport),
+    access: createClient(AccessService, transport),
+    status: createClient(StatusService, transport),
+    address: isUnix ? `unix:${config.path}` : config.url,
+    close: () => sessionManager.abort(),
+  };
+}
+
+function withApiKey(apiKey: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${apiKey}`);
+    return next(request);
+  };
+}
+
+type TcpConfig = Extract<ClientConfig, { kind: "tcp" }>;
+
+/** @throws CommandFailure */
+function tlsOptions({ tls: { caFile, certificate } }: TcpConfig): SecureContextOptions {
+  return {
+    ...(caFile === undefined ? {} : { ca: readPem("NEXUS_CA_FILE", caFile) }),
+    ...(certificate === undefined
+      ? {}
+      : {
+          cert: readPem("NEXUS_CLIENT_CERT_FILE", certificate.certFile),
+          key: readPem("NEXUS_CLIENT_KEY_FILE", certificate.keyFile),
+        }),
+  };
+}
+
+function readPem(setting: string, path: string): Buffer {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.includes("-----BEGIN ")) return bytes;
+  } catch (error) {
+    throw usageFailure(`${setting}: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  throw usageFailure(`${setting}: ${path} holds no PEM`);
+}
+
+function readApiKey(apiKey: NonNullable<TcpConfig["apiKey"]>): string {
+  if (apiKey.source === "environment") return apiKey.key.reveal();
+  let text: string;
+  try {
+    text = readFileSync(apiKey.path, "utf8").trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw usageFailure(`NEXUS_API_KEY_FILE: ${apiKey.path} cannot be read: ${code}`);
+  }
+  if (!/^[\x21-\x7e]+$/.test(text)) {
+    throw usageFailure(
+      `NEXUS_API_KEY_FILE: ${apiKey.path} does not hold an API key: one line of printable characters`,
+    );
+  }
+  return text;
+}

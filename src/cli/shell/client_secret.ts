@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { loadClientSecret } from "../../config/client_config.js";
+import { Secret } from "../../runtime/secret.js";
+import { usageFailure } from "./command_failure.js";
+import type { Shell } from "./shell.js";
+
+/**
+ * The client secret of a new profile: from the file, the environment, or a person who is asked without echo.
+ *
+ * @throws CommandFailure when there is no way to it
+ */
+export async function obtainClientSecret(shell: Shell, file: string | undefined): Promise<Secret> {
+  const given = file === undefined ? loadClientSecret(shell.env) : await readClientSecret(shell, file);
+  if (given) return given;
+  if (!shell.stdin.isTTY) {
+    throw usageFailure(
+      "a client secret is needed: give --client-secret-file (- is standard input) or set NEXUS_CLIENT_SECRET; a public client says --auth-method none",
+    );
+  }
+  return checked(await shell.stdin.ask("Client secret: ", { echo: false }), "the answer");
+}
+
+/** Reads a secret file; `-` is standard input, and asks a person who sits there. The line end is no part of it. */
+export async function readClientSecret(shell: Shell, file: string): Promise<Secret> {
+  if (file !== "-") return checked(readText(file), file);
+  if (shell.stdin.isTTY)
+    return checked(await shell.stdin.ask("Client secret: ", { echo: false }), "the answer");
+  return checked(await shell.stdin.readAll(), "standard input");
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw usageFailure(`--client-secret-file: ${file} cannot be read: ${code}`);
+  }
+}
+
+function checked(text: string, origin: string): Secret {
+  const value = text.replace(/\r?\n$/, "");
+  if (value === "") throw usageFailure(`the client secret is empty: ${origin} holds nothing`);
+  if (/[\r\n]/.test(value)) throw usageFailure(`the client secret must be one line: ${origin} holds more`);
+  return new Secret(value);
+}

@@ -1,0 +1,18 @@
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+
+/** Ends the command: `message` goes to standard error (an empty one prints nothing), `exitCode` to the caller. */
+export class CommandFailure extends Error {
+  override readonly name = "CommandFailure";
+
+  constructor(
+    readonly exitCode: ExitCode | number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The arguments or the settings cannot be used. */
+export function usageFailure(message: string): CommandFailure {
+  return new CommandFailure(exitCodes.usage, message);
+}

@@ -1,0 +1,52 @@
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import { formatDuration } from "../../model/quantity_text.js";
+
+/** Text of others, safe to print: a control character would let a name steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "?");
+}
+
+/** Columns as wide as their widest cell, two spaces between, no spaces at the end. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows.map((row) => row.map(printable))];
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** `name  value` lines; empty values are left out. */
+export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+  const shown = fields.filter(([, value]) => value !== "");
+  const width = Math.max(0, ...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}\n`).join("");
+}
+
+/** `active` for `CONNECTION_STATUS_ACTIVE`. A number of a newer daemon stays a number. */
+export function formatStatus(status: ConnectionStatus): string {
+  return ConnectionStatus[status]?.toLowerCase() ?? `status ${status}`;
+}
+
+/** `expires in 59m` or `expired 3s ago`; empty when the time is unset. */
+export function formatExpiry(expiresAt: Timestamp | undefined, nowMs: number): string {
+  if (!expiresAt) return "";
+  const remainingMs = timestampMs(expiresAt) - nowMs;
+  return remainingMs > 0
+    ? `expires in ${formatDuration(remainingMs)}`
+    : `expired ${formatDuration(-remainingMs)} ago`;
+}
+
+/** `2026-11-24T15:40:00Z`; empty when the time is unset. */
+export function formatTime(time: Timestamp | undefined): string {
+  return time ? new Date(timestampMs(time)).toISOString().replace(/\.\d+Z$/, "Z") : "";
+}
+
+/** The first group of a UUID: enough for a person to tell connections apart. */
+export function shortId(id: string): string {
+  return id.slice(0, 8);
+}

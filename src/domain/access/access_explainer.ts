@@ -1,0 +1,93 @@
+import { type Action, isAction } from "../../model/access/access_table.js";
+import type { ConnectionFacts, Resource } from "../../model/access/scope_restriction.js";
+import { InvalidArgument, NotFound } from "../../model/errors.js";
+import type { Decision, Grant } from "../../model/access/permissions.js";
+import { isId } from "../../model/ids.js";
+import { principalPrefixes } from "../../model/access/policy.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Store } from "../../store/store.js";
+import type { AccessControl } from "./access_control.js";
+
+/** What a question is about; each part may be missing. */
+export interface AskedResource {
+  readonly connectionId: string | undefined;
+  readonly userId: string | undefined;
+  /** Name or id. */
+  readonly provider: string | undefined;
+}
+
+export interface Explanation extends Decision {
+  readonly grant: Grant;
+}
+
+/** Answers what the policy in force says of anybody. */
+export class AccessExplainer {
+  readonly #access: Pick<AccessControl, "grantOf" | "factsOf">;
+  readonly #store: Pick<Store, "getProvider" | "findProviderByName">;
+
+  constructor(options: {
+    access: Pick<AccessControl, "grantOf" | "factsOf">;
+    store: Pick<Store, "getProvider" | "findProviderByName">;
+  }) {
+    this.#access = options.access;
+    this.#store = options.store;
+  }
+
+  /** @throws InvalidArgument for what can be no principal; NotFound for a connection or provider that does not exist */
+  explain(principal: string, action: Action, asked: AskedResource): Explanation {
+    const isKnown = principal === "owner" || principal === "admin";
+    if (!isKnown && !principalPrefixes.some((prefix) => principal.startsWith(prefix))) {
+      const description = `must be owner, admin, or begin with one of ${principalPrefixes.join(" ")}`;
+      throw new InvalidArgument([{ field: "principal", description }]);
+    }
+    const grant = this.#access.grantOf(principal);
+    return { ...grant.decide(action, this.#resourceOf(action, asked)), grant };
+  }
+
+  #resourceOf(action: Action, { connectionId, userId, provider: key }: AskedResource): Resource | undefined {
+    const provider = key === undefined ? undefined : this.#provider(key);
+    if (connectionId !== undefined) {
+      const facts = this.#access.factsOf(connectionId);
+      if (!facts) throw new NotFound("connection");
+      refuseOthers(facts, userId, provider);
+      return { kind: "connection", ...facts };
+    }
+    if (provider && action.startsWith("provider.")) {
+      const holdsAny = (ids: Iterable<string>): boolean =>
+        [...ids].some((id) => this.#access.factsOf(id)?.provider.id === provider.id);
+      return { kind: "provider", provider, holdsAny };
+    }
+    return userId === undefined && !provider ? undefined : { kind: "new", userId, provider };
+  }
+
+  #provider(key: string): ProviderProfile {
+    const profile = isId(key)
+      ? this.#store.getProvider(key)
+      : this.#store.findProviderByName(canonicalName(key));
+    if (!profile) throw new NotFound("provider");
+    return profile;
+  }
+}
+
+function refuseOthers(
+  facts: ConnectionFacts,
+  userId: string | undefined,
+  provider: ProviderProfile | undefined,
+): void {
+  const description = "is not the one of this connection: leave it out";
+  if (userId !== undefined && userId !== facts.userId) {
+    throw new InvalidArgument([{ field: "resource.user_id", description }]);
+  }
+  if (provider && provider.id !== facts.provider.id) {
+    throw new InvalidArgument([{ field: "resource.provider", description }]);
+  }
+}
+
+/** @throws InvalidArgument on what is neither an action nor an RPC */
+export function actionNamed(text: string, actionOfRpc: (rpc: string) => Action | undefined): Action {
+  const action = isAction(text) ? text : actionOfRpc(text);
+  if (action) return action;
+  throw new InvalidArgument([
+    { field: "action", description: "must be an action, as token.read, or an RPC, as TokenService/GetToken" },
+  ]);
+}

@@ -1,0 +1,199 @@
+import { type Role, roles } from "../../model/access/access_table.js";
+import { type ApiKeyRecord, keyPrincipalName, maxApiKeys } from "../../model/access/api_key.js";
+import { by } from "../../model/access/audit_event.js";
+import { type Confinement, confinementFaults } from "../../model/access/scope_restriction.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Store } from "../../store/store.js";
+import { apiKeyId, matchesDigest, newApiKey } from "../../vault/api_key.js";
+import type { Log } from "../../runtime/log.js";
+
+/** The use of a key is noted this coarsely, so that no call waits for the disk. */
+const lastUseMs = 3_600_000;
+
+export interface NewApiKey {
+  readonly name: string;
+  readonly role: Role;
+  readonly confinement: Confinement | undefined;
+  readonly expiresAtMs: number | undefined;
+}
+
+interface Entry {
+  record: ApiKeyRecord;
+  readonly principal: Principal;
+  /** Of `lastUseMs`, as it was noted last. */
+  lastUsedHour: number;
+}
+
+type KeyStore = Pick<Store, "commit" | "listApiKeys">;
+
+/** The API keys: made, shown once, verified, revoked. All of them are held in memory, so that a call costs one digest. */
+export class ApiKeys {
+  readonly #store: KeyStore;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #byId = new Map<string, Entry>();
+  readonly #byName = new Map<string, Entry>();
+  /** Called when a key was revoked, and that is durable. */
+  onRevoked: (principalName: string) => void = () => undefined;
+
+  constructor(options: { store: KeyStore; clock: Clock; log: Log }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    for (const record of options.store.listApiKeys()) this.#hold(record);
+  }
+
+  /**
+   * Who shows this key; undefined when it is none of ours, revoked or expired. What it shows is compared in constant time, and an
+   * unknown id takes as long as a wrong secret.
+   */
+  verify(text: string): Principal | undefined {
+    const id = apiKeyId(text);
+    if (id === undefined) return undefined;
+    const entry = this.#byId.get(id);
+    if (!matchesDigest(text, entry?.record.digest) || entry === undefined) return undefined;
+    const nowMs = this.#clock.nowMs();
+    if (!isLive(entry.record, nowMs)) return undefined;
+    const hour = Math.floor(nowMs / lastUseMs);
+    if (hour !== entry.lastUsedHour) this.#noteUse(entry, hour);
+    return entry.principal;
+  }
+
+  /** The record of a key, revoked or not. */
+  find(name: string): ApiKeyRecord | undefined {
+    return this.#byName.get(name)?.record;
+  }
+
+  /** In the order of the names. */
+  list(options: {
+    readonly afterName: string | undefined;
+    readonly limit: number;
+    readonly includeRevoked: boolean;
+  }): ApiKeyRecord[] {
+    const { afterName, limit, includeRevoked } = options;
+    return [...this.#byName.values()]
+      .map(({ record }) => record)
+      .filter(({ name, revokedAtMs }) => {
+        return (includeRevoked || revokedAtMs === undefined) && (afterName === undefined || name > afterName);
+      })
+      .sort((one, other) => (one.name < other.name ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  /** @throws InvalidArgument, AlreadyExists, FailedPrecondition (TOO_MANY_API_KEYS) */
+  async create(
+    wanted: NewApiKey,
+    principal: Principal,
+  ): Promise<{ readonly record: ApiKeyRecord; readonly key: Secret }> {
+    const nowMs = this.#clock.nowMs();
+    refuseFaults(wanted, nowMs);
+    const { id, key, digest } = newApiKey();
+    const record: ApiKeyRecord = {
+      ...wanted,
+      id,
+      digest,
+      createdAtMs: nowMs,
+      createdBy: principal.name,
+      revokedAtMs: undefined,
+      revokedBy: undefined,
+      lastUsedAtMs: undefined,
+    };
+    await this.#store.commit((tx) => {
+      // Commits run one after the other, and what an earlier one wrote is held from its `then` on: look at the store itself.
+      const names = tx.listApiKeys();
+      if (names.some(({ name }) => name === record.name)) {
+        throw new AlreadyExists(`a key has or had the name "${record.name}": names are given once`);
+      }
+      if (names.length >= maxApiKeys) {
+        throw new FailedPrecondition("TOO_MANY_API_KEYS", `a store holds at most ${maxApiKeys} API keys`);
+      }
+      tx.putApiKey(record);
+      tx.appendAudit({ timeMs: nowMs, type: "api_key.created", ...by(principal), reason: nameOf(record) });
+    });
+    this.#hold(record);
+    return { record, key };
+  }
+
+  /** @throws NotFound */
+  async revoke(
+    which: { readonly id: string } | { readonly name: string },
+    principal: Principal,
+  ): Promise<ApiKeyRecord> {
+    const entry = "id" in which ? this.#byId.get(which.id) : this.#byName.get(which.name);
+    if (!entry) throw new NotFound("api_key");
+    const nowMs = this.#clock.nowMs();
+    entry.record = await this.#store.commit((tx) => {
+      const before = tx.getApiKey(entry.record.id);
+      if (!before) throw new NotFound("api_key");
+      if (before.revokedAtMs !== undefined) return before;
+      const revoked = { ...before, revokedAtMs: nowMs, revokedBy: principal.name };
+      tx.putApiKey(revoked);
+      tx.appendAudit({ timeMs: nowMs, type: "api_key.revoked", ...by(principal), reason: nameOf(before) });
+      return revoked;
+    });
+    this.onRevoked(nameOf(entry.record));
+    return entry.record;
+  }
+
+  #hold(record: ApiKeyRecord): void {
+    const { expiresAtMs, lastUsedAtMs } = record;
+    const principal: Principal = {
+      name: nameOf(record),
+      kind: "key",
+      ...(expiresAtMs !== undefined && { expiresAtMs }),
+    };
+    const lastUsedHour = lastUsedAtMs === undefined ? -1 : Math.floor(lastUsedAtMs / lastUseMs);
+    const entry = { record, principal, lastUsedHour };
+    this.#byId.set(record.id, entry);
+    this.#byName.set(record.name, entry);
+  }
+
+  /** Nobody waits for it, and a use that could not be noted is noted in the next hour. */
+  #noteUse(entry: Entry, hour: number): void {
+    entry.lastUsedHour = hour;
+    const lastUsedAtMs = hour * lastUseMs;
+    this.#store
+      .commit((tx) => {
+        const before = tx.getApiKey(entry.record.id);
+        if (!before) return entry.record;
+        const used = { ...before, lastUsedAtMs: lastUsedAtMs > 0 ? lastUsedAtMs : undefined };
+        tx.putApiKey(used);
+        return used;
+      })
+      .then(
+        (record) => {
+          // A revocation that was committed meanwhile stays.
+          entry.record = { ...entry.record, lastUsedAtMs: record.lastUsedAtMs };
+        },
+        (error: unknown) => this.#log.error({ err: error }, "the use of an API key could not be noted"),
+      );
+  }
+}
+
+function nameOf({ name }: Pick<ApiKeyRecord, "name">): string {
+  return keyPrincipalName(name);
+}
+
+function isLive({ revokedAtMs, expiresAtMs }: ApiKeyRecord, nowMs: number): boolean {
+  return revokedAtMs === undefined && (expiresAtMs === undefined || nowMs < expiresAtMs);
+}
+
+function refuseFaults({ role, confinement, expiresAtMs }: NewApiKey, nowMs: number): void {
+  const faults =
+    role === "agent"
+      ? confinementFaults(confinement ?? {}).map(({ field, description }) => ({
+          field: field === "" ? "confinement" : `confinement.${field}`,
+          description,
+        }))
+      : confinement
+        ? [{ field: "confinement", description: `is for agents, not for the role ${role}` }]
+        : [];
+  if (!roles.includes(role)) faults.push({ field: "role", description: "is required" });
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) {
+    faults.push({ field: "expires_at", description: "must lie in the future" });
+  }
+  if (faults.length > 0) throw new InvalidArgument(faults);
+}

@@ -1,0 +1,95 @@
+import type { Action } from "../../model/access/access_table.js";
+import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Log } from "../../runtime/log.js";
+
+/** Denials of one kind are recorded this often, those between are counted: a caller must not fill the audit log. */
+const intervalMs = 60_000;
+/** Principals and actions remembered; principals of a JWT issuer can be many. */
+const maxEntries = 10_000;
+
+interface Entry {
+  readonly principal: Principal;
+  readonly action: Action;
+  readonly recordedMs: number;
+  count: number;
+}
+
+/** Who was denied what: an `access.denied` event for each principal and action, at most one a minute, with a count. */
+export class DenialLedger {
+  readonly #store: Pick<Store, "commit">;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: { store: Pick<Store, "commit">; clock: Clock; log: Log }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /**
+   * Records a denial. Never rejects: the caller is denied either way.
+   *
+   * @param connectionId what the caller asked for, whether it exists or not
+   */
+  async denied(principal: Principal, action: Action, connectionId?: string): Promise<void> {
+    const key = `${action} ${principal.name}`;
+    const nowMs = this.#clock.nowMs();
+    const before = this.#entries.get(key);
+    if (before && nowMs - before.recordedMs < intervalMs && nowMs >= before.recordedMs) {
+      before.count++;
+      return;
+    }
+    this.#entries.delete(key);
+    this.#entries.set(key, { principal, action, recordedMs: nowMs, count: 0 });
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= maxEntries) break;
+      this.#entries.delete(oldest);
+    }
+    await this.#write(
+      principal,
+      action,
+      nowMs,
+      before && before.count > 0 ? before.count + 1 : undefined,
+      connectionId,
+    );
+  }
+
+  /** Writes every count. */
+  async flush(): Promise<void> {
+    const counted = [...this.#entries.values()].filter(({ count }) => count > 0);
+    await Promise.all(
+      counted.map(async (entry) => {
+        const { count } = entry;
+        entry.count = 0;
+        await this.#write(entry.principal, entry.action, this.#clock.nowMs(), count);
+      }),
+    );
+  }
+
+  async #write(
+    principal: Principal,
+    action: Action,
+    timeMs: number,
+    count: number | undefined,
+    connectionId?: string,
+  ): Promise<void> {
+    try {
+      await this.#store.commit((tx) =>
+        tx.appendAudit({
+          timeMs,
+          type: "access.denied",
+          ...by(principal),
+          reason: action,
+          ...(connectionId !== undefined && { connectionId }),
+          ...(count !== undefined && { count }),
+        }),
+      );
+    } catch (error) {
+      this.#log.error({ err: error }, "a denial could not be recorded");
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Action } from "../../model/access/access_table.js";
+import type { ProviderFacts } from "../../model/access/scope_restriction.js";
+import { type NexusError, NotFound } from "../../model/errors.js";
+import type { Grant } from "../../model/access/permissions.js";
+import { isId } from "../../model/ids.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Store } from "../../store/store.js";
+import { type AccessControl, denied } from "./access_control.js";
+import { hashState } from "../credentials/credential_vault.js";
+
+export type ProviderKey = { readonly id: string } | { readonly name: string };
+
+/** What a request asks for, before anything is known of whether that exists. */
+export type Asked =
+  | { readonly kind: "connection"; readonly connectionId: string }
+  /** A connection to be made, or consented to again. */
+  | {
+      readonly kind: "request";
+      /** Undefined for a new one. */
+      readonly connectionId: string | undefined;
+      /** Empty when it was left out. */
+      readonly userId: string;
+      readonly provider: ProviderKey | undefined;
+    }
+  | { readonly kind: "provider"; readonly provider: ProviderKey }
+  /** The request of a state that a person has not answered yet. */
+  | { readonly kind: "state"; readonly state: string };
+
+type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthorization">;
+
+/**
+ * Judges what a confined caller asks for. What does not exist and what the caller may not see take one path and get one answer, here,
+ * before the domain looks at anything: no later error can tell them apart.
+ */
+export class RequestGate {
+  readonly #access: Pick<AccessControl, "visible" | "seesProvider">;
+  readonly #store: GateStore;
+
+  constructor(options: { access: Pick<AccessControl, "visible" | "seesProvider">; store: GateStore }) {
+    this.#access = options.access;
+    this.#store = options.store;
+  }
+
+  /** The refusal; undefined when the caller may go on. */
+  refusal(grant: Grant, action: Action, asked: Asked): NexusError | undefined {
+    switch (asked.kind) {
+      case "connection":
+        return this.#access.visible(grant, asked.connectionId) ? undefined : new NotFound("connection");
+      case "provider":
+        return this.#provider(grant, asked.provider) ? undefined : new NotFound("provider");
+      case "state": {
+        const pending = this.#store.getAuthorization(hashState(asked.state));
+        return pending && this.#access.visible(grant, pending.connectionId)
+          ? undefined
+          : new NotFound("request");
+      }
+      case "request":
+        return this.#requestRefusal(grant, action, asked);
+    }
+  }
+
+  #requestRefusal(
+    grant: Grant,
+    action: Action,
+    { connectionId, userId, provider: key }: Extract<Asked, { kind: "request" }>,
+  ): NexusError | undefined {
+    if (connectionId !== undefined && !this.#access.visible(grant, connectionId))
+      return new NotFound("connection");
+    const provider = key && this.#provider(grant, key);
+    if (key && !provider) return new NotFound("provider");
+    if (connectionId !== undefined) return undefined;
+    // What is left out is named by the domain's own error.
+    const isWithin = grant.contains({ kind: "new", userId: userId === "" ? undefined : userId, provider });
+    return isWithin ? undefined : denied(action);
+  }
+
+  #provider(grant: Grant, key: ProviderKey): ProviderFacts | undefined {
+    const profile = this.#profileOf(key);
+    return profile && this.#access.seesProvider(grant, profile) ? profile : undefined;
+  }
+
+  /** The request is not validated yet: what can be no key of the store is not looked up. */
+  #profileOf(key: ProviderKey): ProviderProfile | undefined {
+    if ("id" in key) return isId(key.id) ? this.#store.getProvider(key.id) : undefined;
+    const name = canonicalName(key.name);
+    return /^[a-z0-9-]{1,63}$/.test(name) ? this.#store.findProviderByName(name) : undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
+import type { Store } from "../../store/store.js";
+
+export interface ConnectionFilter {
+  readonly afterId: string | undefined;
+  /** At least 1. */
+  readonly limit: number;
+  readonly userId: string | undefined;
+  readonly providerId: string | undefined;
+  readonly status: ConnectionStatus | undefined;
+}
+
+/** Records looked at in one stretch, some 5 ms, so that other callers are not held up. */
+const stretch = 500;
+
+/** Whether a connection passes what the store's own order does not filter. */
+export function isWanted({ userId, status }: Connection, wanted: ConnectionFilter): boolean {
+  if (wanted.userId !== undefined && userId !== wanted.userId) return false;
+  return wanted.status === undefined || status === wanted.status;
+}
+
+/** Connections as a confined caller lists them. */
+export class SeenConnections {
+  readonly #store: Pick<Store, "listConnections">;
+
+  constructor(options: { store: Pick<Store, "listConnections"> }) {
+    this.#store = options.store;
+  }
+
+  /**
+   * One page in the order of ids. It is full unless it is the last, and its end names a connection of the page: neither its length nor
+   * its end tells of connections that the caller does not see.
+   *
+   * @returns the page and the id to go on after; undefined on the last page
+   */
+  async list(
+    options: ConnectionFilter,
+    sees: (connection: Connection) => boolean,
+  ): Promise<{ connections: Connection[]; nextAfterId: string | undefined }> {
+    const { limit, providerId } = options;
+    const connections: Connection[] = [];
+    let afterId = options.afterId;
+    for (;;) {
+      const page = this.#store.listConnections({
+        limit: stretch,
+        ...(afterId === undefined ? {} : { afterId }),
+        ...(providerId === undefined ? {} : { providerId }),
+      });
+      for (const connection of page) {
+        if (!isWanted(connection, options) || !sees(connection)) continue;
+        if (connections.length === limit) return { connections, nextAfterId: connections.at(-1)?.id };
+        connections.push(connection);
+      }
+      if (page.length < stretch) return { connections, nextAfterId: undefined };
+      afterId = page.at(-1)?.id;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Secret } from "../../runtime/secret.js";
+
+/** A credential of another system. */
+export interface ImportRequest {
+  readonly userId: string;
+  readonly providerId: string;
+  /** For `oauth2`. */
+  readonly refreshToken: Secret | undefined;
+  /** For static types. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Scopes that were granted; empty means the profile's defaults. */
+  readonly scopes: readonly string[];
+}
+
+/** @throws InvalidArgument when the request holds not just what the type of the profile wants */
+export function checkImportRequest(profile: ProviderProfile, request: ImportRequest): void {
+  const faults: FieldViolation[] = [];
+  const isStatic = profile.authType !== "oauth2";
+  const hasFields = Object.keys(request.fields).length > 0;
+  if (request.userId === "") faults.push({ field: "user_id", description: "is required" });
+  if (isStatic && request.refreshToken !== undefined) {
+    faults.push({ field: "refresh_token", description: `is for oauth2, not for ${profile.authType}` });
+  }
+  if (!isStatic && hasFields)
+    faults.push({ field: "credentials", description: "are for static types, not for oauth2" });
+  if (!isStatic && request.refreshToken === undefined) {
+    faults.push({ field: "refresh_token", description: "is required for oauth2" });
+  }
+  if (isStatic && !hasFields) {
+    faults.push({ field: "credentials", description: `are required for ${profile.authType}` });
+  }
+  if (faults.length > 0) throw new InvalidArgument(faults);
+}

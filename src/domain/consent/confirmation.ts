@@ -1,0 +1,197 @@
+import { type AuditEventType, by } from "../../model/access/audit_event.js";
+import type { HeldCredential, PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection, ProblemReason } from "../../model/connections/connection.js";
+import {
+  DataLoss,
+  FailedPrecondition,
+  InvalidArgument,
+  type NexusError,
+  NotFound,
+  type PreconditionReason,
+} from "../../model/errors.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import { hashCompletionCode } from "./consent_holder.js";
+import { sameText } from "./consent_result.js";
+import { ConsentWriter } from "./consent_writer.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { Log } from "../../runtime/log.js";
+import { PendingRequests } from "./pending_consents.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+
+/** Wrong codes that end a consent: 256 bits are not guessed, so whoever is wrong has mixed something up, or is up to something. */
+const maxFailures = 5;
+
+/** A held consent, found for the principal that may confirm it. */
+interface Waiting {
+  readonly connection: Connection;
+  readonly key: string;
+  readonly pending: PendingAuthorization;
+}
+
+/** Makes a held credential the connection's own when the application that started the consent says so. */
+export class ConsentConfirmer {
+  readonly #store: Pick<Store, "commit">;
+  readonly #vault: CredentialVault;
+  readonly #writer: CredentialWriter;
+  readonly #consents: ConsentWriter;
+  readonly #requests: PendingRequests;
+  readonly #locks: KeyedMutex<string>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: Pick<Store, "commit">;
+    vault: CredentialVault;
+    writer: CredentialWriter;
+    revocations: Pick<RevocationQueue, "enqueue">;
+    /** Shared with the refresher: one credential of a connection is written at a time. */
+    locks: KeyedMutex<string>;
+    clock: Clock;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#writer = options.writer;
+    this.#consents = new ConsentWriter(options);
+    this.#requests = new PendingRequests(options);
+    this.#locks = options.locks;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** @throws NotFound, InvalidArgument, FailedPrecondition */
+  async confirm(connectionId: string, completionCode: string, principal: Principal): Promise<Connection> {
+    const outcome = await this.#locks.run(connectionId, () =>
+      this.#store.commit((tx) =>
+        this.#decide(tx, this.#find(tx, connectionId, principal), completionCode, principal),
+      ),
+    );
+    if ("kind" in outcome) {
+      this.#log.warn({ connectionId, error: outcome.message }, "consent not confirmed");
+      throw outcome;
+    }
+    this.#log.info({ connectionId }, "connection is active");
+    return outcome;
+  }
+
+  /** Who did not make the request learns no more than that nothing waits for him, and cannot use up its tries. */
+  #find(tx: Transaction, connectionId: string, principal: Principal): Waiting {
+    const connection = tx.getConnection(connectionId);
+    if (!connection) throw new NotFound("connection");
+    const key = connection.pendingStateHash;
+    const pending = key === undefined ? undefined : tx.getAuthorization(key);
+    const isTheirs = pending?.held === true && pending.requestedBy === principal.name;
+    if (key === undefined || !isTheirs || this.#clock.nowMs() >= pending.expiresAtMs) {
+      throw new FailedPrecondition(
+        "NOT_AWAITING_CONFIRMATION",
+        "no consent of this connection waits for your confirmation: it was not given yet, was confirmed, expired, or is not yours",
+      );
+    }
+    return { connection, key, pending };
+  }
+
+  /** What is to be written stays written when it answers an error. */
+  #decide(
+    tx: Transaction,
+    waiting: Waiting,
+    completionCode: string,
+    principal: Principal,
+  ): Connection | NexusError {
+    const { pending, key } = waiting;
+    if (!sameText(hashCompletionCode(completionCode), key)) return this.#countFailure(tx, waiting, principal);
+    const profile = tx.getProvider(pending.providerId);
+    if (profile?.version !== pending.providerVersion) {
+      this.#end(tx, waiting, "authorization_failed", principal);
+      const reason: PreconditionReason = profile ? "PROVIDER_CHANGED" : "PROVIDER_DELETED";
+      const what = profile ? "changed" : "deleted";
+      return new FailedPrecondition(reason, `the provider profile was ${what}: request the consent again`);
+    }
+    let held: HeldCredential | undefined;
+    try {
+      held = this.#vault.openAuthorization(key, pending).held;
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+    }
+    if (!held) {
+      this.#end(tx, waiting, "data_loss", principal);
+      return new DataLoss("the credential that waited for its confirmation cannot be opened");
+    }
+    return this.#write(tx, waiting, profile, held, principal);
+  }
+
+  #write(
+    tx: Transaction,
+    { connection, key, pending }: Waiting,
+    profile: ProviderProfile,
+    held: HeldCredential,
+    principal: Principal,
+  ): Connection {
+    tx.takeAuthorization(key);
+    const asked: Connection = {
+      ...connection,
+      pendingStateHash: undefined,
+      requestExpiresAtMs: undefined,
+      awaitingConfirmation: undefined,
+    };
+    const written =
+      held.kind === "token_set"
+        ? this.#consents.write(
+            tx,
+            asked,
+            { pending, profile, tokenSet: held.tokenSet, metadata: held.callbackMetadata },
+            Math.min(held.receivedAtMs, this.#clock.nowMs()),
+          )
+        : this.#writer.writeFields(tx, { ...asked, requestedScopes: [] }, profile, held.fields);
+    this.#audit(tx, "connection.confirmed", pending, principal, undefined, written.credentialRevision);
+    return written;
+  }
+
+  #countFailure(tx: Transaction, waiting: Waiting, principal: Principal): NexusError {
+    const { key, pending } = waiting;
+    const failedConfirmations = pending.failedConfirmations + 1;
+    const left = maxFailures - failedConfirmations;
+    if (left > 0) {
+      tx.putAuthorization(key, { ...pending, failedConfirmations });
+      this.#audit(tx, "connection.confirmation_failed", pending, principal, "wrong_code");
+    } else {
+      this.#end(tx, waiting, "confirmation_failed", principal);
+    }
+    const rest =
+      left > 0 ? `${left} of ${maxFailures} tries are left` : "the consent is over: request it again";
+    const description = `is not the code that came back to the return URL; ${rest}`;
+    return new InvalidArgument([{ field: "completion_code", description }]);
+  }
+
+  #end(tx: Transaction, { connection, pending }: Waiting, reason: ProblemReason, principal: Principal): void {
+    const nowMs = this.#clock.nowMs();
+    this.#requests.end(tx, connection, "goes_on");
+    tx.putConnection(changeConnection(connection, consentEnded(connection, "failed", reason, nowMs), nowMs));
+    this.#audit(tx, "connection.confirmation_failed", pending, principal, reason);
+  }
+
+  #audit(
+    tx: Transaction,
+    type: AuditEventType,
+    { connectionId, providerId }: PendingAuthorization,
+    principal: Principal,
+    reason?: string,
+    revision?: bigint,
+  ): void {
+    tx.appendAudit({
+      timeMs: this.#clock.nowMs(),
+      type,
+      ...by(principal),
+      connectionId,
+      providerId,
+      ...(reason === undefined ? {} : { reason }),
+      ...(revision === undefined ? {} : { revision }),
+    });
+  }
+}

@@ -1,0 +1,204 @@
+import { by } from "../../model/access/audit_event.js";
+import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { newId, newToken } from "../../model/ids.js";
+import { defaultLimits } from "../../model/limits.js";
+import type { Principal } from "../../model/access/principal.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import { checkReturnUrl } from "../../model/connections/return_url.js";
+import { newCodeVerifier } from "../../oauth/pkce.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import { newConnection } from "../lifecycle/new_connection.js";
+import type { PendingRequests } from "./pending_consents.js";
+import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+
+/** A request for consent. */
+export interface ConnectionRequest {
+  readonly userId: string;
+  readonly provider: { readonly id: string } | { readonly name: string } | undefined;
+  /** Empty means the profile's defaults. */
+  readonly scopes: readonly string[];
+  readonly returnUrl: string | undefined;
+  /** Set to ask for consent again under this id. */
+  readonly connectionId: string | undefined;
+  /** The credential is to wait for `ConfirmConnection`. */
+  readonly requireConfirmation?: boolean;
+}
+
+export interface RequestedConnection {
+  readonly authUrl: string;
+  readonly state: string;
+  readonly scopes: readonly string[];
+  readonly providerId: string;
+  readonly connectionId: string;
+  readonly expiresAtMs: number;
+}
+
+/** Requests for a person's consent, for the first time or again. */
+export class ConnectionRequests {
+  readonly #store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+  readonly #vault: CredentialVault;
+  readonly #servers: Pick<AuthorizationServers, "resolve">;
+  readonly #pending: PendingRequests;
+  readonly #clock: Clock;
+  readonly #publicUrl: string;
+  readonly #allowedReturnOrigins: readonly string[];
+  readonly #alwaysConfirm: boolean;
+  readonly #limits: StoredLimits;
+
+  constructor(options: {
+    store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+    vault: CredentialVault;
+    servers: Pick<AuthorizationServers, "resolve">;
+    pending: PendingRequests;
+    clock: Clock;
+    /** Without a trailing slash. */
+    publicUrl: string;
+    allowedReturnOrigins: readonly string[];
+    /** Every consent is to be confirmed, whatever the request says. */
+    requireConfirmation?: boolean;
+    limits?: StoredLimits;
+  }) {
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#servers = options.servers;
+    this.#pending = options.pending;
+    this.#clock = options.clock;
+    this.#publicUrl = options.publicUrl;
+    this.#allowedReturnOrigins = options.allowedReturnOrigins;
+    this.#alwaysConfirm = options.requireConfirmation ?? false;
+    this.#limits = options.limits ?? defaultLimits;
+  }
+
+  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
+  async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
+    const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
+    if (existing?.status === "revoked") {
+      throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
+    }
+    const profile = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
+    if (!existing && request.userId === "") {
+      throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
+    }
+    const isStatic = profile.authType !== "oauth2";
+    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
+    refuseUnverifiableOpenId(profile, scopes);
+    const { returnUrl, requireConfirmation } = this.#returning(request);
+    // Without its discovery document no consent can begin: better said here than on a person's page.
+    if (!isStatic) await this.#servers.resolve(profile);
+
+    const state = newToken();
+    const stateHash = hashState(state);
+    const connectionId = existing?.id ?? newId();
+    const nowMs = this.#clock.nowMs();
+    const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const place = { connectionId, providerId: profile.id, expiresAtMs };
+    const sealed = this.#vault.sealAuthorization(stateHash, place, {
+      codeVerifier: newCodeVerifier(),
+      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
+      browserBinding: newToken(),
+    });
+    await this.#store.commit((tx) => {
+      const current = tx.getProvider(profile.id);
+      if (current?.version !== profile.version) throw new NotFound("provider");
+      const before = existing
+        ? tx.getConnection(existing.id)
+        : newConnection(connectionId, request.userId, profile, nowMs);
+      if (!before) throw new NotFound("connection");
+      this.#pending.end(tx, before, "goes_on");
+      if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
+      refuseMoreAuthorizations(tx, principal, this.#limits);
+      tx.putAuthorization(stateHash, {
+        ...place,
+        providerVersion: profile.version,
+        scopes,
+        returnUrl,
+        redirectUri: `${this.#publicUrl}${current.redirectPath}`,
+        sealed,
+        requireConfirmation,
+        requestedBy: principal.name,
+        held: false,
+        failedConfirmations: 0,
+      });
+      const asked = { scopes, stateHash, expiresAtMs, providerName: profile.name };
+      tx.putConnection(changeConnection(before, consentRequested(before, asked), nowMs));
+      tx.appendAudit({
+        timeMs: nowMs,
+        type: "connection.requested",
+        ...by(principal),
+        connectionId,
+        providerId: profile.id,
+      });
+    });
+    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
+    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+  }
+
+  #get(connectionId: string): Connection {
+    const connection = this.#store.getConnection(connectionId);
+    if (!connection) throw new NotFound("connection");
+    return connection;
+  }
+
+  #returning(request: ConnectionRequest): { returnUrl: string | undefined; requireConfirmation: boolean } {
+    const requireConfirmation = this.#alwaysConfirm || request.requireConfirmation === true;
+    if (request.returnUrl !== undefined) {
+      return {
+        returnUrl: checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins),
+        requireConfirmation,
+      };
+    }
+    if (!requireConfirmation) return { returnUrl: undefined, requireConfirmation };
+    const why = this.#alwaysConfirm ? "NEXUS_REQUIRE_CONFIRMATION is set" : "require_confirmation is set";
+    const description = `is required when ${why}: the completion code comes back to it`;
+    throw new InvalidArgument([{ field: "return_url", description }]);
+  }
+
+  #profileNamed(request: ConnectionRequest): ProviderProfile {
+    const key = request.provider;
+    if (!key)
+      throw new InvalidArgument([
+        { field: "provider", description: "provider_id or provider_name is required" },
+      ]);
+    const profile =
+      "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
+    if (!profile) throw new NotFound("provider");
+    return profile;
+  }
+
+  #profileOf(connection: Connection, request: ConnectionRequest): ProviderProfile {
+    const other = (field: string): InvalidArgument =>
+      new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
+    if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
+    // A profile that was deleted and registered anew under its name takes its connections back by consent.
+    const profile =
+      this.#store.getProvider(connection.providerId) ??
+      this.#store.findProviderByName(connection.providerName);
+    if (!profile)
+      throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
+    return profile;
+  }
+}
+
+function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
+  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
+  if (profile.issuer !== "" && profile.jwksUrl !== "") return;
+  throw new InvalidArgument([
+    {
+      field: "scopes",
+      description:
+        "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
+    },
+  ]);
+}
+
+/** A scope that is left out of the request brings no id_token. */
+function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
+}

@@ -1,0 +1,67 @@
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
+import { DataLoss } from "../../model/errors.js";
+import { daemon } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { QueuedRevocation, RevocationQueue } from "../grants/revocation_queue.js";
+
+/** Ends requests for consent, with what they hold. */
+export class PendingRequests {
+  readonly #vault: Pick<CredentialVault, "openAuthorization">;
+  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    vault: Pick<CredentialVault, "openAuthorization">;
+    revocations: Pick<RevocationQueue, "enqueue">;
+    clock: Clock;
+  }) {
+    this.#vault = options.vault;
+    this.#revocations = options.revocations;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * Erases the pending request of a connection. A credential that waits for its confirmation is revoked at the provider; that of the
+   * very account which the connection holds already is only erased, since at many providers both would die.
+   *
+   * @param fate whether the connection goes on without it
+   * @returns what becomes of the token that it held
+   */
+  end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): QueuedRevocation {
+    const key = connection.pendingStateHash;
+    if (key === undefined) return "not_needed";
+    const pending = tx.takeAuthorization(key);
+    return pending?.held ? this.#release(tx, connection, key, pending, fate) : "not_needed";
+  }
+
+  #release(
+    tx: Transaction,
+    connection: Connection,
+    key: string,
+    pending: PendingAuthorization,
+    fate: "goes_on" | "ends",
+  ): QueuedRevocation {
+    const { connectionId, providerId } = pending;
+    const place = { connectionId, providerId, revision: 0n };
+    try {
+      const { held } = this.#vault.openAuthorization(key, pending);
+      if (held?.kind !== "token_set") return "not_needed";
+      const { subject } = held.tokenSet;
+      if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return "not_needed";
+      return this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      tx.appendAudit({
+        timeMs: this.#clock.nowMs(),
+        type: "revocation_given_up",
+        principal: daemon.name,
+        ...place,
+        reason: "data_loss",
+      });
+      return "not_possible";
+    }
+  }
+}

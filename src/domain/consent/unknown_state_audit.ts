@@ -1,0 +1,69 @@
+import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock, Timer } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Log } from "../../runtime/log.js";
+
+/** Callbacks with unknown states make at most one event in this time, so that a stranger cannot flood the audit log. */
+const intervalMs = 60_000;
+
+/** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
+export class UnknownStates {
+  readonly #store: Pick<Store, "commit">;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #timer: Timer | undefined;
+  #merged = 0;
+  #lastVisitor: Principal | undefined;
+
+  constructor(options: { store: Pick<Store, "commit">; clock: Clock; log: Log }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  async record(visitor: Principal): Promise<void> {
+    if (this.#timer) {
+      this.#merged++;
+      this.#lastVisitor = visitor;
+      return;
+    }
+    this.#timer = this.#clock.setTimer(intervalMs, () => this.#next());
+    await this.#append(visitor, 1);
+  }
+
+  /** Writes what was merged. */
+  async flush(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const count = this.#merged;
+    this.#merged = 0;
+    if (this.#lastVisitor && count > 0) await this.#append(this.#lastVisitor, count);
+  }
+
+  #next(): void {
+    this.#timer = undefined;
+    if (this.#merged === 0) return;
+    this.#timer = this.#clock.setTimer(intervalMs, () => this.#next());
+    const count = this.#merged;
+    this.#merged = 0;
+    if (this.#lastVisitor) void this.#append(this.#lastVisitor, count);
+  }
+
+  /** Never rejects: the visitor gets the same page either way. */
+  async #append(visitor: Principal, count: number): Promise<void> {
+    try {
+      await this.#store.commit((tx) => {
+        tx.appendAudit({
+          timeMs: this.#clock.nowMs(),
+          type: "state_verification_failed",
+          ...by(visitor),
+          reason: "unknown_state",
+          ...(count > 1 && { count }),
+        });
+      });
+    } catch (error) {
+      this.#log.error({ err: error }, "a callback with an unknown state could not be recorded");
+    }
+  }
+}

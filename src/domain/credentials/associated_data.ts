@@ -1,0 +1,47 @@
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
+import type { AssociatedData } from "../../model/credentials/credential.js";
+import type { PendingImport } from "../../model/connections/pending_import.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { PendingRevocation } from "../../model/connections/revocation.js";
+
+/**
+ * Where each kind of sealed record lies, bound into it: a record that was moved, or taken from an older copy, does not open. The id of the
+ * database is added by the vault.
+ */
+export type SealedPlace = Omit<AssociatedData, "databaseId">;
+
+/** @param revision the one that the connection names, or is about to name */
+export function credentialPlace(connection: Connection, revision: bigint): SealedPlace {
+  return { kind: "credential", providerId: connection.providerId, connectionId: connection.id, revision };
+}
+
+/** Each change of the profile makes it a new place. */
+export function clientSecretPlace({ id, version }: Pick<ProviderProfile, "id" | "version">): SealedPlace {
+  return { kind: "client_secret", providerId: id, connectionId: "", revision: version };
+}
+
+/** Bound to its end, so that one which was used up is good for no longer than it was anyway. */
+export function authorizationPlace(
+  stateHash: string,
+  pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
+): SealedPlace {
+  const { connectionId, providerId, expiresAtMs } = pending;
+  const revision = BigInt(expiresAtMs);
+  return { kind: "authorization", providerId, connectionId, revision, recordKey: stateHash };
+}
+
+export function revocationPlace(
+  revocation: Pick<PendingRevocation, "id" | "connectionId" | "providerId" | "revision">,
+): SealedPlace {
+  const { id, connectionId, providerId, revision } = revocation;
+  return { kind: "revocation", providerId, connectionId, revision, recordKey: id };
+}
+
+export function importPlace(
+  key: string,
+  pending: Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">,
+): SealedPlace {
+  const { connectionId, providerId, startedAtMs } = pending;
+  return { kind: "import", providerId, connectionId, revision: BigInt(startedAtMs), recordKey: key };
+}

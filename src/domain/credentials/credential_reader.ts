@@ -1,0 +1,103 @@
+import { type Connection, hasUsableToken, type Problem } from "../../model/connections/connection.js";
+import type { SealedCredential } from "../../model/credentials/credential.js";
+import { DataLoss } from "../../model/errors.js";
+import type { Strategy } from "../../model/credentials/strategy.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { CredentialVault } from "./credential_vault.js";
+import type { KnownViews } from "./token_cache.js";
+
+/** A usable credential, as an agent gets it. */
+export interface CurrentToken {
+  readonly strategy: Strategy;
+  /** The fields that the strategy names; never a refresh token. */
+  readonly credentials: Readonly<Record<string, string>>;
+  readonly expiresAtMs: number | undefined;
+  readonly refreshNotBeforeMs: number | undefined;
+  readonly grantedScopes: readonly string[];
+  readonly revision: bigint;
+}
+
+/** A connection and its token, if one is usable now. */
+export interface ConnectionView {
+  readonly connection: Connection;
+  readonly token: CurrentToken | undefined;
+  /** The connection's own, or `data_loss` when its credential cannot be opened. */
+  readonly problem: Problem | undefined;
+}
+
+/**
+ * The single way from the store to a token in clear. Nothing is awaited between reading and opening: what it answers is one
+ * committed state.
+ */
+export class CredentialReader {
+  readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
+  readonly #vault: CredentialVault;
+  readonly #clock: Clock;
+  readonly #known: KnownViews<ConnectionView> | undefined;
+
+  /** @param options.known is told of what changes by whoever hears it from the store */
+  constructor(options: {
+    store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
+    vault: CredentialVault;
+    clock: Clock;
+    known?: KnownViews<ConnectionView>;
+  }) {
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+    this.#known = options.known;
+  }
+
+  /** The view if it is at hand, its token usable now: the same object until something of it changes. Reads nothing. */
+  atHand(connectionId: string): ConnectionView | undefined {
+    const view = this.#known?.get(connectionId);
+    return view && hasUsableToken(view.connection, this.#clock.nowMs()) ? view : undefined;
+  }
+
+  /** Undefined when there is no such connection. A credential that cannot be opened is a problem of the view, not an error. */
+  view(connectionId: string): ConnectionView | undefined {
+    const known = this.atHand(connectionId);
+    if (known) return known;
+    const connection = this.#store.getConnection(connectionId);
+    const view = connection && this.viewOf(connection);
+    if (view?.token) this.#known?.put(view);
+    return view;
+  }
+
+  viewOf(connection: Connection): ConnectionView {
+    const nowMs = this.#clock.nowMs();
+    if (!hasUsableToken(connection, nowMs))
+      return { connection, token: undefined, problem: connection.problem };
+    try {
+      return { connection, token: this.#open(connection), problem: connection.problem };
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      const problem: Problem = { reason: "data_loss", sinceMs: nowMs, retryAtMs: undefined };
+      return { connection, token: undefined, problem };
+    }
+  }
+
+  #open(connection: Connection): CurrentToken {
+    const stored = this.#store.getCredential(connection.id);
+    if (!stored) throw new DataLoss("the credential of an active connection is missing");
+    const strategy = this.#store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
+    return {
+      strategy,
+      credentials: this.#reveal(connection, stored, strategy),
+      expiresAtMs: connection.expiresAtMs,
+      refreshNotBeforeMs: connection.refreshable ? connection.refreshNotBeforeMs : undefined,
+      grantedScopes: connection.grantedScopes,
+      revision: connection.credentialRevision,
+    };
+  }
+
+  #reveal(connection: Connection, stored: SealedCredential, strategy: Strategy): Record<string, string> {
+    if (strategy.kind === "oauth2") {
+      const { accessToken } = this.#vault.openCredential(connection, stored);
+      return { [strategy.credentialField]: accessToken.reveal() };
+    }
+    const fields = Object.entries(this.#vault.openFields(connection, stored));
+    return Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
+  }
+}

@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
+import type { Credential, SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
+import { DataLoss } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { Secret } from "../../runtime/secret.js";
+import {
+  type AuthorizationSecret,
+  decodeAuthorizationSecret,
+  decodeCredential,
+  decodeFields,
+  encodeAuthorizationSecret,
+  encodeCredential,
+  encodeFields,
+} from "../../store/records/secret_codec.js";
+import type { Vault } from "../../vault/vault.js";
+import { authorizationPlace, clientSecretPlace, credentialPlace, type SealedPlace } from "./associated_data.js";
+
+/** The single door to what is sealed: a record opens only where it was put. */
+export class CredentialVault {
+  readonly #vault: Pick<Vault, "seal" | "open">;
+  readonly #databaseId: string;
+
+  constructor(options: { vault: Pick<Vault, "seal" | "open">; databaseId: string }) {
+    this.#vault = options.vault;
+    this.#databaseId = options.databaseId;
+  }
+
+  sealCredential(connection: Connection, revision: bigint, credential: Credential): SealedCredential {
+    const sealed = this.#seal(encodeCredential(credential), credentialPlace(connection, revision));
+    return { revision, sealed };
+  }
+
+  /** @throws DataLoss when it cannot be opened, or is not the revision that the connection names */
+  openCredential(connection: Connection, stored: SealedCredential): Credential {
+    return decodeCredential(this.#openStored(connection, stored));
+  }
+
+  sealFields(
+    connection: Connection,
+    revision: bigint,
+    fields: Readonly<Record<string, Secret>>,
+  ): SealedCredential {
+    const sealed = this.#seal(encodeFields(fields), credentialPlace(connection, revision));
+    return { revision, sealed };
+  }
+
+  /** The fields of a static credential. @throws DataLoss as `openCredential` */
+  openFields(connection: Connection, stored: SealedCredential): Record<string, Secret> {
+    return decodeFields(this.#openStored(connection, stored));
+  }
+
+  /** @param profile its id, and the version that the secret is stored with */
+  sealClientSecret(profile: Pick<ProviderProfile, "id" | "version">, secret: Secret): SealedRecord {
+    return this.sealToken(clientSecretPlace(profile), secret);
+  }
+
+  /** Undefined for a public client. @throws DataLoss */
+  openClientSecret(profile: Pick<ProviderProfile, "id" | "version" | "clientSecret">): Secret | undefined {
+    return profile.clientSecret && this.openToken(clientSecretPlace(profile), profile.clientSecret);
+  }
+
+  sealAuthorization(
+    stateHash: string,
+    pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
+    secret: AuthorizationSecret,
+  ): SealedRecord {
+    return this.#seal(encodeAuthorizationSecret(secret), authorizationPlace(stateHash, pending));
+  }
+
+  /** @throws DataLoss */
+  openAuthorization(stateHash: string, pending: PendingAuthorization): AuthorizationSecret {
+    return decodeAuthorizationSecret(this.#open(pending.sealed, authorizationPlace(stateHash, pending)));
+  }
+
+  /** A single text. */
+  sealToken(place: SealedPlace, token: Secret): SealedRecord {
+    return this.#seal(Buffer.from(token.reveal(), "utf8"), place);
+  }
+
+  /** @throws DataLoss */
+  openToken(place: SealedPlace, sealed: SealedRecord): Secret {
+    return new Secret(this.#open(sealed, place).toString("utf8"));
+  }
+
+  /** Whether it opens where it lies. */
+  opens(place: SealedPlace, sealed: SealedRecord): boolean {
+    try {
+      this.#open(sealed, place).fill(0);
+      return true;
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
+  }
+
+  /** The same, sealed with the primary key and as records are sealed now. @throws DataLoss when it does not open */
+  reseal(place: SealedPlace, sealed: SealedRecord): SealedRecord {
+    const plaintext = this.#open(sealed, place);
+    const fresh = this.#seal(plaintext, place);
+    plaintext.fill(0);
+    return fresh;
+  }
+
+  #openStored(connection: Connection, stored: SealedCredential): Buffer {
+    const { credentialRevision } = connection;
+    if (stored.revision !== credentialRevision)
+      throw new DataLoss("the stored credential is not the one that the connection names");
+    return this.#open(stored.sealed, credentialPlace(connection, credentialRevision));
+  }
+
+  #seal(plaintext: Uint8Array, place: SealedPlace): SealedRecord {
+    return this.#vault.seal(plaintext, { databaseId: this.#databaseId, ...place });
+  }
+
+  #open(sealed: SealedRecord, place: SealedPlace): Buffer {
+    return this.#vault.open(sealed, { databaseId: this.#databaseId, ...place });
+  }
+}
+
+/** Key of a pending authorization: whoever reads the store does not learn a `state` that works. */
+export function hashState(state: string): string {
+  return createHash("sha256").update(state).digest("hex");
+}

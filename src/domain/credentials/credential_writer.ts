@@ -1,0 +1,185 @@
+import type { Connection } from "../../model/connections/connection.js";
+import { mergeMetadata } from "../../model/providers/connection_metadata.js";
+import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { jwtExpiryMs } from "../../oauth/access_token.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Transaction } from "../../store/transaction.js";
+import { changeConnection } from "../lifecycle/connection_change.js";
+import type { CredentialVault } from "./credential_vault.js";
+import { movedGrant } from "../lifecycle/grant_rebinding.js";
+import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+
+/** The next revision of a connection and its credential, ready to be written. */
+export interface Composed {
+  /** As it was when the request was sent. */
+  readonly profile: ProviderProfile;
+  readonly connection: Connection;
+  readonly credential: SealedCredential;
+}
+
+/** The single way from a token response into the store. */
+export class CredentialWriter {
+  readonly #vault: CredentialVault;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+
+  constructor(options: { vault: CredentialVault; clock: Clock; random: () => number }) {
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+    this.#random = options.random;
+  }
+
+  /**
+   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
+   * instead when the profile was led elsewhere while the request was under way.
+   *
+   * @param profile as it was when the request was sent
+   * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
+   * @param receivedAtMs when the answer came: its lifetimes count from there
+   */
+  write(
+    tx: Transaction,
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+    previous: Credential | undefined,
+    receivedAtMs = this.#clock.nowMs(),
+  ): Connection {
+    return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
+  }
+
+  put(tx: Transaction, { profile, connection, credential }: Composed): Connection {
+    const present = tx.getProvider(profile.id);
+    const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
+    const nowMs = this.#clock.nowMs();
+    const stored = isMoved
+      ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
+      : connection;
+    tx.putCredential(stored.id, credential);
+    tx.putConnection(stored);
+    return stored;
+  }
+
+  /** What `write` writes, with the same arguments. */
+  compose(
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+    previous: Credential | undefined,
+    receivedAtMs: number,
+  ): Composed {
+    const nowMs = this.#clock.nowMs();
+    const revision = connection.credentialRevision + 1n;
+    const credential: Credential = {
+      accessToken: tokenSet.accessToken,
+      refreshToken: tokenSet.refreshToken ?? previous?.refreshToken,
+      tokenType: tokenSet.tokenType,
+      idToken: tokenSet.idToken ?? previous?.idToken,
+      binding: grantBinding(profile),
+    };
+    const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
+    const refreshable = credential.refreshToken !== undefined;
+    const refreshExpiresAtMs = refreshable
+      ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
+      : undefined;
+    const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
+    const changed = changeConnection(
+      connection,
+      {
+        status: "active",
+        credentialRevision: revision,
+        grantedScopes: granted,
+        issuedAtMs: receivedAtMs,
+        expiresAtMs,
+        refreshable,
+        refreshExpiresAtMs,
+        refreshNotBeforeMs: refreshable
+          ? this.#refreshDueMs(receivedAtMs, expiresAtMs, refreshExpiresAtMs, profile)
+          : undefined,
+        problem: undefined,
+        failedRefreshes: 0,
+        refreshIntent: undefined,
+        subject: tokenSet.subject ?? connection.subject,
+        strategy: profile.strategy,
+        metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
+      },
+      nowMs,
+    );
+    return {
+      profile,
+      connection: changed,
+      credential: this.#vault.sealCredential(changed, revision, credential),
+    };
+  }
+
+  /** Writes the fields of a static type as the next revision of `connection`, which the caller has read in `tx`. */
+  writeFields(
+    tx: Transaction,
+    connection: Connection,
+    profile: ProviderProfile,
+    fields: Readonly<Record<string, Secret>>,
+  ): Connection {
+    const nowMs = this.#clock.nowMs();
+    const revision = connection.credentialRevision + 1n;
+    const changed = changeConnection(
+      connection,
+      {
+        status: "active",
+        credentialRevision: revision,
+        grantedScopes: [],
+        issuedAtMs: nowMs,
+        expiresAtMs: undefined,
+        refreshable: false,
+        refreshNotBeforeMs: undefined,
+        problem: undefined,
+        failedRefreshes: 0,
+        refreshIntent: undefined,
+        strategy: profile.strategy,
+      },
+      nowMs,
+    );
+    tx.putCredential(connection.id, this.#vault.sealFields(changed, revision, fields));
+    tx.putConnection(changed);
+    return changed;
+  }
+
+  /** What comes first: the window of the access token, or the last time at which the refresh token should be used. */
+  #refreshDueMs(
+    nowMs: number,
+    expiresAtMs: number | undefined,
+    refreshExpiresAtMs: number | undefined,
+    profile: ProviderProfile,
+  ): number | undefined {
+    const random = this.#random();
+    const times: number[] = [];
+    if (expiresAtMs !== undefined) {
+      times.push(refreshNotBeforeMs(nowMs, expiresAtMs, profile.refreshWindowMs, random));
+    }
+    if (refreshExpiresAtMs !== undefined) times.push(keepAliveMs(nowMs, refreshExpiresAtMs, random));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+}
+
+/** What the answer says, else what the token says of itself, else what the profile declares; undefined means used until it fails. */
+function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: number): number | undefined {
+  const { expiresInMs, accessToken } = tokenSet;
+  if (expiresInMs !== undefined) return receivedAtMs + expiresInMs;
+  const { defaultLifetimeMs } = profile.oauth2;
+  const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
+  return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
+}
+
+/** An answer that says nothing of it leaves the end that was known, also over a rotation: too early does no harm. */
+function refreshEndMs(
+  connection: Connection,
+  tokenSet: TokenSet,
+  previous: Credential | undefined,
+  nowMs: number,
+): number | undefined {
+  if (tokenSet.refreshExpiresInMs !== undefined) return nowMs + tokenSet.refreshExpiresInMs;
+  const knownMs = previous ? connection.refreshExpiresAtMs : undefined;
+  return knownMs !== undefined && knownMs > nowMs ? knownMs : undefined;
+}

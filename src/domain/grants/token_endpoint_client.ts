@@ -1,0 +1,128 @@
+import type { TokenSet } from "../../model/credentials/credential.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { TokenTypeHint } from "../../model/connections/revocation.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import type { OAuthClient } from "../../oauth/client_authentication.js";
+import { exchangeCode } from "../../oauth/code_exchange.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import { type RefreshResult, refresh } from "../../oauth/refresh_grant.js";
+import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+
+export interface CodeExchangeRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** Parameters of a checked authorization response. */
+  readonly params: URLSearchParams;
+  readonly redirectUri: string;
+  readonly codeVerifier: string;
+  /** Set when an id_token is required. */
+  readonly nonce: string | undefined;
+}
+
+export interface RefreshRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  readonly refreshToken: Secret;
+  /** `sub` that an id_token in the answer must have. */
+  readonly subject: string | undefined;
+  /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
+  readonly boundTo: string | undefined;
+}
+
+export interface RevocationRequest {
+  readonly server: AuthorizationServer;
+  readonly endpoint: string;
+  readonly profile: ProviderProfile;
+  readonly token: Secret;
+  readonly tokenTypeHint: TokenTypeHint;
+  readonly signal: AbortSignal;
+  /** As in `RefreshRequest`. */
+  readonly boundTo: string | undefined;
+}
+
+/** The token belongs to another client, issuer or endpoint than the profile names now: nothing was sent. */
+export class GrantMoved extends Error {
+  constructor() {
+    super("the grant was given to another client, issuer or token endpoint than the profile names now");
+    this.name = "GrantMoved";
+  }
+}
+
+/** Token requests, with the client secret opened for one request at a time. */
+export class Grants {
+  readonly #vault: Pick<CredentialVault, "openClientSecret">;
+  readonly #clock: Clock;
+  readonly #fetch: OutboundFetch;
+
+  constructor(options: {
+    vault: Pick<CredentialVault, "openClientSecret">;
+    clock: Clock;
+    outbound: OutboundFetch;
+  }) {
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+    this.#fetch = options.outbound;
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
+    return exchangeCode({
+      server: request.server,
+      client: this.#client(request.profile),
+      params: request.params,
+      redirectUri: request.redirectUri,
+      codeVerifier: request.codeVerifier,
+      expectedNonce: request.nonce,
+      requireIdToken: request.nonce !== undefined,
+      options: request.profile.oauth2,
+      clock: this.#clock,
+      fetch: this.#fetch,
+    });
+  }
+
+  /** @throws GrantFailure, GrantMoved, DataLoss */
+  async refresh(request: RefreshRequest): Promise<RefreshResult> {
+    refuseMoved(request);
+    return await refresh({
+      server: request.server,
+      client: this.#client(request.profile),
+      refreshToken: request.refreshToken,
+      previousSubject: request.subject,
+      options: request.profile.oauth2,
+      clock: this.#clock,
+      fetch: this.#fetch,
+    });
+  }
+
+  /** @throws GrantMoved, DataLoss */
+  async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
+    refuseMoved(request);
+    return await revoke({
+      server: request.server,
+      endpoint: request.endpoint,
+      client: this.#client(request.profile),
+      token: request.token,
+      tokenTypeHint: request.tokenTypeHint,
+      clock: this.#clock,
+      fetch: this.#fetch,
+      signal: request.signal,
+    });
+  }
+
+  #client(profile: ProviderProfile): OAuthClient {
+    return {
+      clientId: profile.clientId,
+      clientSecret: this.#vault.openClientSecret(profile),
+      method: profile.tokenEndpointAuthMethod,
+    };
+  }
+}
+
+/** No path to a provider can forget it: a token is not sent without what it is bound to. */
+function refuseMoved({ boundTo, profile }: Pick<RefreshRequest, "boundTo" | "profile">): void {
+  if (boundTo !== undefined && boundTo !== grantBinding(profile)) throw new GrantMoved();
+}

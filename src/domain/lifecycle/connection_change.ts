@@ -1,0 +1,82 @@
+import {
+  assertTransition,
+  type Connection,
+  type ConnectionStatus,
+  type Problem,
+  type ProblemReason,
+} from "../../model/connections/connection.js";
+import { nextDueMs } from "./refresh_policy.js";
+
+/** What a change may set; `id`, times and the due time follow by themselves. */
+export type ConnectionChange = Partial<
+  Omit<Connection, "id" | "userId" | "providerId" | "createdAtMs" | "updatedAtMs" | "dueAtMs">
+>;
+
+/** The one way in which a connection changes: checks the transition, and computes when it is due next. */
+export function changeConnection(
+  connection: Connection,
+  change: ConnectionChange,
+  nowMs: number,
+): Connection {
+  const changed = { ...connection, ...change, updatedAtMs: nowMs };
+  assertTransition(connection.status, changed.status);
+  return { ...changed, dueAtMs: nextDueMs(changed, nowMs) };
+}
+
+/** A problem that began now, or goes on if it is the same as before. */
+export function problemSince(
+  connection: Connection,
+  reason: ProblemReason,
+  nowMs: number,
+  retryAtMs?: number,
+): Problem {
+  const before = connection.problem;
+  return { reason, sinceMs: before?.reason === reason ? before.sinceMs : nowMs, retryAtMs };
+}
+
+/** The change to `attention`: the credential is not handed out any more. */
+export function attention(connection: Connection, reason: ProblemReason, nowMs: number): ConnectionChange {
+  return {
+    status: "attention",
+    problem: problemSince(connection, reason, nowMs),
+    refreshIntent: undefined,
+    refreshNotBeforeMs: undefined,
+  };
+}
+
+/** The change after a consent that came to nothing: only a connection that never was active shows it. */
+export function consentEnded(
+  connection: Connection,
+  status: Extract<ConnectionStatus, "failed" | "expired">,
+  reason: ProblemReason,
+  nowMs: number,
+): ConnectionChange {
+  const ended: ConnectionChange = {
+    pendingStateHash: undefined,
+    requestExpiresAtMs: undefined,
+    awaitingConfirmation: undefined,
+  };
+  if (connection.status !== "pending") return ended;
+  return { ...ended, status, problem: problemSince(connection, reason, nowMs) };
+}
+
+/** The change by a new request; a connection that never was active waits for its first consent again. */
+export function consentRequested(
+  connection: Connection,
+  asked: {
+    readonly scopes: readonly string[];
+    readonly stateHash: string;
+    readonly expiresAtMs: number;
+    readonly providerName: string;
+  },
+): ConnectionChange {
+  const asksFirstTime = connection.status === "failed" || connection.status === "expired";
+  return {
+    ...(asksFirstTime ? { status: "pending", problem: undefined } : {}),
+    providerName: asked.providerName,
+    requestedScopes: asked.scopes,
+    pendingStateHash: asked.stateHash,
+    requestExpiresAtMs: asked.expiresAtMs,
+    awaitingConfirmation: undefined,
+  };
+}

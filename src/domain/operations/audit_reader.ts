@@ -1,0 +1,30 @@
+import type { AuditPage, AuditPageResult } from "../../store/audit_reads.js";
+import type { AuditCheckpoint, AuditVerdict } from "../../store/audit_verification.js";
+import type { Store } from "../../store/store.js";
+
+/** Events checked in one stretch: some 10 ms, so that other callers are not held up. */
+const stretch = 1_000;
+
+/** Reads the audit log and checks its chain. */
+export class AuditReader {
+  readonly #store: Pick<Store, "listAuditEvents" | "verifyAudit">;
+
+  constructor(options: { store: Pick<Store, "listAuditEvents" | "verifyAudit"> }) {
+    this.#store = options.store;
+  }
+
+  list(page: AuditPage): AuditPageResult {
+    return this.#store.listAuditEvents(page);
+  }
+
+  /** @throws the reason of `signal` when it aborts */
+  async verify(checkpoint: AuditCheckpoint | undefined, signal: AbortSignal): Promise<AuditVerdict> {
+    const verification = this.#store.verifyAudit(checkpoint);
+    for (;;) {
+      const verdict = verification.step(stretch);
+      if (verdict) return verdict;
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { by } from "../../model/access/audit_event.js";
+import type { AssociatedData } from "../../model/credentials/credential.js";
+import { Aborted, FailedPrecondition } from "../../model/errors.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import {
+  type BackupManifest,
+  digestFile,
+  encodeBackupHeader,
+  fileChunks,
+  manifestText,
+} from "../../store/files/backup_file.js";
+import { Store, storeFileName } from "../../store/store.js";
+import type { Vault } from "../../vault/vault.js";
+import { CredentialVault } from "../credentials/credential_vault.js";
+import type { Log } from "../../runtime/log.js";
+import { type SealedVerdict, verifySealed } from "./sealed_records.js";
+
+/** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */
+const folderPrefix = "backup-";
+export const restoreFolderPrefix = "restore-";
+/** Six characters are what `mkdtemp` puts behind a prefix: a person may keep a backup of another name, or a file, in the data folder. */
+const leftName = new RegExp(`^(${folderPrefix}|${restoreFolderPrefix})[A-Za-z0-9]{6}$`);
+/** Records that do not open and are named in an error. */
+const maxNamed = 5;
+
+/** A copy that was verified; it lies in the data folder until it is discarded. */
+export interface Backup {
+  readonly manifest: BackupManifest;
+  /** Of the whole file. */
+  readonly bytes: number;
+  /** Of the whole file, in hexadecimal. */
+  readonly sha256: string;
+  /** The whole file. */
+  chunks(): AsyncGenerator<Uint8Array>;
+  discard(): void;
+}
+
+/** Place of a manifest's seal. */
+export function backupPlace(databaseId: string): AssociatedData {
+  return { databaseId, kind: "backup", providerId: "", connectionId: "", revision: 0n };
+}
+
+/** Copies the store while it is in use. */
+export class BackupMaker {
+  readonly #store: Pick<Store, "copyTo" | "commit" | "databaseId">;
+  readonly #ring: Vault;
+  readonly #folder: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #isBusy = false;
+
+  /** @param options `folder` is the data folder */
+  constructor(options: {
+    store: Pick<Store, "copyTo" | "commit" | "databaseId">;
+    ring: Vault;
+    folder: string;
+    clock: Clock;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#ring = options.ring;
+    this.#folder = options.folder;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Removes what a crash has left. */
+  start(): void {
+    for (const entry of readdirSync(this.#folder, { withFileTypes: true })) {
+      const isLeft = entry.isDirectory() && leftName.test(entry.name);
+      if (isLeft) rmSync(join(this.#folder, entry.name), { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Makes a copy of one committed state and opens every sealed record of it. The caller discards it.
+   *
+   * @throws FailedPrecondition BACKUP_NOT_VERIFIED, unless `allowUnreadable`; Aborted while another one is made; the reason of `signal`
+   */
+  async make(
+    options: { readonly allowUnreadable: boolean; readonly principal: Principal },
+    signal: AbortSignal,
+  ): Promise<Backup> {
+    if (this.#isBusy) throw new Aborted("another backup is under way: try again when it is done");
+    this.#isBusy = true;
+    const folder = mkdtempSync(join(this.#folder, folderPrefix));
+    const discard = (): void => {
+      rmSync(folder, { recursive: true, force: true });
+      this.#isBusy = false;
+    };
+    try {
+      await this.#store.copyTo(folder);
+      const contents = await this.#verify(folder, signal);
+      const { unreadable } = contents.verdict;
+      if (unreadable.length > 0 && !options.allowUnreadable) throw notVerified(unreadable);
+      const path = join(folder, storeFileName);
+      const manifest = { ...contents.manifest, ...(await digestFile(path)) };
+      const seal = this.#ring.seal(Buffer.from(manifestText(manifest)), backupPlace(manifest.databaseId));
+      const header = encodeBackupHeader({ manifest, seal });
+      const whole = await digestFile(path, header);
+      await this.#record(manifest, options.principal);
+      async function* chunks(): AsyncGenerator<Uint8Array> {
+        yield header;
+        yield* fileChunks(path);
+      }
+      return { manifest, ...whole, chunks, discard };
+    } catch (error) {
+      discard();
+      throw error;
+    }
+  }
+
+  async #verify(
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<{ manifest: Omit<BackupManifest, "bytes" | "sha256">; verdict: SealedVerdict }> {
+    const nowMs = this.#clock.nowMs();
+    const copy = Store.open({ folder, nowMs });
+    try {
+      const { databaseId } = copy;
+      const vault = new CredentialVault({ vault: this.#ring, databaseId });
+      const verdict = await verifySealed(copy, vault, signal);
+      const primary = copy.keyCheck?.keyId ?? this.#ring.keyId;
+      const manifest = {
+        databaseId,
+        createdAtMs: nowMs,
+        keyIds: [...new Set([primary, ...copy.sealedCounts().keys()])],
+        providers: verdict.profiles,
+        connections: Object.values(copy.countByStatus()).reduce((sum, count) => sum + count, 0),
+        verifiedRecords: Object.values(verdict.records).reduce((sum, count) => sum + count, 0),
+        unreadableRecords: verdict.unreadable.length,
+      };
+      return { manifest, verdict };
+    } finally {
+      await copy.close();
+    }
+  }
+
+  async #record(manifest: BackupManifest, principal: Principal): Promise<void> {
+    const timeMs = this.#clock.nowMs();
+    const count = manifest.verifiedRecords;
+    await this.#store.commit((tx) =>
+      tx.appendAudit({ timeMs, type: "store.backed_up", ...by(principal), count }),
+    );
+    this.#log.info({ bytes: manifest.bytes, verified: count }, "backup made");
+  }
+}
+
+function notVerified(unreadable: SealedVerdict["unreadable"]): FailedPrecondition {
+  const named = unreadable.slice(0, maxNamed).map(({ kind, key }) => `${kind} ${key}`);
+  const more = unreadable.length > maxNamed ? `, and ${unreadable.length - maxNamed} more` : "";
+  return new FailedPrecondition(
+    "BACKUP_NOT_VERIFIED",
+    `${unreadable.length} sealed records do not open: ${named.join(", ")}${more}`,
+  );
+}

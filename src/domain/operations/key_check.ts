@@ -1,0 +1,93 @@
+import type { AssociatedData, SealedRecord } from "../../model/credentials/credential.js";
+import { DataLoss } from "../../model/errors.js";
+import type { SealedCounts } from "../../store/indexes/sealed_count.js";
+import { sealedKinds } from "../../store/indexes/sealed_walk.js";
+import type { Store } from "../../store/store.js";
+import { StoreDamaged } from "../../store/lmdb/store_error.js";
+import { KeyFault } from "../../vault/key_file.js";
+import type { Vault } from "../../vault/vault.js";
+import { CredentialVault } from "../credentials/credential_vault.js";
+import { type SealedReads, sealedPlaceOf } from "./sealed_records.js";
+
+const knownText = "nexus key check";
+/** Records of each kind that are tried before the store is said to be damaged. */
+const sampleSize = 32;
+
+type KeyCheckStore = Pick<Store, "databaseId" | "keyCheck" | "commit" | "sealedCounts" | "walkSealed"> &
+  SealedReads;
+
+/** The known text, sealed with the primary key. */
+export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
+  return vault.seal(Buffer.from(knownText), placeOf(databaseId));
+}
+
+/**
+ * Tells a right key from a wrong one before anything is served, and learns which key of the ring is the primary; the newest key that a
+ * new store meets is its primary. A check that was damaged is written anew, once a record proves the key.
+ *
+ * @throws KeyFault when a key is missing that the check or a record needs
+ * @throws StoreDamaged when the right key opens nothing
+ */
+export async function openKeyCheck(store: KeyCheckStore, vault: Vault): Promise<void> {
+  const check = store.keyCheck;
+  if (!check) return await writeKeyCheck(store, vault);
+  const counts = store.sealedCounts();
+  vault.usePrimary(primaryOf(check.keyId, counts, vault));
+  if (!opensCheck(store, vault, check)) {
+    refuseUnlessProven(store, vault);
+    await writeKeyCheck(store, vault);
+  }
+  for (const [keyId, records] of counts) {
+    if (vault.has(keyId)) continue;
+    throw new KeyFault(
+      `the key ring lacks key ${keyId}, which ${records} records of this store need: put it back; \`nexusd keyring\` tells when a key can go`,
+    );
+  }
+}
+
+function primaryOf(wanted: string, counts: SealedCounts, vault: Vault): string {
+  if (vault.has(wanted)) return wanted;
+  // A check that names a key of no record beside records of a key at hand was damaged.
+  const used = vault.keyIds.filter((keyId) => (counts.get(keyId) ?? 0n) > 0n).at(-1);
+  if (used !== undefined && !counts.has(wanted)) return used;
+  const given = vault.keyIds.join(", ");
+  throw new KeyFault(
+    `the encryption key is not the one that sealed this store (the store wants key ${wanted}, the ring holds ${given})`,
+  );
+}
+
+function opensCheck(store: KeyCheckStore, vault: Vault, check: SealedRecord): boolean {
+  try {
+    return vault.open(check, placeOf(store.databaseId)).toString("utf8") === knownText;
+  } catch (error) {
+    if (error instanceof DataLoss) return false;
+    throw error;
+  }
+}
+
+/** Either the check alone is damaged, or what all records are bound to: then they must not be taken for lost one by one. */
+function refuseUnlessProven(store: KeyCheckStore, sealer: Vault): void {
+  const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
+  let tried = 0;
+  for (const kind of sealedKinds) {
+    for (const { key, sealed } of store.walkSealed(kind, undefined, sampleSize)) {
+      const place = sealed && sealedPlaceOf(store, kind, key);
+      if (!place) continue;
+      if (vault.opens(place, sealed)) return;
+      tried++;
+    }
+  }
+  if (tried === 0) return;
+  throw new StoreDamaged(
+    "the store is damaged: the right key opens neither its key check nor any of its records: restore a backup",
+  );
+}
+
+async function writeKeyCheck(store: Pick<Store, "databaseId" | "commit">, vault: Vault): Promise<void> {
+  const sealed = sealKeyCheck(store.databaseId, vault);
+  await store.commit((tx) => tx.setKeyCheck(sealed));
+}
+
+function placeOf(databaseId: string): AssociatedData {
+  return { databaseId, kind: "key_check", providerId: "", connectionId: "", revision: 0n };
+}

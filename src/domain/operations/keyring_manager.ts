@@ -1,0 +1,240 @@
+import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
+import { FailedPrecondition, NotFound } from "../../model/errors.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Store } from "../../store/store.js";
+import { KeyFault } from "../../vault/key_file.js";
+import type { KeyRingSource } from "../../vault/key_source.js";
+import { RingFault, type Vault } from "../../vault/vault.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import { sealKeyCheck } from "./key_check.js";
+import type { KeyRotation } from "./key_rotation.js";
+import type { Log } from "../../runtime/log.js";
+import { type SealedReads, sealedPages, sealedPlaceOf } from "./sealed_records.js";
+
+/** One key, as it is told to people: never the key itself. */
+export interface KeyState {
+  readonly keyId: string;
+  readonly isPrimary: boolean;
+  /** Records that need it. */
+  readonly records: number;
+}
+
+export interface KeyringState {
+  readonly source: KeyRingSource["kind"];
+  /** The file that holds the ring; undefined when none does. */
+  readonly path: string | undefined;
+  /** The newest last. */
+  readonly keys: readonly KeyState[];
+  readonly isRotating: boolean;
+  /** Records that need another key than the primary. */
+  readonly remaining: number;
+  /** Records that the last rotation could not open. */
+  readonly unreadable: number;
+}
+
+type KeyringStore = Pick<Store, "databaseId" | "commit" | "sealedCounts" | "walkSealed"> & SealedReads;
+
+/** Adds, changes and retires the keys that seal the store, while it is in use. */
+export class KeyringManager {
+  readonly #store: KeyringStore;
+  readonly #ring: Vault;
+  readonly #vault: CredentialVault;
+  readonly #source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
+  readonly #rotation: KeyRotation;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #lock = new KeyedMutex<"ring">();
+
+  constructor(options: {
+    store: KeyringStore;
+    ring: Vault;
+    vault: CredentialVault;
+    source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
+    rotation: KeyRotation;
+    clock: Clock;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#ring = options.ring;
+    this.#vault = options.vault;
+    this.#source = options.source;
+    this.#rotation = options.rotation;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Goes on with a rotation that the end of the process cut off. */
+  start(): void {
+    const remaining = this.#rotation.remaining();
+    if (remaining === 0) return;
+    this.#log.info({ keyId: this.#ring.keyId, remaining }, "going on with a key rotation");
+    this.#rotation.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#rotation.stop();
+  }
+
+  state(): KeyringState {
+    const counts = this.#store.sealedCounts();
+    const keys = this.#ring.keyIds.map((keyId) => ({
+      keyId,
+      isPrimary: keyId === this.#ring.keyId,
+      records: Number(counts.get(keyId) ?? 0n),
+    }));
+    return {
+      source: this.#source.kind,
+      path: this.#source.path,
+      keys,
+      isRotating: this.#rotation.isRunning,
+      remaining: this.#rotation.remaining(),
+      unreadable: this.#rotation.unreadable,
+    };
+  }
+
+  /** Reads the source again. @throws FailedPrecondition KEY_SOURCE; then the ring is what it was */
+  async reload(): Promise<KeyringState> {
+    await this.#lock.run("ring", () => this.#reload());
+    return this.state();
+  }
+
+  /**
+   * Makes a new key in the file that holds the ring; nothing is sealed with it before it is the primary.
+   *
+   * @returns its id
+   * @throws FailedPrecondition KEY_SOURCE when the ring is in no file, saying what to do instead
+   */
+  async add(principal: Principal): Promise<string> {
+    return await this.#lock.run("ring", async () => {
+      const keyId = sourced(() => this.#source.add());
+      await this.#reload();
+      const event = this.#event("keyring.key_added", principal, keyId);
+      await this.#store.commit((tx) => tx.appendAudit(event));
+      this.#log.info(
+        { keyId, path: this.#source.path },
+        "made an encryption key: back it up before it is used",
+      );
+      return keyId;
+    });
+  }
+
+  /**
+   * Makes a key the primary and begins to seal every record with it.
+   *
+   * @param target undefined for the newest of the ring
+   * @throws NotFound; FailedPrecondition NO_OTHER_KEY, KEY_SOURCE
+   */
+  async rotate(target: string | undefined, principal: Principal): Promise<KeyringState> {
+    return await this.#lock.run("ring", async () => {
+      await this.#reload();
+      const keyId = target ?? this.#ring.keyIds.at(-1) ?? "";
+      if (!this.#ring.has(keyId)) throw new NotFound("key");
+      const isPrimary = keyId === this.#ring.keyId;
+      if (isPrimary && target === undefined && this.#rotation.remaining() === 0) {
+        throw new FailedPrecondition(
+          "NO_OTHER_KEY",
+          `key ${keyId}, the newest of the ring, seals every record already: add a key first`,
+        );
+      }
+      if (!isPrimary) await this.#makePrimary(keyId, principal);
+      this.#rotation.start();
+      return this.state();
+    });
+  }
+
+  /**
+   * Ends a key that no record needs, and removes it from the file that holds it.
+   *
+   * @returns whether it was removed from the source; when not, a person must
+   * @throws NotFound; FailedPrecondition KEY_IN_USE, KEY_SOURCE
+   */
+  async retire(keyId: string, principal: Principal): Promise<{ readonly isRemoved: boolean }> {
+    return await this.#lock.run("ring", async () => {
+      if (!this.#ring.has(keyId)) throw new NotFound("key");
+      if (keyId === this.#ring.keyId) {
+        throw new FailedPrecondition(
+          "KEY_IN_USE",
+          `key ${keyId} is the primary: rotate to another one first`,
+        );
+      }
+      await this.#refuseNeeded(keyId);
+      const event = this.#event("keyring.key_retired", principal, keyId);
+      await this.#store.commit((tx) => {
+        tx.setSealedCount(keyId, 0n);
+        tx.appendAudit(event);
+      });
+      const isRemoved = this.#source.path !== undefined;
+      if (isRemoved) sourced(() => this.#source.remove(keyId));
+      this.#ring.forget(keyId);
+      this.#log.info({ keyId, isRemoved }, "encryption key retired: backups made with it still need it");
+      return { isRemoved };
+    });
+  }
+
+  async #makePrimary(keyId: string, principal: Principal): Promise<void> {
+    const before = this.#ring.keyId;
+    await this.#store.commit((tx) => {
+      try {
+        // In the transaction, so that what is sealed in later ones is sealed with the new key.
+        this.#ring.usePrimary(keyId);
+        tx.setKeyCheck(sealKeyCheck(this.#store.databaseId, this.#ring));
+        tx.appendAudit(this.#event("keyring.rotation_started", principal, keyId));
+      } catch (error) {
+        this.#ring.usePrimary(before);
+        throw error;
+      }
+    });
+    this.#log.info({ keyId, before }, "key rotation begins");
+  }
+
+  /** Looks at every record: counters are kept, this is to be sure. One that does not open needs no key. */
+  async #refuseNeeded(keyId: string): Promise<void> {
+    const counted = this.#store.sealedCounts().get(keyId) ?? 0n;
+    if (this.#rotation.isRunning && counted > 0n) {
+      throw new FailedPrecondition(
+        "KEY_IN_USE",
+        `${counted} records need key ${keyId} still: the rotation is not done`,
+      );
+    }
+    let needed = 0;
+    for await (const { kind, entries } of sealedPages(this.#store)) {
+      for (const { key, sealed } of entries) {
+        if (sealed?.keyId !== keyId) continue;
+        const place = sealedPlaceOf(this.#store, kind, key);
+        if (place && this.#vault.opens(place, sealed)) needed++;
+      }
+    }
+    if (needed === 0) return;
+    throw new FailedPrecondition("KEY_IN_USE", `${needed} records need key ${keyId}: rotate first`);
+  }
+
+  async #reload(): Promise<void> {
+    const needed = [...this.#store.sealedCounts().keys()];
+    try {
+      const keys = await this.#source.read();
+      this.#ring.replace(keys, needed);
+      for (const key of keys) key.fill(0);
+    } catch (error) {
+      throw preconditionOf(error);
+    }
+  }
+
+  #event(type: AuditEventType, principal: Principal, keyId: string): AuditEvent {
+    return { timeMs: this.#clock.nowMs(), type, ...by(principal), reason: keyId };
+  }
+}
+
+function sourced<T>(change: () => T): T {
+  try {
+    return change();
+  } catch (error) {
+    throw preconditionOf(error);
+  }
+}
+
+function preconditionOf(error: unknown): unknown {
+  if (!(error instanceof KeyFault) && !(error instanceof RingFault)) return error;
+  return new FailedPrecondition("KEY_SOURCE", error.message, error);
+}

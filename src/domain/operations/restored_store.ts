@@ -1,0 +1,74 @@
+import type { AuditEvent } from "../../model/access/audit_event.js";
+import type { Connection } from "../../model/connections/connection.js";
+import type { Store } from "../../store/store.js";
+import { type ConnectionChange, changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import { isRefreshable } from "../lifecycle/refresh_policy.js";
+import { sealedPages } from "./sealed_records.js";
+
+/** Connections of one commit. */
+const page = 200;
+
+/** What was done to a store that comes from a backup. */
+export interface RestoredCounts {
+  /** Connections whose refresh token may have been used since the backup. */
+  readonly marked: number;
+  /** Consents that were under way; their links must not work twice. */
+  readonly endedRequests: number;
+}
+
+/**
+ * Makes a copy that comes from a backup fit to be served: another epoch, so that watchers begin anew; no pending authorization, since each is
+ * good for one use; and a mark at every refresh token, since whoever went on with the original may have used it. A mark changes nothing
+ * before the next refresh: it only tells what a refusal means. The copy is not in use yet, and is thrown away when this fails.
+ */
+export async function beginRestored(
+  store: Pick<Store, "commit" | "walkSealed" | "listConnections">,
+  event: Pick<AuditEvent, "timeMs" | "principal">,
+): Promise<RestoredCounts> {
+  const { timeMs: nowMs } = event;
+  let endedRequests = 0;
+  for await (const { kind, entries } of sealedPages(store)) {
+    if (kind !== "authorization") continue;
+    endedRequests += entries.length;
+    await store.commit((tx) => {
+      for (const { key } of entries) tx.takeAuthorization(key);
+    });
+  }
+  let marked = 0;
+  let afterId: string | undefined;
+  for (;;) {
+    const connections = store.listConnections({ afterId, limit: page });
+    const changes = connections.map((connection) => ({ connection, change: restored(connection, nowMs) }));
+    await store.commit((tx) => {
+      for (const { connection, change } of changes) {
+        if (change) tx.putConnection(changeConnection(connection, change, nowMs));
+      }
+    });
+    marked += changes.filter(({ change }) => change?.refreshIntent).length;
+    afterId = connections.at(-1)?.id;
+    if (connections.length < page) break;
+  }
+  await store.commit((tx) => {
+    tx.beginEpoch();
+    tx.appendAudit({ ...event, type: "store.restored", count: marked });
+  });
+  return { marked, endedRequests };
+}
+
+function restored(connection: Connection, nowMs: number): ConnectionChange | undefined {
+  const isPending = connection.pendingStateHash !== undefined;
+  if (!isPending && !isRefreshable(connection)) return undefined;
+  return {
+    ...(isPending ? consentEnded(connection, "expired", "consent_expired", nowMs) : {}),
+    ...(isRefreshable(connection) ? marked(connection, nowMs) : {}),
+  };
+}
+
+function marked(connection: Connection, nowMs: number): ConnectionChange {
+  const { refreshIntent, credentialRevision, problem } = connection;
+  const earlier = refreshIntent?.credentialRevision === credentialRevision ? refreshIntent : undefined;
+  return {
+    refreshIntent: { credentialRevision, startedAtMs: nowMs, sends: 0, ...earlier, restored: true },
+    problem: problem ?? { reason: "restored", sinceMs: nowMs, retryAtMs: undefined },
+  };
+}

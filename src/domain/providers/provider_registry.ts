@@ -1,0 +1,230 @@
+import { by } from "../../model/access/audit_event.js";
+import type { SealedRecord } from "../../model/credentials/credential.js";
+import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
+import { newId } from "../../model/ids.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import {
+  type AuthType,
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+} from "../../model/providers/provider_profile.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Store } from "../../store/store.js";
+import { followStrategy } from "../lifecycle/changed_strategy.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import { moveGrants } from "../lifecycle/grant_rebinding.js";
+import { refuseFaults, refuseTakenName } from "./profile_validation.js";
+import { RedirectPaths } from "./redirect_paths.js";
+
+/** A change of a profile: the settings that are present, and the secret (`null` erases it). */
+export interface ProviderChange {
+  readonly settings: Partial<ProviderSettings>;
+  readonly clientSecret?: Secret | null;
+}
+
+export interface UpdatedProvider {
+  readonly profile: ProviderProfile;
+  /** How many connections wait for consent because of the change. */
+  readonly partedConnections: number;
+}
+
+type RegistryStore = Pick<
+  Store,
+  "commit" | "getProvider" | "findProviderByName" | "listProviders" | "countConnections"
+>;
+
+/** Provider profiles: what is registered, under which name. */
+export class ProviderRegistry {
+  readonly #store: RegistryStore;
+  readonly #vault: CredentialVault;
+  readonly #clock: Clock;
+  readonly #redirectPaths: RedirectPaths;
+  readonly #networks: ProviderNetworks;
+  readonly #onChanged: (providerId: string) => void;
+
+  constructor(options: {
+    store: RegistryStore;
+    vault: CredentialVault;
+    clock: Clock;
+    /** Where a profile's URLs may lead. */
+    networks: ProviderNetworks;
+    /** Called when a profile was changed or deleted, and that is durable. */
+    onChanged?: (providerId: string) => void;
+  }) {
+    this.#onChanged = options.onChanged ?? (() => undefined);
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#clock = options.clock;
+    this.#redirectPaths = new RedirectPaths(options);
+    this.#networks = options.networks;
+  }
+
+  /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
+  check(settings: ProviderSettings, hasSecret: boolean): void {
+    refuseFaults(settings, hasSecret, this.#networks);
+  }
+
+  /** Whether it is the client secret that is stored; one that cannot be opened is not. */
+  holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
+    try {
+      return this.#vault.openClientSecret(profile)?.reveal() === secret.reveal();
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
+  }
+
+  /** @throws InvalidArgument with every fault named; AlreadyExists */
+  async create(
+    settings: ProviderSettings,
+    clientSecret: Secret | undefined,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    refuseFaults(settings, clientSecret !== undefined, this.#networks);
+    const nowMs = this.#clock.nowMs();
+    const id = newId();
+    const profile: ProviderProfile = {
+      ...settings,
+      id,
+      clientSecret: clientSecret && this.#vault.sealClientSecret({ id, version: 1n }, clientSecret),
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+      version: 1n,
+      redirectPath: "",
+    };
+    refuseTakenName(this.#store, profile);
+    try {
+      return await this.#store.commit((tx) => {
+        refuseTakenName(tx, profile);
+        const redirectPath = profile.authType === "oauth2" ? this.#redirectPaths.take(profile) : "";
+        const written = { ...profile, redirectPath };
+        tx.putProvider(written);
+        tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
+        return written;
+      });
+    } catch (error) {
+      this.#redirectPaths.release(id);
+      throw error;
+    }
+  }
+
+  /** The redirect path of the profile of this name, or the one that it would get if it were created now. */
+  redirectPathFor(name: string): string {
+    return this.#store.findProviderByName(name)?.redirectPath || this.#redirectPaths.free(name);
+  }
+
+  /** @throws NotFound */
+  get(key: { readonly id: string } | { readonly name: string }): ProviderProfile {
+    const profile =
+      "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
+    if (!profile) throw new NotFound("provider");
+    return profile;
+  }
+
+  /** In the order of the names, those of `authType` when it is set. */
+  list(options: {
+    readonly afterName?: string;
+    readonly limit: number;
+    readonly namePrefix?: string;
+    readonly authType: AuthType | undefined;
+    /** Leaves out what the caller does not see. */
+    readonly sees?: (profile: ProviderProfile) => boolean;
+  }): ProviderProfile[] {
+    const { authType, sees = () => true, ...page } = options;
+    const found: ProviderProfile[] = [];
+    let afterName = page.afterName;
+    for (;;) {
+      const profiles = this.#store.listProviders({
+        ...page,
+        ...(afterName === undefined ? {} : { afterName }),
+      });
+      found.push(
+        ...profiles.filter((profile) => {
+          return (authType === undefined || profile.authType === authType) && sees(profile);
+        }),
+      );
+      if (profiles.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
+      afterName = profiles.at(-1)?.name;
+    }
+  }
+
+  /**
+   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * grants: see `moveGrants`.
+   *
+   * @param expectedVersion refuses when the profile has another version
+   * @throws NotFound, InvalidArgument, AlreadyExists, Aborted
+   */
+  async update(
+    id: string,
+    change: ProviderChange,
+    expectedVersion: bigint | undefined,
+    principal: Principal,
+  ): Promise<UpdatedProvider> {
+    const nowMs = this.#clock.nowMs();
+    const updated = await this.#store.commit((tx) => {
+      const before = tx.getProvider(id);
+      if (!before) throw new NotFound("provider");
+      if (expectedVersion !== undefined && expectedVersion !== before.version) {
+        throw new Aborted("the provider profile has changed since it was read: read it again");
+      }
+      const version = before.version + 1n;
+      const clientSecret = this.#sealedFor(before, version, change.clientSecret);
+      const profile: ProviderProfile = {
+        ...before,
+        ...change.settings,
+        clientSecret,
+        updatedAtMs: nowMs,
+        version,
+      };
+      refuseFaults(profile, clientSecret !== undefined, this.#networks);
+      refuseTakenName(tx, profile);
+      tx.putProvider(profile);
+      tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
+      followStrategy(tx, before, profile);
+      return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
+    });
+    this.#onChanged(id);
+    return updated;
+  }
+
+  /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */
+  #sealedFor(
+    before: ProviderProfile,
+    version: bigint,
+    secret: ProviderChange["clientSecret"],
+  ): SealedRecord | undefined {
+    const { id } = before;
+    if (secret !== undefined)
+      return secret ? this.#vault.sealClientSecret({ id, version }, secret) : undefined;
+    try {
+      const kept = this.#vault.openClientSecret(before);
+      return kept && this.#vault.sealClientSecret({ id, version }, kept);
+    } catch (error) {
+      if (error instanceof DataLoss) return before.clientSecret;
+      throw error;
+    }
+  }
+
+  /**
+   * Deletes the profile and leaves its connections.
+   *
+   * @returns how many connections are left without a provider
+   * @throws NotFound
+   */
+  async delete(id: string, principal: Principal): Promise<number> {
+    const nowMs = this.#clock.nowMs();
+    const left = await this.#store.commit((tx) => {
+      if (!tx.getProvider(id)) throw new NotFound("provider");
+      tx.deleteProvider(id);
+      tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
+      return tx.countConnections(id);
+    });
+    this.#redirectPaths.release(id);
+    this.#onChanged(id);
+    return left;
+  }
+}

@@ -1,0 +1,66 @@
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { redirectPathFor } from "../../model/providers/redirect_path.js";
+import type { Store } from "../../store/store.js";
+
+const pageSize = 1000;
+
+type Holder = Pick<ProviderProfile, "id" | "name">;
+
+/**
+ * Which redirect path each profile has: one of its own, so that an answer of one provider is never taken for that of another (RFC
+ * 9700 section 4.4.2). It is decided once, from the name at creation and from nothing that a network could answer otherwise later, and
+ * stays for the life of the profile, since people register it in a console.
+ */
+export class RedirectPaths {
+  readonly #store: Pick<Store, "listProviders">;
+  /** Path to the id of the profile that has it; read from the store when it is first needed. */
+  #holders: Map<string, string> | undefined;
+
+  constructor(options: { store: Pick<Store, "listProviders"> }) {
+    this.#store = options.store;
+  }
+
+  /** The path that a new profile of this name would get. A profile that was renamed still has that of its old name. */
+  free(name: string): string {
+    return this.#freeFor({ id: "", name });
+  }
+
+  /**
+   * Takes the path of a new profile. Call it in the commit, where one profile follows another, and `release` when the commit fails.
+   * Taking it twice gives the same path.
+   */
+  take(holder: Holder): string {
+    const path = this.#freeFor(holder);
+    this.#read().set(path, holder.id);
+    return path;
+  }
+
+  /** Frees what a profile has that was deleted, or never stored. */
+  release(id: string): void {
+    for (const [path, holder] of this.#read()) if (holder === id) this.#read().delete(path);
+  }
+
+  #freeFor({ id, name }: Holder): string {
+    const holders = this.#read();
+    for (let number = 1; ; number++) {
+      const path = redirectPathFor(number === 1 ? name : `${name}-${number}`);
+      if ((holders.get(path) ?? id) === id) return path;
+    }
+  }
+
+  #read(): Map<string, string> {
+    if (this.#holders) return this.#holders;
+    const holders = new Map<string, string>();
+    let afterName: string | undefined;
+    do {
+      const page = this.#store.listProviders({
+        limit: pageSize,
+        ...(afterName === undefined ? {} : { afterName }),
+      });
+      for (const { id, redirectPath } of page) if (redirectPath !== "") holders.set(redirectPath, id);
+      afterName = page.length === pageSize ? page.at(-1)?.name : undefined;
+    } while (afterName !== undefined);
+    this.#holders = holders;
+    return holders;
+  }
+}

@@ -1,0 +1,64 @@
+import type { StrategyKind } from "../../model/credentials/strategy.js";
+import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import type { CurrentToken } from "../credentials/credential_reader.js";
+
+/**
+ * What of a credential a proxy gets as a secret:
+ *
+ * - `bearer`: `Bearer <token>`
+ * - `token`: the token or key itself
+ * - `basic`: `Basic <user name and password>`
+ * - `header`: the value of the header that the connection's strategy names, whichever it is
+ */
+export const secretKinds = ["bearer", "token", "basic", "header"] as const;
+export type SecretKind = (typeof secretKinds)[number];
+
+export interface SecretName {
+  readonly connectionId: string;
+  readonly kind: SecretKind;
+}
+
+/** Strategies of which a secret of the kind can be made: what depends on the request is none. */
+const strategiesOf: Readonly<Record<SecretKind, readonly StrategyKind[]>> = {
+  bearer: ["oauth2", "header"],
+  token: ["oauth2", "header", "query_param"],
+  basic: ["basic_auth"],
+  header: ["oauth2", "header", "basic_auth"],
+};
+
+/** Undefined when the name is not `<prefix>/<connection id>/<kind>`. */
+export function parseSecretName(prefix: string, name: string): SecretName | undefined {
+  if (!name.startsWith(`${prefix}/`)) return undefined;
+  const [connectionId, kind, ...more] = name.slice(prefix.length + 1).split("/");
+  const known = secretKinds.find((candidate) => candidate === kind);
+  return connectionId && known && more.length === 0 ? { connectionId, kind: known } : undefined;
+}
+
+/** @throws StrategyError when the credential has no such form */
+export async function secretValue(
+  { strategy, credentials }: Pick<CurrentToken, "strategy" | "credentials">,
+  kind: SecretKind,
+): Promise<string> {
+  if (!strategiesOf[kind].includes(strategy.kind)) {
+    throw new StrategyError("invalid_strategy", "strategy", `${strategy.kind} has no secret of kind ${kind}`);
+  }
+  if (strategy.kind === "basic_auth" || kind === "header") {
+    return await headerValue(strategy, credentials);
+  }
+  if (!("credentialField" in strategy)) throw new Error(`${strategy.kind} has no field of a token`);
+  const { credentialField } = strategy;
+  const valuePrefix = kind === "bearer" ? "Bearer " : "";
+  return await headerValue(
+    { kind: "header", headerName: "Authorization", valuePrefix, credentialField },
+    credentials,
+  );
+}
+
+async function headerValue(
+  strategy: CurrentToken["strategy"],
+  credentials: CurrentToken["credentials"],
+): Promise<string> {
+  const request = { method: "GET", url: "http://localhost/", headers: {} };
+  const { headers } = await applyStrategy(request, strategy, credentials);
+  return Object.values(headers)[0] ?? "";
+}

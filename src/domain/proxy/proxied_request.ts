@@ -1,0 +1,129 @@
+import { PermissionDenied } from "../../model/errors.js";
+import type { Strategy } from "../../model/credentials/strategy.js";
+import { applyStrategy, type Credentials, StrategyError } from "../../strategies/apply_strategy.js";
+import { cutUrl, parameterName } from "../../strategies/query.js";
+
+/** A request that stands at a proxy, as far as the proxy shows it. */
+export interface ProxiedRequest {
+  readonly method: string;
+  /** Of the API, as it goes upstream; undefined where the proxy does not show it. */
+  readonly host: string | undefined;
+  /** With the query, as it goes upstream; undefined where the proxy does not show it. */
+  readonly path: string | undefined;
+  /** By their names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Undefined where the proxy does not show all of it. */
+  readonly body: Uint8Array | undefined;
+}
+
+/** What a proxy does to a request before it sends it on. */
+export interface Injection {
+  /** In the place of those that the caller sent; names in lower case. */
+  readonly setHeaders: readonly (readonly [name: string, value: string])[];
+  /** In lower case; none that is set. */
+  readonly removeHeaders: readonly string[];
+  /** Percent-encoded, in the place of those that the caller sent. */
+  readonly setQuery: readonly (readonly [name: string, value: string])[];
+  /** As the caller wrote them. */
+  readonly removeQuery: readonly string[];
+}
+
+/** Where a caller may have put credentials of its own: they are for the proxy, and no business of the API. */
+const callersCredentials = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+/** Made by the signer, so that what the caller sent of them counts for nothing. */
+const madeBySigner = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+
+/**
+ * Puts a credential into a request at a proxy.
+ *
+ * @param nowMs the time of a signature
+ * @throws PermissionDenied when the strategy needs what the proxy does not show, or the credential cannot be sent
+ */
+export async function inject(
+  request: ProxiedRequest,
+  strategy: Strategy,
+  credentials: Credentials,
+  nowMs: number,
+): Promise<Injection> {
+  try {
+    switch (strategy.kind) {
+      case "query_param":
+        return await injectQuery(request, strategy, credentials);
+      case "aws_sigv4":
+        return await injectSignature(request, strategy, credentials, nowMs);
+      default:
+        return await injectHeader(request, strategy, credentials);
+    }
+  } catch (error) {
+    if (!(error instanceof StrategyError)) throw error;
+    throw new PermissionDenied(`the credential cannot be put into the request: ${error.message}`);
+  }
+}
+
+async function injectHeader(
+  request: ProxiedRequest,
+  strategy: Strategy,
+  credentials: Credentials,
+): Promise<Injection> {
+  const body = strategy.kind === "hmac_payload" ? shown(request.body, bodyWanted) : undefined;
+  const bare = { method: request.method, url: "http://localhost/", headers: {}, body };
+  const { headers } = await applyStrategy(bare, strategy, credentials);
+  return injection(Object.entries(headers));
+}
+
+async function injectQuery(
+  request: ProxiedRequest,
+  strategy: Strategy & { kind: "query_param" },
+  credentials: Credentials,
+): Promise<Injection> {
+  const path = shown(request.path, "path and query (X-Original-URI or X-Forwarded-Uri)");
+  const bare = { method: request.method, url: `http://localhost${path}`, headers: {} };
+  const { url } = await applyStrategy(bare, strategy, credentials);
+  const pairOf = (pair: string): [string, string] => {
+    const [name = "", ...value] = pair.split("=");
+    return [name, value.join("=")];
+  };
+  const isIt = ([name]: readonly [string, string]): boolean => parameterName(name) === strategy.paramName;
+  const setQuery = (cutUrl(url).query ?? "").split("&").map(pairOf).filter(isIt);
+  const theirs = (cutUrl(path).query ?? "").split("&").map(pairOf).filter(isIt);
+  const removeQuery = theirs.map(([name]) => name).filter((name) => !setQuery.some(([own]) => own === name));
+  return { ...injection([]), setQuery, removeQuery: [...new Set(removeQuery)] };
+}
+
+async function injectSignature(
+  request: ProxiedRequest,
+  strategy: Strategy & { kind: "aws_sigv4" },
+  credentials: Credentials,
+  nowMs: number,
+): Promise<Injection> {
+  const host = shown(request.host, "host");
+  const path = shown(request.path, "path and query");
+  const body = shown(request.body, bodyWanted);
+  // Proxies add and change the others after this.
+  const signed = [...request.headers].filter(
+    ([name]) => name === "content-type" || (name.startsWith("x-amz-") && !madeBySigner.includes(name)),
+  );
+  const bare = {
+    method: request.method,
+    url: `https://${host}${path}`,
+    headers: Object.fromEntries(signed),
+    ...(body.length > 0 && { body }),
+  };
+  const { headers } = await applyStrategy(bare, strategy, credentials, { clock: { nowMs: () => nowMs } });
+  const made = Object.entries(headers).filter(([name]) => !signed.some(([own]) => own === name));
+  return injection(made, madeBySigner);
+}
+
+const bodyWanted = "whole body (Envoy: with_request_body, with pack_as_bytes)";
+
+function shown<T>(part: T | undefined, what: string): T {
+  if (part !== undefined) return part;
+  throw new PermissionDenied(`the credential goes by the ${what}, which the proxy does not show`);
+}
+
+function injection(set: readonly [string, string][], alsoRemoved: readonly string[] = []): Injection {
+  const setHeaders = set.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const isSet = (name: string): boolean => setHeaders.some(([own]) => own === name);
+  const removeHeaders = [...callersCredentials, ...alsoRemoved].filter((name) => !isSet(name));
+  return { setHeaders, removeHeaders, setQuery: [], removeQuery: [] };
+}

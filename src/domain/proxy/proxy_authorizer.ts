@@ -1,0 +1,28 @@
+import { NotFound } from "../../model/errors.js";
+import { isId } from "../../model/ids.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { AuditedTokens } from "../tokens/audited_tokens.js";
+import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
+
+/** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
+export class ProxyAuthorizer {
+  readonly #tokens: Pick<AuditedTokens, "getToken">;
+  readonly #clock: Pick<Clock, "nowMs">;
+
+  constructor(options: { tokens: Pick<AuditedTokens, "getToken">; clock: Pick<Clock, "nowMs"> }) {
+    this.#tokens = options.tokens;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * @param principal the proxy: it is its read of the token that is on record
+   * @throws NotFound, FailedPrecondition, Unavailable, DataLoss as `getToken`; PermissionDenied when the credential cannot be put into
+   * such a request
+   */
+  async authorize(connectionId: string, request: ProxiedRequest, principal: Principal): Promise<Injection> {
+    if (!isId(connectionId)) throw new NotFound("connection");
+    const { strategy, credentials } = await this.#tokens.getToken(connectionId, 0, principal);
+    return await inject(request, strategy, credentials, this.#clock.nowMs());
+  }
+}

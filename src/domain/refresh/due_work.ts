@@ -1,0 +1,75 @@
+import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
+import { daemon } from "../../model/access/principal.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import { attention, type ConnectionChange, changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import type { PendingRequests } from "../consent/pending_consents.js";
+import { dueAction } from "../lifecycle/refresh_policy.js";
+
+/** Does what is due of a connection and is not a refresh. */
+export function settleDue(
+  store: Pick<Store, "commit">,
+  requests: Pick<PendingRequests, "end">,
+  connectionId: string,
+  nowMs: number,
+): Promise<void> {
+  return store.commit((tx) => {
+    const connection = tx.getConnection(connectionId);
+    if (!connection) return;
+    const action = dueAction(connection, nowMs);
+    if (action === "expire_request") {
+      requests.end(tx, connection, "goes_on");
+      const reason = connection.awaitingConfirmation ? "confirmation_expired" : "consent_expired";
+      const change = consentEnded(connection, "expired", reason, nowMs);
+      tx.putConnection(changeConnection(connection, change, nowMs));
+      tx.appendAudit({
+        timeMs: nowMs,
+        type: "oauth_error",
+        principal: daemon.name,
+        connectionId,
+        providerId: connection.providerId,
+        reason,
+      });
+    } else if (action === "announce_expiry") {
+      expire(tx, connection, nowMs);
+    } else if (action === "none") {
+      tx.putConnection(changeConnection(connection, {}, connection.updatedAtMs));
+    }
+  });
+}
+
+/** Tells watchers that a token died while its refresh waits or is under way. */
+export function announceExpiry(
+  store: Pick<Store, "commit">,
+  connectionId: string,
+  nowMs: number,
+): Promise<void> {
+  return store.commit((tx) => {
+    const connection = tx.getConnection(connectionId);
+    if (connection?.status === "active" && !hasUsableToken(connection, nowMs)) expire(tx, connection, nowMs);
+  });
+}
+
+function expire(tx: Transaction, connection: Connection, nowMs: number): void {
+  const change = expiryChange(connection, nowMs);
+  tx.putConnection(changeConnection(connection, change, nowMs));
+  if (change.status !== "attention") return;
+  tx.appendAudit({
+    timeMs: nowMs,
+    type: "token_refresh_fatal",
+    principal: daemon.name,
+    connectionId: connection.id,
+    providerId: connection.providerId,
+    reason: change.problem?.reason ?? "",
+  });
+}
+
+/** What becomes of a connection whose token has expired: it waits for a refresh, or for a person. */
+function expiryChange(connection: Connection, nowMs: number): ConnectionChange {
+  if (hasUsableToken(connection, nowMs)) return {};
+  const { problem } = connection;
+  if (problem?.reason === "provider_deleted") return attention(connection, "provider_deleted", nowMs);
+  // It keeps its intent and its due time: mending the profile wakes it.
+  if (problem?.reason === "misconfigured") return { status: "attention", problem };
+  return connection.refreshable ? {} : attention(connection, "no_refresh_token", nowMs);
+}

@@ -1,0 +1,141 @@
+import type { FailingProvider } from "../../model/connections/daemon_status.js";
+import { noTracing, type Tracing } from "../../model/tracing.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Store } from "../../store/store.js";
+import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import { FailingProviders } from "./failing_providers.js";
+import type { Grants } from "../grants/token_endpoint_client.js";
+import type { Log } from "../../runtime/log.js";
+import { PendingRequests } from "../consent/pending_consents.js";
+import { ProviderSuspensions } from "./provider_suspensions.js";
+import { RefreshFailures } from "./refresh_failures.js";
+import { RefreshLanes } from "./provider_concurrency.js";
+import type { RefreshMetrics } from "./refresh_outcome.js";
+import { RefreshScheduler } from "./refresh_scheduler.js";
+import { Refresher } from "./refresher.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenRescue } from "../grants/token_spool.js";
+
+/** What the engine needs of the store; the caller tells it of commits by `wake`. */
+export type EngineStore = Pick<
+  Store,
+  | "commit"
+  | "due"
+  | "nextDueMs"
+  | "getConnection"
+  | "getCredential"
+  | "getProvider"
+  | "listConnections"
+  | "getSuspension"
+  | "listSuspensions"
+  | "changesSince"
+  | "revision"
+>;
+
+/** The parts that keep tokens alive, put together. */
+export class RefreshEngine {
+  readonly refresher: Refresher;
+  readonly #suspensions: ProviderSuspensions;
+  readonly #failing: FailingProviders;
+  readonly #lanes = new RefreshLanes();
+  readonly #scheduler: RefreshScheduler;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: EngineStore;
+    vault: CredentialVault;
+    writer: CredentialWriter;
+    servers: Pick<AuthorizationServers, "resolve">;
+    grants: Pick<Grants, "refresh">;
+    /** Takes the token of a refresh that came too late, and of a consent that nobody confirmed. */
+    revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
+    /** Holds a token set until it is durable. */
+    rescue: Pick<TokenRescue, "hold" | "release">;
+    /** Shared with the completer: one token request per connection. */
+    locks: KeyedMutex<string>;
+    clock: Clock;
+    /** Uniform in [0, 1). */
+    random: () => number;
+    log: Log;
+    metrics: RefreshMetrics;
+    /** Shows refreshes as spans; none by default. */
+    tracing?: Tracing;
+  }) {
+    const lanes = this.#lanes;
+    this.#log = options.log;
+    this.#suspensions = new ProviderSuspensions(options);
+    const suspensions = this.#suspensions;
+    const failing = new FailingProviders({ ...options, suspensions });
+    this.#failing = failing;
+    const failures = new RefreshFailures({ ...options, suspensions });
+    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures, failing });
+    const requests = new PendingRequests(options);
+    this.#scheduler = new RefreshScheduler({
+      ...options,
+      lanes,
+      suspensions,
+      requests,
+      refresher: this.refresher,
+    });
+  }
+
+  start(): void {
+    this.#scheduler.start();
+  }
+
+  /** Must be called after each commit with what it changed. */
+  wake(changes: readonly { readonly connectionId: string }[]): void {
+    this.#scheduler.wake(changes);
+  }
+
+  /** A profile was mended, or is gone: what waits for it is looked at again. */
+  profileChanged(providerId: string): void {
+    this.#failing.forget(providerId);
+    this.#suspensions
+      .resume(providerId)
+      .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
+  }
+
+  /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
+  clientAccepted(providerId: string): void {
+    this.#failing.forget(providerId);
+    this.#suspensions.hasten(providerId).then(
+      () => this.#scheduler.arm(),
+      (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
+    );
+  }
+
+  /** Starts nothing more; what is under way ends and is stored. */
+  async stop(): Promise<void> {
+    this.#lanes.close();
+    await this.#scheduler.stop();
+    await Promise.all([this.refresher.settled(), this.#suspensions.settled()]);
+  }
+
+  /** How long the first entry of the queue has been due; 0 when nothing is late. */
+  lagMs(): number {
+    return this.#scheduler.lagMs();
+  }
+
+  get suspendedProviders(): number {
+    return this.#suspensions.count;
+  }
+
+  /** Those that fail longest first. */
+  failingProviders(): FailingProvider[] {
+    return this.#failing.list();
+  }
+
+  /** Requests that are under way, and refreshes that wait for a place. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#lanes.running, waiting: this.#lanes.waiting };
+  }
+
+  /** For `/readyz`: true, or what is wrong. */
+  health(): true | string {
+    return this.#scheduler.stuck() ?? true;
+  }
+}

@@ -1,0 +1,298 @@
+import type { AuditEventType } from "../../model/access/audit_event.js";
+import {
+  type Connection,
+  hasUsableToken,
+  type Problem,
+  type ProblemReason,
+  type RefreshIntent,
+  type Refusals,
+} from "../../model/connections/connection.js";
+import { DataLoss } from "../../model/errors.js";
+import { daemon } from "../../model/access/principal.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { GrantFailure } from "../../oauth/failure.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import { attention, type ConnectionChange, changeConnection, problemSince } from "../lifecycle/connection_change.js";
+import type { Log } from "../../runtime/log.js";
+import { movedGrant } from "../lifecycle/grant_rebinding.js";
+import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
+import {
+  isRefreshable,
+  isRefusedAlone,
+  isRefusedForGood,
+  outcomeProbeDelayMs,
+  remainingMs,
+  retryDelayMs,
+  suspensionDelayMs,
+} from "../lifecycle/refresh_policy.js";
+
+/** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
+export interface Attempt extends RefusedAttempt {
+  /** Of the same credential; set when an earlier request may have been redeemed. */
+  readonly earlier: RefreshIntent | undefined;
+}
+
+/** What a refresh that failed does to its connection. */
+interface FailedRefresh {
+  readonly change: ConnectionChange;
+  readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
+}
+
+/** Writes what came of a refresh that failed; only against the revision that it was made with. */
+export class RefreshFailures {
+  readonly #store: Pick<Store, "commit">;
+  readonly #suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: Pick<Store, "commit">;
+    suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
+    clock: Clock;
+    random: () => number;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#suspensions = options.suspensions;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+  }
+
+  /** The table of reactions: each kind of failure, what is written, and what is tried next. */
+  async record(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
+    const { connection, earlier } = attempt;
+    switch (failure.kind) {
+      case "invalid_grant": {
+        const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
+        // Of a restored token that was not sent from here, only the provider's own word says more.
+        const isPlain = !earlier || (earlier.sends === 0 && failure.consentRevoked);
+        return await this.condemn(connection, isPlain ? refused : "outcome_unknown");
+      }
+      case "client":
+        // What the provider did not answer says nothing of the connection.
+        if (failure.httpStatus === undefined) return await this.suspend(attempt, failure.message);
+        if (failure.mayConcernGrant && earlier && earlier.sends > 0) {
+          return await this.condemn(connection, "outcome_unknown");
+        }
+        return await this.#refuseClient(attempt, failure);
+      case "transient":
+        if (failure.isRefusal && failure.httpStatus !== undefined) {
+          return await this.#refused(attempt, failure.message, failure.httpStatus);
+        }
+        return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
+      case "ambiguous":
+      // A success that holds no usable token may have redeemed the refresh token all the same.
+      case "rejected":
+        if (earlier && earlier.sends > 0) return await this.condemn(connection, "outcome_unknown");
+        return await this.probeLater(attempt, failure.message);
+    }
+  }
+
+  /** A failure that time does not mend: a person must act. */
+  async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
+    const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
+    this.#log.warn(said, "the grant is lost: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => {
+      const change = attention(current, reason, nowMs);
+      const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
+      return { change: { ...change, problem }, audit: { type: "token_refresh_fatal", reason } };
+    });
+    return written ? "attention" : "superseded";
+  }
+
+  /** A 4xx that does not say why: after a lost answer the end of the grant, otherwise when it goes on for too long. */
+  async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    if (earlier) return await this.condemn(connection, "outcome_unknown");
+    const refused = this.#suspensions.refusedAgain(connection, profile, httpStatus);
+    if (isRefusedForGood(refused)) return await this.condemn(connection, "refresh_refused", refused);
+    return await this.retryLater(attempt, failure, undefined, refused);
+  }
+
+  /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
+  async part(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
+    this.#log.warn({ connectionId: connection.id }, "the profile was led elsewhere: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => ({
+      change: movedGrant(current, movedFrom, nowMs),
+      audit: { type: "grant_parted", reason: "reauth_required" },
+    }));
+    return written ? "attention" : "superseded";
+  }
+
+  /** The profile is gone: the token is good until it expires. */
+  async orphan(connection: Connection): Promise<RefreshOutcome> {
+    const reason = "provider_deleted";
+    await this.#write(connection, (current, nowMs) => ({
+      change: hasUsableToken(current, nowMs)
+        ? { problem: problemSince(current, reason, nowMs) }
+        : attention(current, reason, nowMs),
+      audit: { type: "token_refresh_failed", reason },
+    }));
+    return "not_refreshable";
+  }
+
+  /** The profile cannot be used: all its connections wait. */
+  async suspend(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
+    const { connection, profile, isProbe } = attempt;
+    const said = { connectionId: connection.id, providerId: profile.id, failure };
+    this.#log.error(said, "the profile cannot be used: it is suspended");
+    const suspend = (tx: Transaction): void => this.#suspensions.suspend(tx, profile, connection.id, isProbe);
+    const written = await this.#write(connection, (current, nowMs, tx) => {
+      suspend(tx);
+      return this.#waiting(attempt, current, nowMs, {});
+    });
+    // The connection has moved on; that its profile cannot be used holds all the same.
+    if (!written) await this.#store.commit(suspend);
+    return "suspended";
+  }
+
+  /**
+   * The provider refuses the client. All connections of the profile wait when it refuses it for another one too; this one alone, asked
+   * again less and less often, when it does not; and when it goes on accepting others, its grant is given up.
+   */
+  async #refuseClient(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    const said = { connectionId: connection.id, providerId: profile.id, failure: failure.message };
+    let isGivenUp = false;
+    const written = await this.#write(connection, (current, nowMs, tx) => {
+      const refused = this.#suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
+      const isSuspended = this.#suspensions.refuse(tx, attempt, refused);
+      if (!isSuspended && isRefusedAlone(refused)) {
+        isGivenUp = true;
+        const reason = earlier ? "outcome_unknown" : "reauth_required";
+        const change = attention(current, reason, nowMs);
+        return { change, audit: { type: "token_refresh_fatal", reason } };
+      }
+      if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused });
+      const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.#random());
+      return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
+    });
+    if (!written) return "superseded";
+    if (!isGivenUp) {
+      this.#log.error(said, "the provider refuses the client");
+      return "suspended";
+    }
+    this.#log.warn(said, "the provider refuses this grant alone: consent is needed again");
+    return "attention";
+  }
+
+  /** Fell due while its provider is suspended: nothing is sent. */
+  async park(connection: Connection, profile: ProviderProfile): Promise<RefreshOutcome> {
+    const { problem, refreshIntent: earlier } = connection;
+    if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
+    const attempt: Attempt = { connection, profile, earlier, isProbe: false };
+    await this.#write(connection, (current, nowMs) => {
+      const { refused } = current.problem ?? {};
+      return this.#waiting(attempt, current, nowMs, refused ? { refused } : {});
+    });
+    return "suspended";
+  }
+
+  /** What is written of a connection that waits for its client to be accepted: until `retryAtMs`, or else until it is woken. */
+  #waiting(
+    { earlier }: Attempt,
+    current: Connection,
+    nowMs: number,
+    wait: Pick<Problem, "refused" | "firm"> & { readonly retryAtMs?: number },
+  ): FailedRefresh {
+    const reason = "misconfigured";
+    const { retryAtMs, ...rest } = wait;
+    return {
+      change: {
+        ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" }),
+        refreshIntent: earlier,
+        problem: { ...problemSince(current, reason, nowMs, retryAtMs), ...rest },
+        failedRefreshes: retryAtMs === undefined ? 0 : current.failedRefreshes + 1,
+      },
+      audit: { type: "token_refresh_failed", reason },
+    };
+  }
+
+  /** The provider has not redeemed anything: the refresh token may be sent as if this attempt had not been. */
+  async retryLater(
+    attempt: Attempt,
+    failure: string,
+    retryAfterMs: number | undefined,
+    refused = attempt.connection.problem?.refused,
+  ): Promise<RefreshOutcome> {
+    const { connection, earlier } = attempt;
+    const limits = { retryAfterMs, remainingMs: remainingMs(connection, this.#clock.nowMs()) };
+    const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.#random());
+    return await this.#retry(connection, failure, delayMs, retryAfterMs !== undefined, {
+      refreshIntent: earlier,
+      refused,
+    });
+  }
+
+  /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
+  async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
+    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {
+      refused: connection.problem?.refused,
+    });
+  }
+
+  async #retry(
+    connection: Connection,
+    failure: string,
+    delayMs: number,
+    firm: boolean,
+    { refused, ...change }: Pick<ConnectionChange, "refreshIntent"> & { refused: Refusals | undefined },
+  ): Promise<RefreshOutcome> {
+    const failedRefreshes = connection.failedRefreshes + 1;
+    const retryAtMs = this.#clock.nowMs() + delayMs;
+    const reason = "refresh_failing";
+    this.#log.warn(
+      { connectionId: connection.id, failure, failedRefreshes, retryAt: new Date(retryAtMs).toISOString() },
+      "refresh failed and will be tried again",
+    );
+    const written = await this.#write(connection, (current, nowMs) => {
+      const problem = {
+        ...problemSince(current, reason, nowMs, retryAtMs),
+        ...(firm ? { firm } : {}),
+        ...(refused === undefined ? {} : { refused }),
+      };
+      return {
+        change: { ...change, status: "active", problem, failedRefreshes },
+        audit: { type: "token_refresh_failed", reason },
+      };
+    });
+    return written ? "retry" : "superseded";
+  }
+
+  async #write(
+    attempted: Connection,
+    outcome: (current: Connection, nowMs: number, tx: Transaction) => FailedRefresh,
+  ): Promise<boolean> {
+    const nowMs = this.#clock.nowMs();
+    return await this.#store.commit((tx) => {
+      const current = tx.getConnection(attempted.id);
+      if (!isSame(current, attempted)) return false;
+      const { change, audit } = outcome(current, nowMs, tx);
+      tx.putConnection(changeConnection(current, change, nowMs));
+      const { id: connectionId, providerId } = current;
+      tx.appendAudit({ timeMs: nowMs, principal: daemon.name, connectionId, providerId, ...audit });
+      return true;
+    });
+  }
+}
+
+/** Whether the connection is still the one that an attempt was made for. */
+export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
+  return (
+    current !== undefined &&
+    isRefreshable(current) &&
+    current.credentialRevision === attempted.credentialRevision
+  );
+}
+
+/** Why a grant failed. A client secret that cannot be opened is a fault of the profile; nothing was sent. @throws what is no failure of a grant */
+export function failureOf(error: unknown): GrantFailure {
+  if (error instanceof GrantFailure) return error;
+  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
+  throw error;
+}

@@ -1,0 +1,235 @@
+import type { Connection } from "../../model/connections/connection.js";
+import type { Clock, Timer } from "../../runtime/clock.js";
+import type { DueEntry, Store } from "../../store/store.js";
+import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "../lifecycle/clock_skew.js";
+import { announceExpiry, settleDue } from "./due_work.js";
+import type { Log } from "../../runtime/log.js";
+import type { PendingRequests } from "../consent/pending_consents.js";
+import type { ProviderSuspensions } from "./provider_suspensions.js";
+import type { RefreshLanes } from "./provider_concurrency.js";
+import { dueAction } from "../lifecycle/refresh_policy.js";
+import type { Refresher } from "./refresher.js";
+
+/** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
+const maxSleepMs = 30_000;
+/** Due entries dealt out in one go, before other work of the process gets its turn. */
+const batch = 256;
+/** A jump of the clock that matters. */
+const jumpMs = 5_000;
+/** Work that failed without a trace in the store is taken up again after this, doubled each time. */
+const holdMs = 1_000;
+const maxHoldMs = 5 * 60_000;
+/** Due work that could run and does not for this long means that the engine is stuck. */
+const stuckMs = 60_000;
+
+type SchedulerStore = Pick<
+  Store,
+  "commit" | "due" | "nextDueMs" | "getConnection" | "changesSince" | "revision"
+>;
+
+/** A connection that was dealt out and is not done. */
+interface Taken {
+  readonly dueAtMs: number;
+  readonly sinceMonotonicMs: number;
+  /** When watchers must be told that its token died while it waited; undefined when never, or when they were. */
+  expiresAtMs: number | undefined;
+}
+
+/**
+ * One timer over the ordered queue of the store. What is due is dealt out once, in the order of the queue: behind a mark that moves
+ * forward, so that a tick costs what has become due. What a commit puts before the mark is told by that commit.
+ */
+export class RefreshScheduler {
+  readonly #store: SchedulerStore;
+  readonly #refresher: Pick<Refresher, "refresh">;
+  readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
+  readonly #lanes: Pick<RefreshLanes, "hasRoom">;
+  readonly #requests: Pick<PendingRequests, "end">;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #jumps: ClockJumps;
+  readonly #taken = new Map<string, Taken>();
+  readonly #held = new Map<string, number>();
+  readonly #running = new Set<Promise<void>>();
+  #mark: DueEntry | undefined;
+  #timer: Timer | undefined;
+  #armedMs = Number.POSITIVE_INFINITY;
+  #calmSinceMonotonicMs = 0;
+  #probing = false;
+  #stopped = true;
+
+  constructor(options: {
+    store: SchedulerStore;
+    refresher: Pick<Refresher, "refresh">;
+    suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
+    lanes: Pick<RefreshLanes, "hasRoom">;
+    requests: Pick<PendingRequests, "end">;
+    clock: Clock;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#refresher = options.refresher;
+    this.#suspensions = options.suspensions;
+    this.#lanes = options.lanes;
+    this.#requests = options.requests;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#jumps = new ClockJumps(options.clock);
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#jumps.lookMs();
+    this.#calmSinceMonotonicMs = this.#clock.monotonicMs();
+    const backMs = jumpSinceLastRunMs(this.#store, this.#clock);
+    if (backMs < 0) this.#setBack(backMs, this.#clock.nowMs());
+    this.#tick();
+  }
+
+  /** Looks at what a commit changed: it may be due, or due before what the timer waits for. */
+  wake(changes: readonly { readonly connectionId: string }[]): void {
+    if (this.#stopped) return;
+    for (const { connectionId } of changes) this.#look(connectionId);
+  }
+
+  /** Starts nothing more and waits for what is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await Promise.allSettled(this.#running);
+  }
+
+  /** How long the first entry has been due, in milliseconds; 0 when nothing is late. */
+  lagMs(): number {
+    const nextMs = this.#store.nextDueMs();
+    return nextMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - nextMs);
+  }
+
+  /** Why due work does not move although it could; undefined when all is well. */
+  stuck(): string | undefined {
+    const monotonicMs = this.#clock.monotonicMs();
+    if (this.#stopped || monotonicMs - this.#calmSinceMonotonicMs < stuckMs) return undefined;
+    const [first] = this.#store.due(this.#clock.nowMs() - stuckMs, 1);
+    const connection = first && this.#store.getConnection(first.connectionId);
+    if (connection?.dueAtMs === undefined || this.#held.has(connection.id)) return undefined;
+    const taken = this.#taken.get(connection.id);
+    const waitedMs = monotonicMs - (taken?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
+    if (waitedMs < stuckMs || !this.#lanes.hasRoom(connection.providerId)) return undefined;
+    return `due work has not moved for ${Math.round(waitedMs / 1000)} s although there is room for it`;
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    this.#watchClock();
+    const nowMs = this.#clock.nowMs();
+    const entries = this.#store.due(nowMs, batch, this.#mark);
+    for (const entry of entries) {
+      this.#mark = entry;
+      const connection = this.#store.getConnection(entry.connectionId);
+      if (connection) this.#deal(connection);
+    }
+    for (const [connectionId, taken] of this.#taken) {
+      if (taken.expiresAtMs === undefined || taken.expiresAtMs > nowMs) continue;
+      taken.expiresAtMs = undefined;
+      this.#run(connectionId, announceExpiry(this.#store, connectionId, nowMs));
+    }
+    this.#probe(nowMs);
+    this.arm();
+  }
+
+  #deal(connection: Connection): void {
+    const { id, dueAtMs } = connection;
+    if (dueAtMs === undefined || this.#taken.has(id)) return;
+    const isRefresh = dueAction(connection, this.#clock.nowMs()) === "refresh";
+    const expiresAtMs = isRefresh ? connection.expiresAtMs : undefined;
+    this.#taken.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
+    const work = isRefresh
+      ? this.#refresher.refresh(id, "due").then(() => undefined)
+      : settleDue(this.#store, this.#requests, id, this.#clock.nowMs());
+    this.#run(id, work, () => {
+      this.#taken.delete(id);
+      if (!this.#stopped) this.#lookAgain(id, dueAtMs);
+    });
+  }
+
+  #run(connectionId: string, work: Promise<void>, done: () => void = () => undefined): void {
+    const tracked = work
+      .catch((error: unknown) => this.#log.error({ connectionId, error }, "due work failed"))
+      .then(() => {
+        this.#running.delete(tracked);
+        done();
+      });
+    this.#running.add(tracked);
+  }
+
+  /** What is due as before has left no trace of its work in the store: it must not be tried in a circle. */
+  #lookAgain(connectionId: string, workedAtMs: number): void {
+    if (this.#store.getConnection(connectionId)?.dueAtMs !== workedAtMs) {
+      this.#held.delete(connectionId);
+      this.#look(connectionId);
+      return;
+    }
+    const times = this.#held.get(connectionId) ?? 0;
+    this.#held.set(connectionId, times + 1);
+    this.#clock.setTimer(Math.min(maxHoldMs, holdMs * 2 ** Math.min(times, 20)), () => {
+      if (!this.#stopped) this.#look(connectionId);
+    });
+  }
+
+  #look(connectionId: string): void {
+    const connection = this.#taken.has(connectionId) ? undefined : this.#store.getConnection(connectionId);
+    if (connection?.dueAtMs === undefined) return;
+    if (connection.dueAtMs <= this.#clock.nowMs()) {
+      this.#deal(connection);
+      return;
+    }
+    // Only after the clock was set back can something be due later and yet lie before the mark.
+    if (this.#mark && connection.dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
+    if (connection.dueAtMs < this.#armedMs) this.arm();
+  }
+
+  #probe(nowMs: number): void {
+    const dueMs = this.#probing ? undefined : this.#suspensions.nextDueMs();
+    if (dueMs === undefined || dueMs > nowMs) return;
+    this.#probing = true;
+    const work = this.#suspensions.takeProbes().then((ids) => {
+      // Whether the provider accepts the client again shows in the suspension, not here.
+      for (const id of ids)
+        this.#run(
+          id,
+          this.#refresher.refresh(id, "due", true).then(() => undefined),
+        );
+    });
+    this.#run("", work, () => {
+      this.#probing = false;
+    });
+  }
+
+  #watchClock(): void {
+    const jumpedMs = this.#jumps.lookMs();
+    if (Math.abs(jumpedMs) < jumpMs) return;
+    this.#mark = undefined;
+    this.#log.warn({ jumpedMs: Math.round(jumpedMs) }, "the clock of this machine was set");
+    this.#calmSinceMonotonicMs = this.#clock.monotonicMs();
+    // A timer sleeps this long at most: what was written since the jump is in the time of the clock as it is.
+    if (jumpedMs < 0) this.#setBack(jumpedMs, this.#clock.nowMs() - maxSleepMs - 1_000);
+  }
+
+  #setBack(backMs: number, sinceMs: number): void {
+    this.#run("", shiftDueTimes(this.#store, this.#clock, backMs, sinceMs));
+  }
+
+  /** Sets the timer anew: to be called when a probe has become due earlier. */
+  arm(): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    const nowMs = this.#clock.nowMs();
+    let nextMs = Math.min(nowMs + maxSleepMs, this.#store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY);
+    if (!this.#probing) nextMs = Math.min(nextMs, this.#suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
+    for (const { expiresAtMs } of this.#taken.values()) {
+      if (expiresAtMs !== undefined && expiresAtMs < nextMs) nextMs = expiresAtMs;
+    }
+    this.#armedMs = nextMs;
+    this.#timer = this.#clock.setTimer(nextMs - nowMs, () => this.#tick());
+  }
+}

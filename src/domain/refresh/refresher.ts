@@ -1,0 +1,287 @@
+import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import type { Credential } from "../../model/credentials/credential.js";
+import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { daemon } from "../../model/access/principal.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Tracing } from "../../model/tracing.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Secret } from "../../runtime/secret.js";
+import { SingleFlight } from "../../runtime/single_flight.js";
+import type { Store } from "../../store/store.js";
+import { StoreFailed } from "../../store/lmdb/store_error.js";
+import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { FailingProviders } from "./failing_providers.js";
+import type { Grants } from "../grants/token_endpoint_client.js";
+import type { Log } from "../../runtime/log.js";
+import { isParted } from "../lifecycle/grant_rebinding.js";
+import type { ProviderSuspensions } from "./provider_suspensions.js";
+import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
+import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./provider_concurrency.js";
+import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
+import { isRefreshable } from "../lifecycle/refresh_policy.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenRescue } from "../grants/token_spool.js";
+
+type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
+
+/** A success that could not be written yet. */
+interface Unwritten {
+  readonly connection: Connection;
+  readonly profile: ProviderProfile;
+  readonly previous: Credential;
+  readonly result: RefreshResult;
+  /** When the answer came; the wall clock may be set before it is written. */
+  readonly receivedMonotonicMs: number;
+}
+
+export interface RefresherOptions {
+  readonly store: RefresherStore;
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  readonly servers: Pick<AuthorizationServers, "resolve">;
+  readonly grants: Pick<Grants, "refresh">;
+  /** Shared with the completer: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly lanes: RefreshLanes;
+  readonly suspensions: Pick<ProviderSuspensions, "of" | "accepted">;
+  readonly failures: RefreshFailures;
+  readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
+  readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+  readonly rescue: Pick<TokenRescue, "hold" | "release">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: RefreshMetrics;
+  readonly tracing: Tracing;
+}
+
+/** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
+export class Refresher {
+  readonly #parts: RefresherOptions;
+  readonly #flights = new SingleFlight<string, RefreshOutcome>();
+  readonly #unwritten = new Map<string, Unwritten>();
+
+  constructor(options: RefresherOptions) {
+    this.#parts = options;
+  }
+
+  /**
+   * Refreshes one connection; a refresh under way is joined, one that waits for its turn is moved to the front on demand.
+   *
+   * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
+   */
+  refresh(
+    connectionId: string,
+    priority: RefreshPriority = "demand",
+    isProbe = false,
+  ): Promise<RefreshOutcome> {
+    const { lanes, locks, store } = this.#parts;
+    const providerId = store.getConnection(connectionId)?.providerId;
+    if (providerId === undefined) return Promise.resolve("not_refreshable");
+    if (priority === "demand") lanes.promote(providerId, connectionId);
+    return this.#flights.run(connectionId, () =>
+      lanes
+        .run(providerId, connectionId, priority, () =>
+          locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+        )
+        .catch((error: unknown) => {
+          if (error instanceof LanesClosed) return "stopped";
+          throw error;
+        }),
+    );
+  }
+
+  /** Resolves when every refresh under way is over and stored. */
+  async settled(): Promise<void> {
+    await this.#flights.settled();
+  }
+
+  async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
+    const { store, failures, suspensions } = this.#parts;
+    const connection = store.getConnection(connectionId);
+    const kept = this.#unwritten.get(connectionId);
+    if (kept && isOwed(connection, kept.connection)) return await this.#write(kept);
+    if (kept) this.#forget(connectionId);
+    if (!connection || !isRefreshable(connection)) return "not_refreshable";
+
+    const profile = store.getProvider(connection.providerId);
+    if (!profile) return await failures.orphan(connection);
+    if (!isProbe && suspensions.of(profile)) return await failures.park(connection, profile);
+    const intent = connection.refreshIntent;
+    const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
+    if (earlier && earlier.sends >= 2) return await failures.condemn(connection, "outcome_unknown");
+    const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
+    return await this.#parts.tracing.inSpan(
+      { name: "refresh", kind: "internal", attributes },
+      async (span) => {
+        const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+        span.set({ "nexus.refresh.outcome": outcome });
+        if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
+        return outcome;
+      },
+    );
+  }
+
+  async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    const { grants, failures, failing, lanes, clock, metrics } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const count = (result: "success" | "failure", reason: string): void =>
+      metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
+    const prepared = await this.#prepare(attempt);
+    if (typeof prepared === "string") {
+      count("failure", prepared);
+      return prepared;
+    }
+    if (!(await this.#writeIntent(connection, earlier))) return "superseded";
+
+    // Point of no return: from here on the provider may have redeemed the refresh token.
+    let result: RefreshResult;
+    try {
+      result = await grants.refresh({
+        server: prepared.server,
+        profile,
+        refreshToken: prepared.refreshToken,
+        subject: connection.subject,
+        boundTo: prepared.credential.binding,
+      });
+    } catch (error) {
+      const failure = failureOf(error);
+      lanes.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
+      count("failure", failure.kind);
+      failing.grantFailed(profile.id, failure);
+      if (failure.kind === "invalid_grant") this.#accepted(profile);
+      return await failures.record(attempt, failure);
+    }
+    lanes.note(profile.id, true);
+    failing.forget(profile.id);
+    const { credential: previous } = prepared;
+    const receivedMonotonicMs = clock.monotonicMs();
+    const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
+    if (outcome === "refreshed") count("success", result.idTokenFault === undefined ? "" : "id_token");
+    this.#accepted(profile);
+    return outcome;
+  }
+
+  /**
+   * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
+   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `rescue` has it then.
+   */
+  async #write(success: Unwritten): Promise<RefreshOutcome> {
+    const { connection, profile, previous, result, receivedMonotonicMs } = success;
+    const { store, writer, revocations, rescue, clock, log, metrics } = this.#parts;
+    const { id: connectionId, providerId } = connection;
+    if (result.idTokenFault !== undefined) {
+      log.warn(
+        { connectionId, fault: result.idTokenFault },
+        "id_token of a refresh does not verify; the tokens are kept",
+      );
+    }
+    this.#unwritten.set(connectionId, success);
+    const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
+    rescue.hold(connectionId, () => {
+      const composed = writer.compose(connection, profile, result.tokenSet, previous, receivedAtMs);
+      return { grant: "refresh", ...composed };
+    });
+    let stored: Connection | undefined;
+    try {
+      stored = await store.commit((tx) => {
+        const current = tx.getConnection(connectionId);
+        if (!isOwed(current, connection))
+          return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
+        tx.appendAudit({
+          timeMs: clock.nowMs(),
+          type: "token_refreshed",
+          principal: daemon.name,
+          connectionId,
+          providerId,
+          ...(result.idTokenFault === undefined ? {} : { reason: "id_token_verification_failed" }),
+        });
+        return writer.write(tx, current, profile, result.tokenSet, previous, receivedAtMs);
+      });
+    } catch (error) {
+      if (!(error instanceof StoreFailed))
+        log.error({ connectionId, error }, "a new token set is not written yet");
+      throw error;
+    }
+    this.#forget(connectionId);
+    if (!stored) return "superseded";
+    if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
+    log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
+    return "refreshed";
+  }
+
+  /** All that can fail before anything is sent. */
+  async #prepare(
+    attempt: Attempt,
+  ): Promise<{ server: AuthorizationServer; credential: Credential; refreshToken: Secret } | RefreshOutcome> {
+    const { connection, profile } = attempt;
+    const { store, vault, servers, failures, failing, log } = this.#parts;
+    let credential: Credential;
+    try {
+      const stored = store.getCredential(connection.id);
+      if (!stored) throw new DataLoss("the credential of an active connection is missing");
+      credential = vault.openCredential(connection, stored);
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
+      return await failures.condemn(connection, "data_loss");
+    }
+    const { refreshToken, binding } = credential;
+    if (!refreshToken) return "not_refreshable";
+    if (binding !== undefined && binding !== grantBinding(profile)) {
+      return await failures.part(connection, binding);
+    }
+    try {
+      return { server: await servers.resolve(profile), credential, refreshToken };
+    } catch (error) {
+      if (error instanceof FailedPrecondition) {
+        failing.failed(profile.id, "misconfigured", error.message);
+        return await failures.suspend(attempt, error.message);
+      }
+      if (!(error instanceof NexusError)) throw error;
+      failing.failed(profile.id, "transient", error.message);
+      return await failures.retryLater(attempt, error.message, undefined);
+    }
+  }
+
+  /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
+  async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    const refreshIntent: RefreshIntent = {
+      ...earlier,
+      credentialRevision: connection.credentialRevision,
+      startedAtMs: clock.nowMs(),
+      sends: (earlier?.sends ?? 0) + 1,
+    };
+    return await store.commit((tx) => {
+      const current = tx.getConnection(connection.id);
+      if (!isSame(current, connection)) return false;
+      tx.putUnannounced({ ...current, refreshIntent });
+      return true;
+    });
+  }
+
+  /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
+  #accepted(profile: ProviderProfile): void {
+    const { suspensions, log } = this.#parts;
+    suspensions
+      .accepted(profile)
+      .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
+  }
+
+  #forget(connectionId: string): void {
+    this.#unwritten.delete(connectionId);
+    this.#parts.rescue.release(connectionId);
+  }
+}
+
+/** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
+function isOwed(current: Connection | undefined, attempted: Connection): current is Connection {
+  return isSame(current, attempted) || isParted(current, attempted);
+}

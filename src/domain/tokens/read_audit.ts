@@ -1,0 +1,254 @@
+import { by } from "../../model/access/audit_event.js";
+import { NexusError, Unavailable } from "../../model/errors.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { Log } from "../../runtime/log.js";
+
+/** Readers and connections remembered: some 12 MiB at most. One that is forgotten is recorded again, never less. */
+const maxEntries = 50_000;
+/** Refusals of one kind are recorded this often, those between are counted. */
+const refusalIntervalMs = 60_000;
+
+/** What one reader has read of one connection. */
+interface Entry {
+  readonly principal: Principal;
+  readonly connectionId: string;
+  revision: bigint;
+  /** Set until the first read of `revision` is durable. */
+  recorded: Promise<void> | undefined;
+  /** Reads of `revision` after the first that no event tells of yet; -1 while the first is announced and has not happened. */
+  reads: number;
+  /** Whether it was used since the hand of the clock passed it. */
+  used: boolean;
+}
+
+/** The first read of a revision, and whose count is written with it. */
+interface First {
+  readonly key: string;
+  readonly entry: Entry;
+  readonly forgotten: Entry | undefined;
+}
+
+interface Batch {
+  readonly firsts: First[];
+  /** When all of them are durable. */
+  readonly recorded: Promise<void>;
+}
+
+interface Refusal {
+  readonly recordedMs: number;
+  count: number;
+}
+
+type LedgerStore = Pick<Store, "commit">;
+
+/**
+ * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable
+ * before the token leaves; later reads of the same revision are counted in memory. A count is written as `token_reads_counted` with
+ * the first read of the next revision, when its reader is forgotten, and at shutdown.
+ *
+ * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
+ */
+export class ReadLedger {
+  readonly #store: LedgerStore;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #maxEntries: number;
+  /** In the order of the clock algorithm: the next to be forgotten first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #refusals = new Map<string, Refusal>();
+  /** What the keys of a principal begin with; its streams ask for each event. */
+  readonly #readers = new WeakMap<Principal, string>();
+  #batch: Batch | undefined;
+
+  constructor(options: { store: LedgerStore; clock: Clock; log: Log; maxEntries?: number }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#maxEntries = options.maxEntries ?? maxEntries;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
+   *
+   * @param times how often it is read at this moment
+   * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
+   * Unavailable when it cannot be written: then the token must not leave
+   */
+  read(
+    principal: Principal,
+    connectionId: string,
+    revision: bigint,
+    times: number = 1,
+  ): Promise<void> | undefined {
+    const key = this.#keyOf(principal, connectionId);
+    const known = this.#entries.get(key);
+    if (known?.revision === revision) {
+      known.used = true;
+      known.reads += times;
+      return known.recorded;
+    }
+    return this.#first(key, known, { principal, connectionId, revision, reads: times - 1 });
+  }
+
+  /**
+   * Begins to put a read on record that will be made at once.
+   *
+   * @returns as `read`: undefined when it is on record already
+   */
+  announce(principal: Principal, connectionId: string, revision: bigint): Promise<void> | undefined {
+    const key = this.#keyOf(principal, connectionId);
+    const known = this.#entries.get(key);
+    if (known?.revision === revision) return known.recorded;
+    return this.#first(key, known, { principal, connectionId, revision, reads: -1 });
+  }
+
+  /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
+  async refused(principal: Principal, connectionId: string, error: unknown): Promise<void> {
+    if (!(error instanceof NexusError)) return;
+    const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
+    // A caller can make up ids without end, so those that are not found share one entry.
+    const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason}`;
+    const nowMs = this.#clock.nowMs();
+    const before = this.#refusals.get(key);
+    if (before && nowMs - before.recordedMs < refusalIntervalMs && nowMs >= before.recordedMs) {
+      before.count++;
+      return;
+    }
+    this.#refusals.delete(key);
+    this.#refusals.set(key, { recordedMs: nowMs, count: 0 });
+    for (const oldest of this.#refusals.keys()) {
+      if (this.#refusals.size <= this.#maxEntries) break;
+      this.#refusals.delete(oldest);
+    }
+    try {
+      await this.#store.commit((tx) => {
+        tx.appendAudit({
+          timeMs: nowMs,
+          type: "token_retrieval_failed",
+          ...by(principal),
+          connectionId,
+          ...providerOf(tx, connectionId),
+          reason: reason.toLowerCase(),
+          ...(before && before.count > 0 && { count: before.count + 1 }),
+        });
+      });
+    } catch (fault) {
+      this.#log.error({ err: fault }, "a refused read could not be recorded");
+    }
+  }
+
+  /** Writes every count. */
+  async flush(): Promise<void> {
+    const counts = [...this.#entries.values()]
+      .map((entry) => ({ entry, reads: entry.reads }))
+      .filter(({ reads }) => reads > 0);
+    if (counts.length === 0) return;
+    await this.#store.commit((tx) => {
+      for (const { entry, reads } of counts) this.#appendCount(tx, entry, reads);
+    });
+    for (const { entry, reads } of counts) entry.reads -= reads;
+  }
+
+  #first(
+    key: string,
+    before: Entry | undefined,
+    read: Pick<Entry, "principal" | "connectionId" | "revision" | "reads">,
+  ): Promise<void> {
+    const entry: Entry = { ...read, recorded: undefined, used: false };
+    const forgotten = before ?? this.#makeRoom();
+    this.#entries.set(key, entry);
+    this.#batch ??= this.#openBatch();
+    this.#batch.firsts.push({ key, entry, forgotten });
+    entry.recorded = this.#batch.recorded;
+    return entry.recorded;
+  }
+
+  /** What is read first in this turn goes into one commit. */
+  #openBatch(): Batch {
+    const firsts: First[] = [];
+    const recorded = Promise.resolve()
+      .then(() => {
+        this.#batch = undefined;
+        return this.#store.commit((tx) => {
+          for (const first of firsts) this.#append(tx, first);
+        });
+      })
+      .then(
+        () => {
+          for (const { entry } of firsts) entry.recorded = undefined;
+        },
+        (error: unknown) => {
+          for (const { key, entry } of firsts) {
+            if (this.#entries.get(key) === entry) this.#entries.delete(key);
+          }
+          throw new Unavailable("the read of the token cannot be recorded", undefined, error);
+        },
+      );
+    // An announced read has nobody who waits for it yet.
+    recorded.catch(() => undefined);
+    return { firsts, recorded };
+  }
+
+  #append(tx: Transaction, { entry, forgotten }: First): void {
+    if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
+    tx.appendAudit({
+      timeMs: this.#clock.nowMs(),
+      type: "token_retrieved",
+      ...by(entry.principal),
+      connectionId: entry.connectionId,
+      ...providerOf(tx, entry.connectionId),
+      revision: entry.revision,
+    });
+  }
+
+  #keyOf(principal: Principal, connectionId: string): string {
+    let reader = this.#readers.get(principal);
+    if (reader === undefined) {
+      reader = `${principal.name} ${hostOf(principal.origin)} `;
+      this.#readers.set(principal, reader);
+    }
+    return reader + connectionId;
+  }
+
+  /** Takes out one entry when there are too many: the first that was not used since it was last looked at. */
+  #makeRoom(): Entry | undefined {
+    if (this.#entries.size < this.#maxEntries) return undefined;
+    for (const [key, entry] of this.#entries) {
+      this.#entries.delete(key);
+      if (!entry.used) return entry;
+      entry.used = false;
+      this.#entries.set(key, entry);
+    }
+    return undefined;
+  }
+
+  #appendCount(tx: Transaction, entry: Entry, count: number): void {
+    tx.appendAudit({
+      timeMs: this.#clock.nowMs(),
+      type: "token_reads_counted",
+      ...by(entry.principal),
+      connectionId: entry.connectionId,
+      ...providerOf(tx, entry.connectionId),
+      revision: entry.revision,
+      count,
+    });
+  }
+}
+
+function providerOf(tx: Transaction, connectionId: string): { providerId?: string } {
+  const providerId = tx.getConnection(connectionId)?.providerId;
+  return providerId === undefined ? {} : { providerId };
+}
+
+/** The address without its port, which is another one for each connection of one caller. */
+function hostOf(origin: string | undefined): string {
+  if (origin === undefined) return "";
+  return /^(\[.*\]|[^:]*):\d+$/.exec(origin)?.[1] ?? origin;
+}

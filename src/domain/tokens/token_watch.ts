@@ -1,0 +1,190 @@
+import { hasUsableToken } from "../../model/connections/connection.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
+import type { Store } from "../../store/store.js";
+import type { View } from "../access/access_control.js";
+import { BookmarkWheel } from "./timer_wheel.js";
+import type { CredentialReader } from "../credentials/credential_reader.js";
+import type { ReadLedger } from "./read_audit.js";
+import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
+import type { WatchFilter, WatchHub } from "./watch_hub.js";
+import { WatchRounds } from "./watch_fanout.js";
+import { type Followers, WatchStream } from "./watch_stream.js";
+
+/** Records read from the store at a time while a snapshot is sent. */
+const page = 256;
+/** Clients that were drained come back within this time, each at its own moment. */
+const reconnectSpreadMs = 1_000;
+
+type WatchStore = Pick<
+  Store,
+  "epoch" | "settledRevision" | "floorRevision" | "getConnection" | "listConnections" | "changesSince"
+>;
+
+/** The state stream: a snapshot or what changed since a position, then the newest state of whatever changes. */
+export class TokenWatch {
+  readonly #store: WatchStore;
+  readonly #reader: Pick<CredentialReader, "view">;
+  readonly #hub: WatchHub;
+  readonly #ledger: Pick<ReadLedger, "read" | "announce">;
+  readonly #clock: Clock;
+  readonly #followers: Followers;
+
+  constructor(options: {
+    store: WatchStore;
+    reader: Pick<CredentialReader, "view">;
+    hub: WatchHub;
+    ledger: Pick<ReadLedger, "read" | "announce">;
+    clock: Clock;
+    random: () => number;
+  }) {
+    this.#store = options.store;
+    this.#reader = options.reader;
+    this.#hub = options.hub;
+    this.#ledger = options.ledger;
+    this.#clock = options.clock;
+    const { hub, clock, random } = options;
+    this.#followers = {
+      hub,
+      rounds: new WatchRounds({ ledger: options.ledger, stateOf: (id, view) => this.#stateOf(id, view) }),
+      bookmarks: new BookmarkWheel(clock),
+      position: (view) => this.#position(view),
+      reconnectDelayMs: () => Math.round(reconnectSpreadMs * random()),
+    };
+  }
+
+  /** Begins a stream. It ends, with a drain event, when the hub drains. */
+  open(options: WatchOptions, sink: StreamSink<WatchEvent>): StreamSource {
+    const stream = new WatchStream(options, sink, this.#followers);
+    // Subscribed before anything is read: what changes meanwhile is pending, not lost.
+    this.#hub.subscribe(stream);
+    stream.start(() => this.#opening(options));
+    return stream;
+  }
+
+  async *#opening(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { view } = options;
+    const reset = options.position && this.#cannotResume(options.position, view);
+    if (reset) yield { kind: "reset", reason: reset };
+    const start = this.#position(view);
+    if (options.position && !reset) yield* this.#changesSince(options.position.revision, options);
+    else yield* this.#snapshot(options);
+    yield { kind: "bookmark", position: start };
+  }
+
+  async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { view } = options;
+    if (options.connectionIds) {
+      const ids = [...options.connectionIds];
+      for (const [index, id] of ids.entries()) {
+        const userId = this.#store.getConnection(id)?.userId;
+        if (userId !== undefined && !matches(options, userId)) yield { kind: "removed", connectionId: id };
+        else yield await this.#state(id, options, () => ids.slice(index + 1, index + page));
+      }
+      return;
+    }
+    let afterId: string | undefined;
+    for (;;) {
+      const connections = this.#store.listConnections({
+        limit: page,
+        ...(afterId === undefined ? {} : { afterId }),
+      });
+      afterId = connections.at(-1)?.id;
+      const ids = connections
+        .filter((connection) => matches(options, connection.userId) && view.seesConnection(connection))
+        .map(({ id }) => id);
+      for (const [index, id] of ids.entries()) {
+        // One that is gone meanwhile was never told of.
+        if (!this.#store.getConnection(id)) continue;
+        yield await this.#state(id, options, () => ids.slice(index + 1));
+      }
+      if (connections.length < page) return;
+      await othersTurn();
+    }
+  }
+
+  async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { view } = options;
+    let after = revision;
+    for (;;) {
+      // A reader may take so long that removals it was not told of are forgotten meanwhile.
+      if (after < this.#store.floorRevision) {
+        yield { kind: "reset", reason: "position_too_old" };
+        yield* this.#snapshot(options);
+        return;
+      }
+      const changes = this.#store.changesSince(after, page);
+      after = changes.at(-1)?.revision ?? after;
+      const ids = changes
+        .filter((change) => {
+          if (options.connectionIds && !options.connectionIds.has(change.connectionId)) return false;
+          return matches(options, change.userId) && view.seesChange(change);
+        })
+        .map(({ connectionId }) => connectionId);
+      for (const [index, id] of ids.entries()) {
+        yield await this.#state(id, options, () => ids.slice(index + 1));
+      }
+      if (changes.length < page) return;
+      await othersTurn();
+    }
+  }
+
+  /**
+   * The newest state, its token on record. What is sent next is announced to the ledger, so that all of it shares a commit; the state
+   * is read again after that, since it may have changed.
+   */
+  async #state(
+    connectionId: string,
+    options: WatchOptions,
+    next: () => readonly string[],
+  ): Promise<WatchEvent> {
+    let recordedRevision: bigint | undefined;
+    for (;;) {
+      const event = this.#stateOf(connectionId, options.view);
+      if (event.kind !== "state" || !event.view.token) return event;
+      const { revision } = event.view.token;
+      if (revision === recordedRevision) return event;
+      const recorded = this.#ledger.read(options.principal, connectionId, revision);
+      if (!recorded) return event;
+      recordedRevision = revision;
+      for (const id of next()) this.#announce(id, options);
+      await recorded;
+    }
+  }
+
+  #announce(connectionId: string, options: WatchOptions): void {
+    const connection = this.#store.getConnection(connectionId);
+    if (!connection || !hasUsableToken(connection, this.#clock.nowMs())) return;
+    // What was named and is not to be had is never read.
+    if (!matches(options, connection.userId) || !options.view.seesConnection(connection)) return;
+    void this.#ledger.announce(options.principal, connectionId, connection.credentialRevision);
+  }
+
+  #stateOf(connectionId: string, { seesConnection }: Pick<View, "seesConnection">): WatchEvent {
+    const view = this.#reader.view(connectionId);
+    if (!view || !seesConnection(view.connection)) return { kind: "removed", connectionId };
+    return { kind: "state", view };
+  }
+
+  #position({ epochOf }: Pick<View, "epochOf">): WatchPosition {
+    return { epoch: epochOf(this.#store.epoch), revision: this.#store.settledRevision };
+  }
+
+  #cannotResume(
+    position: WatchPosition,
+    { epochOf }: Pick<View, "epochOf">,
+  ): "epoch_changed" | "position_too_old" | undefined {
+    if (position.epoch !== epochOf(this.#store.epoch) || position.revision > this.#store.settledRevision)
+      return "epoch_changed";
+    return position.revision < this.#store.floorRevision ? "position_too_old" : undefined;
+  }
+}
+
+/** A page of which nothing is sent holds up nobody: thousands of them may lie between two connections of one user. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function matches(filter: Pick<WatchFilter, "userId">, userId: string): boolean {
+  return filter.userId === undefined || filter.userId === userId;
+}

@@ -1,0 +1,123 @@
+import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
+import { statusOf } from "../service/messages/connection_message.js";
+import { idOf, readFields } from "./input.js";
+import { checkConnection, requestConnection } from "./legacy_calls.js";
+import { alias, answer, type Route } from "./route.js";
+
+const request: Route = {
+  method: "POST",
+  path: "/v1/request-connection",
+  operationId: "requestConnection",
+  summary: "Starts a consent, and answers the URL that a person must open",
+  tag: "connections",
+  body: "ConnectionRequest",
+  success: { status: 200, schema: "RequestedConnection" },
+  errors: [404, 409],
+  async handle({ body }, call) {
+    const wanted = readFields(body, (fields) => ({
+      userId: fields.text("user_id") || fields.text("workspace_id"),
+      providerId: fields.text("provider_id"),
+      providerName: fields.text("provider_name"),
+      scopes: fields.texts("scopes"),
+      returnUrl: fields.text("return_url"),
+      requireConfirmation: fields.flag("require_confirmation"),
+    }));
+    const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(call, wanted);
+    return answer({ authUrl, state, scopes, provider_id: providerId, connection_id: connectionId });
+  },
+};
+
+const confirm: Route = {
+  method: "POST",
+  path: "/v1/confirm-connection",
+  operationId: "confirmConnection",
+  summary: "Makes the credential of a consent with require_confirmation readable",
+  tag: "connections",
+  body: "Confirmation",
+  success: { status: 200, schema: "ConfirmedConnection" },
+  errors: [404, 409],
+  async handle({ body }, call) {
+    const { connection } = await call(
+      ConnectionService.method.confirmConnection,
+      readFields(body, (fields) => ({
+        connectionId: idOf(fields.text("connection_id")),
+        completionCode: fields.text("completion_code"),
+      })),
+    );
+    const status = connection && statusOf(connection.status);
+    if (!status) throw new Error("a confirmed connection without a status");
+    return answer({ connection_id: connection.id, status });
+  },
+};
+
+const check: Route = {
+  method: "GET",
+  path: "/v1/check-connection/{id}",
+  operationId: "checkConnection",
+  summary: "Reads the state of a connection",
+  tag: "connections",
+  success: { status: 200, schema: "ConnectionState" },
+  errors: [404],
+  async handle({ params }, call) {
+    return answer({ status: await checkConnection(call, idOf(params["id"])) });
+  },
+};
+
+const captureSchema: Route = {
+  method: "GET",
+  path: "/v1/capture-schema",
+  operationId: "getCaptureSchema",
+  summary: "Reads which fields to ask a person for",
+  tag: "capture",
+  query: {
+    state: {
+      description: "The state of a pending request of a static type.",
+      required: true,
+      schema: { type: "string" },
+    },
+  },
+  success: { status: 200, schema: "CaptureSchema" },
+  errors: [404, 501],
+  async handle({ query }, call) {
+    const { providerName, schema } = await call(ConnectionService.method.getCaptureSchema, {
+      state: query.get("state") ?? "",
+    });
+    return answer({ provider_name: providerName, schema: schema ?? {} });
+  },
+};
+
+const captureCredential: Route = {
+  method: "POST",
+  path: "/v1/capture-credential",
+  operationId: "captureCredential",
+  summary: "Completes a connection of a static type; a state is good for one credential",
+  tag: "capture",
+  body: "Capture",
+  success: { status: 200, schema: "Captured" },
+  errors: [404, 409, 501],
+  async handle({ body }, call) {
+    const captured = await call(
+      ConnectionService.method.captureCredential,
+      readFields(body, (fields) => ({
+        state: fields.text("state"),
+        credentials: fields.object("credentials") ?? {},
+      })),
+    );
+    const status = statusOf(captured.status);
+    if (!status) throw new Error("a captured connection without a status");
+    return answer({
+      connection_id: captured.connectionId,
+      status,
+      redirect_url: captured.redirectUrl,
+    });
+  },
+};
+
+export const connectionRoutes: readonly Route[] = [
+  request,
+  confirm,
+  check,
+  captureSchema,
+  captureCredential,
+  alias(request, "/auth/consent-spec", { body: "ConsentSpecRequest" }),
+];

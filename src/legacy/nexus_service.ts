@@ -1,0 +1,41 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  CheckConnectionResponseSchema,
+  GetTokenResponseSchema,
+  NexusService,
+  RefreshConnectionResponseSchema,
+  RequestConnectionResponseSchema,
+} from "../gen/nexus/v1/nexus_pb.js";
+import { bindService } from "../service/pipeline/bind_service.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import { callerOf } from "./call.js";
+import { checkConnection, getToken, refreshConnection, requestConnection } from "./legacy_calls.js";
+
+/** The four RPCs of the existing gateway, by the services that took their place. */
+export function nexusService(services: readonly BoundService[]): BoundService {
+  const callerFor = callerOf(services);
+  return bindService(NexusService, {
+    async requestConnection(request, context) {
+      const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(
+        callerFor(context),
+        request,
+      );
+      return create(RequestConnectionResponseSchema, { authUrl, state, scopes, providerId, connectionId });
+    },
+
+    async checkConnection({ connectionId }, context) {
+      const status = await checkConnection(callerFor(context), connectionId);
+      return create(CheckConnectionResponseSchema, { status });
+    },
+
+    async getToken({ connectionId }, context) {
+      const token = await getToken(callerFor(context), connectionId);
+      return create(GetTokenResponseSchema, { token });
+    },
+
+    async refreshConnection({ connectionId }, context) {
+      const token = await refreshConnection(callerFor(context), connectionId);
+      return create(RefreshConnectionResponseSchema, { token });
+    },
+  });
+}

@@ -1,0 +1,109 @@
+import type { JsonObject } from "../model/json.js";
+import { authorizeOperation, authorizePath } from "./openapi_authorize.js";
+import type { Route } from "./route.js";
+import { type SchemaName, schemas } from "./schemas.js";
+
+/** What a status means, whatever the route. */
+const meanings: Readonly<Record<number, string>> = {
+  200: "Done",
+  201: "Created",
+  400: "The request is at fault; `details` names each field",
+  401: "No valid API key",
+  403: "The caller may not do that",
+  404: "There is no such thing, or the caller may not see it",
+  409: "The name is taken, or a person must act first (`attention_required`, `connection_pending`, ...)",
+  413: "The body is larger than the daemon takes, 1 MiB by default",
+  429: "A limit is reached; the message names it and its setting, `Retry-After` says when to ask again if time helps",
+  431: "The headers are longer than the daemon takes, 16 KiB by default",
+  500: "A fault of the daemon",
+  501: "Not answered by this release",
+  503: "The provider or the store cannot be reached; `Retry-After` says when to ask again",
+};
+
+/** The document that describes `routes`: OpenAPI 3.1. */
+export function openApiDocument(routes: readonly Route[]): JsonObject {
+  const paths: Record<string, Record<string, JsonObject>> = {};
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
+  }
+  paths[authorizePath] = { get: authorizeOperation };
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Nexus sidecar: REST routes",
+      version: "1",
+      description:
+        "The routes of the existing Nexus gateway and broker, on the http door of nexusd, and the one for proxies. New clients use the gRPC and Connect services of nexus.v1.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/" }],
+    security: [{ apiKey: [] }, { bearer: [] }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas,
+      securitySchemes: {
+        apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
+        bearer: { type: "http", scheme: "bearer" },
+      },
+    },
+  };
+}
+
+function operation(route: Route): JsonObject {
+  const { status, schema } = route.success;
+  const errors = route.open
+    ? [500]
+    : [400, 401, 403, ...route.errors, ...(takesBody(route) ? [413] : []), 429, 431, 500, 503];
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    tags: [route.tag],
+    ...(route.open ? { security: [] } : {}),
+    parameters: [...pathParameters(route), ...queryParameters(route)],
+    ...(route.body
+      ? {
+          requestBody: { required: true, content: { "application/json": { schema: reference(route.body) } } },
+        }
+      : {}),
+    responses: {
+      [status]: described(status, schema),
+      ...Object.fromEntries([...new Set(errors)].map((code) => [code, described(code, "Error")])),
+    },
+  };
+}
+
+/** Methods whose body is read, wanted or not. */
+export function takesBody({ method }: Pick<Route, "method">): boolean {
+  return method !== "GET" && method !== "DELETE";
+}
+
+function described(status: number, schema: SchemaName): JsonObject {
+  return {
+    description: meanings[status] ?? "",
+    content: { "application/json": { schema: reference(schema) } },
+  };
+}
+
+function reference(name: SchemaName): JsonObject {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function pathParameters({ path }: Route): JsonObject[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+}
+
+function queryParameters({ query = {} }: Route): JsonObject[] {
+  return Object.entries(query).map(([name, { description, required = false, schema }]) => ({
+    name,
+    in: "query",
+    description,
+    required,
+    schema,
+  }));
+}

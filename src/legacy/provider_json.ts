@@ -1,0 +1,78 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Provider } from "../gen/nexus/v1/provider_pb.js";
+import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
+import { InvalidArgument } from "../model/errors.js";
+import type { JsonObject } from "../model/json.js";
+import { authTypes, type ProviderSettings, providerFaults } from "../model/providers/provider_profile.js";
+import { settingsMessage, settingsOf } from "../service/messages/provider_message.js";
+import { strategyOf } from "../service/messages/strategy_message.js";
+import { contractField } from "./rest_error.js";
+
+/** A profile as the existing contract reads it: no secret, but whether one is set. */
+export function profileJson(provider: Provider): JsonObject {
+  return {
+    id: provider.id,
+    ...contractOfProfile(storedSettings(provider)),
+    client_secret_set: provider.clientSecretSet,
+    ...(provider.createdAt ? { created_at: timestampDate(provider.createdAt).toISOString() } : {}),
+    ...(provider.updatedAt ? { updated_at: timestampDate(provider.updatedAt).toISOString() } : {}),
+  };
+}
+
+/** What the list of the existing gateway says of a profile. */
+export function metadataJson(provider: Provider): JsonObject {
+  return {
+    id: provider.id,
+    api_base_url: provider.apiBaseUrl,
+    user_info_endpoint: provider.userInfoEndpoint,
+    scopes: [...provider.scopes],
+    description: provider.description,
+    category: provider.category,
+  };
+}
+
+export function authTypeOf(provider: Provider): string {
+  return authTypes[provider.authType - 1] ?? "oauth2";
+}
+
+/** The settings behind a message of ours, in which the strategy is always set. */
+export function storedSettings(provider: Provider): ProviderSettings {
+  const settings = settingsOf(provider);
+  return { ...settings, strategy: strategyOf(provider.strategy) ?? settings.strategy };
+}
+
+/**
+ * What the existing contract's clients leave out: a null is an unset field of theirs, an empty secret is one that they could
+ * not read.
+ */
+export function mentioned(profile: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(profile).filter(
+      ([name, value]) => value !== null && !(name === "client_secret" && value === ""),
+    ),
+  );
+}
+
+/**
+ * The message that a draft asks for.
+ *
+ * @param hasSecret whether a secret is stored already
+ * @throws InvalidArgument naming what the JSON cannot say, and with it every fault of the profile that it does say
+ */
+export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider {
+  const secret = draft.clientSecret?.reveal() ?? "";
+  if (draft.faults.length > 0) {
+    const judged = providerFaults(draft.settings, hasSecret || secret !== "");
+    const all = [...draft.faults, ...judged].map((fault) => ({
+      ...fault,
+      field: contractField(fault.field),
+    }));
+    // Of one field the first.
+    throw new InvalidArgument(
+      [...new Map(all.toReversed().map((fault) => [fault.field, fault])).values()].toReversed(),
+    );
+  }
+  const message = settingsMessage(draft.settings);
+  message.clientSecret = secret;
+  return message;
+}

@@ -1,0 +1,181 @@
+import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
+import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
+import type { JsonObject } from "../model/json.js";
+import { changeablePaths } from "../service/messages/provider_message.js";
+import { codes, WireError } from "../service/pipeline/wire_error.js";
+import type { Call } from "./call.js";
+import { idOf, readFields } from "./input.js";
+import {
+  authTypeOf,
+  draftMessage,
+  mentioned,
+  metadataJson,
+  profileJson,
+  storedSettings,
+} from "./provider_json.js";
+import { RestRefusal } from "./rest_error.js";
+import { alias, answer, type RestRequest, type Route } from "./route.js";
+
+const create: Route = {
+  method: "POST",
+  path: "/v1/providers",
+  operationId: "createProvider",
+  summary: "Registers a provider profile",
+  tag: "providers",
+  body: "NewProvider",
+  success: { status: 201, schema: "ProviderCreated" },
+  errors: [409],
+  async handle({ body }, call) {
+    const profile = readFields(body, (fields) => fields.object("profile"));
+    if (!profile) throw new RestRefusal(400, "missing_profile", 'the body must be {"profile": {...}}');
+    const provider = draftMessage(profileOfContract(mentioned(profile)), false);
+    const created = await call(ProviderService.method.createProvider, { provider });
+    return answer({ id: stored(created.provider).id, message: "Provider profile created" }, 201);
+  },
+};
+
+const listMetadata: Route = {
+  method: "GET",
+  path: "/v1/providers",
+  operationId: "listProviders",
+  summary: "Lists the profiles, grouped by type and name",
+  tag: "providers",
+  success: { status: 200, schema: "ProviderMetadata" },
+  errors: [],
+  async handle(_request, call) {
+    const groups: Record<string, JsonObject> = {};
+    for (const provider of await allProviders(call)) {
+      const type = authTypeOf(provider);
+      groups[type] = { ...groups[type], [provider.name]: metadataJson(provider) };
+    }
+    return answer(groups);
+  },
+};
+
+const get: Route = {
+  method: "GET",
+  path: "/v1/providers/{id}",
+  operationId: "getProvider",
+  summary: "Reads a profile, without its secret",
+  tag: "providers",
+  success: { status: 200, schema: "Provider" },
+  errors: [404],
+  async handle({ params }, call) {
+    return answer(profileJson(await readProvider(call, idOf(params["id"]))));
+  },
+};
+
+const replace: Route = {
+  method: "PUT",
+  path: "/v1/providers/{id}",
+  operationId: "updateProvider",
+  summary: "Changes the fields of a profile that are present, and no others",
+  tag: "providers",
+  body: "ProviderProfile",
+  success: { status: 200, schema: "Provider" },
+  errors: [404, 409],
+  handle: change,
+};
+
+const patch: Route = { ...replace, method: "PATCH", operationId: "patchProvider" };
+
+const remove: Route = {
+  method: "DELETE",
+  path: "/v1/providers/{id}",
+  operationId: "deleteProvider",
+  summary: "Deletes a profile; its connections stay, without a provider",
+  tag: "providers",
+  success: { status: 200, schema: "ProviderDeleted" },
+  errors: [404],
+  async handle({ params }, call) {
+    const { orphanedConnections } = await call(ProviderService.method.deleteProvider, {
+      id: idOf(params["id"]),
+    });
+    const message = `Provider profile deleted; connections left without a provider: ${orphanedConnections}`;
+    return answer({ message, orphaned_connections: orphanedConnections });
+  },
+};
+
+const listNames: Route = alias(listMetadata, "/providers", {
+  summary: "Lists the profiles by id and name",
+  success: { status: 200, schema: "ProviderNames" },
+  async handle(_request, call) {
+    return answer((await allProviders(call)).map(({ id, name }) => ({ id, name })));
+  },
+});
+
+const getByName: Route = {
+  ...get,
+  path: "/providers/by-name/{name}",
+  operationId: "getProviderByName",
+  summary: "Reads a profile by its name, without its secret",
+  async handle({ params }, call) {
+    const { provider } = await call(ProviderService.method.getProvider, {
+      key: { case: "name", value: params["name"] ?? "" },
+    });
+    return answer(profileJson(stored(provider)));
+  },
+};
+
+export const providerRoutes: readonly Route[] = [
+  create,
+  listMetadata,
+  { ...listMetadata, path: "/v1/providers/metadata", operationId: "listProviderMetadata" },
+  get,
+  replace,
+  patch,
+  remove,
+  alias(create, "/providers"),
+  listNames,
+  alias(listMetadata, "/providers/metadata", { operationId: "listProviderMetadataAlias" }),
+  getByName,
+  alias(get, "/providers/{id}"),
+  alias(replace, "/providers/{id}"),
+  alias(patch, "/providers/{id}"),
+  alias(remove, "/providers/{id}"),
+];
+
+/** Somebody else may change the profile between our read and our write: then both are done again, so many times. */
+const changeAttempts = 5;
+
+async function change({ params, body }: RestRequest, call: Call) {
+  const id = idOf(params["id"]);
+  for (let attempt = 1; ; attempt++) {
+    const before = await readProvider(call, id);
+    const draft = changeOfContract(storedSettings(before), mentioned(body));
+    const provider = draftMessage(draft, before.clientSecretSet);
+    const paths = changeablePaths.filter((path) => path !== "client_secret" || draft.clientSecret);
+    try {
+      const changed = await call(ProviderService.method.updateProvider, {
+        provider: { ...provider, id },
+        updateMask: { paths },
+        etag: before.etag,
+      });
+      return answer(profileJson(stored(changed.provider)));
+    } catch (error) {
+      const lost = error instanceof WireError && error.code === codes.aborted;
+      if (!lost || attempt === changeAttempts) throw error;
+    }
+  }
+}
+
+async function readProvider(call: Call, id: string): Promise<Provider> {
+  const { provider } = await call(ProviderService.method.getProvider, { key: { case: "id", value: id } });
+  return stored(provider);
+}
+
+async function allProviders(call: Call): Promise<Provider[]> {
+  const all: Provider[] = [];
+  let pageToken = "";
+  do {
+    const page = await call(ProviderService.method.listProviders, { pageSize: 1000, pageToken });
+    all.push(...page.providers);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return all;
+}
+
+function stored(provider: Provider | undefined): Provider {
+  if (!provider) throw new Error("an answer without its provider");
+  return provider;
+}

@@ -1,0 +1,59 @@
+import type { JsonObject, JsonValue } from "../model/json.js";
+import type { Call } from "./call.js";
+import type { SchemaName } from "./schemas.js";
+
+/** A request whose path, method and body are known to be well-formed. */
+export interface RestRequest {
+  /** Values of the pattern's `{name}` segments, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Empty where there was no body. */
+  readonly body: JsonObject;
+}
+
+export interface RestAnswer {
+  readonly status: number;
+  readonly body: JsonValue;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type RestMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** One row of the table: what is served, and what the OpenAPI document says of it. */
+export interface Route {
+  readonly method: RestMethod;
+  /** A segment `{name}` takes any text; one that is spelled out goes before it. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tag: "providers" | "connections" | "tokens" | "capture" | "audit" | "document";
+  readonly query?: Readonly<Record<string, QueryParameter>>;
+  readonly body?: SchemaName;
+  readonly success: { readonly status: 200 | 201; readonly schema: SchemaName };
+  /** Beyond those that every route has. */
+  readonly errors: readonly number[];
+  /** Answered without a key. */
+  readonly open?: true;
+  handle(request: RestRequest, call: Call): Promise<RestAnswer>;
+}
+
+export interface QueryParameter {
+  readonly description: string;
+  readonly required?: true;
+  readonly schema: JsonObject;
+}
+
+export function answer(body: JsonValue, status: 200 | 201 = 200): RestAnswer {
+  return { status, body };
+}
+
+/** The same route at the path of the existing broker. */
+export function alias(route: Route, path: string, change: Partial<Route> = {}): Route {
+  return {
+    ...route,
+    path,
+    operationId: `${route.operationId}Alias`,
+    summary: `${route.summary} (alias)`,
+    ...change,
+  };
+}

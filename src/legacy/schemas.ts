@@ -1,0 +1,196 @@
+import { connectionStatuses } from "../model/connections/connection.js";
+import type { JsonObject } from "../model/json.js";
+import { authTypes } from "../model/providers/provider_profile.js";
+
+const text = { type: "string" } as const;
+const texts = { type: "array", items: text } as const;
+const uuid = { type: "string", format: "uuid" } as const;
+const time = { type: "string", format: "date-time" } as const;
+const anyObject = { type: "object" } as const;
+
+/** An answer has all of `properties` but the `optional` ones; it may gain more. */
+function answered(properties: JsonObject, optional: readonly string[] = []): JsonObject {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", required, properties };
+}
+
+function says(schema: JsonObject, description: string): JsonObject {
+  return { ...schema, description };
+}
+
+/** A request may hold members that are not known, and null for what is absent. */
+function requested(
+  properties: Readonly<Record<string, JsonObject>>,
+  required: readonly string[] = [],
+): JsonObject {
+  const optional = Object.entries(properties).map(([name, schema]) => [
+    name,
+    required.includes(name) ? schema : { ...schema, type: [schema["type"] ?? "string", "null"].flat() },
+  ]);
+  return { type: "object", required: [...required], properties: Object.fromEntries(optional) };
+}
+
+const profile = {
+  name: says(
+    { ...text, pattern: "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", maxLength: 63 },
+    "Unique; looked up trimmed and lower-cased.",
+  ),
+  auth_type: says(
+    { type: "string" },
+    `One of ${authTypes.join(", ")}; \`oauth2\` when empty. It cannot be changed.`,
+  ),
+  client_id: text,
+  client_secret: says({ ...text, writeOnly: true }, "Kept when it is absent or empty."),
+  auth_url: text,
+  token_url: text,
+  issuer: text,
+  enable_discovery: { type: "boolean" },
+  scopes: says(texts, "Defaults of new connections."),
+  auth_header: says(
+    text,
+    "Static types: name of the header. `oauth2`: `client_secret_basic` or `Basic`, anything else means in the body.",
+  ),
+  auth_strategy: {
+    type: ["string", "object"] as string[],
+    description: "The kind, or `{type, config}`; also as `params.auth_strategy`.",
+  },
+  api_base_url: text,
+  user_info_endpoint: text,
+  description: text,
+  category: text,
+  params: says(
+    anyObject,
+    "Known keys, and for `oauth2` extra parameters of the authorization request; none can replace one of the protocol.",
+  ),
+  token_endpoint_auth_method: says(text, "`none` declares a public client."),
+  jwks_url: text,
+  authorization_params: anyObject,
+  refresh_window: says(text, "A duration, as 90s."),
+  strategy: says(anyObject, "`{type, config}`, in place of the spellings above."),
+  credential_schema: anyObject,
+  oauth2_options: anyObject,
+} satisfies Record<string, JsonObject>;
+
+const { client_secret: _secret, ...readable } = profile;
+const beyondContract = [
+  "token_endpoint_auth_method",
+  "jwks_url",
+  "authorization_params",
+  "refresh_window",
+  "strategy",
+  "credential_schema",
+  "oauth2_options",
+];
+
+const connectionRequest = {
+  user_id: says({ ...text, maxLength: 256 }, "The caller's identifier of the user."),
+  provider_id: says(text, "Id of the profile; counts before the name."),
+  provider_name: text,
+  scopes: says(texts, "In place of the profile's defaults."),
+  return_url: says(text, "Its origin must be one of NEXUS_ALLOWED_RETURN_URLS."),
+  require_confirmation: says(
+    { type: "boolean" },
+    "The token is readable only after /v1/confirm-connection. Needs `return_url`.",
+  ),
+};
+
+const metadata = answered({
+  id: uuid,
+  api_base_url: text,
+  user_info_endpoint: text,
+  scopes: texts,
+  description: text,
+  category: text,
+});
+
+/** Components of the OpenAPI document. */
+export const schemas = {
+  Error: answered(
+    {
+      error: says(text, "A stable word."),
+      message: says(text, "A sentence for a person."),
+      details: says(
+        { type: "array", items: answered({ field: text, description: text }) },
+        "Every field that is at fault.",
+      ),
+    },
+    ["details"],
+  ),
+  NewProvider: requested({ profile: { $ref: "#/components/schemas/ProviderProfile", type: "object" } }, [
+    "profile",
+  ]),
+  ProviderProfile: requested(profile),
+  ProviderCreated: answered({ id: uuid, message: text }),
+  Provider: answered(
+    {
+      id: uuid,
+      ...readable,
+      client_secret_set: { type: "boolean" },
+      created_at: time,
+      updated_at: time,
+    },
+    beyondContract,
+  ),
+  ProviderDeleted: answered({ message: text, orphaned_connections: { type: "integer", minimum: 0 } }),
+  ProviderMetadata: {
+    type: "object",
+    description: "By type, then by name.",
+    additionalProperties: { type: "object", additionalProperties: metadata },
+  },
+  ProviderNames: { type: "array", items: answered({ id: uuid, name: text }) },
+  ConnectionRequest: requested(connectionRequest),
+  ConsentSpecRequest: requested({ ...connectionRequest, workspace_id: says(text, "In place of `user_id`.") }),
+  RequestedConnection: answered({
+    authUrl: says({ ...text, format: "uri" }, "To be opened in the person's browser."),
+    state: text,
+    scopes: texts,
+    provider_id: uuid,
+    connection_id: uuid,
+  }),
+  Confirmation: requested({ connection_id: uuid, completion_code: text }, [
+    "connection_id",
+    "completion_code",
+  ]),
+  ConfirmedConnection: answered({
+    connection_id: uuid,
+    status: { type: "string", enum: [...connectionStatuses] },
+  }),
+  ConnectionState: answered({ status: { type: "string", enum: [...connectionStatuses] } }),
+  Token: answered(
+    {
+      strategy: answered({ type: text, config: { type: "object", additionalProperties: text } }),
+      credentials: says(
+        { type: "object", additionalProperties: text },
+        "The fields that the strategy names, for `oauth2` at the root too. Never a refresh token.",
+      ),
+      expires_at: says({ type: "integer" }, "Unix seconds; absent where it is not known, or never."),
+    },
+    ["expires_at"],
+  ),
+  CaptureSchema: answered({ provider_name: text, schema: anyObject }),
+  Capture: requested({ state: text, credentials: anyObject }, ["state", "credentials"]),
+  Captured: answered({
+    connection_id: uuid,
+    status: { type: "string", enum: [...connectionStatuses] },
+    redirect_url: says(text, "Where to send the person's browser; empty when there is no return URL."),
+  }),
+  AuditEvent: answered({
+    sequence: { type: "integer" },
+    time,
+    event_type: text,
+    principal: text,
+    connection_id: text,
+    provider_id: text,
+    reason: text,
+    origin: text,
+    hash: text,
+  }),
+  AuditEvents: { type: "array", items: { $ref: "#/components/schemas/AuditEvent" } },
+  AuditPage: answered({
+    events: { $ref: "#/components/schemas/AuditEvents" },
+    next_page_token: says(text, "Empty on the last page."),
+  }),
+  OpenApiDocument: anyObject,
+} satisfies Record<string, JsonObject>;
+
+export type SchemaName = keyof typeof schemas;

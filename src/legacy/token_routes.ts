@@ -1,0 +1,68 @@
+import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
+import { codes, WireError } from "../service/pipeline/wire_error.js";
+import type { Call } from "./call.js";
+import { idOf } from "./input.js";
+import { getToken, refreshConnection } from "./legacy_calls.js";
+import { authTypeOf } from "./provider_json.js";
+import { preconditionOf, RestRefusal } from "./rest_error.js";
+import { alias, answer, type Route } from "./route.js";
+
+const get: Route = {
+  method: "GET",
+  path: "/v1/token/{id}",
+  operationId: "getToken",
+  summary: "Reads the current token of a connection",
+  tag: "tokens",
+  success: { status: 200, schema: "Token" },
+  errors: [404, 409],
+  async handle({ params }, call) {
+    return answer(await getToken(call, idOf(params["id"])));
+  },
+};
+
+const refresh: Route = {
+  method: "POST",
+  path: "/v1/refresh/{id}",
+  operationId: "refreshConnection",
+  summary: "Refreshes now, and reads the new token",
+  tag: "tokens",
+  success: { status: 200, schema: "Token" },
+  errors: [404, 409],
+  async handle({ params }, call) {
+    const id = idOf(params["id"]);
+    try {
+      return answer(await refreshConnection(call, id));
+    } catch (error) {
+      if (preconditionOf(error) === "NOT_REFRESHABLE" && (await isStatic(call, id))) {
+        throw new RestRefusal(
+          400,
+          "static_token",
+          "a static credential does not expire and is not refreshed",
+        );
+      }
+      throw error;
+    }
+  },
+};
+
+export const tokenRoutes: readonly Route[] = [
+  get,
+  refresh,
+  alias(get, "/connections/{id}/token"),
+  alias(refresh, "/connections/{id}/refresh"),
+];
+
+/** Whether the connection's provider is of a static type; not known any more once it is deleted. */
+async function isStatic(call: Call, connectionId: string): Promise<boolean> {
+  const { connection } = await call(ConnectionService.method.getConnection, { connectionId });
+  try {
+    const { provider } = await call(ProviderService.method.getProvider, {
+      key: { case: "id", value: connection?.providerId ?? "" },
+    });
+    return provider !== undefined && authTypeOf(provider) !== "oauth2";
+  } catch (error) {
+    if (error instanceof WireError && error.code === codes.not_found) return false;
+    throw error;
+  }
+}

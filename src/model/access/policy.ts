@@ -1,0 +1,62 @@
+import type { Role } from "./access_table.js";
+import type { Confinement } from "./scope_restriction.js";
+import { describeRule, type RoleRule } from "./permissions.js";
+
+/** Principals, and what they are. */
+export interface PolicyBinding {
+  /** Names, or beginnings of names that end with `*`. */
+  readonly principals: readonly string[];
+  readonly role: Role;
+  readonly confinement: Confinement | undefined;
+  /** In the file, from 1. */
+  readonly line: number;
+}
+
+/** What a policy file says. The first binding that names a principal is its own; later ones are not looked at. */
+export class Policy {
+  readonly #exact = new Map<string, PolicyBinding>();
+  readonly #prefixes: { readonly prefix: string; readonly binding: PolicyBinding; readonly order: number }[] =
+    [];
+  readonly #order = new Map<PolicyBinding, number>();
+
+  /** @param digest of the file, hexadecimal */
+  constructor(
+    readonly bindings: readonly PolicyBinding[],
+    readonly digest: string,
+  ) {
+    for (const [order, binding] of bindings.entries()) {
+      this.#order.set(binding, order);
+      for (const name of binding.principals) {
+        if (name.endsWith("*")) this.#prefixes.push({ prefix: name.slice(0, -1), binding, order });
+        else if (!this.#exact.has(name)) this.#exact.set(name, binding);
+      }
+    }
+  }
+
+  ruleFor(principalName: string): RoleRule | undefined {
+    const exact = this.#exact.get(principalName);
+    const pattern = this.#prefixes.find(({ prefix }) => principalName.startsWith(prefix));
+    const exactOrder = exact && this.#order.get(exact);
+    const isPatternFirst = pattern !== undefined && (exactOrder === undefined || pattern.order < exactOrder);
+    const binding = isPatternFirst ? pattern.binding : exact;
+    if (!binding) return undefined;
+    const { role, confinement, line } = binding;
+    const text = `the policy file binds ${binding.principals.join(", ")}: ${describeRule(binding)}`;
+    return { role, confinement, place: { text, line } };
+  }
+}
+
+/** What names in a policy file begin with. `owner` and `admin` are always admin, and are not bound. */
+export const principalPrefixes = ["key:", "cert:", "jwt:", "uid:"] as const;
+
+/** What is wrong with the name or pattern of a principal in a policy file. */
+export function principalFault(text: string): string | undefined {
+  if (text === "owner" || text === "admin") return "is always admin, and cannot be bound";
+  if (!principalPrefixes.some((prefix) => text.startsWith(prefix) && text.length > prefix.length)) {
+    return `must begin with one of ${principalPrefixes.join(" ")} and go on`;
+  }
+  if (text.length > 512) return "has at most 512 characters";
+  const star = text.indexOf("*");
+  if (star >= 0 && star < text.length - 1) return "may hold a * at its end alone";
+  return /\p{Cc}/u.test(text) ? "must not hold control characters" : undefined;
+}

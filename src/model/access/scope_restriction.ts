@@ -1,0 +1,164 @@
+import type { FieldViolation } from "../errors.js";
+import { isId } from "../ids.js";
+
+/** What an agent is confined to: a connection must fit each list that is present. */
+export interface Confinement {
+  /** User ids; `acme:*` is every one that begins so, `*` is any. */
+  readonly userIds?: readonly string[];
+  /** Names or ids of provider profiles, a UUID being an id; `*` is any. */
+  readonly providers?: readonly string[];
+  readonly connectionIds?: readonly string[];
+}
+
+/** A provider as a confinement sees it. */
+export interface ProviderFacts {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** A connection as a confinement sees it. */
+export interface ConnectionFacts {
+  readonly connectionId: string;
+  readonly userId: string;
+  readonly provider: ProviderFacts;
+}
+
+/** What an action is about. */
+export type Resource =
+  | ({ readonly kind: "connection" } & ConnectionFacts)
+  /** A connection that is yet to be made. Undefined is not judged. */
+  | {
+      readonly kind: "new";
+      readonly userId: string | undefined;
+      readonly provider: ProviderFacts | undefined;
+    }
+  | {
+      readonly kind: "provider";
+      readonly provider: ProviderFacts;
+      /** Whether one of these connections is of the provider. */
+      holdsAny(connectionIds: Iterable<string>): boolean;
+    };
+
+/** Texts, and beginnings of texts that end with `*`. */
+class Texts {
+  readonly #exact: ReadonlySet<string>;
+  readonly #prefixes: readonly string[];
+
+  constructor(texts: readonly string[]) {
+    this.#exact = new Set(texts.filter((text) => !text.endsWith("*")));
+    this.#prefixes = texts.filter((text) => text.endsWith("*")).map((text) => text.slice(0, -1));
+  }
+
+  has(text: string): boolean {
+    return this.#exact.has(text) || this.#prefixes.some((prefix) => text.startsWith(prefix));
+  }
+}
+
+/** A confinement, made ready to judge many calls. */
+export class CompiledConfinement {
+  readonly #users: Texts | undefined;
+  readonly #providerIds: ReadonlySet<string> | undefined;
+  readonly #providerNames: ReadonlySet<string> | undefined;
+  readonly #connections: ReadonlySet<string> | undefined;
+
+  constructor(readonly stated: Confinement) {
+    this.#users = stated.userIds && new Texts(stated.userIds);
+    this.#providerIds = stated.providers && new Set(stated.providers.filter(isId));
+    this.#providerNames = stated.providers && new Set(stated.providers.filter((text) => !isId(text)));
+    this.#connections = stated.connectionIds && new Set(stated.connectionIds);
+  }
+
+  contains(resource: Resource): boolean {
+    switch (resource.kind) {
+      case "connection":
+        return (
+          (this.#connections === undefined || this.#connections.has(resource.connectionId)) &&
+          this.#hasUser(resource.userId) &&
+          this.#hasProvider(resource.provider)
+        );
+      case "new":
+        return (
+          this.#connections === undefined &&
+          (resource.userId === undefined || this.#hasUser(resource.userId)) &&
+          (resource.provider === undefined || this.#hasProvider(resource.provider))
+        );
+      case "provider":
+        return (
+          this.#hasProvider(resource.provider) &&
+          (this.#connections === undefined || resource.holdsAny(this.#connections))
+        );
+    }
+  }
+
+  #hasUser(userId: string): boolean {
+    return this.#users === undefined || this.#users.has(userId);
+  }
+
+  #hasProvider({ id, name }: ProviderFacts): boolean {
+    if (this.#providerIds === undefined || this.#providerNames === undefined) return true;
+    // What is written as an id is one: of a profile that is named so it says nothing.
+    return this.#providerIds.has(id) || this.#providerNames.has(name) || this.#providerNames.has("*");
+  }
+}
+
+/** Entries of one list. */
+export const maxConfinementEntries = 1_000;
+const maxUserIdLength = 256;
+
+/** What is wrong with a confinement that was written by hand; `field` is `user_ids[3]`, or a list. */
+export function confinementFaults(confinement: Confinement): FieldViolation[] {
+  const { userIds, providers, connectionIds } = confinement;
+  const lists = [
+    ["user_ids", userIds, userFault],
+    ["providers", providers, providerFault],
+    ["connection_ids", connectionIds, connectionFault],
+  ] as const;
+  if (lists.every(([, list]) => list === undefined)) {
+    return [
+      {
+        field: "",
+        description:
+          'an agent is confined to user_ids, providers or connection_ids ("*" is any user or provider)',
+      },
+    ];
+  }
+  return lists.flatMap(([field, list = [], faultOf]) => {
+    if (list.length > maxConfinementEntries) {
+      return [{ field, description: `holds at most ${maxConfinementEntries} entries` }];
+    }
+    return list.flatMap((text, index) => {
+      const description = faultOf(text);
+      return description === undefined ? [] : [{ field: `${field}[${index}]`, description }];
+    });
+  });
+}
+
+function userFault(text: string): string | undefined {
+  if (text === "") return "must not be empty";
+  if (text.length > maxUserIdLength) return `has at most ${maxUserIdLength} characters`;
+  return starFault(text) ?? (/\p{Cc}/u.test(text) ? "must not hold control characters" : undefined);
+}
+
+function providerFault(text: string): string | undefined {
+  if (text === "*" || /^[a-z0-9-]{1,63}$/.test(text)) return undefined;
+  return "must be the name or the id of a provider, or *";
+}
+
+function connectionFault(text: string): string | undefined {
+  return isId(text) ? undefined : "must be the id of a connection, a UUID in lower case";
+}
+
+function starFault(text: string): string | undefined {
+  const star = text.indexOf("*");
+  return star < 0 || star === text.length - 1 ? undefined : "may hold a * at its end alone";
+}
+
+/** One sentence for a person. */
+export function describeConfinement({ userIds, providers, connectionIds }: Confinement): string {
+  const parts = [
+    userIds && `users ${userIds.join(", ")}`,
+    providers && `providers ${providers.join(", ")}`,
+    connectionIds && `connections ${connectionIds.join(", ")}`,
+  ];
+  return parts.filter((part) => part !== undefined).join("; ");
+}

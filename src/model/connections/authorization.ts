@@ -1,0 +1,41 @@
+import type { Secret } from "../../runtime/secret.js";
+import type { SealedRecord, TokenSet } from "../credentials/credential.js";
+
+/**
+ * A request for consent. Until a person has answered it its key is the SHA-256 of `state`; one that was answered and waits for its
+ * confirmation lies under the hash of its completion code.
+ */
+export interface PendingAuthorization {
+  readonly connectionId: string;
+  readonly providerId: string;
+  /** Version of the profile when it was requested: an edit in between ends the request. */
+  readonly providerVersion: bigint;
+  readonly scopes: readonly string[];
+  readonly returnUrl: string | undefined;
+  readonly redirectUri: string;
+  readonly expiresAtMs: number;
+  readonly sealed: SealedRecord;
+  /** The credential is to wait for its confirmation. */
+  readonly requireConfirmation: boolean;
+  /** Name of the principal that made the request; empty in records of older versions. */
+  readonly requestedBy: string;
+  /** The consent was given: what is sealed holds the credential. */
+  readonly held: boolean;
+  readonly failedConfirmations: number;
+}
+
+/** What a consent brought and nobody has confirmed yet. */
+export type HeldCredential = (
+  | {
+      readonly kind: "token_set";
+      readonly tokenSet: TokenSet;
+      /** To whom it was granted, see `grantBinding`; undefined in records of older versions. */
+      readonly binding?: string | undefined;
+      /** Values of the callback that the profile keeps. */
+      readonly callbackMetadata: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: "fields"; readonly fields: Readonly<Record<string, Secret>> }
+) & { readonly receivedAtMs: number };
+
+/** How long a person has to consent, and an application to confirm it. */
+export const authorizationLifetimeMs = 10 * 60_000;

@@ -1,0 +1,190 @@
+import type { ProviderRevocation } from "./revocation.js";
+import type { Strategy } from "../credentials/strategy.js";
+
+/** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
+export const connectionStatuses = ["pending", "active", "attention", "revoked", "expired", "failed"] as const;
+export type ConnectionStatus = (typeof connectionStatuses)[number];
+
+/** Why a connection is not well; each word has its sentence in `problemMessages`. */
+export type ProblemReason =
+  | "reauth_required"
+  | "consent_revoked"
+  | "misconfigured"
+  | "provider_deleted"
+  | "no_refresh_token"
+  | "outcome_unknown"
+  | "refresh_failing"
+  | "refresh_refused"
+  | "restored"
+  | "access_denied"
+  | "authorization_failed"
+  | "state_verification_failed"
+  | "token_exchange_failed"
+  | "id_token_verification_failed"
+  | "consent_expired"
+  | "confirmation_expired"
+  | "confirmation_failed"
+  | "data_loss";
+
+export interface Problem {
+  readonly reason: ProblemReason;
+  readonly sinceMs: number;
+  /** When the daemon tries again; undefined when it will not. */
+  readonly retryAtMs: number | undefined;
+  /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
+  readonly firm?: boolean;
+  /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
+  readonly movedFrom?: string;
+  /** The provider refused refreshes, and none succeeded since. */
+  readonly refused?: Refusals;
+}
+
+/** Refusals of the refreshes of one connection, none of which named its refresh token as the cause. */
+export interface Refusals {
+  readonly sinceMs: number;
+  readonly lastMs: number;
+  readonly times: number;
+  /**
+   * How many of them came after the provider had accepted another connection since the one before: these speak for this connection
+   * alone.
+   */
+  readonly alone: number;
+  /** Of the profile; refusals of another version do not count. */
+  readonly profileVersion: bigint;
+  /** Of the last one. */
+  readonly httpStatus: number;
+}
+
+export const problemMessages: Readonly<Record<ProblemReason, string>> = {
+  reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
+  consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
+  misconfigured:
+    "The provider refuses this client, or stands where the daemon must not call: mend the provider profile or the settings, the log says which; the daemon also asks again by itself.",
+  provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
+  no_refresh_token:
+    "The token expired and the provider issued no refresh token: a person must consent again.",
+  outcome_unknown:
+    "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
+  refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  refresh_refused: "The provider refuses the refresh and does not say why: a person must consent again.",
+  restored:
+    "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
+  access_denied: "The person or the provider denied consent.",
+  authorization_failed: "The provider ended the authorization with an error.",
+  state_verification_failed: "The browser that came back was not the one that started the consent.",
+  token_exchange_failed: "The provider did not exchange the authorization code for a token.",
+  id_token_verification_failed: "The id_token of the provider could not be verified.",
+  consent_expired: "Nobody consented within ten minutes.",
+  confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
+  confirmation_failed: "The consent was given, and five completion codes were wrong.",
+  data_loss: "The stored credential cannot be opened: a person must consent again.",
+};
+
+/** The sentence of a problem. */
+export function problemSentence({
+  reason,
+  movedFrom,
+  refused,
+}: Pick<Problem, "reason" | "movedFrom" | "refused">): string {
+  if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
+  return movedFrom === undefined ? problemMessages[reason] : movedSentence;
+}
+
+function refusedSentence({ httpStatus, times }: Refusals): string {
+  const name = statusNames.get(httpStatus);
+  const status = `HTTP status ${httpStatus}${name === undefined ? "" : ` (${name})`}`;
+  return `The provider refused ${times} refreshes in a row, the last with ${status}, and did not say why: a person must consent again.`;
+}
+
+/** RFC 9110 section 15.5: those that token endpoints have been seen to refuse with. */
+const statusNames: ReadonlyMap<number, string> = new Map([
+  [400, "Bad Request"],
+  [401, "Unauthorized"],
+  [402, "Payment Required"],
+  [403, "Forbidden"],
+  [404, "Not Found"],
+  [405, "Method Not Allowed"],
+  [406, "Not Acceptable"],
+  [409, "Conflict"],
+  [410, "Gone"],
+  [415, "Unsupported Media Type"],
+  [422, "Unprocessable Content"],
+]);
+
+const movedSentence =
+  "The provider profile now names another client, issuer or token endpoint than this consent was given to: a person must consent again, or the profile be set back.";
+
+/** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
+export interface RefreshIntent {
+  readonly credentialRevision: bigint;
+  readonly startedAtMs: number;
+  /**
+   * How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe; 0 when the store was
+   * restored and this one has not sent it.
+   */
+  readonly sends: number;
+  /** It comes from a backup: whoever went on with the original may have used the refresh token. */
+  readonly restored?: boolean;
+}
+
+export interface Connection {
+  readonly id: string;
+  readonly userId: string;
+  readonly providerId: string;
+  readonly providerName: string;
+  readonly status: ConnectionStatus;
+  /** Number of the newest credential; 0 before the first. */
+  readonly credentialRevision: bigint;
+  readonly requestedScopes: readonly string[];
+  readonly grantedScopes: readonly string[];
+  readonly expiresAtMs: number | undefined;
+  readonly issuedAtMs: number | undefined;
+  readonly refreshable: boolean;
+  /** Start of the refresh window, jitter included. */
+  readonly refreshNotBeforeMs: number | undefined;
+  readonly problem: Problem | undefined;
+  /** Failed refreshes in a row. */
+  readonly failedRefreshes: number;
+  readonly refreshIntent: RefreshIntent | undefined;
+  /** Hex of the key of the newest pending authorization: a hash of its `state`, or of its completion code. */
+  readonly pendingStateHash: string | undefined;
+  readonly requestExpiresAtMs: number | undefined;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** When the daemon must look at it next: a refresh, an expiry to announce, a request that runs out. */
+  readonly dueAtMs: number | undefined;
+  /** `sub` of the id_token of the newest consent. */
+  readonly subject: string | undefined;
+  /** As the profile said when the newest credential was written. */
+  readonly strategy: Strategy;
+  /** Values of the callback or of the token answer that the profile keeps. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** When the refresh token, or the authorization behind it, ends if it is not used before. */
+  readonly refreshExpiresAtMs?: number | undefined;
+  /** The pending authorization holds a credential that waits for its confirmation. */
+  readonly awaitingConfirmation?: boolean | undefined;
+  /** Of a revoked one: whether the provider has been told. */
+  readonly providerRevocation?: ProviderRevocation | undefined;
+}
+
+/** Allowed changes of status; a status may always stay as it is. */
+const transitions: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]>> = {
+  pending: ["active", "attention", "failed", "expired", "revoked"],
+  active: ["attention", "revoked"],
+  attention: ["active", "revoked"],
+  failed: ["active", "attention", "pending", "revoked"],
+  expired: ["active", "attention", "pending", "revoked"],
+  revoked: [],
+};
+
+/** @throws Error on a change that the table does not have: a fault of this program, not of a caller */
+export function assertTransition(from: ConnectionStatus, to: ConnectionStatus): void {
+  if (from !== to && !transitions[from].includes(to)) throw new Error(`no transition from ${from} to ${to}`);
+}
+
+/** Whether a connection's access token can be handed out at `nowMs`. */
+export function hasUsableToken(connection: Connection, nowMs: number): boolean {
+  return (
+    connection.status === "active" && (connection.expiresAtMs === undefined || nowMs < connection.expiresAtMs)
+  );
+}

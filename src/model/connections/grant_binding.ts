@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import type { OAuth2Options } from "../providers/oauth2_options.js";
+import type { ProviderSettings } from "../providers/provider_profile.js";
+
+type BoundSettings = Pick<
+  ProviderSettings,
+  "issuer" | "enableDiscovery" | "tokenUrl" | "clientId" | "authType"
+> & { readonly oauth2: Pick<OAuth2Options, "refreshUrl" | "revocationUrl"> };
+
+/**
+ * To whom a refresh token belongs: the client, the issuer and the endpoints that the profile sends it to. A grant that was obtained under
+ * one binding is never sent under another. With discovery the issuer alone says where its endpoints are, by its document under
+ * its own TLS name, so a document that moves them is followed. A revocation endpoint counts when it stands at an origin of its own.
+ *
+ * @returns hex of a SHA-256
+ */
+export function grantBinding(profile: BoundSettings): string {
+  const { oauth2 } = profile;
+  const tokenUrl = profile.enableDiscovery ? "" : profile.tokenUrl;
+  const places = [profile.issuer, tokenUrl, oauth2.refreshUrl].map(originOf);
+  const isForeign = !places.includes(originOf(oauth2.revocationUrl));
+  const parts = [
+    "nexusd grant v1",
+    profile.clientId,
+    profile.issuer,
+    canonical(tokenUrl),
+    canonical(oauth2.refreshUrl),
+    isForeign ? canonical(oauth2.revocationUrl) : "",
+  ];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+function canonical(url: string): string {
+  return URL.canParse(url) ? new URL(url).href : url;
+}
+
+/** Of what is no URL, nothing: the empty revocation URL is at no origin of its own. */
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : "";
+}

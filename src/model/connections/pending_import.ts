@@ -1,0 +1,17 @@
+import type { SealedRecord } from "../credentials/credential.js";
+import type { Principal } from "../access/principal.js";
+
+/** An import of a refresh token, under way or done. */
+export interface PendingImport {
+  /** The connection that it becomes. */
+  readonly connectionId: string;
+  readonly providerId: string;
+  readonly userId: string;
+  readonly scopes: readonly string[];
+  readonly principal: Pick<Principal, "name" | "origin">;
+  readonly startedAtMs: number;
+  /** The refresh token; undefined once the connection holds a credential of its own. */
+  readonly sealed: SealedRecord | undefined;
+  /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
+  readonly binding?: string | undefined;
+}

@@ -1,0 +1,63 @@
+import type { Secret } from "../../runtime/secret.js";
+
+/** What a provider granted, in the words of RFC 6749 section 5.1. The only place where a refresh token lives. */
+export interface Credential {
+  readonly accessToken: Secret;
+  readonly refreshToken: Secret | undefined;
+  readonly tokenType: string;
+  readonly idToken: Secret | undefined;
+  /** `grantBinding` of the profile that it was obtained with; undefined in those of older stores, which go with the present profile. */
+  readonly binding?: string | undefined;
+}
+
+/** A token response after every check: what a grant answered, and when. */
+export interface TokenSet extends Credential {
+  /** Lifetime of the access token; undefined when the provider did not say. */
+  readonly expiresInMs: number | undefined;
+  /** Granted scopes; undefined when the provider did not say, which means as requested (RFC 6749 section 5.1). */
+  readonly scopes: readonly string[] | undefined;
+  /** `sub` of a verified id_token. */
+  readonly subject: string | undefined;
+  /** Values of the answer that the profile keeps. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Lifetime of the refresh token or of the whole authorization, whichever ends first; undefined when the provider did not say. */
+  readonly refreshExpiresInMs?: number | undefined;
+}
+
+/** A sealed plaintext, as stored. */
+export interface SealedRecord {
+  readonly keyId: string;
+  readonly nonce: Uint8Array;
+  readonly ciphertext: Uint8Array;
+  /** How it was sealed; undefined for the first layout. */
+  readonly layout?: number;
+}
+
+/** A credential as it lies in the store. */
+export interface SealedCredential {
+  readonly revision: bigint;
+  readonly sealed: SealedRecord;
+}
+
+/**
+ * The place of a sealed record, bound into it: a record that was moved, or taken from an older copy, does not open. Fields that do not
+ * apply are empty.
+ */
+export interface AssociatedData {
+  readonly databaseId: string;
+  /** What is sealed; each kind has its own layout. */
+  readonly kind:
+    | "client_secret"
+    | "credential"
+    | "authorization"
+    | "key_check"
+    | "revocation"
+    | "import"
+    | "backup";
+  readonly providerId: string;
+  readonly connectionId: string;
+  /** What changes whenever the sealed thing is replaced. */
+  readonly revision: bigint;
+  /** Under which the record lies, where the ids do not say it. */
+  readonly recordKey?: string;
+}

@@ -1,0 +1,155 @@
+import { isDeepStrictEqual } from "node:util";
+import type { FieldViolation } from "../errors.js";
+import type { JsonObject, JsonValue } from "../json.js";
+import { isJsonObject } from "../json_fields.js";
+import { type AuthType, strategiesOfType } from "./provider_profile.js";
+import type { Strategy } from "../credentials/strategy.js";
+import { strategyConfig, strategyOfConfig } from "../credentials/strategy_config.js";
+
+/** Keys of `params` by which the contract spells a strategy: whole, or its config laid flat. */
+export const strategyParams: readonly string[] = [
+  "auth_strategy",
+  "header_name",
+  "value_prefix",
+  "param_name",
+  "credential_field",
+  "username_field",
+  "password_field",
+  "region",
+  "service",
+  "algo",
+  "encoding",
+];
+
+/** Where the contract says how a credential is applied. */
+export interface StrategySpelling {
+  /** Static types: name of the header. */
+  readonly authHeader: string;
+  /** `auth_strategy` beside `params`: the kind, or `{type, config}`. */
+  readonly authStrategy: JsonValue | undefined;
+  readonly params: JsonObject;
+}
+
+/** The strategy that a spelling says; `params.auth_strategy` before the flat keys, these before `auth_header`. */
+export function strategyOfContract(
+  authType: AuthType,
+  { authHeader, authStrategy, params }: StrategySpelling,
+  faults: FieldViolation[],
+): Strategy {
+  const beside = spelled(authStrategy, "auth_strategy", faults);
+  const inside = spelled(params["auth_strategy"], "params.auth_strategy", faults);
+  const flat = Object.fromEntries(
+    Object.entries(params).filter(
+      ([name]) => name !== "auth_strategy" && (strategyParams.includes(name) || name === "secret_field"),
+    ),
+  );
+  const config = {
+    ...texts(flat, "params.", faults),
+    ...texts(beside.config, "auth_strategy.config.", faults),
+    ...texts(inside.config, "params.auth_strategy.config.", faults),
+  };
+  const kind = kindOf(authType, inside.type || beside.type, config);
+  if ((kind === "header" || kind === "hmac_payload") && !config["header_name"] && authHeader !== "") {
+    config["header_name"] = authHeader;
+  }
+  if (authType === "api_key" && kind === "header" && config["value_prefix"] === undefined) {
+    // A bare key goes out as a bearer token.
+    const name = config["header_name"] ?? "";
+    if (name === "" || name.toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
+  }
+  return found(authType, kind, config, "auth_strategy", faults);
+}
+
+/** The strategy of the typed key: `{type, config}` or, as protobuf JSON has it, `{header: {header_name}}`. */
+export function strategyOfJson(authType: AuthType, json: JsonObject, faults: FieldViolation[]): Strategy {
+  if (Object.hasOwn(json, "type")) {
+    const { type, config } = spelled(json, "strategy", faults);
+    return found(authType, type, texts(config, "strategy.config.", faults), "strategy", faults);
+  }
+  const [kind, config, ...more] = Object.entries(json).flat();
+  if (typeof kind !== "string" || !isJsonObject(config) || more.length > 0) {
+    faults.push({ field: "strategy", description: "must be {type, config}" });
+    return naturalStrategy(authType);
+  }
+  return found(authType, kind, texts(config, `strategy.${kind}.`, faults), "strategy", faults);
+}
+
+/** What a profile of the type gets when it says nothing. */
+export function naturalStrategy(authType: AuthType): Strategy {
+  return strategyOfContract(authType, { authHeader: "", authStrategy: undefined, params: {} }, []);
+}
+
+/**
+ * How the contract says the strategy. What `params` already spell is kept as long as it still says the same, so that a caller reads
+ * back what it wrote.
+ */
+export function contractOfStrategy(
+  authType: AuthType,
+  strategy: Strategy,
+  params: JsonObject,
+): StrategySpelling {
+  const authStrategy = authType === "oauth2" ? "" : strategy.kind;
+  const bare = withoutStrategy(params);
+  const headers = "headerName" in strategy && authType !== "oauth2" ? ["", strategy.headerName] : [""];
+  const ways = [params, bare].flatMap((candidate) =>
+    headers.map((authHeader) => ({ authHeader, authStrategy, params: candidate })),
+  );
+  const way = ways.find((candidate) =>
+    isDeepStrictEqual(strategyOfContract(authType, candidate, []), strategy),
+  );
+  const whole = { type: strategy.kind, config: strategyConfig(strategy) };
+  return way ?? { authHeader: "", authStrategy, params: { ...bare, auth_strategy: whole } };
+}
+
+/** `params` without what spells a strategy. */
+export function withoutStrategy(params: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !strategyParams.includes(name)));
+}
+
+function kindOf(authType: AuthType, named: string, config: Readonly<Record<string, string>>): string {
+  const natural = strategiesOfType[authType][0] ?? authType;
+  if (authType === "basic_auth") return natural;
+  if (authType === "oauth2") return named === "" || named === "header" ? natural : named;
+  if (named !== "") return named;
+  return authType === "api_key" && config["param_name"] && !config["header_name"] ? "query_param" : natural;
+}
+
+function found(
+  authType: AuthType,
+  kind: string,
+  config: Readonly<Record<string, string>>,
+  field: string,
+  faults: FieldViolation[],
+): Strategy {
+  const strategy = strategyOfConfig(kind, config);
+  if (strategy) return strategy;
+  const kinds = strategiesOfType[authType].join(" or ");
+  faults.push({ field, description: `must be ${kinds} for ${authType}` });
+  return strategyOfConfig(strategiesOfType[authType][0] ?? authType, config) as Strategy;
+}
+
+function spelled(
+  value: JsonValue | undefined,
+  field: string,
+  faults: FieldViolation[],
+): { readonly type: string; readonly config: JsonObject } {
+  if (value === undefined || value === null) return { type: "", config: {} };
+  if (typeof value === "string") return { type: value, config: {} };
+  if (isJsonObject(value)) {
+    const { type = "", config } = value;
+    const isConfig = config === undefined || config === null || isJsonObject(config);
+    if (typeof type === "string" && isConfig) return { type, config: config ?? {} };
+  }
+  faults.push({ field, description: "must be {type, config}" });
+  return { type: "", config: {} };
+}
+
+function texts(config: JsonObject, prefix: string, faults: FieldViolation[]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).filter((entry): entry is [string, string] => {
+      if (typeof entry[1] === "string") return true;
+      faults.push({ field: `${prefix}${entry[0]}`, description: "must be text" });
+      return false;
+    }),
+  );
+}

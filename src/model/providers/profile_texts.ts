@@ -1,0 +1,106 @@
+import { namesSecret } from "./connection_metadata.js";
+import type { FieldViolation } from "../errors.js";
+import type { JsonObject } from "../json.js";
+import type { OAuth2Options } from "./oauth2_options.js";
+import type { Strategy } from "../credentials/strategy.js";
+import { strategyConfig } from "../credentials/strategy_config.js";
+
+const maxParamNameLength = 128;
+const maxParamValueLength = 2_048;
+/** Of `params` as JSON: as much as a `credential_schema` may have, which is the largest thing in it. */
+export const maxParamsBytes = 64 * 1024;
+
+/** What of a profile is read here. */
+export interface ProfileTexts {
+  readonly clientId: string;
+  readonly category: string;
+  readonly description: string;
+  readonly userInfoEndpoint: string;
+  readonly authorizationParams: Readonly<Record<string, string>>;
+  readonly params: JsonObject;
+  readonly strategy: Strategy;
+  readonly oauth2: OAuth2Options;
+}
+
+type Fault = (field: string, description: string) => void;
+
+/**
+ * Faults of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
+ * by name.
+ */
+export function textFaults(settings: ProfileTexts): FieldViolation[] {
+  const faults: FieldViolation[] = [];
+  const fault: Fault = (field, description) => void faults.push({ field: `provider.${field}`, description });
+  const { oauth2 } = settings;
+  const lines: readonly (readonly [field: string, text: string])[] = [
+    ["client_id", settings.clientId],
+    ["category", settings.category],
+    ["user_info_endpoint", settings.userInfoEndpoint],
+    ["oauth2_options.scope_separator", oauth2.scopeSeparator],
+    ["oauth2_options.lifetime_field", oauth2.lifetimeField],
+  ];
+  for (const [field, text] of lines) if (hasControls(text)) fault(field, noControls);
+  if (hasControls(settings.description.replace(/[\n\t]/g, " "))) {
+    fault("description", "must not hold control characters but line ends and tabs");
+  }
+  paramFaults("authorization_params", settings.authorizationParams, fault);
+  paramFaults("oauth2_options.token_params", oauth2.tokenParams, fault);
+  paramFaults("oauth2_options.refresh_params", oauth2.refreshParams, fault);
+  for (const [name, value] of Object.entries(oauth2.tokenHeaders)) {
+    const why = headerValueFault(value);
+    if (why !== undefined) fault(`oauth2_options.token_headers["${name}"]`, why);
+  }
+  metadataFaults("callback_metadata", oauth2.callbackMetadata, fault);
+  metadataFaults("token_metadata", oauth2.tokenMetadata, fault);
+  strategyNameFaults(settings, fault);
+  const bytes = Buffer.byteLength(JSON.stringify(settings.params));
+  if (bytes > maxParamsBytes)
+    fault("params", `must be at most ${maxParamsBytes} bytes of JSON, not ${bytes}`);
+  return faults;
+}
+
+const noControls = "must not hold control characters";
+
+function hasControls(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return /[\u0000-\u001f\u007f-\u009f]/.test(text);
+}
+
+function paramFaults(field: string, params: Readonly<Record<string, string>>, fault: Fault): void {
+  for (const [name, value] of Object.entries(params)) {
+    const at = `${field}["${name}"]`;
+    if (!/^[\x21-\x7e]+$/.test(name) || name.length > maxParamNameLength) {
+      fault(at, `must have a name of 1 to ${maxParamNameLength} visible ASCII characters`);
+    }
+    if (value.length > maxParamValueLength) fault(at, `must be at most ${maxParamValueLength} characters`);
+    else if (hasControls(value)) fault(at, noControls);
+  }
+}
+
+/** RFC 9110 section 5.5, without what is obsolete in it. */
+function headerValueFault(value: string): string | undefined {
+  if (value.length > maxParamValueLength) return `must be at most ${maxParamValueLength} characters`;
+  if (/[^ -~]/.test(value)) return "must be printable ASCII: it is sent in a header";
+  return value.trim() === value ? undefined : "must not begin or end with a space";
+}
+
+function metadataFaults(name: string, paths: readonly string[], fault: Fault): void {
+  for (const [index, path] of paths.entries()) {
+    const at = `oauth2_options.${name}[${index}]`;
+    if (namesSecret(path)) fault(at, "names a secret, which is no metadata");
+    if (path === "" || path.length > maxParamNameLength || hasControls(path)) {
+      fault(at, `must be a name of 1 to ${maxParamNameLength} characters, none of them a control character`);
+    }
+  }
+}
+
+/** Names by which an agent looks a credential up, or under which it is sent. */
+function strategyNameFaults({ strategy }: Pick<ProfileTexts, "strategy">, fault: Fault): void {
+  for (const [name, text] of Object.entries(strategyConfig(strategy))) {
+    if (!/_field$|^param_name$/.test(name)) continue;
+    const at = `strategy.${strategy.kind}.${name}`;
+    if (text.length > maxParamNameLength) fault(at, `must be at most ${maxParamNameLength} characters`);
+    if (hasControls(text)) fault(at, noControls);
+    if (text === "__proto__") fault(at, "is a name that is reserved");
+  }
+}

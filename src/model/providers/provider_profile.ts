@@ -1,0 +1,240 @@
+import type { SealedRecord } from "../credentials/credential.js";
+import type { FieldViolation } from "../errors.js";
+import { headerNameFault, tokenHeaderFault } from "../header_name.js";
+import { isId } from "../ids.js";
+import type { JsonObject } from "../json.js";
+import type { OAuth2Options } from "./oauth2_options.js";
+import { textFaults } from "./profile_texts.js";
+import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "../credentials/strategy.js";
+
+/** RFC 7591 section 2. */
+export const tokenEndpointAuthMethods = ["client_secret_post", "client_secret_basic", "none"] as const;
+export type TokenEndpointAuthMethod = (typeof tokenEndpointAuthMethods)[number];
+
+/** In the order of the numbers of `nexus.v1.AuthType`, from 1. */
+export const authTypes = [
+  "oauth2",
+  "api_key",
+  "basic_auth",
+  "header",
+  "query_param",
+  "hmac_payload",
+  "aws_sigv4",
+] as const;
+export type AuthType = (typeof authTypes)[number];
+
+/** Which strategies fit a type; the first is the natural one. */
+export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
+  oauth2: ["oauth2"],
+  api_key: ["header", "query_param"],
+  basic_auth: ["basic_auth"],
+  header: ["header"],
+  query_param: ["query_param"],
+  hmac_payload: ["hmac_payload"],
+  aws_sigv4: ["aws_sigv4"],
+};
+
+/** What a caller can set. */
+export interface ProviderSettings {
+  readonly name: string;
+  readonly authType: AuthType;
+  readonly clientId: string;
+  readonly tokenEndpointAuthMethod: TokenEndpointAuthMethod;
+  readonly issuer: string;
+  readonly enableDiscovery: boolean;
+  readonly authUrl: string;
+  readonly tokenUrl: string;
+  readonly jwksUrl: string;
+  readonly scopes: readonly string[];
+  readonly authorizationParams: Readonly<Record<string, string>>;
+  readonly apiBaseUrl: string;
+  readonly userInfoEndpoint: string;
+  readonly description: string;
+  readonly category: string;
+  readonly refreshWindowMs: number | undefined;
+  readonly strategy: Strategy;
+  /** Undefined means the natural one of the type. */
+  readonly credentialSchema: JsonObject | undefined;
+  /** What the existing contract's `params` hold beyond these settings. */
+  readonly params: JsonObject;
+  readonly oauth2: OAuth2Options;
+  /** Name of the catalogue's template; empty for a profile of its own. */
+  readonly template: string;
+}
+
+/** A provider profile as stored. */
+export interface ProviderProfile extends ProviderSettings {
+  readonly id: string;
+  readonly clientSecret: SealedRecord | undefined;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** Counts the changes of this profile, from 1. */
+  readonly version: bigint;
+  /** Path of its redirect URI below the public URL, decided when it was created; empty unless `authType` is `oauth2`. */
+  readonly redirectPath: string;
+}
+
+const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+/** Names are looked up trimmed and lower-cased. */
+export function canonicalName(name: string): string {
+  return name.trim().toLowerCase();
+}
+
+/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126). */
+export const protocolParams: ReadonlySet<string> = new Set([
+  "client_id",
+  "client_secret",
+  "code_challenge",
+  "code_challenge_method",
+  "code_verifier",
+  "nonce",
+  "redirect_uri",
+  "request",
+  "request_uri",
+  "response_mode",
+  "response_type",
+  "scope",
+  "state",
+]);
+
+/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 section 4.2). */
+const grantParams = new Set([
+  "grant_type",
+  "code",
+  "refresh_token",
+  "client_assertion",
+  "client_assertion_type",
+]);
+
+/** Whether plain http is acceptable: only to this machine. */
+export function isLoopbackHost(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+function endpointFault(text: string, allowQuery: boolean): string | undefined {
+  // A parser would drop some of these and take others for what they are not.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\u0000-\u0020\u007f\\]/.test(text))
+    return "must not hold white space, control characters or backslashes";
+  if (!URL.canParse(text)) return "must be an absolute URL";
+  const url = new URL(text);
+  const plain = url.protocol === "http:" && isLoopbackHost(url.hostname);
+  if (url.protocol !== "https:" && !plain) return "must be an https URL (http only on loopback)";
+  if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
+  if (text.includes("#")) return "must not have a fragment";
+  if (!allowQuery && text.includes("?")) return "must not have a query";
+  return undefined;
+}
+
+/** Every fault of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
+export function providerFaults(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
+  const faults: FieldViolation[] = [];
+  const fault: Fault = (field, description) => {
+    if (description !== undefined) faults.push({ field: `provider.${field}`, description });
+  };
+  if (!namePattern.test(settings.name) || settings.name.length > 63) {
+    fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
+  } else if (isId(settings.name)) {
+    fault("name", "must not be a UUID: those are the ids of providers");
+  }
+  if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
+  faults.push(...textFaults(settings));
+  strategyFaults(settings, fault);
+  if (settings.authType === "oauth2") oauth2Faults(settings, hasSecret, fault);
+  else staticFaults(settings, hasSecret, fault);
+  return faults;
+}
+
+type Fault = (field: string, description: string | undefined) => void;
+
+function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+  const endpoint = (field: string, text: string, allowQuery = true): void => {
+    if (text !== "") fault(field, endpointFault(text, allowQuery));
+  };
+  if (settings.clientId === "") fault("client_id", "is required for oauth2");
+  const isPublic = settings.tokenEndpointAuthMethod === "none";
+  if (!isPublic && !hasSecret) {
+    fault("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
+  }
+  if (isPublic && hasSecret) fault("client_secret", "must be empty when token_endpoint_auth_method is none");
+  if (settings.credentialSchema) fault("credential_schema", "is for static types");
+
+  endpoint("issuer", settings.issuer, false);
+  endpoint("auth_url", settings.authUrl);
+  endpoint("token_url", settings.tokenUrl);
+  endpoint("jwks_url", settings.jwksUrl);
+  // Of a static type it is tried, and judged where that is done.
+  if (/^[a-z][a-z0-9+.-]*:/i.test(settings.userInfoEndpoint))
+    endpoint("user_info_endpoint", settings.userInfoEndpoint);
+  endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
+  endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
+  if (settings.enableDiscovery) {
+    const unwanted = "must be empty with enable_discovery: the discovery document says it";
+    if (settings.issuer === "") fault("issuer", "is required with enable_discovery");
+    if (settings.authUrl !== "") fault("auth_url", unwanted);
+    if (settings.tokenUrl !== "") fault("token_url", unwanted);
+    if (settings.jwksUrl !== "") fault("jwks_url", unwanted);
+  } else {
+    if (settings.authUrl === "") fault("auth_url", "is required without enable_discovery");
+    if (settings.tokenUrl === "") fault("token_url", "is required without enable_discovery");
+    if (settings.scopes.includes("openid")) {
+      const why = "is required when openid is among the scopes and enable_discovery is off";
+      if (settings.issuer === "") fault("issuer", why);
+      if (settings.jwksUrl === "") fault("jwks_url", why);
+    }
+  }
+  refuseProtocolParams("authorization_params", settings.authorizationParams, fault);
+  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault, grantParams);
+  refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault, grantParams);
+  for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
+    fault(`oauth2_options.token_headers["${name}"]`, tokenHeaderFault(name));
+  }
+}
+
+function refuseProtocolParams(
+  field: string,
+  params: Readonly<Record<string, string>>,
+  fault: Fault,
+  more: ReadonlySet<string> = new Set(),
+): void {
+  for (const name of Object.keys(params)) {
+    if (protocolParams.has(name) || more.has(name))
+      fault(`${field}["${name}"]`, "is a parameter of the protocol and cannot be set");
+  }
+}
+
+function staticFaults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+  const unwanted = `is for oauth2, not for ${settings.authType}`;
+  if (settings.clientId !== "") fault("client_id", unwanted);
+  if (hasSecret) fault("client_secret", unwanted);
+  if (settings.issuer !== "" || settings.enableDiscovery) fault("issuer", unwanted);
+  if (settings.authUrl !== "") fault("auth_url", unwanted);
+  if (settings.tokenUrl !== "") fault("token_url", unwanted);
+}
+
+function strategyFaults({ authType, strategy }: ProviderSettings, fault: Fault): void {
+  const kinds = strategiesOfType[authType];
+  if (!kinds.includes(strategy.kind)) {
+    fault("strategy", `must be ${kinds.join(" or ")} for ${authType}, not ${strategy.kind}`);
+    return;
+  }
+  const at = (name: string): string => `strategy.${strategy.kind}.${name}`;
+  if ("headerName" in strategy) fault(at("header_name"), headerNameFault(strategy.headerName));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if ("valuePrefix" in strategy && /[\u0000-\u001f\u007f-\uffff]/.test(strategy.valuePrefix)) {
+    fault(at("value_prefix"), "must be printable ASCII");
+  }
+  if (strategy.kind === "hmac_payload") {
+    if (!hmacAlgos.includes(strategy.algo)) fault(at("algo"), `must be ${hmacAlgos.join(", ")}`);
+    if (!hmacEncodings.includes(strategy.encoding))
+      fault(at("encoding"), `must be ${hmacEncodings.join(" or ")}`);
+  }
+  if (strategy.kind === "query_param" && strategy.paramName === "") fault(at("param_name"), "is required");
+  if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.service)) {
+    fault(at("service"), "is required: lower-case letters, digits and hyphens");
+  }
+  if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.region)) {
+    fault(at("region"), "must be lower-case letters, digits and hyphens");
+  }
+}

@@ -1,0 +1,193 @@
+import type { AddressRefusal } from "./address_judge.js";
+import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
+import { SystemClock, setDeadline } from "../runtime/clock.js";
+import {
+  AddressRefused,
+  isPermittedScheme,
+  type Lookup,
+  lookupAll,
+  OutboundTarget,
+} from "./outbound_address.js";
+import { exchange, type RawRequest, TooLarge } from "./outbound_exchange.js";
+import { openSocket } from "./outbound_socket.js";
+
+/** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
+export interface OutboundRequest {
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: URLSearchParams | string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Limits the body further than `OutboundOptions.maxBytes` does. */
+  readonly maxBytes?: number;
+}
+
+/** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused. */
+export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>;
+
+export interface OutboundOptions {
+  /**
+   * From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. An
+   * answer that came while the process was paused is read all the same: see `setDeadline`.
+   */
+  readonly timeoutMs?: number;
+  /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */
+  readonly maxBytes?: number;
+  /** Where providers may stand. By default the public internet, https only. */
+  readonly networks?: ProviderNetworks;
+  /** Resolves names; the system's resolver by default. */
+  readonly lookup?: Lookup;
+}
+
+/**
+ * `before_send` is certain: the provider cannot have acted on the request. `after_send` is everything else, so it
+ * includes what is unknown.
+ */
+export type OutboundPhase = "before_send" | "after_send";
+
+/** `forbidden_url` and `forbidden_address` need a change of the profile or of the settings; the rest may pass. */
+export type OutboundReason =
+  | "forbidden_url"
+  | "forbidden_address"
+  | "timeout"
+  | "aborted"
+  | "network"
+  | "redirect"
+  | "too_large";
+
+/** No usable answer. Holds neither path, query, address nor bodies, and no cause: those carry codes and tokens. */
+export class OutboundError extends Error {
+  constructor(
+    readonly reason: OutboundReason,
+    readonly phase: OutboundPhase,
+    readonly host: string,
+    /** The system's word for a `network` fault, such as `ECONNREFUSED`. */
+    readonly code?: string,
+    /** Status of an answer that came but is of no use: a redirect, or one whose body broke off. */
+    readonly httpStatus?: number,
+    /** Of `forbidden_address`. */
+    readonly refusal?: AddressRefusal,
+  ) {
+    super(
+      refusal === undefined
+        ? `request to ${host} failed: ${reason}${code === undefined ? "" : ` ${code}`} (${phase})`
+        : `request to ${host} refused: ${host} ${refusal.why}`,
+    );
+    this.name = "OutboundError";
+  }
+
+  /** Whether only a change of the profile or of the settings can help. */
+  get isForbidden(): boolean {
+    return this.reason === "forbidden_url" || this.reason === "forbidden_address";
+  }
+}
+
+/**
+ * The only way out to a provider: https, or plain http to this machine where a setting allows it; to addresses that are judged as
+ * they are written, resolved and connected to; no redirects, no cookies, no credentials in URLs, no proxies.
+ */
+export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetch {
+  const {
+    timeoutMs = 10_000,
+    maxBytes = 1024 * 1024,
+    networks = publicNetworks,
+    lookup = lookupAll,
+  } = options;
+  const clock = new SystemClock();
+  return async (text, request) => {
+    const { url, target } = permitted(text, networks);
+    const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
+    const stop = new AbortController();
+    let phase: OutboundPhase = "before_send";
+    let status: number | undefined;
+    let reason: "timeout" | "aborted" | undefined;
+    const end = (why: "timeout" | "aborted"): void => {
+      reason ??= why;
+      stop.abort();
+    };
+    const onAbort = (): void => end("aborted");
+    const timer = setDeadline(clock, timeoutMs, () => end("timeout"));
+    if (request.signal?.aborted) onAbort();
+    request.signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      stop.signal.throwIfAborted();
+      const raw = rawRequest(request);
+      const addresses = await untilAborted(target.resolve(lookup), stop.signal);
+      const socket = await openSocket(target, addresses, stop.signal);
+      stop.signal.throwIfAborted();
+      stop.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      // Point of no return: the request is written from here on.
+      phase = "after_send";
+      const response = await exchange(socket, url, raw, limitBytes, (known) => {
+        status = known;
+      });
+      if (response.status < 300 || response.status >= 400) return response;
+      throw new OutboundError("redirect", phase, target.host, undefined, status);
+    } catch (fault) {
+      if (fault instanceof OutboundError) throw fault;
+      if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
+      throw outboundError(fault, phase, target.host, status);
+    } finally {
+      stop.abort();
+      timer.cancel();
+      request.signal?.removeEventListener("abort", onAbort);
+    }
+  };
+}
+
+function outboundError(
+  fault: unknown,
+  phase: OutboundPhase,
+  host: string,
+  status: number | undefined,
+): OutboundError {
+  if (fault instanceof AddressRefused) {
+    return new OutboundError("forbidden_address", phase, host, undefined, undefined, fault.refusal);
+  }
+  const code = systemCode(fault);
+  if (fault instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
+    return new OutboundError("too_large", phase, host, undefined, status);
+  }
+  return new OutboundError("network", phase, host, code, status);
+}
+
+function permitted(text: string, networks: ProviderNetworks): { url: URL; target: OutboundTarget } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !isPermittedScheme(url) || url.username !== "" || url.password !== "") {
+    throw new OutboundError("forbidden_url", "before_send", url?.hostname ?? "(not a URL)");
+  }
+  try {
+    return { url, target: new OutboundTarget(url, networks) };
+  } catch (fault) {
+    throw outboundError(fault, "before_send", url.hostname, undefined);
+  }
+}
+
+/**
+ * `connection: close`, because a pooled connection that the provider drops at the same instant leaves the outcome of a
+ * refresh grant unknown. `identity`, because a fault of compression would lose a rotated token set.
+ */
+function rawRequest(request: OutboundRequest): RawRequest {
+  const headers = new Headers(request.headers);
+  headers.delete("cookie");
+  headers.delete("transfer-encoding");
+  headers.set("accept-encoding", "identity");
+  headers.set("connection", "close");
+  headers.set("user-agent", "nexusd");
+  const body = request.body === undefined ? undefined : new TextEncoder().encode(request.body.toString());
+  return { method: request.method, headers: Object.fromEntries(headers), body };
+}
+
+function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
+}
+
+function systemCode(fault: unknown): string | undefined {
+  for (let each = fault, depth = 0; each instanceof Error && depth < 4; each = each.cause, depth++) {
+    if ("code" in each && typeof each.code === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(each.code))
+      return each.code;
+  }
+  return undefined;
+}

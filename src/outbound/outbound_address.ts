@@ -1,0 +1,90 @@
+import { lookup as systemLookup } from "node:dns/promises";
+import {
+  type AddressRefusal,
+  addressKind,
+  canonicalHost,
+  isAddress,
+  judgeAddress,
+  judgeHost,
+} from "./address_judge.js";
+import type { ProviderNetworks } from "./provider_networks.js";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
+
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly family: number;
+}
+
+/** All addresses of a name; the system's resolver by default. */
+export type Lookup = (host: string) => Promise<readonly ResolvedAddress[]>;
+
+export const lookupAll: Lookup = (host) => systemLookup(host, { all: true });
+
+/** The request must not be made to this address. Carries no address. */
+export class AddressRefused extends Error {
+  constructor(readonly refusal: AddressRefusal) {
+    super(refusal.why);
+    this.name = "AddressRefused";
+  }
+}
+
+/** Where a request goes: the host as written, and the judge of each address that stands for it. */
+export class OutboundTarget {
+  /** Canonical: no brackets, no trailing dot. */
+  readonly host: string;
+  readonly port: number;
+  readonly isSecure: boolean;
+  readonly #networks: ProviderNetworks;
+
+  /**
+   * Judges what the URL itself says.
+   *
+   * @param url of scheme https or http
+   * @throws AddressRefused
+   */
+  constructor(url: URL, networks: ProviderNetworks) {
+    const refusal = judgeHost(url.hostname, networks);
+    if (refusal) throw new AddressRefused(refusal);
+    this.host = canonicalHost(url.hostname) ?? url.hostname;
+    this.isSecure = url.protocol === "https:";
+    this.port = url.port === "" ? (this.isSecure ? 443 : 80) : Number(url.port);
+    this.#networks = networks;
+  }
+
+  get isLiteral(): boolean {
+    return isAddress(this.host);
+  }
+
+  /**
+   * The addresses to connect to: all that the name has, or none. A name that leads to a forbidden address besides a public one is a
+   * trap or a mistake, and either way not a provider.
+   *
+   * @throws AddressRefused, or the fault of the lookup
+   */
+  async resolve(lookup: Lookup): Promise<readonly ResolvedAddress[]> {
+    const family = this.host.includes(":") ? 6 : 4;
+    if (this.isLiteral) return [{ address: this.host, family }];
+    const addresses = await lookup(this.host);
+    if (addresses.length === 0) throw Object.assign(new Error("no address"), { code: "ENOTFOUND" });
+    for (const { address } of addresses) this.judge(address);
+    return addresses;
+  }
+
+  /** Judges an address that the name led to, or that a socket is connected to. @throws AddressRefused */
+  judge(address: string | undefined): void {
+    if (address === undefined) throw Object.assign(new Error("not connected"), { code: "ENOTCONN" });
+    const refusal = judgeAddress(address, this.#networks, this.isLiteral ? undefined : this.host);
+    if (refusal) throw new AddressRefused(refusal);
+    if (!this.isSecure && addressKind(address) !== "loopback") {
+      throw new AddressRefused({
+        kind: "reserved",
+        why: "resolves to another machine: http is for this one",
+      });
+    }
+  }
+}
+
+/** Whether a scheme fits the host: https, or http to a host that can only be this machine. */
+export function isPermittedScheme(url: URL): boolean {
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname));
+}

@@ -1,0 +1,38 @@
+import type { ListenAddress } from "../../model/listen_address.js";
+import type { Peer, ShownCredentials } from "./presented_credentials.js";
+
+/** What a caller is told who shows nothing valid: no key, no token, no certificate. */
+export const unauthenticatedMessage =
+  "this address asks for an API key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+
+/**
+ * Reads the API key of a request. The scheme is compared without regard to case (RFC 9110, section 11.1).
+ *
+ * @param authorization the field `authorization`
+ * @param apiKey the field `x-api-key`
+ * @returns undefined when neither field is there; empty, which proves nobody, when one is and holds nothing that is read as a key
+ */
+export function readApiKey(
+  authorization: string | undefined,
+  apiKey: string | undefined,
+): string | undefined {
+  const bearer = authorization === undefined ? undefined : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+  return bearer ?? apiKey ?? (authorization === undefined ? undefined : "");
+}
+
+/**
+ * @param origin address of the caller's socket
+ * @param peer what its connection proves
+ */
+export function shownCredentials(
+  address: ListenAddress,
+  authorization: string | undefined,
+  apiKey: string | undefined,
+  origin: string,
+  peer: Peer | undefined,
+): ShownCredentials {
+  const token = readApiKey(authorization, apiKey);
+  return address.kind === "unix"
+    ? { socket: "unix", token, origin: "unix", peer }
+    : { socket: "tcp", token, origin, peer };
+}

@@ -1,0 +1,144 @@
+import { createServer as createHttp1Server } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { createServer, type Socket } from "node:net";
+import type { ListenAddress } from "../../model/listen_address.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { shownCredentials } from "../callers/api_key.js";
+import { type ConnectHandler, connectHandler } from "./connect_handler.js";
+import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
+import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
+import type { Request, Response } from "../listen/http_message.js";
+import { Http2Sessions } from "../listen/http2_sessions.js";
+import { Listener } from "../listen/stream_listener.js";
+import { peerOf } from "../callers/peer.js";
+import { ResetGuard } from "../listen/reset_guard.js";
+import type { Authenticate } from "../callers/presented_credentials.js";
+import { sniff } from "../listen/sniff.js";
+
+/**
+ * Answers paths that are no RPC.
+ *
+ * @param principal who asks; `undefined` without a valid key, and then it is the route that must refuse
+ * @returns whether the request was (or will be) answered
+ */
+export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
+
+export interface HttpDoorOptions extends DoorPlace {
+  readonly listen: ListenAddress;
+  readonly services: readonly BoundService[];
+  readonly authenticate: Authenticate;
+  readonly onUnexpected: OnUnexpected;
+  readonly clock: Clock;
+  readonly routes?: Routes;
+}
+
+/** Limits of HTTP/1.1. None ends a stream that answers: they are for the request alone. */
+const http1Options = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+  keepAliveTimeout: 30_000,
+};
+
+/** Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge, on one port. */
+export class HttpDoor implements Door {
+  readonly #listener: Listener;
+  readonly #http1;
+  readonly #http2;
+  readonly #sessions: Http2Sessions;
+  /** Connections that have not yet said which protocol they speak. */
+  readonly #undecided = new Set<Socket>();
+  #closing = false;
+
+  constructor(options: HttpDoorOptions) {
+    const handle = this.#handler(options);
+    const limits = limitsOf(options.bounds);
+    const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
+    this.#http1 = createHttp1Server(http1, (request, response) => {
+      if (this.#closing) response.shouldKeepAlive = false;
+      response.once("close", () => {
+        if (this.#closing) request.socket.end();
+      });
+      handle(request, response);
+    });
+    this.#http1.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, options.bounds, "json"),
+    );
+    const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
+    this.#http2 = createHttp2Server({ settings }, handle);
+    const resets = new ResetGuard();
+    this.#http2.on("stream", (stream) => resets.watch(stream));
+    this.#sessions = new Http2Sessions(this.#http2, options.clock, options.bounds?.limits.idleTimeoutMs);
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets =
+      tls?.createServer(["h2", "http/1.1"], (socket) =>
+        this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1"),
+      ) ??
+      // allowHalfOpen is what node:http asks of its own sockets.
+      createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
+    const guard = guardOf(options.bounds, "http");
+    this.#listener = new Listener(sockets, options.listen, "http", options.setting, options.sockets, guard);
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener.bound ? [this.#listener.bound] : [];
+  }
+
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // node:http starts to watch its timeouts when it listens, which this server never does by itself.
+    this.#http1.emit("listening");
+  }
+
+  async close(force: AbortSignal): Promise<void> {
+    this.#closing = true;
+    const closed = this.#listener.close(force);
+    for (const socket of this.#undecided) socket.destroy();
+    this.#sessions.close();
+    this.#http1.close();
+    this.#http2.close();
+    await closed;
+  }
+
+  #handler(options: HttpDoorOptions): ConnectHandler {
+    return connectHandler({
+      ...options,
+      identify: ({ headers, socket }) =>
+        options.authenticate(
+          shownCredentials(
+            options.listen,
+            single(headers.authorization),
+            single(headers["x-api-key"]),
+            socket.remoteAddress ?? "",
+            peerOf(socket),
+          ),
+        ),
+      checksAuthority: options.listen.kind === "tcp",
+    });
+  }
+
+  #accept(socket: Socket, clock: Clock): void {
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
+    sniff(socket, clock, (protocol) => {
+      this.#undecided.delete(socket);
+      this.#serve(socket, protocol);
+    });
+  }
+
+  #serve(socket: Socket, protocol: "http1" | "http2"): void {
+    if (protocol === "http1") {
+      this.#http1.emit("connection", socket);
+      return;
+    }
+    // HTTP/2 has no use for half a connection, and would keep one whose peer has ended it.
+    socket.allowHalfOpen = false;
+    this.#http2.emit("connection", socket);
+  }
+}
+
+function single(field: string | string[] | undefined): string | undefined {
+  return Array.isArray(field) ? field[0] : field;
+}

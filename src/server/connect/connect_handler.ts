@@ -1,0 +1,196 @@
+import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { ResourceExhausted } from "../../model/errors.js";
+import type { Limits } from "../../model/limits.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
+import { restError } from "../../legacy/rest_error.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import { unauthenticatedMessage } from "../callers/api_key.js";
+import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
+import { decodableBody } from "./decodable_body.js";
+import { withoutValues } from "./decode_failure.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
+import { refuseEarly } from "./early_refusal.js";
+import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";
+import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
+import { PlainJsonCalls } from "./plain_json.js";
+import { noteCredential } from "../listen/socket_guard.js";
+import { StrangerStreams } from "../listen/unauthenticated_streams.js";
+import { neverAborted, toWireError } from "./wire_answer.js";
+
+/** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
+const maxStrangerStreams = 32;
+
+/** What the protocols put before a message. */
+const envelopeBytes = 5;
+
+export type ConnectHandler = (request: Request, response: Response) => void;
+
+export interface ConnectHandlerOptions {
+  readonly services: readonly BoundService[];
+  readonly onUnexpected: OnUnexpected;
+  readonly bounds?: DoorLimits | undefined;
+  readonly routes?: (request: Request, response: Response, principal: Principal | undefined) => boolean;
+  identify(request: Request): Principal | undefined | Promise<Principal | undefined>;
+  /**
+   * Whether a malformed `Host` or `:authority` is refused. Over a Unix socket it says nothing, and clients of some
+   * languages send the percent-encoded path of the socket, which no URL may hold.
+   */
+  readonly checksAuthority: boolean;
+}
+
+/**
+ * The request listener of the HTTP door. It stands in for the library's own `connectNodeAdapter`, which lets a malformed
+ * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
+ */
+export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
+  // Made for the first request: a daemon whose agents speak gRPC alone needs none.
+  let handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+  const handlerOf = (path: string) => {
+    handlers ??= new Map(
+      routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
+        handler.requestPath,
+        handler,
+      ]),
+    );
+    return handlers.get(path);
+  };
+  const plain = new PlainJsonCalls(options.services, options.onUnexpected);
+  const limits = limitsOf(options.bounds);
+  const strangers = new StrangerStreams(maxStrangerStreams, options.bounds?.clock);
+  const serve = (request: Request, response: Response): void => {
+    refuseRest(response);
+    if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
+    else if (!hasAuthority(request)) {
+      if (isHttp2(response) && !strangers.take(response.stream)) return;
+      answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
+      return;
+    }
+    const refusal = (error: unknown): WireError =>
+      toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), options.onUnexpected);
+    const principal = identify(request, refusal);
+    if (!(principal instanceof Promise)) {
+      serveTo(principal, request, response);
+      return;
+    }
+    void principal
+      .catch(refusal)
+      .then((caller) => guard(request, response, () => serveTo(caller, request, response)));
+  };
+  const identify = (request: Request, refusal: (error: unknown) => WireError) => {
+    const tooLarge = request.httpVersionMajor === 2 ? headersRefusal(request.headers, limits) : undefined;
+    if (tooLarge) return refusal(tooLarge);
+    try {
+      return options.identify(request);
+    } catch (error) {
+      return refusal(error);
+    }
+  };
+  const serveTo = (caller: Caller, request: Request, response: Response): void => {
+    if (isPrincipal(caller)) noteCredential(request.socket);
+    else if (isHttp2(response) && !strangers.take(response.stream)) return;
+    const path = pathOf(request);
+    const handler = handlerOf(path);
+    if (!handler) {
+      if (caller instanceof WireError) answerRefusal(response, caller);
+      else if (options.routes?.(request, response, caller)) return;
+      else answerJson(response, 404, "not_found", "there is nothing at this path");
+      return;
+    }
+    const refused = refusalOf(caller, request, limits);
+    // Of another method or type the library reads nothing, and says what it takes.
+    const type = request.headers["content-type"] ?? null;
+    if (refused && request.method === "POST" && handler.supportedContentType(type)) {
+      refuseEarly(request, response, toConnectError(refused), refused);
+      return;
+    }
+    // The library trips over what it cannot make a URL or headers of, and by then nobody else listens.
+    const leave = (body?: Buffer): void =>
+      guard(request, response, () => serveByLibrary(handler, caller, request, response, body));
+    if (refused || !isPrincipal(caller) || !plain.take(request, response, caller, leave)) leave();
+  };
+  const serveByLibrary = (
+    handler: UniversalHandler,
+    caller: Caller,
+    request: Request,
+    response: Response,
+    body: Buffer | undefined,
+  ): void => {
+    const context = contextOf(caller, response);
+    const call = universalRequestFromNodeRequest(request, response, undefined, context);
+    handler({ ...call, body: body === undefined ? decodable(handler, request, call.body) : chunksOf(body) })
+      .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
+      .catch((error: unknown) => {
+        // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
+        if (!call.signal.aborted) options.onUnexpected(error, handler.requestPath.slice(1));
+        response.destroy();
+      });
+  };
+  const decodable = (
+    { method }: UniversalHandler,
+    request: Request,
+    body: UniversalServerRequest["body"],
+  ) => {
+    const [type = ""] = (request.headers["content-type"] ?? "").split(";");
+    const isBinary = binaryTypes.test(type);
+    return isBinary && isStream(body)
+      ? decodableBody(body, method.input, type, limits.maxMessageBytes)
+      : body;
+  };
+  const guard = (request: Request, response: Response, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      // A stream that was reset before it was served has lost its socket, and the library trips over that.
+      if (isHttp2(response) ? request.destroyed : response.destroyed) return;
+      options.onUnexpected(error, pathOf(request));
+      answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
+    }
+  };
+  return (request, response) => guard(request, response, () => serve(request, response));
+}
+
+const binaryTypes = /^application\/((connect|grpc|grpc-web)\+)?proto$|^application\/grpc(-web)?$/;
+
+function isStream(body: UniversalServerRequest["body"]): body is AsyncIterable<Uint8Array> {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+}
+
+function isPrincipal(caller: Caller): caller is Principal {
+  return caller !== undefined && !(caller instanceof WireError);
+}
+
+async function* chunksOf(body: Buffer): AsyncIterable<Uint8Array> {
+  yield body;
+}
+
+/** Why a call gets no further than its headers, if it does not. */
+function refusalOf(caller: Caller, request: Request, { maxMessageBytes }: Limits): WireError | undefined {
+  if (caller instanceof WireError) return caller;
+  if (!caller) return new WireError(codes.unauthenticated, unauthenticatedMessage);
+  const isTooLong = Number(request.headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
+  return isTooLong ? (toServiceError(messageTooLarge(maxMessageBytes)) as WireError) : undefined;
+}
+
+/** A refusal as the REST routes write it. */
+function answerRefusal(response: Response, refusal: WireError): void {
+  const { status, body, headers = {} } = restError(refusal);
+  const isHeaders =
+    refusal.cause instanceof ResourceExhausted && refusal.cause.reason === "HEADERS_TOO_LARGE";
+  writeJson(response, isHeaders ? 431 : status, body, { headers });
+}
+
+function authorityField(request: Request): ":authority" | "host" {
+  return request.httpVersionMajor === 2 ? ":authority" : "host";
+}
+
+/** One, and well-formed (RFC 9112, section 3.2): of two hosts a proxy may have looked at the other. */
+function hasAuthority(request: Request): boolean {
+  const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host");
+  if (hosts.length > 1) return false;
+  const authority = request.headers[authorityField(request)] ?? request.headers.host;
+  return typeof authority === "string" && URL.canParse(`http://${authority}`);
+}

@@ -1,0 +1,54 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import type { JsonValue } from "../../model/json.js";
+import type { Response } from "../listen/http_message.js";
+
+/** What both generations of HTTP have of a response. */
+interface Answerable {
+  readonly headersSent: boolean;
+  readonly destroyed: boolean;
+  writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
+  end(): unknown;
+  end(body: string): unknown;
+}
+
+/**
+ * The last catch of a handler: gives `answer` in place of the headers that the failed one left behind, and destroys the connection (over
+ * HTTP/2 the stream) where an answer was begun or cannot be given. Never throws: what left here would end the process.
+ */
+export function answerOrDestroy(response: Response, answer: () => void): void {
+  try {
+    if (response.headersSent) {
+      if (!response.writableEnded) response.destroy();
+      return;
+    }
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    answer();
+  } catch {
+    response.destroy();
+  }
+}
+
+/** Answers `{"error": word, "message": sentence}`, unless an answer is under way. */
+export function answerJson(response: Answerable, status: number, error: string, message: string): void {
+  writeJson(response, status, { error, message });
+}
+
+/** Answers `body`, unless an answer is under way; only its headers to a `HEAD`. */
+export function writeJson(
+  response: Answerable,
+  status: number,
+  body: JsonValue,
+  more: { readonly headers?: OutgoingHttpHeaders; readonly headOnly?: boolean } = {},
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    ...more.headers,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  if (more.headOnly === true) response.end();
+  else response.end(text);
+}

@@ -1,0 +1,72 @@
+import { InvalidArgument } from "../../model/errors.js";
+import type { JsonObject, JsonValue } from "../../model/json.js";
+import { isJsonObject } from "../../model/json_fields.js";
+import { RestRefusal } from "../../legacy/rest_error.js";
+import type { Request } from "../listen/http_message.js";
+import { hasDuplicateNames, reservedName } from "./strict_json.js";
+
+/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
+const maxDepth = 64;
+
+/**
+ * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
+ * and `curl -d` says form.
+ *
+ * @throws RestRefusal; InvalidArgument for a member called `__proto__`
+ */
+export async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
+  const bytes = await readBytes(request, maxBodyBytes);
+  if (bytes.length === 0) return {};
+  let text: string;
+  let value: JsonValue;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text) as JsonValue;
+  } catch {
+    throw new RestRefusal(400, "invalid_json", "the body is not JSON in UTF-8");
+  }
+  if (!isJsonObject(value)) throw new RestRefusal(400, "invalid_json", "the body must be a JSON object");
+  if (isDeeper(value, maxDepth)) {
+    throw new RestRefusal(400, "invalid_json", `the body is nested more than ${maxDepth} deep`);
+  }
+  if (hasDuplicateNames(text)) {
+    throw new RestRefusal(400, "invalid_json", "an object of the body has two members of one name");
+  }
+  const reserved = reservedName(value);
+  if (reserved !== undefined) {
+    throw new InvalidArgument([{ field: reserved, description: "has a name that is reserved" }]);
+  }
+  return value;
+}
+
+function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const refuse = (): void => {
+      // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
+      request.removeAllListeners("data");
+      request.resume();
+      const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`));
+    };
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
+      refuse();
+      return;
+    }
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) refuse();
+      else chunks.push(chunk);
+    });
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    const left = (): void => reject(new RestRefusal(499, "cancelled", "the request ended early"));
+    request.once("error", left);
+    request.once("close", left);
+  });
+}
+
+function isDeeper(value: JsonValue, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((item) => isDeeper(item, depth - 1));
+}

@@ -1,0 +1,47 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import type { OnUnexpected } from "../listen/listener.js";
+
+/** For an error that is met before a call has a signal. */
+export const neverAborted: AbortSignal = new AbortController().signal;
+
+/**
+ * What a caller is told of `error`. Anything but a `WireError` is a fault of the daemon: it is reported, and nothing of
+ * it is told.
+ */
+export function toWireError(
+  error: unknown,
+  signal: AbortSignal,
+  method: string,
+  report: OnUnexpected,
+): WireError {
+  if (error instanceof WireError) return error;
+  if (signal.aborted && error === signal.reason)
+    return new WireError(codes.cancelled, "the call was cancelled");
+  report(error, method);
+  return new WireError(codes.internal, "internal error");
+}
+
+/** `google.rpc.Status` of an error, as `grpc-status-details-bin` carries it; `undefined` when there are no details. */
+export function encodeDetails(error: WireError): Buffer | undefined {
+  if (error.details.length === 0) return undefined;
+  const details = error.details.map(({ descriptor, value }) => anyPack(descriptor, value));
+  return encode(
+    toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: error.message, details })),
+  );
+}
+
+/** grpc-js copies messages with methods that only a `Buffer` has. */
+export function encode(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The name by which a method is reported: `nexus.v1.TokenService/GetToken`. */
+export function methodName(descriptor: {
+  readonly parent: { readonly typeName: string };
+  readonly name: string;
+}): string {
+  return `${descriptor.parent.typeName}/${descriptor.name}`;
+}

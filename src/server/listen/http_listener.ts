@@ -1,0 +1,143 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { ListenAddress } from "../../model/listen_address.js";
+import type { OnUnexpected } from "./listener.js";
+import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./listener_limits.js";
+import { answerOrDestroy } from "../connect/json_answer.js";
+import { Listener } from "./stream_listener.js";
+import type { SocketAccess } from "../callers/peer_credentials.js";
+import { readBody } from "./request_body.js";
+import type { DoorTls } from "../tls/tls_listener.js";
+
+/** An answer, complete. A `HEAD` gets its headers. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string;
+}
+
+export interface HttpListenerOptions {
+  readonly door: string;
+  readonly listen: ListenAddress;
+  readonly setting: string;
+  readonly tls?: DoorTls | undefined;
+  readonly sockets?: SocketAccess | undefined;
+  readonly bounds?: DoorLimits | undefined;
+  /** @param body what `maxBodyBytes` lets through; empty otherwise */
+  answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
+  /** How long a body is wanted, 0 for none; default none ever. */
+  maxBodyBytes?(request: IncomingMessage): number;
+  /** What is answered when `answer` rejects, or gives what cannot be written. */
+  readonly internalError: Answer;
+  readonly onUnexpected: OnUnexpected;
+}
+
+/** Limits of a door that answers small requests; a client that keeps to none of them is cut off. */
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5_000,
+  /** How often Node looks for requests that broke the two timeouts; its default of 30 s would make them 40 s. */
+  connectionsCheckingInterval: 5_000,
+};
+
+/** A plain HTTP/1.1 server on one address, for the doors that answer pages and probes. */
+export class HttpListener {
+  readonly #options: HttpListenerOptions;
+  readonly #listener: Listener;
+  readonly #server: Server;
+  /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
+  readonly #transport: Readonly<Record<string, string>>;
+  #closing = false;
+
+  constructor(options: HttpListenerOptions) {
+    this.#options = options;
+    const bounds = limitsOf(options.bounds);
+    const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
+      response.once("close", () => {
+        if (this.#closing) request.socket.end();
+      });
+      void this.#serve(request, response);
+    });
+    server.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, options.bounds, "text"),
+    );
+    this.#server = server;
+    const isPageTls =
+      options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+    this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
+    const tls = options.listen.kind === "tcp" ? options.tls : undefined;
+    const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
+    this.#listener = new Listener(
+      sockets ?? server,
+      options.listen,
+      options.door,
+      options.setting,
+      options.sockets,
+      guardOf(options.bounds, options.door),
+    );
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener.bound ? [this.#listener.bound] : [];
+  }
+
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // Behind TLS node:http does not listen by itself, which is when it starts to watch its timeouts.
+    if (this.#listener.server !== this.#server) this.#server.emit("listening");
+  }
+
+  close(force: AbortSignal): Promise<void> {
+    this.#closing = true;
+    const closed = this.#listener.close(force);
+    if (this.#listener.server !== this.#server) this.#server.close();
+    return closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await this.#body(request);
+      if (body !== "aborted") this.#send(request, response, await this.#options.answer(request, body));
+    } catch (error) {
+      this.#options.onUnexpected(error, splitTarget(request.url)?.path ?? "");
+      answerOrDestroy(response, () => this.#send(request, response, this.#options.internalError));
+    }
+  }
+
+  /** A body that is not wanted is read away, within the limits above. */
+  async #body(request: IncomingMessage): Promise<Buffer | "too_large" | "aborted"> {
+    const maxBytes = this.#options.maxBodyBytes?.(request) ?? 0;
+    if (maxBytes > 0) return await readBody(request, maxBytes);
+    request.resume();
+    return nothing;
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+    if (response.destroyed || response.headersSent) return;
+    if (this.#closing) response.shouldKeepAlive = false;
+    response.writeHead(status, {
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
+      ...this.#transport,
+      "content-length": Buffer.byteLength(body),
+    });
+    response.end(request.method === "HEAD" ? undefined : body);
+  }
+}
+
+const nothing = Buffer.alloc(0);
+
+function listOf(value: string | readonly string[]): string | string[] {
+  return typeof value === "string" ? value : [...value];
+}
+
+/** Splits a request target; `undefined` when it is no path (RFC 9112, section 3.2.1), as with a proxy's absolute form. */
+export function splitTarget(
+  target: string | undefined,
+): { path: string; query: URLSearchParams } | undefined {
+  if (!target?.startsWith("/")) return undefined;
+  const mark = target.indexOf("?");
+  return mark < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) };
+}

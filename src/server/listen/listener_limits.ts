@@ -1,0 +1,138 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { ResourceExhausted } from "../../model/errors.js";
+import { defaultLimits, type Limits } from "../../model/limits.js";
+import type { Clock } from "../../runtime/clock.js";
+import { SocketGuard } from "./socket_guard.js";
+
+/** What bounds the visitors of a door. */
+export interface DoorLimits {
+  readonly limits: Limits;
+  readonly clock: Clock;
+  /** Told of each socket that was closed because the door has as many as it may. */
+  onFull(door: string): void;
+}
+
+/** The limits of a door that was told of none. */
+export function limitsOf(bounds: DoorLimits | undefined): Limits {
+  return bounds?.limits ?? defaultLimits;
+}
+
+/** How long a connection lives at a door of callers with credentials when it never showed one. */
+const strangerLifeMs = 30_000;
+
+/** @param door the callers of `grpc` and `http` show credentials, those of the others never */
+export function guardOf(bounds: DoorLimits | undefined, door: string): SocketGuard | undefined {
+  if (!bounds) return undefined;
+  const { limits, clock, onFull } = bounds;
+  const { maxConnections } = limits;
+  const isForCallers = door === "grpc" || door === "http";
+  return new SocketGuard({
+    maxConnections,
+    // An idle HTTP/2 session takes some 30 KB.
+    maxStrangers: isForCallers ? Math.min(maxConnections, Math.max(64, maxConnections / 20)) : undefined,
+    strangerLifeMs: isForCallers ? strangerLifeMs : undefined,
+    clock,
+    onFull: () => onFull(door),
+  });
+}
+
+/** Bytes of all fields, names and values, with what HTTP/1.1 puts between them. */
+export function headerBytes(fields: Iterable<readonly [string, unknown]>): number {
+  let bytes = 0;
+  for (const [name, value] of fields) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      const length = Buffer.isBuffer(one) ? Math.ceil(one.length / 3) * 4 : Buffer.byteLength(String(one));
+      bytes += name.length + length + 4;
+    }
+  }
+  return bytes;
+}
+
+/** What a request over HTTP/2 is told whose headers are longer than they may be; over HTTP/1.1 Node refuses them itself. */
+export function headersRefusal(
+  headers: Readonly<Record<string, unknown>>,
+  { maxHeaderBytes }: Limits,
+): ResourceExhausted | undefined {
+  if (mostHeaderBytes(headers) <= maxHeaderBytes) return undefined;
+  return headerBytes(Object.entries(headers)) > maxHeaderBytes ? headersTooLarge(maxHeaderBytes) : undefined;
+}
+
+/** No less than `headerBytes`, and cheaper, which tells at each call: a UTF-16 code unit takes three bytes at most. */
+function mostHeaderBytes(headers: Readonly<Record<string, unknown>>): number {
+  let bytes = 0;
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (typeof value !== "string") return Number.POSITIVE_INFINITY;
+    bytes += name.length + 3 * value.length + 4;
+  }
+  return bytes;
+}
+
+export function headersTooLarge(maxHeaderBytes: number): ResourceExhausted {
+  return new ResourceExhausted("HEADERS_TOO_LARGE", {
+    what: "the headers of a request",
+    limit: maxHeaderBytes,
+    unit: "bytes",
+    setting: "NEXUS_MAX_HEADER_BYTES",
+  });
+}
+
+export function messageTooLarge(maxMessageBytes: number): ResourceExhausted {
+  return new ResourceExhausted("MESSAGE_TOO_LARGE", {
+    what: "a message",
+    limit: maxMessageBytes,
+    unit: "bytes",
+    setting: "NEXUS_MAX_MESSAGE_BYTES",
+  });
+}
+
+/** Time a peer has to close a connection that was answered for the last time. */
+const closingGraceMs = 1_000;
+
+/**
+ * What node:http could not make a request of: answers with the limit that was broken, and closes. The connection is destroyed after a
+ * second, whether or not the peer closes its half.
+ */
+export function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket & { _httpMessage?: IncomingMessage },
+  bounds: DoorLimits | undefined,
+  form: "json" | "text",
+): void {
+  // An answer that is under way would be torn by another one.
+  if (!socket.writable || socket._httpMessage !== undefined) {
+    socket.destroy();
+    return;
+  }
+  const [status, word, message] = clientError(error, limitsOf(bounds));
+  const body = form === "json" ? JSON.stringify({ error: word, message }) : `${message}\n`;
+  const head = [
+    `HTTP/1.1 ${status}`,
+    "Connection: close",
+    `Content-Type: ${form === "json" ? "application/json" : "text/plain; charset=utf-8"}`,
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  const timer = bounds?.clock.setTimer(closingGraceMs, () => socket.destroy());
+  socket.once("close", () => timer?.cancel());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+function clientError(error: NodeJS.ErrnoException, limits: Limits): readonly [string, string, string] {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [
+        "431 Request Header Fields Too Large",
+        "headers_too_large",
+        headersTooLarge(limits.maxHeaderBytes).message,
+      ];
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return ["413 Payload Too Large", "body_too_large", "the extensions of a chunk are too long"];
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return ["408 Request Timeout", "request_timeout", "the request did not arrive in time"];
+    default:
+      return ["400 Bad Request", "bad_request", "the request is malformed"];
+  }
+}

@@ -1,0 +1,29 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
+import { addressKey } from "../callers/address_limits.js";
+
+/**
+ * Calls that the clients of one address may take back before anything was answered. A client does so when a deadline passes or its
+ * own caller leaves: now and then. Node lets each connection do so a thousand times and 33 times per second beyond, and whoever is cut
+ * off comes again on a new connection; this counts across connections.
+ */
+const rate = { perSecond: 50, burst: 500 };
+
+/** Cuts off connections that open streams to reset them at once (CVE-2023-44487), before they cost more than their opening. */
+export class ResetGuard {
+  readonly #resets = new RateLimiter(rate);
+
+  watch(stream: ServerHttp2Stream): void {
+    stream.once("close", () => this.closed(stream));
+  }
+
+  /** For a stream that somebody else watches. */
+  closed(stream: ServerHttp2Stream): void {
+    const { session } = stream;
+    if (stream.headersSent || stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+    // When the connection itself is gone it took back nothing.
+    if (!session || session.destroyed) return;
+    const key = addressKey(session.socket.remoteAddress) ?? "unix";
+    if (!this.#resets.take(key)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}

@@ -1,0 +1,71 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { Clock } from "../../runtime/clock.js";
+import { isHttp2, type Response } from "./http_message.js";
+
+/** How long a stream waits for a client that does not read what was sent. */
+export interface ReadPatience {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Passes on what `source` yields, and calls `reset` when the reader takes too long to come for the next. A stream that is not read holds
+ * what was sent, and a list of what changed since, for as long as it is open.
+ */
+export async function* untilUnread<T>(
+  source: AsyncIterable<T>,
+  patience: ReadPatience | undefined,
+  reset: () => void,
+): AsyncGenerator<T, void> {
+  for await (const message of source) {
+    const timer = patience?.clock.setTimer(patience.timeoutMs, reset);
+    try {
+      yield message;
+    } finally {
+      timer?.cancel();
+    }
+  }
+}
+
+/** `ENHANCE_YOUR_CALM`, which gRPC clients read as RESOURCE_EXHAUSTED; what waits to be sent is dropped. */
+export function resetStream(stream: ServerHttp2Stream): void {
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/** The last catch of a call that can be answered no more: `INTERNAL_ERROR`, which gRPC clients read as INTERNAL. Never throws. */
+export function breakStream(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+}
+
+export function resetResponse(response: Response): void {
+  if (isHttp2(response)) resetStream(response.stream);
+  else response.destroy();
+}
+
+/** grpc-js has the stream of a call, and keeps it to itself. */
+interface WithStream {
+  readonly call?: WithStream;
+  readonly nextCall?: WithStream;
+  readonly stream?: ServerHttp2Stream;
+}
+
+/** @param call of grpc-js, as its handler or an interceptor has it */
+export function streamOfCall(call: object): ServerHttp2Stream | undefined {
+  let inner = call as WithStream;
+  for (let next = inner.call ?? inner.nextCall; inner.stream === undefined && next !== undefined; ) {
+    inner = next;
+    next = inner.nextCall;
+  }
+  return inner.stream;
+}
+
+/** Cancels a call of grpc-js. */
+export function resetCall(call: object): void {
+  const stream = streamOfCall(call);
+  if (stream) resetStream(stream);
+}
+
+/** Ends what the peer might still send in a call whose status was sent (RFC 9113 section 8.1). */
+export function endCall(call: object): void {
+  streamOfCall(call)?.close(constants.NGHTTP2_NO_ERROR);
+}

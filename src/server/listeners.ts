@@ -1,0 +1,166 @@
+import type { CaptureFlow, ConsentFlow } from "../domain/consent/consent_types.js";
+import type { Limits } from "../model/limits.js";
+import type { ListenAddress } from "../model/listen_address.js";
+import { formatListenAddress } from "../model/listen_address.js";
+import type { Clock } from "../runtime/clock.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import { FailedAuthentications } from "./callers/address_limits.js";
+import { authorizeRoute } from "./rest/authorize_route.js";
+import { BrowserDoor } from "./pages/browser_listener.js";
+import type { Door, OnUnexpected } from "./listen/listener.js";
+import { GrpcDoor } from "./grpc/grpc_listener.js";
+import { HttpDoor, type Routes } from "./connect/api_listener.js";
+import { limitedAuthenticate } from "./callers/limited_authenticate.js";
+import { OpsDoor, type OpsDoorOptions } from "./pages/ops_listener.js";
+import type { SocketAccess } from "./callers/peer_credentials.js";
+import { restRoutes } from "./rest/rest_routes.js";
+import type { Authenticate } from "./callers/presented_credentials.js";
+import type { DoorTls } from "./tls/tls_listener.js";
+
+export interface DoorsOptions {
+  readonly grpcListen: readonly ListenAddress[];
+  readonly httpListen: readonly ListenAddress[];
+  readonly browserListen: readonly ListenAddress[];
+  readonly opsListen: readonly ListenAddress[];
+  readonly publicUrl: string;
+  readonly grpcServices: readonly BoundService[];
+  readonly httpServices: readonly BoundService[];
+  /** Those of proxies, behind a route of the HTTP doors. */
+  readonly authorization: readonly BoundService[];
+  readonly flow: ConsentFlow;
+  readonly capture: CaptureFlow;
+  readonly authenticate: Authenticate;
+  readonly readiness: OpsDoorOptions["readiness"];
+  readonly metrics: OpsDoorOptions["metrics"];
+  readonly status: OpsDoorOptions["status"];
+  readonly onUnexpected: OnUnexpected;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** Told of each socket that was closed because its door has as many as it may. */
+  readonly onFull: (door: string) => void;
+  /** Who may open the Unix sockets; their owner without it. */
+  readonly sockets?: SocketAccess;
+  /** What the TCP addresses of a door speak; plain text where there is none. */
+  tlsOf(door: DoorName): DoorTls | undefined;
+}
+
+export type DoorName = "grpc" | "http" | "browser" | "ops";
+
+/** The four kinds of door, opened together and closed together. */
+export class Doors {
+  readonly #grpc: GrpcDoor | undefined;
+  readonly #http: readonly Door[];
+  readonly #browser: readonly Door[];
+  readonly #ops: readonly Door[];
+
+  constructor(options: DoorsOptions) {
+    const { onUnexpected, clock, limits, onFull } = options;
+    const bounds = { limits, clock, onFull };
+    const failures = new FailedAuthentications(limits.failedAuthenticationRate);
+    const authenticate = limitedAuthenticate(options.authenticate, failures);
+    this.#grpc =
+      options.grpcListen.length === 0
+        ? undefined
+        : new GrpcDoor({
+            listen: options.grpcListen,
+            services: options.grpcServices,
+            authenticate,
+            onUnexpected,
+            setting: "NEXUS_GRPC_LISTEN",
+            tls: options.tlsOf("grpc"),
+            bounds,
+            sockets: options.sockets,
+          });
+    this.#http = options.httpListen.map(
+      (listen) =>
+        new HttpDoor({
+          listen,
+          services: options.httpServices,
+          routes: firstOf([
+            ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
+            restRoutes({
+              services: options.httpServices,
+              onUnexpected,
+              maxBodyBytes: limits.maxBodyBytes,
+            }),
+          ]),
+          authenticate,
+          onUnexpected,
+          clock,
+          setting: "NEXUS_HTTP_LISTEN",
+          tls: options.tlsOf("http"),
+          bounds,
+          sockets: options.sockets,
+        }),
+    );
+    this.#browser = options.browserListen.map(
+      (listen) =>
+        new BrowserDoor({
+          listen,
+          publicUrl: new URL(options.publicUrl),
+          flow: options.flow,
+          capture: options.capture,
+          onUnexpected,
+          setting: "NEXUS_BROWSER_LISTEN",
+          tls: options.tlsOf("browser"),
+          bounds,
+          sockets: options.sockets,
+        }),
+    );
+    this.#ops = options.opsListen.map(
+      (listen) =>
+        new OpsDoor({
+          listen,
+          readiness: options.readiness,
+          metrics: options.metrics,
+          status: options.status,
+          onUnexpected,
+          setting: "NEXUS_OPS_LISTEN",
+          tls: options.tlsOf("ops"),
+          bounds,
+          sockets: options.sockets,
+        }),
+    );
+  }
+
+  /** The addresses really bound, by kind of door. */
+  get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
+    const of = (doors: readonly Door[]): string[] =>
+      doors.flatMap((door) => door.addresses).map((address) => formatListenAddress(address));
+    return {
+      grpc: of(this.#grpc ? [this.#grpc] : []),
+      http: of(this.#http),
+      browser: of(this.#browser),
+      ops: of(this.#ops),
+    };
+  }
+
+  /** @throws DoorError; then every door is closed again */
+  async open(): Promise<void> {
+    try {
+      for (const door of this.#all()) await door.open();
+    } catch (error) {
+      await this.close(AbortSignal.abort());
+      throw error;
+    }
+  }
+
+  /** Health answers NOT_SERVING from now on, and everything else as before. */
+  stopServing(): void {
+    this.#grpc?.setServing(false);
+  }
+
+  /** Takes nothing new, and resolves when the last connection is gone; what is left is cut off when `force` aborts. */
+  async close(force: AbortSignal): Promise<void> {
+    await Promise.all(this.#all().map((door) => door.close(force)));
+  }
+
+  #all(): Door[] {
+    return [...(this.#grpc ? [this.#grpc] : []), ...this.#http, ...this.#browser, ...this.#ops];
+  }
+}
+
+/** The answer of the first that has one. */
+function firstOf(all: readonly Routes[]): Routes {
+  return (request, response, principal) => all.some((routes) => routes(request, response, principal));
+}

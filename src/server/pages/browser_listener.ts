@@ -1,0 +1,255 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/consent/consent_types.js";
+import type { ListenAddress } from "../../model/listen_address.js";
+import { isRedirectPath } from "../../model/providers/redirect_path.js";
+import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
+import { addressKey } from "../callers/address_limits.js";
+import { BindingCookie } from "../callers/binding_cookie.js";
+import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
+import { captureFormPage } from "./capture_form.js";
+import { DonePages, donePath } from "./done_pages.js";
+import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
+import { limitsOf } from "../listen/listener_limits.js";
+import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import { pageStyle } from "./page_style.js";
+import {
+  badRequestPage,
+  embeddedPage,
+  failurePage,
+  formRefusedPage,
+  formTooLargePage,
+  homePage,
+  idleAnswer,
+  internalErrorPage,
+  methodNotAllowedPage,
+  misdirectedPage,
+  notFoundPage,
+  prefetchPage,
+  safeHeaders,
+  stylePath,
+} from "./pages.js";
+
+export interface BrowserDoorOptions extends DoorPlace {
+  readonly listen: ListenAddress;
+  /** How browsers reach this door; http or https, without a path of its own. */
+  readonly publicUrl: URL;
+  readonly flow: ConsentFlow;
+  readonly capture: CaptureFlow;
+  readonly onUnexpected: OnUnexpected;
+}
+
+interface Visit {
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer | "too_large";
+  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
+  readonly origin: string | undefined;
+}
+
+/** Paths that act, and so only for a `GET` of the page that a person looks at. */
+type Act = (visit: Visit) => Promise<Answer>;
+
+const startPath = "/auth/start";
+const capturePath = "/auth/capture";
+
+/** A person's browser on its way to a provider and back. */
+export class BrowserDoor implements Door {
+  readonly #options: BrowserDoorOptions;
+  readonly #http: HttpListener;
+  readonly #cookie: BindingCookie;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #acts: ReadonlyMap<string, Act>;
+  readonly #done: DonePages;
+  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
+  readonly #rates: RateLimiter | undefined;
+
+  constructor(options: BrowserDoorOptions) {
+    this.#options = options;
+    const limits = limitsOf(options.bounds);
+    this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
+    this.#cookie = new BindingCookie(options.publicUrl);
+    this.#hosts = hostsOf(options.publicUrl);
+    this.#acts = new Map<string, Act>([
+      [startPath, (visit) => this.#start(visit)],
+      [capturePath, (visit) => this.#form(visit)],
+    ]);
+    this.#done = new DonePages();
+    this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
+      ["/", homePage],
+      [donePath, (query) => this.#done.page(query)],
+      [stylePath, styleAnswer],
+      ["/favicon.ico", () => ({ status: 204, headers: safeHeaders, body: "" })],
+    ]);
+    this.#http = new HttpListener({
+      ...options,
+      door: "browser",
+      answer: async (request, body) =>
+        this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
+      maxBodyBytes: ({ method, url }) =>
+        method === "POST" && splitTarget(url)?.path === capturePath ? limits.maxFormBytes : 0,
+      internalError: internalErrorPage(),
+    });
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#http.addresses;
+  }
+
+  open(): Promise<void> {
+    return this.#http.open();
+  }
+
+  close(force: AbortSignal): Promise<void> {
+    return this.#http.close(force);
+  }
+
+  /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
+  #tooFast({ socket }: IncomingMessage): Answer | undefined {
+    const key = addressKey(socket.remoteAddress) ?? "unix";
+    if (!this.#rates || this.#rates.take(key)) return undefined;
+    const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
+    const page = failurePage({
+      kind: "failure",
+      status: 429,
+      reason: "rate_limited",
+      message: `Too many requests from your address: at most ${limit} per second.`,
+    });
+    const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
+    return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
+  }
+
+  async #answer(request: IncomingMessage, body: Visit["body"]): Promise<Answer> {
+    const { method, url, headers, socket } = request;
+    const target = splitTarget(url);
+    const host = hostOf(request);
+    if (!target || host === undefined) return badRequestPage();
+    if (!this.#hosts.has(host)) return misdirectedPage(this.#options.publicUrl.origin);
+    const { path, query } = target;
+    const visit: Visit = { path, query, headers, body, origin: socket.remoteAddress };
+    const isCapture = path === capturePath;
+    if (isCapture && method === "POST") return this.#submit(visit);
+    if (method !== "GET" && method !== "HEAD") {
+      return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
+    }
+    const act = this.#actOf(path);
+    if (!act) return (this.#pages.get(path) ?? notFoundPage)(query);
+    if (isPrefetch(headers)) return prefetchPage();
+    if (isEmbedded(headers)) return embeddedPage();
+    if (method === "HEAD") return idleAnswer();
+    return act(visit);
+  }
+
+  /** Pages and redirects within this door speak of it by path; a proxy may have put a prefix before that. */
+  #prefixed(answer: Answer): Answer {
+    const prefix = this.#options.publicUrl.pathname.replace(/\/+$/, "");
+    if (prefix === "") return answer;
+    const { location } = answer.headers;
+    const isWithin = typeof location === "string" && location.startsWith("/");
+    const headers = isWithin ? { ...answer.headers, location: `${prefix}${location}` } : answer.headers;
+    return { ...answer, headers, body: answer.body.replace(/ (href|action)="\//g, ` $1="${prefix}/`) };
+  }
+
+  #actOf(path: string): Act | undefined {
+    return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
+  }
+
+  async #start({ query }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return incompletePage();
+    const outcome = await this.#options.flow.start(state);
+    if (outcome.kind === "failure") return failurePage(outcome);
+    const { name, value, maxAgeSeconds } = outcome.binding;
+    const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
+    if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
+    return redirect(302, outcome.location, cookies);
+  }
+
+  async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
+    const cookies = new CookieReader(this.#cookie, headers.cookie);
+    return this.#finished(await this.#options.flow.finish(query, cookies.read, origin, path), cookies);
+  }
+
+  async #form({ query, headers }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return incompletePage();
+    const { read } = new CookieReader(this.#cookie, headers.cookie);
+    const outcome = await this.#options.capture.form(state, read);
+    if (outcome.kind === "failure") return failurePage(outcome);
+    return captureFormPage(200, outcome.form, captureTarget(state));
+  }
+
+  async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return incompletePage();
+    if (!isForm(headers)) return formRefusedPage(415);
+    if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
+    if (body === "too_large") return formTooLargePage();
+    const cookies = new CookieReader(this.#cookie, headers.cookie);
+    const values = new URLSearchParams(body.toString("utf8"));
+    const outcome = await this.#options.capture.submit(state, values, cookies.read, origin);
+    if (outcome.kind === "form") return captureFormPage(outcome.status, outcome.form, captureTarget(state));
+    return this.#finished(outcome, cookies);
+  }
+
+  #finished(outcome: FinishOutcome, cookies: CookieReader): Answer {
+    const cleared = cookies.clear();
+    switch (outcome.kind) {
+      case "return":
+        return redirect(303, outcome.location, cleared);
+      case "done":
+        return redirect(303, this.#done.location(outcome.providerName), cleared);
+      case "failure":
+        return withCookies(failurePage(outcome), cleared);
+    }
+  }
+}
+
+/** Reads cookies and remembers which it found. */
+class CookieReader {
+  readonly #cookie: BindingCookie;
+  readonly #header: string | undefined;
+  readonly #found = new Set<string>();
+
+  constructor(cookie: BindingCookie, header: string | undefined) {
+    this.#cookie = cookie;
+    this.#header = header;
+  }
+
+  readonly read = (name: string): string | undefined => {
+    const value = this.#cookie.read(this.#header, name);
+    if (value !== undefined) this.#found.add(name);
+    return value;
+  };
+
+  /** Takes back what was read. */
+  clear(): string[] {
+    return [...this.#found].map((name) => this.#cookie.clear(name));
+  }
+}
+
+function captureTarget(state: string): string {
+  return `${capturePath}?${new URLSearchParams({ state })}`;
+}
+
+function incompletePage(): Answer {
+  const message = "The link is not complete.";
+  return failurePage({ kind: "failure", status: 400, reason: "state_missing", message });
+}
+
+function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {
+  return withCookies({ status, headers: { ...safeHeaders, location }, body: "" }, cookies);
+}
+
+function withCookies(answer: Answer, cookies: readonly string[]): Answer {
+  return cookies.length === 0 ? answer : { ...answer, headers: { ...answer.headers, "set-cookie": cookies } };
+}
+
+function styleAnswer(): Answer {
+  const headers = {
+    ...safeHeaders,
+    "content-type": "text/css; charset=utf-8",
+    "cache-control": "max-age=300",
+  };
+  return { status: 200, headers, body: pageStyle };
+}

@@ -1,0 +1,80 @@
+import type { IncomingMessage } from "node:http";
+import type { DaemonStatus, ReadinessChecks } from "../../model/connections/daemon_status.js";
+import type { ListenAddress } from "../../model/listen_address.js";
+import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
+import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import { statusPage } from "./status_page.js";
+
+export interface OpsDoorOptions extends DoorPlace {
+  readonly listen: ListenAddress;
+  /** By name, `true` for a check that passes; anything else is what is wrong. Ready is when all pass. */
+  readiness(): ReadinessChecks;
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Read for each visit of `/status`. */
+  status(): DaemonStatus;
+  readonly onUnexpected: OnUnexpected;
+}
+
+const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
+const json = { "content-type": "application/json", "cache-control": "no-store" };
+
+/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and `/status` for a person. */
+export class OpsDoor implements Door {
+  readonly #options: OpsDoorOptions;
+  readonly #http: HttpListener;
+
+  constructor(options: OpsDoorOptions) {
+    this.#options = options;
+    this.#http = new HttpListener({
+      ...options,
+      door: "ops",
+      answer: (request) => this.#answer(request),
+      internalError: { status: 500, headers: plain, body: "internal error\n" },
+    });
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#http.addresses;
+  }
+
+  open(): Promise<void> {
+    return this.#http.open();
+  }
+
+  close(force: AbortSignal): Promise<void> {
+    return this.#http.close(force);
+  }
+
+  async #answer({ method, url }: IncomingMessage): Promise<Answer> {
+    const target = splitTarget(url);
+    if (!target) return { status: 400, headers: plain, body: "bad request\n" };
+    if (method !== "GET" && method !== "HEAD") {
+      return { status: 405, headers: { ...plain, allow: "GET, HEAD" }, body: "method not allowed\n" };
+    }
+    return this.#read(target.path, target.query);
+  }
+
+  async #read(path: string, query: URLSearchParams): Promise<Answer> {
+    switch (path) {
+      case "/livez":
+        return { status: 200, headers: plain, body: "ok" };
+      case "/readyz": {
+        const checks = this.#options.readiness();
+        const ready = Object.values(checks).every((check) => check === true);
+        return { status: ready ? 200 : 503, headers: json, body: `${JSON.stringify({ ready, checks })}\n` };
+      }
+      case "/metrics": {
+        const { contentType, body } = await this.#options.metrics();
+        return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
+      }
+      case "/status":
+        return statusPage(this.#options.status(), { reloads: query.get("refresh") !== "off" });
+      default:
+        return {
+          status: 404,
+          headers: plain,
+          body: "not found: here are /livez, /readyz, /metrics and /status\n",
+        };
+    }
+  }
+}

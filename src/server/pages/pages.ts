@@ -1,0 +1,206 @@
+import type { ConsentFailure } from "../../domain/consent/consent_types.js";
+import type { Answer } from "../listen/http_listener.js";
+
+/**
+ * Headers of everything that the browser door answers: nothing runs, nothing is framed, nothing is kept, and the address
+ * of a page (it holds a code or a state) goes nowhere.
+ */
+export const safeHeaders = {
+  "content-security-policy":
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  "referrer-policy": "no-referrer",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+} as const;
+
+export const stylePath = "/style.css";
+
+interface Page {
+  readonly title: string;
+  readonly mark: "done" | "stopped" | "plain";
+  /** One paragraph each. */
+  readonly lines: readonly string[];
+  /** A word for whoever is asked for help. */
+  readonly reason?: string;
+}
+
+/** The person consented, and no application asked for them back. @param providerName undefined when it is not known */
+export function donePage(providerName: string | undefined): Answer {
+  return page(200, {
+    title: "Connected",
+    mark: "done",
+    lines: [
+      providerName === undefined
+        ? "Your account is connected."
+        : `Your account at ${providerName} is connected.`,
+      "You can close this window.",
+    ],
+  });
+}
+
+/** What to do next depends on who can mend it. */
+const nextSteps: Readonly<Record<ConsentFailure["status"], string>> = {
+  400: "Nothing was changed. Go back to the application that sent you here and start again.",
+  404: "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
+  410: "Links like this work once and for a short time. Go back to the application that sent you here and ask for a new one.",
+  429: "Nothing was changed. Wait a moment, then load this page again.",
+  502: "Nothing was changed. Wait a minute and start again from the application; if it happens again, tell the people who run it.",
+  503: "Nothing was changed. Wait a minute, then load this page again.",
+};
+
+export function failurePage({ status, reason, message }: ConsentFailure): Answer {
+  return page(status, {
+    title: "Not connected",
+    mark: "stopped",
+    lines: [message, nextSteps[status]],
+    reason,
+  });
+}
+
+export function homePage(): Answer {
+  return page(200, {
+    title: "Nexus",
+    mark: "plain",
+    lines: ["Nexus connects applications to your accounts. Applications send you here when they need you."],
+  });
+}
+
+export function notFoundPage(): Answer {
+  return page(404, {
+    title: "Nothing here",
+    mark: "stopped",
+    lines: ["There is no page at this address.", "Follow the link that your application gave you once more."],
+  });
+}
+
+export function badRequestPage(): Answer {
+  return page(400, {
+    title: "Not understood",
+    mark: "stopped",
+    lines: ["Your browser sent a request that is malformed."],
+  });
+}
+
+/** Asked for as a picture, a script or a frame. */
+export function embeddedPage(): Answer {
+  return page(400, {
+    title: "Not opened",
+    mark: "stopped",
+    lines: ["Another page tried to load this one inside itself.", "Nothing was changed."],
+  });
+}
+
+/** @param allow the methods that the path knows */
+export function methodNotAllowedPage(allow = "GET, HEAD"): Answer {
+  const answer = page(405, {
+    title: "Not possible",
+    mark: "stopped",
+    lines: ["Pages here can be looked at, and nothing else."],
+  });
+  return { ...answer, headers: { ...answer.headers, allow } };
+}
+
+/** @param status 415 for another media type than that of forms (RFC 9110 section 15.5.16) */
+export function formRefusedPage(status: 400 | 415 = 400): Answer {
+  return page(status, {
+    title: "Not sent",
+    mark: "stopped",
+    lines: [
+      "This form was sent by another page than ours, or in a way that browsers do not send forms.",
+      "Nothing was stored. Open the link of your application again.",
+    ],
+  });
+}
+
+export function formTooLargePage(): Answer {
+  return page(413, {
+    title: "Too long",
+    mark: "stopped",
+    lines: ["What was entered is longer than any credential.", "Nothing was stored. Go back and shorten it."],
+  });
+}
+
+/** @param host where the door is to be found */
+export function misdirectedPage(host: string): Answer {
+  return page(421, {
+    title: "Wrong address",
+    mark: "stopped",
+    lines: ["This page was asked for under a name that is not its own.", `Its address begins with ${host}.`],
+  });
+}
+
+export function prefetchPage(): Answer {
+  return page(503, {
+    title: "Not opened yet",
+    mark: "plain",
+    lines: ["Your browser asked for this page ahead of time.", "Load the page again to open it."],
+  });
+}
+
+export function internalErrorPage(): Answer {
+  return page(500, {
+    title: "Something went wrong",
+    mark: "stopped",
+    lines: [
+      "This is a fault of the daemon, not of yours. It was written down.",
+      "Go back to the application that sent you here and start again; if it happens again, tell the people who run it.",
+    ],
+  });
+}
+
+/** What a `HEAD` of `path` gets where a `GET` would act. */
+export function idleAnswer(): Answer {
+  return { status: 200, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body: "" };
+}
+
+const marks: Readonly<Record<Page["mark"], string>> = {
+  done: '<div class="mark done" aria-hidden="true">&#10003;</div>',
+  stopped: '<div class="mark stopped" aria-hidden="true">!</div>',
+  plain: "",
+};
+
+function page(status: number, { title, mark, lines, reason }: Page): Answer {
+  const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join("\n");
+  const small =
+    reason === undefined ? "" : `\n<p class="reason">Reason: <code>${escapeHtml(reason)}</code></p>`;
+  const body = htmlDocument(
+    title,
+    `<main>
+${marks[mark]}
+<h1>${escapeHtml(title)}</h1>
+${paragraphs}${small}
+</main>`,
+  );
+  return { status, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body };
+}
+
+/** @param content HTML of the body */
+export function htmlDocument(title: string, content: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(title)}</title>
+<link rel="stylesheet" href="${stylePath}">
+</head>
+<body>
+${content}
+</body>
+</html>
+`;
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
+}

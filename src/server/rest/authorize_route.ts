@@ -1,0 +1,137 @@
+import { create } from "@bufbuild/protobuf";
+import { AttributeContextSchema } from "../../gen/envoy/service/auth/v3/attribute_context_pb.js";
+import {
+  Authorization,
+  CheckRequestSchema,
+  type CheckResponse,
+  type OkHttpResponse,
+} from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { headerNameFault } from "../../model/header_name.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { routeFields } from "../../service/pipeline/check_message.js";
+import { WireError } from "../../service/pipeline/wire_error.js";
+import { unauthenticatedMessage } from "../callers/api_key.js";
+import { callerTrace } from "../callers/caller_trace.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import type { Routes } from "../connect/api_listener.js";
+import { pathOf, type Request, type Response } from "../listen/http_message.js";
+import { answerJson, answerOrDestroy, writeJson } from "../connect/json_answer.js";
+
+export interface AuthorizeRouteOptions {
+  /** `envoy.service.auth.v3.Authorization`. */
+  readonly service: BoundService;
+  readonly onUnexpected: OnUnexpected;
+}
+
+const prefix = "/v1/authorize/";
+
+/**
+ * `GET /v1/authorize/{connection_id}`: the decision of external authorization for nginx's `auth_request` and the forward auth of Caddy
+ * and Traefik. The answer to what is allowed has the headers that the proxy must set, and `x-nexus-uri` where the credential goes into
+ * the query. Anything but a 2xx denies.
+ */
+export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions): Routes {
+  const check = service.methods.find(({ descriptor }) => descriptor === Authorization.method.check);
+  if (check?.kind !== "unary") throw new Error("the service has no Check");
+  const serve = async (
+    request: Request,
+    response: Response,
+    connectionId: string,
+    principal: Principal,
+  ): Promise<void> => {
+    const controller = new AbortController();
+    response.once("close", () => controller.abort());
+    const path = field(request, "x-original-uri") ?? field(request, "x-forwarded-uri") ?? "";
+    const attributes = create(AttributeContextSchema, {
+      contextExtensions: { [routeFields.connectionId]: connectionId },
+      request: {
+        http: {
+          method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
+          path,
+          // Neither the headers of the request nor its body are shown here.
+          size: -1n,
+        },
+      },
+    });
+    const trace = callerTrace(field(request, "traceparent"), field(request, "tracestate"));
+    const context = { principal, signal: controller.signal, trace };
+    const answer = await check.call(create(CheckRequestSchema, { attributes }), context);
+    send(response, answer as CheckResponse, path);
+  };
+  return (request, response, principal) => {
+    const path = pathOf(request);
+    if (!path.startsWith(prefix)) return false;
+    const connectionId = path.slice(prefix.length);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      const headers = { allow: "GET, HEAD" };
+      writeJson(
+        response,
+        405,
+        { error: "method_not_allowed", message: "this path takes GET, HEAD" },
+        { headers },
+      );
+    } else if (!principal) {
+      const headers = { "www-authenticate": "Bearer" };
+      writeJson(response, 401, { error: "unauthenticated", message: unauthenticatedMessage }, { headers });
+    } else {
+      serve(request, response, connectionId, principal).catch((error: unknown) => {
+        if (!(error instanceof WireError)) onUnexpected(error, path);
+        answerOrDestroy(response, () =>
+          answerJson(response, 503, "unavailable", "the request cannot be decided just now"),
+        );
+      });
+    }
+    return true;
+  };
+}
+
+function send(response: Response, { httpResponse }: CheckResponse, path: string): void {
+  if (response.headersSent || response.destroyed) return;
+  if (httpResponse.case === "okResponse") {
+    const uri = uriOf(path, httpResponse.value);
+    response.writeHead(200, {
+      ...Object.fromEntries(headersOf(httpResponse.value.headers)),
+      ...(uri !== undefined && { "x-nexus-uri": uri }),
+      "content-length": 0,
+      "cache-control": "no-store",
+    });
+    response.end();
+    return;
+  }
+  if (httpResponse.case !== "deniedResponse") throw new Error("an answer without a decision");
+  const { status, headers, body } = httpResponse.value;
+  const code = status?.code ?? 403;
+  const challenge = code === 401 ? { "www-authenticate": "Bearer" } : {};
+  writeJson(response, code, JSON.parse(body), {
+    headers: { ...Object.fromEntries(headersOf(headers)), ...challenge },
+  });
+}
+
+/** @throws Error for a header that would frame the answer itself, whatever let it through */
+function headersOf(options: OkHttpResponse["headers"]): [string, string][] {
+  return options.flatMap(({ header }) => {
+    if (!header) return [];
+    const fault = headerNameFault(header.key);
+    if (fault !== undefined) throw new Error(`the header ${header.key} ${fault}`);
+    return [[header.key, header.value]];
+  });
+}
+
+/** The path with the credential in its query; undefined where it does not go there. */
+function uriOf(path: string, ok: OkHttpResponse): string | undefined {
+  const { queryParametersToSet: set, queryParametersToRemove: removed } = ok;
+  if (set.length === 0) return undefined;
+  const [before = "", ...query] = path.split("?");
+  const gone = [...removed, ...set.map(({ key }) => key)];
+  const kept = query
+    .join("?")
+    .split("&")
+    .filter((pair) => pair !== "" && !gone.includes(pair.split("=", 1)[0] ?? ""));
+  return `${before}?${[...kept, ...set.map(({ key, value }) => `${key}=${value}`)].join("&")}`;
+}
+
+function field(request: Request, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

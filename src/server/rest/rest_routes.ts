@@ -1,0 +1,154 @@
+import { defaultLimits } from "../../model/limits.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { callerOf } from "../../legacy/call.js";
+import { takesBody } from "../../legacy/openapi.js";
+import { RestRefusal, restError } from "../../legacy/rest_error.js";
+import type { RestAnswer, RestRequest, Route } from "../../legacy/route.js";
+import { restTable } from "../../legacy/table.js";
+import { unauthenticatedMessage } from "../callers/api_key.js";
+import { callerTrace } from "../callers/caller_trace.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import type { Routes } from "../connect/api_listener.js";
+import { pathOf, type Request, type Response } from "../listen/http_message.js";
+import { answerJson, answerOrDestroy, writeJson } from "../connect/json_answer.js";
+import { readJsonBody } from "../connect/json_body.js";
+import { unlessAborted } from "../listen/unless_aborted.js";
+
+export interface RestRoutesOptions {
+  readonly services: readonly BoundService[];
+  readonly onUnexpected: OnUnexpected;
+  readonly table?: readonly Route[];
+  readonly maxBodyBytes?: number;
+}
+
+/** The REST routes, for the paths that are no RPC. They ask for the key that RPCs ask for. */
+export function restRoutes(options: RestRoutesOptions): Routes {
+  const { services, onUnexpected, table = restTable, maxBodyBytes = defaultLimits.maxBodyBytes } = options;
+  const callerFor = callerOf(services);
+  const patterns = table.map((route) => ({ route, segments: route.path.slice(1).split("/") }));
+
+  /** What is served at a path: its methods, those of the pattern that spells out most. */
+  const find = (segments: readonly string[]): Found => {
+    const fitting = patterns.filter((pattern) => fits(pattern.segments, segments));
+    const spelled = (pattern: (typeof patterns)[number]): number =>
+      pattern.segments.filter((segment) => !segment.startsWith("{")).length;
+    const most = Math.max(...fitting.map(spelled));
+    const best = fitting.filter((pattern) => spelled(pattern) === most);
+    return {
+      routes: best.map(({ route }) => route),
+      params: paramsOf(best[0]?.segments ?? [], segments),
+    };
+  };
+
+  const serve = async (
+    request: Request,
+    found: Found,
+    principal: Principal | undefined,
+    signal: AbortSignal,
+  ): Promise<RestAnswer> => {
+    const { routes, params } = found;
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const allow = allowed(routes);
+    if (method === "OPTIONS") return { status: 204, body: null, headers: { allow } };
+    const route = routes.find((candidate) => candidate.method === method);
+    if (!principal && !route?.open) {
+      throw new RestRefusal(401, "unauthenticated", unauthenticatedMessage, { "www-authenticate": "Bearer" });
+    }
+    if (!route) {
+      throw new RestRefusal(405, "method_not_allowed", `this path takes ${allow}`, { allow });
+    }
+    if (!params) throw new RestRefusal(400, "bad_request", "the path is not well percent-encoded");
+    const rest: RestRequest = {
+      params,
+      query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
+      body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
+    };
+    // An open route makes no calls: there is nobody to make them for.
+    const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
+    const call = principal
+      ? callerFor({ principal, signal, trace })
+      : () => Promise.reject(new Error("an open route made a call"));
+    return await unlessAborted(() => route.handle(rest, call), signal);
+  };
+
+  return (request, response, principal) => {
+    const path = pathOf(request);
+    const found = find(
+      path
+        .replace(/(?<=.)\/+$/, "")
+        .slice(1)
+        .split("/"),
+    );
+    if (found.routes.length === 0) return false;
+    const signal = untilClosed(response);
+    serve(request, found, principal, signal)
+      .catch((error: unknown) => {
+        if (signal.aborted && error === signal.reason) return undefined;
+        try {
+          return restError(error);
+        } catch (unexpected) {
+          onUnexpected(unexpected, path);
+          return restError(new RestRefusal(500, "internal", "internal error"));
+        }
+      })
+      .then((answer) => {
+        if (answer) send(request, response, answer);
+      })
+      .catch((error: unknown) => {
+        onUnexpected(error, path);
+        answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
+      });
+    return true;
+  };
+}
+
+interface Found {
+  /** One for each method. */
+  readonly routes: readonly Route[];
+  /** Undefined when the path is not well encoded. */
+  readonly params: Readonly<Record<string, string>> | undefined;
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  if (pattern.length !== segments.length) return false;
+  return pattern.every((wanted, index) =>
+    wanted.startsWith("{") ? segments[index] !== "" : wanted === segments[index],
+  );
+}
+
+function paramsOf(pattern: readonly string[], segments: readonly string[]): Found["params"] {
+  try {
+    return Object.fromEntries(
+      pattern.flatMap((segment, index) =>
+        segment.startsWith("{") ? [[segment.slice(1, -1), decodeURIComponent(segments[index] ?? "")]] : [],
+      ),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function allowed(routes: readonly Route[]): string {
+  const methods = routes.map(({ method }) => method);
+  return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+}
+
+/** Aborts when the caller goes away before it has its answer. */
+function untilClosed(response: Response): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableEnded) controller.abort();
+  });
+  return controller.signal;
+}
+
+function send(request: Request, response: Response, { status, body, headers = {} }: RestAnswer): void {
+  if (status === 204) {
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(204, headers);
+    response.end();
+    return;
+  }
+  writeJson(response, status, body, { headers, headOnly: request.method === "HEAD" });
+}

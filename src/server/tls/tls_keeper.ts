@@ -1,0 +1,123 @@
+import type { Server as TlsServer } from "node:tls";
+import type { Clock, Timer } from "../../runtime/clock.js";
+import type { Logger } from "../../telemetry/logger.js";
+import { digestOf, readMaterial, stampOf, type TlsPaths } from "./tls_files.js";
+import { readPair, TlsFault, type TlsPair } from "./tls_pair.js";
+
+export interface TlsKeeperOptions extends TlsPaths {
+  readonly clock: Clock;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+}
+
+/**
+ * How often the files are looked at: three calls of the system, for which no folder needs to be watched, whatever replaces the files
+ * and whichever file system they are on.
+ */
+export const lookEveryMs = 1_000;
+
+/** The certificate of the doors, renewed from its files while they are open. */
+export class TlsKeeper {
+  readonly #options: TlsKeeperOptions;
+  readonly #servers = new Set<TlsServer>();
+  #pair: TlsPair;
+  #stamp: string;
+  #digest: string;
+  /** The fault that was met at the last look; it is told only when the next look meets it still, for a pair is replaced file by file. */
+  #fault: string | undefined;
+  #told: string | undefined;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  private constructor(options: TlsKeeperOptions, pair: TlsPair, stamp: string, digest: string) {
+    this.#options = options;
+    this.#pair = pair;
+    this.#stamp = stamp;
+    this.#digest = digest;
+  }
+
+  /** Reads the files. A certificate that has expired is used all the same: the daemon has more to do than to answer TCP. @throws TlsFault */
+  static async load(options: TlsKeeperOptions): Promise<TlsKeeper> {
+    const stamp = await stampOf(options);
+    const material = await readMaterial(options);
+    const pair = readPair(material);
+    const keeper = new TlsKeeper(options, pair, stamp, digestOf(material));
+    if (pair.notAfterMs <= options.clock.nowMs()) {
+      options.log.error(keeper.#fields(), "the TLS certificate has expired: clients will refuse it");
+    } else options.log.info(keeper.#fields(), "doors speak TLS with this certificate");
+    keeper.#lookLater();
+    return keeper;
+  }
+
+  /** The certificate that new connections get. */
+  get pair(): TlsPair {
+    return this.#pair;
+  }
+
+  /** From now on the server gets each new certificate. What is connected goes on with the one it had. */
+  renew(server: TlsServer): void {
+    this.#servers.add(server);
+    server.once("close", () => this.#servers.delete(server));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #lookLater(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.setTimer(lookEveryMs, () => {
+      void this.#look().finally(() => this.#lookLater());
+    });
+  }
+
+  async #look(): Promise<void> {
+    const stamp = await stampOf(this.#options);
+    if (stamp === this.#stamp && this.#fault === undefined) return;
+    try {
+      const material = await readMaterial(this.#options);
+      const digest = digestOf(material);
+      if (digest !== this.#digest) this.#take(readPair(material), digest);
+      this.#fault = undefined;
+      this.#told = undefined;
+    } catch (error) {
+      this.#note(error);
+    }
+    this.#stamp = stamp;
+  }
+
+  /** @throws TlsFault when it has expired, and what is in use has not */
+  #take(pair: TlsPair, digest: string): void {
+    if (this.#stopped) return;
+    const nowMs = this.#options.clock.nowMs();
+    if (pair.notAfterMs <= nowMs && this.#pair.notAfterMs > nowMs)
+      throw new TlsFault("the new certificate has expired");
+    for (const server of this.#servers) server.setSecureContext(pair.context);
+    this.#pair = pair;
+    this.#digest = digest;
+    this.#options.log.info(this.#fields(), "new connections get a new TLS certificate");
+  }
+
+  #note(error: unknown): void {
+    const fault = error instanceof TlsFault ? error.message : String(error);
+    if (this.#fault === fault && this.#told !== fault) {
+      const { certFile, keyFile } = this.#options;
+      this.#told = fault;
+      this.#options.log.error(
+        { certFile, keyFile, reason: fault },
+        "the new TLS certificate is not used, the old one stays",
+      );
+    }
+    this.#fault = fault;
+  }
+
+  #fields(): object {
+    const { subject, fingerprint256, notAfterMs } = this.#pair;
+    return {
+      certFile: this.#options.certFile,
+      subject,
+      fingerprint256,
+      notAfter: new Date(notAfterMs).toISOString(),
+    };
+  }
+}

@@ -1,0 +1,59 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type ApiKey,
+  ApiKeySchema,
+  type Confinement as ConfinementMessage,
+  ConfinementSchema,
+  Role as RoleMessage,
+} from "../../gen/nexus/v1/access_pb.js";
+import { type Role, roles } from "../../model/access/access_table.js";
+import type { ApiKeyRecord } from "../../model/access/api_key.js";
+import type { Confinement } from "../../model/access/scope_restriction.js";
+import { present, timestampOf } from "./timestamps.js";
+
+export function roleMessage(role: Role | undefined): RoleMessage {
+  return role === undefined ? RoleMessage.UNSPECIFIED : roles.indexOf(role) + 1;
+}
+
+/** Undefined for the number of no role. */
+export function roleOf(message: RoleMessage): Role | undefined {
+  return roles[message - 1];
+}
+
+export function confinementMessage(confinement: Confinement): ConfinementMessage {
+  const { userIds = [], providers = [], connectionIds = [] } = confinement;
+  return create(ConfinementSchema, {
+    userIds: [...userIds],
+    providers: [...providers],
+    connectionIds: [...connectionIds],
+  });
+}
+
+/** An empty list is one that is left out. */
+export function confinementOf(message: ConfinementMessage | undefined): Confinement | undefined {
+  if (!message) return undefined;
+  const { userIds, providers, connectionIds } = message;
+  return {
+    ...(userIds.length > 0 && { userIds }),
+    ...(providers.length > 0 && { providers }),
+    ...(connectionIds.length > 0 && { connectionIds }),
+  };
+}
+
+export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
+  return create(ApiKeySchema, {
+    id: record.id,
+    name: record.name,
+    role: roleMessage(record.role),
+    createdAt: timestampFromMs(record.createdAtMs),
+    createdBy: record.createdBy,
+    revokedBy: record.revokedBy ?? "",
+    ...present({
+      confinement: record.confinement && confinementMessage(record.confinement),
+      expiresAt: timestampOf(record.expiresAtMs),
+      revokedAt: timestampOf(record.revokedAtMs),
+      lastUsedAt: timestampOf(record.lastUsedAtMs),
+    }),
+  });
+}

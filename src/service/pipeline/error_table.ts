@@ -1,0 +1,107 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  QuotaFailureSchema,
+  RetryInfoSchema,
+} from "../../gen/google/rpc/error_details_pb.js";
+import {
+  FailedPrecondition,
+  type FieldViolation,
+  InvalidArgument,
+  NexusError,
+  type NexusErrorKind,
+  ResourceExhausted,
+  Unavailable,
+} from "../../model/errors.js";
+import { codes, type ErrorDetail, WireError } from "./wire_error.js";
+
+/** `google.rpc.ErrorInfo.domain` of every error. */
+export const errorDomain = "nexus.v1";
+
+const codeOfKind: Readonly<Record<NexusErrorKind, (typeof codes)[keyof typeof codes]>> = {
+  invalid_argument: codes.invalid_argument,
+  not_found: codes.not_found,
+  already_exists: codes.already_exists,
+  failed_precondition: codes.failed_precondition,
+  aborted: codes.aborted,
+  unauthenticated: codes.unauthenticated,
+  permission_denied: codes.permission_denied,
+  unavailable: codes.unavailable,
+  resource_exhausted: codes.resource_exhausted,
+  data_loss: codes.data_loss,
+  unimplemented: codes.unimplemented,
+};
+
+/** The one way from an error of the model to the wire. What is no `NexusError` is returned as it is: a fault of ours. */
+export function toWireError(error: unknown): unknown {
+  if (error instanceof WireError || !(error instanceof NexusError)) return error;
+  if (error instanceof InvalidArgument) return invalidArgument(error);
+  return new WireError(codeOfKind[error.kind], error.message, detailsOf(error), error);
+}
+
+/**
+ * Characters of all violations together. They travel twice in the trailers of gRPC, where clients take 8 KiB by default, and a request
+ * of 1 MiB can be at fault in a hundred thousand places.
+ */
+const maxViolationCharacters = 2_000;
+
+function invalidArgument(error: InvalidArgument): WireError {
+  const told: FieldViolation[] = [];
+  let characters = 0;
+  for (const { field, description } of error.violations) {
+    const violation = { field: printable(field, 200), description: printable(description, 800) };
+    characters += violation.field.length + violation.description.length;
+    if (told.length > 0 && characters > maxViolationCharacters) break;
+    told.push(violation);
+  }
+  const untold = error.violations.length - told.length;
+  const sentences = told.map(({ field, description }) => `${field}: ${description}`);
+  const message = [...sentences, ...(untold > 0 ? [`and ${untold} more`] : [])].join("; ");
+  const value = create(BadRequestSchema, { fieldViolations: told });
+  return new WireError(codes.invalid_argument, message, [{ descriptor: BadRequestSchema, value }], error);
+}
+
+/** Names that a caller chose stand in paths of fields: what they hold must not steer the terminal or the log that shows them. */
+function printable(text: string, maxCharacters: number): string {
+  const escaped = text
+    .slice(0, maxCharacters)
+    .replace(
+      /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+      (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+    );
+  return text.length > maxCharacters
+    ? `${escaped.slice(0, maxCharacters)}...`
+    : escaped.slice(0, maxCharacters);
+}
+
+function detailsOf(error: NexusError): ErrorDetail[] {
+  if (error instanceof FailedPrecondition) {
+    const { reason, problem } = error;
+    const metadata = problem === undefined ? {} : { problem };
+    const value = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
+    return [{ descriptor: ErrorInfoSchema, value }];
+  }
+  if (error instanceof ResourceExhausted) return limitDetails(error);
+  if (error instanceof Unavailable && error.retryAfterMs !== undefined)
+    return [retryDetail(error.retryAfterMs)];
+  return [];
+}
+
+function limitDetails({ reason, reached, message }: ResourceExhausted): ErrorDetail[] {
+  const { limit, setting, retryAfterMs } = reached;
+  const metadata = { limit: String(limit), setting };
+  const info = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
+  const quota = create(QuotaFailureSchema, { violations: [{ subject: setting, description: message }] });
+  return [
+    { descriptor: ErrorInfoSchema, value: info },
+    { descriptor: QuotaFailureSchema, value: quota },
+    ...(retryAfterMs === undefined ? [] : [retryDetail(retryAfterMs)]),
+  ];
+}
+
+function retryDetail(retryAfterMs: number): ErrorDetail {
+  const value = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
+  return { descriptor: RetryInfoSchema, value };
+}

@@ -1,0 +1,104 @@
+import type { Message } from "@bufbuild/protobuf";
+import { ResourceExhausted } from "../../model/errors.js";
+import type { Limits } from "../../model/limits.js";
+import type { Principal } from "../../model/access/principal.js";
+import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
+import { toWireError } from "./error_table.js";
+import { RateLimiter } from "./rate_limiter.js";
+
+type LimitsOfCalls = Pick<Limits, "rate" | "maxStreams" | "maxStreamsPerPrincipal">;
+
+/** How much each principal calls, at all doors together. */
+export class CallLimits {
+  readonly #limits: LimitsOfCalls;
+  readonly #rates: RateLimiter | undefined;
+  readonly #streams = new Map<string, number>();
+  #streamCount = 0;
+
+  constructor(limits: LimitsOfCalls) {
+    this.#limits = limits;
+    this.#rates = limits.rate && new RateLimiter(limits.rate);
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#streamCount;
+  }
+
+  /** @throws ResourceExhausted */
+  admit({ name }: Principal): void {
+    const { rate } = this.#limits;
+    if (!rate || !this.#rates || this.#rates.take(name)) return;
+    throw new ResourceExhausted("RATE_LIMITED", {
+      what: "calls of this principal",
+      limit: rate.perSecond,
+      unit: "per second",
+      setting: "NEXUS_RATE_LIMIT",
+      retryAfterMs: this.#rates.waitMs(name),
+    });
+  }
+
+  /**
+   * @returns what frees the place of the stream again
+   * @throws ResourceExhausted
+   */
+  openStream({ name }: Principal): () => void {
+    const { maxStreams, maxStreamsPerPrincipal } = this.#limits;
+    const own = this.#streams.get(name) ?? 0;
+    if (own >= maxStreamsPerPrincipal) {
+      throw tooManyStreams(
+        "streams of this principal",
+        maxStreamsPerPrincipal,
+        "NEXUS_MAX_STREAMS_PER_PRINCIPAL",
+      );
+    }
+    if (this.#streamCount >= maxStreams)
+      throw tooManyStreams("streams in all", maxStreams, "NEXUS_MAX_STREAMS");
+    this.#streams.set(name, own + 1);
+    this.#streamCount++;
+    return () => {
+      const left = (this.#streams.get(name) ?? 1) - 1;
+      if (left === 0) this.#streams.delete(name);
+      else this.#streams.set(name, left);
+      this.#streamCount--;
+    };
+  }
+}
+
+function tooManyStreams(what: string, limit: number, setting: string): ResourceExhausted {
+  return new ResourceExhausted("TOO_MANY_STREAMS", { what, limit, unit: "at a time", setting });
+}
+
+/** The same service, behind the limits. A stream counts as one call when it opens. */
+export function limitedService(service: BoundService, limits: CallLimits): BoundService {
+  return {
+    descriptor: service.descriptor,
+    methods: service.methods.map((method) => limited(method, limits)),
+  };
+}
+
+function limited(method: BoundMethod, limits: CallLimits): BoundMethod {
+  if (method.kind === "unary") {
+    return {
+      ...method,
+      call: (request: Message, context: CallContext) => {
+        onTheWire(() => limits.admit(context.principal));
+        return method.call(request, context);
+      },
+    };
+  }
+  return wrappedStream(method, ({ context }) =>
+    onTheWire(() => {
+      limits.admit(context.principal);
+      return limits.openStream(context.principal);
+    }),
+  );
+}
+
+function onTheWire<T>(decide: () => T): T {
+  try {
+    return decide();
+  } catch (error) {
+    throw toWireError(error);
+  }
+}

@@ -1,0 +1,63 @@
+import { TokenBucket } from "limiter";
+import type { Rate } from "../../model/limits.js";
+
+/** Keys whose buckets are kept; beyond it the bucket that rested longest is forgotten, which does its key no harm. */
+const maxKeys = 10_000;
+
+/**
+ * A token bucket for each key: it holds `burst`, and fills at `perSecond`. No timer runs; a call costs one look-up. The
+ * time is the library's own and monotonic, so that setting the clock of the machine neither opens nor shuts it.
+ */
+export class RateLimiter {
+  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #rate: Rate;
+  readonly #maxKeys: number;
+
+  constructor(rate: Rate, keys: number = maxKeys) {
+    this.#rate = rate;
+    this.#maxKeys = keys;
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  /** @returns whether one more is within the rate, and then it is counted */
+  take(key: string): boolean {
+    return this.#bucketOf(key).tryRemoveTokens(1);
+  }
+
+  /** Whether one more would be within the rate; counts nothing, and makes no bucket. */
+  has(key: string): boolean {
+    const bucket = this.#buckets.get(key);
+    return bucket === undefined || bucket.getWaitTime(1) === 0;
+  }
+
+  /** How long until one more is within the rate, in milliseconds; at least 1. */
+  waitMs(key: string): number {
+    return Math.max(1, this.#buckets.get(key)?.getWaitTime(1) ?? 1);
+  }
+
+  #bucketOf(key: string): TokenBucket {
+    const known = this.#buckets.get(key);
+    if (known) {
+      // The order of the map is that of the last use; it matters only when there are many.
+      if (this.#buckets.size * 2 > this.#maxKeys) {
+        this.#buckets.delete(key);
+        this.#buckets.set(key, known);
+      }
+      return known;
+    }
+    if (this.#buckets.size >= this.#maxKeys) {
+      for (const oldest of this.#buckets.keys()) {
+        this.#buckets.delete(oldest);
+        break;
+      }
+    }
+    const { perSecond, burst } = this.#rate;
+    const bucket = new TokenBucket({ bucketSize: burst, tokensPerInterval: perSecond, interval: 1_000 });
+    bucket.content = burst;
+    this.#buckets.set(key, bucket);
+    return bucket;
+  }
+}

@@ -1,0 +1,110 @@
+import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldViolation } from "../../model/errors.js";
+import type { JsonValue } from "../../model/json.js";
+
+/** Objects and lists in a `google.protobuf.Struct`; a profile's JSON Schema has ten. What walks them may recurse. */
+export const maxStructDepth = 32;
+
+/** 0001-01-01 and 9999-12-31 in seconds of the Unix epoch: the range of `google.protobuf.Timestamp`. */
+const timestampSeconds = { min: -62_135_596_800n, max: 253_402_300_799n };
+/** About 10 000 years: the range of `google.protobuf.Duration`. */
+const maxDurationSeconds = 315_576_000_000n;
+
+type Fault = (field: string, description: string) => void;
+
+/**
+ * What no rule of a field says because it holds for all of them: texts are Unicode without U+0000 and without half of a surrogate
+ * pair, which neither a key of the store nor UTF-8 can hold; no name is `__proto__`, which is no property where it is assigned;
+ * numbers of a Struct are finite, since JSON has no other; timestamps and durations are within their range.
+ */
+export function malformedFields(descriptor: DescMessage, message: Message): FieldViolation[] {
+  const faults: FieldViolation[] = [];
+  walkMessage(descriptor, message, "", (field, description) => void faults.push({ field, description }));
+  return faults;
+}
+
+function walkMessage(descriptor: DescMessage, message: Message, prefix: string, fault: Fault): void {
+  for (const field of descriptor.fields) {
+    const value = memberOf(message, field);
+    if (value === undefined) continue;
+    const path = `${prefix}${field.name}`;
+    switch (field.fieldKind) {
+      case "list":
+        for (const [index, item] of (value as unknown[]).entries()) {
+          walkValue(field.message, item, `${path}[${index}]`, fault);
+        }
+        break;
+      case "map":
+        for (const [name, item] of Object.entries(value as object)) {
+          const at = `${path}[${JSON.stringify(name)}]`;
+          nameFault(name, at, fault);
+          walkValue(field.message, item, at, fault);
+        }
+        break;
+      default:
+        walkValue(field.message, value, path, fault);
+    }
+  }
+}
+
+function memberOf(message: Message, field: DescField): unknown {
+  const members = message as unknown as Readonly<Record<string, unknown>>;
+  if (!field.oneof) return members[field.localName];
+  const oneof = members[field.oneof.localName] as { readonly case?: string; readonly value?: unknown };
+  return oneof.case === field.localName ? oneof.value : undefined;
+}
+
+function walkValue(descriptor: DescMessage | undefined, value: unknown, path: string, fault: Fault): void {
+  if (typeof value === "string") textFault(value, path, fault);
+  if (!descriptor) return;
+  switch (descriptor.typeName) {
+    case "google.protobuf.Struct":
+      walkJson(value as JsonValue, path, maxStructDepth, fault);
+      break;
+    case "google.protobuf.Timestamp":
+      if (!isTimestamp(value as Timestamp)) fault(path, "must be a time from year 1 to 9999");
+      break;
+    case "google.protobuf.Duration":
+      if (!isDuration(value as Duration)) fault(path, "must be a duration of at most 10000 years");
+      break;
+    default:
+      walkMessage(descriptor, value as Message, `${path}.`, fault);
+  }
+}
+
+function walkJson(value: JsonValue, path: string, depth: number, fault: Fault): void {
+  if (typeof value === "string") textFault(value, path, fault);
+  if (typeof value === "number" && !Number.isFinite(value)) fault(path, "must be a finite number");
+  if (typeof value !== "object" || value === null) return;
+  if (depth === 0) {
+    fault(path, `must not be nested more than ${maxStructDepth} deep`);
+    return;
+  }
+  for (const [name, item] of Object.entries(value)) {
+    const at = Array.isArray(value) ? `${path}[${name}]` : `${path}[${JSON.stringify(name)}]`;
+    nameFault(name, at, fault);
+    walkJson(item, at, depth - 1, fault);
+  }
+}
+
+function nameFault(name: string, path: string, fault: Fault): void {
+  if (name === "__proto__") fault(path, "has a name that is reserved");
+  else textFault(name, path, fault);
+}
+
+function textFault(text: string, path: string, fault: Fault): void {
+  if (/\p{Surrogate}/u.test(text)) fault(path, "must be Unicode text, without half of a surrogate pair");
+  else if (text.includes("\0")) fault(path, "must not hold U+0000");
+}
+
+function isTimestamp({ seconds, nanos }: Timestamp): boolean {
+  const inRange = seconds >= timestampSeconds.min && seconds <= timestampSeconds.max;
+  return inRange && nanos >= 0 && nanos <= 999_999_999;
+}
+
+function isDuration({ seconds, nanos }: Duration): boolean {
+  if (seconds > maxDurationSeconds || seconds < -maxDurationSeconds) return false;
+  const isOneSign = (seconds <= 0n || nanos >= 0) && (seconds >= 0n || nanos <= 0);
+  return isOneSign && Math.abs(nanos) <= 999_999_999;
+}

@@ -1,0 +1,99 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../../domain/access/access_control.js";
+import { type AccessExplainer, actionNamed } from "../../domain/access/access_explainer.js";
+import type { ApiKeys } from "../../domain/access/api_keys.js";
+import {
+  AccessService,
+  AccessVerdict,
+  CreateApiKeyResponseSchema,
+  ExplainAccessResponseSchema,
+  ListApiKeysResponseSchema,
+  RevokeApiKeyResponseSchema,
+  WhoAmIResponseSchema,
+} from "../../gen/nexus/v1/access_pb.js";
+import { InvalidArgument } from "../../model/errors.js";
+import { apiKeyMessage, confinementMessage, confinementOf, roleMessage, roleOf } from "../messages/access_message.js";
+import { bindService } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
+import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import { actionOfRpc } from "../pipeline/rpc_access.js";
+import { present, timestampOf } from "../messages/timestamps.js";
+
+const verdicts = {
+  allowed: AccessVerdict.ALLOWED,
+  confined: AccessVerdict.CONFINED,
+  denied: AccessVerdict.DENIED,
+} as const;
+
+export function accessService(options: {
+  readonly keys: Pick<ApiKeys, "create" | "list" | "revoke">;
+  readonly access: Pick<AccessControl, "grantOf">;
+  readonly explainer: Pick<AccessExplainer, "explain">;
+}): BoundService {
+  const { keys, access, explainer } = options;
+  return bindService(AccessService, {
+    async createApiKey(request, context) {
+      const role = roleOf(request.role);
+      if (!role) throw new InvalidArgument([{ field: "role", description: "is required" }]);
+      const { record, key } = await keys.create(
+        {
+          name: request.name,
+          role,
+          confinement: confinementOf(request.confinement),
+          expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
+        },
+        context.principal,
+      );
+      return create(CreateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
+    },
+
+    async listApiKeys(request) {
+      const limit = pageSize(request.pageSize);
+      const afterName = decodePageToken("api_keys", request.pageToken, (text) =>
+        /^[a-z0-9._-]{1,63}$/.test(text),
+      );
+      const records = keys.list({ afterName, limit: limit + 1, includeRevoked: request.includeRevoked });
+      const page = records.slice(0, limit);
+      return create(ListApiKeysResponseSchema, {
+        apiKeys: page.map(apiKeyMessage),
+        nextPageToken: encodePageToken("api_keys", records.length > limit ? page.at(-1)?.name : undefined),
+      });
+    },
+
+    async revokeApiKey({ key }, context) {
+      const which = key.case === "name" ? { name: key.value } : { id: key.value ?? "" };
+      const record = await keys.revoke(which, context.principal);
+      return create(RevokeApiKeyResponseSchema, { apiKey: apiKeyMessage(record) });
+    },
+
+    async explainAccess(request) {
+      const action = actionNamed(request.action, actionOfRpc);
+      const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
+      const { permission, place, grant } = explainer.explain(request.principal, action, {
+        connectionId: connectionId || undefined,
+        userId: userId || undefined,
+        provider: provider || undefined,
+      });
+      return create(ExplainAccessResponseSchema, {
+        verdict: verdicts[permission],
+        rule: place.text,
+        line: place.line,
+        role: roleMessage(grant.role),
+        action,
+      });
+    },
+
+    async whoAmI(_request, { principal }) {
+      const grant = access.grantOf(principal.name);
+      return create(WhoAmIResponseSchema, {
+        principal: principal.name,
+        role: roleMessage(grant.role),
+        confinements: grant.rules.flatMap(({ confinement }) =>
+          confinement ? [confinementMessage(confinement)] : [],
+        ),
+        ...present({ expiresAt: timestampOf(principal.expiresAtMs) }),
+      });
+    },
+  });
+}

@@ -1,0 +1,145 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../../domain/access/access_control.js";
+import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
+import type { ConnectionManager } from "../../domain/connections/connections.js";
+import type { ConsentConfirmer } from "../../domain/consent/confirmation.js";
+import type { CredentialCapture } from "../../domain/consent/capture.js";
+import type { SeenConnections } from "../../domain/access/visible_connections.js";
+import {
+  CaptureCredentialResponseSchema,
+  ConfirmConnectionResponseSchema,
+  ConnectionService,
+  type ConnectionServiceRequestConnectionRequest,
+  ConnectionServiceRequestConnectionResponseSchema,
+  DeleteConnectionResponseSchema,
+  GetCaptureSchemaResponseSchema,
+  GetConnectionResponseSchema,
+  ImportConnectionResponseSchema,
+  ListConnectionsResponseSchema,
+  ReplaceCredentialResponseSchema,
+  RevokeConnectionResponseSchema,
+} from "../../gen/nexus/v1/connection_pb.js";
+import { isId } from "../../model/ids.js";
+import type { JsonObject } from "../../model/json.js";
+import { Secret } from "../../runtime/secret.js";
+import { bindService } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
+import { connectionMessage, statusMessages, statusOf } from "../messages/connection_message.js";
+import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+
+export function connectionService(options: {
+  readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly seen: Pick<SeenConnections, "list">;
+  readonly access: Pick<AccessControl, "viewOf">;
+  readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
+  readonly confirmer: Pick<ConsentConfirmer, "confirm">;
+  readonly importer: Pick<ConnectionImporter, "import">;
+}): BoundService {
+  const { manager, seen, access, capture, confirmer, importer } = options;
+  return bindService(ConnectionService, {
+    async requestConnection(request, context) {
+      const requested = await manager.request(
+        {
+          userId: request.userId,
+          provider: providerKey(request.provider),
+          scopes: request.scopes,
+          returnUrl: emptyToUndefined(request.returnUrl),
+          connectionId: emptyToUndefined(request.connectionId),
+          requireConfirmation: request.requireConfirmation,
+        },
+        context.principal,
+      );
+      return create(ConnectionServiceRequestConnectionResponseSchema, {
+        authUrl: requested.authUrl,
+        state: requested.state,
+        scopes: [...requested.scopes],
+        providerId: requested.providerId,
+        connectionId: requested.connectionId,
+        expiresAt: timestampFromMs(requested.expiresAtMs),
+      });
+    },
+
+    async confirmConnection({ connectionId, completionCode }, context) {
+      const confirmed = await confirmer.confirm(connectionId, completionCode, context.principal);
+      return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
+    },
+
+    async getConnection(request) {
+      const connection = connectionMessage(manager.get(request.connectionId));
+      return create(GetConnectionResponseSchema, { connection });
+    },
+
+    async listConnections(request, context) {
+      const filter = {
+        afterId: decodePageToken("connections", request.pageToken, isId),
+        limit: pageSize(request.pageSize),
+        userId: emptyToUndefined(request.userId),
+        providerId: emptyToUndefined(request.providerId),
+        status: statusOf(request.status),
+      };
+      const view = access.viewOf(context.principal);
+      const page = view.isConfined ? await seen.list(filter, view.seesConnection) : manager.list(filter);
+      return create(ListConnectionsResponseSchema, {
+        connections: page.connections.map(connectionMessage),
+        nextPageToken: encodePageToken("connections", page.nextAfterId),
+      });
+    },
+
+    async revokeConnection(request, context) {
+      const connection = connectionMessage(await manager.revoke(request.connectionId, context.principal));
+      return create(RevokeConnectionResponseSchema, { connection });
+    },
+
+    async deleteConnection(request, context) {
+      await manager.delete(request.connectionId, context.principal);
+      return create(DeleteConnectionResponseSchema);
+    },
+
+    async getCaptureSchema(request) {
+      return create(GetCaptureSchemaResponseSchema, capture.schema(request.state));
+    },
+
+    async captureCredential(request, context) {
+      const values = (request.credentials as JsonObject | undefined) ?? {};
+      const captured = await capture.capture(request.state, values, context.principal);
+      return create(CaptureCredentialResponseSchema, {
+        connectionId: captured.connection.id,
+        status: statusMessages[captured.connection.status],
+        redirectUrl: captured.redirectUrl ?? "",
+      });
+    },
+
+    async replaceCredential(request, context) {
+      const { connectionId, credentials } = request;
+      const connection = connectionMessage(
+        await capture.replace(connectionId, credentials, context.principal),
+      );
+      return create(ReplaceCredentialResponseSchema, { connection });
+    },
+
+    async importConnection(request, context) {
+      const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+      const imported = await importer.import(
+        {
+          userId,
+          providerId,
+          refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+          fields,
+          scopes,
+        },
+        context.principal,
+      );
+      return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
+    },
+  });
+}
+
+function providerKey(provider: ConnectionServiceRequestConnectionRequest["provider"]) {
+  if (provider.case === "providerId") return { id: provider.value };
+  return provider.case === "providerName" ? { name: provider.value } : undefined;
+}
+
+function emptyToUndefined(text: string): string | undefined {
+  return text === "" ? undefined : text;
+}

@@ -1,0 +1,62 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { KeyringManager, KeyringState } from "../../domain/operations/keyring_manager.js";
+import {
+  AddKeyResponseSchema,
+  GetKeyringResponseSchema,
+  type KeyringSchema,
+  KeyringService,
+  KeySource,
+  RetireKeyResponseSchema,
+  RotateKeyringResponseSchema,
+} from "../../gen/nexus/v1/keyring_pb.js";
+import { bindService } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
+
+export function keyringService(options: {
+  readonly keyring: Pick<KeyringManager, "state" | "reload" | "add" | "rotate" | "retire">;
+}): BoundService {
+  const { keyring } = options;
+  return bindService(KeyringService, {
+    async getKeyring({ reload }) {
+      const state = reload ? await keyring.reload() : keyring.state();
+      return create(GetKeyringResponseSchema, { keyring: keyringMessage(state) });
+    },
+
+    async addKey(_request, { principal }) {
+      const keyId = await keyring.add(principal);
+      return create(AddKeyResponseSchema, { keyId, path: keyring.state().path ?? "" });
+    },
+
+    async rotateKeyring({ keyId }, { principal }) {
+      const state = await keyring.rotate(keyId === "" ? undefined : keyId, principal);
+      return create(RotateKeyringResponseSchema, { keyring: keyringMessage(state) });
+    },
+
+    async retireKey({ keyId }, { principal }) {
+      const { isRemoved } = await keyring.retire(keyId, principal);
+      return create(RetireKeyResponseSchema, { removedFromSource: isRemoved });
+    },
+  });
+}
+
+const sources: Readonly<Record<KeyringState["source"], KeySource>> = {
+  generated: KeySource.GENERATED,
+  file: KeySource.FILE,
+  environment: KeySource.ENVIRONMENT,
+  command: KeySource.COMMAND,
+};
+
+function keyringMessage(state: KeyringState): MessageInitShape<typeof KeyringSchema> {
+  return {
+    source: sources[state.source],
+    path: state.path ?? "",
+    keys: state.keys.map(({ keyId, isPrimary, records }) => ({
+      keyId,
+      primary: isPrimary,
+      records: BigInt(records),
+    })),
+    rotating: state.isRotating,
+    remaining: BigInt(state.remaining),
+    unreadable: BigInt(state.unreadable),
+  };
+}

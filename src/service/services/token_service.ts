@@ -1,0 +1,81 @@
+import { create } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../../domain/access/access_control.js";
+import type { AuditedTokens } from "../../domain/tokens/audited_tokens.js";
+import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { TokenWatch } from "../../domain/tokens/token_watch.js";
+import type { WatchEvent } from "../../domain/tokens/watch_event.js";
+import {
+  RefreshTokenResponseSchema,
+  TokenService,
+  type TokenServiceGetTokenResponse,
+  TokenServiceGetTokenResponseSchema,
+  type WatchTokensResponse,
+  WatchTokensResponseSchema,
+} from "../../gen/nexus/v1/token_pb.js";
+import { bindService, type ServiceImplementation } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
+import { shareMessage } from "../messages/shared_message.js";
+import { tokenMessage, watchMessage } from "../messages/token_message.js";
+
+const defaultBookmarkIntervalMs = 30_000;
+
+export function tokenService(options: {
+  readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
+  readonly watch: Pick<TokenWatch, "open">;
+  readonly access: Pick<AccessControl, "viewOf">;
+}): BoundService {
+  const { tokens, watch, access } = options;
+  const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
+  const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
+  /** One message, encoded once, for as long as the domain answers the same token. */
+  const answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
+    const known = answers.get(token);
+    if (known) return known;
+    const answer = create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token) });
+    answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
+    return answer;
+  };
+  /** As above: streams that get the same event, or the same token, share its bytes. */
+  const messageOf = (event: WatchEvent): WatchTokensResponse => {
+    const source = event.kind === "state" && event.view.token ? event.view : event;
+    const known = messages.get(source);
+    if (known) return known;
+    const message = shareMessage(WatchTokensResponseSchema, watchMessage(event));
+    messages.set(source, message);
+    return message;
+  };
+  const implementation: ServiceImplementation<typeof TokenService> = {
+    getToken(request, context) {
+      const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
+      const token = tokens.getToken(request.connectionId, minTtlMs, context.principal);
+      return token instanceof Promise ? token.then(answerOf) : answerOf(token);
+    },
+
+    async refreshToken(request, context) {
+      const token = await tokens.refreshToken(request.connectionId, context.principal);
+      return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
+    },
+
+    watchTokens(request, context, sink) {
+      const ids = request.connectionIds;
+      return watch.open(
+        {
+          connectionIds: ids.length === 0 ? undefined : new Set(ids),
+          userId: request.userId === "" ? undefined : request.userId,
+          position: request.position && {
+            epoch: request.position.epoch,
+            revision: request.position.revision,
+          },
+          bookmarkIntervalMs: request.bookmarkInterval
+            ? durationMs(request.bookmarkInterval)
+            : defaultBookmarkIntervalMs,
+          principal: context.principal,
+          view: access.viewOf(context.principal),
+        },
+        { send: (event) => sink.send(messageOf(event)), end: (error) => sink.end(error) },
+      );
+    },
+  };
+  return bindService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
+}

@@ -1,0 +1,78 @@
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { tryLock } from "fs-native-extensions";
+import { DataFolderInUse } from "../lmdb/store_error.js";
+
+/** Held for the life of the process. The kernel releases it when the process dies, however it dies. */
+export interface DataFolderLock {
+  /** Idempotent. */
+  release(): void;
+}
+
+const lockFileName = "nexusd.lock";
+const othersMask = 0o077;
+
+/** What the holder wrote into the lock file; information for a person, never a decision. */
+function readHolder(path: string): string {
+  const text = readFileSync(path, "utf8").trim();
+  return /^\d+$/.test(text) ? `process ${text}` : "another process";
+}
+
+/** @throws Error when the folder is open to others and not ours to close */
+function makePrivateFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const stat = statSync(folder);
+  if (!stat.isDirectory()) throw new Error(`the data folder ${folder} is not a folder`);
+  if ((stat.mode & othersMask) === 0) return;
+  if (process.getuid !== undefined && stat.uid !== process.getuid()) {
+    const mode = (stat.mode & 0o777).toString(8);
+    throw new Error(
+      `the data folder ${folder} is accessible to other users (mode ${mode}) and belongs to user ${stat.uid}: ` +
+        `run "chmod 700" on it as its owner, or choose another folder`,
+    );
+  }
+  chmodSync(folder, 0o700);
+}
+
+/**
+ * Makes `folder` (0700, with its parents) and takes it for this process. LMDB itself lets two processes in.
+ *
+ * @throws DataFolderInUse when another process, or an earlier call in this one, holds it
+ * @throws Error when the folder cannot be made, or is open to others and owned by someone else
+ */
+export function lockDataFolder(folder: string): DataFolderLock {
+  makePrivateFolder(folder);
+  const path = join(folder, lockFileName);
+  const descriptor = openSync(path, "a+", 0o600);
+  try {
+    fchmodSync(descriptor, 0o600);
+    if (!tryLock(descriptor)) {
+      throw new DataFolderInUse(
+        `the data folder ${folder} is in use by ${readHolder(path)}: stop that nexusd first, or choose another folder`,
+      );
+    }
+    ftruncateSync(descriptor, 0);
+    writeSync(descriptor, `${process.pid}\n`);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+  let held = true;
+  return {
+    release() {
+      if (!held) return;
+      held = false;
+      closeSync(descriptor);
+    },
+  };
+}

@@ -1,0 +1,168 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  type ConnectionRecord,
+  ConnectionRecordSchema,
+  ProblemRecordSchema,
+  RefreshIntentRecordSchema,
+  type RefusalsRecord,
+  RefusalsRecordSchema,
+} from "../../gen/nexus/store/v1/records_pb.js";
+import {
+  type Connection,
+  connectionStatuses,
+  type Problem,
+  type ProblemReason,
+  problemMessages,
+  type Refusals,
+} from "../../model/connections/connection.js";
+import { providerRevocations } from "../../model/connections/revocation.js";
+import {
+  decodeText,
+  decodeTime,
+  decodeWord,
+  encodeStateHash,
+  encodeTime,
+  encodeWord,
+} from "./field_codec.js";
+import { fromStrategyMessage, toStrategyMessage } from "./strategy_codec.js";
+
+/** A connection with the revision of its newest change, which is the key of its entry in `changes`. */
+export interface StoredConnection {
+  readonly connection: Connection;
+  readonly changeRevision: bigint;
+}
+
+/**
+ * Checks the connection, then waits for the revision of its change.
+ *
+ * @throws RangeError on an optional time that is not a whole number above 0, or a malformed state hash
+ */
+export function connectionEncoder(connection: Connection): (changeRevision: bigint) => Uint8Array {
+  const { pendingStateHash, problem, refreshIntent } = connection;
+  const record = create(ConnectionRecordSchema, {
+    id: connection.id,
+    userId: connection.userId,
+    providerId: connection.providerId,
+    providerName: connection.providerName,
+    status: encodeWord(connectionStatuses, connection.status),
+    credentialRevision: connection.credentialRevision,
+    requestedScopes: [...connection.requestedScopes],
+    grantedScopes: [...connection.grantedScopes],
+    expiresAtMs: encodeTime(connection.expiresAtMs),
+    issuedAtMs: encodeTime(connection.issuedAtMs),
+    refreshable: connection.refreshable,
+    refreshNotBeforeMs: encodeTime(connection.refreshNotBeforeMs),
+    failedRefreshes: connection.failedRefreshes,
+    pendingStateHash: pendingStateHash === undefined ? new Uint8Array(0) : encodeStateHash(pendingStateHash),
+    requestExpiresAtMs: encodeTime(connection.requestExpiresAtMs),
+    createdAtMs: BigInt(connection.createdAtMs),
+    updatedAtMs: BigInt(connection.updatedAtMs),
+    dueAtMs: encodeTime(connection.dueAtMs),
+    subject: connection.subject ?? "",
+    strategy: toStrategyMessage(connection.strategy),
+    metadata: { ...connection.metadata },
+    refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
+    awaitingConfirmation: connection.awaitingConfirmation === true,
+  });
+  if (connection.providerRevocation !== undefined) {
+    record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
+  }
+  if (problem !== undefined) {
+    record.problem = create(ProblemRecordSchema, {
+      reason: problem.reason,
+      sinceMs: BigInt(problem.sinceMs),
+      retryAtMs: encodeTime(problem.retryAtMs),
+      firm: problem.firm === true,
+      movedFrom: problem.movedFrom ?? "",
+      ...(problem.refused === undefined ? {} : { refused: encodeRefusals(problem.refused) }),
+    });
+  }
+  if (refreshIntent !== undefined) {
+    record.refreshIntent = create(RefreshIntentRecordSchema, {
+      credentialRevision: refreshIntent.credentialRevision,
+      startedAtMs: BigInt(refreshIntent.startedAtMs),
+      sends: refreshIntent.sends,
+      restored: refreshIntent.restored === true,
+    });
+  }
+  return (changeRevision) => {
+    record.changeRevision = changeRevision;
+    return toBinary(ConnectionRecordSchema, record);
+  };
+}
+
+function isProblemReason(word: string): word is ProblemReason {
+  return Object.hasOwn(problemMessages, word);
+}
+
+function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined {
+  if (record === undefined) return undefined;
+  if (!isProblemReason(record.reason)) throw new RangeError(`unknown problem ${record.reason}`);
+  return {
+    reason: record.reason,
+    sinceMs: Number(record.sinceMs),
+    retryAtMs: decodeTime(record.retryAtMs),
+    ...(record.firm ? { firm: true } : {}),
+    ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
+    ...(record.refused === undefined ? {} : { refused: decodeRefusals(record.refused) }),
+  };
+}
+
+function encodeRefusals({ sinceMs, lastMs, ...counts }: Refusals): RefusalsRecord {
+  return create(RefusalsRecordSchema, { ...counts, sinceMs: BigInt(sinceMs), lastMs: BigInt(lastMs) });
+}
+
+function decodeRefusals(record: RefusalsRecord): Refusals {
+  const { sinceMs, lastMs, times, alone, profileVersion, httpStatus } = record;
+  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion, httpStatus };
+}
+
+function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["refreshIntent"] {
+  if (record === undefined) return undefined;
+  return {
+    credentialRevision: record.credentialRevision,
+    startedAtMs: Number(record.startedAtMs),
+    sends: record.restored ? record.sends : Math.max(1, record.sends),
+    ...(record.restored ? { restored: true } : {}),
+  };
+}
+
+/** @throws RangeError on a word or number that this version does not know */
+export function decodeConnection(bytes: Uint8Array): StoredConnection {
+  const record = fromBinary(ConnectionRecordSchema, bytes);
+  return {
+    changeRevision: record.changeRevision,
+    connection: {
+      id: record.id,
+      userId: record.userId,
+      providerId: record.providerId,
+      providerName: record.providerName,
+      status: decodeWord(connectionStatuses, record.status),
+      credentialRevision: record.credentialRevision,
+      requestedScopes: record.requestedScopes,
+      grantedScopes: record.grantedScopes,
+      expiresAtMs: decodeTime(record.expiresAtMs),
+      issuedAtMs: decodeTime(record.issuedAtMs),
+      refreshable: record.refreshable,
+      refreshNotBeforeMs: decodeTime(record.refreshNotBeforeMs),
+      problem: decodeProblem(record.problem),
+      failedRefreshes: record.failedRefreshes,
+      refreshIntent: decodeIntent(record.refreshIntent),
+      pendingStateHash: decodeText(Buffer.from(record.pendingStateHash).toString("hex")),
+      requestExpiresAtMs: decodeTime(record.requestExpiresAtMs),
+      createdAtMs: Number(record.createdAtMs),
+      updatedAtMs: Number(record.updatedAtMs),
+      dueAtMs: decodeTime(record.dueAtMs),
+      subject: decodeText(record.subject),
+      strategy: fromStrategyMessage(record.strategy),
+      metadata: record.metadata,
+      ...(record.refreshExpiresAtMs === 0n
+        ? {}
+        : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
+      ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
+      ...(record.providerRevocation === 0
+        ? {}
+        : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { DataLoss } from "../../model/errors.js";
+import { bearerStrategy } from "../../model/credentials/strategy.js";
+import type { StoredConnection } from "./connection_codec.js";
+
+/** What a decoder throws means that the bytes are not what was written. @throws DataLoss */
+export function readable<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof DataLoss) throw error;
+    throw new DataLoss(`the stored ${what} cannot be read`, error);
+  }
+}
+
+/** Undefined in place of what cannot be read. */
+export function unlessUnreadable<T>(decode: () => T): T | undefined {
+  try {
+    return readable("record", decode);
+  } catch (error) {
+    if (error instanceof DataLoss) return undefined;
+    throw error;
+  }
+}
+
+/** Stands for a connection whose record cannot be read: it can be looked at and deleted, and holds up no other. */
+export function unreadableConnection(id: string): StoredConnection {
+  return {
+    changeRevision: 0n,
+    connection: {
+      id,
+      userId: "",
+      providerId: "",
+      providerName: "",
+      status: "attention",
+      credentialRevision: 0n,
+      requestedScopes: [],
+      grantedScopes: [],
+      expiresAtMs: undefined,
+      issuedAtMs: undefined,
+      refreshable: false,
+      refreshNotBeforeMs: undefined,
+      problem: { reason: "data_loss", sinceMs: 1, retryAtMs: undefined },
+      failedRefreshes: 0,
+      refreshIntent: undefined,
+      pendingStateHash: undefined,
+      requestExpiresAtMs: undefined,
+      createdAtMs: 1,
+      updatedAtMs: 1,
+      dueAtMs: undefined,
+      subject: undefined,
+      strategy: bearerStrategy,
+      metadata: {},
+    },
+  };
+}

@@ -1,0 +1,178 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { judgeConsent } from "../../../src/cli/connections/consent_wait.js";
+import { run } from "../../../src/cli/program.js";
+import {
+  type Connection,
+  ConnectionSchema,
+  type ConnectionServiceRequestConnectionRequest,
+  ConnectionStatus,
+  ProblemSchema,
+} from "../../../src/gen/nexus/v1/connection_pb.js";
+import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
+import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+
+const expiresAtMs = startMs + 600_000;
+const expiresAt = timestampFromMs(expiresAtMs);
+const authUrl = "http://localhost:8080/auth/start?state=abc";
+let daemon: FakeDaemon;
+
+/** The connection as it is at each message of the stream. */
+async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Promise<void> {
+  daemon.connectionApi = {
+    requestConnection: (request) => {
+      if (daemon.connections.length === 0) daemon.addConnection();
+      Object.assign(daemon.connections[0] ?? {}, { requestExpiresAt: expiresAt });
+      const id = request.connectionId || connectionId;
+      return { authUrl, state: "abc", scopes: ["repo"], providerId, connectionId: id, expiresAt };
+    },
+  };
+  daemon.watch = async function* () {
+    for (const step of steps) {
+      Object.assign(daemon.connections[0] ?? {}, step);
+      yield { event: { case: "state", value: { connectionId } } };
+      yield { event: { case: "bookmark", value: { position: { epoch: "e", revision: 1n } } } };
+    }
+  };
+  await daemon.start();
+}
+
+beforeEach(() => {
+  daemon = new FakeDaemon();
+});
+
+afterEach(() => daemon.stop());
+
+const shellOf = (given: Parameters<typeof fakeShell>[0] = {}) => fakeShell({ env: daemon.env, ...given });
+const pending = { status: ConnectionStatus.PENDING, requestExpiresAt: expiresAt };
+const active = {
+  status: ConnectionStatus.ACTIVE,
+  revision: 1n,
+  requestExpiresAt: undefined,
+  grantedScopes: ["repo"],
+};
+
+describe("connect", () => {
+  it("prints the URL, waits and shows the result", async () => {
+    await play(pending, pending, { ...active, expiresAt: timestampFromMs(startMs + 3_600_000) });
+    const shell = shellOf();
+    const args = [
+      "connect",
+      "GitHub",
+      "--scope",
+      "repo",
+      "--scope",
+      "user",
+      "--return-url",
+      "https://a.example",
+    ];
+    expect(await run(args, shell)).toBe(0);
+    const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
+    expect(request).toMatchObject({
+      userId: "alice",
+      provider: { case: "providerName", value: "github" },
+      scopes: ["repo", "user"],
+      returnUrl: "https://a.example",
+      connectionId: "",
+    });
+    expect(shell.out()).toContain(`\n  ${authUrl}\n`);
+    expect(shell.out()).toContain("Connected to github: for alice, scopes repo, expires in 1h\n");
+    expect(shell.opened).toEqual([]);
+  });
+
+  it("opens the browser for a person, unless told not to", async () => {
+    await play(active);
+    const person = shellOf({ outIsTTY: true });
+    expect(await run(["connect", providerId], person)).toBe(0);
+    expect(person.opened).toEqual([authUrl]);
+    const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
+    expect(request?.provider).toEqual({ case: "providerId", value: providerId });
+    const shy = shellOf({ outIsTTY: true });
+    expect(await run(["connect", "github", "--no-open"], shy)).toBe(0);
+    expect(shy.opened).toEqual([]);
+    const headless = shellOf({ outIsTTY: true, browserFails: true });
+    expect(await run(["connect", "github"], headless)).toBe(0);
+    expect(headless.err()).toContain("by hand");
+  });
+
+  it("prints the request and the result as JSON", async () => {
+    await play(pending, active);
+    const shell = shellOf({ outIsTTY: true });
+    expect(await run(["connect", "github", "--json", "--user", "bob"], shell)).toBe(0);
+    expect(jsonLines(shell.out())).toMatchObject([
+      { auth_url: authUrl, connection_id: connectionId },
+      { id: connectionId, status: "CONNECTION_STATUS_ACTIVE" },
+    ]);
+    expect(shell.opened).toEqual([]);
+  });
+
+  it.each([
+    [
+      {
+        status: ConnectionStatus.FAILED,
+        problem: create(ProblemSchema, { reason: "access_denied", message: "Denied." }),
+      },
+      "Denied. (access_denied)",
+    ],
+    [{ status: ConnectionStatus.EXPIRED }, "nobody consented in time"],
+    [{ status: ConnectionStatus.REVOKED }, "revoked"],
+  ])("ends with 21: %j", async (end, text) => {
+    await play(pending, { ...end, requestExpiresAt: undefined } as MessageInitShape<typeof ConnectionSchema>);
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(21);
+    expect(shell.err()).toContain(`nexusd: not connected: `);
+    expect(shell.err()).toContain(text);
+  });
+
+  it("asks again under the id of a connection", async () => {
+    daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
+    await play({}, { ...active, revision: 4n });
+    const shell = shellOf();
+    expect(await run(["connect", "--connection", connectionId], shell)).toBe(0);
+    const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
+    expect(request).toMatchObject({ connectionId, userId: "", provider: { case: undefined } });
+  });
+
+  it("notices that a second consent was denied", async () => {
+    daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
+    await play({}, { requestExpiresAt: undefined } as MessageInitShape<typeof ConnectionSchema>);
+    const shell = shellOf();
+    expect(await run(["connect", "--connection", connectionId], shell)).toBe(21);
+    expect(shell.err()).toContain("the connection is as it was");
+  });
+
+  it("wants a provider or a connection, and a user", async () => {
+    await play();
+    expect(await run(["connect"], shellOf())).toBe(2);
+    const nameless = shellOf({
+      userName: () => {
+        throw new Error("no name");
+      },
+    });
+    expect(await run(["connect", "github"], nameless)).not.toBe(0);
+  });
+});
+
+describe("judgeConsent", () => {
+  const again = { connectionId, expiresAtMs, revisionBefore: 3n };
+  const judge = (fields: MessageInitShape<typeof ConnectionSchema>, nowMs = startMs) =>
+    judgeConsent(create(ConnectionSchema, fields) as Connection, again, nowMs)?.kind;
+
+  it("does not take a background refresh for a consent", () => {
+    const refreshed = { status: ConnectionStatus.ACTIVE, revision: 4n };
+    expect(judge({ ...refreshed, requestExpiresAt: expiresAt })).toBeUndefined();
+    expect(judge(refreshed)).toBe("connected");
+  });
+
+  it("ends when a newer request takes its place, or when its own time is long over", () => {
+    const waiting = { status: ConnectionStatus.ATTENTION, revision: 3n };
+    expect(judge({ ...waiting, requestExpiresAt: timestampFromMs(expiresAtMs + 1) })).toBe("failed");
+    expect(judge({ ...waiting, requestExpiresAt: expiresAt }, expiresAtMs + 30_001)).toBe("failed");
+    expect(judge({ ...waiting, requestExpiresAt: expiresAt }, expiresAtMs + 1)).toBeUndefined();
+  });
+
+  it("ends when the connection is gone", () => {
+    expect(judgeConsent(undefined, again, startMs)?.kind).toBe("failed");
+  });
+});

@@ -1,0 +1,245 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../../src/cli/program.js";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import {
+  ConnectionStatus,
+  type ListConnectionsRequest,
+  ProviderRevocation,
+} from "../../../src/gen/nexus/v1/connection_pb.js";
+import type { TokenServiceGetTokenRequest } from "../../../src/gen/nexus/v1/token_pb.js";
+import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
+import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+
+let daemon: FakeDaemon;
+
+beforeEach(async () => {
+  daemon = new FakeDaemon();
+  await daemon.start();
+});
+
+afterEach(() => daemon.stop());
+
+const shellOf = (given: Parameters<typeof fakeShell>[0] = {}) => fakeShell({ env: daemon.env, ...given });
+
+describe("connections", () => {
+  beforeEach(() => {
+    daemon.addConnection({
+      status: ConnectionStatus.ACTIVE,
+      revision: 4n,
+      expiresAt: timestampFromMs(startMs + 3_600_000),
+      grantedScopes: ["repo"],
+    });
+    daemon.addConnection({
+      id: "33333333-3333-4333-8333-333333333333",
+      status: ConnectionStatus.ATTENTION,
+      problem: { reason: "reauth_required", message: "Consent again." },
+    });
+  });
+
+  it.each([[["connections"]], [["connections", "list"]]])("%j is a table", async (args) => {
+    const shell = shellOf();
+    expect(await run(args, shell)).toBe(0);
+    const [header, first, second] = shell.out().split("\n");
+    expect(header).toMatch(/^ID +PROVIDER +USER +STATUS +REVISION +TOKEN +PROBLEM$/);
+    expect(first).toMatch(/^2{8}-\S+ +github +alice +active +4 +expires in 1h$/);
+    expect(second).toMatch(/^3{8}-\S+ +github +alice +attention +0 +reauth_required$/);
+  });
+
+  it("filters at the daemon, the provider by name", async () => {
+    daemon.addProvider();
+    const shell = shellOf();
+    const args = ["--user", "alice", "--provider", "github", "--status", "attention", "--json"];
+    expect(await run(["connections", ...args], shell)).toBe(0);
+    expect(daemon.got<ListConnectionsRequest>("ListConnections")[0]).toMatchObject({
+      userId: "alice",
+      providerId,
+      status: ConnectionStatus.ATTENTION,
+    });
+    expect(jsonLines(shell.out())[1]).toMatchObject({
+      status: "CONNECTION_STATUS_ATTENTION",
+      provider_name: "github",
+    });
+  });
+
+  it("shows one", async () => {
+    const shell = shellOf();
+    expect(await run(["connections", "get", connectionId], shell)).toBe(0);
+    expect(shell.out()).toMatch(/^status +active$/m);
+    expect(shell.out()).toMatch(/^scopes +repo$/m);
+    const json = shellOf();
+    await run(["connections", "get", connectionId, "--json"], json);
+    expect(jsonLines(json.out())).toMatchObject([{ id: connectionId, revision: "4" }]);
+  });
+
+  it("revokes and deletes, asking a person first", async () => {
+    for (const verb of ["revoke", "delete"]) {
+      expect(await run(["connections", verb, connectionId], shellOf({ answers: ["no"] }))).toBe(1);
+      const shell = shellOf();
+      expect(await run(["connections", verb, connectionId], shell)).toBe(0);
+      expect(shell.out()).toBe(`${connectionId} is ${verb}d\n`);
+    }
+    expect(daemon.got("RevokeConnection")).toHaveLength(1);
+    expect(daemon.got("DeleteConnection")).toHaveLength(1);
+  });
+
+  it.each([
+    [ProviderRevocation.NOT_NEEDED, "the provider had nothing to revoke"],
+    [ProviderRevocation.PENDING, "the provider has not answered yet, the daemon goes on asking it"],
+    [ProviderRevocation.DONE, "the provider revoked its token too"],
+    [
+      ProviderRevocation.NOT_POSSIBLE,
+      "the provider cannot be told, and its token lives there until it expires",
+    ],
+  ])("says after a revocation what the provider knows: %s", async (providerRevocation, words) => {
+    const id = "44444444-4444-4444-8444-444444444444";
+    daemon.addConnection({ id, status: ConnectionStatus.REVOKED, providerRevocation });
+    const shell = shellOf();
+    expect(await run(["connections", "revoke", id, "--yes"], shell)).toBe(0);
+    expect(shell.out()).toContain(`${id} is revoked: ${words}`);
+    const later = shellOf();
+    expect(await run(["connections", "get", id], later)).toBe(0);
+    expect(later.out()).toContain(words);
+  });
+
+  it.each([
+    [["connections", "get", "22222222"], "whole UUID"],
+    [["connections", "--status", "fine"], "pending, active"],
+    [["token"], "missing required argument 'id'"],
+    [["token", connectionId, "--min-ttl", "60"], "is not a duration"],
+  ])("%j is refused with 2", async (args, text) => {
+    const shell = shellOf();
+    expect(await run(args, shell)).toBe(2);
+    expect(shell.err()).toContain(text);
+  });
+});
+
+describe("token", () => {
+  beforeEach(() => {
+    daemon.tokenApi = {
+      getToken: () => ({
+        token: {
+          strategy: { kind: { case: "oauth2", value: { credentialField: "access_token" } } },
+          credentials: { access_token: "L1ve" },
+          revision: 2n,
+        },
+      }),
+    };
+  });
+
+  // The routes are bound at the start.
+  const restart = async () => {
+    const { tokenApi } = daemon;
+    await daemon.stop();
+    daemon = new FakeDaemon();
+    daemon.tokenApi = tokenApi;
+    await daemon.start();
+  };
+
+  it("prints the access token and nothing else", async () => {
+    await restart();
+    const shell = shellOf();
+    expect(await run(["token", connectionId, "--min-ttl", "1m"], shell)).toBe(0);
+    expect([shell.out(), shell.err()]).toEqual(["L1ve\n", ""]);
+    expect(daemon.got<TokenServiceGetTokenRequest>("GetToken")[0]).toMatchObject({
+      connectionId,
+      minTtl: { seconds: 60n },
+    });
+  });
+
+  it("prints all of it with --json", async () => {
+    await restart();
+    const shell = shellOf();
+    await run(["token", connectionId, "--json"], shell);
+    expect(jsonLines(shell.out())).toEqual([
+      {
+        strategy: { oauth2: { credential_field: "access_token" } },
+        credentials: { access_token: "L1ve" },
+        revision: "2",
+      },
+    ]);
+  });
+
+  it("prints nothing when the credential is not one token", async () => {
+    daemon.tokenApi = { getToken: () => ({ token: { credentials: { username: "u", password: "p" } } }) };
+    await restart();
+    const shell = shellOf();
+    expect(await run(["token", connectionId], shell)).toBe(1);
+    expect(shell.out()).toBe("");
+    expect(shell.err()).toContain("use --json");
+  });
+
+  it.each(["ATTENTION_REQUIRED", "CONNECTION_PENDING", "CONNECTION_REVOKED"])(
+    "ends with 22 for %s",
+    async (reason) => {
+      const detail = { desc: ErrorInfoSchema, value: { reason, domain: "nexus" } };
+      const failure = new ConnectError("consent is needed", Code.FailedPrecondition, undefined, [detail]);
+      daemon.failures.set("GetToken", failure);
+      const shell = shellOf();
+      expect(await run(["token", connectionId], shell)).toBe(22);
+      expect(shell.out()).toBe("");
+      expect(shell.err()).toContain(`cannot read the token of ${connectionId}: consent is needed\n`);
+      expect(shell.err()).toContain("nexusd connect");
+    },
+  );
+
+  it("says that the provider must be there again first, where it was deleted", async () => {
+    const metadata = { problem: "provider_deleted" };
+    const value = { reason: "ATTENTION_REQUIRED", domain: "nexus.v1", metadata };
+    const failure = new ConnectError("deleted", Code.FailedPrecondition, undefined, [
+      { desc: ErrorInfoSchema, value },
+    ]);
+    daemon.failures.set("GetToken", failure);
+    const shell = shellOf();
+    expect(await run(["token", connectionId], shell)).toBe(22);
+    expect(shell.err()).toContain("register the provider again under its name, then");
+  });
+
+  it("says when to try again", async () => {
+    const detail = { desc: RetryInfoSchema, value: { retryDelay: { seconds: 7n, nanos: 0 } } };
+    daemon.failures.set("GetToken", new ConnectError("down", Code.Unavailable, undefined, [detail]));
+    const shell = shellOf();
+    expect(await run(["token", connectionId], shell)).toBe(1);
+    expect(shell.err()).toBe(`nexusd: cannot read the token of ${connectionId}: down\ntry again in 7s\n`);
+  });
+});
+
+describe("the way to the daemon", () => {
+  it("ends with 20 when nobody is there", async () => {
+    const { socketPath } = daemon;
+    await daemon.stop();
+    for (const args of [["token", connectionId], ["connections"], ["provider", "list"], ["watch"]]) {
+      const shell = shellOf();
+      expect(await run(args, shell)).toBe(20);
+      expect(shell.err()).toMatch(/^nexusd: cannot .* is `nexusd serve` running\? looked at unix:/);
+      expect(shell.err()).toContain(socketPath);
+    }
+  });
+
+  it("shows the key on TCP, and says where it is when it is refused", async () => {
+    const tcp = new FakeDaemon();
+    const port = await tcp.start("tcp");
+    const env = { NEXUS_ADDRESS: `http://127.0.0.1:${port}`, NEXUS_API_KEY: "k3y" };
+    expect(await run(["provider", "list"], shellOf({ env }))).toBe(0);
+    expect(tcp.requests[0]?.authorization).toBe("Bearer k3y");
+    tcp.failures.set("ListProviders", new ConnectError("no valid key", Code.Unauthenticated));
+    const shell = shellOf({ env });
+    expect(await run(["provider", "list"], shell)).toBe(1);
+    expect(shell.err()).toContain("admin.key");
+    expect(shell.err()).not.toContain("k3y");
+    await tcp.stop();
+  });
+
+  it("ends with 2 when the key or the address cannot be used", async () => {
+    for (const env of [
+      { NEXUS_ADDRESS: "http://127.0.0.1:1" },
+      { NEXUS_ADDRESS: "http://127.0.0.1:1", NEXUS_API_KEY_FILE: "/nonexistent" },
+      { NEXUS_ADDRESS: "elsewhere" },
+    ]) {
+      const shell = shellOf({ env });
+      expect(await run(["connections"], shell)).toBe(2);
+      expect(shell.err()).toMatch(/NEXUS_A/);
+    }
+  });
+});

@@ -1,0 +1,141 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../../src/cli/program.js";
+import { DaemonState, type GetStatusResponseSchema } from "../../../src/gen/nexus/v1/status_pb.js";
+import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
+import { fakeShell, startMs } from "../fake_shell.js";
+
+const counts = (...numbers: number[]) =>
+  numbers.map((count, index) => ({ status: index + 1, count: BigInt(count) }));
+const at = (offsetMs: number) => timestampFromMs(startMs + offsetMs);
+
+const ready = {
+  state: DaemonState.READY,
+  checks: ["serving", "refreshing", "storing"].map((name) => ({ name, passing: true, message: "" })),
+  version: "0.1.0",
+  time: at(0),
+  uptime: { seconds: 11_400n, nanos: 0 },
+  connections: counts(0, 1200, 0, 0, 0, 0),
+  subscribers: 4,
+  storeBytes: 13_002_342n,
+};
+const troubled = {
+  ...ready,
+  state: DaemonState.ATTENTION,
+  connections: counts(2, 1200, 3, 0, 0, 0),
+  refreshesRunning: 2,
+  refreshLag: { seconds: 72n, nanos: 0 },
+  nextRefreshes: [
+    {
+      connectionId,
+      providerId,
+      providerName: "github\u001b[31m",
+      dueAt: at(250_000),
+      failedRefreshes: 3,
+    },
+  ],
+  failingProviders: [
+    {
+      providerId,
+      providerName: "acme",
+      reason: "transient",
+      message: "the provider did not process the token request (503)",
+      since: at(-240_000),
+      failures: 7,
+      connections: 120n,
+    },
+  ],
+  failingProviderCount: 2,
+};
+
+describe("nexusd status", () => {
+  let daemon: FakeDaemon;
+  beforeEach(() => {
+    daemon = new FakeDaemon();
+  });
+  afterEach(() => daemon.stop());
+  const serve = async (status: MessageInitShape<typeof GetStatusResponseSchema>): Promise<void> => {
+    daemon.statusApi = { getStatus: () => status };
+    await daemon.start();
+  };
+
+  it("is a few aligned lines, and 0 for a daemon that is well", async () => {
+    await serve(ready);
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", "--check"], shell)).toBe(0);
+    expect(shell.out()).toBe(`nexusd       0.1.0, ready
+up           3h 10m
+store        12.4 MiB
+subscribers  4
+refreshing   0 under way, 0 waiting
+
+CONNECTIONS
+pending        0
+active     1,200
+attention      0
+revoked        0
+expired        0
+failed         0
+in all     1,200
+
+FAILING PROVIDERS
+none
+
+NEXT REFRESHES
+none
+`);
+  });
+
+  it("says what fails and what comes next; no name steers the terminal", async () => {
+    await serve(troubled);
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", "--entries", "1"], shell)).toBe(0);
+    expect(daemon.got("GetStatus")).toMatchObject([{ maxEntries: 1 }]);
+    const [, , failing, next] = shell.out().split("\n\n");
+    expect(failing).toBe(`FAILING PROVIDER  REASON     FOR  FAILURES  CONNECTIONS  NEXT PROBE
+acme              transient  4m   7         120
+acme: the provider did not process the token request (503)
+and 1 other`);
+    expect(next).toBe(`NEXT REFRESH  PROVIDER     CONNECTION
+in 4m 10s     github?[31m  ${connectionId}  after 3 failures
+`);
+    expect(shell.out()).toContain("2 under way, 0 waiting, the oldest late by 1m 12s");
+  });
+
+  it.each([
+    [DaemonState.ATTENTION, [], 0],
+    [DaemonState.ATTENTION, ["--check"], 22],
+    [DaemonState.NOT_READY, [], 1],
+    [DaemonState.NOT_READY, ["--check"], 1],
+    [DaemonState.DRAINING, [], 1],
+  ])("in state %i with %j it ends with %i", async (state, flags, code) => {
+    await serve({ ...ready, state, checks: [{ name: "serving", message: "the daemon is ending" }] });
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", ...flags], shell)).toBe(code);
+    expect(shell.out()).toContain("serving      the daemon is ending\n");
+    expect(shell.err()).toBe("");
+  });
+
+  it("prints the message as JSON, with the same code", async () => {
+    await serve(troubled);
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", "--json", "--check"], shell)).toBe(22);
+    expect(JSON.parse(shell.out())).toMatchObject({
+      state: "DAEMON_STATE_ATTENTION",
+      next_refreshes: [{ connection_id: connectionId }],
+      failing_provider_count: 2,
+    });
+  });
+
+  it("ends with 20 where nobody answers, 2 for what it does not take, 1 for who may not ask", async () => {
+    await serve(ready);
+    const codeOf = (args: string[], env: Record<string, string>) => run(args, fakeShell({ env }));
+    expect(await codeOf(["status"], { NEXUS_DATA_DIR: "/nonexistent" })).toBe(20);
+    for (const entries of ["0", "101", "x"])
+      expect(await codeOf(["status", "--entries", entries], daemon.env)).toBe(2);
+    daemon.failures.set("GetStatus", new ConnectError("no", Code.PermissionDenied));
+    expect(await codeOf(["status"], daemon.env)).toBe(1);
+  });
+});

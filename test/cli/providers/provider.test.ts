@@ -1,0 +1,257 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../../src/cli/program.js";
+import { BadRequestSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import {
+  AuthType,
+  type CreateProviderRequest,
+  TokenEndpointAuthMethod,
+  type UpdateProviderRequest,
+} from "../../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
+import { fakeShell, jsonLines } from "../fake_shell.js";
+
+let daemon: FakeDaemon;
+let folder: string;
+
+beforeEach(async () => {
+  daemon = new FakeDaemon();
+  folder = temporaryFolder();
+  await daemon.start();
+});
+
+afterEach(() => daemon.stop());
+
+type Given = Parameters<typeof fakeShell>[0];
+
+function shellOf(given: Given = {}) {
+  return fakeShell({ ...given, env: { ...daemon.env, ...given?.env } });
+}
+
+const manual = ["--auth-url", "https://p.example/a", "--token-url", "https://p.example/t"];
+
+async function create(args: string[], given: Given = {}) {
+  const shell = shellOf(given);
+  const code = await run(["provider", "create", "github", "--client-id", "id", ...args], shell);
+  const [request] = daemon.got<CreateProviderRequest>("CreateProvider");
+  return { code, shell, provider: request?.provider };
+}
+
+describe("provider create", () => {
+  it("sends manual endpoints, scopes and parameters, and shows the redirect URI", async () => {
+    const { code, shell, provider } = await create(
+      [
+        ...manual,
+        ...["--scopes", "repo, user", "--scope", "a,b", "--scope", "repo"],
+        ...["--param", "access_type=offline", "--param", "x=a=b"],
+        ...["--auth-method", "client_secret_basic", "--refresh-window", "90s"],
+        ...["--description", "D", "--category", "C"],
+      ],
+      { env: { NEXUS_CLIENT_SECRET: "s3cret" } },
+    );
+    expect(code).toBe(0);
+    expect(provider).toMatchObject({
+      name: "github",
+      authType: AuthType.OAUTH2,
+      clientId: "id",
+      clientSecret: "s3cret",
+      enableDiscovery: false,
+      authUrl: "https://p.example/a",
+      tokenUrl: "https://p.example/t",
+      scopes: ["repo", "user", "a,b"],
+      authorizationParams: { access_type: "offline", x: "a=b" },
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
+      refreshWindow: { seconds: 90n, nanos: 0 },
+      description: "D",
+      category: "C",
+    });
+    expect(shell.out()).toContain(providerId);
+    expect(shell.out()).toContain(redirectUri);
+    expect(shell.out() + shell.err()).not.toContain("s3cret");
+  });
+
+  it("discovers when only an issuer is given", async () => {
+    const { provider } = await create(["--issuer", "https://i.example", "--auth-method", "none"]);
+    expect(provider).toMatchObject({
+      issuer: "https://i.example",
+      enableDiscovery: true,
+      clientSecret: "",
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE,
+    });
+  });
+
+  it("does not discover when endpoints are given beside the issuer", async () => {
+    const { provider } = await create([...manual, "--issuer", "https://i.example", "--auth-method", "none"]);
+    expect(provider).toMatchObject({ issuer: "https://i.example", enableDiscovery: false });
+  });
+
+  it("asks a person for the secret without echo", async () => {
+    const { code, shell, provider } = await create(manual, { answers: ["typed"] });
+    expect(code).toBe(0);
+    expect(shell.questions).toEqual([{ question: "Client secret: ", echo: false }]);
+    expect(provider?.clientSecret).toBe("typed");
+  });
+
+  it("reads the secret from a file or from standard input, without its line end", async () => {
+    const file = join(folder, "secret");
+    writeFileSync(file, "from file \n");
+    const env = { NEXUS_CLIENT_SECRET: "not this" };
+    expect((await create([...manual, "--client-secret-file", file], { env })).provider?.clientSecret).toBe(
+      "from file ",
+    );
+    daemon.requests.length = 0;
+    const piped = await create([...manual, "--client-secret-file", "-"], { piped: "piped\r\n" });
+    expect(piped.provider?.clientSecret).toBe("piped");
+  });
+
+  it.each([
+    [{}, manual, "a client secret is needed"],
+    [{ piped: "" }, [...manual, "--client-secret-file", "-"], "holds nothing"],
+    [{ piped: "a\nb\n" }, [...manual, "--client-secret-file", "-"], "one line"],
+    [{}, [...manual, "--client-secret-file", "/nonexistent"], "ENOENT"],
+    [{}, [], "--issuer, or --auth-url and --token-url"],
+    [{}, ["--auth-url", "https://p.example/a"], "--issuer, or --auth-url and --token-url"],
+    [{}, [...manual, "--auth-method", "magic"], "client_secret_post, client_secret_basic, none"],
+    [{}, [...manual, "--param", "novalue"], "name=value"],
+    [{}, [...manual, "--refresh-window", "60"], "is not a duration"],
+    [{}, [...manual, "--client-secret", "s3cret"], "unknown option '--client-secret'"],
+  ])("refuses with 2: %j %j", async (given, args, text) => {
+    const { code, shell, provider } = await create(args, given);
+    expect(code).toBe(2);
+    expect(shell.err()).toContain(text);
+    expect(provider).toBeUndefined();
+  });
+
+  it("names each field that the daemon does not accept", async () => {
+    const fieldViolations = [
+      { field: "provider.name", description: "must be short" },
+      { field: "provider.auth_url", description: "must be an https URL" },
+    ];
+    const detail = { desc: BadRequestSchema, value: { fieldViolations } };
+    daemon.failures.set("CreateProvider", new ConnectError("bad", Code.InvalidArgument, undefined, [detail]));
+    const { code, shell } = await create([...manual, "--auth-method", "none"]);
+    expect(code).toBe(1);
+    expect(shell.err()).toBe(
+      "nexusd: cannot create the provider github: the daemon does not accept\n" +
+        "  provider.name: must be short\n  provider.auth_url: must be an https URL\n",
+    );
+  });
+
+  it("prints one JSON object", async () => {
+    const { shell } = await create([...manual, "--auth-method", "none", "--json"]);
+    expect(jsonLines(shell.out())).toEqual([
+      { provider: { id: providerId, name: "github" }, redirect_uri: redirectUri },
+    ]);
+  });
+});
+
+describe("provider list and get", () => {
+  it("reads all pages into a table", async () => {
+    daemon.addProvider({ scopes: ["a", "b"], authUrl: "https://p.example/a" });
+    daemon.addProvider({
+      id: "x",
+      name: "google",
+      issuer: "https://i.example",
+      enableDiscovery: true,
+      oauth2Options: { omitPkce: true },
+    });
+    const shell = shellOf();
+    expect(await run(["provider", "list"], shell)).toBe(0);
+    const [header, ...rows] = shell.out().trimEnd().split("\n");
+    expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES +DESCRIPTION$/);
+    expect(rows[0]).toMatch(/^github +1{8}-.* +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
+    expect(rows[1]).toMatch(/^google +x +oauth2 +omitted +https:\/\/i\.example$/);
+    const json = shellOf();
+    await run(["provider", "list", "--json"], json);
+    expect(jsonLines(json.out()).map((one) => one["name"])).toEqual(["github", "google"]);
+  });
+
+  it("says on standard error that there is none", async () => {
+    const shell = shellOf();
+    expect(await run(["provider", "list"], shell)).toBe(0);
+    expect([shell.out(), shell.err()]).toEqual(["", "no providers yet: nexusd provider add --help\n"]);
+  });
+
+  it.each(["github", " GitHub ", providerId])("finds %j", async (key) => {
+    daemon.addProvider({ clientSecretSet: true });
+    const shell = shellOf();
+    expect(await run(["provider", "get", key], shell)).toBe(0);
+    expect(shell.out()).toMatch(/^client secret +set$/m);
+    expect(shell.out()).toMatch(new RegExp(`^redirect URI +${redirectUri}$`, "m"));
+    const json = shellOf();
+    await run(["provider", "get", key, "--json"], json);
+    expect(jsonLines(json.out())).toMatchObject([{ redirect_uri: redirectUri }]);
+  });
+
+  it("says what it did not find", async () => {
+    const shell = shellOf();
+    expect(await run(["provider", "get", "nope"], shell)).toBe(1);
+    expect(shell.err()).toBe("nexusd: cannot find the provider nope: not found\n");
+  });
+});
+
+describe("provider update", () => {
+  async function update(args: string[], given: Given = {}) {
+    daemon.addProvider();
+    const shell = shellOf(given);
+    const code = await run(["provider", "update", "github", ...args], shell);
+    const [request] = daemon.got<UpdateProviderRequest>("UpdateProvider");
+    return { code, shell, request, paths: [...(request?.updateMask?.paths ?? [])].sort() };
+  }
+
+  it("changes what is given and nothing else", async () => {
+    const env = { NEXUS_CLIENT_SECRET: "not asked for" };
+    const { code, request, paths, shell } = await update(["--description", "", "--name", "gh"], { env });
+    expect(code).toBe(0);
+    expect(paths).toEqual(["description", "name"]);
+    expect(request?.provider).toMatchObject({ id: providerId, name: "gh", clientSecret: "" });
+    expect(shell.out()).toBe("github is updated: description, name\n");
+  });
+
+  it("clears the endpoints for discovery, and the secret of a public client", async () => {
+    const discovery = await update(["--discovery", "--issuer", "https://i.example"]);
+    expect(discovery.paths).toEqual(["auth_url", "enable_discovery", "issuer", "jwks_url", "token_url"]);
+    daemon.requests.length = 0;
+    const isPublic = await update(["--auth-method", "none"]);
+    expect(isPublic.paths).toEqual(["client_secret", "token_endpoint_auth_method"]);
+    daemon.requests.length = 0;
+    const window = await update(["--refresh-window", "default"]);
+    expect(window.paths).toEqual(["refresh_window"]);
+    expect(window.request?.provider?.refreshWindow).toBeUndefined();
+  });
+
+  it("takes a new secret from a file", async () => {
+    const { request, paths } = await update(["--client-secret-file", "-"], { piped: "new\n" });
+    expect(paths).toEqual(["client_secret"]);
+    expect(request?.provider?.clientSecret).toBe("new");
+  });
+
+  it("wants something to change", async () => {
+    const { code, shell } = await update([]);
+    expect(code).toBe(2);
+    expect(shell.err()).toContain("nothing to change");
+  });
+});
+
+describe("provider delete", () => {
+  it("asks a person, and takes only yes", async () => {
+    daemon.addProvider();
+    const no = shellOf({ answers: [""] });
+    expect(await run(["provider", "delete", "github"], no)).toBe(1);
+    expect(no.err()).toBe("nexusd: nothing was changed\n");
+    expect(daemon.got("DeleteProvider")).toEqual([]);
+    const yes = shellOf({ answers: ["y"] });
+    expect(await run(["provider", "delete", "github"], yes)).toBe(0);
+    expect(yes.out()).toBe("github is deleted; 2 connections are left without a provider\n");
+  });
+
+  it("does not ask a script, nor after --yes", async () => {
+    daemon.addProvider();
+    expect(await run(["provider", "delete", "github"], shellOf())).toBe(0);
+    expect(await run(["provider", "delete", "github", "--yes"], shellOf({ answers: [] }))).toBe(0);
+    expect(daemon.got("DeleteProvider")).toMatchObject([{ id: providerId }, { id: providerId }]);
+  });
+});

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import type { ConnectionView } from "../../../src/domain/credentials/credential_reader.js";
+import { KnownViews } from "../../../src/domain/credentials/token_cache.js";
+
+function view(id: string, accessToken = "at"): ConnectionView {
+  const token = { credentials: { access_token: accessToken } };
+  return { connection: { id }, token, problem: undefined } as unknown as ConnectionView;
+}
+
+test("a view is at hand until its connection changes", () => {
+  const views = new KnownViews<ConnectionView>();
+  const one = view("one");
+  views.put(one);
+  views.put(view("two"));
+  expect(views.get("one")).toBe(one);
+  views.connectionsChanged(["one", "three"]);
+  expect(views.get("one")).toBeUndefined();
+  expect(views.get("two")).toBeDefined();
+});
+
+test("none is at hand after a provider profile changed", () => {
+  const views = new KnownViews<ConnectionView>();
+  views.put(view("one"));
+  views.providersChanged();
+  expect(views.size).toBe(0);
+});
+
+test("the one that was used longest ago makes room", () => {
+  const views = new KnownViews<ConnectionView>(2);
+  views.put(view("one"));
+  views.put(view("two"));
+  views.get("one");
+  views.put(view("three"));
+  expect(views.size).toBe(2);
+  expect(views.get("two")).toBeUndefined();
+  expect(views.get("one")).toBeDefined();
+});
+
+test("a view without a token, or with a very long one, is not kept", () => {
+  const views = new KnownViews<ConnectionView>();
+  views.put({ ...view("one"), token: undefined });
+  views.put(view("two", "x".repeat(16_385)));
+  expect(views.size).toBe(0);
+});

@@ -1,0 +1,305 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
+import { ConnectionManager } from "../../../src/domain/connections/connections.js";
+import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
+import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
+import { UnknownStates } from "../../../src/domain/consent/unknown_state_audit.js";
+import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { owner } from "../../../src/model/access/principal.js";
+import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
+import { RescueFile, rescueFileName } from "../../../src/store/files/spool_file.js";
+import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { silentLog } from "../../silent_log.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { Engine, hourMs, tokenSet } from "../engine.js";
+
+const revocationUrl = "https://op.example/revoke";
+
+describe("TokenRescue", () => {
+  let folder: string;
+  let file: RescueFile;
+  let engine: Engine;
+  const live = (): void => {
+    file = RescueFile.open(folder);
+    engine = new Engine(folder, file);
+  };
+  const die = async (): Promise<void> => {
+    await engine.store.close();
+    file.close();
+  };
+  beforeEach(() => {
+    folder = temporaryFolder();
+    live();
+  });
+  afterEach(async () => {
+    await die();
+  });
+  const fileBytes = (): Buffer => readFileSync(join(folder, rescueFileName));
+  const isEmpty = (): boolean => fileBytes().every((byte) => byte === 0);
+  const refreshTokenOf = (id: string): string | undefined => {
+    const stored = engine.store.getCredential(id);
+    return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
+  };
+  const events = (id: string) =>
+    engine.store.listAuditEvents({ limit: 10, connectionId: id }).events.map(({ event }) => event);
+  /** Every commit from now on is refused as by a store that failed. */
+  const failStore = (): void => {
+    engine.store.commit = () => Promise.reject(new StoreFailed("the disk is full"));
+  };
+  /** Every commit from now on hangs, as in some failed writes of lmdb. */
+  const hangStore = (): void => {
+    engine.store.commit = () => new Promise(() => {});
+  };
+
+  const second = () => tokenSet({ scopes: ["read", "write"], subject: "ada" });
+  /** A refresh that was answered with `second` and could not be stored. */
+  const lose = async (breakStore: () => void, answer = second()) => {
+    const profile = await engine.provider("op", { oauth2: { ...plainOAuth2, revocationUrl } });
+    const { id } = await engine.connection(profile);
+    const refreshed = engine.refresher.refresh(id);
+    refreshed.catch(() => undefined);
+    await engine.untilSent(1);
+    breakStore();
+    engine.sent[0]?.answer({ tokenSet: answer });
+    for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    return { id, answer, profile };
+  };
+
+  it.each([
+    ["is refused", failStore],
+    ["never returns", hangStore],
+  ])("brings a token set home whose commit %s", async (_name, breakStore) => {
+    const { id, answer } = await lose(breakStore);
+    engine.rescue.save();
+    await die();
+    live();
+    expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
+    await engine.rescue.recover();
+    expect(engine.get(id)).toMatchObject({
+      status: "active",
+      credentialRevision: 2n,
+      grantedScopes: ["read", "write"],
+      expiresAtMs: engine.clock.nowMs() + hourMs,
+      refreshIntent: undefined,
+      problem: undefined,
+    });
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(events(id)[0]).toMatchObject({ type: "token_refreshed", reason: "rescued", revision: 2n });
+    expect(isEmpty()).toBe(true);
+    void engine.refresher.refresh(id).catch(() => undefined);
+    await engine.untilSent(1);
+    expect(engine.sent[0]?.refreshToken).toBe(answer.refreshToken?.reveal());
+  });
+
+  it("takes an answer that comes after the store has failed", async () => {
+    const { id, answer } = await lose(() => {
+      failStore();
+      engine.rescue.save();
+    });
+    await die();
+    live();
+    await engine.rescue.recover();
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+  });
+
+  it("holds nothing in the clear", async () => {
+    const { answer } = await lose(failStore);
+    engine.rescue.save();
+    expect(isEmpty()).toBe(false);
+    for (const secret of [answer.accessToken, answer.refreshToken]) {
+      expect(fileBytes().includes(secret?.reveal() ?? "none")).toBe(false);
+    }
+  });
+
+  it("holds nothing that is durable", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.answer({ tokenSet: second() });
+    expect(await refreshed).toBe("refreshed");
+    engine.rescue.save();
+    expect(isEmpty()).toBe(true);
+  });
+
+  it("does once what it does, when it died before the file was emptied", async () => {
+    const { id } = await lose(failStore);
+    engine.rescue.save();
+    const content = fileBytes();
+    await die();
+    for (let start = 0; start < 3; start++) {
+      writeFileSync(join(folder, rescueFileName), content);
+      live();
+      await engine.rescue.recover();
+      expect(engine.get(id).credentialRevision).toBe(2n);
+      expect(events(id).filter(({ reason }) => reason === "rescued")).toHaveLength(1);
+      expect(events(id).filter(({ type }) => type === "token_storage_failed")).toHaveLength(0);
+      if (start < 2) await die();
+    }
+  });
+
+  it("keeps the file when the store still cannot be written", async () => {
+    const { id, answer } = await lose(failStore);
+    engine.rescue.save();
+    await die();
+    live();
+    failStore();
+    await expect(engine.rescue.recover()).rejects.toThrow(StoreFailed);
+    await die();
+    live();
+    await engine.rescue.recover();
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+  });
+
+  it.each([
+    [
+      "a consent of later",
+      (id: string) =>
+        engine.store.commit((tx) => {
+          const current = tx.getConnection(id);
+          const profile = current && tx.getProvider(current.providerId);
+          if (profile) engine.writer.write(tx, current, profile, tokenSet(), undefined);
+        }),
+    ],
+    [
+      "a connection without the mark of this refresh",
+      (id: string) =>
+        engine.store.commit((tx) => {
+          const current = tx.getConnection(id);
+          if (current) tx.putUnannounced({ ...current, refreshIntent: undefined });
+        }),
+    ],
+  ])("does not overwrite %s", async (_name, moveOn) => {
+    const { id, answer } = await lose(failStore);
+    engine.rescue.save();
+    await die();
+    live();
+    await moveOn(id);
+    const before = refreshTokenOf(id);
+    await engine.rescue.recover();
+    expect(refreshTokenOf(id)).toBe(before);
+    expect(before).not.toBe(answer.refreshToken?.reveal());
+    expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "superseded" });
+    expect(isEmpty()).toBe(true);
+  });
+
+  it("brings a token set home whose profile was led elsewhere while it was asked for, and keeps it from there", async () => {
+    const registry = () =>
+      new ProviderRegistry({
+        store: engine.store,
+        vault: engine.vault,
+        clock: engine.clock,
+        networks: loopbackNetworks,
+        onChanged: (providerId) => engine.scheduler.profileChanged(providerId),
+      });
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    engine.refresher.refresh(id).catch(() => undefined);
+    await engine.untilSent(1);
+    const edit = (tokenUrl: string) =>
+      registry().update(profile.id, { settings: { tokenUrl } }, undefined, owner);
+    await edit("https://evil.example/token");
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
+    failStore();
+    const answer = second();
+    engine.sent[0]?.answer({ tokenSet: answer });
+    for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    engine.rescue.save();
+    await die();
+    live();
+    await engine.rescue.recover();
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
+    await edit(profile.tokenUrl);
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n });
+  });
+
+  it("has the token revoked when its connection is gone", async () => {
+    const { id } = await lose(failStore);
+    engine.rescue.save();
+    await die();
+    live();
+    await engine.store.commit((tx) => tx.deleteConnection(id));
+    await engine.rescue.recover();
+    const [due] = engine.store.dueRevocations(2);
+    const revocation = due && engine.store.getRevocation(due.id);
+    expect(revocation).toMatchObject({ connectionId: id, tokenTypeHint: "refresh_token" });
+  });
+
+  it("refuses what another store sealed, or what was altered", async () => {
+    const { id } = await lose(failStore);
+    engine.rescue.save();
+    const [entry] = file.read().entries;
+    if (!entry) throw new Error("nothing was saved");
+    const ciphertext = Uint8Array.from(entry.credential.sealed.ciphertext);
+    ciphertext[0] = (ciphertext[0] ?? 0) ^ 1;
+    file.clear();
+    file.append([
+      { ...entry, credential: { ...entry.credential, sealed: { ...entry.credential.sealed, ciphertext } } },
+    ]);
+    await die();
+    live();
+    await engine.rescue.recover();
+    expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
+    expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "data_loss" });
+  });
+
+  it("brings the tokens of a consent home", async () => {
+    const { store, vault, clock, writer, rescue } = engine;
+    const answer = second();
+    const shared = { store, vault, clock, log: silentLog };
+    const servers = { resolve: () => Promise.reject(new Error()) };
+    await engine.provider("op");
+    const revocations = new RevocationQueue({ vault, clock });
+    const publicUrl = "http://localhost:8080";
+    const { AuthorizationServers } = await import("../../../src/domain/grants/issuer_metadata.js");
+    const known = new AuthorizationServers({
+      ...shared,
+      networks: loopbackNetworks,
+      fetchDocument: servers.resolve,
+    });
+    const manager = new ConnectionManager({
+      ...shared,
+      servers: known,
+      revocations,
+      publicUrl,
+      allowedReturnOrigins: [],
+    });
+    const completer = new ConnectionCompleter({
+      ...shared,
+      servers: known,
+      revocations,
+      rescue,
+      writer,
+      grants: {
+        exchangeCode: () => {
+          failStore();
+          return Promise.resolve(answer);
+        },
+      },
+      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
+      unknownStates: new UnknownStates(shared),
+      locks: new KeyedMutex(),
+    });
+    const provider = { name: "op" };
+    const request = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
+    const { state, connectionId: id } = await manager.request(request, owner);
+    const started = await completer.start(state);
+    const query = new URLSearchParams({ state, code: "c" });
+    const cookie = started.kind === "redirect" ? started.binding.value : "";
+    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback/op")).rejects.toThrow(
+      StoreFailed,
+    );
+    rescue.save();
+    await die();
+    live();
+    expect(engine.get(id).status).toBe("pending");
+    await engine.rescue.recover();
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, subject: "ada" });
+    expect(engine.get(id).requestExpiresAtMs).toBeUndefined();
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(events(id)[0]).toMatchObject({ type: "oauth_flow_completed", reason: "rescued" });
+  });
+});

@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
+import { KeyRotation } from "../../../src/domain/operations/key_rotation.js";
+import { KeyringManager } from "../../../src/domain/operations/keyring_manager.js";
+import { clientSecretPlace, importPlace, revocationPlace } from "../../../src/domain/credentials/associated_data.js";
+import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
+import { owner } from "../../../src/model/access/principal.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import type { Store } from "../../../src/store/store.js";
+import { KeyFault } from "../../../src/vault/key_file.js";
+import { Vault } from "../../../src/vault/vault.js";
+import { silentLog } from "../../silent_log.js";
+import { connection, nowMs, pending, provider, stateHash } from "../../store/samples.js";
+import { openStore } from "../../store/temporary_store.js";
+
+const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];
+const [oneId, twoId] = [one, two].map((key) => new Vault(key).keyId) as [string, string];
+
+describe("KeyringManager", () => {
+  let store: Store;
+  let keys: Buffer[];
+  let rotations: KeyRotation[];
+  beforeEach(async () => {
+    store = openStore();
+    keys = [one];
+    rotations = [];
+    await openKeyCheck(store, new Vault(one));
+  });
+  afterEach(() => Promise.all(rotations.map((rotation) => rotation.stop())));
+
+  /** One life of a daemon. */
+  const life = (ring = new Vault(keys)) => {
+    ring.usePrimary(store.keyCheck?.keyId ?? "");
+    const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
+    const parts = { store, ring, vault, clock: new ManualClock(nowMs), log: silentLog };
+    const rotation = new KeyRotation(parts);
+    rotations.push(rotation);
+    const source = {
+      kind: "file" as const,
+      path: "/ring",
+      read: async () => keys.map((key) => Buffer.from(key)),
+      add: () => {
+        keys = [...keys, two];
+        return twoId;
+      },
+      remove: (keyId: string) => {
+        keys = keys.filter((key) => new Vault(key).keyId !== keyId);
+      },
+    };
+    return { ring, vault, rotation, source, manager: new KeyringManager({ ...parts, source, rotation }) };
+  };
+
+  /** One record of every kind. */
+  const fill = (vault: CredentialVault): Promise<void> => {
+    const profile = provider("p");
+    const active = connection("c", { providerId: "p", status: "active", credentialRevision: 3n });
+    const asked = pending("c", { providerId: "p" });
+    const revocation = { id: "r", connectionId: "c", providerId: "p", revision: 2n };
+    const imported = { connectionId: "d", providerId: "p", startedAtMs: nowMs };
+    const token = new Secret("token");
+    return store.commit((tx) => {
+      const clientSecret = vault.sealToken(clientSecretPlace(profile), token);
+      tx.putProvider({ ...profile, clientSecret });
+      tx.putConnection(active);
+      tx.putCredential("c", vault.sealFields(active, 3n, { api_key: token }));
+      const sealed = vault.sealAuthorization(stateHash(1), asked, {
+        codeVerifier: "v",
+        nonce: undefined,
+        browserBinding: "b",
+      });
+      tx.putAuthorization(stateHash(1), { ...asked, sealed });
+      tx.putRevocation({
+        ...revocation,
+        tokenTypeHint: "refresh_token",
+        attempts: 0,
+        createdAtMs: nowMs,
+        nextAttemptMs: nowMs,
+        sealed: vault.sealToken(revocationPlace(revocation), token),
+      });
+      const key = "ab".repeat(32);
+      tx.putImport(key, {
+        ...imported,
+        userId: "u",
+        scopes: [],
+        principal: owner,
+        sealed: vault.sealToken(importPlace(key, imported), token),
+      });
+    });
+  };
+
+  it("seals every kind of record anew, tells no watcher, and lets the old key go", async () => {
+    const { manager, vault, rotation, ring } = life();
+    await fill(vault);
+    const revision = store.revision;
+    await expect(manager.rotate(undefined, owner)).rejects.toMatchObject({ reason: "NO_OTHER_KEY" });
+    expect(await manager.add(owner)).toBe(twoId);
+    expect(manager.state()).toMatchObject({ source: "file", path: "/ring", remaining: 0, isRotating: false });
+    expect(manager.state().keys).toEqual([
+      { keyId: oneId, isPrimary: true, records: 5 },
+      { keyId: twoId, isPrimary: false, records: 0 },
+    ]);
+    await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
+    expect(await manager.rotate(undefined, owner)).toMatchObject({ isRotating: true, remaining: 5 });
+    await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
+    await rotation.settled();
+    expect(manager.state().keys.map(({ records }) => records)).toEqual([0, 5]);
+    expect(await verifySealed(store, vault)).toMatchObject({
+      records: { client_secret: 1, credential: 1, authorization: 1, revocation: 1, import: 1 },
+      unreadable: [],
+    });
+    expect(store.revision).toBe(revision);
+    expect(await manager.retire(oneId, owner)).toEqual({ isRemoved: true });
+    expect(ring.keyIds).toEqual([twoId]);
+    expect(keys).toEqual([two]);
+    await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ kind: "not_found" });
+    const { events } = store.listAuditEvents({ limit: 10 });
+    expect(events.map(({ event }) => [event.type, event.reason, event.count])).toEqual([
+      ["keyring.key_retired", oneId, undefined],
+      ["keyring.rotation_finished", twoId, 5],
+      ["keyring.rotation_started", twoId, undefined],
+      ["keyring.key_added", twoId, undefined],
+    ]);
+  });
+
+  it("goes on in the next life where the last one was cut off", async () => {
+    const first = life();
+    await fill(first.vault);
+    await first.manager.add(owner);
+    await first.manager.rotate(undefined, owner);
+    await first.rotation.stop();
+    const left = first.rotation.remaining();
+    expect(left).toBeGreaterThan(0);
+    const second = life();
+    expect(second.ring.keyId).toBe(twoId);
+    second.manager.start();
+    await second.rotation.settled();
+    expect(second.rotation.remaining()).toBe(0);
+  });
+
+  it("refuses to retire a key of which one record was put back, whatever the counters say", async () => {
+    const { manager, vault, rotation } = life();
+    await fill(vault);
+    const old = store.getCredential("c");
+    if (!old) throw new Error("no credential");
+    await manager.add(owner);
+    await manager.rotate(undefined, owner);
+    await rotation.settled();
+    await store.commit((tx) => {
+      tx.putCredential("c", old);
+      tx.setSealedCount(oneId, 0n);
+    });
+    await expect(manager.retire(oneId, owner)).rejects.toThrow(`1 records need key ${oneId}`);
+    await manager.rotate(twoId, owner);
+    await rotation.settled();
+    await manager.retire(oneId, owner);
+  });
+
+  it("leaves what does not open as it is, says so, and does not keep the old key for it", async () => {
+    const { manager, vault, rotation } = life();
+    await fill(vault);
+    await store.commit((tx) => {
+      const stored = tx.getCredential("c");
+      if (stored) tx.putCredential("c", { ...stored, sealed: { ...stored.sealed, nonce: Buffer.alloc(24) } });
+    });
+    await manager.add(owner);
+    await manager.rotate(undefined, owner);
+    await rotation.settled();
+    expect(manager.state()).toMatchObject({ remaining: 1, unreadable: 1, isRotating: false });
+    await manager.retire(oneId, owner);
+    expect(manager.state()).toMatchObject({ remaining: 0 });
+  });
+
+  it("takes no ring from the source that lacks a key in use, and keeps the one it has when the source fails", async () => {
+    const { manager, ring, vault, source } = life();
+    await fill(vault);
+    keys = [two];
+    await expect(manager.reload()).rejects.toMatchObject({ reason: "KEY_SOURCE" });
+    source.read = () => Promise.reject(new KeyFault("the command ended with 1"));
+    await expect(manager.rotate(undefined, owner)).rejects.toMatchObject({
+      reason: "KEY_SOURCE",
+      message: "the command ended with 1",
+    });
+    expect(ring.keyIds).toEqual([oneId]);
+    await expect(manager.rotate("0".repeat(16), owner)).rejects.toMatchObject({ reason: "KEY_SOURCE" });
+  });
+});

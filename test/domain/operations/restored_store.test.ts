@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beginRestored } from "../../../src/domain/operations/restored_store.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { pending, stateHash } from "../../store/samples.js";
+import { Engine, hourMs, tokenSet } from "../engine.js";
+
+describe("a store that comes from a backup", () => {
+  let engine: Engine;
+  let id: string;
+  beforeEach(async () => {
+    engine = new Engine();
+    const profile = await engine.provider("op");
+    id = (await engine.connection(profile)).id;
+  });
+  afterEach(() => engine.close());
+
+  const restore = () => beginRestored(engine.store, { timeMs: engine.clock.nowMs(), principal: "owner" });
+  const attempt = async (act: () => void, sent = 1): Promise<string> => {
+    const outcome = engine.refresher.refresh(id);
+    await engine.untilSent(sent);
+    act();
+    return await outcome;
+  };
+
+  it("marks its refresh tokens, hands out what lives, and moves no refresh", async () => {
+    const before = engine.get(id);
+    expect(await restore()).toEqual({ marked: 1, endedRequests: 0 });
+    const marked = engine.get(id);
+    expect(marked).toMatchObject({
+      status: "active",
+      problem: { reason: "restored" },
+      dueAtMs: before.dueAtMs,
+    });
+    expect(marked.refreshIntent).toMatchObject({ credentialRevision: 1n, sends: 0, restored: true });
+    expect(engine.reader.view(id)?.token).toBeDefined();
+    const { events } = engine.store.listAuditEvents({ limit: 1 });
+    expect(events[0]?.event).toMatchObject({ type: "store.restored", count: 1 });
+  });
+
+  it("condemns nothing before it has tried, and then with true words", async () => {
+    await restore();
+    engine.clock.advance(2 * hourMs);
+    expect(engine.get(id).status).toBe("active");
+    expect(await attempt(() => engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" })))).toBe(
+      "attention",
+    );
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+  });
+
+  it("believes the provider that says consent was withdrawn", async () => {
+    await restore();
+    await attempt(() =>
+      engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true })),
+    );
+    expect(engine.get(id).problem?.reason).toBe("consent_revoked");
+  });
+
+  it("is well again when the refresh token was not spent", async () => {
+    await restore();
+    const answer = { tokenSet: tokenSet() };
+    expect(await attempt(() => engine.sent[0]?.answer(answer))).toBe("refreshed");
+    expect(engine.get(id)).toMatchObject({ status: "active", problem: undefined, refreshIntent: undefined });
+  });
+
+  it("still has its one probe when the first answer is lost, and keeps the mark while the provider is down", async () => {
+    await restore();
+    await attempt(() => engine.sent[0]?.fail(new GrantFailure({ kind: "transient" })));
+    expect(engine.get(id).refreshIntent).toMatchObject({ sends: 0, restored: true });
+    expect(await attempt(() => engine.sent[1]?.fail(new GrantFailure({ kind: "ambiguous" })), 2)).toBe(
+      "retry",
+    );
+    expect(engine.get(id).refreshIntent).toMatchObject({ sends: 1, restored: true });
+    expect(await attempt(() => engine.sent[2]?.fail(new GrantFailure({ kind: "ambiguous" })), 3)).toBe(
+      "attention",
+    );
+    expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
+  });
+
+  it("ends the consents that were under way: no link works twice", async () => {
+    await engine.store.commit((tx) => {
+      const connection = tx.getConnection(id);
+      if (!connection) throw new Error("no connection");
+      tx.putConnection({
+        ...connection,
+        pendingStateHash: stateHash(7),
+        requestExpiresAtMs: engine.clock.nowMs() + 1000,
+      });
+      tx.putAuthorization(stateHash(7), pending(id));
+      tx.putAuthorization(stateHash(8), pending("of nobody"));
+    });
+    expect(await restore()).toEqual({ marked: 1, endedRequests: 2 });
+    expect(engine.store.getAuthorization(stateHash(7))).toBeUndefined();
+    expect(engine.get(id)).toMatchObject({
+      status: "active",
+      pendingStateHash: undefined,
+      requestExpiresAtMs: undefined,
+    });
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { inject, type ProxiedRequest } from "../../../src/domain/proxy/proxied_request.js";
+import type { Strategy } from "../../../src/model/credentials/strategy.js";
+
+const request: ProxiedRequest = {
+  method: "POST",
+  host: "api.example",
+  path: "/v1?b=2",
+  headers: new Map([
+    ["content-type", "text/plain"],
+    ["x-amz-target", "T"],
+    ["user-agent", "agent"],
+  ]),
+  body: Buffer.from("hello"),
+};
+const query: Strategy = { kind: "query_param", paramName: "key", credentialField: "api_key" };
+const aws: Strategy = { kind: "aws_sigv4", service: "sts", region: "eu-west-1" };
+const hmac: Strategy = {
+  kind: "hmac_payload",
+  headerName: "X-Signature",
+  secretField: "secret",
+  algo: "sha256",
+  encoding: "hex",
+};
+const keys = { access_key: "AKID", secret_key: "s3cret" };
+
+describe("injecting into a request at a proxy", () => {
+  it("sets the header of the strategy, and removes no other of that name", async () => {
+    const strategy: Strategy = {
+      kind: "header",
+      headerName: "X-Api-Key",
+      valuePrefix: "",
+      credentialField: "api_key",
+    };
+    const { setHeaders, removeHeaders } = await inject(request, strategy, { api_key: "k" }, 0);
+    expect(setHeaders).toEqual([["x-api-key", "k"]]);
+    expect(removeHeaders).toEqual(["authorization", "proxy-authorization", "cookie"]);
+  });
+
+  it("sets the parameter encoded, and removes the caller's in every other spelling", async () => {
+    const given = { ...request, path: "/v1?key=1&%6bey=2&k%65y=3&b=2&%zz=4" };
+    const { setHeaders, setQuery, removeQuery } = await inject(given, query, { api_key: "a&b=c" }, 0);
+    expect(setHeaders).toEqual([]);
+    expect(setQuery).toEqual([["key", "a%26b%3Dc"]]);
+    expect(removeQuery).toEqual(["%6bey", "k%65y"]);
+  });
+
+  it("signs the caller's own headers of AWS, and none that a proxy may change", async () => {
+    const { setHeaders, removeHeaders } = await inject(request, aws, keys, 0);
+    const made = Object.fromEntries(setHeaders);
+    expect(made["authorization"]).toContain(
+      "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target,",
+    );
+    expect(made["x-amz-date"]).toBe("19700101T000000Z");
+    expect(removeHeaders).toContain("x-amz-security-token");
+  });
+
+  it.each([
+    [
+      "query_param without a path",
+      { ...request, path: undefined },
+      query,
+      { api_key: "k" },
+      /path and query/,
+    ],
+    ["aws_sigv4 without a body", { ...request, body: undefined }, aws, keys, /whole body/],
+    ["aws_sigv4 without a host", { ...request, host: undefined }, aws, keys, /host/],
+    ["hmac_payload without a body", { ...request, body: undefined }, hmac, { secret: "s" }, /whole body/],
+    [
+      "a value that would end a header",
+      request,
+      { ...hmac, kind: "header", valuePrefix: "", credentialField: "k" },
+      { k: "a\r\nb: c" },
+      /cannot be put/,
+    ],
+  ] as const)("refuses %s, and says why", async (_, given, strategy, credentials, words) => {
+    await expect(inject(given, strategy as Strategy, credentials, 0)).rejects.toMatchObject({
+      kind: "permission_denied",
+      message: expect.stringMatching(words),
+    });
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { globalCap, LanesClosed, perProviderCap, RefreshLanes } from "../../../src/domain/refresh/provider_concurrency.js";
+
+/** Work that ends when the test says so. */
+class Work {
+  readonly started: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+
+  run(name: string): () => Promise<void> {
+    return () => {
+      this.started.push(name);
+      return new Promise((resolve) => this.#ends.set(name, resolve));
+    };
+  }
+
+  async end(name: string): Promise<void> {
+    this.#ends.get(name)?.();
+    await turn();
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("RefreshLanes", () => {
+  it("caps due work, keeps places for callers, and caps those too", async () => {
+    const lanes = new RefreshLanes();
+    const work = new Work();
+    for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
+    await turn();
+    expect(work.started).toHaveLength(12);
+    for (let n = 0; n < 20; n++) void lanes.run("p", `call${n}`, "demand", work.run(`call${n}`));
+    await turn();
+    expect(work.started).toHaveLength(perProviderCap);
+    await work.end("due0");
+    expect(work.started.at(-1)).toBe("call4");
+  });
+
+  it("moves what a caller waits for to the front", async () => {
+    const lanes = new RefreshLanes();
+    const work = new Work();
+    for (let n = 0; n < 40; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
+    lanes.promote("p", "due39");
+    await turn();
+    expect(work.started.at(-1)).toBe("due39");
+  });
+
+  it("deals places in turn between providers, within the global cap", async () => {
+    const lanes = new RefreshLanes();
+    const work = new Work();
+    for (let p = 0; p < 20; p++) {
+      for (let n = 0; n < 10; n++) void lanes.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
+    }
+    await turn();
+    expect(lanes.running).toBeLessThan(globalCap);
+    await work.end("0/0");
+    const last = work.started.at(-1) ?? "";
+    expect(last.startsWith("0/")).toBe(false);
+  });
+
+  it("narrows the lane of a provider that does not answer until it does", async () => {
+    const lanes = new RefreshLanes();
+    const work = new Work();
+    for (let n = 0; n < 3; n++) lanes.note("p", false);
+    for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
+    await turn();
+    expect(work.started).toHaveLength(2);
+    expect(lanes.hasRoom("p")).toBe(false);
+    expect(lanes.hasRoom("q")).toBe(true);
+    lanes.note("p", true);
+    await work.end("due0");
+    expect(work.started).toHaveLength(13);
+  });
+
+  it("turns away who waits when it is closed", async () => {
+    const lanes = new RefreshLanes();
+    const work = new Work();
+    const runs = Array.from({ length: 13 }, (_, n) => lanes.run("p", `${n}`, "due", work.run(`${n}`)));
+    await turn();
+    lanes.close();
+    await expect(runs[12]).rejects.toThrow(LanesClosed);
+    await expect(lanes.run("p", "late", "demand", work.run("late"))).rejects.toThrow(LanesClosed);
+    expect(work.started).toHaveLength(12);
+  });
+});

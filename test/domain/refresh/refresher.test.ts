@@ -1,0 +1,337 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { problemSentence } from "../../../src/model/connections/connection.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
+
+describe("Refresher", () => {
+  let engine: Engine;
+  beforeEach(() => {
+    engine = new Engine();
+  });
+  afterEach(async () => {
+    await engine.close();
+  });
+  const accessToken = (id: string) => engine.reader.view(id)?.token?.credentials["access_token"];
+
+  it("keeps the refresh token when the answer has none, however often", async () => {
+    const first = tokenSet();
+    const { id } = await engine.connection(await engine.provider("op"), first);
+    for (let round = 1; round <= 3; round++) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round);
+      expect(engine.sent[round - 1]?.refreshToken).toBe(first.refreshToken?.reveal());
+      engine.sent[round - 1]?.answer({ tokenSet: tokenSet({ refreshToken: undefined }) });
+      expect(await refreshed).toBe("refreshed");
+    }
+    expect(engine.get(id).credentialRevision).toBe(4n);
+  });
+
+  it("sends the rotated refresh token next", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const second = tokenSet();
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.answer({ tokenSet: second });
+    await refreshed;
+    void engine.refresher.refresh(id).catch(() => undefined);
+    await engine.untilSent(2);
+    expect(engine.sent[1]?.refreshToken).toBe(second.refreshToken?.reveal());
+  });
+
+  it("lets nobody see the new token before it is durable", async () => {
+    const first = tokenSet();
+    const { id } = await engine.connection(await engine.provider("op"), first);
+    const seen: string[] = [];
+    engine.store.onCommitted(() => seen.push(accessToken(id) ?? ""));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    expect(accessToken(id)).toBe(first.accessToken.reveal());
+    const second = tokenSet();
+    engine.sent[0]?.answer({ tokenSet: second });
+    await refreshed;
+    expect(seen).toEqual([second.accessToken.reveal()]);
+  });
+
+  it("writes the intent before it sends, and erases it with the outcome", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    expect(engine.get(id).refreshIntent).toEqual({ credentialRevision: 1n, startedAtMs: startMs, sends: 1 });
+    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 503 }));
+    await refreshed;
+    expect(engine.get(id).refreshIntent).toBeUndefined();
+  });
+
+  it("keeps the tokens of an answer whose id_token does not verify", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    const second = tokenSet();
+    engine.sent[0]?.answer({ tokenSet: second, idTokenFault: "sub" });
+    expect(await refreshed).toBe("refreshed");
+    expect(accessToken(id)).toBe(second.accessToken.reveal());
+  });
+
+  it("turns invalid_grant into attention", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(
+      new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }),
+    );
+    expect(await refreshed).toBe("attention");
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
+    expect(engine.store.nextDueMs()).toBeUndefined();
+  });
+
+  it("retries what the provider did not process, with growing delays", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const delays: number[] = [];
+    for (let round = 1; round <= 4; round++) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round);
+      engine.sent[round - 1]?.fail(new GrantFailure({ kind: "transient" }));
+      expect(await refreshed).toBe("retry");
+      const connection = engine.get(id);
+      expect(connection).toMatchObject({
+        status: "active",
+        failedRefreshes: round,
+        refreshIntent: undefined,
+      });
+      delays.push((connection.problem?.retryAtMs ?? 0) - engine.clock.nowMs());
+    }
+    expect(delays).toEqual([500, 1000, 2000, 4000]);
+  });
+
+  it.each(["ambiguous", "rejected"] as const)("sends once more after %s, and never again", async (kind) => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    for (const [round, outcome] of [
+      [1, "retry"],
+      [2, "attention"],
+    ] as const) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round);
+      expect(engine.get(id).refreshIntent?.sends).toBe(round);
+      engine.sent[round - 1]?.fail(new GrantFailure({ kind }));
+      expect(await refreshed).toBe(outcome);
+    }
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+    expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+  });
+
+  it("does not spend the probe on an answer that judged nothing", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const kinds = ["ambiguous", "transient", "transient"] as const;
+    for (const [index, kind] of kinds.entries()) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(index + 1);
+      engine.sent[index]?.fail(new GrantFailure({ kind }));
+      expect(await refreshed).toBe("retry");
+      expect(engine.get(id).refreshIntent?.sends).toBe(1);
+    }
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(4);
+    engine.sent[3]?.answer({ tokenSet: tokenSet() });
+    expect(await refreshed).toBe("refreshed");
+  });
+
+  it("sends nothing when the daemon died during the probe", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshIntent = { credentialRevision: 1n, startedAtMs: startMs, sends: 2 };
+    await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), refreshIntent }));
+    expect(await engine.refresher.refresh(id)).toBe("attention");
+    expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it("calls withdrawn consent what it is", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true }));
+    await refreshed;
+    expect(engine.get(id).problem?.reason).toBe("consent_revoked");
+  });
+
+  it("keeps a new token set that could not be written, and writes it in place of sending again", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const second = tokenSet({ expiresInMs: 0.5 });
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    // What the store refuses to encode fails its own commit and no other.
+    engine.sent[0]?.answer({ tokenSet: second });
+    await expect(refreshed).rejects.toThrow(RangeError);
+    Object.assign(second, { expiresInMs: hourMs });
+    expect(await engine.refresher.refresh(id)).toBe("refreshed");
+    expect(engine.sent).toHaveLength(1);
+    expect(accessToken(id)).toBe(second.accessToken.reveal());
+  });
+
+  const bare = new GrantFailure({ kind: "transient", httpStatus: 403, isRefusal: true });
+
+  it("gives up a grant that is refused without a word for an hour, and names the status", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    let attempts = 0;
+    for (; engine.get(id).status === "active" && attempts < 100; attempts++) {
+      engine.clock.jump(Math.max(0, (engine.get(id).problem?.retryAtMs ?? 0) - engine.clock.nowMs()));
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(attempts + 1);
+      engine.sent[attempts]?.fail(bare);
+      expect(await refreshed).toBe(engine.get(id).status === "active" ? "retry" : "attention");
+      if (engine.clock.nowMs() < startMs + hourMs) expect(engine.get(id).status).toBe("active");
+    }
+    expect(engine.clock.nowMs()).toBeLessThan(startMs + 3 * hourMs);
+    expect(attempts).toBeLessThan(15);
+    const { problem } = engine.get(id);
+    expect(problem?.reason).toBe("refresh_refused");
+    expect(problem && problemSentence(problem)).toContain("HTTP status 403 (Forbidden)");
+    expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+  });
+
+  it("gives it up after three refusals when another connection was accepted before each", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    const other = await engine.connection(profile);
+    const outcomes: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      for (const [each, answer] of [
+        [other.id, true],
+        [id, false],
+      ] as const) {
+        const refreshed = engine.refresher.refresh(each);
+        const count = engine.sent.length + 1;
+        await engine.untilSent(count);
+        if (answer) engine.sent[count - 1]?.answer({ tokenSet: tokenSet() });
+        else engine.sent[count - 1]?.fail(bare);
+        const outcome = await refreshed;
+        if (!answer) outcomes.push(outcome);
+        engine.clock.jump(10_000);
+      }
+    }
+    expect(outcomes).toEqual(["retry", "retry", "retry", "attention"]);
+    expect(engine.get(id).problem?.reason).toBe("refresh_refused");
+    expect(engine.get(other.id)).toMatchObject({ status: "active", problem: undefined });
+  });
+
+  it("takes a refusal without a word for an answer after one that was lost", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), bare].entries()) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round + 1);
+      engine.sent[round]?.fail(failure);
+      await refreshed;
+    }
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+    expect(engine.sent).toHaveLength(2);
+  });
+
+  it("never asks again sooner than Retry-After says", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 429, retryAfterMs: 120_000 }));
+    await refreshed;
+    expect(engine.get(id).problem?.retryAtMs).toBe(startMs + 120_000);
+  });
+
+  it("calls a refusal after an unanswered request outcome_unknown, not reauth_required", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const first = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "ambiguous" }));
+    await first;
+    const second = engine.refresher.refresh(id);
+    await engine.untilSent(2);
+    engine.sent[1]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+    await second;
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+  });
+
+  it("never sends two requests for one connection at once, and lets all callers share the one", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const refreshes = Array.from({ length: 20 }, () => engine.refresher.refresh(id));
+    await engine.untilSent(1);
+    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    expect(new Set(await Promise.all(refreshes))).toEqual(new Set(["refreshed"]));
+    expect(engine.sent).toHaveLength(1);
+  });
+
+  it.each(["answer", "failure"])(
+    "drops the %s of a refresh whose connection was deleted meanwhile",
+    async (kind) => {
+      const { id } = await engine.connection(await engine.provider("op"));
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(1);
+      await engine.store.commit((tx) => tx.deleteConnection(id));
+      if (kind === "answer") engine.sent[0]?.answer({ tokenSet: tokenSet() });
+      else engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+      await refreshed;
+      expect(engine.store.getConnection(id)).toBeUndefined();
+      expect(engine.store.getCredential(id)).toBeUndefined();
+    },
+  );
+
+  it("does not let a late failure condemn a newer revision", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    const consented = tokenSet();
+    await engine.store.commit((tx) => engine.writer.write(tx, engine.get(id), profile, consented, undefined));
+    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+    await refreshed;
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n, problem: undefined });
+    expect(accessToken(id)).toBe(consented.accessToken.reveal());
+  });
+
+  it("sends nothing when the stored credential cannot be opened, and says data_loss", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const stored = engine.store.getCredential(id);
+    const ciphertext = Buffer.from(stored?.sealed.ciphertext ?? []);
+    ciphertext[0] = (ciphertext[0] ?? 0) ^ 1;
+    if (!stored) throw new Error("no credential");
+    await engine.store.commit((tx) =>
+      tx.putCredential(id, { ...stored, sealed: { ...stored.sealed, ciphertext } }),
+    );
+    expect(engine.reader.view(id)).toMatchObject({ token: undefined, problem: { reason: "data_loss" } });
+    expect(await engine.refresher.refresh(id)).toBe("attention");
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "data_loss" } });
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it("does not put an older credential back in place of a newer one", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    const old = engine.store.getCredential(id);
+    const refreshed = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    await refreshed;
+    if (!old) throw new Error("no credential");
+    await engine.store.commit((tx) => tx.putCredential(id, old));
+    expect(engine.reader.view(id)?.problem?.reason).toBe("data_loss");
+  });
+
+  it("has nothing to refresh without a refresh token", async () => {
+    const { id } = await engine.connection(
+      await engine.provider("op"),
+      tokenSet({ refreshToken: undefined }),
+    );
+    expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it("retries without sending anything when discovery cannot be had", async () => {
+    const profile = await engine.provider("op", { enableDiscovery: true, issuer: "https://op.example" });
+    const { id } = await engine.connection(profile);
+    expect(await engine.refresher.refresh(id)).toBe("retry");
+    expect(engine.sent).toHaveLength(0);
+    expect(engine.get(id)).toMatchObject({ status: "active", refreshIntent: undefined, failedRefreshes: 1 });
+  });
+
+  it("prints no token in the objects that carry them", async () => {
+    const set = tokenSet({ accessToken: new Secret("hidden-access") });
+    expect(JSON.stringify(set)).not.toContain("hidden-access");
+    expect(String(set.accessToken)).toBe("[redacted]");
+  });
+});

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ReadLedger } from "../../../src/domain/tokens/read_audit.js";
+import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
+import { admin, at, owner } from "../../../src/model/access/principal.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import type { Store } from "../../../src/store/store.js";
+import { silentLog } from "../../silent_log.js";
+import { connection, nowMs } from "../../store/samples.js";
+import { openStore } from "../../store/temporary_store.js";
+
+describe("ReadLedger", () => {
+  let store: Store;
+  let clock: ManualClock;
+  let ledger: ReadLedger;
+  const caller = at(owner, "unix");
+
+  beforeEach(async () => {
+    store = openStore();
+    clock = new ManualClock(nowMs);
+    ledger = new ReadLedger({ store, clock, log: silentLog });
+    await store.commit((tx) => tx.putConnection(connection("c1", { providerId: "p1" })));
+  });
+  afterEach(async () => {
+    await store.close();
+  });
+
+  const events = () =>
+    store
+      .listAuditEvents({ limit: 100 })
+      .events.map(({ event }) => event)
+      .reverse();
+  const told = () => events().map(({ type, revision, count }) => [type, Number(revision), count ?? 1]);
+
+  it("records the first read before it lets go, and later ones with a look-up", async () => {
+    const first = ledger.read(caller, "c1", 1n);
+    expect(first).toBeInstanceOf(Promise);
+    await first;
+    expect(events()).toEqual([
+      {
+        timeMs: nowMs,
+        type: "token_retrieved",
+        principal: "owner",
+        origin: "unix",
+        connectionId: "c1",
+        providerId: "p1",
+        revision: 1n,
+      },
+    ]);
+    for (let i = 0; i < 5; i++) expect(ledger.read(caller, "c1", 1n)).toBeUndefined();
+    expect(told()).toHaveLength(1);
+  });
+
+  it("lets readers of the same token wait for the same record", async () => {
+    const [one, other] = [ledger.read(caller, "c1", 1n), ledger.read(caller, "c1", 1n)];
+    expect(other).toBe(one);
+    await one;
+    expect(told()).toHaveLength(1);
+  });
+
+  it("writes the count of a revision with the first read of the next", async () => {
+    await ledger.read(caller, "c1", 1n);
+    for (let i = 0; i < 3; i++) void ledger.read(caller, "c1", 1n);
+    await ledger.read(caller, "c1", 2n);
+    expect(told()).toEqual([
+      ["token_retrieved", 1, 1],
+      ["token_reads_counted", 1, 3],
+      ["token_retrieved", 2, 1],
+    ]);
+  });
+
+  it("writes the counts at the end, once", async () => {
+    await ledger.read(caller, "c1", 1n);
+    void ledger.read(caller, "c1", 1n);
+    await ledger.flush();
+    await ledger.flush();
+    expect(told().slice(1)).toEqual([["token_reads_counted", 1, 1]]);
+  });
+
+  it("tells readers apart by principal and address, not by port", async () => {
+    await ledger.read(caller, "c1", 1n);
+    await ledger.read(at(admin, "10.0.0.1:5000"), "c1", 1n);
+    expect(ledger.read(at(admin, "10.0.0.1:5001"), "c1", 1n)).toBeUndefined();
+    expect(ledger.read(at(admin, "[::1]:5001"), "c1", 1n)).toBeInstanceOf(Promise);
+    expect(ledger.read(at(admin, "::1"), "c1", 1n)).toBeInstanceOf(Promise);
+    expect(ledger.read(at(admin, "::2"), "c1", 1n)).toBeInstanceOf(Promise);
+  });
+
+  it("counts an announced read only when it is made", async () => {
+    void ledger.announce(caller, "c1", 1n);
+    void ledger.announce(caller, "c2", 1n);
+    await ledger.read(caller, "c1", 1n);
+    expect(ledger.read(caller, "c1", 1n)).toBeUndefined();
+    await ledger.flush();
+    expect(events().map(({ type, connectionId, count }) => [type, connectionId, count])).toEqual([
+      ["token_retrieved", "c1", undefined],
+      ["token_retrieved", "c2", undefined],
+      ["token_reads_counted", "c1", 1],
+    ]);
+  });
+
+  it("keeps the token back when the read cannot be recorded, and tries again the next time", async () => {
+    let broken = true;
+    const failing = new ReadLedger({
+      store: { commit: (change) => (broken ? Promise.reject(new Error("disk")) : store.commit(change)) },
+      clock,
+      log: silentLog,
+    });
+    await expect(failing.read(caller, "c1", 1n)).rejects.toBeInstanceOf(Unavailable);
+    await expect(failing.read(caller, "c1", 1n)).rejects.toBeInstanceOf(Unavailable);
+    broken = false;
+    await failing.read(caller, "c1", 1n);
+    expect(told()).toEqual([["token_retrieved", 1, 1]]);
+  });
+
+  it("forgets the readers that were not seen for longest, with their counts on record", async () => {
+    ledger = new ReadLedger({ store, clock, log: silentLog, maxEntries: 3 });
+    for (const id of ["a", "b", "c"]) await ledger.read(caller, id, 1n);
+    void ledger.read(caller, "a", 1n);
+    void ledger.read(caller, "c", 1n);
+    await ledger.read(caller, "d", 1n);
+    expect(ledger.size).toBe(3);
+    expect(ledger.read(caller, "a", 1n)).toBeUndefined();
+    expect(ledger.read(caller, "b", 1n)).toBeInstanceOf(Promise);
+    for (const id of ["e", "f", "g"]) await ledger.read(caller, id, 1n);
+    const counted = events().filter(({ type }) => type === "token_reads_counted");
+    expect(counted.map(({ connectionId, count }) => [connectionId, count])).toEqual(
+      expect.arrayContaining([
+        ["a", 2],
+        ["c", 1],
+      ]),
+    );
+  });
+
+  it("records a refusal, and counts those of the same kind for a minute", async () => {
+    const refusal = new FailedPrecondition("CONNECTION_REVOKED", "it is");
+    for (let i = 0; i < 4; i++) await ledger.refused(caller, "c1", refusal);
+    await ledger.refused(caller, "c1", new Unavailable("later"));
+    clock.advance(60_000);
+    await ledger.refused(caller, "c1", refusal);
+    const failed = events().map(({ type, reason, count }) => [type, reason, count]);
+    expect(failed).toEqual([
+      ["token_retrieval_failed", "connection_revoked", undefined],
+      ["token_retrieval_failed", "unavailable", undefined],
+      ["token_retrieval_failed", "connection_revoked", 4],
+    ]);
+  });
+
+  it("does not let made-up ids fill the log", async () => {
+    for (let i = 0; i < 100; i++) await ledger.refused(caller, `made-up-${i}`, new NotFound("connection"));
+    expect(events()).toMatchObject([{ type: "token_retrieval_failed", reason: "not_found" }]);
+  });
+});

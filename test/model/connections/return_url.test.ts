@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { InvalidArgument } from "../../../src/model/errors.js";
+import { checkReturnUrl } from "../../../src/model/connections/return_url.js";
+
+const allowed = ["https://app.example", "http://127.0.0.1:3000"];
+
+describe("checkReturnUrl", () => {
+  it.each([
+    ["https://app.example/done?x=1#top", "https://app.example/done?x=1#top"],
+    ["https://app.example", "https://app.example/"],
+    ["https://APP.example:443/a/../b", "https://app.example/b"],
+    ["http://127.0.0.1:3000/", "http://127.0.0.1:3000/"],
+    ["http://2130706433:3000/", "http://127.0.0.1:3000/"],
+  ])("answers %s as it will be sent", (text, expected) => {
+    expect(checkReturnUrl(text, allowed)).toBe(expected);
+  });
+
+  it.each([
+    "",
+    "app.example",
+    "/done",
+    "//app.example/",
+    "https://app.example.evil.example/",
+    "https://evil.example/https://app.example/",
+    "https://app.example@evil.example/",
+    "https://user@app.example/",
+    "https://app.example:8443/",
+    "http://app.example/",
+    "https://app.example\\@evil.example/",
+    "https://app.example/\r\nx: y",
+    "https://app.example/ x",
+    "https://app.example\u0000/",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "file:///etc/passwd",
+    "blob:https://app.example/x",
+    "https://аpp.example/",
+    "https:app.example/",
+    "https:/app.example/",
+    "https:///app.example/",
+    "https://@app.example/",
+    "https://:@app.example/",
+    "https://user:@app.example/",
+    "https://app.example/\u0085",
+    "https://app.example/\u2028",
+    "https://app.example/\u00a0",
+    "https://app.example/\u202egpj.exe",
+    "https://app.example/\ufeff",
+    "https://app.example/\ud800",
+    "view-source:https://app.example/",
+    "http+unix://app.example/",
+    "ftp://app.example/",
+    "HTTPS:\\\\app.example/",
+  ])("refuses %j", (text) => {
+    expect(() => checkReturnUrl(text, allowed)).toThrow(InvalidArgument);
+  });
+
+  it("refuses everything, and says which setting to set, when nothing is allowed", () => {
+    expect(() => checkReturnUrl("https://app.example/", [])).toThrow("NEXUS_ALLOWED_RETURN_URLS");
+  });
+});

@@ -1,0 +1,301 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { inspect } from "node:util";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound.js";
+import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "../oauth/scripted_server.js";
+
+const get: OutboundRequest = { method: "GET", headers: { accept: "application/json" } };
+const post = (body: Record<string, string>): OutboundRequest => ({
+  method: "POST",
+  headers: { "content-type": "application/x-www-form-urlencoded;charset=UTF-8" },
+  body: new URLSearchParams(body),
+});
+const canary = "canary-4711";
+
+let server: ScriptedServer;
+let sockets: Server[] = [];
+
+beforeEach(async () => {
+  server = await startScriptedServer();
+});
+
+afterEach(async () => {
+  await server.close();
+  for (const each of sockets) await new Promise((resolve) => each.close(resolve));
+  sockets = [];
+});
+
+async function listen(onSocket: (socket: Socket) => void): Promise<number> {
+  const open = new Set<Socket>();
+  const raw = createServer((socket) => {
+    open.add(socket);
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  const { close } = raw;
+  raw.close = (done) => {
+    for (const socket of open) socket.destroy();
+    return close.call(raw, done);
+  };
+  sockets.push(raw);
+  await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
+  return (raw.address() as { port: number }).port;
+}
+
+async function freePort(): Promise<number> {
+  const port = await listen(() => {});
+  const raw = sockets.pop();
+  await new Promise((resolve) => raw?.close(resolve));
+  return port;
+}
+
+async function failure(answer: Promise<Response>): Promise<OutboundError> {
+  const fault = await answer.then(
+    (response) => response.status,
+    (error: unknown) => error,
+  );
+  expect(fault).toBeInstanceOf(OutboundError);
+  expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain(canary);
+  return fault as OutboundError;
+}
+
+/** Stops this process's event loop, as SIGSTOP and a freezer do: the kernel goes on taking what is sent. */
+function pause(pauseMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+}
+
+describe("a pause for longer than the deadline", () => {
+  const timeoutMs = 200;
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs });
+
+  test.each([
+    ["a little", timeoutMs],
+    ["much", timeoutMs + 1_000],
+  ])("an answer that came meanwhile is read: %s longer", async (_, pauseMs) => {
+    server.script = (response, request) => {
+      json({ refresh_token: "rotated" })(response, request);
+      pause(pauseMs);
+    };
+    const response = await fetch(server.origin, post({ refresh_token: canary }));
+    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+  });
+
+  test("an answer whose rest comes after it is read", async () => {
+    server.script = (response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write('{"refresh_token":');
+      setTimeout(() => response.end('"rotated"}'), timeoutMs + 1_100);
+      pause(timeoutMs + 1_000);
+    };
+    const response = await fetch(server.origin, post({ refresh_token: canary }));
+    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+  });
+
+  test("without an answer the request ends two seconds later", async () => {
+    server.script = () => pause(timeoutMs + 1_000);
+    const startedMs = performance.now();
+    expect(await failure(fetch(server.origin, post({ code: canary })))).toMatchObject({
+      reason: "timeout",
+      phase: "after_send",
+    });
+    expect(performance.now() - startedMs).toBeGreaterThan(timeoutMs + 2_900);
+  });
+});
+
+describe("an answer", () => {
+  test("comes back whole, without cookies", async () => {
+    server.script = json({ a: 1 }, 201, { "set-cookie": "a=b", "retry-after": "7" });
+    const response = await createOutboundFetch({ networks: loopbackNetworks })(
+      `${server.origin}/token?x=1`,
+      post({ a: "b c", d: "" }),
+    );
+    expect(response.status).toBe(201);
+    expect(await response.json()).toEqual({ a: 1 });
+    expect(response.headers.get("retry-after")).toBe("7");
+    expect(response.headers.has("set-cookie")).toBe(false);
+
+    const [request] = server.requests;
+    expect(request?.path).toBe("/token?x=1");
+    expect(request?.form.toString()).toBe("a=b+c&d=");
+    expect(request?.headers["content-length"]).toBe("8");
+    expect(request?.headers["transfer-encoding"]).toBeUndefined();
+    expect(request?.headers["content-type"]).toBe("application/x-www-form-urlencoded;charset=UTF-8");
+    expect(request?.headers.cookie).toBeUndefined();
+  });
+
+  test.each([[{}], [{ a: "" }], [{ text: "ä€😀".repeat(50_000) }]])(
+    "to any body, number %#",
+    async (body) => {
+      await createOutboundFetch({ networks: loopbackNetworks })(server.origin, post(body));
+      expect(Object.fromEntries(server.requests[0]?.form ?? [])).toEqual(body);
+    },
+  );
+
+  test.each([401, 400, 404, 500, 503])("of status %d is an answer", async (status) => {
+    server.script = json({ error: "x" }, status, { "www-authenticate": 'Basic realm="x"' });
+    const response = await createOutboundFetch({ networks: loopbackNetworks })(
+      server.origin,
+      post({ a: "b" }),
+    );
+    expect(response.status).toBe(status);
+    expect(await response.text()).toBe('{"error":"x"}');
+  });
+
+  test("without a body is an answer", async () => {
+    server.script = (response) => response.writeHead(204).end();
+    expect((await createOutboundFetch({ networks: loopbackNetworks })(server.origin, get)).status).toBe(204);
+  });
+
+  test("is decoded, and counted decoded", async () => {
+    const send = (bytes: number) => {
+      server.script = (response) => {
+        response.writeHead(200, { "content-encoding": "gzip" });
+        response.end(gzipSync(Buffer.alloc(bytes, "a")));
+      };
+      return createOutboundFetch({ networks: loopbackNetworks, maxBytes: 1000 })(server.origin, get);
+    };
+    expect((await (await send(1000)).text()).length).toBe(1000);
+    expect((await failure(send(100_000))).reason).toBe("too_large");
+  });
+});
+
+describe("refused before anything is sent", () => {
+  test.each([
+    "http://example.com/token",
+    "http://127.0.0.1.example.com/",
+    "http://10.0.0.1/",
+    "http://[::ffff:10.0.0.1]/",
+    "ftp://127.0.0.1/",
+    "file:///etc/passwd",
+    "https://user:pw@example.com/",
+    "data:application/json,{}",
+    "/token",
+    "",
+  ])("%s", async (url) => {
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(url, get));
+    expect(fault).toMatchObject({ reason: "forbidden_url", phase: "before_send" });
+  });
+});
+
+describe("no answer", () => {
+  test.each([301, 302, 307, 308, 304])("a redirect with %d is not followed", async (status) => {
+    server.script = json("", status, { location: `${server.origin}/elsewhere?${canary}` });
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
+    expect(fault).toMatchObject({ reason: "redirect", phase: "after_send", httpStatus: status });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test.each(["GET", "POST"])("%s: nobody listens", async (method) => {
+    const url = `http://127.0.0.1:${await freePort()}/?code=${canary}`;
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
+    expect(fault).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNREFUSED" });
+    expect(fault.host).toBe("127.0.0.1");
+  });
+
+  test.each(["GET", "POST"])("%s: no such host", async (method) => {
+    // A label of 64 characters: the resolver refuses it without asking anybody.
+    const url = `https://${"x".repeat(64)}.invalid/?code=${canary}`;
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
+    expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
+  });
+
+  test.each(["GET", "POST"])("%s: no TLS there", async (method) => {
+    const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    const url = `https://127.0.0.1:${port}/`;
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(
+        url,
+        method === "GET" ? get : post({ code: canary }),
+      ),
+    );
+    expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
+  });
+
+  test("a handshake that never ends times out before the request is sent", async () => {
+    const port = await listen(() => {});
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 50 })(
+      `https://127.0.0.1:${port}/`,
+      post({ code: canary }),
+    );
+    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "before_send" });
+  });
+
+  test("silence times out after the request is sent", async () => {
+    server.script = silence;
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(
+      server.origin,
+      post({ code: canary }),
+    );
+    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send" });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test("the deadline covers the body, however lively it drips", async () => {
+    server.script = (response) => {
+      response.writeHead(200);
+      const drip = setInterval(() => response.write("a"), 5);
+      response.once("close", () => clearInterval(drip));
+    };
+    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(server.origin, get);
+    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send", httpStatus: 200 });
+  });
+
+  test("a connection that is cut after the request", async () => {
+    server.script = hangUp;
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
+    expect(fault).toMatchObject({ reason: "network", phase: "after_send" });
+  });
+
+  test("a body that breaks off keeps the status", async () => {
+    server.script = (response) => {
+      response.writeHead(503, { "content-length": "100" });
+      response.write("half", () => response.socket?.destroy());
+    };
+    const fault = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
+    );
+    expect(fault).toMatchObject({ reason: "network", phase: "after_send", httpStatus: 503 });
+  });
+
+  test("the caller gave up: before", async () => {
+    const request = { ...post({ code: canary }), signal: AbortSignal.abort() };
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
+    expect(fault).toMatchObject({ reason: "aborted", phase: "before_send" });
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test("the caller gave up: during", async () => {
+    const stop = new AbortController();
+    server.script = () => stop.abort();
+    const request = { ...post({ code: canary }), signal: stop.signal };
+    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
+    expect(fault).toMatchObject({ reason: "aborted", phase: "after_send" });
+  });
+});
+
+test("each request has a connection of its own", async () => {
+  const ports = new Set<number | undefined>();
+  server.script = (response) => {
+    ports.add(response.socket?.remotePort);
+    response.end("{}");
+  };
+  const fetch = createOutboundFetch({ networks: loopbackNetworks });
+  for (let i = 0; i < 3; i++) await fetch(server.origin, post({ a: "b" }));
+  expect(ports.size).toBe(3);
+});

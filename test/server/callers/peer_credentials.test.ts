@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, statSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { expect, onTestFinished, test } from "vitest";
+import { authenticateBy } from "../../../src/daemon/authenticate.js";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
+import { HttpDoor } from "../../../src/server/connect/api_listener.js";
+import { openSocketAccess, type SocketAccess } from "../../../src/server/callers/peer_credentials.js";
+import { ApiKey } from "../../../src/vault/api_key_file.js";
+import { needs } from "../../needs.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { apiKey, FakeServices, noKeys } from "../fake_services.js";
+import { GrpcTestClient } from "../grpc_client.js";
+import { opened } from "../temporary.js";
+
+const ownUid = process.getuid?.() ?? -1;
+const stranger = 12_345;
+
+async function openOn(mode: number, access?: SocketAccess) {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  const [grpcPath, httpPath] = [join(folder, "grpc.sock"), join(folder, "http.sock")];
+  const { services, onUnexpected } = new FakeServices();
+  const authenticate = authenticateBy({ adminKey: new ApiKey(apiKey), keys: noKeys, ownUid, nowMs: () => 0 });
+  const sockets = access ?? (await openSocketAccess(mode));
+  const common = { services, authenticate, onUnexpected, sockets, setting: "NEXUS_X_LISTEN" };
+  await opened(new GrpcDoor({ ...common, listen: [{ kind: "unix", path: grpcPath }] }));
+  await opened(
+    new HttpDoor({ ...common, listen: { kind: "unix", path: httpPath }, clock: new ManualClock(0) }),
+  );
+  return { grpcPath, httpPath };
+}
+
+/** Whom the grpc door takes this process for. */
+async function overGrpc(path: string, token?: string): Promise<string | undefined> {
+  const metadata: Record<string, string> = token === undefined ? {} : { "x-api-key": token };
+  const client = new GrpcTestClient(`unix:${path}`, metadata);
+  onTestFinished(() => client.close());
+  const answer = await client.call(TokenService.method.getToken, { connectionId: "x" });
+  return answer.token?.grantedScopes[1];
+}
+
+/** What the http door answers to a process of another user: its status and its body. */
+async function overHttpAs(uid: number, path: string, headers: Record<string, string> = {}): Promise<string> {
+  const script = `
+    const request = require("node:http").request({
+      socketPath: ${JSON.stringify(path)}, method: "POST", path: "/nexus.v1.TokenService/GetToken",
+      headers: { "content-type": "application/json", ...${JSON.stringify(headers)} },
+    }, async (response) => {
+      let body = "";
+      for await (const chunk of response) body += chunk;
+      process.stdout.write(response.statusCode + " " + body);
+    });
+    request.on("error", (error) => process.stdout.write(error.code));
+    request.end('{"connectionId":"x"}');`;
+  const child = spawn(process.execPath, ["-e", script], {
+    uid,
+    gid: uid,
+    cwd: "/",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    output += text;
+  });
+  await once(child, "close");
+  return output;
+}
+
+test.each([0o600, 0o660, 0o666])("a socket has the mode %o from its first moment", async (mode) => {
+  const { grpcPath, httpPath } = await openOn(mode);
+  expect(statSync(grpcPath).mode & 0o777).toBe(mode);
+  expect(statSync(httpPath).mode & 0o777).toBe(mode);
+});
+
+test("the daemon's own user is the owner, whatever the mode", async () => {
+  expect(await overGrpc((await openOn(0o600)).grpcPath)).toBe("owner");
+  expect(await overGrpc((await openOn(0o666)).grpcPath)).toBe("owner");
+});
+
+test("a key that is shown on a socket names the caller, and a wrong one makes nobody of the owner", async () => {
+  const { grpcPath } = await openOn(0o600);
+  expect(await overGrpc(grpcPath, apiKey)).toBe("admin");
+  await expect(overGrpc(grpcPath, "wrong")).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
+});
+
+test("another user is told by its number where the mode lets it in, and kept out otherwise", async (context) => {
+  needs(context, "root");
+  expect(await overHttpAs(stranger, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
+  expect(await overHttpAs(stranger, (await openOn(0o600)).httpPath)).toBe("EACCES");
+  const withKey = await overHttpAs(stranger, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
+  expect(withKey).toMatch(/^200 .*"admin"/);
+});
+
+test("a peer that cannot be read is nobody, and is not taken for the owner", async () => {
+  const { grpcPath } = await openOn(0o666, { mode: 0o666, uidOf: () => undefined });
+  await expect(overGrpc(grpcPath)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
+  expect(await overGrpc(grpcPath, apiKey)).toBe("admin");
+});
+
+test("the superuser is the owner of its own sockets alone", async () => {
+  const { grpcPath } = await openOn(0o666, { mode: 0o666, uidOf: () => (ownUid === 0 ? stranger : 0) });
+  expect(await overGrpc(grpcPath)).toBe(`uid:${ownUid === 0 ? stranger : 0}`);
+});
+
+test("a connection without a descriptor has no user", async () => {
+  const { uidOf } = await openSocketAccess(0o666);
+  const path = (await openOn(0o600)).grpcPath;
+  const socket = connect(path);
+  await once(socket, "connect");
+  expect(uidOf?.(socket)).toBe(ownUid);
+  socket.destroy();
+  expect(uidOf?.(socket)).toBeUndefined();
+});

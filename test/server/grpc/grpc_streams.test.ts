@@ -1,0 +1,135 @@
+import { once } from "node:events";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
+import { expect, onTestFinished, test } from "vitest";
+import { TokenServiceGetTokenRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
+import { defaultLimits } from "../../../src/model/limits.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
+import type { ShownCredentials } from "../../../src/server/callers/presented_credentials.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { authenticate, FakeServices } from "../fake_services.js";
+import { opened } from "../temporary.js";
+
+async function openDoor() {
+  const fake = new FakeServices();
+  const clock = new ManualClock(1_700_000_000_000);
+  const path = join(temporaryFolder(), "nexus.sock");
+  const asked: ShownCredentials[] = [];
+  await opened(
+    new GrpcDoor({
+      listen: [{ kind: "unix", path }],
+      setting: "NEXUS_GRPC_LISTEN",
+      services: fake.services,
+      authenticate: (shown) => {
+        asked.push(shown);
+        return authenticate(shown);
+      },
+      onUnexpected: fake.onUnexpected,
+      bounds: { limits: defaultLimits, clock, onFull: () => undefined },
+    }),
+  );
+  const session = connectHttp2("http://localhost", { createConnection: () => connect(path) });
+  session.on("error", () => undefined);
+  onTestFinished(() => session.destroy());
+  return { fake, clock, asked, session };
+}
+
+function getToken(session: ClientHttp2Session, connectionId: string, headers: Record<string, string> = {}) {
+  const message = toBinary(
+    TokenServiceGetTokenRequestSchema,
+    create(TokenServiceGetTokenRequestSchema, { connectionId }),
+  );
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nexus.v1.TokenService/GetToken",
+    "content-type": "application/grpc",
+    te: "trailers",
+    ...headers,
+  });
+  stream.resume();
+  // In two pieces, the second in the middle of the message.
+  stream.write(Buffer.concat([head, message.subarray(0, 1)]));
+  stream.end(message.subarray(1));
+  const response = once(stream, "response").then(([fields]) => fields as Record<string, string>);
+  const trailers = once(stream, "trailers").then(([fields]) => fields as Record<string, string>);
+  trailers.catch(() => undefined);
+  return { response, trailers };
+}
+
+/** grpc-js announces on every answer which compressions it reads. */
+const ofGrpcJs = "grpc-accept-encoding";
+
+test("a plain call is served without grpc-js, whatever else by it", async () => {
+  const { session } = await openDoor();
+  const plain = getToken(session, "a");
+  expect(await plain.response).not.toHaveProperty(ofGrpcJs);
+  expect(await plain.trailers).toMatchObject({ "grpc-status": "0" });
+  const named = getToken(session, "a", { "grpc-encoding": "gzip" });
+  expect(await named.response).toHaveProperty(ofGrpcJs);
+  expect(await named.trailers).toMatchObject({ "grpc-status": "0" });
+});
+
+test("credentials are verified once for a connection, again when others are shown and after ten seconds", async () => {
+  const { session, asked, clock } = await openDoor();
+  const call = async (headers = {}) => {
+    const { response, trailers } = getToken(session, "a", headers);
+    await response;
+    await trailers;
+    return asked.length;
+  };
+  expect(await call()).toBe(1);
+  expect(await call()).toBe(1);
+  expect(await call({ "x-api-key": "another" })).toBe(2);
+  expect(await call({ "x-api-key": "another" })).toBe(2);
+  expect(await call({ authorization: "Bearer one" })).toBe(3);
+  expect(await call()).toBe(4);
+  clock.advance(10_000);
+  expect(await call()).toBe(5);
+});
+
+test("a deadline that passes ends the call, and tells the handler", async () => {
+  const { session, fake, clock } = await openDoor();
+  const started = fake.next("started");
+  const { response } = getToken(session, "hang", { "grpc-timeout": "2S" });
+  await started;
+  const aborted = fake.next("aborted");
+  clock.advance(2_000);
+  expect(await response).toMatchObject({ "grpc-status": String(status.DEADLINE_EXCEEDED) });
+  await aborted;
+  fake.release();
+  expect(fake.unexpected).toEqual([]);
+});
+
+test("a malformed deadline is refused as ever", async () => {
+  const { session } = await openDoor();
+  const { response } = getToken(session, "a", { "grpc-timeout": "soon" });
+  expect(await response).toMatchObject({ "grpc-status": String(status.INTERNAL) });
+});
+
+test("a message that comes byte by byte is served", async () => {
+  const { session } = await openDoor();
+  const connectionId = "a".repeat(20_000);
+  const message = toBinary(
+    TokenServiceGetTokenRequestSchema,
+    create(TokenServiceGetTokenRequestSchema, { connectionId }),
+  );
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/nexus.v1.TokenService/GetToken",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.resume();
+  for (const byte of Buffer.concat([head, message])) stream.write(Buffer.of(byte));
+  stream.end();
+  const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
+  expect(trailers["grpc-status"]).toBe("0");
+});

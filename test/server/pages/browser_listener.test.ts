@@ -1,0 +1,490 @@
+import { once } from "node:events";
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from "node:http";
+import { connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type {
+  CaptureFlow,
+  CaptureForm,
+  CaptureFormOutcome,
+  ConsentFlow,
+  FinishOutcome,
+  StartOutcome,
+  SubmitOutcome,
+} from "../../../src/domain/consent/consent_types.js";
+import { BrowserDoor } from "../../../src/server/pages/browser_listener.js";
+import { loopback, opened, portOf } from "../temporary.js";
+
+class FakeFlow implements ConsentFlow {
+  readonly calls: string[] = [];
+  readonly paths: string[] = [];
+  startOutcome: StartOutcome | Error = {
+    kind: "redirect",
+    location: "https://provider.example/authorize?client_id=c&state=s",
+    binding: { name: "b1", value: "v-1_2", maxAgeSeconds: 600 },
+  };
+  finishOutcome: FinishOutcome | Error = {
+    kind: "return",
+    location: "https://app.example/back?status=success",
+  };
+
+  async start(state: string): Promise<StartOutcome> {
+    this.calls.push(`start ${state}`);
+    if (this.startOutcome instanceof Error) throw this.startOutcome;
+    return this.startOutcome;
+  }
+
+  async finish(
+    query: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+    _origin: string | undefined,
+    path: string,
+  ): Promise<FinishOutcome> {
+    this.paths.push(path);
+    this.calls.push(`finish ${query.toString()} ${cookie("b1") ?? "none"}`);
+    if (this.finishOutcome instanceof Error) throw this.finishOutcome;
+    return this.finishOutcome;
+  }
+}
+
+const form: CaptureForm = {
+  providerName: "acme",
+  title: "",
+  description: "",
+  fields: [],
+  faults: [],
+  csrf: "token",
+  returnUrl: "https://app.example/back",
+};
+
+class FakeCapture implements CaptureFlow {
+  readonly calls: string[] = [];
+  formOutcome: CaptureFormOutcome = { kind: "form", form };
+  submitOutcome: SubmitOutcome = { kind: "return", location: "https://app.example/back?status=success" };
+
+  async form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome> {
+    this.calls.push(`form ${state} ${cookie("b1") ?? "none"}`);
+    return this.formOutcome;
+  }
+
+  async submit(
+    state: string,
+    values: URLSearchParams,
+    cookie: (name: string) => string | undefined,
+  ): Promise<SubmitOutcome> {
+    this.calls.push(`submit ${state} ${values} ${cookie("b1") ?? "none"}`);
+    return this.submitOutcome;
+  }
+}
+
+interface Reply {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+async function openDoor(publicUrl = "http://localhost:8080") {
+  const flow = new FakeFlow();
+  const capture = new FakeCapture();
+  const unexpected: unknown[][] = [];
+  const door = await opened(
+    new BrowserDoor({
+      listen: loopback,
+      setting: "NEXUS_BROWSER_LISTEN",
+      publicUrl: new URL(publicUrl),
+      flow,
+      capture,
+      onUnexpected: (...report) => void unexpected.push(report),
+    }),
+  );
+  const port = portOf(door);
+  const send = async (
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders = {},
+    sent = "",
+  ): Promise<Reply> => {
+    const host = new URL(publicUrl).host;
+    const request = httpRequest({
+      host: "127.0.0.1",
+      port,
+      method,
+      path,
+      agent: false,
+      headers: { host, ...headers },
+    });
+    request.end(sent);
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() };
+  };
+  return { flow, capture, unexpected, door, port, send };
+}
+
+const start = "/auth/start?state=s1";
+const callback = "/auth/callback/p?code=c&state=s1&iss=https%3A%2F%2Fp";
+
+describe("a consent", () => {
+  test("begins with a cookie and a 302 to the provider", async () => {
+    const { send, flow } = await openDoor();
+    const { status, headers } = await send("GET", start);
+    expect(status).toBe(302);
+    expect(headers.location).toBe("https://provider.example/authorize?client_id=c&state=s");
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=v-1_2; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"]);
+    expect(flow.calls).toEqual(["start s1"]);
+  });
+
+  test("has a cookie that only https can set when the public URL is https", async () => {
+    const { send } = await openDoor("https://nexus.example");
+    const { headers } = await send("GET", start);
+    expect(headers["set-cookie"]).toEqual([
+      "__Host-nexus-b1=v-1_2; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure",
+    ]);
+    const back = await send("GET", callback, { cookie: "nexus-b1=planted; __Host-nexus-b1=v-1_2" });
+    expect(back.headers["set-cookie"]).toEqual([
+      "__Host-nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+    ]);
+  });
+
+  test("ends with a 303 to the application, and the cookie is gone", async () => {
+    const { send, flow } = await openDoor();
+    const { status, headers } = await send("GET", callback, {
+      cookie: "x=y; nexus-b1=v-1_2; nexus-b1=second",
+    });
+    expect(status).toBe(303);
+    expect(headers.location).toBe("https://app.example/back?status=success");
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
+    expect(flow.calls).toEqual(["finish code=c&state=s1&iss=https%3A%2F%2Fp v-1_2"]);
+  });
+
+  test.each([[{}], [{ cookie: "other=1" }], [{ cookie: "nexus-b1=%zz" }], [{ cookie: "xnexus-b1=v" }]])(
+    "finds no cookie in %j, and clears none",
+    async (headers) => {
+      const { send, flow } = await openDoor();
+      expect((await send("GET", callback, headers)).headers["set-cookie"]).toBeUndefined();
+      expect(flow.calls).toEqual([expect.stringMatching(/ none$/)]);
+    },
+  );
+
+  test("ends with a page that says it is done when no application waits", async () => {
+    const { send, flow } = await openDoor();
+    flow.finishOutcome = { kind: "done", providerName: `<b>"Git&Hub'` };
+    const answer = await send("GET", callback, { cookie: "nexus-b1=v" });
+    expect(answer.status).toBe(303);
+    expect(answer.headers["set-cookie"]).toHaveLength(1);
+    const location = answer.headers.location ?? "";
+    expect(location).toMatch(/^\/auth\/done\?provider=/);
+    const { status, headers, body } = await send("GET", location);
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/html; charset=utf-8");
+    expect(body).toContain("<title>Connected</title>");
+    expect(body).toContain("&lt;b&gt;&quot;Git&amp;Hub&#39;");
+    expect(body).toContain("You can close this window.");
+    expect(body).not.toContain("<b>");
+    expect(body).not.toContain("<script");
+    const others = ["/auth/done", location.replace("Git", "Got"), location.replace("mark=", "mark=x")];
+    for (const other of others) {
+      const page = await send("GET", other);
+      expect(page.body).toContain("Your account is connected.");
+    }
+  });
+
+  test.each([
+    ["/auth/callback", 404],
+    ["/auth/callback/github", 303],
+    ["/auth/callback/git-hub-2", 303],
+    ["/auth/callback/", 404],
+    ["/auth/callback/a/b", 404],
+    ["/auth/callback/A", 404],
+    ["/auth/callback/%61", 404],
+    ["/auth/callback/..", 404],
+    ["/auth/callbackx", 404],
+  ])("comes back to %s with %i, and the flow is told where", async (path, status) => {
+    const { send, flow } = await openDoor();
+    expect((await send("GET", `${path}?state=s1&code=c`)).status).toBe(status);
+    expect(flow.paths).toEqual(status === 303 ? [path] : []);
+  });
+
+  test("keeps the path prefix of the public URL", async () => {
+    const { send, flow } = await openDoor("http://localhost:8080/nexus/");
+    flow.finishOutcome = { kind: "done", providerName: "op" };
+    expect((await send("GET", callback)).headers.location).toMatch(/^\/nexus\/auth\/done\?/);
+    flow.finishOutcome = { kind: "return", location: "https://app.example/auth/x" };
+    expect((await send("GET", callback)).headers.location).toBe("https://app.example/auth/x");
+    flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
+    expect((await send("GET", start)).headers.location).toBe("/nexus/auth/capture?state=s1");
+    const { body } = await send("GET", "/auth/capture?state=s1");
+    expect(body).toContain('href="/nexus/style.css"');
+    expect(body).toContain('action="/nexus/auth/capture?state=s1"');
+  });
+
+  test.each([400, 404, 410, 502, 503] as const)(
+    "that fails with %i says what happened and what to do",
+    async (status) => {
+      const { send, flow } = await openDoor();
+      const failure = { kind: "failure", status, reason: "some_word", message: "It <went> wrong." } as const;
+      flow.startOutcome = failure;
+      flow.finishOutcome = failure;
+      for (const path of [start, callback]) {
+        const reply = await send("GET", path);
+        expect(reply.status).toBe(status);
+        expect(reply.body).toContain("It &lt;went&gt; wrong.");
+        expect(reply.body).toContain("some_word");
+        expect(reply.body.match(/<p>/g)).toHaveLength(2);
+      }
+    },
+  );
+});
+
+describe("nothing acts but a GET of the page itself", () => {
+  test.each([
+    ["HEAD", start, {}, 200],
+    ["HEAD", callback, {}, 200],
+    ["POST", start, {}, 405],
+    ["POST", callback, {}, 405],
+    ["PUT", "/", {}, 405],
+    ["DELETE", "/nowhere", {}, 405],
+    ["OPTIONS", start, {}, 405],
+    ["TRACE", start, {}, 405],
+    ["GET", start, { "sec-purpose": "prefetch" }, 503],
+    ["GET", callback, { "sec-purpose": "prefetch;prerender" }, 503],
+    ["GET", callback, { purpose: "prefetch" }, 503],
+    ["GET", callback, { "x-moz": "prefetch" }, 503],
+    ["GET", callback, { "x-purpose": "preview" }, 503],
+    ["GET", start, { "sec-fetch-dest": "image" }, 400],
+    ["GET", callback, { "sec-fetch-dest": "iframe" }, 400],
+    ["GET", "/auth/start", {}, 400],
+    ["GET", "/auth/start?state=", {}, 400],
+    ["GET", "/auth/start?state=a&state=b", {}, 400],
+    ["GET", "/auth/start/", {}, 404],
+    ["GET", "//auth/start?state=a", {}, 404],
+    ["GET", "/AUTH/START?state=a", {}, 404],
+    ["GET", start, { host: "evil.example" }, 421],
+    ["GET", start, { host: "localhost:9999" }, 421],
+    ["GET", start, { host: "localhost" }, 421],
+    ["GET", start, { host: "localhost:8080.evil.example" }, 421],
+    ["GET", start, { host: "" }, 421],
+  ] as const)("%s %s with %j is %i", async (method, path, headers, status) => {
+    const { send, flow, unexpected } = await openDoor();
+    const reply = await send(method, path, headers);
+    expect(reply.status).toBe(status);
+    expect(reply.headers.allow).toBe(status === 405 ? "GET, HEAD" : undefined);
+    if (method === "HEAD") expect(reply.body).toBe("");
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+    expect(flow.calls).toEqual([]);
+    expect(unexpected).toEqual([]);
+  });
+
+  test.each([
+    ["http://localhost:8080", "127.0.0.1:8080"],
+    ["http://127.0.0.1:8080", "LOCALHOST:8080"],
+    ["http://localhost:8080", "[::1]:8080"],
+    ["https://nexus.example", "nexus.example"],
+    ["https://nexus.example", "Nexus.Example:443"],
+    ["http://nexus.example:8080/", "nexus.example:8080"],
+  ])("the door of %s answers to %s", async (publicUrl, host) => {
+    const { send } = await openDoor(publicUrl);
+    expect((await send("GET", start, { host })).status).toBe(302);
+  });
+});
+
+describe("the capture form", () => {
+  const path = "/auth/capture?state=s1";
+  const type = "application/x-www-form-urlencoded";
+  const cookie = "nexus-b1=v-1_2";
+
+  test("is where a request of a static type leads", async () => {
+    const { send, flow } = await openDoor();
+    flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
+    const { status, headers } = await send("GET", start);
+    expect(status).toBe(303);
+    expect(headers.location).toBe(path);
+    expect(headers["set-cookie"]).toEqual(["nexus-b1=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"]);
+  });
+
+  test("lets forms go to this door and on to the application, which may send the browser further", async () => {
+    const { send, capture } = await openDoor();
+    const page = await send("GET", path, { cookie });
+    expect(page.status).toBe(200);
+    expect(page.headers["content-security-policy"]).toBe(
+      "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' https:",
+    );
+    expect(page.headers["referrer-policy"]).toBe("same-origin");
+    expect(page.headers["set-cookie"]).toBeUndefined();
+    expect(capture.calls).toEqual(["form s1 v-1_2"]);
+  });
+
+  test("ends with a 303 to the application, and the cookie is gone", async () => {
+    const { send, capture } = await openDoor();
+    const reply = await send("POST", path, { cookie, "content-type": type }, "api_key=k%C3%A9y&nexus-csrf=t");
+    expect(reply.status).toBe(303);
+    expect(reply.headers.location).toBe("https://app.example/back?status=success");
+    expect(reply.headers["set-cookie"]).toEqual(["nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
+    expect(capture.calls).toEqual(["submit s1 api_key=k%C3%A9y&nexus-csrf=t v-1_2"]);
+  });
+
+  test.each([422, 503] as const)("is shown again with %i, and the cookie stays", async (status) => {
+    const { send, capture } = await openDoor();
+    capture.submitOutcome = { kind: "form", status, form: { ...form, faults: ["<Wrong>."] } };
+    const reply = await send("POST", path, { cookie, "content-type": type }, "a=b");
+    expect(reply.status).toBe(status);
+    expect(reply.body).toContain("&lt;Wrong&gt;.");
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+  });
+
+  test.each([
+    ["another site", { "sec-fetch-site": "cross-site" }, 400],
+    ["a sibling site", { "sec-fetch-site": "same-site" }, 400],
+    ["another origin", { origin: "https://evil.example" }, 400],
+    ["another port", { origin: "http://localhost:8081" }, 400],
+    ["no origin at all", { origin: "null" }, 400],
+    ["a form of text", { "content-type": "text/plain" }, 415],
+    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 415],
+    ["JSON", { "content-type": "application/json" }, 415],
+    ["no type", { "content-type": "" }, 415],
+    ["another host", { host: "evil.example" }, 421],
+  ] as const)("refuses a form of %s", async (_name, headers, status) => {
+    const { send, capture } = await openDoor();
+    const reply = await send("POST", path, { cookie, "content-type": type, ...headers }, "a=b");
+    expect(reply.status).toBe(status);
+    expect(capture.calls).toEqual([]);
+  });
+
+  test.each([
+    ["http://localhost:8080", "127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ["https://nexus.example", "nexus.example", "https://nexus.example"],
+    ["https://nexus.example", "nexus.example:443", "https://nexus.example"],
+  ])("of %s knows its own origin", async (publicUrl, host, origin) => {
+    const { send } = await openDoor(publicUrl);
+    const headers = {
+      host,
+      origin,
+      "sec-fetch-site": "same-origin",
+      "content-type": `${type};charset=UTF-8`,
+    };
+    expect((await send("POST", path, headers, "a=b")).status).toBe(303);
+    expect((await send("POST", path, { ...headers, origin: "http://nexus.example" }, "a=b")).status).toBe(
+      400,
+    );
+  });
+
+  test.each([
+    ["content-length", {}],
+    ["chunks", { "transfer-encoding": "chunked" }],
+  ])("longer than 128 KiB is not read (%s)", async (_name, headers) => {
+    const { send, capture, unexpected } = await openDoor();
+    const sent = `a=${"x".repeat(200 * 1024)}`;
+    expect((await send("POST", path, { "content-type": type, ...headers }, sent)).status).toBe(413);
+    expect((await send("POST", path, { "content-type": type }, "a=b")).status).toBe(303);
+    expect(capture.calls).toHaveLength(1);
+    expect(unexpected).toEqual([]);
+  });
+
+  test("a browser that goes away while it sends is no fault", async () => {
+    const { port, send, capture, unexpected } = await openDoor();
+    const socket = connect({ host: "127.0.0.1", port });
+    const head = `POST ${path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\na=`;
+    await new Promise((resolve) => socket.write(head, resolve));
+    socket.destroy();
+    expect((await send("GET", "/")).status).toBe(200);
+    expect(capture.calls).toEqual([]);
+    expect(unexpected).toEqual([]);
+  });
+
+  test.each([
+    ["HEAD", path, 200, undefined],
+    ["PUT", path, 405, "GET, HEAD, POST"],
+    ["DELETE", path, 405, "GET, HEAD, POST"],
+    ["GET", "/auth/capture", 400, undefined],
+    ["POST", "/auth/capture", 400, undefined],
+    ["POST", "/auth/capture?state=a&state=b", 400, undefined],
+  ])("%s %s is %i", async (method, target, status, allow) => {
+    const { send, capture } = await openDoor();
+    const reply = await send(method, target, { "content-type": type });
+    expect(reply.status).toBe(status);
+    expect(reply.headers.allow).toBe(allow);
+    expect(capture.calls).toEqual([]);
+  });
+});
+
+describe("pages", () => {
+  test.each([
+    ["/", 200, "text/html; charset=utf-8"],
+    ["/style.css", 200, "text/css; charset=utf-8"],
+    ["/favicon.ico", 204, undefined],
+    ["/nowhere", 404, "text/html; charset=utf-8"],
+    ["/%zz?%zz", 404, "text/html; charset=utf-8"],
+    ["/__proto__", 404, "text/html; charset=utf-8"],
+    [start, 302, undefined],
+    [callback, 303, undefined],
+  ])("%s is %i and guarded", async (path, status, type) => {
+    const { send } = await openDoor();
+    const { status: got, headers } = await send("GET", path);
+    expect(got).toBe(status);
+    expect(headers["content-type"]).toBe(type);
+    expect(headers).toMatchObject({
+      "content-security-policy":
+        "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+      "referrer-policy": "no-referrer",
+      "cache-control": path === "/style.css" ? "max-age=300" : "no-store",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+    });
+  });
+
+  test("a HEAD of a page says how long the page is", async () => {
+    const { send } = await openDoor();
+    const [head, get] = [await send("HEAD", "/"), await send("GET", "/")];
+    expect(head.headers["content-length"]).toBe(get.headers["content-length"]);
+    expect(Buffer.byteLength(get.body)).toBe(Number(get.headers["content-length"]));
+  });
+});
+
+describe("faults", () => {
+  test("an error of the flow is a page that says nothing of it, and is reported without the query", async () => {
+    const { send, flow, unexpected } = await openDoor();
+    flow.startOutcome = new Error("the secret is 4711");
+    flow.finishOutcome = new Error("the secret is 4711");
+    for (const path of [start, callback]) {
+      const reply = await send("GET", path);
+      expect(reply.status).toBe(500);
+      expect(reply.body).not.toContain("4711");
+      expect(reply.headers["x-frame-options"]).toBe("DENY");
+    }
+    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback/p"]);
+  });
+
+  test("a location that no header may hold is one of them", async () => {
+    const { send, flow, unexpected } = await openDoor();
+    flow.finishOutcome = { kind: "return", location: "https://app.example/\r\nset-cookie: a=b" };
+    const reply = await send("GET", callback);
+    expect(reply.status).toBe(500);
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+    expect(unexpected).toHaveLength(1);
+  });
+
+  test.each([
+    ["GET http://localhost:8080/ HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["GET * HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\n\r\n", 400],
+    ["GET / HTTP/1.0\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 421],
+    ["GET /\x00 HTTP/1.1\r\nhost: localhost:8080\r\n\r\n", 400],
+    ["rubbish\r\n\r\n", 400],
+    [`GET / HTTP/1.1\r\nhost: localhost:8080\r\nx: ${"y".repeat(17_000)}\r\n\r\n`, 431],
+  ])("%j is answered and ends nothing", async (bytes, status) => {
+    const { port, send, unexpected } = await openDoor();
+    const socket = connect({ host: "127.0.0.1", port });
+    onTestFinished(() => void socket.destroy());
+    socket.write(bytes, "latin1");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect((await send("GET", "/")).status).toBe(200);
+    expect(unexpected).toEqual([]);
+  });
+});

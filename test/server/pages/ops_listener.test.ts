@@ -1,0 +1,98 @@
+import { expect, test } from "vitest";
+import { OpsDoor } from "../../../src/server/pages/ops_listener.js";
+import { daemonStatus, failing, planned } from "../daemon_status.js";
+import { loopback, opened, portOf } from "../temporary.js";
+
+const connectionId = "22222222-2222-4222-8222-222222222222";
+
+async function openDoor(checks: Record<string, boolean | string> = { store: true }) {
+  const unexpected: unknown[][] = [];
+  let metrics = async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" });
+  const door = await opened(
+    new OpsDoor({
+      listen: loopback,
+      setting: "NEXUS_OPS_LISTEN",
+      readiness: () => checks,
+      metrics: () => metrics(),
+      status: () =>
+        daemonStatus({
+          nextRefreshes: [planned({ connectionId, providerName: '<b>&"' })],
+          failingProviders: [failing({ message: "says 4711 in detail", providerId: connectionId })],
+          failingProviderCount: 21,
+        }),
+      onUnexpected: (...report) => void unexpected.push(report),
+    }),
+  );
+  const failMetrics = () => {
+    metrics = () => Promise.reject(new Error("the secret is 4711"));
+  };
+  return { base: `http://127.0.0.1:${portOf(door)}`, unexpected, failMetrics, door };
+}
+
+test.each([
+  ["GET", "/livez", 200, "ok"],
+  ["HEAD", "/livez", 200, ""],
+  ["GET", "/livez?verbose", 200, "ok"],
+  ["GET", "/readyz", 200, '{"ready":true,"checks":{"store":true}}\n'],
+  ["GET", "/metrics", 200, "up 1\n"],
+  ["GET", "/", 404, "not found: here are /livez, /readyz, /metrics and /status\n"],
+  ["GET", "/livez/", 404, "not found: here are /livez, /readyz, /metrics and /status\n"],
+  ["POST", "/livez", 405, "method not allowed\n"],
+])("%s %s is %i", async (method, path, status, body) => {
+  const { base } = await openDoor();
+  const response = await fetch(base + path, { method });
+  expect(response.status).toBe(status);
+  expect(await response.text()).toBe(body);
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("allow")).toBe(status === 405 ? "GET, HEAD" : null);
+});
+
+test.each([false, "opening", ""])("not ready when a check says %j", async (check) => {
+  const { base } = await openDoor({ store: true, doors: check });
+  const response = await fetch(`${base}/readyz`);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ ready: false, checks: { store: true, doors: check } });
+});
+
+test("metrics keep their content type, and a failure says nothing and is reported", async () => {
+  const { base, unexpected, failMetrics } = await openDoor();
+  expect((await fetch(`${base}/metrics`)).headers.get("content-type")).toBe("text/plain; version=0.0.4");
+  failMetrics();
+  const response = await fetch(`${base}/metrics`);
+  expect(response.status).toBe(500);
+  expect(await response.text()).toBe("internal error\n");
+  expect(unexpected).toMatchObject([[expect.any(Error), "/metrics"]]);
+});
+
+test("the status is a page that runs nothing, loads nothing and names no connection", async () => {
+  const { base } = await openDoor();
+  const response = await fetch(`${base}/status`);
+  const page = await response.text();
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("content-security-policy")).toMatch(
+    /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; frame-ancestors 'none'; base-uri 'none'; form-action 'none'$/,
+  );
+  expect(page).toContain("&lt;b&gt;&amp;&quot;");
+  expect(page).toContain("and 20 more");
+  expect(page).not.toContain(connectionId);
+  expect(page).not.toContain("4711");
+  expect(page).not.toMatch(/<script|<img|<link|<form| on\w+=| style=|src=/);
+});
+
+test("the status loads itself again, unless it is told to stand still", async () => {
+  const { base } = await openDoor();
+  const page = async (query: string) => (await fetch(`${base}/status${query}`)).text();
+  expect(await page("")).toContain('<meta http-equiv="refresh" content="10">');
+  expect(await page("?refresh=off")).not.toContain("http-equiv");
+  const head = await fetch(`${base}/status`, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+});
+
+test("closing does not wait for idle connections", async () => {
+  const { base, door } = await openDoor();
+  await (await fetch(`${base}/livez`)).text();
+  await door.close(new AbortController().signal);
+  await expect(fetch(`${base}/livez`)).rejects.toThrow();
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import {
+  Aborted,
+  AlreadyExists,
+  DataLoss,
+  FailedPrecondition,
+  InvalidArgument,
+  NotFound,
+  PermissionDenied,
+  Unauthenticated,
+  Unavailable,
+  Unimplemented,
+} from "../../../src/model/errors.js";
+import { toWireError } from "../../../src/service/pipeline/error_table.js";
+import { WireError } from "../../../src/service/pipeline/wire_error.js";
+
+describe("toWireError", () => {
+  it.each([
+    [new InvalidArgument([{ field: "a", description: "is bad" }]), 3, ["google.rpc.BadRequest"]],
+    [new NotFound("connection"), 5, []],
+    [new AlreadyExists("taken"), 6, []],
+    [new PermissionDenied("no"), 7, []],
+    [new FailedPrecondition("ATTENTION_REQUIRED", "ask"), 9, ["google.rpc.ErrorInfo"]],
+    [new Aborted("changed"), 10, []],
+    [new Unimplemented("later"), 12, []],
+    [new Unavailable("soon", 1500), 14, ["google.rpc.RetryInfo"]],
+    [new Unavailable("soon"), 14, []],
+    [new DataLoss("broken"), 15, []],
+    [new Unauthenticated("who"), 16, []],
+  ])("%s", (error, code, details) => {
+    const wire = toWireError(error);
+    expect(wire).toBeInstanceOf(WireError);
+    expect((wire as WireError).code).toBe(code);
+    expect((wire as WireError).message).toBe(error.message);
+    expect((wire as WireError).details.map(({ descriptor }) => descriptor.typeName)).toEqual(details);
+  });
+
+  it("tells of faults what fits into trailers, and nothing that steers a terminal", () => {
+    const faults = Array.from({ length: 100_000 }, (_, index) => ({
+      field: `params["\u001b]0;x\u0007\u202e${index}"]`,
+      description: "is bad",
+    }));
+    const wire = toWireError(new InvalidArgument(faults)) as WireError;
+    expect(wire.message.length).toBeLessThan(4_000);
+    expect(wire.message).toMatch(
+      /^params\["\\u\{1b\}\]0;x\\u\{7\}\\u\{202e\}0"\]: is bad; .*; and \d+ more$/,
+    );
+    expect(wire.message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    const [large] = [
+      toWireError(new InvalidArgument([{ field: "a".repeat(1e6), description: "\n".repeat(1e6) }])),
+    ];
+    expect((large as WireError).message.length).toBeLessThan(1_100);
+  });
+
+  it("leaves what is no answer to a caller as it is", () => {
+    const fault = new TypeError("x is not a function");
+    expect(toWireError(fault)).toBe(fault);
+  });
+});

@@ -1,0 +1,209 @@
+import { create, type Message } from "@bufbuild/protobuf";
+import { beforeEach, describe, expect, it } from "vitest";
+import { AccessControl } from "../../../src/domain/access/access_control.js";
+import { ConnectionFactsCache } from "../../../src/domain/access/connection_access_cache.js";
+import { RequestGate } from "../../../src/domain/access/request_gate.js";
+import {
+  TokenService,
+  TokenServiceGetTokenRequestSchema,
+  WatchTokensRequestSchema,
+} from "../../../src/gen/nexus/v1/token_pb.js";
+import type { ApiKeyRecord } from "../../../src/model/access/api_key.js";
+import type { Connection } from "../../../src/model/connections/connection.js";
+import { InvalidArgument } from "../../../src/model/errors.js";
+import { Policy } from "../../../src/model/access/policy.js";
+import type { Principal } from "../../../src/model/access/principal.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { drawn } from "../../../src/runtime/stream_sink.js";
+import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
+import { toWireError } from "../../../src/service/pipeline/error_table.js";
+import { guardedService } from "../../../src/service/pipeline/guarded_service.js";
+
+const connectionId = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
+const ci: Principal = { name: "key:ci", kind: "key" };
+const jwt: Principal = { name: "jwt:x", kind: "jwt" };
+
+class World {
+  readonly clock = new ManualClock(1_000_000);
+  readonly called: string[] = [];
+  readonly denied: string[] = [];
+  key: Partial<ApiKeyRecord> | undefined = { role: "agent", confinement: { userIds: ["ada"] } };
+  isValid = true;
+  answer: Promise<Message> = Promise.resolve(create(TokenServiceGetTokenRequestSchema));
+  readonly access: AccessControl;
+  readonly #methods: readonly BoundMethod[];
+
+  constructor() {
+    const connection = { userId: "ada", providerId: "p", providerName: "github" } as Connection;
+    const store = {
+      getConnection: (id: string) => (id === connectionId ? connection : undefined),
+      getProvider: () => undefined,
+      findProviderByName: () => undefined,
+      getAuthorization: () => undefined,
+    };
+    const keys = { find: () => this.key as ApiKeyRecord | undefined };
+    this.access = new AccessControl({ keys, facts: new ConnectionFactsCache({ store }), clock: this.clock });
+    const validate = (): void => {
+      if (!this.isValid)
+        throw toWireError(new InvalidArgument([{ field: "min_ttl", description: "is bad" }]));
+    };
+    const methods: BoundMethod[] = [
+      {
+        kind: "unary",
+        descriptor: TokenService.method.getToken,
+        validate,
+        call: async () => {
+          validate();
+          this.called.push("GetToken");
+          return await this.answer;
+        },
+      },
+      {
+        kind: "server_streaming",
+        descriptor: TokenService.method.watchTokens,
+        validate,
+        open: (_, __, sink) => {
+          this.called.push("WatchTokens");
+          sink.send(create(WatchTokensRequestSchema));
+          return { resume: () => undefined, cancel: () => this.called.push("left") };
+        },
+      },
+    ];
+    const guard = {
+      access: this.access,
+      gate: new RequestGate({ access: this.access, store }),
+      denials: {
+        denied: async ({ name }: Principal, action: string) => void this.denied.push(`${name} ${action}`),
+      },
+    };
+    this.#methods = guardedService({ descriptor: TokenService, methods }, guard).methods;
+  }
+
+  getToken(principal: Principal, id = connectionId): Promise<unknown> {
+    const [method] = this.#methods;
+    if (method?.kind !== "unary") throw new Error("no unary method");
+    const request = create(TokenServiceGetTokenRequestSchema, { connectionId: id });
+    const call = async () => method.call(request, { principal, signal: new AbortController().signal });
+    return call().then(
+      () => "ok",
+      ({ code, message }: { code: number; message: string }) => `${code} ${message}`,
+    );
+  }
+
+  watch(principal: Principal): AsyncIterator<Message> {
+    const method = this.#methods[1];
+    if (method?.kind !== "server_streaming") throw new Error("no stream");
+    const request = create(WatchTokensRequestSchema);
+    return drawn<Message>((sink) => method.open(request, { principal }, sink), new AbortController().signal);
+  }
+}
+
+function policy(...userIds: string[]): Policy {
+  return new Policy([{ principals: ["jwt:*"], role: "agent", confinement: { userIds }, line: 2 }], "digest");
+}
+
+const unauthenticated = "16 the credential that this caller showed is not valid any more";
+
+describe("a guarded service", () => {
+  let world: World;
+  beforeEach(() => {
+    world = new World();
+  });
+
+  it("lets through what is allowed, and denies whom no rule names before anything is looked at", async () => {
+    expect(await world.getToken(ci)).toBe("ok");
+    world.isValid = false;
+    expect(await world.getToken(jwt)).toBe("7 this caller may not do that (token.read)");
+    expect(world.called).toEqual(["GetToken"]);
+    expect(world.denied).toEqual(["jwt:x token.read"]);
+  });
+
+  it("names a fault of the request before it says that the connection is not found", async () => {
+    const nowhere = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1fff";
+    expect(await world.getToken(ci, nowhere)).toBe("5 connection not found");
+    world.isValid = false;
+    expect(await world.getToken(ci, nowhere)).toBe("3 min_ttl: is bad");
+    expect(await world.getToken(ci, "x".repeat(10_000))).toBe("3 min_ttl: is bad");
+    expect(world.called).toEqual([]);
+  });
+
+  it("cuts a call that is under way when its key is revoked", async () => {
+    world.answer = new Promise(() => undefined);
+    const call = world.getToken(ci);
+    await Promise.resolve();
+    world.key = { ...world.key, revokedAtMs: 1 };
+    world.access.principalEnded("key:ci");
+    expect(await call).toBe(unauthenticated);
+    expect(await world.getToken(ci)).toBe(unauthenticated);
+  });
+
+  it("leaves no instant between the admission of a call and the hold on it", async () => {
+    world.answer = new Promise(() => undefined);
+    const narrowed = new World();
+    narrowed.access.setPolicy(policy("ada"));
+    const stream = world.watch(ci);
+    const [call, first] = [world.getToken(ci), stream.next()];
+    const other = narrowed.getToken(jwt);
+    // In the very turn in which they were admitted.
+    world.key = { ...world.key, revokedAtMs: 1 };
+    world.access.principalEnded("key:ci");
+    narrowed.access.setPolicy(policy("bob"));
+    expect(await call).toBe(unauthenticated);
+    // What was sent in the turn of the admission was sent to the caller that was admitted.
+    expect((await first).done).toBe(false);
+    await expect(stream.next()).rejects.toMatchObject({ code: 16 });
+    expect(await other).toMatch(/^14 what this caller may see has changed/);
+    expect(world.called).toEqual(["GetToken", "WatchTokens", "left"]);
+    expect(narrowed.called).toEqual(["GetToken"]);
+  });
+
+  it("withholds an answer that comes after the proof has ended", async () => {
+    let finish!: (message: Message) => void;
+    world.answer = new Promise((resolve) => {
+      finish = resolve;
+    });
+    const call = world.getToken({ ...ci, expiresAtMs: 1_000_500 });
+    world.clock.advance(500);
+    finish(create(TokenServiceGetTokenRequestSchema));
+    expect(await call).toBe(unauthenticated);
+  });
+
+  it("cuts calls whose principal the policy changes, and leaves those that it does not", async () => {
+    world.access.setPolicy(policy("ada"));
+    world.answer = new Promise(() => undefined);
+    const call = world.getToken(jwt);
+    const stream = world.watch(jwt);
+    const mine = world.watch(ci);
+    await stream.next();
+    await mine.next();
+    // The same again, though another object and at another line.
+    world.access.setPolicy(
+      new Policy(
+        policy("ada").bindings.map((one) => ({ ...one, line: 9 })),
+        "other",
+      ),
+    );
+    world.access.setPolicy(policy("ada", "bob"));
+    expect(await call).toBe("14 what this caller may see has changed: connect again");
+    await expect(stream.next()).rejects.toMatchObject({ code: 14 });
+    const next = mine.next();
+    world.access.setPolicy(undefined);
+    world.key = undefined;
+    world.access.principalEnded("key:ci");
+    await expect(next).rejects.toMatchObject({ code: 16 });
+  });
+
+  it("ends a stream when the policy denies it, and when the proof expires", async () => {
+    world.access.setPolicy(policy("ada"));
+    const denied = world.watch(jwt);
+    const expiring = world.watch({ ...jwt, expiresAtMs: 1_000_900 });
+    await denied.next();
+    await expiring.next();
+    const expired = expiring.next();
+    world.clock.advance(900);
+    await expect(expired).rejects.toMatchObject({ code: 16 });
+    const next = denied.next();
+    world.access.setPolicy(undefined);
+    await expect(next).rejects.toMatchObject({ code: 7 });
+  });
+});
