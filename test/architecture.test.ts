@@ -22,15 +22,15 @@ describe("the checker accepts", () => {
     },
     "anything in main.ts and daemon/daemon.ts": {
       "main.ts": `import { run } from "./cli/run.js"; import "lmdb"; import "left-pad";`,
-      "cli/run.ts": `import { start } from "../daemon.js"; import { Command } from "commander";`,
-      "daemon/daemon.ts": `import "./store/b.js";`,
+      "cli/run.ts": `import { start } from "../daemon/daemon.js"; import { Command } from "commander";`,
+      "daemon/daemon.ts": `import "../store/b.js";`,
       "store/b.ts": ``,
     },
     "what a layer owns": {
       "config/env.ts": `export const env = process.env["HOME"];`,
       "runtime/clock.ts": `export const now = () => Date.now(); setTimeout(now, 1); new Date();`,
       "vault/seal.ts": `import { createCipheriv } from "node:crypto";`,
-      "oauth/send.ts": `export const send = () => fetch("https://example.com");`,
+      "outbound/send.ts": `export const send = () => fetch("https://example.com");`,
     },
     "members, dates from a number, comments and strings": {
       "domain/a.ts": `
@@ -60,11 +60,12 @@ describe("the checker refuses", () => {
     ["runtime/a.ts", `import "../model/here.js";`, "runtime must not import model"],
     ["vault/a.ts", `import "../oauth/b.js"; `, "which does not exist"],
     ["domain/a.ts", `import "../service/here.js";`, "domain must not import service"],
-    ["domain/a.ts", `import "../daemon.js";`, "which does not exist"],
+    ["domain/a.ts", `import "../daemon/daemon.js";`, "which does not exist"],
     ["cli/a.ts", `import "../server/here.js";`, "cli must not import server"],
     ["model/a.ts", `import "../../test/fakes/clock.js";`, "belongs to no layer"],
     ["plugins/a.ts", ``, "belongs to no layer"],
     ["server.ts", ``, "belongs to no layer"],
+    ["daemon.ts", ``, "belongs to no layer"],
     // packages and builtins
     ["domain/a.ts", `import { open } from "lmdb";`, "domain must not import lmdb (only store)"],
     ["service/a.ts", `import { status } from "@grpc/grpc-js";`, "service must not import @grpc/grpc-js"],
@@ -102,7 +103,11 @@ describe("the checker refuses", () => {
     ["daemon/daemon.ts", `setTimeout(() => {}, 1);`, "daemon must not use setTimeout"],
     ["domain/a.ts", `globalThis.setInterval(() => {}, 1);`, "domain must not use setInterval"],
     ["domain/a.ts", `run({ setTimeout });`, "domain must not use setTimeout"],
-    ["domain/a.ts", `await fetch("https://example.com");`, "domain must not use fetch (only oauth)"],
+    [
+      "domain/a.ts",
+      `await fetch("https://example.com");`,
+      "domain must not use fetch (only oauth, outbound)",
+    ],
     ["domain/a.ts", `const send = options.send ?? fetch;`, "domain must not use fetch"],
     [
       "store/a.ts",
@@ -140,6 +145,40 @@ describe("the checker refuses", () => {
 
     expect(breaches).toHaveLength(1);
     expect(breaches[0]).toMatch(/cycle: .*store\/a\.ts -> store\/b\.ts -> store\/inner\/c\.ts/);
+  });
+
+  test("a cycle of folders whose files have none", () => {
+    const cycle = {
+      "store/a.ts": `import "./inner/b.js";`,
+      "store/inner/b.ts": ``,
+      "store/inner/c.ts": `import "../d.js";`,
+      "store/d.ts": ``,
+    };
+
+    expect(findBreaches(cycle)).toEqual(["store/: cycle: store -> store/inner -> store"]);
+  });
+
+  test("a folder that holds too much, and does not count what lies deeper", () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 16 }, (_, n) => [`store/${n < 8 ? "" : "deep/"}f${n}.ts`, ""]),
+    );
+    expect(findBreaches(many)).toEqual([]);
+
+    const more = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`store/f${n}.ts`, ""]));
+    expect(findBreaches(more)).toEqual(["store/: 16 files, more than 15"]);
+  });
+
+  test("a long file and a long function, and names the line", () => {
+    expect(findBreaches({ "store/a.ts": `${"\n".repeat(299)}f();` })).toEqual([]);
+    expect(findBreaches({ "store/a.ts": `${"\n".repeat(300)}f();` })).toEqual([
+      "store/a.ts: 301 lines, more than 300",
+    ]);
+
+    const body = (lines: number): string => `\nconst f = () => {${"\n".repeat(lines - 1)}};`;
+    expect(findBreaches({ "store/a.ts": body(60) })).toEqual([]);
+    expect(findBreaches({ "store/a.ts": body(61) })).toEqual([
+      "store/a.ts:2: a function of 61 lines, more than 60",
+    ]);
   });
 
   test("a file that imports itself", () => {

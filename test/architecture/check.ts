@@ -5,6 +5,7 @@ import {
   forbiddenFolderNames,
   type Layer,
   layers,
+  limits,
   owned,
   packages,
 } from "./rules.js";
@@ -20,8 +21,39 @@ export function findBreaches(files: Files): string[] {
     ...breachesOfName(path),
     ...breachesOfImports(path, source, sources),
     ...breachesOfUse(path, source),
+    ...breachesOfSize(path, source),
   ]);
-  return [...breaches, ...findCycles(sources).map((cycle) => `${cycle[0]}: cycle: ${cycle.join(" -> ")}`)];
+  const cycles = findCycles(importsOfFiles(sources)).map(
+    (cycle) => `${cycle[0]}: cycle: ${cycle.join(" -> ")}`,
+  );
+  // A cycle of files is one of their folders too: once is enough.
+  const folders = cycles.length > 0 ? [] : findCycles(importsOfFolders(sources));
+  return [
+    ...breaches,
+    ...cycles,
+    ...folders.map((cycle) => `${cycle[0]}/: cycle: ${cycle.join(" -> ")}`),
+    ...breachesOfFolders(sources),
+  ];
+}
+
+function breachesOfSize(path: string, { lines, functions }: Source): string[] {
+  if (layerOf(path) === "gen") return [];
+  const long = functions.filter((found) => found.lines > limits.linesOfFunction);
+  return [
+    ...(lines > limits.linesOfFile ? [`${path}: ${lines} lines, more than ${limits.linesOfFile}`] : []),
+    ...long.map(
+      (found) =>
+        `${path}:${found.line}: a function of ${found.lines} lines, more than ${limits.linesOfFunction}`,
+    ),
+  ];
+}
+
+function breachesOfFolders(sources: Map<string, Source>): string[] {
+  const counts = new Map<string, number>();
+  for (const path of sources.keys()) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  return [...counts]
+    .filter(([folder, count]) => count > limits.filesInFolder && !folder.startsWith("gen/"))
+    .map(([folder, count]) => `${folder}/: ${count} files, more than ${limits.filesInFolder}`);
 }
 
 function breachesOfName(path: string): string[] {
@@ -75,25 +107,51 @@ function breachesOfUse(path: string, { uses }: Source): string[] {
   });
 }
 
-/** One path for each file that can reach itself, shortest way round, each cycle once. */
-function findCycles(sources: Map<string, Source>): string[][] {
+/** What each file imports, without the packages. */
+function importsOfFiles(sources: Map<string, Source>): Map<string, Set<string>> {
+  return new Map(
+    [...sources].map(([path, { imports }]) => [
+      path,
+      new Set(
+        imports
+          .filter(({ specifier }) => specifier.startsWith("."))
+          .map(({ specifier }) => targetOf(path, specifier))
+          .filter((target) => sources.has(target)),
+      ),
+    ]),
+  );
+}
+
+/** What the files of each folder import from other folders: a folder stands for those right in it. */
+function importsOfFolders(sources: Map<string, Source>): Map<string, Set<string>> {
+  const folders = new Map<string, Set<string>>();
+  for (const [path, targets] of importsOfFiles(sources)) {
+    const folder = dirname(path);
+    const imported = folders.get(folder) ?? new Set();
+    folders.set(folder, imported);
+    for (const target of targets) if (dirname(target) !== folder) imported.add(dirname(target));
+  }
+  return folders;
+}
+
+/** One path for each place that can reach itself, shortest way round, each cycle once. */
+function findCycles(graph: Map<string, Set<string>>): string[][] {
   const cycles = new Map<string, string[]>();
-  for (const path of sources.keys()) {
-    const cycle = wayBackTo(path, sources);
-    if (cycle !== undefined) cycles.set([...cycle].sort().join(" "), [...cycle, path]);
+  for (const place of [...graph.keys()].sort()) {
+    const cycle = wayBackTo(place, graph);
+    const key = [...(cycle ?? [])].sort().join(" ");
+    if (cycle !== undefined && !cycles.has(key)) cycles.set(key, [...cycle, place]);
   }
   return [...cycles.values()];
 }
 
-function wayBackTo(start: string, sources: Map<string, Source>): string[] | undefined {
+function wayBackTo(start: string, graph: Map<string, Set<string>>): string[] | undefined {
   const queue = [[start]];
   const seen = new Set<string>();
   for (let way = queue.shift(); way !== undefined; way = queue.shift()) {
-    const last = way.at(-1) ?? start;
-    for (const { specifier } of sources.get(last)?.imports ?? []) {
-      const target = specifier.startsWith(".") ? targetOf(last, specifier) : "";
+    for (const target of graph.get(way.at(-1) ?? start) ?? []) {
       if (target === start) return way;
-      if (seen.has(target) || !sources.has(target)) continue;
+      if (seen.has(target)) continue;
       seen.add(target);
       queue.push([...way, target]);
     }
@@ -104,8 +162,7 @@ function wayBackTo(start: string, sources: Map<string, Source>): string[] | unde
 function layerOf(path: string): Layer | undefined {
   const name = path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
   const isFile = !path.includes("/");
-  if (!(name in layers) || (isFile ? name !== "daemon" && name !== "main" : name === "main"))
-    return undefined;
+  if (!(name in layers) || isFile !== (name === "main")) return undefined;
   return name as Layer;
 }
 

@@ -1,19 +1,34 @@
-/** A layer is a folder of src/. `daemon` (a file and the folder of its pieces) and `main` wire. */
+/** A layer is a folder of src/ with all that is below it. `daemon` and `main` wire. */
 export const layers = {
   runtime: ["runtime"],
   model: ["model", "runtime"],
   gen: ["gen"],
-  config: ["config", "model", "runtime"],
+  config: ["config", "outbound", "model", "runtime"],
   // Verifies callers' JWTs. It fetches the keys of the one issuer that the operator configures, never of a provider: so
   // it has a client of its own, with that issuer's CA, and no part in the rules for hosts that a profile names.
   identity: ["identity", "model", "runtime"],
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
-  oauth: ["oauth", "model", "runtime"],
-  domain: ["domain", "store", "vault", "oauth", "telemetry", "catalogue", "strategies", "model", "runtime"],
+  // The one HTTP client that calls providers, and which addresses it may call.
+  outbound: ["outbound", "model", "runtime"],
+  oauth: ["oauth", "outbound", "model", "runtime"],
+  domain: [
+    "domain",
+    "store",
+    "vault",
+    "oauth",
+    "outbound",
+    "telemetry",
+    "catalogue",
+    "strategies",
+    "model",
+    "runtime",
+  ],
   service: ["service", "domain", "model", "runtime", "gen"],
-  server: ["server", "service", "domain", "telemetry", "model", "runtime", "gen"],
+  // The REST contract and the gRPC service of the existing Nexus.
+  legacy: ["legacy", "service", "domain", "model", "runtime", "gen"],
+  server: ["server", "legacy", "service", "domain", "telemetry", "model", "runtime", "gen"],
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "model", "runtime"],
   document: ["document", "model", "runtime"],
@@ -43,7 +58,7 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "store", "service", "server", "cli"],
+  "@bufbuild/protobuf": ["gen", "store", "service", "legacy", "server", "cli"],
   "@bufbuild/protovalidate": ["gen", "service"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@opentelemetry/api": ["telemetry"],
@@ -64,7 +79,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "grpc-health-check": ["server"],
-  "ipaddr.js": ["model"],
+  "ipaddr.js": ["outbound"],
   jose: ["identity"],
   koffi: ["server"],
   limiter: ["service"],
@@ -94,21 +109,21 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:stream/promises": withInputOutput,
   // Loads what most daemons never need when it is first needed.
   "node:module": ["server"],
-  "node:http": ["server", "cli", "oauth", "identity"],
-  "node:https": ["cli", "oauth", "identity"],
+  "node:http": ["server", "cli", "outbound", "identity"],
+  "node:https": ["cli", "outbound", "identity"],
   "node:http2": ["server"],
-  "node:net": ["server", "cli", "oauth"],
-  "node:tls": ["server", "cli", "oauth"],
+  "node:net": ["server", "cli", "outbound"],
+  "node:tls": ["server", "cli", "outbound"],
   "node:child_process": ["vault"],
   "node:diagnostics_channel": ["store"],
-  "node:dns": ["oauth"],
-  "node:dns/promises": ["oauth"],
+  "node:dns": ["outbound"],
+  "node:dns/promises": ["outbound"],
   "node:readline": ["cli"],
   "node:readline/promises": ["cli"],
   "node:perf_hooks": ["runtime"],
   "node:timers": ["runtime"],
   "node:timers/promises": ["runtime"],
-  "node:zlib": ["oauth"],
+  "node:zlib": ["outbound"],
 };
 
 /** Globals and functions with an owner. These hold for daemon/daemon.ts and main.ts too, and nowhere in generated code. */
@@ -119,8 +134,8 @@ export const owned = {
   clock: ["runtime"],
   /** `setTimeout`, `setInterval`. */
   timers: ["runtime"],
-  /** The global `fetch`. */
-  fetch: ["oauth"],
+  /** The global `fetch`, and what is named like it. */
+  fetch: ["oauth", "outbound"],
   /** `createCipheriv`, `createDecipheriv`. */
   ciphers: ["vault"],
 } as const satisfies Record<string, readonly Layer[]>;
@@ -130,3 +145,11 @@ export type OwnedThing = keyof typeof owned;
 /** Names that say nothing about what is inside. */
 export const forbiddenFileNames = ["index.ts"];
 export const forbiddenFolderNames = ["utils", "helpers", "common"];
+
+/** What a newcomer can hold in mind. Folders count the files that lie in them, generated ones aside. */
+export const limits = {
+  filesInFolder: 15,
+  linesOfFile: 300,
+  /** From the line of its name or arrow to its last. */
+  linesOfFunction: 60,
+} as const;

@@ -5,19 +5,28 @@ import type { OwnedThing } from "./rules.js";
 export type Source = {
   imports: { specifier: string; line: number }[];
   uses: { thing: OwnedThing; text: string; line: number }[];
+  /** Every function, method and arrow function. */
+  functions: { line: number; lines: number }[];
+  lines: number;
 };
 
-type Node = { type: string; start: number; [key: string]: unknown };
+type Node = { type: string; start: number; end: number; [key: string]: unknown };
+
+const functionTypes = ["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"];
 
 /** Parses, so that a comment or a string that looks like an import does not count as one. */
 export function readSource(path: string, text: string): Source {
   const { program, errors } = parseSync(path, text);
   if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
-  const source: Source = { imports: [], uses: [] };
+  const lineAt = linesOf(text);
+  const source: Source = { imports: [], uses: [], functions: [], lines: lineAt(text.trimEnd().length) };
   for (const node of nodesOf(program as unknown as Node)) {
-    const line = text.slice(0, node.start).split("\n").length;
+    const line = lineAt(node.start);
     const specifier = importSpecifierOf(node);
     if (specifier !== undefined) source.imports.push({ specifier, line });
+    if (functionTypes.includes(node.type)) {
+      source.functions.push({ line, lines: lineAt(node.end) - line + 1 });
+    }
     for (const use of usesOf(node)) {
       const [thing] = things.find(([, names]) => names.includes(use)) ?? [];
       if (thing !== undefined) source.uses.push({ thing, text: use, line });
@@ -33,6 +42,21 @@ const things: [OwnedThing, string[]][] = [
   ["fetch", ["fetch"]],
   ["ciphers", [".createCipheriv", ".createDecipheriv"]],
 ];
+
+/** Line of an offset. */
+function linesOf(text: string): (offset: number) => number {
+  const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  return (offset) => {
+    let low = 0;
+    let high = starts.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return low + 1;
+  };
+}
 
 function importSpecifierOf({ type, source, expression }: Node): string | undefined {
   switch (type) {
