@@ -32,9 +32,9 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules/ node_modules/
 COPY --from=build /app/dist/ dist/
-# The browser door is made to face the world and is of no use on a container's loopback. The other doors stay where they
+# The browser listener is made to face the world and is of no use on a container's loopback. The other listeners stay where they
 # are by default: loopback, which the containers of one pod share, and the socket /data/nexus.sock. It speaks plain text to
-# the proxy with TLS that stands before it, which NEXUS_INSECURE admits for this door alone; with NEXUS_TLS_CERT_FILE and
+# the proxy with TLS that stands before it, which NEXUS_INSECURE admits for this listener alone; with NEXUS_TLS_CERT_FILE and
 # NEXUS_TLS_KEY_FILE it speaks TLS itself.
 ENV NODE_ENV=production \
   NEXUS_DATA_DIR=/data \
@@ -43,7 +43,7 @@ ENV NODE_ENV=production \
 VOLUME /data
 EXPOSE 8080
 USER 65532:65532
-# Asks the ops door for /readyz from inside, without a shell.
+# Asks the ops listener for /readyz from inside, without a shell.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/nodejs/bin/node", "/app/dist/main.js", "health"]
 ENTRYPOINT ["/nodejs/bin/node", "/app/dist/main.js"]

@@ -1,10 +1,10 @@
 import { CredentialVault } from "../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../src/domain/operations/key_check.js";
 import type { Connection } from "../src/model/connections/connection.js";
+import { bearerStrategy } from "../src/model/credentials/strategy.js";
 import { newId } from "../src/model/ids.js";
 import type { ProviderProfile } from "../src/model/providers/provider_profile.js";
 import { redirectPathFor } from "../src/model/providers/redirect_path.js";
-import { bearerStrategy } from "../src/model/credentials/strategy.js";
 import { Secret } from "../src/runtime/secret.js";
 import { Store } from "../src/store/store.js";
 import { Vault } from "../src/vault/vault.js";

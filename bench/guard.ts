@@ -10,13 +10,13 @@ export function readCeilings(): Ceilings {
 }
 
 /** What is wrong with figures. */
-export interface Fault {
+export interface Violation {
   readonly name: string;
   readonly words: string;
 }
 
-/** A line that has a ceiling and was not measured is a fault too. */
-export function guardFaults(figures: readonly Figure[], ceilings: Ceilings): Fault[] {
+/** A line that has a ceiling and was not measured is an error too. */
+export function guardViolations(figures: readonly Figure[], ceilings: Ceilings): Violation[] {
   return Object.entries(ceilings).flatMap(([name, atMost]) => {
     const ratio = figures.find((figure) => figure.name === name)?.ratio;
     if (ratio === undefined || !Number.isFinite(ratio)) return [{ name, words: "no ratio was measured" }];

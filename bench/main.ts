@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
-import { type Fault, guardFaults, readCeilings } from "./guard.js";
+import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
 import { idleFigures } from "./idle.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
@@ -51,25 +51,25 @@ async function measured(asked: readonly Part[]): Promise<Map<Part, Figure[]>> {
   return figures;
 }
 
-/** Faults that stay when the parts they are in are measured once more: a busy machine passes, and what has become slow does not. */
-async function faultsThatStay(figures: ReadonlyMap<Part, Figure[]>): Promise<Fault[]> {
+/** Errors that stay when the parts they are in are measured once more: a busy machine passes, and what has become slow does not. */
+async function violationsThatStay(figures: ReadonlyMap<Part, Figure[]>): Promise<Violation[]> {
   const measuredParts = [...figures.keys()];
   const ceilings = Object.fromEntries(
     Object.entries(readCeilings()).filter(
       ([name]) => values.only === undefined || allOf(figures).some((figure) => figure.name === name),
     ),
   );
-  const faults = guardFaults(allOf(figures), ceilings);
-  if (faults.length === 0) return [];
-  for (const { name, words } of faults) console.error(`bench: once more: ${name}: ${words}`);
+  const violations = guardViolations(allOf(figures), ceilings);
+  if (violations.length === 0) return [];
+  for (const { name, words } of violations) console.error(`bench: once more: ${name}: ${words}`);
   const again = await measured(
     measuredParts.filter((part) =>
-      faults.some(({ name }) => (figures.get(part) ?? []).some((figure) => figure.name === name)),
+      violations.some(({ name }) => (figures.get(part) ?? []).some((figure) => figure.name === name)),
     ),
   );
-  const names = new Set(faults.map(({ name }) => name));
+  const names = new Set(violations.map(({ name }) => name));
   const failing = Object.fromEntries(Object.entries(ceilings).filter(([name]) => names.has(name)));
-  return guardFaults(allOf(again), failing);
+  return guardViolations(allOf(again), failing);
 }
 
 function allOf(figures: ReadonlyMap<Part, Figure[]>): Figure[] {
@@ -84,9 +84,9 @@ try {
   console.log(values.markdown ? markdownOf(allOf(figures)) : tableOf(allOf(figures)));
   if (values.json !== undefined)
     writeFileSync(values.json, `${JSON.stringify(allOf(figures), undefined, 2)}\n`);
-  const faults = values.guard ? await faultsThatStay(figures) : [];
-  for (const { name, words } of faults) console.error(`bench: FAILED: ${name}: ${words}`);
-  process.exit(faults.length === 0 ? 0 : 1);
+  const violations = values.guard ? await violationsThatStay(figures) : [];
+  for (const { name, words } of violations) console.error(`bench: FAILED: ${name}: ${words}`);
+  process.exit(violations.length === 0 ? 0 : 1);
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(2);

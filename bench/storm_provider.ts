@@ -40,7 +40,7 @@ const http = createServer(async (request, response) => {
   const good = current.get(connection) ?? 1;
   if (Number(number) !== good) duplicates++;
   current.set(connection, good + 1);
-  // What a provider next door takes.
+  // What a provider next listener takes.
   setTimeout(() => {
     response.writeHead(200, { "content-type": "application/json" });
     const refresh_token = `${connection}#${good + 1}`;

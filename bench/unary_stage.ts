@@ -44,7 +44,7 @@ export interface UnaryStage {
   readonly bareGrpc: Side;
   readonly json: Side;
   readonly bareJson: Side;
-  /** A daemon with a policy, scraped, asked by an agent with a confined API key. */
+  /** A daemon with a policy, scraped, asked by an agent with a restricted API key. */
   readonly real: Side;
   readonly sockets: { readonly ours: string; readonly bare: string };
   readonly request: Uint8Array;
@@ -141,7 +141,7 @@ async function startFilled(policyText?: string): Promise<Filled> {
 async function makeAgentKey({ httpUrl, apiKey }: Place): Promise<string> {
   const transport = createConnectTransport({ baseUrl: httpUrl, httpVersion: "1.1" });
   const { key } = await createClient(AccessService, transport).createApiKey(
-    { name: "bench-agent", role: Role.AGENT, confinement: { userIds: ["ada"], providers: ["bench"] } },
+    { name: "bench-agent", role: Role.AGENT, restriction: { userIds: ["ada"], providers: ["bench"] } },
     { headers: { "x-api-key": apiKey } },
   );
   return key;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that is checked without running the daemon. Called by `npm run check`, which puts node_modules/.bin on the PATH.
-# All steps run, so that one call shows every fault.
+# All steps run, so that one call shows every error.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -45,7 +45,7 @@ export function schemaRead(fields: readonly string[]): Scene {
   return {
     record: { step: "schema_read", fields },
     headline: `Read which fields to ask for: ${fields.join(", ")}`,
-    why: ["They come as a JSON Schema, the profile's own or the natural one of its type."],
+    why: ["They come as a JSON Schema, the profile's own or the default one of its type."],
   };
 }
 

@@ -25,7 +25,7 @@ const (
 	longestDelay     = 10 * time.Second
 )
 
-// permanent codes are not mended by another attempt.
+// permanent codes are not fixed by another attempt.
 var permanent = []codes.Code{codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented}
 
 // holder has the newest token of each connection, kept up to date by watch.
@@ -48,7 +48,7 @@ func (h *holder) token(connectionID string) *nexusv1.Token {
 }
 
 // watch reads streams one after the other, each resumed where the one before ended. It returns when ctx ends, or with
-// an error that another attempt will not mend.
+// an error that another attempt will not fix.
 func (h *holder) watch(
 	ctx context.Context, tokens nexusv1.TokenServiceClient, connectionIDs []string,
 	onMessage func(*nexusv1.WatchTokensResponse),

@@ -58,7 +58,7 @@ class TokenHolder:
     async def watch(
         self, tokens: token_pb2_grpc.TokenServiceStub, connection_ids: list[str], metadata: list[tuple[str, str]]
     ) -> AsyncIterator[token_pb2.WatchTokensResponse]:
-        """Yields every message, over as many streams as it takes. Raises AioRpcError for what a retry cannot mend."""
+        """Yields every message, over as many streams as it takes. Raises AioRpcError for what a retry cannot fix."""
         failures = 0
         while True:
             delay: float | None = None

@@ -19,7 +19,7 @@ export class Catalogue {
    * a file takes long to load, and most daemons have none.
    *
    * @param file a catalogue in YAML or JSON, by `catalogue.schema.json`; its entries replace those of the same name
-   * @throws CatalogueFault
+   * @throws CatalogueError
    */
   static async open(file: string | undefined): Promise<Catalogue> {
     if (file === undefined) return new Catalogue([]);
@@ -48,7 +48,7 @@ export class Catalogue {
   /**
    * The settings of a profile that lacks only its client.
    *
-   * @throws NotFound, InvalidArgument naming each variable at fault
+   * @throws NotFound, InvalidArgument naming each variable at error
    */
   instantiate(name: string, variables: VariableValues): ProviderSettings {
     return instantiate(this.get(name), variables);

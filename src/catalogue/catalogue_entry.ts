@@ -1,3 +1,5 @@
+import type { Strategy, StrategyKind } from "../model/credentials/strategy.js";
+import { strategyOfConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject } from "../model/json.js";
 import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
 import {
@@ -7,8 +9,6 @@ import {
   type TokenEndpointAuthMethod,
 } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
-import type { Strategy, StrategyKind } from "../model/credentials/strategy.js";
-import { strategyOfConfig } from "../model/credentials/strategy_config.js";
 
 /** One provider of a catalogue file, as `catalogue.schema.json` describes it. */
 export interface CatalogueEntry {
@@ -110,7 +110,7 @@ function settingsOf(entry: CatalogueEntry): ProviderSettings {
   };
 }
 
-/** What is left out is judged with the profile: `query_param` without a name has a fault of its own. */
+/** What is left out is judged with the profile: `query_param` without a name has an error of its own. */
 function strategyOf({ auth_type: authType, strategy }: CatalogueEntry): Strategy {
   const { type, ...config } = strategy ?? {
     type: strategiesOfType[authType][0] ?? "header",

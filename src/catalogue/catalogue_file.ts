@@ -4,14 +4,14 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { RE2JS } from "re2js";
 import { type Document, LineCounter, parseDocument } from "yaml";
 import { InvalidArgument } from "../model/errors.js";
-import { providerFaults } from "../model/providers/provider_profile.js";
+import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
-import { CatalogueFault } from "./catalogue_fault.js";
+import { CatalogueError } from "./catalogue_fault.js";
 import { instantiate, templatedTexts, variablesIn } from "./instantiate.js";
 
-/** So many faults are shown; the rest is counted. */
-const maxShown = 20;
+/** So many errors are shown; the rest is counted. */
+const maxPresented = 20;
 
 type Path = readonly (string | number)[];
 
@@ -21,26 +21,26 @@ type Locate = (path: Path) => string;
 /**
  * Reads a catalogue that a person wrote, YAML or JSON.
  *
- * @throws CatalogueFault with every fault, its place and its entry
+ * @throws CatalogueError with every error, its place and its entry
  */
 export function readCatalogueFile(file: string): ProviderTemplate[] {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new CatalogueFault(file, [`it cannot be read: ${(error as NodeJS.ErrnoException).code}`]);
+    throw new CatalogueError(file, [`it cannot be read: ${(error as NodeJS.ErrnoException).code}`]);
   }
   return parseCatalogue(file, text);
 }
 
-/** @throws CatalogueFault */
+/** @throws CatalogueError */
 export function parseCatalogue(file: string, text: string): ProviderTemplate[] {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
-    throw new CatalogueFault(
+    throw new CatalogueError(
       file,
-      document.errors.slice(0, maxShown).map((error) => {
+      document.errors.slice(0, maxPresented).map((error) => {
         const { line, col } = lines.linePos(error.pos[0]);
         return `${line}:${col}: ${error.message}`;
       }),
@@ -50,20 +50,20 @@ export function parseCatalogue(file: string, text: string): ProviderTemplate[] {
   try {
     value = document.toJS();
   } catch (error) {
-    throw new CatalogueFault(file, [error instanceof Error ? error.message : "it is malformed"]);
+    throw new CatalogueError(file, [error instanceof Error ? error.message : "it is malformed"]);
   }
-  const faults = catalogueFaults(value, locatorOf(document, lines));
-  if (faults.length > maxShown) {
-    faults.splice(maxShown, faults.length, `and ${faults.length - maxShown} more`);
+  const violations = catalogueViolations(value, locatorOf(document, lines));
+  if (violations.length > maxPresented) {
+    violations.splice(maxPresented, violations.length, `and ${violations.length - maxPresented} more`);
   }
-  if (faults.length > 0) throw new CatalogueFault(file, faults);
+  if (violations.length > 0) throw new CatalogueError(file, violations);
   return (value as { providers: CatalogueEntry[] }).providers.map(templateOf);
 }
 
-/** Every fault of a parsed catalogue: of form first, and only of meaning when the form is right. */
-export function catalogueFaults(value: unknown, locate: Locate): string[] {
+/** Every error of a parsed catalogue: of form first, and only of meaning when the form is right. */
+export function catalogueViolations(value: unknown, locate: Locate): string[] {
   const errors = formErrors(value);
-  if (errors.length > 0) return errors.map((error) => formFault(value, error, locate));
+  if (errors.length > 0) return errors.map((error) => formViolation(value, error, locate));
   const { providers } = value as { readonly providers: readonly CatalogueEntry[] };
   const seen = new Map<string, number>();
   return providers.flatMap((entry, index) => {
@@ -72,26 +72,26 @@ export function catalogueFaults(value: unknown, locate: Locate): string[] {
     const first = seen.get(entry.name);
     if (first !== undefined) return [say("name", `is taken by providers[${first}]`)];
     seen.set(entry.name, index);
-    return meaningFaults(templateOf(entry)).map(([field, description]) => say(field, description));
+    return meaningViolations(templateOf(entry)).map(([field, description]) => say(field, description));
   });
 }
 
 /** What the schema cannot say: variables fit their patterns and their URLs, and an instance is a sound profile. */
-function meaningFaults(template: ProviderTemplate): [field: string, description: string][] {
-  const faults: [string, string][] = [];
+function meaningViolations(template: ProviderTemplate): [field: string, description: string][] {
+  const violations: [string, string][] = [];
   const declared = new Set(template.variables.map(({ name }) => name));
   const used = new Set<string>();
   for (const [field, text] of templatedTexts(template.settings)) {
     for (const name of variablesIn(text)) {
       used.add(name);
-      if (!declared.has(name)) faults.push([field, `holds {${name}}, which variables does not describe`]);
+      if (!declared.has(name)) violations.push([field, `holds {${name}}, which variables does not describe`]);
     }
   }
   for (const { name, pattern } of template.variables) {
-    if (!used.has(name)) faults.push([`variables.${name}`, "stands in no URL"]);
-    if (!isPattern(pattern)) faults.push([`variables.${name}.pattern`, "is not RE2"]);
+    if (!used.has(name)) violations.push([`variables.${name}`, "stands in no URL"]);
+    if (!isPattern(pattern)) violations.push([`variables.${name}.pattern`, "is not RE2"]);
   }
-  if (faults.length > 0) return faults;
+  if (violations.length > 0) return violations;
   const examples = template.variables.map(({ name, example }) => [name, example] as const);
   const defaults = template.variables.flatMap(({ name, defaultValue }) =>
     defaultValue === "" ? [] : [[name, defaultValue] as const],
@@ -101,26 +101,26 @@ function meaningFaults(template: ProviderTemplate): [field: string, description:
     ["default", [...examples, ...defaults]],
   ] as const) {
     try {
-      faults.push(...profileFaults(template, Object.fromEntries(values)));
+      violations.push(...profileViolations(template, Object.fromEntries(values)));
     } catch (error) {
       if (!(error instanceof InvalidArgument)) throw error;
-      faults.push(
+      violations.push(
         ...error.violations.map(({ field, description }): [string, string] => [
           field.replace(/^template_variables\["(.*)"\]$/, `variables.$1.${word}`),
           description,
         ]),
       );
     }
-    if (faults.length > 0) return faults;
+    if (violations.length > 0) return violations;
   }
-  return faults;
+  return violations;
 }
 
-function profileFaults(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
+function profileViolations(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
   const settings = instantiate(template, values);
   const isOAuth2 = settings.authType === "oauth2";
   const isConfidential = isOAuth2 && settings.tokenEndpointAuthMethod !== "none";
-  return providerFaults({ ...settings, clientId: isOAuth2 ? "sample" : "" }, isConfidential).map(
+  return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, isConfidential).map(
     ({ field, description }) => [field.replace(/^provider\./, ""), description],
   );
 }
@@ -143,7 +143,7 @@ function formErrors(value: unknown): ErrorObject[] {
   return (validate.errors ?? []).filter(({ keyword }) => keyword !== "if" && keyword !== "oneOf");
 }
 
-function formFault(value: unknown, error: ErrorObject, locate: Locate): string {
+function formViolation(value: unknown, error: ErrorObject, locate: Locate): string {
   const path = error.instancePath
     .split("/")
     .slice(1)

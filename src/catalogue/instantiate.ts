@@ -27,9 +27,9 @@ export function instantiate(template: ProviderTemplate, given: VariableValues): 
   for (const variable of template.variables) {
     const own = Object.hasOwn(given, variable.name) ? given[variable.name] : undefined;
     const value = own === undefined || own === "" ? variable.defaultValue : own;
-    const fault = valueFault(variable, value);
-    if (fault === undefined) values[variable.name] = value;
-    else violations.push(violation(variable.name, fault));
+    const wrong = valueViolation(variable, value);
+    if (wrong === undefined) values[variable.name] = value;
+    else violations.push(violation(variable.name, wrong));
   }
   if (violations.length > 0) throw new InvalidArgument(violations);
   return filled(template.settings, values);
@@ -56,7 +56,7 @@ export function templatedTexts(settings: ProviderSettings): (readonly [field: st
   ];
 }
 
-function valueFault(variable: TemplateVariable, value: string): string | undefined {
+function valueViolation(variable: TemplateVariable, value: string): string | undefined {
   if (value === "") return `is required: ${variable.description}, for example ${variable.example}`;
   if (value.length > maxValueLength) return `must have at most ${maxValueLength} characters`;
   const fits = harmless.test(value) && !value.includes("..") && !/^\./.test(value);

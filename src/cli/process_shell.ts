@@ -2,10 +2,10 @@ import { userInfo } from "node:os";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { processEnvironment } from "../config/environment.js";
-import { SystemClock } from "../runtime/clock.js";
-import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { exitCodes } from "../daemon/exit_codes.js";
+import { SystemClock } from "../runtime/clock.js";
 import { run } from "./program.js";
+import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import type { Input, Output, Shell } from "./shell/shell.js";
 
 /** Runs the command that this process was started with, and ends the process. */

@@ -1,24 +1,24 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/config_error.js";
+import { readVersion } from "../config/version.js";
+import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
-import { CommandFailure } from "./shell/command_failure.js";
-import { connectCommand } from "./connections/connect.js";
-import { connectionsCommand } from "./connections/connections.js";
-import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
-import { healthCommand } from "./daemon/health.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { policyCommand } from "./admin/policy.js";
-import { providerCommand } from "./providers/provider.js";
-import { providersCommand } from "./manifest/providers.js";
+import { connectCommand } from "./connections/connect.js";
+import { connectionsCommand } from "./connections/connections.js";
+import { tokenCommand } from "./connections/token.js";
+import { watchCommand } from "./connections/watch.js";
+import { healthCommand } from "./daemon/health.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
-import type { Output, Shell } from "./shell/shell.js";
 import { statusCommand } from "./daemon/status.js";
-import { tokenCommand } from "./connections/token.js";
-import { readVersion } from "../config/version.js";
-import { watchCommand } from "./connections/watch.js";
+import { providersCommand } from "./manifest/providers.js";
+import { providerCommand } from "./providers/provider.js";
+import { CommandFailure } from "./shell/command_failure.js";
+import type { Output, Shell } from "./shell/shell.js";
 
 const helpWidth = 110;
 
@@ -86,7 +86,7 @@ function report(error: unknown, stderr: Output): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof ConfigError) {
     stderr.write(
-      `nexusd: the settings cannot be used\n${error.faults.map((fault) => `  ${fault}\n`).join("")}`,
+      `nexusd: the settings cannot be used\n${error.violations.map((violation) => `  ${violation}\n`).join("")}`,
     );
     return exitCodes.usage;
   }
@@ -95,6 +95,6 @@ function report(error: unknown, stderr: Output): number {
     return error.exitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  stderr.write(`nexusd: this is a fault of nexusd: ${text}\n`);
+  stderr.write(`nexusd: this is an error of nexusd: ${text}\n`);
   return exitCodes.failed;
 }

@@ -2,10 +2,10 @@ import { join, resolve } from "node:path";
 import type { ListenAddress } from "../model/listen_address.js";
 import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
-import { readDataDir, readDoor } from "./config.js";
+import { readDataDir, readListener } from "./config.js";
 import { readTls } from "./doors_config.js";
 import { SettingReader } from "./setting_reader.js";
-import { socketPathFault } from "./setting_values.js";
+import { socketPathViolation } from "./setting_values.js";
 import type { Flags } from "./settings.js";
 
 /** How the commands reach the daemon. */
@@ -34,19 +34,19 @@ export interface ClientTls {
 /**
  * Checks the settings of the commands that talk to the daemon. No file is touched.
  *
- * @throws ConfigError with all faults
+ * @throws ConfigError with all errors
  */
 export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientConfig {
   const reader = new SettingReader(env, flags);
   const socketPath = join(readDataDir(reader), "nexus.sock");
   const config = readClient(reader, reader.read("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
-  reader.throwFaults();
-  if (config === undefined) throw new Error("an unusable address was not noted as a fault");
+  reader.throwViolations();
+  if (config === undefined) throw new Error("an unusable address was not noted as an error");
   return config;
 }
 
-/** The ops door, for the health check. */
-export interface OpsDoorConfig {
+/** The ops listener, for the health check. */
+export interface OpsListenerConfig {
   /** None when it is closed. */
   readonly addresses: readonly ListenAddress[];
   /** Whether its TCP addresses speak TLS. */
@@ -54,11 +54,11 @@ export interface OpsDoorConfig {
 }
 
 /** @throws ConfigError */
-export function loadOpsDoor(env: NodeJS.ProcessEnv, flags: Flags): OpsDoorConfig {
+export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags): OpsListenerConfig {
   const reader = new SettingReader(env, flags);
-  const addresses = readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090");
-  const isTls = readTls(reader)?.doors.includes("ops") === true;
-  reader.throwFaults();
+  const addresses = readListener(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090");
+  const isTls = readTls(reader)?.listeners.includes("ops") === true;
+  reader.throwViolations();
   return { addresses, isTls };
 }
 
@@ -77,17 +77,17 @@ export function isPlainRemote(url: string): boolean {
 function readClient(reader: SettingReader, address: string): ClientConfig | undefined {
   if (address.startsWith("unix:")) {
     const path = resolve(address.slice("unix:".length));
-    const fault = address === "unix:" ? "the path is empty" : socketPathFault(path);
-    if (fault !== undefined) reader.fault("NEXUS_ADDRESS", address, fault);
+    const violation = address === "unix:" ? "the path is empty" : socketPathViolation(path);
+    if (violation !== undefined) reader.violation("NEXUS_ADDRESS", address, violation);
     return { kind: "unix", path };
   }
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    reader.fault("NEXUS_ADDRESS", address, "must be unix:path, http://host:port or https://host:port");
+    reader.violation("NEXUS_ADDRESS", address, "must be unix:path, http://host:port or https://host:port");
     return undefined;
   }
   if (url.username !== "" || url.password !== "" || url.pathname !== "/" || /[?#]/.test(address)) {
-    reader.faultOfSecret("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
+    reader.violationOfSecret("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
   }
   const given = reader.readOneOf("NEXUS_API_KEY", "NEXUS_API_KEY_FILE");
   const tls = readClientTls(reader, url);
@@ -96,7 +96,7 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
   }
   if (given === undefined) {
     const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
-    reader.faultOfSecret("NEXUS_API_KEY_FILE", limit);
+    reader.violationOfSecret("NEXUS_API_KEY_FILE", limit);
     return undefined;
   }
   const apiKey =
@@ -104,7 +104,7 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
       ? ({ source: "environment", key: new Secret(given.value) } as const)
       : ({ source: "file", path: resolve(given.value) } as const);
   if (apiKey.source === "environment" && !/^[\x21-\x7e]+$/.test(given.value)) {
-    reader.faultOfSecret("NEXUS_API_KEY", "holds characters that a header cannot carry");
+    reader.violationOfSecret("NEXUS_API_KEY", "holds characters that a header cannot carry");
   }
   return { kind: "tcp", url: url.origin, apiKey, tls };
 }
@@ -120,7 +120,7 @@ function readClientTls(reader: SettingReader, url: URL): ClientTls {
       certFile === undefined
         ? (["NEXUS_CLIENT_KEY_FILE", "NEXUS_CLIENT_CERT_FILE"] as const)
         : (["NEXUS_CLIENT_CERT_FILE", "NEXUS_CLIENT_KEY_FILE"] as const);
-    reader.faultOfSecret(missing, `is needed beside ${reader.spell(given)}`);
+    reader.violationOfSecret(missing, `is needed beside ${reader.spell(given)}`);
   }
   return {
     caFile: caFile === undefined ? undefined : resolve(caFile),

@@ -6,14 +6,14 @@ import { formatListenAddress, type ListenAddress } from "../model/listen_address
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { type AccessConfig, readAccess } from "./access_config.js";
 import { type ConsentConfig, readConsent } from "./consent_config.js";
-import { type DoorsConfig, readDoorsConfig } from "./doors_config.js";
+import { type ListenersConfig, readListenersConfig } from "./doors_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
 import { readCount, readLimits } from "./limits_config.js";
 import { readProviderNetworks } from "./outbound_config.js";
 import { type ProxyConfig, readProxy } from "./proxy_config.js";
 import { SettingReader } from "./setting_reader.js";
-import { originFault, publicUrlFault, readAddress } from "./setting_values.js";
+import { originViolation, publicUrlViolation, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
 import { readTracing, type TracingConfig } from "./tracing_config.js";
 
@@ -28,14 +28,14 @@ export interface Config {
   /** Absolute. */
   readonly dataDir: string;
   readonly encryptionKey: EncryptionKeySource;
-  /** Empty when the door is closed; so with the other doors, except the browser's. */
+  /** Empty when the listener is closed; so with the other listeners, except the browser's. */
   readonly grpcListen: readonly ListenAddress[];
   readonly httpListen: readonly ListenAddress[];
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
   /** TLS, and who may come by which socket. */
-  readonly doors: DoorsConfig;
+  readonly listeners: ListenersConfig;
   /** Absent where callers show no JWT. */
   readonly jwt: JwtConfig | undefined;
   /** Origin and path prefix, without a slash at the end. */
@@ -68,12 +68,16 @@ export interface Config {
   readonly tracing: TracingConfig | undefined;
 }
 
-type DoorSetting = "NEXUS_GRPC_LISTEN" | "NEXUS_HTTP_LISTEN" | "NEXUS_BROWSER_LISTEN" | "NEXUS_OPS_LISTEN";
+type ListenerSetting =
+  | "NEXUS_GRPC_LISTEN"
+  | "NEXUS_HTTP_LISTEN"
+  | "NEXUS_BROWSER_LISTEN"
+  | "NEXUS_OPS_LISTEN";
 
 /**
  * Checks the settings of the daemon. No file is touched.
  *
- * @throws ConfigError with all faults
+ * @throws ConfigError with all errors
  */
 export function loadConfig(
   env: NodeJS.ProcessEnv,
@@ -83,14 +87,14 @@ export function loadConfig(
   const reader = new SettingReader(env, flags);
   const dataDir = readDataDir(reader);
   const encryptionKey = readEncryptionKey(reader, dataDir);
-  const doors = {
-    NEXUS_GRPC_LISTEN: readDoor(reader, "NEXUS_GRPC_LISTEN", `unix:${join(dataDir, "nexus.sock")}`),
-    NEXUS_HTTP_LISTEN: readDoor(reader, "NEXUS_HTTP_LISTEN", "127.0.0.1:8090"),
-    NEXUS_BROWSER_LISTEN: readDoor(reader, "NEXUS_BROWSER_LISTEN", "127.0.0.1:8080"),
-    NEXUS_OPS_LISTEN: readDoor(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
+  const listeners = {
+    NEXUS_GRPC_LISTEN: readListener(reader, "NEXUS_GRPC_LISTEN", `unix:${join(dataDir, "nexus.sock")}`),
+    NEXUS_HTTP_LISTEN: readListener(reader, "NEXUS_HTTP_LISTEN", "127.0.0.1:8090"),
+    NEXUS_BROWSER_LISTEN: readListener(reader, "NEXUS_BROWSER_LISTEN", "127.0.0.1:8080"),
+    NEXUS_OPS_LISTEN: readListener(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
   };
-  refuseSharedAddresses(reader, doors);
-  const doorsConfig = readDoorsConfig(reader, doors);
+  refuseSharedAddresses(reader, listeners);
+  const listenersConfig = readListenersConfig(reader, listeners);
   const jwt = readJwtConfig(reader);
   const publicUrl = readPublicUrl(reader);
   const allowedReturnOrigins = readReturnOrigins(reader);
@@ -110,15 +114,15 @@ export function loadConfig(
     min: 100,
     max: 300_000,
   });
-  reader.throwFaults();
+  reader.throwViolations();
   return Object.freeze({
     dataDir,
     encryptionKey: Object.freeze(encryptionKey),
-    grpcListen: doors.NEXUS_GRPC_LISTEN,
-    httpListen: doors.NEXUS_HTTP_LISTEN,
-    browserListen: doors.NEXUS_BROWSER_LISTEN,
-    opsListen: doors.NEXUS_OPS_LISTEN,
-    doors: doorsConfig,
+    grpcListen: listeners.NEXUS_GRPC_LISTEN,
+    httpListen: listeners.NEXUS_HTTP_LISTEN,
+    browserListen: listeners.NEXUS_BROWSER_LISTEN,
+    opsListen: listeners.NEXUS_OPS_LISTEN,
+    listeners: listenersConfig,
     jwt,
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
@@ -141,25 +145,25 @@ export function loadConfig(
 /** The data folder, absolute. A leading `~/` that no shell expanded means the home folder. */
 export function readDataDir(reader: SettingReader): string {
   const text = reader.read("NEXUS_DATA_DIR") ?? envPaths("nexusd", { suffix: "" }).data;
-  if (text.includes("\0")) reader.fault("NEXUS_DATA_DIR", text, "must not hold a NUL character");
+  if (text.includes("\0")) reader.violation("NEXUS_DATA_DIR", text, "must not hold a NUL character");
   return resolve(text.startsWith("~/") ? join(homedir(), text.slice(2)) : text);
 }
 
-/** The addresses of a door; none when it is closed by `off` or an empty value. Faults are noted in `reader`. */
-export function readDoor(
+/** The addresses of a listener; none when it is closed by `off` or an empty value. Errors are noted in `reader`. */
+export function readListener(
   reader: SettingReader,
-  name: DoorSetting,
+  name: ListenerSetting,
   fallback: string,
 ): readonly ListenAddress[] {
   const text = reader.read(name, { keepEmpty: true }) ?? fallback;
   if (text === "" || text.toLowerCase() === "off") {
-    if (name === "NEXUS_BROWSER_LISTEN") reader.fault(name, text, "this door cannot be closed");
+    if (name === "NEXUS_BROWSER_LISTEN") reader.violation(name, text, "this listener cannot be closed");
     return [];
   }
   const addresses: ListenAddress[] = [];
   for (const part of text.split(",").map((piece) => piece.trim())) {
     const address = readAddress(part);
-    if (typeof address === "string") reader.fault(name, part, address);
+    if (typeof address === "string") reader.violation(name, part, address);
     else addresses.push(address);
   }
   return Object.freeze(addresses);
@@ -168,27 +172,30 @@ export function readDoor(
 /** Port 0 is another port each time and can stand more than once. */
 function refuseSharedAddresses(
   reader: SettingReader,
-  doors: Readonly<Record<DoorSetting, readonly ListenAddress[]>>,
+  listeners: Readonly<Record<ListenerSetting, readonly ListenAddress[]>>,
 ): void {
-  const taken = new Map<string, DoorSetting>();
-  for (const [name, addresses] of Object.entries(doors) as [DoorSetting, readonly ListenAddress[]][]) {
+  const taken = new Map<string, ListenerSetting>();
+  for (const [name, addresses] of Object.entries(listeners) as [
+    ListenerSetting,
+    readonly ListenAddress[],
+  ][]) {
     for (const address of addresses) {
       if (address.kind === "tcp" && address.port === 0) continue;
       const text = formatListenAddress(address);
       const first = taken.get(text);
       if (first === undefined) taken.set(text, name);
-      else reader.fault(name, text, `the address is already taken by ${reader.spell(first)}`);
+      else reader.violation(name, text, `the address is already taken by ${reader.spell(first)}`);
     }
   }
 }
 
 function readPublicUrl(reader: SettingReader): string {
   const text = reader.read("NEXUS_PUBLIC_URL") ?? "http://localhost:8080";
-  const fault = publicUrlFault(text);
-  if (fault !== undefined) {
+  const violation = publicUrlViolation(text);
+  if (violation !== undefined) {
     // What stands before an @ may be a password.
-    if (text.includes("@")) reader.faultOfSecret("NEXUS_PUBLIC_URL", fault);
-    else reader.fault("NEXUS_PUBLIC_URL", text, fault);
+    if (text.includes("@")) reader.violationOfSecret("NEXUS_PUBLIC_URL", violation);
+    else reader.violation("NEXUS_PUBLIC_URL", text, violation);
     return "";
   }
   const url = new URL(text);
@@ -199,10 +206,10 @@ function readReturnOrigins(reader: SettingReader): readonly string[] {
   const origins = new Set<string>();
   const parts = reader.read("NEXUS_ALLOWED_RETURN_URLS")?.split(",") ?? [];
   for (const part of parts.map((piece) => piece.trim()).filter((piece) => piece !== "")) {
-    const fault = originFault(part);
-    if (fault === undefined) origins.add(new URL(part).origin);
-    else if (part.includes("@")) reader.faultOfSecret("NEXUS_ALLOWED_RETURN_URLS", fault);
-    else reader.fault("NEXUS_ALLOWED_RETURN_URLS", part, fault);
+    const violation = originViolation(part);
+    if (violation === undefined) origins.add(new URL(part).origin);
+    else if (part.includes("@")) reader.violationOfSecret("NEXUS_ALLOWED_RETURN_URLS", violation);
+    else reader.violation("NEXUS_ALLOWED_RETURN_URLS", part, violation);
   }
   return Object.freeze([...origins]);
 }
@@ -216,7 +223,7 @@ function readWord<Word extends string>(
   const text = reader.read(name);
   if (text === undefined) return fallback;
   const word = words.find((candidate) => candidate === text.toLowerCase());
-  if (word === undefined) reader.fault(name, text, `must be one of ${words.join(", ")}`);
+  if (word === undefined) reader.violation(name, text, `must be one of ${words.join(", ")}`);
   return word ?? fallback;
 }
 
@@ -224,7 +231,7 @@ function readMaxEvents(reader: SettingReader): number {
   const text = reader.read("NEXUS_AUDIT_MAX_EVENTS") ?? "100000";
   const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (count < 100)
-    reader.fault("NEXUS_AUDIT_MAX_EVENTS", text, "must be a whole number from 100 to 999999999");
+    reader.violation("NEXUS_AUDIT_MAX_EVENTS", text, "must be a whole number from 100 to 999999999");
   return count;
 }
 
@@ -234,6 +241,6 @@ function readMaxAge(reader: SettingReader): number {
   const [, digits, unit] = /^(\d{1,5})([hd])$/.exec(text) ?? [];
   const ageMs = Number(digits ?? 0) * (unit === "d" ? 24 * hourMs : hourMs);
   if (ageMs < hourMs)
-    reader.fault("NEXUS_AUDIT_MAX_AGE", text, "must be days or hours, as 365d or 12h, at least 1h");
+    reader.violation("NEXUS_AUDIT_MAX_AGE", text, "must be days or hours, as 365d or 12h, at least 1h");
   return ageMs;
 }

@@ -2,8 +2,8 @@
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
-  /** @param faults one line each: the setting, what it got (never a secret's value), the limit */
-  constructor(readonly faults: readonly string[]) {
-    super(faults.join("\n"));
+  /** @param errors one line each: the setting, what it got (never a secret's value), the limit */
+  constructor(readonly violations: readonly string[]) {
+    super(violations.join("\n"));
   }
 }

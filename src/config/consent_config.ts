@@ -6,12 +6,12 @@ export interface ConsentConfig {
   readonly requireConfirmation: boolean;
 }
 
-/** Faults are noted in `reader`. */
+/** Errors are noted in `reader`. */
 export function readConsent(reader: SettingReader): ConsentConfig {
   const text = reader.read("NEXUS_REQUIRE_CONFIRMATION") ?? "false";
   const word = text.toLowerCase();
   if (word !== "true" && word !== "false") {
-    reader.fault("NEXUS_REQUIRE_CONFIRMATION", text, "must be true or false");
+    reader.violation("NEXUS_REQUIRE_CONFIRMATION", text, "must be true or false");
   }
   return Object.freeze({ requireConfirmation: word === "true" });
 }

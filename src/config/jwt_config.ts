@@ -25,7 +25,7 @@ type JwtSetting =
   | "NEXUS_JWT_CA_FILE"
   | "NEXUS_JWT_TOKEN_FILE";
 
-/** Undefined when no issuer is configured. Faults are noted in `reader`. */
+/** Undefined when no issuer is configured. Errors are noted in `reader`. */
 export function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
   const issuer = reader.read("NEXUS_JWT_ISSUER");
   const audience = reader.read("NEXUS_JWT_AUDIENCE");
@@ -43,7 +43,7 @@ export function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
     ];
     const needy = given.find(([, value]) => value !== undefined)?.[0];
     const missing = issuer === undefined ? "NEXUS_JWT_ISSUER" : "NEXUS_JWT_AUDIENCE";
-    if (needy !== undefined) reader.faultOfSecret(missing, `is needed beside ${reader.spell(needy)}`);
+    if (needy !== undefined) reader.violationOfSecret(missing, `is needed beside ${reader.spell(needy)}`);
     return undefined;
   }
   // With keys of its own, the issuer is a name that is compared and nothing else.
@@ -67,7 +67,7 @@ export function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
 function checkUrl(reader: SettingReader, name: JwtSetting, text: string, allowLoopback: boolean): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && (url.username !== "" || url.password !== "")) {
-    reader.faultOfSecret(name, "must not hold a user name or password");
+    reader.violationOfSecret(name, "must not hold a user name or password");
     return;
   }
   const isLoopback = allowLoopback && url?.protocol === "http:" && isLoopbackHost(url.hostname);
@@ -75,5 +75,5 @@ function checkUrl(reader: SettingReader, name: JwtSetting, text: string, allowLo
   if (isBare && (url.protocol === "https:" || isLoopback)) return;
   const limit =
     "must be an https URL without fragment (http on loopback with NEXUS_ALLOW_LOOPBACK_PROVIDERS=true)";
-  reader.fault(name, text, limit);
+  reader.violation(name, text, limit);
 }

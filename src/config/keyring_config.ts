@@ -15,7 +15,7 @@ export type EncryptionKeySource =
 
 const commandPrefix = "exec:";
 
-/** Which source is set; faults are noted in `reader`. */
+/** Which source is set; errors are noted in `reader`. */
 export function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
   const given = reader.readOneOf(
     "NEXUS_ENCRYPTION_KEY",
@@ -28,8 +28,8 @@ export function readEncryptionKey(reader: SettingReader, dataDir: string): Encry
   if (name === "NEXUS_ENCRYPTION_KEY_COMMAND" || value.startsWith(commandPrefix)) {
     return { source: "command", argv: readCommand(reader, name, value) };
   }
-  const fault = keysFault(value.split(/[\s,]+/).filter((word) => word !== ""));
-  if (fault !== undefined) reader.faultOfSecret(name, fault);
+  const violation = keysViolation(value.split(/[\s,]+/).filter((word) => word !== ""));
+  if (violation !== undefined) reader.violationOfSecret(name, violation);
   return { source: "environment", key: new Secret(value) };
 }
 
@@ -61,12 +61,12 @@ function readCommand(
 ): readonly string[] {
   const text = value.startsWith(commandPrefix) ? value.slice(commandPrefix.length) : value;
   const argv = splitCommand(text);
-  if (argv === undefined) reader.faultOfSecret(name, "has a quote that is not closed");
-  else if ((argv[0] ?? "") === "") reader.faultOfSecret(name, "names no program");
+  if (argv === undefined) reader.violationOfSecret(name, "has a quote that is not closed");
+  else if ((argv[0] ?? "") === "") reader.violationOfSecret(name, "names no program");
   return argv ?? [];
 }
 
-function keysFault(keys: readonly string[]): string | undefined {
+function keysViolation(keys: readonly string[]): string | undefined {
   if (!keys.every((key) => /^[A-Za-z0-9+/_-]+={0,2}$/.test(key)))
     return "is not base64: make a key with `openssl rand -base64 32`";
   const lengthBytes = keys.map((key) => Buffer.from(key, "base64").length).find((bytes) => bytes !== 32);

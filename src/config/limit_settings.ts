@@ -13,7 +13,7 @@ export const limitSettings = [
     flag: "--max-header-bytes",
     argument: "bytes",
     default: "16384",
-    meaning: "All headers of a request together, at every door: 4096 to 65536.",
+    meaning: "All headers of a request together, at every listener: 4096 to 65536.",
     readBy: ["daemon"],
   },
   {
@@ -102,7 +102,7 @@ export const limitSettings = [
     argument: "requests",
     default: "200",
     meaning:
-      "Requests per second of one address at the browser door, with bursts of ten times that: 1 to 100000, or off. A proxy is one address.",
+      "Requests per second of one address at the browser listener, with bursts of ten times that: 1 to 100000, or off. A proxy is one address.",
     readBy: ["daemon"],
   },
   {

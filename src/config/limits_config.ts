@@ -2,7 +2,7 @@ import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { SettingReader } from "./setting_reader.js";
 import type { SettingName } from "./settings.js";
 
-/** Reads what bounds callers; faults are noted in `reader`. */
+/** Reads what bounds callers; errors are noted in `reader`. */
 export function readLimits(reader: SettingReader): Limits {
   const count = (name: SettingName, fallback: number, min: number, max: number): number =>
     readCount(reader, name, { fallback, min, max });
@@ -79,7 +79,7 @@ function readUnlessOff(
   return readCount(reader, name, { fallback, min, max }, ", or off");
 }
 
-/** A whole number within the range; a fault is noted in `reader`. */
+/** A whole number within the range; an error is noted in `reader`. */
 export function readCount(
   reader: SettingReader,
   name: SettingName,
@@ -90,6 +90,6 @@ export function readCount(
   if (text === undefined) return fallback;
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
-  reader.fault(name, text, `must be a whole number from ${min} to ${max}${orElse}`);
+  reader.violation(name, text, `must be a whole number from ${min} to ${max}${orElse}`);
   return fallback;
 }

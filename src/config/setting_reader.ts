@@ -1,14 +1,14 @@
 import { ConfigError } from "./config_error.js";
 import { type Flags, type SettingName, settings } from "./settings.js";
 
-const longestShown = 200;
+const longestPresented = 200;
 
 /**
- * Reads settings one by one and gathers the faults, so that all are reported at once. A flag wins over its variable; a
+ * Reads settings one by one and gathers the errors, so that all are reported at once. A flag wins over its variable; a
  * value is trimmed, and an empty one counts as not set unless `read` is asked to keep it.
  */
 export class SettingReader {
-  readonly #faults: string[] = [];
+  readonly #violations: string[] = [];
 
   constructor(
     private readonly env: NodeJS.ProcessEnv,
@@ -28,14 +28,14 @@ export class SettingReader {
   }
 
   /** Notes that `name` got `value` against the limit that `limit` states. */
-  fault(name: SettingName, value: string, limit: string): void {
-    const shown = value.length > longestShown ? `${value.slice(0, longestShown)}...` : value;
-    this.#faults.push(`${this.spell(name)}: got ${JSON.stringify(shown)}: ${limit}`);
+  violation(name: SettingName, value: string, limit: string): void {
+    const shown = value.length > longestPresented ? `${value.slice(0, longestPresented)}...` : value;
+    this.#violations.push(`${this.spell(name)}: got ${JSON.stringify(shown)}: ${limit}`);
   }
 
-  /** Notes a fault without showing the value. */
-  faultOfSecret(name: SettingName, limit: string): void {
-    this.#faults.push(`${this.spell(name)}: ${limit}`);
+  /** Notes an error without showing the value. */
+  violationOfSecret(name: SettingName, limit: string): void {
+    this.#violations.push(`${this.spell(name)}: ${limit}`);
   }
 
   /** Settings of which at most one may be set. */
@@ -46,13 +46,13 @@ export class SettingReader {
     });
     const [first, second] = values;
     if (first && second) {
-      this.faultOfSecret(first.name, `and ${this.spell(second.name)} are both set: set one of them`);
+      this.violationOfSecret(first.name, `and ${this.spell(second.name)} are both set: set one of them`);
     }
     return first;
   }
 
-  /** @throws ConfigError with every fault noted so far */
-  throwFaults(): void {
-    if (this.#faults.length > 0) throw new ConfigError(this.#faults);
+  /** @throws ConfigError with every error noted so far */
+  throwViolations(): void {
+    if (this.#violations.length > 0) throw new ConfigError(this.#violations);
   }
 }

@@ -56,7 +56,7 @@ export const settings = [
     flag: "--grpc-listen",
     argument: "addresses",
     default: "unix:<data-dir>/nexus.sock",
-    meaning: `The gRPC door for agents: ${addresses}; off closes it.`,
+    meaning: `The gRPC listener for agents: ${addresses}; off closes it.`,
     readBy: ["daemon"],
   },
   {
@@ -64,7 +64,7 @@ export const settings = [
     flag: "--http-listen",
     argument: "addresses",
     default: "127.0.0.1:8090",
-    meaning: `The Connect, gRPC-Web, JSON and REST door: ${addresses}; off closes it.`,
+    meaning: `The Connect, gRPC-Web, JSON and REST listener: ${addresses}; off closes it.`,
     readBy: ["daemon"],
   },
   {
@@ -72,7 +72,7 @@ export const settings = [
     flag: "--browser-listen",
     argument: "addresses",
     default: "127.0.0.1:8080",
-    meaning: `The door for a person's browser: ${addresses}; it cannot be closed.`,
+    meaning: `The listener for a person's browser: ${addresses}; it cannot be closed.`,
     readBy: ["daemon"],
   },
   {
@@ -80,7 +80,7 @@ export const settings = [
     flag: "--ops-listen",
     argument: "addresses",
     default: "127.0.0.1:9090",
-    meaning: `The door of /livez, /readyz, /metrics and the page /status: ${addresses}; off closes it.`,
+    meaning: `The listener of /livez, /readyz, /metrics and the page /status: ${addresses}; off closes it.`,
     readBy: ["daemon", "client"],
   },
   {
@@ -89,7 +89,7 @@ export const settings = [
     argument: "file",
     default: "none",
     meaning:
-      "PEM: the certificate of the doors and those that lead to its root. Read again when it changes, as the two below.",
+      "PEM: the certificate of the listeners and those that lead to its root. Read again when it changes, as the two below.",
     readBy: ["daemon", "client"],
   },
   {
@@ -106,7 +106,7 @@ export const settings = [
     argument: "file",
     default: "none",
     meaning:
-      "PEM: the CAs whose client certificates are trusted on the gRPC and the HTTP door: cert:<SPIFFE ID> or cert:<subject> is the caller then.",
+      "PEM: the CAs whose client certificates are trusted on the gRPC and the HTTP listener: cert:<SPIFFE ID> or cert:<subject> is the caller then.",
     readBy: ["daemon"],
   },
   {
@@ -114,24 +114,24 @@ export const settings = [
     flag: "--tls-client-auth",
     argument: "word",
     default: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
-    meaning: "Whether those two doors ask for a client certificate: none, optional or require.",
+    meaning: "Whether those two listeners ask for a client certificate: none, optional or require.",
     readBy: ["daemon"],
   },
   {
-    name: "NEXUS_TLS_DOORS",
-    flag: "--tls-doors",
-    argument: "doors",
+    name: "NEXUS_TLS_LISTENERS",
+    flag: "--tls-listeners",
+    argument: "listeners",
     default: "grpc,http,browser,ops",
-    meaning: "The doors whose TCP addresses speak TLS when there is a certificate.",
+    meaning: "The listeners whose TCP addresses speak TLS when there is a certificate.",
     readBy: ["daemon", "client"],
   },
   {
     name: "NEXUS_INSECURE",
     flag: "--insecure",
-    argument: "[doors]",
+    argument: "[listeners]",
     default: "false",
     meaning:
-      "Doors that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+      "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
     readBy: ["daemon"],
   },
   {
@@ -199,7 +199,7 @@ export const settings = [
     argument: "url",
     default: "http://localhost:8080",
     meaning:
-      "How a person's browser reaches the browser door: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
+      "How a person's browser reaches the browser listener: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
     readBy: ["daemon"],
   },
   {

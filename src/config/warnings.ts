@@ -11,7 +11,7 @@ const maxEdits = 3;
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   return [
     ...typos(env),
-    ...doorWarnings(env, config),
+    ...listenerWarnings(env, config),
     ...networkWarnings(config),
     ...tracingWarnings(env, config),
   ];
@@ -33,7 +33,7 @@ function typos(env: NodeJS.ProcessEnv): string[] {
   return warnings;
 }
 
-function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
+function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   const warnings: string[] = [];
   if (config.grpcListen.length === 0 && config.httpListen.length === 0) {
     warnings.push("NEXUS_GRPC_LISTEN and NEXUS_HTTP_LISTEN are both off: no agent can reach the daemon");
@@ -41,7 +41,7 @@ function doorWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   const sheltered = config.grpcListen.find(
     (address) => address.kind === "unix" && address.path.startsWith(`${config.dataDir}/`),
   );
-  if (config.doors.socketMode !== 0o600 && sheltered) {
+  if (config.listeners.socketMode !== 0o600 && sheltered) {
     warnings.push(
       "NEXUS_SOCKET_MODE lets other users in, and the data folder, whose mode is 0700, keeps them out: put the socket elsewhere with NEXUS_GRPC_LISTEN",
     );

@@ -1,6 +1,6 @@
 import type { ApiKeys } from "../domain/access/api_keys.js";
 import { admin, at, owner, type Principal } from "../model/access/principal.js";
-import type { Authenticate, ShownCredentials } from "../server/callers/presented_credentials.js";
+import type { Authenticate, PresentedCredentials } from "../server/callers/presented_credentials.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 
 export interface AuthenticateOptions {
@@ -35,7 +35,7 @@ export function authenticateBy(options: AuthenticateOptions): Authenticate {
     return principal.then((found) => found && at(found, origin));
   };
 
-  function principalOfPeer({ socket, origin, peer }: ShownCredentials, { ownUid }: AuthenticateOptions) {
+  function principalOfPeer({ socket, origin, peer }: PresentedCredentials, { ownUid }: AuthenticateOptions) {
     if (socket === "unix") {
       const principal = principalOfUser(peer?.uid, ownUid);
       return principal && at(principal, origin);

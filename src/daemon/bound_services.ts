@@ -1,14 +1,14 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
+import { nexusService } from "../legacy/nexus_service.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import { guardedService } from "../service/pipeline/guarded_service.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
 import { answeringRefusals, authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
-import type { BoundService } from "../service/pipeline/bound_service.js";
 import { connectionService } from "../service/services/connection_service.js";
-import { guardedService } from "../service/pipeline/guarded_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
-import { nexusService } from "../legacy/nexus_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
@@ -36,9 +36,9 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
 
 /** What proxies call, behind the policy too. */
 export interface ProxyServices {
-  /** For the `grpc` door, since Envoy speaks nothing else. */
+  /** For the `grpc` listener, since Envoy speaks nothing else. */
   readonly secrets: BoundService;
-  /** `Check`: for the `grpc` door, and behind a route of the `http` doors. */
+  /** `Check`: for the `grpc` listener, and behind a route of the `http` listeners. */
   readonly authorization: BoundService;
 }
 

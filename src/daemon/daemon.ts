@@ -1,8 +1,35 @@
 import { join } from "node:path";
 import { Catalogue } from "../catalogue/catalogue.js";
-import { readVersion } from "../config/version.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import { readVersion } from "../config/version.js";
+import type { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
+import type { ImportRecovery } from "../domain/connections/import_recovery.js";
+import type { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import type { Revoker } from "../domain/grants/revoker.js";
+import type { TokenSpool } from "../domain/grants/token_spool.js";
+import { openKeyCheck } from "../domain/operations/key_check.js";
+import type { KeyringManager } from "../domain/operations/keyring_manager.js";
+import type { RefreshEngine } from "../domain/refresh/refresh_engine.js";
+import type { ReadAudit } from "../domain/tokens/read_audit.js";
+import type { WatchHub } from "../domain/tokens/watch_hub.js";
+import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
+import { noTracing, type Tracing } from "../model/tracing.js";
+import type { PolicyKeeper } from "../policy/policy_keeper.js";
+import { type Clock, delay, setDeadline } from "../runtime/clock.js";
+import { openSocketAccess } from "../server/callers/peer_credentials.js";
+import { Listeners } from "../server/listeners.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import { countedService } from "../service/pipeline/counted_service.js";
+import { CallLimits, limitedService } from "../service/pipeline/limited_service.js";
+import { tracedService } from "../service/pipeline/traced_service.js";
+import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
+import { SpoolFile } from "../store/files/spool_file.js";
+import { StoreHangs } from "../store/lmdb/store_error.js";
+import { Store } from "../store/store.js";
+import type { Logger } from "../telemetry/logger.js";
+import { Metrics } from "../telemetry/metrics.js";
+import { loadApiKey } from "../vault/api_key_file.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
 import { authenticateBy } from "./authenticate.js";
 import { boundServices, proxyServices } from "./bound_services.js";
@@ -11,35 +38,8 @@ import { type OpenTls, openTls } from "./door_tls.js";
 import { loadPolicy } from "./load_policy.js";
 import { openJwt } from "./open_jwt.js";
 import { closeKeyFile, type OpenedVault, openVault } from "./open_vault.js";
-import type { DenialLedger } from "../domain/access/denied_access_audit.js";
-import type { ImportRecovery } from "../domain/connections/import_recovery.js";
-import { openKeyCheck } from "../domain/operations/key_check.js";
-import type { KeyringManager } from "../domain/operations/keyring_manager.js";
-import type { ReadLedger } from "../domain/tokens/read_audit.js";
-import type { RefreshEngine } from "../domain/refresh/refresh_engine.js";
-import type { Revoker } from "../domain/grants/revoker.js";
-import type { TokenRescue } from "../domain/grants/token_spool.js";
-import type { UnknownStates } from "../domain/consent/unknown_state_audit.js";
-import type { WatchHub } from "../domain/tokens/watch_hub.js";
-import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
-import { noTracing, type Tracing } from "../model/tracing.js";
-import type { PolicyKeeper } from "../policy/policy_keeper.js";
-import { type Clock, delay, setDeadline } from "../runtime/clock.js";
-import { Doors } from "../server/listeners.js";
-import { openSocketAccess } from "../server/callers/peer_credentials.js";
-import type { BoundService } from "../service/pipeline/bound_service.js";
-import { countedService } from "../service/pipeline/counted_service.js";
-import { CallLimits, limitedService } from "../service/pipeline/limited_service.js";
-import { tracedService } from "../service/pipeline/traced_service.js";
-import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
-import { RescueFile } from "../store/files/spool_file.js";
-import { Store } from "../store/store.js";
-import { StoreHangs } from "../store/lmdb/store_error.js";
-import type { Logger } from "../telemetry/logger.js";
-import { Metrics } from "../telemetry/metrics.js";
-import { loadApiKey } from "../vault/api_key_file.js";
 
-/** After the store has failed: what providers answer within it goes into the rescue file. */
+/** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
 
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
@@ -62,25 +62,25 @@ export interface DaemonOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** One running daemon: everything wired, every door open. */
+/** One running daemon: everything wired, every listener open. */
 export class Daemon {
   private constructor(
-    readonly doors: Doors,
+    readonly listeners: Listeners,
     private readonly parts: {
       readonly lock: DataFolderLock;
       readonly store: Store;
       readonly hub: WatchHub;
       readonly revoker: Revoker;
       readonly recovery: ImportRecovery;
-      readonly ledger: ReadLedger;
-      readonly unknownStates: UnknownStates;
+      readonly readAudit: ReadAudit;
+      readonly unknownStateAudit: UnknownStateAudit;
       readonly keyring: KeyringManager;
       readonly engine: RefreshEngine;
-      readonly rescue: TokenRescue;
-      readonly rescueFile: RescueFile | undefined;
+      readonly spool: TokenSpool;
+      readonly spoolFile: SpoolFile | undefined;
       readonly keeper: ManifestKeeper | undefined;
       readonly tls: OpenTls;
-      readonly denials: DenialLedger;
+      readonly deniedAccess: DeniedAccessAudit;
       readonly policy: PolicyKeeper | undefined;
       readonly drainTimeoutMs: number;
       readonly clock: Clock;
@@ -88,14 +88,14 @@ export class Daemon {
     },
   ) {}
 
-  /** @throws CatalogueFault, DataFolderInUse, TlsFault, NoPeerCredentials, KeyFault, StoreDamaged, PolicyFault, StoreFailed, DoorError */
+  /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, PolicyError, StoreFailed, ListenerError */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, clock } = options;
     process.umask(0o077);
     const catalogue = await Catalogue.open(config.catalogFile);
     const lock = lockDataFolder(config.dataDir);
     let store: Store | undefined;
-    let rescueFile: RescueFile | undefined;
+    let spoolFile: SpoolFile | undefined;
     let tls: OpenTls | undefined;
     const metrics = new Metrics({ version: readVersion() });
     try {
@@ -113,13 +113,13 @@ export class Daemon {
         },
       });
       await openKeyCheck(store, opened.vault);
-      rescueFile = openRescueFile(config.dataDir, log);
-      return await Daemon.#wire(options, lock, store, rescueFile, opened, catalogue, tls, metrics);
+      spoolFile = openSpoolFile(config.dataDir, log);
+      return await Daemon.#wire(options, lock, store, spoolFile, opened, catalogue, tls, metrics);
     } catch (error) {
       tls?.stop();
       const late = delay(clock, closeMs).then(() => "late");
       const closed = await Promise.race([store?.close(), late]);
-      rescueFile?.close();
+      spoolFile?.close();
       lock.release();
       if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause: error });
       throw error;
@@ -130,7 +130,7 @@ export class Daemon {
     options: DaemonOptions,
     lock: DataFolderLock,
     store: Store,
-    rescueFile: RescueFile | undefined,
+    spoolFile: SpoolFile | undefined,
     { vault: sealer, source: keySource }: OpenedVault,
     templates: Catalogue,
     tls: OpenTls,
@@ -140,13 +140,13 @@ export class Daemon {
     const apiKeyPath = config.access.adminKeyFile ?? join(config.dataDir, "admin.key");
     closeKeyFile(apiKeyPath, config.dataDir, log);
     const apiKey = loadApiKey(apiKeyPath, { create: config.access.adminKeyFile === undefined });
-    const sockets = await openSocketAccess(config.doors.socketMode);
+    const sockets = await openSocketAccess(config.listeners.socketMode);
     const jwt = await openJwt(config, { clock, log });
 
     const parts = wireDomain({
       config,
       store,
-      rescueFile,
+      spoolFile,
       sealer,
       keySource,
       metrics,
@@ -155,19 +155,19 @@ export class Daemon {
       random,
       log,
     });
-    const { engine, rescue, hub, registry, revoker, recovery, ledger, unknownStates, keyring } = parts;
+    const { engine, spool, hub, registry, revoker, recovery, readAudit, unknownStateAudit, keyring } = parts;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
     const services = boundServices(parts, templates, config);
     const forProxies = proxyServices(parts);
     const callLimits = new CallLimits(config.limits);
-    const counted = (door: "grpc" | "http", served: readonly BoundService[]): BoundService[] =>
+    const counted = (listener: "grpc" | "http", served: readonly BoundService[]): BoundService[] =>
       served.map((service) => {
         const counting = countedService(limitedService(service, callLimits), (method, code) =>
-          metrics.rpcAnswered({ method, code, door }),
+          metrics.rpcAnswered({ method, code, listener }),
         );
-        return tracing === noTracing ? counting : tracedService(counting, door, tracing);
+        return tracing === noTracing ? counting : tracedService(counting, listener, tracing);
       });
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
@@ -175,11 +175,11 @@ export class Daemon {
       refreshQueueLagMs: () => engine.lagMs(),
       suspendedProviders: () => engine.suspendedProviders,
       refreshLoad: () => engine.load,
-      unwrittenTokenSets: () => rescue.heldCount,
+      unwrittenTokenSets: () => spool.heldCount,
       certificateEndsMs: () => tls.endsMs(),
       nowMs: () => clock.nowMs(),
     });
-    const doors = new Doors({
+    const listeners = new Listeners({
       ...config,
       grpcServices: counted("grpc", [...services, forProxies.secrets, forProxies.authorization]),
       httpServices: counted("http", services),
@@ -199,23 +199,23 @@ export class Daemon {
       status: () => parts.status.read(statusEntries),
       metrics: () => metrics.render(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
-      onFull: atMostEachMinute(clock, (door) => {
+      onFull: atMostEachMinute(clock, (listener) => {
         const { maxConnections } = config.limits;
         log.warn(
-          { door, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
-          "a door is full: sockets are closed",
+          { listener, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+          "a listener is full: sockets are closed",
         );
       }),
       clock,
     });
     // Before anything refreshes: what the last process could not store takes its place.
-    await rescue.recover();
+    await spool.recover();
     parts.backups.start();
     // Before the first caller, who may ask for what the file says.
     await policy?.start();
     await keeper?.start();
     try {
-      await doors.open();
+      await listeners.open();
     } catch (error) {
       await Promise.all([keeper?.stop(), policy?.stop()]);
       throw error;
@@ -224,27 +224,27 @@ export class Daemon {
     revoker.start();
     recovery.start();
     keyring.start();
-    if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP doors");
+    if (apiKey.created) log.info({ path: apiKeyPath }, "made the API key for TCP listeners");
     log.info(
       { redirectUri: config.redirectUri },
       "redirect URIs begin with this: paste the one that nexusd provider show NAME prints into the provider's console",
     );
-    log.info({ version: readVersion(), dataDir: config.dataDir, ...doors.addresses }, "nexusd is ready");
-    return new Daemon(doors, {
+    log.info({ version: readVersion(), dataDir: config.dataDir, ...listeners.addresses }, "nexusd is ready");
+    return new Daemon(listeners, {
       lock,
       store,
       hub,
       engine,
-      rescue,
-      rescueFile,
+      spool,
+      spoolFile,
       revoker,
       recovery,
-      ledger,
-      unknownStates,
+      readAudit,
+      unknownStateAudit,
       keyring,
       keeper,
       tls,
-      denials: parts.denials,
+      deniedAccess: parts.deniedAccess,
       policy,
       drainTimeoutMs: config.drainTimeoutMs,
       clock,
@@ -259,14 +259,14 @@ export class Daemon {
   }
 
   /**
-   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the rescue file.
+   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the spool file.
    *
    * @returns false when commits are still under way after 4 s: the process cannot exit in order then
    */
   async abandon(): Promise<boolean> {
-    const { store, engine, rescue, clock } = this.parts;
-    rescue.save();
-    this.doors.stopServing();
+    const { store, engine, spool, clock } = this.parts;
+    spool.save();
+    this.listeners.stopServing();
     const stopped = engine.stop().catch(() => undefined);
     const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
     await Promise.race([Promise.all([store.settled(), stopped]), patience]);
@@ -283,8 +283,8 @@ export class Daemon {
       store,
       hub,
       engine,
-      rescue,
-      rescueFile,
+      spool,
+      spoolFile,
       revoker,
       recovery,
       keyring,
@@ -300,8 +300,8 @@ export class Daemon {
     const force = new AbortController();
     const timer = setDeadline(clock, drainTimeoutMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
-    this.doors.stopServing();
-    const closed = this.doors.close(force.signal);
+    this.listeners.stopServing();
+    const closed = this.listeners.close(force.signal);
     await Promise.race([
       Promise.all([
         hub.drain(),
@@ -316,19 +316,19 @@ export class Daemon {
     ]);
     await closed;
     timer.cancel();
-    rescue.save();
+    spool.save();
     await this.#flushCounts();
     await store.close();
-    rescueFile?.close();
+    spoolFile?.close();
     lock.release();
     log.info({}, "stopped");
   }
 
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
-    const { ledger, unknownStates, denials, log } = this.parts;
+    const { readAudit, unknownStateAudit, deniedAccess, log } = this.parts;
     try {
-      await Promise.all([ledger.flush(), unknownStates.flush(), denials.flush()]);
+      await Promise.all([readAudit.flush(), unknownStateAudit.flush(), deniedAccess.flush()]);
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
@@ -336,13 +336,14 @@ export class Daemon {
 }
 
 /** Without it the daemon runs, and what the store cannot take dies with the process. */
-function openRescueFile(folder: string, log: Logger): RescueFile | undefined {
+function openSpoolFile(folder: string, log: Logger): SpoolFile | undefined {
   try {
-    const file = RescueFile.open(folder);
-    if (file.fault !== undefined) log.warn({ err: file.fault }, "the rescue file has not all of its room");
+    const file = SpoolFile.open(folder);
+    if (file.violation !== undefined)
+      log.warn({ err: file.violation }, "the spool file has not all of its room");
     return file;
   } catch (error) {
-    log.warn({ err: error }, "the rescue file cannot be opened");
+    log.warn({ err: error }, "the spool file cannot be opened");
     return undefined;
   }
 }

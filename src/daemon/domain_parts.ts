@@ -1,46 +1,46 @@
-import { readVersion } from "../config/version.js";
 import type { Config } from "../config/config.js";
+import { readVersion } from "../config/version.js";
 import { AccessControl } from "../domain/access/access_control.js";
 import { AccessExplainer } from "../domain/access/access_explainer.js";
 import { ApiKeys } from "../domain/access/api_keys.js";
-import { AuditReader } from "../domain/operations/audit_reader.js";
-import { AuditedTokens } from "../domain/tokens/audited_tokens.js";
-import { AuthorizationServers } from "../domain/grants/issuer_metadata.js";
-import { BackupMaker } from "../domain/operations/backup_maker.js";
-import { CaptureFormFlow } from "../domain/consent/capture_form.js";
-import { ConnectionCompleter } from "../domain/consent/consent_flow.js";
-import { ConnectionFactsCache } from "../domain/access/connection_access_cache.js";
+import { ConnectionAccessCache } from "../domain/access/connection_access_cache.js";
+import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
+import { RequestGate } from "../domain/access/request_gate.js";
+import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
-import { ConnectionManager } from "../domain/connections/connections.js";
-import { ConsentConfirmer } from "../domain/consent/confirmation.js";
-import { ConsentHolder } from "../domain/consent/consent_holder.js";
-import { CredentialCapture } from "../domain/consent/capture.js";
+import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
+import { ImportRecovery } from "../domain/connections/import_recovery.js";
+import { CredentialCapture } from "../domain/consent/capture.js";
+import { CaptureFormFlow } from "../domain/consent/capture_form.js";
+import { ConsentConfirmation } from "../domain/consent/confirmation.js";
+import { ConnectionCompleter } from "../domain/consent/consent_flow.js";
+import { ConsentHolder } from "../domain/consent/consent_holder.js";
+import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
-import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
-import { DenialLedger } from "../domain/access/denied_access_audit.js";
-import { Grants } from "../domain/grants/token_endpoint_client.js";
-import { ImportRecovery } from "../domain/connections/import_recovery.js";
-import { KeyRotation } from "../domain/operations/key_rotation.js";
-import { KeyringManager } from "../domain/operations/keyring_manager.js";
-import { KnownViews } from "../domain/credentials/token_cache.js";
-import { ProviderRegistry } from "../domain/providers/provider_registry.js";
-import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
-import { ReadLedger } from "../domain/tokens/read_audit.js";
-import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
-import { RequestGate } from "../domain/access/request_gate.js";
+import { TokenCache } from "../domain/credentials/token_cache.js";
+import { IssuerMetadata } from "../domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
+import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
+import { TokenSpool } from "../domain/grants/token_spool.js";
+import { AuditReader } from "../domain/operations/audit_reader.js";
+import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { KeyRotation } from "../domain/operations/key_rotation.js";
+import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { StatusReader } from "../domain/operations/status_reader.js";
+import { ProviderRegistry } from "../domain/providers/provider_registry.js";
+import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
 import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
-import { SeenConnections } from "../domain/access/visible_connections.js";
-import { StatusReader } from "../domain/operations/status_reader.js";
+import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
+import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
+import { AuditedTokens } from "../domain/tokens/audited_tokens.js";
+import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { TokenManager } from "../domain/tokens/token_manager.js";
-import { TokenRescue } from "../domain/grants/token_spool.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
-import { UnknownStates } from "../domain/consent/unknown_state_audit.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument } from "../oauth/discovery.js";
@@ -48,7 +48,7 @@ import { createOutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
-import type { RescueFile } from "../store/files/spool_file.js";
+import type { SpoolFile } from "../store/files/spool_file.js";
 import type { Store } from "../store/store.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -59,7 +59,7 @@ import type { Vault } from "../vault/vault.js";
 export interface DomainOptions {
   readonly config: Config;
   readonly store: Store;
-  readonly rescueFile: RescueFile | undefined;
+  readonly spoolFile: SpoolFile | undefined;
   readonly sealer: Vault;
   readonly keySource: KeyRingSource;
   readonly metrics: Metrics;
@@ -74,39 +74,39 @@ export type DomainParts = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
 export function wireDomain(options: DomainOptions) {
-  const { config, store, rescueFile, sealer, metrics, tracing, clock, random, log } = options;
+  const { config, store, spoolFile, sealer, metrics, tracing, clock, random, log } = options;
   const networks = config.providerNetworks;
   const plainOutbound = createOutboundFetch({ networks });
   const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
-  const servers = new AuthorizationServers({
+  const servers = new IssuerMetadata({
     store,
     clock,
     log,
     fetchDocument: (issuer) => fetchDiscoveryDocument(issuer, outbound),
     networks,
   });
-  const grants = new Grants({ vault, clock, outbound });
+  const grants = new TokenEndpointClient({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
-  const known = new KnownViews<ConnectionView>();
+  const known = new TokenCache<ConnectionView>();
   const reader = new CredentialReader({ store, vault, clock, known });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
-  const onRescued: Metrics["rescued"] = (outcome) => metrics.rescued(outcome);
-  const rescue = new TokenRescue({ file: rescueFile, store, vault, revocations, clock, log, onRescued });
+  const onSpooled: Metrics["spooled"] = (outcome) => metrics.spooled(outcome);
+  const spool = new TokenSpool({ file: spoolFile, store, vault, revocations, clock, log, onSpooled });
   const base = { store, vault, servers, grants, clock, log };
 
-  const engine = new RefreshEngine({ ...base, writer, revocations, rescue, locks, random, metrics, tracing });
+  const engine = new RefreshEngine({ ...base, writer, revocations, spool, locks, random, metrics, tracing });
   const hub = new WatchHub();
-  const ledger = new ReadLedger({ store, clock, log });
-  const unknownStates = new UnknownStates({ store, clock, log });
+  const readAudit = new ReadAudit({ store, clock, log });
+  const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
   const revoker = new Revoker({ ...base, random });
-  const facts = new ConnectionFactsCache({ store });
+  const facts = new ConnectionAccessCache({ store });
   const keys = new ApiKeys({ store, clock, log });
   const access = new AccessControl({ keys, facts, clock });
   keys.onRevoked = (name) => access.principalEnded(name);
-  const denials = new DenialLedger({ store, clock, log });
-  const guard = { access, gate: new RequestGate({ access, store }), denials };
+  const deniedAccess = new DeniedAccessAudit({ store, clock, log });
+  const guard = { access, gate: new RequestGate({ access, store }), deniedAccess };
   store.onCommitted((changes) => {
     const ids = changes.map(({ connectionId }) => connectionId);
     facts.connectionsChanged(ids);
@@ -134,18 +134,18 @@ export function wireDomain(options: DomainOptions) {
   const sealing = { store, ring: sealer, vault, clock, log };
   const tokens = new AuditedTokens({
     manager: new TokenManager({ reader, refresher: engine.refresher, clock }),
-    ledger,
+    readAudit,
   });
   return {
     engine,
-    rescue,
+    spool,
     hub,
-    ledger,
-    unknownStates,
+    readAudit,
+    unknownStateAudit,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
     registry: new ProviderRegistry({ store, vault, clock, networks, onChanged }),
-    connections: new ConnectionManager({
+    connections: new Connections({
       revocationAttempted: (connectionId) => revoker.attempted(connectionId),
       ...config,
       ...config.consent,
@@ -155,7 +155,7 @@ export function wireDomain(options: DomainOptions) {
       revocations,
       clock,
     }),
-    confirmer: new ConsentConfirmer({ ...base, writer, revocations, locks }),
+    confirmer: new ConsentConfirmation({ ...base, writer, revocations, locks }),
     importer,
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, log }),
@@ -163,14 +163,14 @@ export function wireDomain(options: DomainOptions) {
       ...base,
       writer,
       revocations,
-      rescue,
+      spool,
       onAccepted,
-      unknownStates,
+      unknownStateAudit,
       locks,
     }),
     tokens,
     authorizer: new ProxyAuthorizer({ tokens, clock }),
-    watch: new TokenWatch({ store, reader, hub, ledger, clock, random }),
+    watch: new TokenWatch({ store, reader, hub, readAudit, clock, random }),
     audit: new AuditReader({ store }),
     status: new StatusReader({ store, engine, hub, clock, version: readVersion() }),
     keyring: new KeyringManager({
@@ -181,14 +181,14 @@ export function wireDomain(options: DomainOptions) {
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
     access,
     secrets: new SecretStreams({
-      source: new SecretSource({ store, reader, ledger, log, prefix: config.proxy.secretPrefix }),
+      source: new SecretSource({ store, reader, readAudit, log, prefix: config.proxy.secretPrefix }),
       hub,
       clock,
       log,
     }),
-    seen: new SeenConnections({ store }),
+    seen: new VisibleConnections({ store }),
     keys,
-    denials,
+    deniedAccess,
     guard,
     explainer: new AccessExplainer({ access, store }),
   };

@@ -1,31 +1,31 @@
 import type { Config } from "../config/config.js";
 import type { Clock } from "../runtime/clock.js";
-import type { DoorName } from "../server/listeners.js";
-import { DoorTls } from "../server/tls/tls_listener.js";
+import type { ListenerName } from "../server/listeners.js";
 import { TlsKeeper } from "../server/tls/tls_keeper.js";
+import { ListenerTls } from "../server/tls/tls_listener.js";
 import type { Logger } from "../telemetry/logger.js";
 
 /** TLS as the settings want it; whoever opens it stops it. */
 export interface OpenTls {
-  of(door: DoorName): DoorTls | undefined;
+  of(listener: ListenerName): ListenerTls | undefined;
   /** When the certificate that new connections get expires; undefined without one. */
   endsMs(): number | undefined;
   stop(): void;
 }
 
-/** Reads the certificate, if there is one to be. @throws TlsFault */
+/** Reads the certificate, if there is one to be. @throws TlsError */
 export async function openTls(
-  { doors: { tls } }: Config,
+  { listeners: { tls } }: Config,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<OpenTls> {
   if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
   const keeper = await TlsKeeper.load({ ...tls, clock, log });
   return {
-    of: (door) => {
-      if (!tls.doors.includes(door)) return undefined;
+    of: (listener) => {
+      if (!tls.listeners.includes(listener)) return undefined;
       // A browser would ask its person for a certificate, and a probe has none.
-      const clientAuth = door === "grpc" || door === "http" ? tls.clientAuth : "none";
-      return new DoorTls({ door, keeper, clientAuth, log });
+      const clientAuth = listener === "grpc" || listener === "http" ? tls.clientAuth : "none";
+      return new ListenerTls({ listener, keeper, clientAuth, log });
     },
     endsMs: () => keeper.pair.notAfterMs,
     stop: () => keeper.stop(),

@@ -19,7 +19,7 @@ export async function openJwt(
   const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
   const ask = createAskIssuer({ ...jwt, clock, tokenOrigin });
   const keys = new IssuerKeys({ source, ask, clock, log });
-  // A fault of the settings shows in the log at the start, not at the first caller.
+  // An error of the settings shows in the log at the start, not at the first caller.
   keys.refresh();
   return new JwtVerifier({ issuer, audience, keys, clock, log });
 }

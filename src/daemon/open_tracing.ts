@@ -1,5 +1,5 @@
-import { readVersion } from "../config/version.js";
 import type { Config } from "../config/config.js";
+import { readVersion } from "../config/version.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Logger } from "../telemetry/logger.js";

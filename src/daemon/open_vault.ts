@@ -13,7 +13,7 @@ export interface OpenedVault {
   readonly source: KeyRingSource;
 }
 
-/** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyFault */
+/** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyError */
 export async function openVault(options: {
   readonly config: Pick<Config, "dataDir" | "encryptionKey">;
   readonly environment: NodeJS.ProcessEnv;

@@ -14,13 +14,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
-import { backupPlace, restoreFolderPrefix } from "../domain/operations/backup_maker.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
+import { backupPlace, restoreFolderPrefix } from "../domain/operations/backup_maker.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
 import { beginRestored } from "../domain/operations/restored_store.js";
 import { verifySealed } from "../domain/operations/sealed_records.js";
-import { DataLoss } from "../model/errors.js";
 import { owner } from "../model/access/principal.js";
+import { DataLoss } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import {
   BackupDamaged,
@@ -33,7 +33,7 @@ import {
 } from "../store/files/backup_file.js";
 import { lockDataFolder } from "../store/files/data_folder.js";
 import { Store, storeFileName } from "../store/store.js";
-import { KeyFault } from "../vault/key_file.js";
+import { KeyError } from "../vault/key_file.js";
 import { KeyRingSource } from "../vault/key_source.js";
 import { Vault } from "../vault/vault.js";
 
@@ -65,7 +65,7 @@ export interface RestoreReport {
  * Puts a backup into the data folder of a daemon that does not run. Everything is judged on a copy beside the store: until the one rename
  * at the end nothing has changed.
  *
- * @throws DataFolderInUse, StoreInTheWay, KeyFault, BackupDamaged, StoreDamaged, and errors of the file system
+ * @throws DataFolderInUse, StoreInTheWay, KeyError, BackupDamaged, StoreDamaged, and errors of the file system
  */
 export async function restoreStore(options: RestoreOptions): Promise<RestoreReport> {
   const { config, file, force, clock } = options;
@@ -110,8 +110,8 @@ async function openRing(options: RestoreOptions, { manifest, seal }: BackupHeade
   const { config, environment, clock } = options;
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
   const keys = await source.read().catch((error: unknown) => {
-    if (!(error instanceof KeyFault)) throw error;
-    throw new KeyFault(
+    if (!(error instanceof KeyError)) throw error;
+    throw new KeyError(
       `${error.message}; a backup holds no key: put back key ${manifest.keyIds.join(", ")} first`,
     );
   });
@@ -119,7 +119,7 @@ async function openRing(options: RestoreOptions, { manifest, seal }: BackupHeade
   for (const key of keys) key.fill(0);
   const missing = [seal.keyId, ...manifest.keyIds].filter((keyId) => !vault.has(keyId));
   if (missing.length > 0)
-    throw new KeyFault(
+    throw new KeyError(
       `the encryption key is not the one of the backup, which needs key ${[...new Set(missing)].join(", ")}`,
     );
   try {

@@ -1,17 +1,17 @@
-import { CatalogueFault } from "../catalogue/catalogue_fault.js";
-import { type ExitCode, exitCodes } from "./exit_codes.js";
+import { CatalogueError } from "../catalogue/catalogue_fault.js";
 import type { Config } from "../config/config.js";
-import { Daemon } from "./daemon.js";
-import { PolicyFault } from "../policy/policy_fault.js";
+import { PolicyError } from "../policy/policy_fault.js";
 import { SystemClock } from "../runtime/clock.js";
-import { DoorError } from "../server/listen/listener.js";
 import { NoPeerCredentials } from "../server/callers/peer_credentials.js";
-import { TlsFault } from "../server/tls/tls_pair.js";
+import { ListenerError } from "../server/listen/listener.js";
+import { TlsError } from "../server/tls/tls_pair.js";
 import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/lmdb/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
-import { KeyFault } from "../vault/key_file.js";
+import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
+import { Daemon } from "./daemon.js";
 import { endAtOnce } from "./end_at_once.js";
+import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { type OpenTracing, openTracing } from "./open_tracing.js";
 
 /** Runs a daemon until a signal ends it. */
@@ -28,7 +28,7 @@ export async function runDaemon(options: {
     ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
-  // Before the first door opens: whoever can see the daemon can also end it.
+  // Before the first listener opens: whoever can see the daemon can also end it.
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
@@ -78,13 +78,13 @@ export async function runDaemon(options: {
 
 function startFailure(error: unknown): ExitCode | undefined {
   const isUsage =
-    error instanceof CatalogueFault || error instanceof PolicyFault || error instanceof SecretFileOpen;
+    error instanceof CatalogueError || error instanceof PolicyError || error instanceof SecretFileOpen;
   if (isUsage) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
-  if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
+  if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;
   if (error instanceof StoreFailed) return exitCodes.storeNotWritten;
-  if (error instanceof DoorError || error instanceof TlsFault || error instanceof NoPeerCredentials)
-    return exitCodes.doorNotOpened;
+  if (error instanceof ListenerError || error instanceof TlsError || error instanceof NoPeerCredentials)
+    return exitCodes.listenerNotOpened;
   return undefined;
 }

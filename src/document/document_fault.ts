@@ -1,5 +1,5 @@
-/** One fault of a file that a person wrote, and where it is; lines and columns count from 1. */
-export interface DocumentFault {
+/** One error of a file that a person wrote, and where it is; lines and columns count from 1. */
+export interface DocumentViolation {
   readonly line: number;
   readonly column: number;
   /** Names the field and the limit, never a value. */
@@ -11,15 +11,15 @@ export class DocumentError extends Error {
   override readonly name = "DocumentError";
 
   /** In the order of the lines. */
-  readonly faults: readonly DocumentFault[];
+  readonly violations: readonly DocumentViolation[];
 
-  constructor(faults: readonly DocumentFault[]) {
+  constructor(violations: readonly DocumentViolation[]) {
     super("the file cannot be used");
-    this.faults = faults.toSorted((one, other) => one.line - other.line || one.column - other.column);
+    this.violations = violations.toSorted((one, other) => one.line - other.line || one.column - other.column);
   }
 }
 
 /** `12:5: client_id: is required`, a line for each. */
-export function formatFaults({ faults }: DocumentError): string[] {
-  return faults.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+export function formatViolations({ violations }: DocumentError): string[] {
+  return violations.map(({ line, column, message }) => `${line}:${column}: ${message}`);
 }

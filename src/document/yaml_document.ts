@@ -11,7 +11,7 @@ import {
   parseDocument,
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
-import { DocumentError, type DocumentFault } from "./document_fault.js";
+import { DocumentError, type DocumentViolation } from "./document_fault.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;
@@ -20,14 +20,14 @@ const maxDepth = 50;
 /** A text after variables were put into it. */
 export interface Expansion {
   readonly text: string;
-  readonly faults: readonly string[];
+  readonly violations: readonly string[];
   /** Values of variables whose name says that they hold a secret. */
   readonly secrets: readonly string[];
 }
 
 export type Expand = (text: string) => Expansion;
 
-const asWritten: Expand = (text) => ({ text, faults: [], secrets: [] });
+const asWritten: Expand = (text) => ({ text, violations: [], secrets: [] });
 
 /** The names and indexes that lead to a value. */
 export type Path = readonly (string | number)[];
@@ -35,13 +35,13 @@ export type Path = readonly (string | number)[];
 /** A document as JSON that remembers where each part of it stood. */
 export interface YamlDocument {
   readonly value: JsonValue;
-  readonly faults: readonly DocumentFault[];
+  readonly violations: readonly DocumentViolation[];
   readonly secrets: ReadonlySet<string>;
   /** Where the value at `path` begins, or the nearest one around it that exists. */
   placeOf(path: Path): Place;
 }
 
-export type Place = Pick<DocumentFault, "line" | "column">;
+export type Place = Pick<DocumentViolation, "line" | "column">;
 
 /**
  * Parses YAML 1.2, JSON among it, and then expands its texts: a value cannot change what the document says.
@@ -50,7 +50,7 @@ export type Place = Pick<DocumentFault, "line" | "column">;
  */
 export function readYaml(text: string, expand: Expand = asWritten): YamlDocument {
   const lines = new LineCounter();
-  // The library's own messages quote the lines around a fault, and a secret may stand there.
+  // The library's own messages quote the lines around an error, and a secret may stand there.
   // It also compares each key of a map with every other, which takes minutes for a long one: `#readMap` looks for doubles.
   const options = { prettyErrors: false, logLevel: "error", uniqueKeys: false } as const;
   const document = parseDocument(text, { ...options, lineCounter: lines });
@@ -82,7 +82,7 @@ function placeAt(lines: LineCounter, offset: number): Place {
 
 class Reading implements YamlDocument {
   readonly value: JsonValue;
-  readonly faults: DocumentFault[] = [];
+  readonly violations: DocumentViolation[] = [];
   readonly secrets = new Set<string>();
   readonly #places = new Map<string, Place>();
   readonly #document: Document.Parsed;
@@ -113,7 +113,7 @@ class Reading implements YamlDocument {
     }
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
-      if (!target) this.#fault(path, "is an alias of no anchor");
+      if (!target) this.#violation(path, "is an alias of no anchor");
       return this.#read(target ?? null, path);
     }
     if (isMap(node)) return this.#readMap(node.items as Pair<Node, Node | null>[], path);
@@ -122,7 +122,7 @@ class Reading implements YamlDocument {
     const { value } = node;
     if (typeof value === "string") return this.#expand(value, path);
     if (typeof value === "boolean" || value === null || Number.isFinite(value)) return value as JsonValue;
-    this.#fault(path, "is a value that cannot be used here: put it into quotes");
+    this.#violation(path, "is a value that cannot be used here: put it into quotes");
     return null;
   }
 
@@ -130,12 +130,12 @@ class Reading implements YamlDocument {
     const object: JsonObject = {};
     for (const { key, value } of pairs) {
       if (!isScalar(key) || isCollection(key)) {
-        this.#fault(path, "has a key that is no text");
+        this.#violation(path, "has a key that is no text");
         continue;
       }
       const name = String(key.value);
       if (Object.hasOwn(object, name)) {
-        this.faults.push({
+        this.violations.push({
           ...placeAt(this.#lines, key.range?.[0] ?? 0),
           message: "this key stands here twice",
         });
@@ -158,7 +158,7 @@ class Reading implements YamlDocument {
 
   #expand(text: string, path: Path): string {
     const expansion = this.#expandText(text);
-    for (const fault of expansion.faults) this.#fault(path, fault);
+    for (const violation of expansion.violations) this.#violation(path, violation);
     for (const secret of expansion.secrets) this.secrets.add(secret);
     return expansion.text;
   }
@@ -168,8 +168,8 @@ class Reading implements YamlDocument {
     if (!this.#places.has(key)) this.#places.set(key, placeAt(this.#lines, offset));
   }
 
-  #fault(path: Path, message: string): void {
-    this.faults.push({ ...this.placeOf(path), message: `${fieldOf(path)}${message}` });
+  #violation(path: Path, message: string): void {
+    this.violations.push({ ...this.placeOf(path), message: `${fieldOf(path)}${message}` });
   }
 }
 

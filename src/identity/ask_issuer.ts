@@ -15,12 +15,12 @@ export interface AskIssuerOptions {
   readonly allowLoopback: boolean;
 }
 
-/** Gets a JSON document of the issuer. @throws IssuerFault */
+/** Gets a JSON document of the issuer. @throws IssuerError */
 export type AskIssuer = (url: string) => Promise<unknown>;
 
 /** No usable answer of the issuer; nothing of it is in the message but its status. */
-export class IssuerFault extends Error {
-  override readonly name = "IssuerFault";
+export class IssuerError extends Error {
+  override readonly name = "IssuerError";
 }
 
 /** From the call to the last byte. Callers wait for it, so that it is well below a call's own limit. */
@@ -37,7 +37,7 @@ export function createAskIssuer(options: AskIssuerOptions): AskIssuer {
   const { clock, caFile, tokenFile, tokenOrigin, allowLoopback } = options;
   return async (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (url === undefined || !isPermitted(url, allowLoopback)) throw new IssuerFault("the URL is not https");
+    if (url === undefined || !isPermitted(url, allowLoopback)) throw new IssuerError("the URL is not https");
     const [ca, token] = await Promise.all([
       caFile === undefined ? undefined : read(caFile),
       tokenFile === undefined || url.origin !== tokenOrigin ? undefined : read(tokenFile),
@@ -48,7 +48,7 @@ export function createAskIssuer(options: AskIssuerOptions): AskIssuer {
     try {
       return JSON.parse(body.toString("utf8")) as unknown;
     } catch {
-      throw new IssuerFault("the answer is not JSON");
+      throw new IssuerError("the answer is not JSON");
     }
   };
 }
@@ -65,15 +65,15 @@ async function read(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new IssuerFault(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+    throw new IssuerError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
   }
 }
 
 function sendGet(url: URL, options: RequestOptions, clock: Clock): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const fail = (fault: string): void => {
+    const fail = (violation: string): void => {
       timer.cancel();
-      reject(new IssuerFault(fault));
+      reject(new IssuerError(violation));
       request.destroy();
     };
     const timer = clock.setTimer(fetchTimeoutMs, () => fail("it took too long"));
@@ -90,7 +90,7 @@ function sendGet(url: URL, options: RequestOptions, clock: Clock): Promise<Buffe
 
 function collect(
   response: IncomingMessage,
-  fail: (fault: string) => void,
+  fail: (violation: string) => void,
   done: (body: Buffer) => void,
 ): void {
   const chunks: Buffer[] = [];

@@ -9,7 +9,7 @@ import {
 import { Unavailable } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
-import { type AskIssuer, IssuerFault } from "./ask_issuer.js";
+import { type AskIssuer, IssuerError } from "./ask_issuer.js";
 
 /** Where the keys that sign the tokens are published. */
 export type KeySource =
@@ -110,7 +110,7 @@ export class IssuerKeys {
       }
       this.#loadedAtMs = clock.monotonicMs();
     } catch (error) {
-      const reason = error instanceof IssuerFault ? error.message : "the document is no JSON Web Key Set";
+      const reason = error instanceof IssuerError ? error.message : "the document is no JSON Web Key Set";
       log.warn(
         { from: source.from, reason },
         "the keys of the JWT issuer could not be fetched: those at hand stay",
@@ -130,16 +130,16 @@ export class IssuerKeys {
 /** Section 4.3: the issuer of the document is identical to the one that was asked. */
 function processDiscovery(document: unknown, issuer: string): string {
   const { issuer: found, jwks_uri: uri } = (document ?? {}) as { issuer?: unknown; jwks_uri?: unknown };
-  if (found !== issuer) throw new IssuerFault("the discovery document is of another issuer");
-  if (typeof uri !== "string") throw new IssuerFault("the discovery document names no jwks_uri");
+  if (found !== issuer) throw new IssuerError("the discovery document is of another issuer");
+  if (typeof uri !== "string") throw new IssuerError("the discovery document names no jwks_uri");
   return uri;
 }
 
 /** Symmetric keys are no public keys: whoever reads the set could sign with them. */
 function processKeySet(document: unknown): JSONWebKeySet {
   const { keys } = (document ?? {}) as { keys?: unknown };
-  if (!Array.isArray(keys)) throw new IssuerFault("the document holds no keys");
-  if (keys.length > maxKeys) throw new IssuerFault(`the document holds more than ${maxKeys} keys`);
+  if (!Array.isArray(keys)) throw new IssuerError("the document holds no keys");
+  if (keys.length > maxKeys) throw new IssuerError(`the document holds more than ${maxKeys} keys`);
   return { keys: keys.filter((key) => (key as { kty?: unknown } | null)?.kty !== "oct") };
 }
 
@@ -147,6 +147,6 @@ async function readKeyFile(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, "utf8")) as unknown;
   } catch (error) {
-    throw new IssuerFault(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "not JSON"})`);
+    throw new IssuerError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "not JSON"})`);
   }
 }

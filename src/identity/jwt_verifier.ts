@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import { NexusError } from "../model/errors.js";
 import type { Principal } from "../model/access/principal.js";
+import { NexusError } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import type { IssuerKeys } from "./issuer_keys.js";
 

@@ -8,9 +8,9 @@ import { JsonFields } from "../model/json_fields.js";
  * @throws InvalidArgument naming every field of another type
  */
 export function readFields<T>(body: JsonObject, read: (fields: JsonFields) => T): T {
-  const faults: FieldViolation[] = [];
-  const result = read(new JsonFields(body, faults));
-  if (faults.length > 0) throw new InvalidArgument(faults);
+  const violations: FieldViolation[] = [];
+  const result = read(new JsonFields(body, violations));
+  if (violations.length > 0) throw new InvalidArgument(violations);
   return result;
 }
 

@@ -7,7 +7,7 @@ import { type SchemaName, schemas } from "./schemas.js";
 const meanings: Readonly<Record<number, string>> = {
   200: "Done",
   201: "Created",
-  400: "The request is at fault; `details` names each field",
+  400: "The request is at error; `details` names each field",
   401: "No valid API key",
   403: "The caller may not do that",
   404: "There is no such thing, or the caller may not see it",
@@ -15,7 +15,7 @@ const meanings: Readonly<Record<number, string>> = {
   413: "The body is larger than the daemon takes, 1 MiB by default",
   429: "A limit is reached; the message names it and its setting, `Retry-After` says when to ask again if time helps",
   431: "The headers are longer than the daemon takes, 16 KiB by default",
-  500: "A fault of the daemon",
+  500: "An error of the daemon",
   501: "Not answered by this release",
   503: "The provider or the store cannot be reached; `Retry-After` says when to ask again",
 };
@@ -33,7 +33,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
       title: "Nexus sidecar: REST routes",
       version: "1",
       description:
-        "The routes of the existing Nexus gateway and broker, on the http door of nexusd, and the one for proxies. New clients use the gRPC and Connect services of nexus.v1.",
+        "The routes of the existing Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. New clients use the gRPC and Connect services of nexus.v1.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],

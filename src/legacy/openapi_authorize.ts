@@ -17,7 +17,7 @@ const headerOf = (name: string, description: string): JsonObject => ({
 
 const shown = (description: string): JsonObject => ({ description, schema: { type: "string" } });
 
-/** What the `http` door answers to proxies, beside the table of routes: its answer is headers, and no JSON. */
+/** What the `http` listener answers to proxies, beside the table of routes: its answer is headers, and no JSON. */
 export const authorizeOperation: JsonObject = {
   operationId: "authorizeRequest",
   summary:

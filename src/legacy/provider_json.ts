@@ -1,9 +1,9 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Provider } from "../gen/nexus/v1/provider_pb.js";
-import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
 import { InvalidArgument } from "../model/errors.js";
 import type { JsonObject } from "../model/json.js";
-import { authTypes, type ProviderSettings, providerFaults } from "../model/providers/provider_profile.js";
+import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
+import { authTypes, type ProviderSettings, providerViolations } from "../model/providers/provider_profile.js";
 import { settingsMessage, settingsOf } from "../service/messages/provider_message.js";
 import { strategyOf } from "../service/messages/strategy_message.js";
 import { contractField } from "./rest_error.js";
@@ -57,19 +57,19 @@ export function mentioned(profile: JsonObject): JsonObject {
  * The message that a draft asks for.
  *
  * @param hasSecret whether a secret is stored already
- * @throws InvalidArgument naming what the JSON cannot say, and with it every fault of the profile that it does say
+ * @throws InvalidArgument naming what the JSON cannot say, and with it every error of the profile that it does say
  */
 export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider {
   const secret = draft.clientSecret?.reveal() ?? "";
-  if (draft.faults.length > 0) {
-    const judged = providerFaults(draft.settings, hasSecret || secret !== "");
-    const all = [...draft.faults, ...judged].map((fault) => ({
-      ...fault,
-      field: contractField(fault.field),
+  if (draft.violations.length > 0) {
+    const judged = providerViolations(draft.settings, hasSecret || secret !== "");
+    const all = [...draft.violations, ...judged].map((violation) => ({
+      ...violation,
+      field: contractField(violation.field),
     }));
     // Of one field the first.
     throw new InvalidArgument(
-      [...new Map(all.toReversed().map((fault) => [fault.field, fault])).values()].toReversed(),
+      [...new Map(all.toReversed().map((violation) => [violation.field, violation])).values()].toReversed(),
     );
   }
   const message = settingsMessage(draft.settings);

@@ -1,6 +1,6 @@
 import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
-import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
 import type { JsonObject } from "../model/json.js";
+import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
 import { changeablePaths } from "../service/messages/provider_message.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";

@@ -58,7 +58,7 @@ const ofCode: Readonly<Record<Code, readonly [number, string]>> = {
 /** Preconditions that the caller got wrong; the others are the state of the connection: 409. */
 const badRequests = ["NOT_REFRESHABLE", "NOT_STATIC", "CREDENTIAL_REJECTED"];
 
-/** The contract's form of an error. Anything but a refusal or a `WireError` is thrown on: a fault of the daemon. */
+/** The contract's form of an error. Anything but a refusal or a `WireError` is thrown on: an error of the daemon. */
 export function restError(thrown: unknown): RestAnswer {
   if (thrown instanceof RestRefusal) {
     return errorAnswer(thrown.status, thrown.error, thrown.message, { headers: thrown.headers });

@@ -111,7 +111,7 @@ export const schemas = {
       message: says(text, "A sentence for a person."),
       details: says(
         { type: "array", items: answered({ field: text, description: text }) },
-        "Every field that is at fault.",
+        "Every field that is at error.",
       ),
     },
     ["details"],

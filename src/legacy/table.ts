@@ -17,7 +17,7 @@ const document: Route = {
   handle: async () => answer(openApi),
 };
 
-/** Every REST route of the `http` door: those of the existing gateway, and those of its broker as aliases. */
+/** Every REST route of the `http` listener: those of the existing gateway, and those of its broker as aliases. */
 export const restTable: readonly Route[] = [
   ...providerRoutes,
   ...connectionRoutes,

@@ -1,6 +1,6 @@
 import type { Token } from "../gen/nexus/v1/token_pb.js";
-import type { JsonObject } from "../model/json.js";
 import { strategyConfig } from "../model/credentials/strategy_config.js";
+import type { JsonObject } from "../model/json.js";
 import { strategyOf } from "../service/messages/strategy_message.js";
 
 /**

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import { withoutStrategy } from "../model/providers/contract_strategy.js";
+import { strategyConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { durationText, isJsonObject } from "../model/json_fields.js";
+import { withoutStrategy } from "../model/providers/contract_strategy.js";
 import { optionsConfig } from "../model/providers/oauth2_options_config.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
-import { strategyConfig } from "../model/credentials/strategy_config.js";
 
 /** What stands in place of a secret. */
 export const mask = "********";
@@ -18,7 +18,7 @@ export interface Difference {
 }
 
 /** A setting by its name in the proto, and how it is shown: objects name by name. */
-interface Aspect {
+interface Field {
   readonly path: string;
   readonly key: keyof ProviderSettings;
   readonly show: (settings: ProviderSettings) => JsonValue;
@@ -28,7 +28,7 @@ interface Aspect {
 /** Headers and parameters of token requests carry keys as often as not. */
 const maskedOptions = ["token_headers", "token_params", "refresh_params"];
 
-const aspects: readonly Aspect[] = [
+const fields: readonly Field[] = [
   { path: "description", key: "description", show: ({ description }) => description },
   { path: "category", key: "category", show: ({ category }) => category },
   { path: "client_id", key: "clientId", show: ({ clientId }) => clientId },
@@ -80,14 +80,14 @@ export function differencesOf(
   readonly paths: string[];
   readonly settings: Partial<ProviderSettings>;
 } {
-  const changed = aspects.filter(
+  const changed = fields.filter(
     ({ show, oauth2Only }) =>
       !(oauth2Only && after.authType !== "oauth2") &&
-      !isDeepStrictEqual(stated(show(before)), stated(show(after))),
+      !isDeepStrictEqual(given(show(before)), given(show(after))),
   );
   return {
     differences: changed.flatMap(({ path, show }) =>
-      difference(path, stated(show(before)), stated(show(after))),
+      difference(path, given(show(before)), given(show(after))),
     ),
     paths: changed.map(({ path }) => path),
     settings: Object.fromEntries(changed.map(({ key }) => [key, after[key]])),
@@ -104,7 +104,7 @@ export function meaningfulParams({ authType, params }: ProviderSettings): JsonOb
 }
 
 /** Undefined for what counts as not set. */
-function stated(value: JsonValue): JsonValue | undefined {
+function given(value: JsonValue): JsonValue | undefined {
   const isEmpty =
     value === null ||
     value === "" ||

@@ -1,12 +1,12 @@
-import { DocumentError, type DocumentFault } from "../document/document_fault.js";
+import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
-import { contractKeys } from "../model/providers/contract_profile.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import { type ProviderSettings, providerFaults } from "../model/providers/provider_profile.js";
+import { contractKeys } from "../model/providers/contract_profile.js";
+import { type ProviderSettings, providerViolations } from "../model/providers/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
-import { limitFaults } from "./limits.js";
+import { limitViolations } from "./limits.js";
 import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";
 import { expandVariables, type Variables } from "./variables.js";
 
@@ -14,8 +14,8 @@ import { expandVariables, type Variables } from "./variables.js";
 export interface ManifestProfile {
   readonly settings: ProviderSettings;
   readonly clientSecret: Secret | undefined;
-  /** A fault of this profile, for what only a look at the daemon shows. */
-  fault(field: string, description: string): DocumentFault;
+  /** An error of this profile, for what only a look at the daemon shows. */
+  violation(field: string, description: string): DocumentViolation;
 }
 
 export interface Manifest {
@@ -28,7 +28,7 @@ export interface Manifest {
 
 export interface ManifestOptions {
   readonly variables: Variables;
-  /** Undefined where no catalogue is at hand: `template` is then a fault. */
+  /** Undefined where no catalogue is at hand: `template` is then an error. */
   readonly templates?: ManifestTemplates | undefined;
 }
 
@@ -38,27 +38,27 @@ const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
 /**
  * Reads a manifest: `providers: [...]`, each a profile with the contract's keys. A field that is left out has its default.
  *
- * @throws DocumentError with every fault and its place
+ * @throws DocumentError with every error and its place
  */
 export function readManifest(text: string, options: ManifestOptions): Manifest {
   const document = readYaml(text, (value) => expandVariables(value, options.variables));
-  const faults: DocumentFault[] = [...document.faults];
+  const violations: DocumentViolation[] = [...document.violations];
   const { value } = document;
   if (!isJsonObject(value) || !Array.isArray(value["providers"])) {
     const at = isJsonObject(value) ? document.placeOf(["providers"]) : document.placeOf([]);
-    throw new DocumentError([...faults, { ...at, message: "providers: must be a list of profiles" }]);
+    throw new DocumentError([...violations, { ...at, message: "providers: must be a list of profiles" }]);
   }
-  refuseUnknownKeys(document, value, [], topKeys, faults);
+  refuseUnknownKeys(document, value, [], topKeys, violations);
   const { prune = false, providers } = value;
   if (typeof prune !== "boolean") {
-    faults.push({ ...document.placeOf(["prune"]), message: "prune: must be true or false" });
+    violations.push({ ...document.placeOf(["prune"]), message: "prune: must be true or false" });
   }
   const profiles = (providers as JsonValue[]).flatMap((json, index) => {
-    const profile = readProfile(document, json, ["providers", index], options, faults);
+    const profile = readProfile(document, json, ["providers", index], options, violations);
     return profile ? [profile] : [];
   });
-  refuseDuplicates(profiles, faults);
-  if (faults.length > 0) throw new DocumentError(faults);
+  refuseDuplicates(profiles, violations);
+  if (violations.length > 0) throw new DocumentError(violations);
   const secrets = new Set(document.secrets);
   for (const { clientSecret } of profiles) if (clientSecret) secrets.add(clientSecret.reveal());
   return { profiles, prune: prune === true, secrets };
@@ -69,14 +69,14 @@ function readProfile(
   json: JsonValue,
   path: Path,
   options: ManifestOptions,
-  faults: DocumentFault[],
+  violations: DocumentViolation[],
 ): ManifestProfile | undefined {
   if (!isJsonObject(json)) {
-    faults.push({ ...document.placeOf(path), message: "a profile must be keys and values" });
+    violations.push({ ...document.placeOf(path), message: "a profile must be keys and values" });
     return undefined;
   }
-  refuseUnknownKeys(document, json, path, profileKeys, faults);
-  const at = (violation: FieldViolation): DocumentFault => {
+  refuseUnknownKeys(document, json, path, profileKeys, violations);
+  const at = (violation: FieldViolation): DocumentViolation => {
     const field = violation.field.replace(/^provider\./, "");
     const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
     return { ...place, message: `${field}: ${violation.description}` };
@@ -84,15 +84,15 @@ function readProfile(
   const draft = draftOf(json, options.templates);
   const { settings, clientSecret } = draft;
   const secret = clientSecret ?? undefined;
-  const known = draft.faults.map(({ field }) => field);
-  // Each fault once: a value that could not be read is not missing as well.
-  const isReadable = document.faults.length === 0 && !known.includes("auth_type");
+  const known = draft.violations.map(({ field }) => field);
+  // Each error once: a value that could not be read is not missing as well.
+  const isReadable = document.violations.length === 0 && !known.includes("auth_type");
   const judged = [
-    ...limitFaults(settings, secret?.reveal() ?? ""),
-    ...providerFaults(settings, secret !== undefined),
+    ...limitViolations(settings, secret?.reveal() ?? ""),
+    ...providerViolations(settings, secret !== undefined),
   ].filter(({ field }) => isReadable && !known.includes(field.replace(/^provider\./, "")));
-  faults.push(...[...draft.faults, ...judged].map(at));
-  return { settings, clientSecret: secret, fault: (field, description) => at({ field, description }) };
+  violations.push(...[...draft.violations, ...judged].map(at));
+  return { settings, clientSecret: secret, violation: (field, description) => at({ field, description }) };
 }
 
 function refuseUnknownKeys(
@@ -100,22 +100,22 @@ function refuseUnknownKeys(
   json: JsonObject,
   path: Path,
   known: readonly string[],
-  faults: DocumentFault[],
+  violations: DocumentViolation[],
 ): void {
   for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
     const place = document.placeOf([...path, key, keyMark]);
-    faults.push({ ...place, message: `${key}: is not a key; these are: ${known.join(", ")}` });
+    violations.push({ ...place, message: `${key}: is not a key; these are: ${known.join(", ")}` });
   }
 }
 
-function refuseDuplicates(profiles: readonly ManifestProfile[], faults: DocumentFault[]): void {
+function refuseDuplicates(profiles: readonly ManifestProfile[], violations: DocumentViolation[]): void {
   const seen = new Map<string, ManifestProfile>();
   for (const profile of profiles) {
     const { name } = profile.settings;
     const first = seen.get(name);
     if (first && name !== "") {
-      const { line } = first.fault("name", "");
-      faults.push(profile.fault("name", `${name} stands in line ${line} already`));
+      const { line } = first.violation("name", "");
+      violations.push(profile.violation("name", `${name} stands in line ${line} already`));
     } else seen.set(name, profile);
   }
 }

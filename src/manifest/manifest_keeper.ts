@@ -1,7 +1,7 @@
-import { DocumentError, formatFaults } from "../document/document_fault.js";
+import { DocumentError, formatViolations } from "../document/document_fault.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
-import { InvalidArgument, NexusError } from "../model/errors.js";
 import { daemon, type Principal } from "../model/access/principal.js";
+import { InvalidArgument, NexusError } from "../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
@@ -91,8 +91,8 @@ export class ManifestKeeper {
       const fields = { file, code: error.code };
       this.#log.error(fields, "the providers file cannot be read: nothing was changed");
     } else if (error instanceof DocumentError) {
-      const faults = formatFaults(error).map((fault) => `${file}:${fault}`);
-      this.#log.error({ file, faults }, "the providers file is broken: nothing was changed");
+      const violations = formatViolations(error).map((violation) => `${file}:${violation}`);
+      this.#log.error({ file, violations }, "the providers file is broken: nothing was changed");
     } else {
       this.#log.error({ file, err: error }, "the providers file could not be applied");
     }
@@ -121,16 +121,16 @@ export class ManifestKeeper {
 
   /** All profiles before the first write. */
   #check(manifest: Manifest): void {
-    const faults = manifest.profiles.flatMap((profile) => {
+    const violations = manifest.profiles.flatMap((profile) => {
       try {
         this.#registry.check(profile.settings, profile.clientSecret !== undefined);
         return [];
       } catch (error) {
         if (!(error instanceof InvalidArgument)) throw error;
-        return error.violations.map(({ field, description }) => profile.fault(field, description));
+        return error.violations.map(({ field, description }) => profile.violation(field, description));
       }
     });
-    if (faults.length > 0) throw new DocumentError(faults);
+    if (violations.length > 0) throw new DocumentError(violations);
   }
 
   #current(): CurrentProfile[] {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
-import { naturalStrategy } from "../model/providers/contract_strategy.js";
+import { strategyConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { durationText, isJsonObject } from "../model/json_fields.js";
+import { defaultStrategyOf } from "../model/providers/contract_strategy.js";
 import { optionsConfig } from "../model/providers/oauth2_options_config.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
-import { strategyConfig } from "../model/credentials/strategy_config.js";
 import { meaningfulParams } from "./differences.js";
 import type { CurrentProfile } from "./plan.js";
 import { escapeVariables } from "./variables.js";
@@ -21,7 +21,7 @@ export function manifestText(profiles: readonly CurrentProfile[]): string {
  */
 export function manifestJson(profiles: readonly CurrentProfile[]): JsonObject {
   const providers = profiles.map(({ settings, clientSecretSet }) => {
-    const { name = "", auth_type = "", ...rest } = escaped(statedProfile(settings)) as JsonObject;
+    const { name = "", auth_type = "", ...rest } = escaped(givenProfile(settings)) as JsonObject;
     const secret = clientSecretSet ? { client_secret: `\${${secretVariable(settings.name)}}` } : {};
     return { name, auth_type, ...secret, ...rest };
   });
@@ -35,11 +35,11 @@ export function secretVariable(name: string): string {
 }
 
 /** The settings of a profile that are not the default, by their names in a manifest and in the proto. */
-export function statedProfile(settings: ProviderSettings): JsonObject {
+export function givenProfile(settings: ProviderSettings): JsonObject {
   const isOAuth2 = settings.authType === "oauth2";
   const method = settings.tokenEndpointAuthMethod;
   const { strategy } = settings;
-  const isNatural = isDeepStrictEqual(strategy, naturalStrategy(settings.authType));
+  const isDefaultStrategy = isDeepStrictEqual(strategy, defaultStrategyOf(settings.authType));
   const all: JsonObject = {
     name: settings.name,
     auth_type: settings.authType,
@@ -57,13 +57,13 @@ export function statedProfile(settings: ProviderSettings): JsonObject {
     api_base_url: settings.apiBaseUrl,
     user_info_endpoint: settings.userInfoEndpoint,
     refresh_window: settings.refreshWindowMs === undefined ? "" : durationText(settings.refreshWindowMs),
-    strategy: isNatural ? {} : { type: strategy.kind, config: strategyConfig(strategy) },
+    strategy: isDefaultStrategy ? {} : { type: strategy.kind, config: strategyConfig(strategy) },
     params: meaningfulParams(settings),
     oauth2_options: isOAuth2 ? optionsConfig(settings.oauth2) : {},
   };
-  const stated = Object.entries(all).filter(([, value]) => !isEmpty(value));
+  const given = Object.entries(all).filter(([, value]) => !isEmpty(value));
   const schema = settings.credentialSchema;
-  return { ...Object.fromEntries(stated), ...(schema ? { credential_schema: schema } : {}) };
+  return { ...Object.fromEntries(given), ...(schema ? { credential_schema: schema } : {}) };
 }
 
 function isEmpty(value: JsonValue): boolean {

@@ -1,7 +1,7 @@
-import { DocumentError, type DocumentFault } from "../document/document_fault.js";
-import { profileOfContract } from "../model/providers/contract_profile.js";
+import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
 import type { JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
+import { profileOfContract } from "../model/providers/contract_profile.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Secret } from "../runtime/secret.js";
 import { type Difference, differencesOf, mask } from "./differences.js";
@@ -65,7 +65,7 @@ export interface PlanOptions {
  * @throws DocumentError when a profile would have to change its type
  */
 export function planOf(manifest: Manifest, current: readonly CurrentProfile[], options: PlanOptions): Plan {
-  const faults: DocumentFault[] = [];
+  const violations: DocumentViolation[] = [];
   const byName = new Map(current.map((profile) => [profile.settings.name, profile]));
   const wanted = new Set(manifest.profiles.map(({ settings }) => settings.name));
   const changes: PlannedChange[] = [];
@@ -73,13 +73,13 @@ export function planOf(manifest: Manifest, current: readonly CurrentProfile[], o
     const before = byName.get(profile.settings.name);
     if (before && before.settings.authType !== profile.settings.authType) {
       const description = `cannot be changed from ${before.settings.authType}: delete the profile first, or give the new one another name`;
-      faults.push(profile.fault("auth_type", description));
+      violations.push(profile.violation("auth_type", description));
       continue;
     }
     const change = before ? updateOf(profile, before, options) : creationOf(profile);
     if (change) changes.push(change);
   }
-  if (faults.length > 0) throw new DocumentError(faults);
+  if (violations.length > 0) throw new DocumentError(violations);
   for (const { id, settings } of current.filter(({ settings }) => !wanted.has(settings.name))) {
     changes.push({ action: options.prune ? "delete" : "orphan", name: settings.name, id });
   }

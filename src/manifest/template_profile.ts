@@ -1,3 +1,6 @@
+import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { isJsonObject } from "../model/json_fields.js";
 import {
   changeOfContract,
   contractOfProfile,
@@ -5,9 +8,6 @@ import {
   profileOfContract,
 } from "../model/providers/contract_profile.js";
 import { strategyParams, withoutStrategy } from "../model/providers/contract_strategy.js";
-import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
-import type { JsonObject, JsonValue } from "../model/json.js";
-import { isJsonObject } from "../model/json_fields.js";
 import { optionsConfig } from "../model/providers/oauth2_options_config.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 
@@ -26,7 +26,7 @@ export function draftOf(json: JsonObject, templates: ManifestTemplates | undefin
   if (template === undefined && variables === undefined) return profileOfContract(own);
   const refused = (violations: readonly FieldViolation[]): ProfileDraft => {
     const draft = profileOfContract(own);
-    return { ...draft, faults: [...draft.faults, ...violations] };
+    return { ...draft, violations: [...draft.violations, ...violations] };
   };
   if (typeof template !== "string" || template === "") {
     return refused([{ field: "template", description: "must be the name of a template" }]);

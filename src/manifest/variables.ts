@@ -7,20 +7,22 @@ const secretName = /secret|password|passwd|token|key|credential/i;
 
 /** Puts the values of `${VAR}` into one value; `$$` is a dollar sign, and a dollar sign before anything else is itself. */
 export function expandVariables(text: string, variables: Variables): Expansion {
-  const faults: string[] = [];
+  const violations: string[] = [];
   const secrets: string[] = [];
   const expanded = text.replace(/\$\$|\$\{([^}]*)(\}?)/g, (match, name: string | undefined, end: string) => {
     if (name === undefined) return "$";
     if (end === "" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      faults.push("a variable is a dollar sign and a name in braces; a dollar sign itself is written twice");
+      violations.push(
+        "a variable is a dollar sign and a name in braces; a dollar sign itself is written twice",
+      );
       return match;
     }
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
-    if (value === undefined) faults.push(`the variable ${name} is not set`);
+    if (value === undefined) violations.push(`the variable ${name} is not set`);
     else if (value !== "" && secretName.test(name)) secrets.push(value);
     return value ?? "";
   });
-  return { text: expanded, faults, secrets };
+  return { text: expanded, violations, secrets };
 }
 
 /** The inverse: text that expands to itself. */

@@ -31,7 +31,7 @@ export type LimitReason =
   | "HEADERS_TOO_LARGE"
   | "MESSAGE_TOO_LARGE";
 
-/** One fault of the input: a field by its path in the request, and the limit it breaks. */
+/** One error of the input: a field by its path in the request, and the limit it breaks. */
 export interface FieldViolation {
   readonly field: string;
   readonly description: string;
@@ -63,7 +63,7 @@ export type NexusErrorKind =
   | "data_loss"
   | "unimplemented";
 
-/** Mend the request. */
+/** Fix the request. */
 export class InvalidArgument extends NexusError {
   readonly kind = "invalid_argument";
 

@@ -15,7 +15,7 @@ const framingHeaders: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const framingFault =
+const framingViolation =
   "must be a header of the request itself, not one that belongs to the connection or frames the message (Host, Proxy-* and their like)";
 
 /** Set by the protocol in a token request, whatever a profile says. */
@@ -25,15 +25,15 @@ const tokenRequestHeaders: ReadonlySet<string> = new Set(["authorization", "cont
  * What is wrong with the name of a header that comes from data, as the end of a sentence about it; undefined when nothing is. A header
  * that frames the message, or belongs to one connection (`Proxy-*` too), lets whoever names it end or desynchronise the connection.
  */
-export function headerNameFault(name: string): string | undefined {
+export function headerNameViolation(name: string): string | undefined {
   if (!tokenPattern.test(name)) return "must be a header name";
   const lower = name.toLowerCase();
-  return framingHeaders.has(lower) || lower.startsWith("proxy-") ? framingFault : undefined;
+  return framingHeaders.has(lower) || lower.startsWith("proxy-") ? framingViolation : undefined;
 }
 
 /** The same for a further header of a token request. */
-export function tokenHeaderFault(name: string): string | undefined {
+export function tokenHeaderViolation(name: string): string | undefined {
   return tokenRequestHeaders.has(name.toLowerCase())
     ? "is a header that the protocol sets itself"
-    : headerNameFault(name);
+    : headerNameViolation(name);
 }

@@ -6,14 +6,14 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
 }
 
 /**
- * Reads the fields of a JSON object one by one and gathers the faults, so that all are reported at once. `null` counts as absent,
+ * Reads the fields of a JSON object one by one and gathers the errors, so that all are reported at once. `null` counts as absent,
  * and what is absent or of another type is answered with the empty value.
  */
 export class JsonFields {
   constructor(
     private readonly json: JsonObject,
-    private readonly faults: FieldViolation[],
-    /** Stands before each name in a fault, for example `oauth2_options.`. */
+    private readonly violations: FieldViolation[],
+    /** Stands before each name in an error, for example `oauth2_options.`. */
     private readonly prefix = "",
   ) {}
 
@@ -21,8 +21,8 @@ export class JsonFields {
     return this.#value(name) !== undefined;
   }
 
-  fault(name: string, description: string): void {
-    this.faults.push({ field: `${this.prefix}${name}`, description });
+  violation(name: string, description: string): void {
+    this.violations.push({ field: `${this.prefix}${name}`, description });
   }
 
   text(name: string): string {
@@ -36,7 +36,7 @@ export class JsonFields {
     const text = this.text(name);
     if (text === "") return undefined;
     const word = words.find((candidate) => candidate === text);
-    if (word === undefined) this.fault(name, `must be one of ${words.join(", ")}`);
+    if (word === undefined) this.violation(name, `must be one of ${words.join(", ")}`);
     return word;
   }
 
@@ -81,7 +81,7 @@ export class JsonFields {
     const text = this.text(name);
     if (text === "") return undefined;
     const durationMs = parseDurationText(text);
-    if (durationMs === undefined) this.fault(name, "must be a duration, as 90s, 5m or 1h30m");
+    if (durationMs === undefined) this.violation(name, "must be a duration, as 90s, 5m or 1h30m");
     return durationMs;
   }
 
@@ -92,7 +92,7 @@ export class JsonFields {
 
   #wrongType(name: string, wanted: string, value: JsonValue): void {
     const got = value === null ? "null" : Array.isArray(value) ? "a list" : `a value of type ${typeof value}`;
-    this.fault(name, `must be ${wanted}, not ${got}`);
+    this.violation(name, `must be ${wanted}, not ${got}`);
   }
 }
 

@@ -29,7 +29,7 @@ export interface Limits {
   readonly streamReadTimeoutMs: number;
   /** Of one principal; undefined when it is off. */
   readonly rate: Rate | undefined;
-  /** Of one address at the browser door; undefined when it is off. */
+  /** Of one address at the browser listener; undefined when it is off. */
   readonly browserRate: Rate | undefined;
   /** Of one address, calls without a valid credential; undefined when it is off. */
   readonly failedAuthenticationRate: Rate | undefined;

@@ -1,4 +1,4 @@
-/** Where a door listens: a TCP port of one host, or a Unix socket. */
+/** Where a listener listens: a TCP port of one host, or a Unix socket. */
 export type ListenAddress =
   | {
       readonly kind: "tcp";
@@ -11,8 +11,8 @@ export type ListenAddress =
 
 /** The text is no listen address. */
 export class ListenAddressError extends Error {
-  constructor(text: string, fault: string) {
-    super(`${JSON.stringify(text)} is not an address to listen on: ${fault}`);
+  constructor(text: string, violation: string) {
+    super(`${JSON.stringify(text)} is not an address to listen on: ${violation}`);
     this.name = "ListenAddressError";
   }
 }
@@ -25,8 +25,8 @@ const maxPort = 65_535;
  * @throws ListenAddressError
  */
 export function parseListenAddress(text: string): ListenAddress {
-  const refuse = (fault: string): never => {
-    throw new ListenAddressError(text, fault);
+  const refuse = (violation: string): never => {
+    throw new ListenAddressError(text, violation);
   };
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length);

@@ -27,7 +27,7 @@ export interface SpanStart {
 export interface Tracing {
   /**
    * Does the work inside a span, which ends with it: a promise is waited for. What the work throws passes through, and fails a span
-   * that nobody has failed, unless it is one of a call that came in: a caller's fault is none of the server.
+   * that nobody has failed, unless it is one of a call that came in: a caller's error is none of the server.
    */
   inSpan<T>(start: SpanStart, work: (span: Span) => T): T;
 }

@@ -40,7 +40,7 @@ const signingAlgorithms = [
   "Ed25519",
 ];
 
-/** The server of a profile without discovery. Checked by `providerFaults` when the profile was written. */
+/** The server of a profile without discovery. Checked by `providerViolations` when the profile was written. */
 export function manualAuthorizationServer(
   profile: Pick<ProviderSettings, "issuer" | "authUrl" | "tokenUrl" | "jwksUrl">,
 ): AuthorizationServer {

@@ -1,12 +1,12 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
-import { classify, GrantFailure, type IdTokenFault } from "./failure.js";
+import { classify, GrantFailure, type IdTokenRejected } from "./failure.js";
 import { IdTokenError, processIdToken, verifySignature } from "./id_token.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
 
 export interface CodeExchange {
@@ -35,8 +35,8 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
   try {
     if (exchange.requireIdToken && exchange.server.issuer === undefined) throw idTokenFailure("iss");
     return await processCodeExchange(exchange, await sendCodeExchange(exchange));
-  } catch (fault) {
-    throw classify(fault, exchange.clock.nowMs());
+  } catch (violation) {
+    throw classify(violation, exchange.clock.nowMs());
   }
 }
 
@@ -66,7 +66,7 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   const { server, client, clock, expectedNonce, fetch } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
-  const { accessTokenFault: detail } = answer;
+  const { accessTokenViolation: detail } = answer;
   if (detail !== undefined) {
     throw new GrantFailure({ kind: "rejected", reason: "malformed_response", detail });
   }
@@ -77,14 +77,14 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
     const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
     await verifySignature(server, judged, fetch, clock);
     return toTokenSet(tokens, judged, answer.metadata);
-  } catch (fault) {
-    throw fault instanceof IdTokenError
-      ? idTokenFailure(fault.fault, fault.detail)
+  } catch (violation) {
+    throw violation instanceof IdTokenError
+      ? idTokenFailure(violation.violation, violation.detail)
       : idTokenFailure("malformed");
   }
 }
 
-function idTokenFailure(idTokenFault: IdTokenFault, detail?: string): GrantFailure {
+function idTokenFailure(idTokenViolation: IdTokenRejected, detail?: string): GrantFailure {
   const reason = "id_token_verification_failed";
-  return new GrantFailure({ kind: "rejected", reason, idTokenFault, detail });
+  return new GrantFailure({ kind: "rejected", reason, idTokenViolation, detail });
 }

@@ -1,6 +1,6 @@
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
-export type DiscoveryFault =
+export type DiscoveryError =
   | "forbidden"
   | "unreachable"
   | "http_status"
@@ -9,7 +9,7 @@ export type DiscoveryFault =
   | "missing_endpoint"
   | "invalid_endpoint";
 
-const sentences: Readonly<Record<DiscoveryFault, string>> = {
+const sentences: Readonly<Record<DiscoveryError, string>> = {
   forbidden: "the discovery document must not be fetched from where it stands",
   unreachable: "the discovery document could not be fetched",
   http_status: "the discovery document was answered with another status than 200",
@@ -22,7 +22,7 @@ const sentences: Readonly<Record<DiscoveryFault, string>> = {
 /** Why there is no discovery document to work with. Holds nothing that the provider wrote. */
 export class DiscoveryFailure extends Error {
   constructor(
-    readonly reason: DiscoveryFault,
+    readonly reason: DiscoveryError,
     /** Name of the member of the document, HTTP status, or the words of `OutboundError`. */
     readonly detail?: string,
   ) {
@@ -65,9 +65,9 @@ async function sendDiscoveryRequest(
       headers: { accept: "application/json" },
       signal,
     });
-  } catch (fault) {
-    if (!(fault instanceof OutboundError)) throw new DiscoveryFailure("unreachable");
-    throw new DiscoveryFailure(fault.isForbidden ? "forbidden" : "unreachable", fault.message);
+  } catch (violation) {
+    if (!(violation instanceof OutboundError)) throw new DiscoveryFailure("unreachable");
+    throw new DiscoveryFailure(violation.isForbidden ? "forbidden" : "unreachable", violation.message);
   }
 }
 

@@ -3,7 +3,7 @@ import { OutboundError } from "../outbound/outbound.js";
 
 /**
  * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is
- * at fault, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have.
+ * at error, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have.
  * `rejected`: it answered something that cannot be used.
  */
 export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";
@@ -11,7 +11,7 @@ export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambig
 export type RejectedReason = "id_token_verification_failed" | "malformed_response";
 
 /** Which check of an id_token failed: the claim, or what happened to the signature. */
-export type IdTokenFault =
+export type IdTokenRejected =
   | "missing"
   | "malformed"
   | "alg"
@@ -38,8 +38,8 @@ export interface GrantFailureFields {
   readonly retryAfterMs?: number | undefined;
   /** Of kind `rejected`. */
   readonly reason?: RejectedReason | undefined;
-  readonly idTokenFault?: IdTokenFault | undefined;
-  /** What more a log should say of `reason` or `idTokenFault`, in words of ours. */
+  readonly idTokenViolation?: IdTokenRejected | undefined;
+  /** What more a log should say of `reason` or `idTokenViolation`, in words of ours. */
   readonly detail?: string | undefined;
   /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
   readonly consentRevoked?: boolean | undefined;
@@ -67,13 +67,13 @@ export class GrantFailure extends Error {
   readonly httpStatus: number | undefined;
   readonly retryAfterMs: number | undefined;
   readonly reason: RejectedReason | undefined;
-  readonly idTokenFault: IdTokenFault | undefined;
+  readonly idTokenViolation: IdTokenRejected | undefined;
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
   readonly isRefusal: boolean;
 
   constructor(fields: GrantFailureFields) {
-    const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
+    const details = [fields.reason, fields.idTokenViolation, fields.oauthError, fields.httpStatus];
     const said = fields.detail === undefined ? "" : `: ${fields.detail}`;
     const words = details.filter((detail) => detail !== undefined).join(" ") + said;
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
@@ -83,7 +83,7 @@ export class GrantFailure extends Error {
     this.httpStatus = fields.httpStatus;
     this.retryAfterMs = fields.retryAfterMs;
     this.reason = fields.reason;
-    this.idTokenFault = fields.idTokenFault;
+    this.idTokenViolation = fields.idTokenViolation;
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
     this.isRefusal = fields.isRefusal === true;
@@ -172,24 +172,24 @@ const withdrawnText = /^(?!.*\bexpired\b).*\b(revoked|withdrawn|AADSTS(65001|650
  * The table: what went wrong while a token request was made, to what the caller must do about it. The status goes before
  * the code: a provider that is overloaded or broken has judged nothing.
  *
- * @param fault an error of the outbound fetch or of `oauth4webapi`, or the token endpoint's answer itself
+ * @param error an error of the outbound fetch or of `oauth4webapi`, or the token endpoint's answer itself
  * @param nowMs for the date form of `Retry-After`
  */
-export function classify(fault: unknown, nowMs: number): GrantFailure {
-  if (fault instanceof GrantFailure) return fault;
-  if (fault instanceof OutboundError) {
-    if (fault.isForbidden) return new GrantFailure({ kind: "client", refusal: fault.message });
+export function classify(violation: unknown, nowMs: number): GrantFailure {
+  if (violation instanceof GrantFailure) return violation;
+  if (violation instanceof OutboundError) {
+    if (violation.isForbidden) return new GrantFailure({ kind: "client", refusal: violation.message });
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
-    const refused = fault.httpStatus !== undefined && fault.httpStatus >= 300;
-    const kind = refused || fault.phase === "before_send" ? "transient" : "ambiguous";
-    return new GrantFailure({ kind, httpStatus: fault.httpStatus });
+    const refused = violation.httpStatus !== undefined && violation.httpStatus >= 300;
+    const kind = refused || violation.phase === "before_send" ? "transient" : "ambiguous";
+    return new GrantFailure({ kind, httpStatus: violation.httpStatus });
   }
-  if (fault instanceof oauth.ResponseBodyError) {
-    return fromAnswer(fault.response, fault.error, nowMs, fault.error_description);
+  if (violation instanceof oauth.ResponseBodyError) {
+    return fromAnswer(violation.response, violation.error, nowMs, violation.error_description);
   }
-  if (fault instanceof Response) return fromAnswer(fault, undefined, nowMs);
-  if (fault instanceof oauth.OperationProcessingError && fault.cause instanceof Response) {
-    return fromAnswer(fault.cause, undefined, nowMs);
+  if (violation instanceof Response) return fromAnswer(violation, undefined, nowMs);
+  if (violation instanceof oauth.OperationProcessingError && violation.cause instanceof Response) {
+    return fromAnswer(violation.cause, undefined, nowMs);
   }
   return new GrantFailure({ kind: "rejected", reason: "malformed_response" });
 }

@@ -1,19 +1,19 @@
 import * as oauth from "oauth4webapi";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
-import type { IdTokenFault } from "./failure.js";
+import type { IdTokenRejected } from "./failure.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {
   /** @param detail what more a log should say, in words of ours */
   constructor(
-    readonly fault: IdTokenFault,
+    readonly violation: IdTokenRejected,
     readonly detail?: string,
   ) {
-    super(`the id_token failed verification (${fault})`);
+    super(`the id_token failed verification (${violation})`);
     this.name = "IdTokenError";
   }
 }
@@ -64,8 +64,8 @@ export async function processIdToken(
     if (claims.sub === "" || claims.sub.length > 255) throw new IdTokenError("sub");
     if (claims.azp !== undefined && claims.azp !== client.clientId) throw new IdTokenError("azp");
     return { idToken, subject: claims.sub, response };
-  } catch (fault) {
-    throw fault instanceof IdTokenError ? fault : new IdTokenError(claimFault(fault));
+  } catch (violation) {
+    throw violation instanceof IdTokenError ? violation : new IdTokenError(claimViolation(violation));
   }
 }
 
@@ -85,23 +85,23 @@ export async function verifySignature(
   if (keys === undefined) throw new IdTokenError("jwks_unavailable");
   try {
     const cached = await keys.get(fetch, clock);
-    const fault = await signatureFault(server, judged, cached);
-    if (fault === undefined) return;
+    const violation = await signatureViolation(server, judged, cached);
+    if (violation === undefined) return;
     const renewed = await keys.renew(cached, keyIdOf(judged.idToken), fetch, clock);
-    const again = renewed === undefined ? fault : await signatureFault(server, judged, renewed);
+    const again = renewed === undefined ? violation : await signatureViolation(server, judged, renewed);
     if (again !== undefined) throw new IdTokenError(again, signatureDetail(again, renewed !== undefined));
-  } catch (fault) {
-    if (fault instanceof JwksUnavailable) throw new IdTokenError("jwks_unavailable", fault.message);
-    throw fault;
+  } catch (violation) {
+    if (violation instanceof JwksUnavailable) throw new IdTokenError("jwks_unavailable", violation.message);
+    throw violation;
   }
 }
 
 /** What is wrong with a signature by these keys. The library gets them as if it had just fetched them, and fetches none. */
-async function signatureFault(
+async function signatureViolation(
   server: AuthorizationServer,
   judged: JudgedIdToken,
   jwks: Jwks,
-): Promise<IdTokenFault | undefined> {
+): Promise<IdTokenRejected | undefined> {
   const uat = Math.floor(new SystemClock().nowMs() / 1000);
   try {
     await oauth.validateApplicationLevelSignature({ ...server.metadata }, judged.response, {
@@ -118,8 +118,8 @@ async function signatureFault(
 }
 
 /** Never the key id itself: it is a text of the provider. */
-function signatureDetail(fault: IdTokenFault, wasFetched: boolean): string {
-  if (fault === "unknown_key") {
+function signatureDetail(violation: IdTokenRejected, wasFetched: boolean): string {
+  if (violation === "unknown_key") {
     return wasFetched
       ? "the provider's keys were fetched anew and lack the one that it names"
       : "the provider's keys lack the one that it names, and were fetched too often to be fetched now";
@@ -136,12 +136,12 @@ function keyIdOf(idToken: string): string | undefined {
   return typeof kid === "string" ? kid : undefined;
 }
 
-function claimFault(fault: unknown): IdTokenFault {
-  if (!(fault instanceof oauth.OperationProcessingError)) return "malformed";
-  const { cause } = fault;
+function claimViolation(violation: unknown): IdTokenRejected {
+  if (!(violation instanceof oauth.OperationProcessingError)) return "malformed";
+  const { cause } = violation;
   if (typeof cause !== "object" || cause === null) return "malformed";
   if ("header" in cause) return "alg";
-  const claim = "claim" in cause ? cause.claim : /JWT "(\w+)"/.exec(fault.message)?.[1];
+  const claim = "claim" in cause ? cause.claim : /JWT "(\w+)"/.exec(violation.message)?.[1];
   return claimNames.find((name) => name === claim) ?? "malformed";
 }
 

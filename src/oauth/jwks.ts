@@ -1,6 +1,6 @@
+import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
 /** The largest sets seen hold 20 keys with their certificates, 50 KiB. */
 const maxBytes = 256 * 1024;
@@ -138,9 +138,9 @@ export class KeySet {
     this.#soughtAtMs.set(sought, nowMs);
     try {
       return await this.#fetch(fetch, clock);
-    } catch (fault) {
+    } catch (violation) {
       this.#soughtAtMs.delete(sought);
-      throw fault;
+      throw violation;
     }
   }
 
@@ -172,8 +172,8 @@ async function sendJwksRequest(uri: string, fetch: OutboundFetch): Promise<strin
     const response = await fetch(uri, { method: "GET", headers, maxBytes });
     if (response.status !== 200) throw new JwksUnavailable(`status ${response.status}`);
     return await response.text();
-  } catch (fault) {
-    if (fault instanceof OutboundError) throw new JwksUnavailable(fault.message);
-    throw fault;
+  } catch (violation) {
+    if (violation instanceof OutboundError) throw new JwksUnavailable(violation.message);
+    throw violation;
   }
 }

@@ -1,13 +1,13 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
-import { classify, type IdTokenFault } from "./failure.js";
+import { classify, type IdTokenRejected } from "./failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "./id_token.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
 
 /** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
@@ -28,7 +28,7 @@ export interface RefreshResult {
   /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
   readonly tokenSet: TokenSet;
   /** The answer held an id_token that failed a check. The tokens are good all the same, the id_token is left out. */
-  readonly idTokenFault?: IdTokenFault;
+  readonly idTokenViolation?: IdTokenRejected;
 }
 
 /**
@@ -39,8 +39,8 @@ export interface RefreshResult {
 export async function refresh(grant: RefreshGrant): Promise<RefreshResult> {
   try {
     return await processRefresh(grant, await sendRefresh(grant));
-  } catch (fault) {
-    throw classify(fault, grant.clock.nowMs());
+  } catch (violation) {
+    throw classify(violation, grant.clock.nowMs());
   }
 }
 
@@ -75,9 +75,9 @@ async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise
   try {
     const judged = await processRefreshedIdToken(grant, answer.idToken);
     return { tokenSet: toTokenSet(tokens, judged, answer.metadata) };
-  } catch (fault) {
-    const idTokenFault = fault instanceof IdTokenError ? fault.fault : "malformed";
-    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), idTokenFault };
+  } catch (violation) {
+    const idTokenViolation = violation instanceof IdTokenError ? violation.violation : "malformed";
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), idTokenViolation };
   }
 }
 

@@ -1,11 +1,11 @@
 import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../model/connections/revocation.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
 import { GrantFailure, parseRetryAfterMs } from "./failure.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 
 export interface Revocation {
   readonly server: AuthorizationServer;
@@ -40,15 +40,15 @@ export async function revoke(revocation: Revocation): Promise<RevocationOutcome>
     return processRevocation(response.status, await response.text(), {
       retryAfterMs: parseRetryAfterMs(response.headers.get("retry-after"), revocation.clock.nowMs()),
     });
-  } catch (fault) {
-    if (fault instanceof OutboundError) {
-      if (fault.isForbidden) return { kind: "refused", reason: fault.reason };
-      return { kind: "retry", reason: fault.reason, retryAfterMs: undefined };
+  } catch (violation) {
+    if (violation instanceof OutboundError) {
+      if (violation.isForbidden) return { kind: "refused", reason: violation.reason };
+      return { kind: "retry", reason: violation.reason, retryAfterMs: undefined };
     }
-    if (fault instanceof GrantFailure) {
-      return { kind: "retry", reason: fault.oauthError ?? fault.kind, retryAfterMs: undefined };
+    if (violation instanceof GrantFailure) {
+      return { kind: "retry", reason: violation.oauthError ?? violation.kind, retryAfterMs: undefined };
     }
-    throw fault;
+    throw violation;
   }
 }
 
@@ -70,7 +70,7 @@ function sendRevocation(revocation: Revocation): Promise<Response> {
 
 /**
  * RFC 7009 section 2.2. Any success will do, where `oauth4webapi` wants 200 exactly. Of the failures only a 400 with a code judges the
- * token; a client that is refused can be mended in the profile, everything else in time.
+ * token; a client that is refused can be fixed in the profile, everything else in time.
  */
 export function processRevocation(
   status: number,

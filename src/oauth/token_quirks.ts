@@ -1,5 +1,5 @@
+import { tokenHeaderViolation } from "../model/header_name.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
-import { tokenHeaderFault } from "../model/header_name.js";
 import type { OAuth2Options } from "../model/providers/oauth2_options.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
 
@@ -19,7 +19,7 @@ export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks)
   const headers: Record<string, string> = {};
   for (const [name, value] of new Headers(request.headers)) headers[name] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
-    if (tokenHeaderFault(name) === undefined) headers[name.toLowerCase()] = value;
+    if (tokenHeaderViolation(name) === undefined) headers[name.toLowerCase()] = value;
   }
   if (quirks.tokenRequestFormat !== "json" || request.body === undefined) return { ...request, headers };
   headers["content-type"] = "application/json";

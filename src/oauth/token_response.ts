@@ -1,8 +1,8 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { successHeader } from "./failure.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
@@ -20,7 +20,7 @@ export interface TokenResponseBody {
 }
 
 /** Why an access token must not be served, in words for a log. */
-export type AccessTokenFault =
+export type AccessTokenViolation =
   | "the access token has characters that RFC 6749 appendix A.12 does not allow"
   | "the access token is longer than 64 KiB"
   | "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
@@ -29,16 +29,16 @@ export interface NormalisedTokenResponse {
   readonly status: number;
   readonly body: TokenResponseBody;
   /** Of a success whose access token must not be served; its other members count all the same. */
-  readonly accessTokenFault?: AccessTokenFault | undefined;
+  readonly accessTokenViolation?: AccessTokenViolation | undefined;
 }
 
-/** The answer of a token endpoint, its id_token set aside so that a fault in it cannot lose the tokens. */
+/** The answer of a token endpoint, its id_token set aside so that an error in it cannot lose the tokens. */
 export interface TokenAnswer {
   readonly response: Response;
   readonly idToken: string | undefined;
   /** What the profile keeps of the answer. */
   readonly metadata: Readonly<Record<string, string>>;
-  readonly accessTokenFault: AccessTokenFault | undefined;
+  readonly accessTokenViolation: AccessTokenViolation | undefined;
 }
 
 /**
@@ -90,7 +90,7 @@ export async function sendTokenRequest(
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
   let metadata: Readonly<Record<string, string>> = {};
-  let accessTokenFault: AccessTokenFault | undefined;
+  let accessTokenViolation: AccessTokenViolation | undefined;
   const response = await send(async (url, request) => {
     const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
     const retryAfter = raw.headers.get("retry-after");
@@ -99,7 +99,7 @@ export async function sendTokenRequest(
     const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, { ...shape, httpStatus });
     const normalised = normaliseTokenResponse(raw.status, adapted.bodyText);
     const { status, body } = normalised;
-    accessTokenFault = normalised.accessTokenFault;
+    accessTokenViolation = normalised.accessTokenViolation;
     if (status === 200) metadata = adapted.metadata;
     const { id_token, ...rest } = body;
     idToken = id_token;
@@ -109,7 +109,7 @@ export async function sendTokenRequest(
     };
     return Response.json(rest, { status, headers });
   });
-  return { response, idToken, metadata, accessTokenFault };
+  return { response, idToken, metadata, accessTokenViolation };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
@@ -167,11 +167,11 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   return {
     status: 200,
     body,
-    accessTokenFault: findAccessTokenFault(body.access_token, fields.get("token_type")),
+    accessTokenViolation: findAccessTokenViolation(body.access_token, fields.get("token_type")),
   };
 }
 
-function findAccessTokenFault(accessToken: string, tokenType: unknown): AccessTokenFault | undefined {
+function findAccessTokenViolation(accessToken: string, tokenType: unknown): AccessTokenViolation | undefined {
   if (accessToken.length > maxAccessTokenLength) return "the access token is longer than 64 KiB";
   if (!accessTokenSyntax.test(accessToken)) {
     return "the access token has characters that RFC 6749 appendix A.12 does not allow";

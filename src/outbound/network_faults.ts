@@ -1,13 +1,13 @@
-import { isOpenable, judgeHost } from "./address_judge.js";
 import type { FieldViolation } from "../model/errors.js";
-import type { ProviderNetworks } from "./provider_networks.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
+import { isOpenable, judgeHost } from "./address_judge.js";
+import type { ProviderNetworks } from "./provider_networks.js";
 
 /**
- * URLs of a profile whose host stands where no provider may: what can be known without resolving a name. `providerFaults` has judged
+ * URLs of a profile whose host stands where no provider may: what can be known without resolving a name. `providerViolations` has judged
  * their form. A private address in `api_base_url` is the agent's affair, since the daemon does not call it.
  */
-export function networkFaults(settings: ProviderSettings, networks: ProviderNetworks): FieldViolation[] {
+export function networkViolations(settings: ProviderSettings, networks: ProviderNetworks): FieldViolation[] {
   const { oauth2, authType } = settings;
   const urls: [field: string, url: string][] = [
     ["issuer", settings.issuer],

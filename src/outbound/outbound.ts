@@ -1,6 +1,5 @@
-import type { AddressRefusal } from "./address_judge.js";
-import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
 import { SystemClock, setDeadline } from "../runtime/clock.js";
+import type { AddressRefusal } from "./address_judge.js";
 import {
   AddressRefused,
   isPermittedScheme,
@@ -10,6 +9,7 @@ import {
 } from "./outbound_address.js";
 import { exchange, type RawRequest, TooLarge } from "./outbound_exchange.js";
 import { openSocket } from "./outbound_socket.js";
+import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
 export interface OutboundRequest {
@@ -60,7 +60,7 @@ export class OutboundError extends Error {
     readonly reason: OutboundReason,
     readonly phase: OutboundPhase,
     readonly host: string,
-    /** The system's word for a `network` fault, such as `ECONNREFUSED`. */
+    /** The system's word for a `network` error, such as `ECONNREFUSED`. */
     readonly code?: string,
     /** Status of an answer that came but is of no use: a redirect, or one whose body broke off. */
     readonly httpStatus?: number,
@@ -122,10 +122,10 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       });
       if (response.status < 300 || response.status >= 400) return response;
       throw new OutboundError("redirect", phase, target.host, undefined, status);
-    } catch (fault) {
-      if (fault instanceof OutboundError) throw fault;
+    } catch (violation) {
+      if (violation instanceof OutboundError) throw violation;
       if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
-      throw outboundError(fault, phase, target.host, status);
+      throw outboundError(violation, phase, target.host, status);
     } finally {
       stop.abort();
       timer.cancel();
@@ -135,16 +135,16 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
 }
 
 function outboundError(
-  fault: unknown,
+  violation: unknown,
   phase: OutboundPhase,
   host: string,
   status: number | undefined,
 ): OutboundError {
-  if (fault instanceof AddressRefused) {
-    return new OutboundError("forbidden_address", phase, host, undefined, undefined, fault.refusal);
+  if (violation instanceof AddressRefused) {
+    return new OutboundError("forbidden_address", phase, host, undefined, undefined, violation.refusal);
   }
-  const code = systemCode(fault);
-  if (fault instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
+  const code = systemCode(violation);
+  if (violation instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
     return new OutboundError("too_large", phase, host, undefined, status);
   }
   return new OutboundError("network", phase, host, code, status);
@@ -157,14 +157,14 @@ function permitted(text: string, networks: ProviderNetworks): { url: URL; target
   }
   try {
     return { url, target: new OutboundTarget(url, networks) };
-  } catch (fault) {
-    throw outboundError(fault, "before_send", url.hostname, undefined);
+  } catch (violation) {
+    throw outboundError(violation, "before_send", url.hostname, undefined);
   }
 }
 
 /**
  * `connection: close`, because a pooled connection that the provider drops at the same instant leaves the outcome of a
- * refresh grant unknown. `identity`, because a fault of compression would lose a rotated token set.
+ * refresh grant unknown. `identity`, because an error of compression would lose a rotated token set.
  */
 function rawRequest(request: OutboundRequest): RawRequest {
   const headers = new Headers(request.headers);
@@ -184,8 +184,8 @@ function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise
   });
 }
 
-function systemCode(fault: unknown): string | undefined {
-  for (let each = fault, depth = 0; each instanceof Error && depth < 4; each = each.cause, depth++) {
+function systemCode(violation: unknown): string | undefined {
+  for (let each = violation, depth = 0; each instanceof Error && depth < 4; each = each.cause, depth++) {
     if ("code" in each && typeof each.code === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(each.code))
       return each.code;
   }

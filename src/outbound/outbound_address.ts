@@ -1,4 +1,5 @@
 import { lookup as systemLookup } from "node:dns/promises";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import {
   type AddressRefusal,
   addressKind,
@@ -8,7 +9,6 @@ import {
   judgeHost,
 } from "./address_judge.js";
 import type { ProviderNetworks } from "./provider_networks.js";
-import { isLoopbackHost } from "../model/providers/provider_profile.js";
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -59,7 +59,7 @@ export class OutboundTarget {
    * The addresses to connect to: all that the name has, or none. A name that leads to a forbidden address besides a public one is a
    * trap or a mistake, and either way not a provider.
    *
-   * @throws AddressRefused, or the fault of the lookup
+   * @throws AddressRefused, or the error of the lookup
    */
   async resolve(lookup: Lookup): Promise<readonly ResolvedAddress[]> {
     const family = this.host.includes(":") ? 6 : 4;

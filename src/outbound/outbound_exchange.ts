@@ -18,7 +18,7 @@ export class TooLarge extends Error {}
  * One request over a socket of its own, and the whole answer. Must not be called before the socket has been judged.
  *
  * @param onStatus called when the status is known
- * @throws TooLarge, or the fault of the socket or of the parser; the caller destroys the socket
+ * @throws TooLarge, or the error of the socket or of the parser; the caller destroys the socket
  */
 export async function exchange(
   socket: Socket,
@@ -84,9 +84,9 @@ function decode(bytes: Buffer, coding: string | undefined, maxBytes: number): Ui
       default:
         return bytes;
     }
-  } catch (fault) {
-    if (fault instanceof RangeError) throw new TooLarge();
-    throw fault;
+  } catch (violation) {
+    if (violation instanceof RangeError) throw new TooLarge();
+    throw violation;
   }
 }
 

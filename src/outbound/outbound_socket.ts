@@ -6,7 +6,7 @@ import type { OutboundTarget, ResolvedAddress } from "./outbound_address.js";
  * Connects to one of `addresses` and to nothing else: the name is not resolved again, and the address of the connected socket is
  * judged before TLS begins. No proxy of the environment is asked.
  *
- * @throws AddressRefused, or the fault of the socket or of TLS; the abort leaves no socket behind
+ * @throws AddressRefused, or the error of the socket or of TLS; the abort leaves no socket behind
  */
 export async function openSocket(
   target: OutboundTarget,
@@ -37,9 +37,9 @@ export async function openSocket(
     });
     await ready(tls, "secureConnect");
     return tls;
-  } catch (fault) {
+  } catch (violation) {
     close();
-    throw fault;
+    throw violation;
   } finally {
     if (signal.aborted) close();
   }
@@ -56,7 +56,7 @@ function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
 function ready(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once(event, resolve);
-    // Stays: a fault after this one is settled must not end the process.
+    // Stays: an error after this one is settled must not end the process.
     socket.on("error", reject);
     socket.once("close", () => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" })));
   });

@@ -31,15 +31,15 @@ export const openableBlocks = [
  */
 export function readPrivateNetwork(
   text: string,
-): { readonly cidr: string } | { readonly host: string } | { readonly fault: string } {
+): { readonly cidr: string } | { readonly host: string } | { readonly violation: string } {
   const [address = "", bits, ...rest] = text.split("/");
   if (bits !== undefined || ipaddr.isValid(address)) return readBlock(address, bits, rest.length > 0);
   const host = text.toLowerCase().replace(/\.$/, "");
   if (!hostPattern.test(host)) {
-    return { fault: "must be a CIDR block, a host name, or *. and a suffix of host names" };
+    return { violation: "must be a CIDR block, a host name, or *. and a suffix of host names" };
   }
   if (host === "localhost" || host.endsWith(".localhost")) {
-    return { fault: "NEXUS_ALLOW_LOOPBACK_PROVIDERS is the setting for this machine" };
+    return { violation: "NEXUS_ALLOW_LOOPBACK_PROVIDERS is the setting for this machine" };
   }
   return { host };
 }
@@ -51,14 +51,14 @@ function readBlock(
   address: string,
   bits: string | undefined,
   isMalformed: boolean,
-): { readonly cidr: string } | { readonly fault: string } {
+): { readonly cidr: string } | { readonly violation: string } {
   const isPlain = ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address);
   const cidr = bits === undefined ? `${address}/${address.includes(":") ? 128 : 32}` : `${address}/${bits}`;
   if (isMalformed || !isPlain || !/^\d{1,3}$/.test(cidr.split("/")[1] ?? "") || !ipaddr.isValidCIDR(cidr)) {
-    return { fault: "is not a CIDR block: write it as 10.0.0.0/8 or fd00::/8" };
+    return { violation: "is not a CIDR block: write it as 10.0.0.0/8 or fd00::/8" };
   }
   if (openableBlocks.some((outer) => isInside(cidr, outer))) return { cidr };
-  return { fault: `must lie inside ${openableBlocks.join(", ")}: nothing else can be opened` };
+  return { violation: `must lie inside ${openableBlocks.join(", ")}: nothing else can be opened` };
 }
 
 function isInside(inner: string, outer: string): boolean {

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { DocumentError, type DocumentFault } from "../document/document_fault.js";
+import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
 import { type Role, roles } from "../model/access/access_table.js";
-import { type Confinement, confinementFaults } from "../model/access/scope_restriction.js";
+import { Policy, type PolicyBinding, principalViolation } from "../model/access/policy.js";
+import { type Restriction, restrictionViolations } from "../model/access/scope_restriction.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
-import { Policy, type PolicyBinding, principalFault } from "../model/access/policy.js";
 
 /** A file beyond this is not read: it would be looked at on every change in its folder. */
 const maxBytes = 1_048_576;
@@ -19,7 +19,7 @@ const bindingKeys = ["principals", "role", ...Object.keys(lists)];
  * Reads a policy, YAML or JSON: `bindings: [...]`, each with `principals`, a `role`, and for an agent at least one of `user_ids`,
  * `providers` and `connection_ids`.
  *
- * @throws DocumentError with every fault and its place
+ * @throws DocumentError with every error and its place
  */
 export function readPolicy(text: string): Policy {
   if (Buffer.byteLength(text) > maxBytes) {
@@ -28,25 +28,25 @@ export function readPolicy(text: string): Policy {
   const document = readYaml(text);
   const reading = new PolicyReading(document);
   const bindings = reading.read();
-  if (reading.faults.length > 0) throw new DocumentError(reading.faults);
+  if (reading.violations.length > 0) throw new DocumentError(reading.violations);
   return new Policy(bindings, createHash("sha256").update(text).digest("hex"));
 }
 
 class PolicyReading {
-  readonly faults: DocumentFault[];
+  readonly violations: DocumentViolation[];
   readonly #document: YamlDocument;
   readonly #seen = new Map<string, number>();
 
   constructor(document: YamlDocument) {
     this.#document = document;
-    this.faults = [...document.faults];
+    this.violations = [...document.violations];
   }
 
   read(): PolicyBinding[] {
     const { value } = this.#document;
     const bindings = isJsonObject(value) ? value["bindings"] : undefined;
     if (!isJsonObject(value) || !Array.isArray(bindings)) {
-      this.#fault(["bindings"], "bindings: must be a list");
+      this.#violation(["bindings"], "bindings: must be a list");
       return [];
     }
     this.#refuseUnknownKeys(value, [], topKeys);
@@ -55,48 +55,51 @@ class PolicyReading {
 
   #binding(json: JsonValue, path: Path): PolicyBinding | undefined {
     if (!isJsonObject(json)) {
-      this.#fault(path, "a binding must be keys and values");
+      this.#violation(path, "a binding must be keys and values");
       return undefined;
     }
     this.#refuseUnknownKeys(json, path, bindingKeys);
     const principals = this.#principals(json, path);
     const role = this.#role(json, path);
-    const confinement = this.#confinement(json, path);
+    const restriction = this.#restriction(json, path);
     const { line } = this.#document.placeOf(path);
     if (role !== undefined && role !== "agent") {
-      if (confinement) this.#fault(path, `role: only an agent is confined, not the role ${role}`);
-      return principals && { principals, role, confinement: undefined, line };
+      if (restriction) this.#violation(path, `role: only an agent is restricted, not the role ${role}`);
+      return principals && { principals, role, restriction: undefined, line };
     }
-    this.#judgeConfinement(confinement ?? {}, path, role);
-    return role && principals && { principals, role, confinement, line };
+    this.#judgeRestriction(restriction ?? {}, path, role);
+    return role && principals && { principals, role, restriction, line };
   }
 
-  #judgeConfinement(confinement: Confinement, path: Path, role: Role | undefined): void {
-    for (const { field, description } of confinementFaults(confinement)) {
+  #judgeRestriction(restriction: Restriction, path: Path, role: Role | undefined): void {
+    for (const { field, description } of restrictionViolations(restriction)) {
       const [, name = "", index] = /^(\w+)\[(\d+)\]$/.exec(field) ?? [];
       if (field === "") {
-        if (role === "agent") this.#fault(path, description);
-      } else if (index === undefined) this.#fault([...path, field], `${field}: ${description}`);
-      else this.#fault([...path, name, Number(index)], `${field}: ${description}`);
+        if (role === "agent") this.#violation(path, description);
+      } else if (index === undefined) this.#violation([...path, field], `${field}: ${description}`);
+      else this.#violation([...path, name, Number(index)], `${field}: ${description}`);
     }
   }
 
   #principals(json: JsonObject, path: Path): string[] | undefined {
     if (!Object.hasOwn(json, "principals")) {
-      this.#fault(path, "principals: is required");
+      this.#violation(path, "principals: is required");
       return undefined;
     }
     const names = this.#texts(json["principals"], [...path, "principals"], "principals");
     if (names && names.length > maxPrincipals) {
-      this.#fault([...path, "principals"], `principals: holds at most ${maxPrincipals} entries`);
+      this.#violation([...path, "principals"], `principals: holds at most ${maxPrincipals} entries`);
     }
     for (const [index, name] of (names ?? []).entries()) {
       const at = [...path, "principals", index];
-      const fault = principalFault(name);
+      const violation = principalViolation(name);
       const firstLine = this.#seen.get(name);
-      if (fault !== undefined) this.#fault(at, `principals[${index}]: ${fault}`);
+      if (violation !== undefined) this.#violation(at, `principals[${index}]: ${violation}`);
       else if (firstLine !== undefined) {
-        this.#fault(at, `principals[${index}]: stands in line ${firstLine} already, and the first counts`);
+        this.#violation(
+          at,
+          `principals[${index}]: stands in line ${firstLine} already, and the first counts`,
+        );
       } else this.#seen.set(name, this.#document.placeOf(at).line);
     }
     return names;
@@ -106,28 +109,28 @@ class PolicyReading {
     const role = roles.find((known) => known === json["role"]);
     if (role === undefined) {
       const at = Object.hasOwn(json, "role") ? [...path, "role"] : path;
-      this.#fault(at, `role: must be one of ${roles.join(", ")}`);
+      this.#violation(at, `role: must be one of ${roles.join(", ")}`);
     }
     return role;
   }
 
-  #confinement(json: JsonObject, path: Path): Confinement | undefined {
-    const stated = Object.entries(lists).flatMap(([key, field]): [string, string[]][] => {
+  #restriction(json: JsonObject, path: Path): Restriction | undefined {
+    const given = Object.entries(lists).flatMap(([key, field]): [string, string[]][] => {
       if (!Object.hasOwn(json, key)) return [];
       return [[field, this.#texts(json[key], [...path, key], key) ?? []]];
     });
-    return stated.length === 0 ? undefined : Object.fromEntries(stated);
+    return given.length === 0 ? undefined : Object.fromEntries(given);
   }
 
   /** An empty list would be read as "none" by one and as "any" by another. */
   #texts(value: JsonValue | undefined, path: Path, key: string): string[] | undefined {
     if (!Array.isArray(value) || value.length === 0) {
-      this.#fault(path, `${key}: must be a list of at least one text`);
+      this.#violation(path, `${key}: must be a list of at least one text`);
       return undefined;
     }
     return (value as JsonValue[]).flatMap((item, index) => {
       if (typeof item === "string") return [item];
-      this.#fault([...path, index], `${key}[${index}]: must be a text: put it into quotes`);
+      this.#violation([...path, index], `${key}[${index}]: must be a text: put it into quotes`);
       return [];
     });
   }
@@ -135,12 +138,12 @@ class PolicyReading {
   #refuseUnknownKeys(json: JsonObject, path: Path, known: readonly string[]): void {
     for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
       const message = `${printable(key)}: is not a key; these are: ${known.join(", ")}`;
-      this.faults.push({ ...this.#document.placeOf([...path, key, keyMark]), message });
+      this.violations.push({ ...this.#document.placeOf([...path, key, keyMark]), message });
     }
   }
 
-  #fault(path: Path, message: string): void {
-    this.faults.push({ ...this.#document.placeOf(path), message });
+  #violation(path: Path, message: string): void {
+    this.violations.push({ ...this.#document.placeOf(path), message });
   }
 }
 

@@ -1,4 +1,4 @@
 /** The policy file cannot be used at start: the daemon does not start without the policy that it was told to keep. */
-export class PolicyFault extends Error {
-  override readonly name = "PolicyFault";
+export class PolicyError extends Error {
+  override readonly name = "PolicyError";
 }

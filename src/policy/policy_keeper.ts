@@ -1,9 +1,9 @@
-import { DocumentError, formatFaults } from "../document/document_fault.js";
+import { DocumentError, formatViolations } from "../document/document_fault.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
 import type { Policy } from "../model/access/policy.js";
 import type { Clock } from "../runtime/clock.js";
 import { readPolicy } from "./policy_document.js";
-import { PolicyFault } from "./policy_fault.js";
+import { PolicyError } from "./policy_fault.js";
 
 /**
  * Keeps the policy in force what a file says: read at start, when it changes, and when it is told to. At start a file that cannot be
@@ -30,21 +30,21 @@ export class PolicyKeeper {
       unwatched: "the folder of the policy file cannot be watched: send SIGHUP after a change",
       take: (text) => this.#take(text),
       onFailure: (error) => {
-        const fields = { file: options.path, faults: this.#faultsOf(error) };
+        const fields = { file: options.path, violations: this.#violationsOf(error) };
         this.#log.error(fields, "the policy file is broken: the policy before it stays in force");
       },
     });
   }
 
-  /** Takes the file over once, and watches it from then on. @throws PolicyFault naming every fault with its line */
+  /** Takes the file over once, and watches it from then on. @throws PolicyError naming every error with its line */
   async start(): Promise<void> {
     await this.#kept.watch();
     try {
       await this.#kept.load();
     } catch (error) {
       await this.#kept.stop();
-      const lines = this.#faultsOf(error).map((line) => `\n  ${line}`);
-      throw new PolicyFault(`the policy file cannot be used:${lines.join("")}`);
+      const lines = this.#violationsOf(error).map((line) => `\n  ${line}`);
+      throw new PolicyError(`the policy file cannot be used:${lines.join("")}`);
     }
   }
 
@@ -67,9 +67,10 @@ export class PolicyKeeper {
     this.#log.info(fields, "the policy file is in force");
   }
 
-  #faultsOf(error: unknown): string[] {
+  #violationsOf(error: unknown): string[] {
     const file = this.#kept.path;
-    if (error instanceof DocumentError) return formatFaults(error).map((fault) => `${file}:${fault}`);
+    if (error instanceof DocumentError)
+      return formatViolations(error).map((violation) => `${file}:${violation}`);
     if (error instanceof FileUnreadable) return [`${file}: cannot be read: ${error.code}`];
     return [`${file}: ${(error as Error).message}`];
   }

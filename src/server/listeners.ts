@@ -5,19 +5,19 @@ import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
-import { authorizeRoute } from "./rest/authorize_route.js";
-import { BrowserDoor } from "./pages/browser_listener.js";
-import type { Door, OnUnexpected } from "./listen/listener.js";
-import { GrpcDoor } from "./grpc/grpc_listener.js";
-import { HttpDoor, type Routes } from "./connect/api_listener.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
-import { OpsDoor, type OpsDoorOptions } from "./pages/ops_listener.js";
 import type { SocketAccess } from "./callers/peer_credentials.js";
-import { restRoutes } from "./rest/rest_routes.js";
 import type { Authenticate } from "./callers/presented_credentials.js";
-import type { DoorTls } from "./tls/tls_listener.js";
+import { ApiListener, type Routes } from "./connect/api_listener.js";
+import { GrpcListener } from "./grpc/grpc_listener.js";
+import type { Listener, OnUnexpected } from "./listen/listener.js";
+import { BrowserListener } from "./pages/browser_listener.js";
+import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import { authorizeRoute } from "./rest/authorize_route.js";
+import { restRoutes } from "./rest/rest_routes.js";
+import type { ListenerTls } from "./tls/tls_listener.js";
 
-export interface DoorsOptions {
+export interface ListenersOptions {
   readonly grpcListen: readonly ListenAddress[];
   readonly httpListen: readonly ListenAddress[];
   readonly browserListen: readonly ListenAddress[];
@@ -25,35 +25,35 @@ export interface DoorsOptions {
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
-  /** Those of proxies, behind a route of the HTTP doors. */
+  /** Those of proxies, behind a route of the HTTP listeners. */
   readonly authorization: readonly BoundService[];
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   readonly authenticate: Authenticate;
-  readonly readiness: OpsDoorOptions["readiness"];
-  readonly metrics: OpsDoorOptions["metrics"];
-  readonly status: OpsDoorOptions["status"];
+  readonly readiness: OpsListenerOptions["readiness"];
+  readonly metrics: OpsListenerOptions["metrics"];
+  readonly status: OpsListenerOptions["status"];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Told of each socket that was closed because its door has as many as it may. */
-  readonly onFull: (door: string) => void;
+  /** Told of each socket that was closed because its listener has as many as it may. */
+  readonly onFull: (listener: string) => void;
   /** Who may open the Unix sockets; their owner without it. */
   readonly sockets?: SocketAccess;
-  /** What the TCP addresses of a door speak; plain text where there is none. */
-  tlsOf(door: DoorName): DoorTls | undefined;
+  /** What the TCP addresses of a listener speak; plain text where there is none. */
+  tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type DoorName = "grpc" | "http" | "browser" | "ops";
+export type ListenerName = "grpc" | "http" | "browser" | "ops";
 
-/** The four kinds of door, opened together and closed together. */
-export class Doors {
-  readonly #grpc: GrpcDoor | undefined;
-  readonly #http: readonly Door[];
-  readonly #browser: readonly Door[];
-  readonly #ops: readonly Door[];
+/** The four kinds of listener, opened together and closed together. */
+export class Listeners {
+  readonly #grpc: GrpcListener | undefined;
+  readonly #http: readonly Listener[];
+  readonly #browser: readonly Listener[];
+  readonly #ops: readonly Listener[];
 
-  constructor(options: DoorsOptions) {
+  constructor(options: ListenersOptions) {
     const { onUnexpected, clock, limits, onFull } = options;
     const bounds = { limits, clock, onFull };
     const failures = new FailedAuthentications(limits.failedAuthenticationRate);
@@ -61,7 +61,7 @@ export class Doors {
     this.#grpc =
       options.grpcListen.length === 0
         ? undefined
-        : new GrpcDoor({
+        : new GrpcListener({
             listen: options.grpcListen,
             services: options.grpcServices,
             authenticate,
@@ -73,7 +73,7 @@ export class Doors {
           });
     this.#http = options.httpListen.map(
       (listen) =>
-        new HttpDoor({
+        new ApiListener({
           listen,
           services: options.httpServices,
           routes: firstOf([
@@ -95,7 +95,7 @@ export class Doors {
     );
     this.#browser = options.browserListen.map(
       (listen) =>
-        new BrowserDoor({
+        new BrowserListener({
           listen,
           publicUrl: new URL(options.publicUrl),
           flow: options.flow,
@@ -109,7 +109,7 @@ export class Doors {
     );
     this.#ops = options.opsListen.map(
       (listen) =>
-        new OpsDoor({
+        new OpsListener({
           listen,
           readiness: options.readiness,
           metrics: options.metrics,
@@ -123,10 +123,10 @@ export class Doors {
     );
   }
 
-  /** The addresses really bound, by kind of door. */
+  /** The addresses really bound, by kind of listener. */
   get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
-    const of = (doors: readonly Door[]): string[] =>
-      doors.flatMap((door) => door.addresses).map((address) => formatListenAddress(address));
+    const of = (listeners: readonly Listener[]): string[] =>
+      listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
       grpc: of(this.#grpc ? [this.#grpc] : []),
       http: of(this.#http),
@@ -135,10 +135,10 @@ export class Doors {
     };
   }
 
-  /** @throws DoorError; then every door is closed again */
+  /** @throws ListenerError; then every listener is closed again */
   async open(): Promise<void> {
     try {
-      for (const door of this.#all()) await door.open();
+      for (const listener of this.#all()) await listener.open();
     } catch (error) {
       await this.close(AbortSignal.abort());
       throw error;
@@ -152,10 +152,10 @@ export class Doors {
 
   /** Takes nothing new, and resolves when the last connection is gone; what is left is cut off when `force` aborts. */
   async close(force: AbortSignal): Promise<void> {
-    await Promise.all(this.#all().map((door) => door.close(force)));
+    await Promise.all(this.#all().map((listener) => listener.close(force)));
   }
 
-  #all(): Door[] {
+  #all(): Listener[] {
     return [...(this.#grpc ? [this.#grpc] : []), ...this.#http, ...this.#browser, ...this.#ops];
   }
 }

@@ -1,4 +1,5 @@
 import type { AuditEvent } from "../model/access/audit_event.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "./lmdb/databases.js";
 import {
   type AuditHead,
   chainHash,
@@ -9,7 +10,6 @@ import {
   encodeAuditRecord,
   toAuditRecord,
 } from "./records/audit_codec.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "./lmdb/databases.js";
 
 /** How much of the past is kept; whichever ends first. */
 export interface AuditRetention {

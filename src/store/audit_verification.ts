@@ -1,9 +1,9 @@
-import { type AuditHead, chainHash, chainStart, decodeAuditRecord } from "./records/audit_codec.js";
 import { readAuditHead } from "./audit_log.js";
 import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
+import { type AuditHead, chainHash, chainStart, decodeAuditRecord } from "./records/audit_codec.js";
 
 /** See `nexus.v1.VerifyAuditLogResponse.reason`. */
-export type AuditFault =
+export type AuditError =
   | "altered"
   | "missing"
   | "unexpected"
@@ -25,13 +25,13 @@ export interface AuditVerdict {
   /** Events older than the chain. */
   readonly unchained: bigint;
   /** Undefined when every event is as it was written. */
-  readonly fault: { readonly sequence: bigint; readonly reason: AuditFault } | undefined;
+  readonly violation: { readonly sequence: bigint; readonly reason: AuditError } | undefined;
   readonly head: AuditHead;
 }
 
 /**
  * Walks the chain in steps; between them the log may grow and be pruned. A removed, inserted, edited or cut off event is found,
- * also where somebody mended its own hash: then at the event after it. A file that was rewritten whole, with every hash and the head, is not,
+ * also where somebody fixed its own hash: then at the event after it. A file that was rewritten whole, with every hash and the head, is not,
  * unless a checkpoint says otherwise. The index by connection is no part of the chain.
  */
 export class AuditVerification {
@@ -61,13 +61,13 @@ export class AuditVerification {
       limit,
     })) {
       looked++;
-      const fault = this.#look(head, key, value);
-      if (fault) return this.#verdict(head, fault);
+      const violation = this.#look(head, key, value);
+      if (violation) return this.#verdict(head, violation);
     }
     return looked === limit ? undefined : this.#verdict(head, this.#lookAtEnd(head));
   }
 
-  #look(head: AuditHead, key: Buffer, value: Uint8Array): AuditVerdict["fault"] {
+  #look(head: AuditHead, key: Buffer, value: Uint8Array): AuditVerdict["violation"] {
     if (key.length !== 8) return { sequence: this.#position, reason: "unexpected" };
     const sequence = decodeCount(key);
     this.#position = sequence + 1n;
@@ -97,7 +97,7 @@ export class AuditVerification {
     return { sequence: head.anchorSequence + 1n, previous };
   }
 
-  #lookAtEnd(head: AuditHead): AuditVerdict["fault"] {
+  #lookAtEnd(head: AuditHead): AuditVerdict["violation"] {
     const expected = this.#expect(head);
     if (expected.sequence <= head.sequence) return { sequence: expected.sequence, reason: "missing" };
     if (!Buffer.from(expected.previous).equals(head.hash)) {
@@ -112,14 +112,14 @@ export class AuditVerification {
     return { sequence, reason: "checkpoint_pruned" };
   }
 
-  #compare(sequence: bigint, hash: Uint8Array): AuditVerdict["fault"] {
+  #compare(sequence: bigint, hash: Uint8Array): AuditVerdict["violation"] {
     if (sequence !== this.checkpoint?.sequence) return undefined;
     this.#checkpointMet = true;
     if (Buffer.from(hash).toString("hex") === this.checkpoint.hash) return undefined;
     return { sequence, reason: "checkpoint_mismatch" };
   }
 
-  #verdict(head: AuditHead, fault: AuditVerdict["fault"]): AuditVerdict {
-    return { checked: this.#checked, unchained: this.#unchained, fault, head };
+  #verdict(head: AuditHead, violation: AuditVerdict["violation"]): AuditVerdict {
+    return { checked: this.#checked, unchained: this.#unchained, violation, head };
   }
 }

@@ -1,8 +1,8 @@
 import { channel } from "node:diagnostics_channel";
 import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
-import type { Change } from "./records/log_codec.js";
 import { StoreFailed } from "./lmdb/store_error.js";
+import type { Change } from "./records/log_codec.js";
 import { StoreTransaction, type Transaction } from "./transaction.js";
 
 /** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */

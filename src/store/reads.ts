@@ -1,20 +1,24 @@
 import { createHash } from "node:crypto";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
-import { type Connection, type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
-import type { SealedCredential } from "../model/credentials/credential.js";
+import {
+  type Connection,
+  type ConnectionStatus,
+  connectionStatuses,
+} from "../model/connections/connection.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
-import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { PendingRevocation } from "../model/connections/revocation.js";
+import type { SealedCredential } from "../model/credentials/credential.js";
+import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
-import { decodeApiKey } from "./records/api_key_codec.js";
 import { lastRevision } from "./indexes/change_log.js";
-import { decodeConnection, type StoredConnection } from "./records/connection_codec.js";
+import { nameInKey, readNumber } from "./indexes/numbers.js";
 import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
+import { decodeApiKey } from "./records/api_key_codec.js";
+import { decodeConnection, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { decodeImport, decodeRevocation } from "./records/journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
-import { nameInKey, readNumber } from "./indexes/numbers.js";
 import { decodeProvider } from "./records/provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./records/sealed_codec.js";
 import { decodeSuspension } from "./records/suspension_codec.js";

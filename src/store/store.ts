@@ -3,28 +3,28 @@ import { join } from "node:path";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
 import type { Connection, ConnectionStatus } from "../model/connections/connection.js";
-import type { SealedCredential, SealedRecord } from "../model/credentials/credential.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
-import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { PendingRevocation } from "../model/connections/revocation.js";
+import type { SealedCredential, SealedRecord } from "../model/credentials/credential.js";
+import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
 import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue, type CommitTiming } from "./commit_queue.js";
+import { syncFolder } from "./files/sync_folder.js";
 import { countOldUsers } from "./indexes/connection_index.js";
-import { type Databases, openDatabases } from "./lmdb/databases.js";
-import { checkStoreFile } from "./lmdb/file_check.js";
-import type { Change, StoredDiscovery } from "./records/log_codec.js";
-import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
 import { countOldSealed, readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
+import { type Databases, openDatabases } from "./lmdb/databases.js";
+import { checkStoreFile } from "./lmdb/file_check.js";
+import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
+import type { Change, StoredDiscovery } from "./records/log_codec.js";
 import { loadStoreRecord, readStoreRecord, upgradeStoreRecord } from "./store_record.js";
-import { syncFolder } from "./files/sync_folder.js";
 import type { Transaction } from "./transaction.js";
 
-export type { Change } from "./records/log_codec.js";
 export type { DueEntry } from "./reads.js";
+export type { Change } from "./records/log_codec.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.

@@ -1,7 +1,7 @@
 import { newId } from "../model/ids.js";
 import type { Databases } from "./lmdb/databases.js";
-import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./records/store_codec.js";
 import { StoreDamaged } from "./lmdb/store_error.js";
+import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./records/store_codec.js";
 import { readable } from "./records/unreadable.js";
 
 /** 2: sealed records can have the second layout, which the release before would take for damaged. */
@@ -14,7 +14,7 @@ export function readStoreRecord(databases: Databases): StoreRecord | undefined {
   return bytes && decodeStoreRecord(bytes);
 }
 
-/** @throws Error when there is none: a fault of this program */
+/** @throws Error when there is none: an error of this program */
 export function storeRecordOf(databases: Databases): StoreRecord {
   const record = readStoreRecord(databases);
   if (record === undefined) throw new Error("the store has no record of itself");

@@ -2,28 +2,28 @@ import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { AuditEvent } from "../model/access/audit_event.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
 import type { Connection } from "../model/connections/connection.js";
+import type { PendingImport } from "../model/connections/pending_import.js";
+import type { PendingRevocation } from "../model/connections/revocation.js";
 import type { SealedCredential, SealedRecord } from "../model/credentials/credential.js";
 import { newId } from "../model/ids.js";
-import type { PendingImport } from "../model/connections/pending_import.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
-import type { PendingRevocation } from "../model/connections/revocation.js";
 import type { Suspension } from "../model/providers/suspension.js";
-import { encodeApiKey } from "./records/api_key_codec.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
-import { connectionEncoder } from "./records/connection_codec.js";
 import { moveInIndexes } from "./indexes/connection_index.js";
+import { addToNumber, nameInKey } from "./indexes/numbers.js";
+import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import { type Databases, nothing } from "./lmdb/databases.js";
+import { issuerKey, Reads } from "./reads.js";
+import { encodeApiKey } from "./records/api_key_codec.js";
+import { connectionEncoder } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
 import { type Change, encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
-import { addToNumber, nameInKey } from "./indexes/numbers.js";
 import { encodeProvider } from "./records/provider_codec.js";
-import { issuerKey, Reads } from "./reads.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
-import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
-import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
+import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 
 /**
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has

@@ -9,7 +9,12 @@ import {
   withHeader,
 } from "./api_request.js";
 import { type BodyHash, signAws } from "./aws_sigv4.js";
-import { type Credentials, readCredential, refuseControls, refuseHeaderFaults } from "./credential_fields.js";
+import {
+  type Credentials,
+  readCredential,
+  refuseControls,
+  refuseHeaderViolations,
+} from "./credential_fields.js";
 import { withQueryParam } from "./query.js";
 import { StrategyError } from "./strategy_error.js";
 import { type AnyStrategy, strategyOfShape } from "./strategy_shapes.js";
@@ -44,7 +49,7 @@ export async function applyStrategy<Body extends RequestBody = RequestBody>(
     case "oauth2":
     case "header": {
       const value = `${known.valuePrefix}${readCredential(credentials, known.credentialField)}`;
-      refuseHeaderFaults(value, known.credentialField);
+      refuseHeaderViolations(value, known.credentialField);
       return withHeader(own, known.headerName, value);
     }
     case "query_param": {

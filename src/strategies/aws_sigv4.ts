@@ -3,7 +3,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import type { AwsSigV4Strategy } from "../model/credentials/strategy.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizedRequest, RequestBody } from "./api_request.js";
-import { type Credentials, readCredential, refuseHeaderFaults } from "./credential_fields.js";
+import { type Credentials, readCredential, refuseHeaderViolations } from "./credential_fields.js";
 import { cutUrl, queryValues } from "./query.js";
 import { StrategyError } from "./strategy_error.js";
 
@@ -64,11 +64,11 @@ export async function signAws<Body extends RequestBody>(
 function awsCredentials(credentials: Credentials) {
   const accessKeyId = readCredential(credentials, "access_key");
   const secretAccessKey = readCredential(credentials, "secret_key");
-  refuseHeaderFaults(accessKeyId, "access_key");
+  refuseHeaderViolations(accessKeyId, "access_key");
   const given = credentials["session_token"];
   if (given === undefined || given === null || given === "") return { accessKeyId, secretAccessKey };
   const sessionToken = readCredential(credentials, "session_token");
-  refuseHeaderFaults(sessionToken, "session_token");
+  refuseHeaderViolations(sessionToken, "session_token");
   return { accessKeyId, secretAccessKey, sessionToken };
 }
 

@@ -18,7 +18,7 @@ export function readCredential(
 }
 
 /** @throws StrategyError when `text` could end a header line, or is not what every HTTP library sends alike */
-export function refuseHeaderFaults(text: string, field: string): void {
+export function refuseHeaderViolations(text: string, field: string): void {
   refuseControls(text, field);
   if (/[^ -~]/.test(text)) {
     throw new StrategyError("invalid_credential", field, "must be printable ASCII: it is sent in a header");

@@ -1,6 +1,6 @@
-import { headerNameFault } from "../model/header_name.js";
 import { hmacAlgos, hmacEncodings, type Strategy } from "../model/credentials/strategy.js";
 import { strategyOfConfig } from "../model/credentials/strategy_config.js";
+import { headerNameViolation } from "../model/header_name.js";
 import { StrategyError } from "./strategy_error.js";
 
 /** The `strategy` of `GET /v1/token/{id}`. */
@@ -32,7 +32,7 @@ export function strategyOfShape(shape: AnyStrategy): Strategy {
   );
   const strategy = strategyOfConfig(snakeCase(kind), config);
   if (!strategy) throw new StrategyError("invalid_strategy", "strategy", "is of no kind that is known here");
-  refuseFaults(strategy);
+  refuseViolations(strategy);
   return strategy;
 }
 
@@ -53,12 +53,12 @@ function partsOf(shape: object): { readonly kind: string; readonly fields: objec
   throw new StrategyError("invalid_strategy", "strategy", "names no kind");
 }
 
-function refuseFaults(strategy: Strategy): void {
+function refuseViolations(strategy: Strategy): void {
   const refuse = (field: string, description: string): never => {
     throw new StrategyError("invalid_strategy", field, description);
   };
-  const nameFault = "headerName" in strategy ? headerNameFault(strategy.headerName) : undefined;
-  if (nameFault !== undefined) refuse("header_name", nameFault);
+  const nameViolation = "headerName" in strategy ? headerNameViolation(strategy.headerName) : undefined;
+  if (nameViolation !== undefined) refuse("header_name", nameViolation);
   if (strategy.kind === "query_param" && strategy.paramName === "") refuse("param_name", "is required");
   if (strategy.kind === "aws_sigv4" && strategy.service === "") refuse("service", "is required");
   if (strategy.kind === "hmac_payload") {

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
-import { type RescueOutcome, rescueOutcomes } from "../model/connections/spooled_token_set.js";
+import { type SpoolOutcome, spoolOutcomes } from "../model/connections/spooled_token_set.js";
 import { LabelValues } from "./label_values.js";
 
 export interface RpcOutcome {
@@ -8,7 +8,7 @@ export interface RpcOutcome {
   readonly method: string;
   /** Name of the gRPC status code, lower case with underscores: `ok`, `not_found`. */
   readonly code: string;
-  readonly door: "grpc" | "http";
+  readonly listener: "grpc" | "http";
 }
 
 /** What is read each time the metrics are asked for. It must be quick. */
@@ -23,13 +23,13 @@ export interface MetricsSources {
   refreshLoad(): { readonly running: number; readonly waiting: number };
   /** Token sets that came from a provider and are not on disk yet. */
   unwrittenTokenSets(): number;
-  /** When the certificate of the doors ends, in milliseconds since the Unix epoch; undefined without TLS. */
+  /** When the certificate of the listeners ends, in milliseconds since the Unix epoch; undefined without TLS. */
   certificateEndsMs(): number | undefined;
   /** The daemon's own time, in milliseconds since the Unix epoch. */
   nowMs(): number;
 }
 
-/** From a provider next door to one that is about to time out. */
+/** From a provider next listener to one that is about to time out. */
 const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** From a flush to a fast disk to one that is about to be given up. */
@@ -57,12 +57,12 @@ export class Metrics {
   readonly #codes = new LabelValues(20);
   readonly #providers = new LabelValues(200);
   readonly #reasons = new LabelValues(50);
-  readonly #rpcs: Counter<"method" | "code" | "door">;
+  readonly #rpcs: Counter<"method" | "code" | "listener">;
   readonly #refreshes: Counter<"provider" | "result" | "reason">;
   readonly #refreshDuration: Histogram;
   readonly #timeToExpiry: Histogram;
   readonly #commitDuration: Histogram;
-  readonly #rescued: Counter<"outcome">;
+  readonly #spooled: Counter<"outcome">;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -70,7 +70,7 @@ export class Metrics {
     this.#rpcs = new Counter({
       name: "nexus_rpc_requests_total",
       help: "RPCs answered, streams counted when they end.",
-      labelNames: ["method", "code", "door"],
+      labelNames: ["method", "code", "listener"],
       registers,
     });
     this.#refreshes = new Counter({
@@ -97,13 +97,13 @@ export class Metrics {
       buckets: commitBucketsSeconds,
       registers,
     });
-    this.#rescued = new Counter({
-      name: "nexus_rescued_token_sets_total",
-      help: "Token sets found in the rescue file at start, by what came of them.",
+    this.#spooled = new Counter({
+      name: "nexus_spooled_token_sets_total",
+      help: "Token sets found in the spool file at start, by what came of them.",
       labelNames: ["outcome"],
       registers,
     });
-    for (const outcome of rescueOutcomes) this.#rescued.inc({ outcome }, 0);
+    for (const outcome of spoolOutcomes) this.#spooled.inc({ outcome }, 0);
     this.#addGauges(build.version);
     this.#addReadGauges();
   }
@@ -113,8 +113,8 @@ export class Metrics {
     this.#sources = sources;
   }
 
-  rpcAnswered({ method, code, door }: RpcOutcome): void {
-    this.#rpcs.inc({ method: this.#methods.bound(method), code: this.#codes.bound(code), door });
+  rpcAnswered({ method, code, listener }: RpcOutcome): void {
+    this.#rpcs.inc({ method: this.#methods.bound(method), code: this.#codes.bound(code), listener });
   }
 
   /**
@@ -144,8 +144,8 @@ export class Metrics {
   }
 
   /** Counts a token set that the last process could not store. */
-  rescued(outcome: RescueOutcome): void {
-    this.#rescued.inc({ outcome });
+  spooled(outcome: SpoolOutcome): void {
+    this.#spooled.inc({ outcome });
   }
 
   /**
@@ -219,7 +219,7 @@ export class Metrics {
     );
     this.#addReadGauge(
       "nexus_tls_certificate_expiry_timestamp_seconds",
-      "When the certificate of the doors expires, in Unix time; absent without TLS.",
+      "When the certificate of the listeners expires, in Unix time; absent without TLS.",
       (from) => inSeconds(from.certificateEndsMs()),
     );
     this.#addReadGauge(

@@ -59,7 +59,7 @@ export class OtlpTracing implements Tracing {
     const parent = caller ? this.#contextOf(caller) : this.#around();
     const span = this.#tracer.startSpan(name, { kind: kinds[kind], attributes: { ...attributes } }, parent);
     const active = { context: trace.setSpan(parent, span), span, ended: false };
-    const shown = new ShownSpan(span);
+    const shown = new PresentedSpan(span);
     const end = (): void => {
       active.ended = true;
       span.end();
@@ -108,7 +108,7 @@ export class OtlpTracing implements Tracing {
   }
 }
 
-class ShownSpan implements Span {
+class PresentedSpan implements Span {
   isFailed = false;
 
   constructor(private readonly span: OtelSpan) {}

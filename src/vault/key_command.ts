@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Clock } from "../runtime/clock.js";
-import { KeyFault } from "./key_file.js";
+import { KeyError } from "./key_file.js";
 
 /** A secret manager over a network answers within this. */
 export const commandTimeoutMs = 30_000;
@@ -12,7 +12,7 @@ const maxOutputBytes = 64 * 1024;
  *
  * @param argv program and arguments
  * @param environment of the child
- * @throws KeyFault when it fails, is not done in 30 s, or prints more than 64 KiB; nothing that it printed is in the message
+ * @throws KeyError when it fails, is not done in 30 s, or prints more than 64 KiB; nothing that it printed is in the message
  */
 export function runKeyCommand(
   argv: readonly string[],
@@ -20,7 +20,7 @@ export function runKeyCommand(
 ): Promise<string> {
   const [program = "", ...args] = argv;
   return new Promise((resolve, reject) => {
-    const fail = (why: string): void => reject(new KeyFault(`the encryption key command ${program} ${why}`));
+    const fail = (why: string): void => reject(new KeyError(`the encryption key command ${program} ${why}`));
     // A group of its own, so that what it started ends with it.
     const child = spawn(program, args, {
       env: options.environment,

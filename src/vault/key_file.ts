@@ -5,8 +5,8 @@ import { keyIdOf } from "./sealing_key.js";
 import { readSecretFile, SecretFileOpen } from "./secret_file.js";
 
 /** The key cannot be used; the message is for a person and names the file, never the key. */
-export class KeyFault extends Error {
-  override readonly name = "KeyFault";
+export class KeyError extends Error {
+  override readonly name = "KeyError";
 }
 
 /** More keys than a rotation ever needs at a time. */
@@ -17,7 +17,7 @@ export function decodeKey(text: string, origin: string): Buffer {
   const trimmed = text.trim();
   const key = Buffer.from(trimmed, "base64");
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(trimmed) || key.length !== 32) {
-    throw new KeyFault(
+    throw new KeyError(
       `${origin} must hold base64 of 32 bytes (44 characters); make one with: openssl rand -base64 32`,
     );
   }
@@ -27,17 +27,17 @@ export function decodeKey(text: string, origin: string): Buffer {
 /**
  * Decodes a ring: one key or several, apart by white space or commas, the newest last. What follows `#` on a line is a comment.
  *
- * @throws KeyFault
+ * @throws KeyError
  */
 export function decodeKeys(text: string, origin: string): Buffer[] {
   const words = wordsOf(text);
   if (words.length === 0) return [decodeKey("", origin)];
   if (words.length > maxKeys)
-    throw new KeyFault(`${origin} holds ${words.length} keys, at most ${maxKeys} are taken`);
+    throw new KeyError(`${origin} holds ${words.length} keys, at most ${maxKeys} are taken`);
   return words.map((word) => decodeKey(word, origin));
 }
 
-/** @throws KeyFault */
+/** @throws KeyError */
 export function readKeyFile(path: string): Buffer[] {
   return decodeKeys(readText(path), path);
 }
@@ -49,11 +49,11 @@ export function createKeyFile(path: string): Buffer {
   return key;
 }
 
-/** Appends a new key, durably. @returns its id @throws KeyFault */
+/** Appends a new key, durably. @returns its id @throws KeyError */
 export function addToKeyFile(path: string): string {
   const text = readText(path);
   if (decodeKeys(text, path).length >= maxKeys)
-    throw new KeyFault(`${path} holds ${maxKeys} keys already: retire old ones first`);
+    throw new KeyError(`${path} holds ${maxKeys} keys already: retire old ones first`);
   const key = randomBytes(32);
   const separator = text === "" || text.endsWith("\n") ? "" : "\n";
   replaceSecretFile(path, `${text}${separator}${key.toString("base64")}\n`);
@@ -62,7 +62,7 @@ export function addToKeyFile(path: string): string {
   return keyId;
 }
 
-/** Removes a key, durably; comments stay. @throws KeyFault */
+/** Removes a key, durably; comments stay. @throws KeyError */
 export function removeFromKeyFile(path: string, keyId: string): void {
   const lines = readText(path).split("\n");
   const kept = lines.flatMap((line) => {
@@ -96,7 +96,7 @@ function replaceSecretFile(path: string, text: string): void {
     renameSync(fresh, target);
     syncFolder(dirname(target));
   } catch (error) {
-    throw new KeyFault(`the key file ${path} cannot be written: ${(error as NodeJS.ErrnoException).code}`);
+    throw new KeyError(`the key file ${path} cannot be written: ${(error as NodeJS.ErrnoException).code}`);
   }
 }
 
@@ -113,8 +113,8 @@ function readText(path: string): string {
   try {
     return readSecretFile(path);
   } catch (error) {
-    if (error instanceof SecretFileOpen) throw new KeyFault(error.message);
-    throw new KeyFault(`the encryption key ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    if (error instanceof SecretFileOpen) throw new KeyError(error.message);
+    throw new KeyError(`the encryption key ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
 }
 

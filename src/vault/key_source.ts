@@ -6,7 +6,7 @@ import {
   addToKeyFile,
   createKeyFile,
   decodeKeys,
-  KeyFault,
+  KeyError,
   readKeyFile,
   removeFromKeyFile,
 } from "./key_file.js";
@@ -48,7 +48,7 @@ export class KeyRingSource {
   /**
    * Reads the ring as it is now; the variables of a process never change.
    *
-   * @throws KeyFault
+   * @throws KeyError
    */
   async read(): Promise<Buffer[]> {
     const source = this.#source;
@@ -70,26 +70,26 @@ export class KeyRingSource {
    * Reads the ring, or makes its first key when it is to be made and nothing was ever sealed with another.
    *
    * @param storeExists a store without its key file must not get a new key: nothing in it could be opened
-   * @throws KeyFault
+   * @throws KeyError
    */
   async load(storeExists: boolean): Promise<{ readonly keys: Buffer[]; readonly created: boolean }> {
     const source = this.#source;
     if (source.source !== "generated" || existsSync(source.path))
       return { keys: await this.read(), created: false };
     if (storeExists) {
-      throw new KeyFault(
+      throw new KeyError(
         `the store exists but its encryption key ${source.path} is missing: put it back, or name it by NEXUS_ENCRYPTION_KEY_FILE`,
       );
     }
     return { keys: [createKeyFile(source.path)], created: true };
   }
 
-  /** Adds a new key at the end of the file, durably. @returns its id @throws KeyFault when it is in no file, saying what to do */
+  /** Adds a new key at the end of the file, durably. @returns its id @throws KeyError when it is in no file, saying what to do */
   add(): string {
     return addToKeyFile(this.#writable("add the new key there, after the old ones, and keep the old ones"));
   }
 
-  /** Removes a key from the file, durably. @throws KeyFault */
+  /** Removes a key from the file, durably. @throws KeyError */
   remove(keyId: string): void {
     removeFromKeyFile(this.#writable("remove the key there"), keyId);
   }
@@ -98,11 +98,11 @@ export class KeyRingSource {
     const source = this.#source;
     switch (source.source) {
       case "environment":
-        throw new KeyFault(
+        throw new KeyError(
           `the keys come from NEXUS_ENCRYPTION_KEY: ${instruction}, and start the daemon again`,
         );
       case "command":
-        throw new KeyFault(`the keys come from the command ${source.argv[0]}: ${instruction}`);
+        throw new KeyError(`the keys come from the command ${source.argv[0]}: ${instruction}`);
       default:
         return source.path;
     }

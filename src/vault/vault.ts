@@ -4,8 +4,8 @@ import { currentLayout, encodePlace, firstLayout } from "./place_encoding.js";
 import { SealingKey } from "./sealing_key.js";
 
 /** A change of the ring that would leave something without its key. */
-export class RingFault extends Error {
-  override readonly name = "RingFault";
+export class RingError extends Error {
+  override readonly name = "RingError";
 }
 
 /**
@@ -46,29 +46,29 @@ export class Vault {
     return record.keyId === this.#primary.id && record.layout === currentLayout;
   }
 
-  /** @throws RingFault when the ring does not hold it */
+  /** @throws RingError when the ring does not hold it */
   usePrimary(keyId: string): void {
     const key = this.#keys.get(keyId);
-    if (!key) throw new RingFault(`the ring does not hold key ${keyId}`);
+    if (!key) throw new RingError(`the ring does not hold key ${keyId}`);
     this.#primary = key;
   }
 
   /**
    * Puts another ring in place of this one; the primary stays.
    *
-   * @throws RingFault when a key that is needed is not among them; then nothing changes
+   * @throws RingError when a key that is needed is not among them; then nothing changes
    */
   replace(keys: readonly Uint8Array[], needed: readonly string[]): void {
     const ring = ringOf(keys);
     for (const keyId of [this.#primary.id, ...needed]) {
-      if (!ring.has(keyId)) throw new RingFault(`records need key ${keyId}, which the source does not give`);
+      if (!ring.has(keyId)) throw new RingError(`records need key ${keyId}, which the source does not give`);
     }
     this.#keys = ring;
   }
 
-  /** @throws RingFault on the primary */
+  /** @throws RingError on the primary */
   forget(keyId: string): void {
-    if (keyId === this.#primary.id) throw new RingFault(`key ${keyId} is the primary`);
+    if (keyId === this.#primary.id) throw new RingError(`key ${keyId} is the primary`);
     this.#keys = new Map([...this.#keys].filter(([id]) => id !== keyId));
   }
 

@@ -73,14 +73,18 @@ function breachesOfImports(path: string, { imports }: Source, sources: Map<strin
   const from = layerOf(path);
   if (from === undefined) return [];
   return imports.flatMap(({ specifier, line }) => {
-    const fault = specifier.startsWith(".")
-      ? faultOfFileImport(from, targetOf(path, specifier), sources)
-      : faultOfPackageImport(from, specifier);
-    return fault === undefined ? [] : [`${path}:${line}: ${fault}`];
+    const violation = specifier.startsWith(".")
+      ? violationOfFileImport(from, targetOf(path, specifier), sources)
+      : violationOfPackageImport(from, specifier);
+    return violation === undefined ? [] : [`${path}:${line}: ${violation}`];
   });
 }
 
-function faultOfFileImport(from: Layer, target: string, sources: Map<string, Source>): string | undefined {
+function violationOfFileImport(
+  from: Layer,
+  target: string,
+  sources: Map<string, Source>,
+): string | undefined {
   const to = layerOf(target);
   if (to === undefined) return `import of ${target}, which belongs to no layer`;
   if (!sources.has(target)) return `import of ${target}, which does not exist`;
@@ -89,7 +93,7 @@ function faultOfFileImport(from: Layer, target: string, sources: Map<string, Sou
   return `${from} must not import ${to} (${target})`;
 }
 
-function faultOfPackageImport(from: Layer, specifier: string): string | undefined {
+function violationOfPackageImport(from: Layer, specifier: string): string | undefined {
   if (layers[from] === "anything") return undefined;
   const name = specifier.startsWith("node:") ? specifier : packageNameOf(specifier);
   const owners = specifier.startsWith("node:") ? builtins[name] : packages[name];

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { catalogueFaults } from "../../src/catalogue/catalogue_file.js";
+import { catalogueViolations } from "../../src/catalogue/catalogue_file.js";
 import { templatedTexts, variablesIn } from "../../src/catalogue/instantiate.js";
-import { credentialSchemaFaults } from "../../src/domain/static_credentials/credential_schema.js";
-import { providerFaults } from "../../src/model/providers/provider_profile.js";
+import { credentialSchemaViolations } from "../../src/domain/static_credentials/credential_schema.js";
+import { providerViolations } from "../../src/model/providers/provider_profile.js";
 
 const file = new URL("../../src/catalogue/providers.json", import.meta.url);
 const text = readFileSync(file, "utf8");
@@ -13,7 +13,7 @@ const templates = catalogue.list({ limit: 1000 });
 
 describe("the built-in catalogue", () => {
   it("keeps its schema and every rule beyond it", () => {
-    expect(catalogueFaults(JSON.parse(text), (path) => path.join("."))).toEqual([]);
+    expect(catalogueViolations(JSON.parse(text), (path) => path.join("."))).toEqual([]);
   });
 
   it("has at least 150 providers, no name twice, in the order of the names", () => {
@@ -25,14 +25,14 @@ describe("the built-in catalogue", () => {
   });
 
   it.each(templates.map((template) => [template.name, template] as const))(
-    "%s becomes a profile without faults",
+    "%s becomes a profile without errors",
     (name, template) => {
       const samples = Object.fromEntries(template.variables.map((each) => [each.name, each.example]));
       const settings = catalogue.instantiate(name, samples);
       const isOAuth2 = settings.authType === "oauth2";
-      const faults = providerFaults({ ...settings, clientId: isOAuth2 ? "id" : "" }, isOAuth2);
-      if (!isOAuth2) faults.push(...credentialSchemaFaults(settings));
-      expect(faults).toEqual([]);
+      const violations = providerViolations({ ...settings, clientId: isOAuth2 ? "id" : "" }, isOAuth2);
+      if (!isOAuth2) violations.push(...credentialSchemaViolations(settings));
+      expect(violations).toEqual([]);
       expect(settings.template).toBe(name);
       expect(settings.category).not.toBe("");
       for (const [, url] of templatedTexts(settings)) {

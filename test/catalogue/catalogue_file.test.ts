@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { CatalogueFault } from "../../src/catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
@@ -14,11 +14,11 @@ function write(name: string, text: string): string {
   return file;
 }
 
-function faultsOf(text: string): readonly string[] {
+function violationsOf(text: string): readonly string[] {
   try {
     parseCatalogue("c.yaml", text);
   } catch (error) {
-    if (error instanceof CatalogueFault) return error.faults;
+    if (error instanceof CatalogueError) return error.violations;
     throw error;
   }
   return [];
@@ -161,14 +161,14 @@ describe("a catalogue of one's own", () => {
       acme + acme.replace("\nproviders:\n", ""),
       /^13:11: providers\[1\] \(acme\)\.name: is taken by providers\[0\]/,
     ],
-  ])("with %s is refused by place and entry", (_why, text, fault) => {
-    expect(faultsOf(text)[0]).toMatch(fault);
+  ])("with %s is refused by place and entry", (_why, text, violation) => {
+    expect(violationsOf(text)[0]).toMatch(violation);
   });
 
-  it("shows the first faults of many", () => {
+  it("shows the first errors of many", () => {
     const entries = Array.from({ length: 60 }, (_, index) => `  - { name: n${index} }`).join("\n");
-    const faults = faultsOf(`providers:\n${entries}\n`);
-    expect(faults).toHaveLength(21);
-    expect(faults.at(-1)).toMatch(/^and \d+ more$/);
+    const violations = violationsOf(`providers:\n${entries}\n`);
+    expect(violations).toHaveLength(21);
+    expect(violations.at(-1)).toMatch(/^and \d+ more$/);
   });
 });

@@ -6,7 +6,7 @@ import { InvalidArgument } from "../../src/model/errors.js";
 
 const catalogue = await Catalogue.open(undefined);
 
-function faultsOf(name: string, variables: Record<string, string>): string[] {
+function violationsOf(name: string, variables: Record<string, string>): string[] {
   try {
     catalogue.instantiate(name, variables);
   } catch (error) {
@@ -80,23 +80,25 @@ describe("variables", () => {
   });
 
   it("are missing or unknown by name", () => {
-    expect(faultsOf("zendesk", {})).toEqual([
+    expect(violationsOf("zendesk", {})).toEqual([
       'template_variables["subdomain"] is required: Your part of the host name, before .zendesk.com, for example acme',
     ]);
-    expect(faultsOf("github", { subdomain: "a" })).toEqual([
+    expect(violationsOf("github", { subdomain: "a" })).toEqual([
       'template_variables["subdomain"] is not a variable of the template github, which has none',
     ]);
-    const both = faultsOf("keycloak", { hots: "x", realm: "a/b" });
-    expect(both.map((fault) => fault.split(" ")[0])).toEqual([
+    const both = violationsOf("keycloak", { hots: "x", realm: "a/b" });
+    expect(both.map((violation) => violation.split(" ")[0])).toEqual([
       'template_variables["hots"]',
       'template_variables["host"]',
       'template_variables["realm"]',
     ]);
-    expect(faultsOf("zendesk", { ["__proto__"]: "x", subdomain: "acme" })).toHaveLength(1);
+    expect(violationsOf("zendesk", { ["__proto__"]: "x", subdomain: "acme" })).toHaveLength(1);
   });
 
   it.each(hostile)("of a label do not take %s", (_why, value) => {
-    expect(faultsOf("zendesk", { subdomain: value })[0]).toMatch(/^template_variables\["subdomain"\] must /);
+    expect(violationsOf("zendesk", { subdomain: value })[0]).toMatch(
+      /^template_variables\["subdomain"\] must /,
+    );
   });
 
   it.each(hostile.filter(([why]) => why !== "a sub-subdomain where one label is allowed"))(
@@ -104,7 +106,7 @@ describe("variables", () => {
     (_why, value) => {
       const host = "id.acme.example";
       if (/^(a{64}|evil\.)$/.test(value)) return;
-      expect(faultsOf("keycloak", { host, realm: value })[0]).toMatch(/^template_variables\["realm"\] /);
+      expect(violationsOf("keycloak", { host, realm: value })[0]).toMatch(/^template_variables\["realm"\] /);
     },
   );
 
@@ -113,7 +115,7 @@ describe("variables", () => {
     ["0x7f.0.0.1", "another spelling of an address"],
     ["acme.example:443", "the port that goes without saying"],
   ])("of a whole host do not take %s, %s", (host) => {
-    expect(faultsOf("fusionauth", { host })).toEqual(
+    expect(violationsOf("fusionauth", { host })).toEqual(
       expect.arrayContaining([expect.stringContaining("leads out of the template's host and path")]),
     );
   });

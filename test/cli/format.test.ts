@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
+import { WatchView, watchJson } from "../../src/cli/connections/watch_view.js";
 import { durationMsOf, durationOf, parseDurationMs, parseTimeMs } from "../../src/cli/shell/duration.js";
-import { exitCodes, formatExitCodes } from "../../src/daemon/exit_codes.js";
 import {
   formatExpiry,
   formatFields,
@@ -13,7 +13,7 @@ import {
   printable,
 } from "../../src/cli/shell/text.js";
 import { readVersion } from "../../src/config/version.js";
-import { WatchView, watchJson } from "../../src/cli/connections/watch_view.js";
+import { exitCodes, formatExitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
   type TokenState,

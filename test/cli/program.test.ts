@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { run } from "../../src/cli/program.js";
-import { readVersion } from "../../src/config/version.js";
 import { settings } from "../../src/config/settings.js";
+import { readVersion } from "../../src/config/version.js";
+import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
@@ -57,7 +57,7 @@ describe("serve", () => {
     expect(shell.err()).toBe("");
   });
 
-  it("shows all faults of the settings and ends with 2", async () => {
+  it("shows all errors of the settings and ends with 2", async () => {
     const shell = fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" } });
     expect(await run(["serve", "--public-url", "x"], shell)).toBe(2);
     expect(shell.err()).toMatch(/^nexusd: the settings cannot be used\n {2}--public-url: .*\n {2}NEXUS_LOG/);
@@ -140,7 +140,7 @@ describe("health", () => {
     return { code, shell, paths, port };
   }
 
-  it("asks the ops door on loopback whether it is ready", async () => {
+  it("asks the ops listener on loopback whether it is ready", async () => {
     const { code, shell, paths } = await health(200);
     expect([code, shell.out(), paths]).toEqual([0, "ready\n", ["/readyz"]]);
   });
@@ -155,7 +155,7 @@ describe("health", () => {
 
   it.each([
     [{ NEXUS_OPS_LISTEN: "unix:/nonexistent.sock" }, "ENOENT"],
-    [{ NEXUS_OPS_LISTEN: "off" }, "no door"],
+    [{ NEXUS_OPS_LISTEN: "off" }, "no listener"],
     [{ NEXUS_OPS_LISTEN: "x" }, "host:port"],
   ])("ends with 1 for %j", async (env, text) => {
     const shell = fakeShell({ env });

@@ -3,7 +3,7 @@ import {
   isPlainRemote,
   loadClientConfig,
   loadClientSecret,
-  loadOpsDoor,
+  loadOpsListener,
 } from "../../src/config/client_config.js";
 import { ConfigError } from "../../src/config/config_error.js";
 
@@ -62,16 +62,16 @@ describe("loadClientConfig", () => {
   });
 });
 
-it("reads the client secret and the ops door", () => {
+it("reads the client secret and the ops listener", () => {
   expect(loadClientSecret({})).toBeUndefined();
   expect(loadClientSecret({ NEXUS_CLIENT_SECRET: "x" })?.reveal()).toBe("x");
-  expect(loadOpsDoor({}, {})).toEqual({
+  expect(loadOpsListener({}, {})).toEqual({
     addresses: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
     isTls: false,
   });
   const tls = { NEXUS_TLS_CERT_FILE: "/c", NEXUS_TLS_KEY_FILE: "/k" };
-  expect(loadOpsDoor(tls, {}).isTls).toBe(true);
-  expect(loadOpsDoor({ ...tls, NEXUS_TLS_DOORS: "http" }, {}).isTls).toBe(false);
-  expect(loadOpsDoor({ NEXUS_OPS_LISTEN: "off" }, {}).addresses).toEqual([]);
-  expect(() => loadOpsDoor({ NEXUS_OPS_LISTEN: "x" }, {})).toThrow(ConfigError);
+  expect(loadOpsListener(tls, {}).isTls).toBe(true);
+  expect(loadOpsListener({ ...tls, NEXUS_TLS_LISTENERS: "http" }, {}).isTls).toBe(false);
+  expect(loadOpsListener({ NEXUS_OPS_LISTEN: "off" }, {}).addresses).toEqual([]);
+  expect(() => loadOpsListener({ NEXUS_OPS_LISTEN: "x" }, {})).toThrow(ConfigError);
 });

@@ -12,11 +12,11 @@ function load(env: Record<string, string>, flags: Flags = {}, isTTY = false) {
   return loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, flags, { isTTY });
 }
 
-function faultsOf(env: Record<string, string>, flags: Flags = {}): readonly string[] {
+function violationsOf(env: Record<string, string>, flags: Flags = {}): readonly string[] {
   try {
     load(env, flags);
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
+    if (error instanceof ConfigError) return error.violations;
     throw error;
   }
   return [];
@@ -31,7 +31,7 @@ describe("loadConfig", () => {
       httpListen: [{ kind: "tcp", host: "127.0.0.1", port: 8090 }],
       browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
-      doors: { tls: undefined, socketMode: 0o600 },
+      listeners: { tls: undefined, socketMode: 0o600 },
       proxy: { secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
@@ -74,7 +74,7 @@ describe("loadConfig", () => {
   });
 
   it.each(["99", "300001", "1.5", "off"])("refuses %s ms to drain", (text) => {
-    expect(faultsOf({ NEXUS_DRAIN_TIMEOUT_MS: text })).toEqual([
+    expect(violationsOf({ NEXUS_DRAIN_TIMEOUT_MS: text })).toEqual([
       `NEXUS_DRAIN_TIMEOUT_MS: got "${text}": must be a whole number from 100 to 300000`,
     ]);
   });
@@ -98,7 +98,7 @@ describe("loadConfig", () => {
     expect(load({ NEXUS_DATA_DIR: "n" }).dataDir).toBe(join(process.cwd(), "n"));
   });
 
-  it.each(["off", "OFF", ""])("closes a door with %j", (text) => {
+  it.each(["off", "OFF", ""])("closes a listener with %j", (text) => {
     const config = load({ NEXUS_GRPC_LISTEN: text, NEXUS_HTTP_LISTEN: text, NEXUS_OPS_LISTEN: text });
     expect([config.grpcListen, config.httpListen, config.opsListen]).toEqual([[], [], []]);
   });
@@ -167,14 +167,14 @@ describe("loadConfig", () => {
     ["NEXUS_AUDIT_MAX_AGE", "365", "365d or 12h"],
     ["NEXUS_AUDIT_MAX_AGE", "0d", "at least 1h"],
   ])("refuses %s=%s", (name, value, limit) => {
-    const faults = faultsOf({ [name]: value });
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toMatch(new RegExp(`^${name}: got "`));
-    expect(faults[0]).toContain(limit);
+    const violations = violationsOf({ [name]: value });
+    expect(violations).toHaveLength(1);
+    expect(violations[0]).toMatch(new RegExp(`^${name}: got "`));
+    expect(violations[0]).toContain(limit);
   });
 
-  it("reports all faults at once, by the name that the person used", () => {
-    const faults = faultsOf(
+  it("reports all errors at once, by the name that the person used", () => {
+    const violations = violationsOf(
       {
         NEXUS_LOG_LEVEL: "loud",
         NEXUS_PUBLIC_URL: "x",
@@ -184,7 +184,7 @@ describe("loadConfig", () => {
       },
       { NEXUS_OPS_LISTEN: "here" },
     );
-    expect(faults.map((fault) => fault.split(":")[0])).toEqual([
+    expect(violations.map((violation) => violation.split(":")[0])).toEqual([
       "NEXUS_ENCRYPTION_KEY",
       "NEXUS_HTTP_LISTEN",
       "NEXUS_HTTP_LISTEN",
@@ -199,17 +199,17 @@ describe("loadConfig", () => {
     [Buffer.alloc(33, 1).toString("base64"), "holds 33 bytes, not 32"],
     ["not base64, a passphrase!", "is not base64"],
   ])("never shows a bad key", (text, limit) => {
-    const [fault] = faultsOf({ NEXUS_ENCRYPTION_KEY: text });
-    expect(fault).toContain(limit);
-    expect(fault).not.toContain(text);
+    const [violation] = violationsOf({ NEXUS_ENCRYPTION_KEY: text });
+    expect(violation).toContain(limit);
+    expect(violation).not.toContain(text);
   });
 
   it("never shows a password inside a URL", () => {
-    const faults = faultsOf({
+    const violations = violationsOf({
       NEXUS_PUBLIC_URL: "https://me:hunter2@agent.example",
       NEXUS_ALLOWED_RETURN_URLS: "https://me:hunter2@app.example",
     });
-    expect(faults).toHaveLength(2);
-    expect(faults.join()).not.toContain("hunter2");
+    expect(violations).toHaveLength(2);
+    expect(violations.join()).not.toContain("hunter2");
   });
 });

@@ -7,11 +7,11 @@ const pair = { NEXUS_TLS_CERT_FILE: "/tls/tls.crt", NEXUS_TLS_KEY_FILE: "/tls/tl
 const load = (env: Record<string, string>) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false });
 
-function faultsOf(env: Record<string, string>): readonly string[] {
+function violationsOf(env: Record<string, string>): readonly string[] {
   try {
     load(env);
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
+    if (error instanceof ConfigError) return error.violations;
     throw error;
   }
   return [];
@@ -23,32 +23,36 @@ describe("plain text beyond this machine", () => {
     ["http", "NEXUS_HTTP_LISTEN"],
     ["browser", "NEXUS_BROWSER_LISTEN"],
     ["ops", "NEXUS_OPS_LISTEN"],
-  ])("is refused at the %s door, by door, address and setting", (door, setting) => {
-    const [fault = "", ...rest] = faultsOf({ [setting]: "0.0.0.0:7000" });
+  ])("is refused at the %s listener, by listener, address and setting", (listener, setting) => {
+    const [violation = "", ...rest] = violationsOf({ [setting]: "0.0.0.0:7000" });
     expect(rest).toEqual([]);
-    expect(fault).toContain(`${setting}: got "0.0.0.0:7000": the ${door} door`);
-    expect(fault).toContain("NEXUS_TLS_CERT_FILE");
-    expect(fault).toContain(`--insecure=${door}`);
-    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: door })).toEqual([]);
-    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "true" })).toEqual([]);
-    expect(faultsOf({ [setting]: "0.0.0.0:7000", ...pair })).toEqual([]);
-    expect(faultsOf({ [setting]: "0.0.0.0:7000", ...pair, NEXUS_TLS_DOORS: door })).toEqual([]);
-    expect(faultsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "false" })).toHaveLength(1);
+    expect(violation).toContain(`${setting}: got "0.0.0.0:7000": the ${listener} listener`);
+    expect(violation).toContain("NEXUS_TLS_CERT_FILE");
+    expect(violation).toContain(`--insecure=${listener}`);
+    expect(violationsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: listener })).toEqual([]);
+    expect(violationsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "true" })).toEqual([]);
+    expect(violationsOf({ [setting]: "0.0.0.0:7000", ...pair })).toEqual([]);
+    expect(violationsOf({ [setting]: "0.0.0.0:7000", ...pair, NEXUS_TLS_LISTENERS: listener })).toEqual([]);
+    expect(violationsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "false" })).toHaveLength(1);
   });
 
-  it("is refused at a door that TLS leaves out, and says how to take it in", () => {
-    const faults = faultsOf({ NEXUS_HTTP_LISTEN: "0.0.0.0:1", ...pair, NEXUS_TLS_DOORS: "grpc,ops" });
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toContain("name http in NEXUS_TLS_DOORS");
+  it("is refused at a listener that TLS leaves out, and says how to take it in", () => {
+    const violations = violationsOf({
+      NEXUS_HTTP_LISTEN: "0.0.0.0:1",
+      ...pair,
+      NEXUS_TLS_LISTENERS: "grpc,ops",
+    });
+    expect(violations).toHaveLength(1);
+    expect(violations[0]).toContain("name http in NEXUS_TLS_LISTENERS");
   });
 
-  it("is excused at the door that is named alone", () => {
+  it("is excused at the listener that is named alone", () => {
     const env = {
       NEXUS_HTTP_LISTEN: "0.0.0.0:1",
       NEXUS_BROWSER_LISTEN: "0.0.0.0:2",
       NEXUS_INSECURE: "browser",
     };
-    expect(faultsOf(env)).toHaveLength(1);
+    expect(violationsOf(env)).toHaveLength(1);
   });
 
   it.each([
@@ -65,8 +69,8 @@ describe("plain text beyond this machine", () => {
     "128.0.0.1:1",
     "[::2]:1",
   ])("takes %s for an address that others reach", (address) => {
-    expect(faultsOf({ NEXUS_HTTP_LISTEN: address })).toHaveLength(1);
-    expect(faultsOf({ NEXUS_HTTP_LISTEN: `127.0.0.1:2,${address}` })).toHaveLength(1);
+    expect(violationsOf({ NEXUS_HTTP_LISTEN: address })).toHaveLength(1);
+    expect(violationsOf({ NEXUS_HTTP_LISTEN: `127.0.0.1:2,${address}` })).toHaveLength(1);
   });
 
   it.each([
@@ -80,20 +84,20 @@ describe("plain text beyond this machine", () => {
     "unix:/run/nexus.sock",
     "off",
   ])("takes %s for one that this machine alone reaches", (address) => {
-    expect(faultsOf({ NEXUS_HTTP_LISTEN: address })).toEqual([]);
+    expect(violationsOf({ NEXUS_HTTP_LISTEN: address })).toEqual([]);
   });
 });
 
 describe("TLS", () => {
   it("needs both files, and asks for no certificate by default", () => {
-    expect(load(pair).doors.tls).toEqual({
+    expect(load(pair).listeners.tls).toEqual({
       certFile: "/tls/tls.crt",
       keyFile: "/tls/tls.key",
       clientCaFile: undefined,
       clientAuth: "none",
-      doors: ["grpc", "http", "browser", "ops"],
+      listeners: ["grpc", "http", "browser", "ops"],
     });
-    expect(load({ ...pair, NEXUS_TLS_CLIENT_CA_FILE: "/ca" }).doors.tls).toMatchObject({
+    expect(load({ ...pair, NEXUS_TLS_CLIENT_CA_FILE: "/ca" }).listeners.tls).toMatchObject({
       clientAuth: "optional",
     });
   });
@@ -104,12 +108,12 @@ describe("TLS", () => {
     [{ NEXUS_TLS_CLIENT_CA_FILE: "/k" }, "NEXUS_TLS_CERT_FILE: is needed beside NEXUS_TLS_CLIENT_CA_FILE"],
     [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "require" }, "needs NEXUS_TLS_CLIENT_CA_FILE"],
     [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "maybe" }, "none, optional, require"],
-    [{ ...pair, NEXUS_TLS_DOORS: "grpc,front" }, "grpc, http, browser, ops"],
+    [{ ...pair, NEXUS_TLS_LISTENERS: "grpc,front" }, "grpc, http, browser, ops"],
     [{ NEXUS_INSECURE: "yes" }, "true, false or a comma list"],
     [{ NEXUS_SOCKET_MODE: "0777" }, "0600, 0660, 0666"],
     [{ NEXUS_SOCKET_MODE: "rw" }, "0600, 0660, 0666"],
   ])("refuses %j", (env, text) => {
-    expect(faultsOf(env as Record<string, string>).join()).toContain(text);
+    expect(violationsOf(env as Record<string, string>).join()).toContain(text);
   });
 });
 
@@ -128,8 +132,8 @@ describe("JWT", () => {
 
   it("takes http on loopback where that is allowed", () => {
     const env = { ...claims, NEXUS_JWT_ISSUER: "http://127.0.0.1:9000" };
-    expect(faultsOf(env)).toHaveLength(1);
-    expect(faultsOf({ ...env, NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toEqual([]);
+    expect(violationsOf(env)).toHaveLength(1);
+    expect(violationsOf({ ...env, NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toEqual([]);
   });
 
   it.each([
@@ -142,8 +146,8 @@ describe("JWT", () => {
     [{ ...claims, NEXUS_JWT_JWKS_URL: "http://k8s.example" }, "must be an https URL"],
     [{ ...claims, NEXUS_JWT_JWKS_URL: "https://a", NEXUS_JWT_JWKS_FILE: "/b" }, "are both set"],
   ])("refuses %j", (env, text) => {
-    const faults = faultsOf(env as Record<string, string>).join();
-    expect(faults).toContain(text);
-    expect(faults).not.toContain("p4ss");
+    const violations = violationsOf(env as Record<string, string>).join();
+    expect(violations).toContain(text);
+    expect(violations).not.toContain("p4ss");
   });
 });

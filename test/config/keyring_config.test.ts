@@ -5,13 +5,13 @@ import { splitCommand } from "../../src/config/keyring_config.js";
 
 const load = (env: NodeJS.ProcessEnv) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).encryptionKey;
-const faultsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
+const violationsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
   try {
     load(env);
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
+    if (error instanceof ConfigError) return error.violations;
   }
-  throw new Error("no fault");
+  throw new Error("no error");
 };
 
 describe("where keys come from", () => {
@@ -19,7 +19,7 @@ describe("where keys come from", () => {
 
   it("a ring in the environment", () => {
     expect(load({ NEXUS_ENCRYPTION_KEY: `${one},${two}` })).toMatchObject({ source: "environment" });
-    expect(faultsOf({ NEXUS_ENCRYPTION_KEY: `${one},AAAA` })).toEqual([
+    expect(violationsOf({ NEXUS_ENCRYPTION_KEY: `${one},AAAA` })).toEqual([
       expect.stringContaining("holds 3 bytes, not 32"),
     ]);
   });
@@ -37,8 +37,8 @@ describe("where keys come from", () => {
     [{ NEXUS_ENCRYPTION_KEY: "exec: " }, "names no program"],
     [{ NEXUS_ENCRYPTION_KEY: one, NEXUS_ENCRYPTION_KEY_COMMAND: "/bin/kms" }, "are both set"],
   ])("refuses %o", (env, limit) => {
-    expect(faultsOf(env).join()).toContain(limit);
-    expect(faultsOf(env).join()).not.toContain("kms");
+    expect(violationsOf(env).join()).toContain(limit);
+    expect(violationsOf(env).join()).not.toContain("kms");
   });
 
   it.each([

@@ -5,7 +5,7 @@ import { ConfigError } from "../../src/config/config_error.js";
 const networksOf = (env: Record<string, string>) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).providerNetworks;
 
-function faultsOf(env: Record<string, string>): readonly string[] {
+function violationsOf(env: Record<string, string>): readonly string[] {
   try {
     networksOf(env);
   } catch (error) {
@@ -24,7 +24,9 @@ describe("where providers may stand", () => {
     expect(networksOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: " True " }).allowLoopback).toBe(true);
     expect(networksOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" }).allowLoopback).toBe(false);
     for (const word of ["1", "yes", "on", "loopback"]) {
-      expect(faultsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: word }).join()).toContain("must be true or false");
+      expect(violationsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: word }).join()).toContain(
+        "must be true or false",
+      );
     }
   });
 
@@ -38,15 +40,15 @@ describe("where providers may stand", () => {
   });
 
   it("names every entry that it does not take, and the limit", () => {
-    const faults = faultsOf({ NEXUS_ALLOWED_PRIVATE_NETWORKS: "10.0.0.0/8,0.0.0.0/0,localhost,a b" }).join(
-      "\n",
-    );
-    expect(faults).toContain('got "0.0.0.0/0": must lie inside 10.0.0.0/8');
-    expect(faults).toContain('got "localhost": NEXUS_ALLOW_LOOPBACK_PROVIDERS is the setting');
-    expect(faults).toContain('got "a b": must be a CIDR block');
-    expect(faults).not.toContain('got "10.0.0.0/8"');
+    const violations = violationsOf({
+      NEXUS_ALLOWED_PRIVATE_NETWORKS: "10.0.0.0/8,0.0.0.0/0,localhost,a b",
+    }).join("\n");
+    expect(violations).toContain('got "0.0.0.0/0": must lie inside 10.0.0.0/8');
+    expect(violations).toContain('got "localhost": NEXUS_ALLOW_LOOPBACK_PROVIDERS is the setting');
+    expect(violations).toContain('got "a b": must be a CIDR block');
+    expect(violations).not.toContain('got "10.0.0.0/8"');
     const many = Array.from({ length: 257 }, (_, i) => `h${i}.example`).join();
-    expect(faultsOf({ NEXUS_ALLOWED_PRIVATE_NETWORKS: many }).join()).toContain("at most 256");
+    expect(violationsOf({ NEXUS_ALLOWED_PRIVATE_NETWORKS: many }).join()).toContain("at most 256");
   });
 
   it("is frozen", () => {

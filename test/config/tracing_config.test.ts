@@ -38,7 +38,7 @@ describe("the settings of traces", () => {
       /OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL with http/,
     ],
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "u:pw@host" }, /^(?!.*pw).*OTEL_EXPORTER_OTLP_TRACES_ENDPOINT/s],
-  ])("do not take %o", (env, fault) => {
-    expect(() => tracingOf({ ...endpoint, ...env })).toThrow(fault);
+  ])("do not take %o", (env, violation) => {
+    expect(() => tracingOf({ ...endpoint, ...env })).toThrow(violation);
   });
 });

@@ -42,7 +42,7 @@ describe("settingWarnings", () => {
     expect(warningsOf(Object.fromEntries(names.map((name) => [name, "/x"])))).toEqual([]);
   });
 
-  it("tells when agents or browsers find no door", () => {
+  it("tells when agents or browsers find no listener", () => {
     expect(warningsOf({ NEXUS_GRPC_LISTEN: "off", NEXUS_HTTP_LISTEN: "" })).toHaveLength(1);
     expect(warningsOf({ NEXUS_BROWSER_LISTEN: "127.0.0.1:8888" })).toHaveLength(1);
     expect(warningsOf({ NEXUS_BROWSER_LISTEN: "0.0.0.0:8080", NEXUS_INSECURE: "browser" })).toEqual([]);

@@ -1,5 +1,5 @@
 /**
- * A daemon's domain in a process of its own, to be killed: `child <folder> <life> <boundary> <after>`. It mends what the last
+ * A daemon's domain in a process of its own, to be killed: `child <folder> <life> <boundary> <after>`. It fixes what the last
  * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. One that is to be paused
  * (`pause`) has a short time-out instead, and ends in order when it is told `end`. What callers were shown is printed before it is
  * anything else.

@@ -59,7 +59,7 @@ try {
 } finally {
   await sweep.close();
 }
-const { result, faults } = sweep;
+const { result, violations } = sweep;
 if (values.json) console.log(JSON.stringify(result));
 else {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
@@ -68,5 +68,5 @@ else {
       `${result.doubleRedemptions} double redemptions, ${result.outcomeUnknown} outcomes unknown, ${seconds} s`,
   );
 }
-for (const fault of faults) console.error(fault);
-if (faults.length > 0 || result.grantsLost > 0 || result.doubleRedemptions > 0) process.exitCode = 1;
+for (const violation of violations) console.error(violation);
+if (violations.length > 0 || result.grantsLost > 0 || result.doubleRedemptions > 0) process.exitCode = 1;

@@ -43,7 +43,7 @@ export class Sweep {
     doubleRedemptions: 0,
     outcomeUnknown: 0,
   };
-  readonly faults: string[] = [];
+  readonly violations: string[] = [];
   readonly #server = new HostileServer(16);
   readonly #listener = new HostileListener(this.#server);
   readonly #folder = mkdtempSync(join(tmpdir(), "nexus-crash-"));
@@ -84,7 +84,7 @@ export class Sweep {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** One life: it mends what the last one left, works, and is killed. */
+  /** One life: it fixes what the last one left, works, and is killed. */
   async kill(boundary: Boundary, after: number): Promise<void> {
     const { child, gone } = await this.#start(boundary, after);
     this.#arm(child, boundary, after);
@@ -95,7 +95,7 @@ export class Sweep {
   }
 
   /**
-   * One life: it mends what the last one left, works, is paused at its `after`th token request until that is out of time and answered,
+   * One life: it fixes what the last one left, works, is paused at its `after`th token request until that is out of time and answered,
    * and ends in order. It must then hold every token that it was sent.
    */
   async pause(after: number): Promise<void> {
@@ -120,11 +120,11 @@ export class Sweep {
     this.result.reopenings++;
     for (const id of this.#unknown) {
       this.result.grantsLost++;
-      this.faults.push(`${id} lost the answer that came in a pause`);
+      this.violations.push(`${id} lost the answer that came in a pause`);
     }
   }
 
-  /** A child that has mended what the last one left. */
+  /** A child that has fixed what the last one left. */
   async #start(boundary: Boundary | "pause", after: number): Promise<Life> {
     const life = String(this.result.kills + this.result.pauses + 1);
     this.#listener.life = life;
@@ -142,7 +142,7 @@ export class Sweep {
 
   async #over(child: ChildProcess, gone: Promise<unknown>, boundary: Boundary | "pause"): Promise<void> {
     const patience = setTimeout(() => {
-      this.faults.push(`life ${this.#listener.life} did not pass ${boundary}`);
+      this.violations.push(`life ${this.#listener.life} did not pass ${boundary}`);
       child.kill("SIGKILL");
     }, patienceMs);
     await gone;
@@ -181,16 +181,16 @@ export class Sweep {
     if (!this.#unknown.has(id)) {
       if (status !== "active") {
         this.result.grantsLost++;
-        this.faults.push(`${id} is ${status} (${reason}), and its grant was good`);
+        this.violations.push(`${id} is ${status} (${reason}), and its grant was good`);
       }
       return;
     }
     this.result.outcomeUnknown++;
     const token = this.#stored.get(id) ?? "";
     if (status !== "attention" || reason !== "outcome_unknown") {
-      this.faults.push(`${id} is ${status} (${reason}), and its outcome was unknown`);
+      this.violations.push(`${id} is ${status} (${reason}), and its outcome was unknown`);
     } else if (this.#server.timesPresented(token) < 2) {
-      this.faults.push(`${id} was given up without a probe`);
+      this.violations.push(`${id} was given up without a probe`);
     }
   }
 
@@ -202,11 +202,12 @@ export class Sweep {
     for (const connection of store.listConnections({ limit: 1000 })) {
       const { id, credentialRevision } = connection;
       const shown = this.#shown.get(id) ?? 0n;
-      if (credentialRevision < shown) this.faults.push(`${id} was shown at revision ${shown} and is older`);
+      if (credentialRevision < shown)
+        this.violations.push(`${id} was shown at revision ${shown} and is older`);
       const sealed = store.getCredential(id);
       const token = sealed && vault.openCredential(connection, sealed).refreshToken?.reveal();
       if (token === undefined) {
-        this.faults.push(`${id} has lost its credential`);
+        this.violations.push(`${id} has lost its credential`);
         continue;
       }
       this.#stored.set(id, token);
@@ -216,6 +217,6 @@ export class Sweep {
     }
     await store.close();
     this.result.doubleRedemptions = this.#server.doubleRedemptions;
-    this.faults.push(...this.#server.violations.splice(0));
+    this.violations.push(...this.#server.violations.splice(0));
   }
 }

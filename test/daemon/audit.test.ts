@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/records/audit_codec.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
+import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/records/audit_codec.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser, consent } from "../fakes/browser.js";
@@ -71,7 +71,7 @@ describe("the audit log", () => {
     });
   });
 
-  it("tells of consents that came to nothing, and does not let strangers fill it", async () => {
+  it("tells of consents that came to nothing, and does not let unauthenticated callers fill it", async () => {
     const providerId = await world.register();
     await consent(world.browser, (await request(providerId)).authUrl, "deny");
     const foreign = await consent(new Browser(), (await request(providerId)).authUrl, "allow", (url) =>
@@ -224,7 +224,7 @@ describe("the audit log of a daemon that is killed", () => {
     expect(stored).toEqual(expect.arrayContaining(acknowledged));
     expect(store.verifyAudit().step(100_000)).toMatchObject({
       checked: BigInt(stored.length),
-      fault: undefined,
+      violation: undefined,
     });
     await store.close();
   });

@@ -19,7 +19,7 @@ function troublesOf(page: Page): string[] {
   return troubles;
 }
 
-/** The answer to a form with faults; Chromium notes the status of every page that is no success. */
+/** The answer to a form with errors; Chromium notes the status of every page that is no success. */
 const statusNote = /^error: Failed to load resource: the server responded with a status of (422|503)/;
 
 const custom = {
@@ -76,7 +76,7 @@ describe("a person in Chromium who enters a key", () => {
     ["with JavaScript", true],
     ["without JavaScript", false],
   ])(
-    "is told what is wrong beside the field, mends it and comes back %s",
+    "is told what is wrong beside the field, fixes it and comes back %s",
     async (_name, javaScriptEnabled) => {
       const returnUrl = `${app.url}/back?tab=1`;
       const { page, troubles, connectionId, context } = await open({ javaScriptEnabled }, { returnUrl });
@@ -93,11 +93,11 @@ describe("a person in Chromium who enters a key", () => {
       const described = (await key.getAttribute("aria-describedby"))?.split(" ") ?? [];
       const notes = await Promise.all(described.map((id) => page.locator(`[id="${id}"]`).textContent()));
       expect(notes.join(" ")).toContain("API key must match the pattern ^sk-");
-      const [fault, input] = await Promise.all([
-        page.locator("#field-0-fault").boundingBox(),
+      const [violation, input] = await Promise.all([
+        page.locator("#field-0-error").boundingBox(),
         key.boundingBox(),
       ]);
-      expect((input?.y ?? 0) - ((fault?.y ?? 0) + (fault?.height ?? 0))).toBeLessThan(16);
+      expect((input?.y ?? 0) - ((violation?.y ?? 0) + (violation?.height ?? 0))).toBeLessThan(16);
       expect(await page.getByLabel("Account").inputValue()).toBe("a&b");
       expect(await page.getByLabel("Region").inputValue()).toBe("us-east");
       expect(await page.getByRole("alert").textContent()).toContain("API key must match");
@@ -176,7 +176,7 @@ describe("a person in Chromium who enters a key", () => {
     await page.getByLabel("E-mail").fill("nobody");
     await page.getByRole("button", { name: "Connect" }).click();
     await expect.poll(() => page.title()).toMatch(/^Error/);
-    await shoot(page, `${name}-faults`);
+    await shoot(page, `${name}-errors`);
     const tooWide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
     expect(await page.evaluate(tooWide)).toBe(false);
     const heights =

@@ -187,7 +187,7 @@ describe("CreateProvider from a template", () => {
   it.each([
     ["an unknown template", { template: "nope", provider: secret }, { code: "NotFound", fields: [] }],
     [
-      "variables at fault",
+      "variables at error",
       { template: "zendesk", templateVariables: { sub: "x" }, provider: secret },
       { code: "InvalidArgument", fields: ['template_variables["sub"]', 'template_variables["subdomain"]'] },
     ],

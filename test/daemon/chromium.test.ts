@@ -38,7 +38,7 @@ async function expectTitle(page: Page, title: string): Promise<void> {
   expect(await page.title()).toBe(title);
 }
 
-/** A page of the browser door: styled by its own stylesheet, and nothing in it can run. */
+/** A page of the browser listener: styled by its own stylesheet, and nothing in it can run. */
 async function expectPlainPage(page: Page): Promise<void> {
   expect(await page.locator("script, iframe, form").count()).toBe(0);
   expect(await page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius")).toBe("16px");

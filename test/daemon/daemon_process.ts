@@ -45,7 +45,7 @@ export class DaemonProcess {
     return this.#output + this.#errors;
   }
 
-  /** Resolves when the log says that every door is open. */
+  /** Resolves when the log says that every listener is open. */
   async ready(): Promise<void> {
     await this.wrote(/"nexusd is ready"/);
   }

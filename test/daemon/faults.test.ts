@@ -1,6 +1,6 @@
 /**
- * The twenty faults of today's Nexus server, each asked for as its clients meet it: ours must pass where it fails. Those that
- * need static credentials or the audit log are in `faults_static.test.ts`. `MUTATION` says what was put back to see the test fail.
+ * The twenty errors of today's Nexus server, each asked for as its clients meet it: ours must pass where it fails. Those that
+ * need static credentials or the audit log are in `violations_static.test.ts`. `MUTATION` says what was put back to see the test fail.
  */
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -85,7 +85,7 @@ function openId(
   return world.register({ issuer, enable_discovery: true, auth_url, token_url, scopes: ["openid"] });
 }
 
-// MUTATION: `AuthorizationServers.resolve` throws for a profile with discovery.
+// MUTATION: `IssuerMetadata.resolve` throws for a profile with discovery.
 it("1: a profile with issuer and enable_discovery can be consented to", async () => {
   const key = newSigningKey("k1");
   const providerId = await openId(
@@ -144,18 +144,18 @@ describe("5: a refresh", () => {
     expect((await world.refresh(connectionId)).status).toBe(said);
     expect(await world.status(connectionId)).toBe("active");
     expect((await world.token(connectionId)).body).toEqual(before);
-    world.answerToken = () => json({ access_token: "mended", token_type: "Bearer", expires_in: 3600 });
+    world.answerToken = () => json({ access_token: "fixed", token_type: "Bearer", expires_in: 3600 });
     // The daemon waits as long as the provider asked, and probes a profile that was refused.
-    let mended = await world.refresh(connectionId);
-    for (let minute = 0; minute < 30 && mended.status !== 200; minute++) {
+    let fixed = await world.refresh(connectionId);
+    for (let minute = 0; minute < 30 && fixed.status !== 200; minute++) {
       world.clock.advance(60_000);
-      mended = await world.refresh(connectionId);
+      fixed = await world.refresh(connectionId);
     }
-    expect(mended.body.access_token).toBe("mended");
+    expect(fixed.body.access_token).toBe("fixed");
   });
 
   // MUTATION: `transitions.attention` loses `active`.
-  it("that is refused for good asks for a person, and a new consent mends it", async () => {
+  it("that is refused for good asks for a person, and a new consent fixes it", async () => {
     const connectionId = await world.connect(await world.register());
     world.answerToken = refusing(400, { error: "invalid_grant" });
     expect(await world.refresh(connectionId)).toMatchObject({
@@ -274,7 +274,7 @@ describe("9: params", () => {
 });
 
 describe("10: a consent", () => {
-  // MUTATION: `ConnectionManager.request` takes the scopes of the request as they are.
+  // MUTATION: `Connections.request` takes the scopes of the request as they are.
   it("asks for the default scopes of the profile, or for those of the request", async () => {
     const providerId = await world.register({ scopes: ["read", "write"] });
     const byDefault = await world.request(providerId, { scopes: [] });
@@ -404,7 +404,7 @@ describe("15: an id_token", () => {
   it("of an issuer that it names itself is refused", () =>
     refused((nonce) => ({ nonce, iss: "https://evil.example" })));
 
-  // MUTATION: `Grants.exchangeCode` does not require an id_token.
+  // MUTATION: `TokenEndpointClient.exchangeCode` does not require an id_token.
   it("that is missing is refused", () => refused(() => undefined));
 
   // MUTATION: the nonce is the state.

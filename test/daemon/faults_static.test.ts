@@ -1,5 +1,5 @@
 /**
- * The faults of today's Nexus server that need static credentials or the audit log; the others are in `faults.test.ts`.
+ * The errors of today's Nexus server that need static credentials or the audit log; the others are in `errors.test.ts`.
  * `MUTATION` says what was put back to see the test fail.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -95,7 +95,7 @@ describe("2: a static profile can be registered and connected", () => {
     ],
   ];
 
-  // MUTATION: `ConnectionManager.request` refuses every type but oauth2, api_key and basic_auth.
+  // MUTATION: `Connections.request` refuses every type but oauth2, api_key and basic_auth.
   it.each(cases)("%s %j", async (auth_type, profile, credentials, strategy) => {
     const providerId = await registerStatic({ auth_type, scopes: ["ignored"], ...profile });
     const { state, scopes, connection_id } = await world.request(providerId, { scopes: ["ignored"] });

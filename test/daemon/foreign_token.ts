@@ -3,8 +3,8 @@ import { processAuthorizationResponse } from "../../src/oauth/authorization_resp
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { exchangeCode } from "../../src/oauth/code_exchange.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
+import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";

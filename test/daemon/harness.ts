@@ -101,10 +101,10 @@ export class Place {
   get httpUrl(): string {
     const {
       NEXUS_TLS_CERT_FILE: certificate,
-      NEXUS_TLS_DOORS: doors = "http",
+      NEXUS_TLS_LISTENERS: listeners = "http",
       NEXUS_HTTP_LISTEN: listen = "",
     } = this.environment;
-    const isSecure = certificate !== undefined && doors.split(",").includes("http");
+    const isSecure = certificate !== undefined && listeners.split(",").includes("http");
     return `${isSecure ? "https" : "http"}://${listen.split(",")[0]}`;
   }
 

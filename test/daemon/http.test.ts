@@ -97,7 +97,7 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     const metrics = await (await fetch(`${world.place.opsUrl}/metrics`)).text();
     expect(metrics).toMatch(/nexus_connections\{status="active"\} 1/);
     expect(metrics).toMatch(
-      /nexus_rpc_requests_total\{method="nexus\.v1\.TokenService\/GetToken",code="ok",door="http"\} /,
+      /nexus_rpc_requests_total\{method="nexus\.v1\.TokenService\/GetToken",code="ok",listener="http"\} /,
     );
   });
 

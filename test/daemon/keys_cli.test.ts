@@ -69,7 +69,7 @@ describe("nexusd keys and nexusd policy", () => {
     const made = await nexusd("keys", "create", "unconfined", "--output", file);
     expect(made.code).toBe(1);
     expect(made.err()).toContain(
-      "confinement: an agent is confined to user_ids, providers or connection_ids",
+      "restriction: an agent is restricted to user_ids, providers or connection_ids",
     );
     expect(() => statSync(file)).toThrow("ENOENT");
   });
@@ -117,7 +117,7 @@ describe("nexusd policy without a daemon", () => {
     return Object.assign(shell, { code: await run(["policy", ...args], shell) });
   };
 
-  it("checks a file, and names each fault with its line", async () => {
+  it("checks a file, and names each error with its line", async () => {
     writeFileSync(file, 'bindings:\n  - principals: ["jwt:*"]\n    role: agent\n    user_ids: [ada]\n');
     expect(await nexusd("check", file)).toMatchObject({ code: 0 });
     writeFileSync(file, "bindings:\n  - principals: [me]\n    role: boss\n");

@@ -60,7 +60,7 @@ describe("the metrics of a daemon that has worked", () => {
     world = await ScriptedWorld.make({
       NEXUS_TLS_CERT_FILE: certFile,
       NEXUS_TLS_KEY_FILE: keyFile,
-      NEXUS_TLS_DOORS: "grpc",
+      NEXUS_TLS_LISTENERS: "grpc",
     });
     const id = await world.connect(await world.register({ name: "acme" }));
     const watcher = new Watcher(world.clients.tokens, {});
@@ -98,7 +98,7 @@ describe("the metrics of a daemon that has worked", () => {
       /^nexus_watch_subscribers 1$/m,
       /^nexus_store_commit_duration_seconds_count [1-9]/m,
       /^nexus_unwritten_token_sets 0$/m,
-      /^nexus_rescued_token_sets_total\{outcome="data_loss"\} 0$/m,
+      /^nexus_spooled_token_sets_total\{outcome="data_loss"\} 0$/m,
       /^nexus_tls_certificate_expiry_timestamp_seconds 1\d{9}/m,
       /^nexus_connections\{status="attention"\} 1$/m,
     ])

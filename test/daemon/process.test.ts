@@ -39,7 +39,7 @@ describe("the process", () => {
   };
   const file = (name: string): string => join(place.config.dataDir, name);
 
-  /** Ends with the code, says why in one line, and never opened a door. */
+  /** Ends with the code, says why in one line, and never opened a listener. */
   const refused = async (daemon: DaemonProcess, code: number, sentence: RegExp): Promise<void> => {
     expect(await daemon.exited).toBe(code);
     expect(daemon.output).toMatch(sentence);
@@ -174,15 +174,15 @@ describe("the process", () => {
     await refused(start(), 12, /nexus\.mdb/);
   });
 
-  it("names the door, the address and the setting when a port is taken", async () => {
+  it("names the listener, the address and the setting when a port is taken", async () => {
     const port = Number(place.environment["NEXUS_OPS_LISTEN"]?.split(":")[1]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-    await refused(start(), 13, new RegExp(`ops door.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
+    await refused(start(), 13, new RegExp(`ops listener.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it("reports all faults of the settings at once, with code 2", async () => {
+  it("reports all errors of the settings at once, with code 2", async () => {
     const daemon = start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
     await refused(daemon, 2, /NEXUS_HTTP_LISTEN/);
     expect(daemon.output).toMatch(/NEXUS_PUBLIC_URL/);

@@ -58,7 +58,7 @@ describe("providers", () => {
     expect(providers.map(({ name }) => name)).toEqual(["github"]);
   });
 
-  const faults: [string, ProviderInit, string[]][] = [
+  const violations: [string, ProviderInit, string[]][] = [
     ["no name", { ...manual, name: "" }, ["provider.name"]],
     ["a bad name", { ...manual, name: "-x" }, ["provider.name"]],
     ["a long name", { ...manual, name: "x".repeat(64) }, ["provider.name"]],
@@ -104,16 +104,16 @@ describe("providers", () => {
     ],
     ["a scope with a space", { ...manual, name: "x", scopes: ["a b"] }, ["provider.scopes[0]"]],
     ["a scope twice", { ...manual, name: "x", scopes: ["a", "a"] }, ["provider.scopes"]],
-    ["two faults at once", { ...manual, name: "", clientId: "" }, ["provider.name", "provider.client_id"]],
+    ["two errors at once", { ...manual, name: "", clientId: "" }, ["provider.name", "provider.client_id"]],
   ];
-  it.each(faults)("names the field of a profile with %s", async (_name, provider, fields) => {
+  it.each(violations)("names the field of a profile with %s", async (_name, provider, fields) => {
     const failure = await failureOf(create(provider));
     expect(failure.code).toBe("InvalidArgument");
     expect(failure.fields.sort()).toEqual([...fields].sort());
     expect((await world.clients.providers.listProviders({})).providers).toHaveLength(1);
   });
 
-  const natural: [string, ProviderInit, object][] = [
+  const typeDefault: [string, ProviderInit, object][] = [
     [
       "api_key",
       { authType: AuthType.API_KEY },
@@ -130,7 +130,7 @@ describe("providers", () => {
       { case: "header", value: { headerName: "Authorization", valuePrefix: "" } },
     ],
   ];
-  it.each(natural)("gives %s its natural strategy", async (_name, provider, kind) => {
+  it.each(typeDefault)("gives %s its default strategy", async (_name, provider, kind) => {
     const created = await create({ name: "static", ...provider });
     expect(created.provider?.strategy?.kind).toMatchObject(kind);
     await world.clients.providers.deleteProvider({ id: created.provider?.id ?? "" });

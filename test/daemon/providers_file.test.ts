@@ -77,7 +77,7 @@ describe("the providers file", () => {
     renameSync(`${file}.new`, file);
   };
 
-  it("is applied before the doors open", async () => {
+  it("is applied before the listeners open", async () => {
     writeFileSync(file, one);
     await start();
     expect(await present()).toMatchObject({ github: { clientId: "id", clientSecretSet: true } });
@@ -124,7 +124,7 @@ describe("the providers file", () => {
     replace(
       `${one}  - name: key\n    auth_type: api_key\n    catgory: x\n    description: \${UNSET_VARIABLE}\n`,
     );
-    expect((await refused)["faults"]).toEqual([
+    expect((await refused)["violations"]).toEqual([
       expect.stringContaining(`${file}:9:5: catgory: is not a key`),
       `${file}:10:18: description: the variable UNSET_VARIABLE is not set`,
     ]);
@@ -132,9 +132,9 @@ describe("the providers file", () => {
     const gone = logged(unreadable);
     rmSync(file);
     expect(await gone).toMatchObject({ code: "ENOENT" });
-    const mended = logged(applied);
+    const fixed = logged(applied);
     replace(one);
-    expect(await mended).toMatchObject({ unchanged: 1 });
+    expect(await fixed).toMatchObject({ unchanged: 1 });
   });
 
   it("lets the daemon start when it is broken or missing", async () => {
@@ -142,7 +142,9 @@ describe("the providers file", () => {
     expect(lastOf(unreadable)).toBeDefined();
     const refused = logged(broken);
     writeFileSync(file, "providers: [");
-    expect(await refused).toMatchObject({ faults: [expect.stringMatching(/:1:13: this is not indented/)] });
+    expect(await refused).toMatchObject({
+      violations: [expect.stringMatching(/:1:13: this is not indented/)],
+    });
     expect(await present()).toEqual({});
   });
 

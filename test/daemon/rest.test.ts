@@ -66,7 +66,7 @@ describe("the REST routes", () => {
       expect([again.status, again.body.error]).toEqual([409, "already_exists"]);
     });
 
-    it("answers 400 with every fault named, by the fields of the contract", async () => {
+    it("answers 400 with every error named, by the fields of the contract", async () => {
       const { status, body } = await rest.post("/v1/providers", {
         profile: { name: "-x-", scopes: "repo", enable_discovery: "yes", token_url: "http://example.com" },
       });
@@ -381,7 +381,7 @@ describe("the REST routes", () => {
   it("are counted as the RPCs that they are, and leave no secret in the log", async () => {
     const metrics = await (await fetch(`${world.place.opsUrl}/metrics`)).text();
     expect(metrics).toMatch(
-      /nexus_rpc_requests_total\{method="nexus\.v1\.ProviderService\/CreateProvider",code="already_exists",door="http"\} 1/,
+      /nexus_rpc_requests_total\{method="nexus\.v1\.ProviderService\/CreateProvider",code="already_exists",listener="http"\} 1/,
     );
     const { body } = await rest.get(`/v1/token/${connectionId}`);
     const log = world.place.logLines.join("");

@@ -68,7 +68,7 @@ describe("the status of a daemon", () => {
     watcher.cancel();
   });
 
-  it("answers by JSON over the http door too, and to nobody without a key", async () => {
+  it("answers by JSON over the http listener too, and to nobody without a key", async () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${world.place.httpUrl}/nexus.v1.StatusService/GetStatus`, {
         method: "POST",

@@ -15,10 +15,10 @@ const storeNotWritten = 14;
 /** Where lmdb's writer thread does not come back from a failed write, and Node.js has no other way to end. */
 const ends: readonly (number | string)[] = [storeNotWritten, ...("execve" in process ? [] : ["SIGKILL"])];
 const connectionCount = 8;
-/** Left in the small file system when the faults begin: a few pages of the store. */
+/** Left in the small file system when the errors begin: a few pages of the store. */
 const roomBytes = 48 * 1024;
 
-/** @param of the file that the fault is for; every one when left out */
+/** @param of the file that the error is for; every one when left out */
 function injected(call: string, error: string, of?: "nexus.mdb"): (folder: string) => string[] {
   const inject = `inject=${call}:error=${error}:when=60+`;
   return (folder) => [
@@ -35,34 +35,34 @@ function fill(folder: string, leftBytes: number): string {
   return path;
 }
 
-interface Fault {
+interface Violation {
   readonly name: string;
   readonly needed: NeedName;
   readonly wrapper: (folder: string) => readonly string[];
-  /** Whether the rescue file can be written meanwhile: then no grant is lost at all. */
-  readonly isRescued: boolean;
+  /** Whether the spool file can be written meanwhile: then no grant is lost at all. */
+  readonly isSpooled: boolean;
 }
 
-const faults: readonly Fault[] = [
-  { name: "a full disk", needed: "mount", wrapper: () => [], isRescued: true },
+const violations: readonly Violation[] = [
+  { name: "a full disk", needed: "mount", wrapper: () => [], isSpooled: true },
   {
     name: "ENOSPC on write",
     needed: "strace",
     wrapper: injected("pwrite64,pwritev", "ENOSPC", "nexus.mdb"),
-    isRescued: true,
+    isSpooled: true,
   },
   {
     name: "EIO on write",
     needed: "strace",
     wrapper: injected("pwrite64,pwritev", "EIO", "nexus.mdb"),
-    isRescued: true,
+    isSpooled: true,
   },
-  { name: "EIO on sync", needed: "strace", wrapper: injected("fdatasync", "EIO"), isRescued: true },
+  { name: "EIO on sync", needed: "strace", wrapper: injected("fdatasync", "EIO"), isSpooled: true },
   {
     name: "EIO on every write",
     needed: "strace",
     wrapper: injected("pwrite64,pwritev", "EIO"),
-    isRescued: false,
+    isSpooled: false,
   },
 ];
 
@@ -173,8 +173,8 @@ describe("a store that cannot be written any more", () => {
     expect([server.violations, server.doubleRedemptions, server.probes]).toEqual([[], 0, 0]);
   }, 60_000);
 
-  for (const { name, needed, wrapper, isRescued } of faults) {
-    const loss = isRescued ? "no grant" : "only what came then";
+  for (const { name, needed, wrapper, isSpooled } of violations) {
+    const loss = isSpooled ? "no grant" : "only what came then";
     const title = `${name}: ends with its code, shows nothing that is not on disk, loses ${loss}`;
     it(title, async (context) => {
       needs(context, needed);
@@ -210,8 +210,8 @@ describe("a store that cannot be written any more", () => {
           "outcome_unknown",
         ]);
       }
-      if (isRescued) expect(dead).toEqual([]);
-      expect(server.violations.filter((text) => isRescued || !text.startsWith("I2"))).toEqual([]);
+      if (isSpooled) expect(dead).toEqual([]);
+      expect(server.violations.filter((text) => isSpooled || !text.startsWith("I2"))).toEqual([]);
     }, 60_000);
   }
 });

@@ -112,7 +112,7 @@ describe("tokens", () => {
     expect(refreshes()).toBe(1);
   });
 
-  it("turns to attention when the grant is revoked, and is mended by a new consent under the same id", async () => {
+  it("turns to attention when the grant is revoked, and is fixed by a new consent under the same id", async () => {
     const watcher = world.watch({
       connectionIds: [connectionId],
       bookmarkInterval: { seconds: 120n, nanos: 0 },
@@ -140,8 +140,8 @@ describe("tokens", () => {
     world.clock.jump(-25 * hourMs);
     const { authUrl } = await world.clients.connections.requestConnection({ connectionId });
     await consent(new Browser(), authUrl);
-    const mended = await watcher.state(({ status }) => status === ConnectionStatus.ACTIVE);
-    expect(mended.revision).toBe(2n);
+    const fixed = await watcher.state(({ status }) => status === ConnectionStatus.ACTIVE);
+    expect(fixed.revision).toBe(2n);
     expect((await getToken()).token?.revision).toBe(2n);
     watcher.cancel();
   });

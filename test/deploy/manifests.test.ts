@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readImage } from "./image.js";
 import { type Container, filledCopy, kustomize, only, overlays, podOf } from "./manifests.js";
-import { restrictedFaults } from "./pod_security.js";
+import { restrictedViolations } from "./pod_security.js";
 
 /** From the first release with native sidecars on by default to the newest whose schemas the package carries. */
 const versions = ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
@@ -51,11 +51,11 @@ describe.each(overlays)("overlay %s", (overlay) => {
       0,
     );
     const loose = { ...agent, securityContext: { ...agent.securityContext, allowPrivilegeEscalation: true } };
-    expect(restrictedFaults({ ...pod, containers: [loose] })).toHaveLength(1);
+    expect(restrictedViolations({ ...pod, containers: [loose] })).toHaveLength(1);
   });
 
   it("keeps to the Pod Security Standard `restricted`, and says each field for each container", () => {
-    expect(restrictedFaults(pod)).toEqual([]);
+    expect(restrictedViolations(pod)).toEqual([]);
     for (const { securityContext, resources } of containers) {
       expect(securityContext).toEqual({
         runAsNonRoot: true,
@@ -114,7 +114,7 @@ describe.each(overlays)("overlay %s", (overlay) => {
     );
   });
 
-  it("lets the world in by the browser door alone, under the public URL", () => {
+  it("lets the world in by the browser listener alone, under the public URL", () => {
     const labels = only(objects, "Deployment").spec.template.metadata.labels;
     const { spec: service } = only(objects, "Service");
     expect(service.ports.map((port: { targetPort: number }) => port.targetPort)).toEqual([8080]);

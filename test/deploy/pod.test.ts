@@ -73,9 +73,11 @@ it("lets the agent ask for tokens by the shared socket as another user, and do n
   const keys = asAgent("keys", "list");
   expect(await keys.exited).not.toBe(0);
   expect(keys.output).toMatch(/permission|may not|denied/i);
-  const stranger = world.pod.start(withUser(world.pod.agent, 10_002), { args: ["token", connectionId] });
-  expect(await stranger.exited).not.toBe(0);
-  expect(stranger.output).not.toContain("sound-access");
+  const unauthenticated = world.pod.start(withUser(world.pod.agent, 10_002), {
+    args: ["token", connectionId],
+  });
+  expect(await unauthenticated.exited).not.toBe(0);
+  expect(unauthenticated.output).not.toContain("sound-access");
 });
 
 it("takes a policy that arrives as a ConfigMap, without a new pod", async () => {
@@ -98,7 +100,7 @@ it("answers `kubectl exec`: health, and the providers of the ConfigMap", async (
   for (const name of ["sound", "late", "hung", "refusing"]) expect(listed).toContain(name);
 });
 
-it("opens to the world what the manifests open: the browser's door and the probes'", async () => {
+it("opens to the world what the manifests open: the browser's listener and the probes'", async () => {
   expect(await opens(podAddress, 8080)).toBe(true);
   expect(await opens(podAddress, 9090)).toBe(true);
   expect(await opens(podAddress, 8090)).toBe(false);

@@ -17,25 +17,30 @@ const volumeTypes = [
  *
  * @see https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
  */
-export function restrictedFaults(pod: PodSpec): string[] {
+export function restrictedViolations(pod: PodSpec): string[] {
   const given = pod as unknown as Readonly<Record<string, unknown>>;
-  const faults = ["hostNetwork", "hostPID", "hostIPC"].filter((field) => given[field] === true);
+  const violations = ["hostNetwork", "hostPID", "hostIPC"].filter((field) => given[field] === true);
   for (const volume of pod.volumes) {
     const types = Object.keys(volume).filter((key) => key !== "name");
     if (!types.every((type) => volumeTypes.includes(type)))
-      faults.push(`volume ${volume.name}: ${types.join()}`);
+      violations.push(`volume ${volume.name}: ${types.join()}`);
   }
   for (const container of [...pod.initContainers, ...pod.containers])
-    faults.push(
-      ...containerFaults(container, pod.securityContext).map((fault) => `${container.name}: ${fault}`),
+    violations.push(
+      ...containerViolations(container, pod.securityContext).map(
+        (violation) => `${container.name}: ${violation}`,
+      ),
     );
-  return faults;
+  return violations;
 }
 
-function containerFaults({ securityContext: own, ports = [] }: Container, pod: SecurityContext): string[] {
-  const faults: string[] = [];
-  const check = (holds: boolean, fault: string): void => {
-    if (!holds) faults.push(fault);
+function containerViolations(
+  { securityContext: own, ports = [] }: Container,
+  pod: SecurityContext,
+): string[] {
+  const violations: string[] = [];
+  const check = (holds: boolean, violation: string): void => {
+    if (!holds) violations.push(violation);
   };
   check(own.privileged !== true, "privileged");
   check(own.allowPrivilegeEscalation === false, "allowPrivilegeEscalation must be false");
@@ -56,5 +61,5 @@ function containerFaults({ securityContext: own, ports = [] }: Container, pod: S
     ports.every((port) => !("hostPort" in port)),
     "hostPort",
   );
-  return faults;
+  return violations;
 }

@@ -8,7 +8,7 @@ describe("a file that is kept", () => {
   let folders: string[];
   let notice: () => void;
   let closed: boolean;
-  let fault: Error | undefined;
+  let violation: Error | undefined;
   let held: Promise<void> | undefined;
   let taken: string[];
   let failures: unknown[];
@@ -19,7 +19,7 @@ describe("a file that is kept", () => {
     text = "one";
     folders = [];
     closed = false;
-    fault = undefined;
+    violation = undefined;
     held = undefined;
     taken = [];
     failures = [];
@@ -32,7 +32,7 @@ describe("a file that is kept", () => {
       take: async (given) => {
         taken.push(given);
         await held;
-        if (fault) throw fault;
+        if (violation) throw violation;
       },
       onFailure: (error) => void failures.push(error),
       file: {
@@ -82,12 +82,12 @@ describe("a file that is kept", () => {
 
   it("tells once of a broken text, and tries anew what failed otherwise", async () => {
     await kept.watch();
-    fault = new DocumentError([{ line: 1, column: 1, message: "no" }]);
+    violation = new DocumentError([{ line: 1, column: 1, message: "no" }]);
     await noticed();
     await noticed();
-    expect(failures).toEqual([fault]);
+    expect(failures).toEqual([violation]);
     text = "two";
-    fault = new Error("the disk");
+    violation = new Error("the disk");
     await noticed();
     await noticed();
     expect(taken).toEqual(["one", "two", "two"]);

@@ -1,24 +1,24 @@
-import { AuthorizationServers } from "../../src/domain/grants/issuer_metadata.js";
 import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
+import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
+import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import type { RefreshRequest } from "../../src/domain/grants/token_endpoint_client.js";
+import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { newConnection } from "../../src/domain/lifecycle/new_connection.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
-import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
-import { TokenRescue } from "../../src/domain/grants/token_spool.js";
 import type { Connection } from "../../src/model/connections/connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
+import { bearerStrategy } from "../../src/model/credentials/strategy.js";
 import { newId } from "../../src/model/ids.js";
 import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
-import { bearerStrategy } from "../../src/model/credentials/strategy.js";
 import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
-import type { RescueFile } from "../../src/store/files/spool_file.js";
+import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
@@ -60,10 +60,10 @@ export class Engine {
   readonly counted: string[] = [];
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
-  readonly rescue: TokenRescue;
+  readonly spool: TokenSpool;
   #onSent: (() => void) | undefined;
 
-  constructor(folder = temporaryFolder(), rescueFile?: RescueFile) {
+  constructor(folder = temporaryFolder(), spoolFile?: SpoolFile) {
     this.store = Store.open({ folder, nowMs: startMs });
     this.vault = new CredentialVault({
       vault: new Vault(Buffer.alloc(32, 1)),
@@ -79,13 +79,13 @@ export class Engine {
     this.writer = new CredentialWriter(shared);
     this.reader = new CredentialReader(shared);
     const revocations = new RevocationQueue(shared);
-    this.rescue = new TokenRescue({ ...shared, file: rescueFile, revocations });
+    this.spool = new TokenSpool({ ...shared, file: spoolFile, revocations });
     this.scheduler = new RefreshEngine({
       revocations,
-      rescue: this.rescue,
+      spool: this.spool,
       ...shared,
       writer: this.writer,
-      servers: new AuthorizationServers({
+      servers: new IssuerMetadata({
         ...shared,
         networks: loopbackNetworks,
         fetchDocument: () => Promise.reject(new Error("no network")),

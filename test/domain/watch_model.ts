@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
-import { ReadLedger } from "../../src/domain/tokens/read_audit.js";
+import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
 import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
@@ -57,7 +57,7 @@ class Client implements StreamSink<WatchEvent> {
   }
 
   sees(id: string): boolean {
-    return this.principal.name !== "key:confined" || !this.#world.hidden.has(id);
+    return this.principal.name !== "key:restricted" || !this.#world.hidden.has(id);
   }
 
   send(event: WatchEvent): boolean {
@@ -109,12 +109,12 @@ class Client implements StreamSink<WatchEvent> {
   }
 }
 
-/** The watch on a real store, and clients of two principals, one of them confined by a policy that changes. */
+/** The watch on a real store, and clients of two principals, one of them restricted by a policy that changes. */
 export class WatchWorld {
   readonly facts = new Map<string, Fact>();
   readonly onRecord = new Set<string>();
   hidden: ReadonlySet<string> = new Set();
-  readonly #faults: unknown[] = [];
+  readonly #violations: unknown[] = [];
   readonly #clients: readonly Client[];
   readonly #store: Store = openStore();
   readonly #clock = new ManualClock(nowMs);
@@ -136,9 +136,9 @@ export class WatchWorld {
       },
     };
     const commit = <T>(change: (tx: Transaction) => T): Promise<T> => this.#record(change);
-    const ledger = new ReadLedger({ store: { commit }, clock: this.#clock, log: silentLog, maxEntries: 4 });
+    const readAudit = new ReadAudit({ store: { commit }, clock: this.#clock, log: silentLog, maxEntries: 4 });
     const shared = { store, hub: this.#hub, clock: this.#clock };
-    this.#watch = new TokenWatch({ ...shared, reader, ledger, random: () => 0.5 });
+    this.#watch = new TokenWatch({ ...shared, reader, readAudit, random: () => 0.5 });
     store.onCommitted((changes) => {
       // Not read from the store: what is in it may be newer, and not announced yet.
       const written = this.#written.shift();
@@ -147,7 +147,7 @@ export class WatchWorld {
       }
       this.#hub.announce(changes);
     });
-    this.#clients = ["owner", "owner", "key:confined", "key:confined"].map(
+    this.#clients = ["owner", "owner", "key:restricted", "key:restricted"].map(
       (name) => new Client(this, { name, kind: "key", origin: "unix" }),
     );
   }
@@ -162,7 +162,7 @@ export class WatchWorld {
     expect(this.#clients.filter(({ source }) => source)).toEqual([]);
     expect([this.#hub.size, this.#clock.pending]).toEqual([0, 0]);
     await this.#store.close();
-    for (const fault of this.#faults) throw fault;
+    for (const violation of this.#violations) throw violation;
   }
 
   /** Whether something newer of it can be read, and is not announced yet. */
@@ -170,12 +170,12 @@ export class WatchWorld {
     return this.#written.some((written) => written.has(id));
   }
 
-  /** What a client finds wrong is no fault of the stream that told it. */
+  /** What a client finds wrong is no error of the stream that told it. */
   judge(look: () => void): void {
     try {
       look();
-    } catch (fault) {
-      this.#faults.push(fault);
+    } catch (violation) {
+      this.#violations.push(violation);
     }
   }
 
@@ -194,7 +194,7 @@ export class WatchWorld {
         return this.#clients[step.at]?.read();
       case "policy":
         // As the guard does: the streams of whom it changes end.
-        for (const client of this.#clients) if (client.principal.name === "key:confined") client.leave();
+        for (const client of this.#clients) if (client.principal.name === "key:restricted") client.leave();
         this.hidden = new Set(step.hidden.map(idOf));
         this.#policy++;
         return;
@@ -238,12 +238,12 @@ export class WatchWorld {
     const position = isSame ? client.position : undefined;
     if (!position) client.held.clear();
     Object.assign(client, { connectionIds, userId, position, hasRoom: true });
-    const isConfined = client.principal.name === "key:confined";
+    const isRestricted = client.principal.name === "key:restricted";
     const policy = this.#policy;
     const view = {
       seesConnection: ({ id }: { id: string }) => client.sees(id),
       seesChange: ({ connectionId }: { connectionId: string }) => client.sees(connectionId),
-      epochOf: (epoch: string) => (isConfined ? `${epoch}.${policy}` : epoch),
+      epochOf: (epoch: string) => (isRestricted ? `${epoch}.${policy}` : epoch),
     };
     const { principal } = client;
     const options = { connectionIds, userId, position, bookmarkIntervalMs: 5_000, principal, view };

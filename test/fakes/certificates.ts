@@ -47,7 +47,7 @@ export class Authority {
     return { cert: this.#certify(publicKey, options), key };
   }
 
-  /** A certificate for a door on this machine. */
+  /** A certificate for a listener on this machine. */
   issueServer(options: IssueOptions = {}): Issued {
     return this.issue({ dns: ["localhost"], ips: ["127.0.0.1"], ...options });
   }

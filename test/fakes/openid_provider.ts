@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { configure } from "./openid_provider/configuration.js";
-import { Door } from "./openid_provider/door.js";
+import { Listener } from "./openid_provider/door.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
 import { unavailable } from "./openid_provider/page.js";
@@ -121,18 +121,20 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
 
   const configuration = await configure(options, store);
   const { Provider: OidcProvider } = await loadLibrary();
-  const door = new Door();
-  await door.open(options.port ?? 0);
-  const issuer = `http://127.0.0.1:${door.port}`;
+  const listener = new Listener();
+  await listener.open(options.port ?? 0);
+  const issuer = `http://127.0.0.1:${listener.port}`;
   const engine = new OidcProvider(issuer, configuration);
-  // Koa would print a stack for each connection that a test cuts; faults of the provider itself are still shown.
+  // Koa would print a stack for each connection that a test cuts; errors of the provider itself are still shown.
   engine.silent = true;
-  engine.on("server_error", (_ctx: unknown, fault: unknown) => console.error("fake OpenID provider:", fault));
+  engine.on("server_error", (_ctx: unknown, violation: unknown) =>
+    console.error("fake OpenID provider:", violation),
+  );
 
   const tokens = new TokenEndpoint(engine);
   let outage: Outage = "none";
 
-  door.serve(async (request, response) => {
+  listener.serve(async (request, response) => {
     const path = new URL(request.url ?? "/", issuer).pathname;
     if (path === "/token" && request.method === "POST") return tokens.handle(request, response, outage);
     if (outage === "503") return unavailable(response);
@@ -157,7 +159,8 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
     holdTokenResponses: () => tokens.hold(),
     waitForTokenRequests: (count) => tokens.waitFor(count),
     async revokeAllGrants() {
-      for (const model of ["Grant", "RefreshToken", "AccessToken", "AuthorizationCode"]) store.clear(model);
+      for (const model of ["Permissions", "RefreshToken", "AccessToken", "AuthorizationCode"])
+        store.clear(model);
     },
     addRedirectUri(redirectUri) {
       redirectUris.push(redirectUri);
@@ -165,16 +168,16 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
     },
     async setOutage(mode) {
       outage = mode;
-      if (mode === "refuse") await door.close();
-      else await door.open(door.port);
+      if (mode === "refuse") await listener.close();
+      else await listener.open(listener.port);
     },
     async stop() {
-      await door.close();
+      await listener.close();
     },
     async restart() {
       outage = "none";
-      await door.close();
-      await door.open(door.port);
+      await listener.close();
+      await listener.open(listener.port);
     },
   };
 }

@@ -117,7 +117,7 @@ describe("an outage", () => {
     const who = await agentOf(provider);
     const first = await connect(who);
     const release = provider.holdTokenResponses();
-    const lost = refresh(who, first.refresh_token).catch((fault: unknown) => fault);
+    const lost = refresh(who, first.refresh_token).catch((violation: unknown) => violation);
     await provider.waitForTokenRequests(2);
     expect(provider.tokenRequests[1]?.status).toBe(0);
     await provider.stop();

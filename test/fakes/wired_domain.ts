@@ -1,21 +1,21 @@
-import { AuthorizationServers } from "../../src/domain/grants/issuer_metadata.js";
+import { Connections } from "../../src/domain/connections/connections.js";
 import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
-import { ConnectionManager } from "../../src/domain/connections/connections.js";
+import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
 import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
-import { Grants } from "../../src/domain/grants/token_endpoint_client.js";
+import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
+import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
+import { TokenEndpointClient } from "../../src/domain/grants/token_endpoint_client.js";
+import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
-import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import { TokenManager } from "../../src/domain/tokens/token_manager.js";
-import { TokenRescue } from "../../src/domain/grants/token_spool.js";
-import { UnknownStates } from "../../src/domain/consent/unknown_state_audit.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import { owner } from "../../src/model/access/principal.js";
-import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { bearerStrategy } from "../../src/model/credentials/strategy.js";
+import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
@@ -24,14 +24,14 @@ import { Vault } from "../../src/vault/vault.js";
 import { silentLog } from "../silent_log.js";
 import { loopbackNetworks } from "./loopback_networks.js";
 
-/** The domain as daemon/daemon.ts wires it, without doors, over a store and a network that a test may stand in front of. */
+/** The domain as daemon/daemon.ts wires it, without listeners, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
   readonly vault: CredentialVault;
   readonly reader: CredentialReader;
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
   readonly tokens: TokenManager;
-  readonly connections: ConnectionManager;
+  readonly connections: Connections;
   readonly completer: ConnectionCompleter;
   readonly providers: ProviderRegistry;
 
@@ -47,23 +47,23 @@ export class WiredDomain {
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silentLog };
     const locks = new KeyedMutex<string>();
-    const servers = new AuthorizationServers({
+    const servers = new IssuerMetadata({
       ...shared,
       networks: loopbackNetworks,
       fetchDocument: () => Promise.reject(new Error()),
     });
-    const grants = new Grants({ vault, clock, outbound });
+    const grants = new TokenEndpointClient({ vault, clock, outbound });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
     this.reader = new CredentialReader(shared);
     const revocations = new RevocationQueue(shared);
-    const rescue = new TokenRescue({ ...shared, file: undefined, revocations });
+    const spool = new TokenSpool({ ...shared, file: undefined, revocations });
     this.engine = new RefreshEngine({
       ...shared,
       revocations,
-      rescue,
+      spool,
       writer,
       servers,
       grants,
@@ -73,11 +73,18 @@ export class WiredDomain {
     const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
     this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
     const publicUrl = "http://localhost:8080";
-    const unknownStates = new UnknownStates(shared);
-    const entry = { ...shared, servers, revocations, rescue };
-    this.connections = new ConnectionManager({ ...entry, publicUrl, allowedReturnOrigins: [] });
+    const unknownStateAudit = new UnknownStateAudit(shared);
+    const entry = { ...shared, servers, revocations, spool };
+    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins: [] });
     const onAccepted = (providerId: string): void => this.engine.clientAccepted(providerId);
-    this.completer = new ConnectionCompleter({ ...entry, writer, grants, locks, unknownStates, onAccepted });
+    this.completer = new ConnectionCompleter({
+      ...entry,
+      writer,
+      grants,
+      locks,
+      unknownStateAudit,
+      onAccepted,
+    });
     this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
   }
 

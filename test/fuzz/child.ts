@@ -44,7 +44,7 @@ async function firstViolation(target: Target<unknown>): Promise<Outcome["violati
     writeSync(progress, Buffer.from(index.toString().padStart(12)), 0, 12, 0);
     cases++;
     const input = inputOf(index);
-    const what = await faultOf(target, input);
+    const what = await violationOf(target, input);
     return what === undefined
       ? undefined
       : { case: index, what, input: shown(target, await smallest(target, input)) };
@@ -59,13 +59,13 @@ async function firstViolation(target: Target<unknown>): Promise<Outcome["violati
     const violation = await judge(index);
     if (violation) return violation;
   }
-  const judgedTogether = await faultOfAll(target);
+  const judgedTogether = await violationOfAll(target);
   return judgedTogether === undefined
     ? undefined
     : { case: cases, what: judgedTogether, input: "all together" };
 }
 
-async function faultOf(target: Target<unknown>, input: unknown): Promise<string | undefined> {
+async function violationOf(target: Target<unknown>, input: unknown): Promise<string | undefined> {
   try {
     await target.judge(input);
     return undefined;
@@ -74,7 +74,7 @@ async function faultOf(target: Target<unknown>, input: unknown): Promise<string 
   }
 }
 
-async function faultOfAll(target: Target<unknown>): Promise<string | undefined> {
+async function violationOfAll(target: Target<unknown>): Promise<string | undefined> {
   try {
     await target.finish?.();
     return undefined;
@@ -90,7 +90,7 @@ async function smallest(target: Target<unknown>, input: unknown): Promise<unknow
   for (let found = true; found && performance.now() < endMs; ) {
     found = false;
     for (const smaller of target.shrink?.(best) ?? []) {
-      if (performance.now() > endMs || (await faultOf(target, smaller)) === undefined) continue;
+      if (performance.now() > endMs || (await violationOf(target, smaller)) === undefined) continue;
       best = smaller;
       found = true;
       break;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { IssuerFault } from "../../src/identity/ask_issuer.js";
+import { IssuerError } from "../../src/identity/ask_issuer.js";
 import { cooldownMs, IssuerKeys, maxAgeMs } from "../../src/identity/issuer_keys.js";
 import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
 import { Unavailable } from "../../src/model/errors.js";
@@ -19,7 +19,7 @@ const signers = Object.fromEntries(
 ) as Record<Algorithm, JwtSigner>;
 const { ES256: signer, RS256: rsa } = signers;
 const weak = new JwtSigner("weak", "RS256", 1024);
-const stranger = new JwtSigner("stranger");
+const unauthenticated = new JwtSigner("unauthenticated");
 
 describe("JwtVerifier", () => {
   let clock: ManualClock;
@@ -72,15 +72,24 @@ describe("JwtVerifier", () => {
     ["alg None", JwtSigner.unsigned(valid, "None")],
     ["HS256 with the public key as secret", rsa.signWithPublicKey(valid)],
     ["another key under the same kid", new JwtSigner("ES256").sign({ claims: valid })],
-    ["an unknown kid", stranger.sign({ claims: valid })],
+    ["an unknown kid", unauthenticated.sign({ claims: valid })],
     ["a kid of a key of another algorithm", signer.sign({ claims: valid, header: { kid: "RS256" } })],
-    ["no kid where several keys fit not", stranger.sign({ claims: valid, header: { kid: undefined } })],
+    [
+      "no kid where several keys fit not",
+      unauthenticated.sign({ claims: valid, header: { kid: undefined } }),
+    ],
     ["claims changed after signing", tampered(signer.sign({ claims: valid }))],
     ["a signature cut off", signer.sign({ claims: valid }).replace(/\.[^.]*$/, ".")],
     ["an RSA key of 1024 bits", weak.sign({ claims: valid })],
-    ["jwk in the header", stranger.sign({ claims: valid, header: { jwk: stranger.jwk } })],
-    ["jku in the header", stranger.sign({ claims: valid, header: { jku: "https://evil.example/jwks" } })],
-    ["x5u in the header", stranger.sign({ claims: valid, header: { x5u: "https://evil.example/x5" } })],
+    ["jwk in the header", unauthenticated.sign({ claims: valid, header: { jwk: unauthenticated.jwk } })],
+    [
+      "jku in the header",
+      unauthenticated.sign({ claims: valid, header: { jku: "https://evil.example/jwks" } }),
+    ],
+    [
+      "x5u in the header",
+      unauthenticated.sign({ claims: valid, header: { x5u: "https://evil.example/x5" } }),
+    ],
     ["an unknown critical header", signer.sign({ claims: valid, header: { crit: ["x"], x: 1 } })],
     ["another issuer", signer.sign({ claims: { ...valid, iss: "https://evil.example" } })],
     ["the issuer with a slash", signer.sign({ claims: { ...valid, iss: `${issuer}/` } })],
@@ -139,14 +148,14 @@ describe("JwtVerifier", () => {
     expect(asked).toBe(1);
     clock.advance(cooldownMs);
     const flood = Array.from({ length: 200 }, (_, index) =>
-      stranger.sign({ claims: valid, header: { kid: `k${index}` } }),
+      unauthenticated.sign({ claims: valid, header: { kid: `k${index}` } }),
     );
     expect(await Promise.all(flood.map(nameOf))).toEqual(flood.map(() => undefined));
     expect(asked).toBe(2);
-    published = { keys: [stranger.jwk] };
-    expect(await nameOf(stranger.sign({ claims: valid }))).toBeUndefined();
+    published = { keys: [unauthenticated.jwk] };
+    expect(await nameOf(unauthenticated.sign({ claims: valid }))).toBeUndefined();
     clock.advance(cooldownMs);
-    expect(await nameOf(stranger.sign({ claims: valid }))).toBe(`jwt:${sub}`);
+    expect(await nameOf(unauthenticated.sign({ claims: valid }))).toBe(`jwt:${sub}`);
     expect(asked).toBe(3);
   });
 
@@ -164,7 +173,7 @@ describe("JwtVerifier", () => {
   test("keeps the keys it has while the issuer does not answer", async () => {
     const token = signer.sign({ claims: valid });
     await nameOf(token);
-    published = new IssuerFault("the answer has status 503");
+    published = new IssuerError("the answer has status 503");
     clock.advance(maxAgeMs);
     expect(await nameOf(token)).toBe(`jwt:${sub}`);
     await expect.poll(() => warnings).toHaveLength(1);
@@ -174,7 +183,7 @@ describe("JwtVerifier", () => {
 
   test("cannot tell who calls as long as it has no keys, and says that rather than refuse", async () => {
     const good = published;
-    published = new IssuerFault("ECONNREFUSED");
+    published = new IssuerError("ECONNREFUSED");
     const token = signer.sign({ claims: valid });
     await expect(verifier.principalOf(token)).rejects.toBeInstanceOf(Unavailable);
     published = good;

@@ -44,7 +44,7 @@ const hasPage = isWanted(page) && (await isBuilt(page));
 
 const stage = await Stage.set();
 try {
-  tell(`playing: ${ready.length} agents through two doors`);
+  tell(`playing: ${ready.length} agents through two listeners`);
   await playAgents(stage, ready, results);
   for (const language of ready) {
     await results.check(`${language.name}, unix`, "authority", async () => {

@@ -9,7 +9,7 @@ const patienceSeconds = 60;
 /** What an agent is asked to show, in this order. */
 export const checks = ["token", "refresh", "restart", "resume", "kill -9", "api", "refused"] as const;
 
-/** One language through one door. */
+/** One language through one listener. */
 interface Player {
   readonly row: string;
   readonly path: string;
@@ -25,11 +25,11 @@ export async function playAgents(
   results: Results,
 ): Promise<void> {
   const players = languages.flatMap((language) =>
-    doors(stage).map(({ door, environment }, index): Player => {
+    listeners(stage).map(({ listener, environment }, index): Player => {
       const path = `/${languages.indexOf(language)}-${index}`;
       const args = ["--call", `${stage.apiUrl}${path}`, stage.first, stage.second];
       return {
-        row: `${language.name}, ${door}`,
+        row: `${language.name}, ${listener}`,
         path,
         agent: new AgentProcess(language.run, args, environment),
         mark: 0,
@@ -109,12 +109,12 @@ export async function playAgents(
   await Promise.all(languages.map((language) => playRefusals(stage, language, results)));
 }
 
-/** What no other attempt mends ends the agent: an id that is none, and a key that the daemon does not know. */
+/** What no other attempt fixes ends the agent: an id that is none, and a key that the daemon does not know. */
 async function playRefusals(stage: Stage, language: Language, results: Results): Promise<void> {
-  for (const { door, environment } of doors(stage)) {
-    await results.check(`${language.name}, ${door}`, "refused", async () => {
+  for (const { listener, environment } of listeners(stage)) {
+    await results.check(`${language.name}, ${listener}`, "refused", async () => {
       const wrong =
-        door === "unix" ? { args: ["no-uuid"] } : { args: [], NEXUS_API_KEY_FILE: stage.wrongKeyFile };
+        listener === "unix" ? { args: ["no-uuid"] } : { args: [], NEXUS_API_KEY_FILE: stage.wrongKeyFile };
       const { args, ...key } = wrong;
       const agent = new AgentProcess(language.run, args, { ...environment, ...key });
       try {
@@ -130,9 +130,12 @@ async function playRefusals(stage: Stage, language: Language, results: Results):
   }
 }
 
-function doors(stage: Stage): { door: "unix" | "tcp"; environment: NodeJS.ProcessEnv }[] {
+function listeners(stage: Stage): { listener: "unix" | "tcp"; environment: NodeJS.ProcessEnv }[] {
   return [
-    { door: "unix", environment: { NEXUS_ADDRESS: stage.unixAddress } },
-    { door: "tcp", environment: { NEXUS_ADDRESS: stage.place.httpUrl, NEXUS_API_KEY_FILE: stage.keyFile } },
+    { listener: "unix", environment: { NEXUS_ADDRESS: stage.unixAddress } },
+    {
+      listener: "tcp",
+      environment: { NEXUS_ADDRESS: stage.place.httpUrl, NEXUS_API_KEY_FILE: stage.keyFile },
+    },
   ];
 }

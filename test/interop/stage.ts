@@ -36,7 +36,7 @@ export class Stage {
 
   private constructor(
     readonly place: Place,
-    /** The gRPC door over TCP. */
+    /** The gRPC listener over TCP. */
     readonly grpcHost: string,
     readonly provider: ScriptedProvider,
   ) {}

@@ -88,7 +88,7 @@ function uses(stage: Stage, header: string, hasGoTools: boolean): Use[] {
       command: [...buf, "--protocol", "grpc", "--header", `@${header}`, `http://${stage.grpcHost}/${method}`],
       expected: undefined,
     },
-    // The HTTP door has no reflection: the schema is the folder of the contract.
+    // The HTTP listener has no reflection: the schema is the folder of the contract.
     ...["grpc", "grpcweb", "connect"].map(
       (protocol): Use => ({
         row: `buf curl --schema proto --protocol ${protocol}`,

@@ -1,20 +1,20 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
 import { describe, expect, it } from "vitest";
-import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
+import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { escapeVariables, expandVariables } from "../../src/manifest/variables.js";
-import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { InvalidArgument, NotFound } from "../../src/model/errors.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 
 const variables = { ID: "id", EMPTY: "", GITHUB_SECRET: 's3cret"\n  - evil: [', DOLLAR: "${ID}" };
 
 const read = (text: string) => readManifest(text, { variables });
 
-function faultsOf(text: string, options: Partial<Parameters<typeof readManifest>[1]> = {}): string[] {
+function violationsOf(text: string, options: Partial<Parameters<typeof readManifest>[1]> = {}): string[] {
   try {
     readManifest(text, { variables, ...options });
   } catch (error) {
-    if (error instanceof DocumentError) return formatFaults(error);
+    if (error instanceof DocumentError) return formatViolations(error);
     throw error;
   }
   throw new Error("the manifest was taken");
@@ -31,16 +31,16 @@ describe("variables", () => {
     ["${EMPTY}", "", []],
     ["${DOLLAR}", "${ID}", []],
     ["${NONE}${NEITHER}", "", ["the variable NONE is not set", "the variable NEITHER is not set"]],
-  ])("%s", (text, expected, faults) => {
-    expect(expandVariables(text, variables)).toMatchObject({ text: expected, faults });
+  ])("%s", (text, expected, violations) => {
+    expect(expandVariables(text, variables)).toMatchObject({ text: expected, violations });
   });
 
   it.each(["${", "${}", "${A-B}", "${1A}", "${A B}", "${A"])("refuses %s", (text) => {
-    expect(expandVariables(text, variables).faults).toHaveLength(1);
+    expect(expandVariables(text, variables).violations).toHaveLength(1);
   });
 
   it("knows no variables that were not given", () => {
-    expect(expandVariables("${constructor}", variables).faults).toHaveLength(1);
+    expect(expandVariables("${constructor}", variables).violations).toHaveLength(1);
   });
 
   it.each(["$", "$$", "${A}", "a$b"])("escapes %s", (text) => {
@@ -196,7 +196,7 @@ providers:
     ["a merge key", key("<<: {category: x}"), [expect.stringMatching(/^4:5: <<: is not a key/)]],
     ["an alias of nothing", key("category: *x"), [expect.stringMatching(/^4:15: /)]],
   ] as [string, string, string[]][])("says where it is broken: %s", (_name, text, expected) => {
-    expect(faultsOf(text)).toEqual(expected);
+    expect(violationsOf(text)).toEqual(expected);
   });
 
   it("stops aliases that unfold without end", () => {
@@ -205,11 +205,11 @@ providers:
       (_, index) => `  l${index + 1}: &l${index + 1} [${`*l${index}, `.repeat(9)}]`,
     );
     const bomb = `providers: []\nx:\n  l0: &l0 [a]\n${laughs.join("\n")}\n`;
-    expect(faultsOf(bomb)).toEqual([expect.stringContaining("unfold into too much")]);
-    expect(faultsOf("providers: &a [*a]")).toEqual([expect.stringContaining("unfold into too much")]);
+    expect(violationsOf(bomb)).toEqual([expect.stringContaining("unfold into too much")]);
+    expect(violationsOf("providers: &a [*a]")).toEqual([expect.stringContaining("unfold into too much")]);
   });
 
-  it("quotes no value in a fault", () => {
+  it("quotes no value in an error", () => {
     const texts = [
       `${github}    extra: s3cret\n  bad`,
       `providers:\n  - name: a\n    client_secret: s3cret s3cret: s3cret\n`,
@@ -219,7 +219,7 @@ providers:
       `providers:\n  - name: a\n    client_secret: *s3cret\n`,
       `providers:\n  - name: a\n    client_secret: s3cret\n    auth_url: s3cret\n`,
     ];
-    for (const text of texts) expect(faultsOf(text).join("\n")).not.toContain("s3cret");
+    for (const text of texts) expect(violationsOf(text).join("\n")).not.toContain("s3cret");
   });
 });
 
@@ -285,6 +285,6 @@ describe("a template", () => {
     ["template: [shop]", "6:15: template: must be the name of a template"],
     ["template_variables: {a: b}", "2:5: template: must be the name of a template"],
   ])("says where it is broken: %s", (line, expected) => {
-    expect(faultsOf(shop(line), { templates })).toContain(expected);
+    expect(violationsOf(shop(line), { templates })).toContain(expected);
   });
 });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type KeptRegistry, ManifestKeeper } from "../../src/manifest/manifest_keeper.js";
-import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { Aborted, InvalidArgument } from "../../src/model/errors.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
@@ -99,7 +99,7 @@ describe("the keeper of a providers file", () => {
     await keeper.start();
     expect(writes).toEqual([]);
     expect(lines).toMatchObject([
-      { level: "error", fields: { faults: ["/p.yaml:3:5: credential_schema: no"] } },
+      { level: "error", fields: { violations: ["/p.yaml:3:5: credential_schema: no"] } },
     ]);
   });
 

@@ -5,8 +5,8 @@ import { applyPlan } from "../../src/manifest/apply.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { manifestText, secretVariable } from "../../src/manifest/manifest_text.js";
 import { type CurrentProfile, hasDrift, type PlanOptions, planOf } from "../../src/manifest/plan.js";
-import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { JsonObject } from "../../src/model/json.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 
 const github: JsonObject = {
   name: "github",
@@ -16,8 +16,8 @@ const github: JsonObject = {
 };
 
 function current(json: JsonObject, more: Partial<CurrentProfile> = {}): CurrentProfile {
-  const { settings, faults } = profileOfContract(json);
-  expect(faults).toEqual([]);
+  const { settings, violations } = profileOfContract(json);
+  expect(violations).toEqual([]);
   const clientSecretSet = settings.authType === "oauth2" && settings.tokenEndpointAuthMethod !== "none";
   return { id: `id-of-${settings.name}`, etag: "v1", settings, clientSecretSet, ...more };
 }
@@ -166,7 +166,7 @@ describe("a plan", () => {
     try {
       another();
     } catch (error) {
-      expect((error as DocumentError).faults).toMatchObject([
+      expect((error as DocumentError).violations).toMatchObject([
         { message: expect.stringMatching(/^auth_type: cannot be changed from oauth2/) },
       ]);
     }

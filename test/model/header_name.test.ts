@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { CatalogueFault } from "../../src/catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
-import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
+import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
 import { readManifest } from "../../src/manifest/manifest.js";
-import { profileOfContract } from "../../src/model/providers/contract_profile.js";
-import { headerNameFault, tokenHeaderFault } from "../../src/model/header_name.js";
+import { headerNameViolation, tokenHeaderViolation } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";
+import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
-import { providerFaults } from "../../src/model/providers/provider_profile.js";
+import { providerViolations } from "../../src/model/providers/provider_profile.js";
 import { adaptTokenRequest } from "../../src/oauth/token_quirks.js";
 import { applyStrategy } from "../../src/strategies/apply_strategy.js";
 
@@ -35,10 +35,12 @@ const framing = [
 const own = ["Authorization", "X-API-Key", "Api-Token", "Proxy", "Trailers-X", "X-Host", "Content-Type"];
 
 describe.each(framing)("%s", (name) => {
-  /** Faults of a profile in the contract's JSON, by their fields. */
+  /** Errors of a profile in the contract's JSON, by their fields. */
   const fieldsOf = (profile: JsonObject): string[] => {
-    const { settings, faults, clientSecret } = profileOfContract({ name: "acme", ...profile });
-    return [...faults, ...providerFaults(settings, clientSecret instanceof Object)].map(({ field }) => field);
+    const { settings, violations, clientSecret } = profileOfContract({ name: "acme", ...profile });
+    return [...violations, ...providerViolations(settings, clientSecret instanceof Object)].map(
+      ({ field }) => field,
+    );
   };
   const oauth2: JsonObject = {
     ...{ auth_type: "oauth2", client_id: "c", client_secret: "s" },
@@ -46,7 +48,7 @@ describe.each(framing)("%s", (name) => {
   };
 
   it("is refused in a strategy, however a profile spells it", () => {
-    expect(headerNameFault(name)).toMatch(/belongs to the connection or frames the message/);
+    expect(headerNameViolation(name)).toMatch(/belongs to the connection or frames the message/);
     for (const profile of [
       { auth_type: "header", params: { header_name: name } },
       { auth_type: "api_key", auth_header: name },
@@ -95,23 +97,23 @@ describe.each(framing)("%s", (name) => {
 });
 
 it.each(own)("%s is a header of the request", (name) => {
-  expect(headerNameFault(name)).toBeUndefined();
+  expect(headerNameViolation(name)).toBeUndefined();
 });
 
 it.each(["", "X Y", "X\r\nY", ":status", "é"])("%j is no header name", (name) => {
-  expect(headerNameFault(name)).toBe("must be a header name");
+  expect(headerNameViolation(name)).toBe("must be a header name");
 });
 
 it.each(["Authorization", "content-type", "Cookie"])("%s is the protocol's in a token request", (name) => {
-  expect(tokenHeaderFault(name)).toMatch(/protocol/);
+  expect(tokenHeaderViolation(name)).toMatch(/protocol/);
 });
 
 function formatted(read: () => unknown): string {
   try {
     read();
   } catch (error) {
-    if (error instanceof DocumentError) return formatFaults(error).join("\n");
-    if (error instanceof CatalogueFault) return error.faults.join("\n");
+    if (error instanceof DocumentError) return formatViolations(error).join("\n");
+    if (error instanceof CatalogueError) return error.violations.join("\n");
     throw error;
   }
   return "taken";

@@ -14,9 +14,9 @@ const read = (members: Record<string, unknown>, expected = issuer) =>
 function failure(act: () => unknown): DiscoveryFailure {
   try {
     act();
-  } catch (fault) {
-    expect(fault).toBeInstanceOf(DiscoveryFailure);
-    return fault as DiscoveryFailure;
+  } catch (violation) {
+    expect(violation).toBeInstanceOf(DiscoveryFailure);
+    return violation as DiscoveryFailure;
   }
   throw new Error("it did not fail");
 }
@@ -89,8 +89,8 @@ describe("a discovery document", () => {
 
   test.each(["authorization_endpoint", "token_endpoint"])("must have %s", (field) => {
     for (const nothing of [undefined, null, ""]) {
-      const fault = failure(() => read({ [field]: nothing }));
-      expect(fault).toMatchObject({ reason: "missing_endpoint", detail: field });
+      const violation = failure(() => read({ [field]: nothing }));
+      expect(violation).toMatchObject({ reason: "missing_endpoint", detail: field });
     }
   });
 
@@ -110,9 +110,9 @@ describe("a discovery document", () => {
         7,
         {},
       ]) {
-        const fault = failure(() => read({ [field]: bad }));
-        expect(fault).toMatchObject({ reason: "invalid_endpoint", detail: field });
-        expect(fault.message).not.toContain("user:pw");
+        const violation = failure(() => read({ [field]: bad }));
+        expect(violation).toMatchObject({ reason: "invalid_endpoint", detail: field });
+        expect(violation.message).not.toContain("user:pw");
       }
     },
   );

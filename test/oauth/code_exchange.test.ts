@@ -63,12 +63,12 @@ function exchange(more: Partial<CodeExchange> = {}): Promise<TokenSet> {
 }
 
 async function failure(answer: Promise<TokenSet>): Promise<GrantFailure> {
-  const fault = await answer.catch((error: unknown) => error);
-  expect(fault).toBeInstanceOf(GrantFailure);
-  expect(inspect(fault, { depth: 20, showHidden: true })).not.toContain(canary);
-  expect(JSON.stringify(fault)).not.toContain(canary);
-  expect((fault as GrantFailure).stack).not.toContain(canary);
-  return fault as GrantFailure;
+  const violation = await answer.catch((error: unknown) => error);
+  expect(violation).toBeInstanceOf(GrantFailure);
+  expect(inspect(violation, { depth: 20, showHidden: true })).not.toContain(canary);
+  expect(JSON.stringify(violation)).not.toContain(canary);
+  expect((violation as GrantFailure).stack).not.toContain(canary);
+  return violation as GrantFailure;
 }
 
 const tokens = {
@@ -143,8 +143,8 @@ describe("the request", () => {
   });
 
   test.each([undefined, new Secret("")])("is not sent when the secret is missing", async (clientSecret) => {
-    const fault = await failure(exchange({ client: { ...post, clientSecret } }));
-    expect(fault).toMatchObject({ kind: "client", oauthError: "invalid_client" });
+    const violation = await failure(exchange({ client: { ...post, clientSecret } }));
+    expect(violation).toMatchObject({ kind: "client", oauthError: "invalid_client" });
     expect(server.requests).toHaveLength(0);
   });
 });
@@ -350,7 +350,7 @@ describe("the id_token", () => {
     expect((await openId()).subject).toBe("ada");
   });
 
-  test.each<[fault: string, more: Record<string, unknown>]>([
+  test.each<[violation: string, more: Record<string, unknown>]>([
     ["iss", { iss: "https://evil.example" }],
     ["iss", { iss: "" }],
     ["iss", { iss: undefined }],
@@ -375,33 +375,33 @@ describe("the id_token", () => {
     ["sub", { sub: "a".repeat(256) }],
     ["iat", { iat: undefined }],
     ["iat", { iat: "now" }],
-  ])("is refused for its %s: %j", async (idTokenFault, more) => {
+  ])("is refused for its %s: %j", async (idTokenViolation, more) => {
     idToken = key.sign(claims(more));
     expect(await failure(openId())).toMatchObject({
       kind: "rejected",
       reason: "id_token_verification_failed",
-      idTokenFault,
+      idTokenViolation,
     });
     expect(fetched()).toBe(0);
   });
 
   test("an issuer that differs by its terminating slash is another", async () => {
     idToken = key.sign(claims({ iss: `${server.origin}/` }));
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "iss" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "iss" });
   });
 
   test("a nonce that nobody asked for is refused", async () => {
     idToken = key.sign(claims());
-    expect(await failure(openId({ expectedNonce: undefined }))).toMatchObject({ idTokenFault: "nonce" });
+    expect(await failure(openId({ expectedNonce: undefined }))).toMatchObject({ idTokenViolation: "nonce" });
   });
 
   test("is judged by the clock that is passed in", async () => {
     idToken = key.sign(claims());
     clock.jump(91_000);
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "exp" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "exp" });
   });
 
-  test.each<[fault: string, token: () => string | undefined]>([
+  test.each<[violation: string, token: () => string | undefined]>([
     ["missing", () => undefined],
     ["missing", () => ""],
     ["malformed", () => canary],
@@ -415,9 +415,12 @@ describe("the id_token", () => {
     ["signature", () => key.sign(claims(), { alg: "RS384" })],
     ["signature", () => key.sign(claims(), { alg: "ES256" })],
     ["signature", () => key.sign(claims()).replace(/\.[^.]+$/, ".")],
-  ])("is refused: %s", async (idTokenFault, token) => {
+  ])("is refused: %s", async (idTokenViolation, token) => {
     idToken = token();
-    expect(await failure(openId())).toMatchObject({ reason: "id_token_verification_failed", idTokenFault });
+    expect(await failure(openId())).toMatchObject({
+      reason: "id_token_verification_failed",
+      idTokenViolation,
+    });
   });
 
   test("a key that was rotated a moment ago is fetched at once", async () => {
@@ -451,7 +454,7 @@ describe("the id_token", () => {
     expect(again.message).toContain(
       `${words} lack the one that it names, and were fetched too often to be fetched now`,
     );
-    expect(again.idTokenFault).toBe("unknown_key");
+    expect(again.idTokenViolation).toBe("unknown_key");
     const sendTokens = server.script;
     server.script = (response, request) =>
       (request.path === "/jwks" ? json({}, 503) : sendTokens)(response, request);
@@ -465,7 +468,7 @@ describe("the id_token", () => {
     idToken = key.sign(claims());
     await openId();
     idToken = forged.sign(claims());
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "signature" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "signature" });
     expect(fetched()).toBe(2);
   });
 
@@ -474,7 +477,7 @@ describe("the id_token", () => {
     await openId();
     for (let i = 0; i < 20; i++) {
       idToken = next.sign(claims(), { kid: `made-up-${i}` });
-      expect(await failure(openId())).toMatchObject({ idTokenFault: "unknown_key" });
+      expect(await failure(openId())).toMatchObject({ idTokenViolation: "unknown_key" });
     }
     idToken = key.sign(claims());
     expect((await openId()).subject).toBe("ada");
@@ -484,13 +487,13 @@ describe("the id_token", () => {
   test("a key that is too weak verifies nothing", async () => {
     jwks = { keys: [{ ...key.jwk, e: "AQ" }] };
     idToken = key.sign(claims());
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "weak_key" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "weak_key" });
   });
 
   test("a set beyond 256 KiB is not read", async () => {
     jwks = { keys: [key.jwk, { pad: "a".repeat(256 * 1024) }] };
     idToken = key.sign(claims());
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "jwks_unavailable" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "jwks_unavailable" });
   });
 
   test.each<[name: string, script: Script]>([
@@ -504,19 +507,19 @@ describe("the id_token", () => {
     server.script = (response, request) =>
       (request.path === "/jwks" ? script : sendTokens)(response, request);
     idToken = key.sign(claims());
-    expect(await failure(openId())).toMatchObject({ idTokenFault: "jwks_unavailable" });
+    expect(await failure(openId())).toMatchObject({ idTokenViolation: "jwks_unavailable" });
   });
 
   test("cannot be verified without a place for keys", async () => {
     idToken = key.sign(claims());
     expect(await failure(openId({ server: newAuthorizationServer({ jwksUrl: "" }) }))).toMatchObject({
-      idTokenFault: "jwks_unavailable",
+      idTokenViolation: "jwks_unavailable",
     });
   });
 
   test("cannot be verified without an issuer, so nothing is sent", async () => {
-    const fault = await failure(openId({ server: newAuthorizationServer({ issuer: "" }) }));
-    expect(fault).toMatchObject({ kind: "rejected", idTokenFault: "iss" });
+    const violation = await failure(openId({ server: newAuthorizationServer({ issuer: "" }) }));
+    expect(violation).toMatchObject({ kind: "rejected", idTokenViolation: "iss" });
     expect(server.requests).toHaveLength(0);
   });
 });

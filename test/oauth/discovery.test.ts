@@ -42,15 +42,15 @@ test.each<[name: string, script: Script, expected: Partial<DiscoveryFailure>]>([
   ["a cut", hangUp, { reason: "unreachable", isTransient: true }],
 ])("%s is no document", async (_name, script, expected) => {
   server.script = script;
-  const fault = await fetchDiscoveryDocument(server.origin, fetch).catch((error: unknown) => error);
-  expect(fault).toBeInstanceOf(DiscoveryFailure);
-  expect(fault).toMatchObject(expected);
+  const violation = await fetchDiscoveryDocument(server.origin, fetch).catch((error: unknown) => error);
+  expect(violation).toBeInstanceOf(DiscoveryFailure);
+  expect(violation).toMatchObject(expected);
 });
 
 test("the caller can give up", async () => {
-  const fault = await fetchDiscoveryDocument(server.origin, fetch, AbortSignal.abort()).catch(
+  const violation = await fetchDiscoveryDocument(server.origin, fetch, AbortSignal.abort()).catch(
     (error: unknown) => error,
   );
-  expect(fault).toMatchObject({ reason: "unreachable" });
+  expect(violation).toMatchObject({ reason: "unreachable" });
   expect(server.requests).toHaveLength(0);
 });

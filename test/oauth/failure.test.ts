@@ -119,8 +119,8 @@ describe("answers without an OAuth error", () => {
     new TypeError(canary),
     canary,
     undefined,
-  ])("what nobody foresaw is a malformed response, number %#", (fault) => {
-    expect(classify(fault, nowMs)).toMatchObject({ kind: "rejected", reason: "malformed_response" });
+  ])("what nobody foresaw is a malformed response, number %#", (violation) => {
+    expect(classify(violation, nowMs)).toMatchObject({ kind: "rejected", reason: "malformed_response" });
   });
 });
 
@@ -142,14 +142,14 @@ describe("a refusal that does not say why", () => {
     [400, "invalid_grant", {}, false],
     [401, "invalid_client", {}, false],
   ])("%d %s %j: %s", (status, error, headers, is) => {
-    const fault =
+    const violation =
       error === undefined ? new Response("", { status, headers }) : answered(status, error, headers);
-    expect(classify(fault, nowMs).isRefusal).toBe(is);
+    expect(classify(violation, nowMs).isRefusal).toBe(is);
   });
 });
 
 describe("no answer", () => {
-  test.each<[fault: OutboundError, kind: string]>([
+  test.each<[violation: OutboundError, kind: string]>([
     [new OutboundError("network", "before_send", "h", "ECONNREFUSED"), "transient"],
     [new OutboundError("timeout", "before_send", "h"), "transient"],
     [new OutboundError("aborted", "before_send", "h"), "transient"],
@@ -163,8 +163,8 @@ describe("no answer", () => {
     [new OutboundError("redirect", "after_send", "h", undefined, 302), "transient"],
     [new OutboundError("network", "after_send", "h", "ECONNRESET", 503), "transient"],
     [new OutboundError("too_large", "after_send", "h", undefined, 500), "transient"],
-  ])("%s", (fault, kind) => {
-    expect(classify(fault, nowMs)).toMatchObject({ kind, httpStatus: fault.httpStatus });
+  ])("%s", (violation, kind) => {
+    expect(classify(violation, nowMs)).toMatchObject({ kind, httpStatus: violation.httpStatus });
   });
 });
 

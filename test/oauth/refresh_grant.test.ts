@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
+import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
@@ -53,11 +53,11 @@ const tokens = {
 
 test("a refresh token is redeemed for a token set, without a scope", async () => {
   server.script = json(tokens);
-  const { tokenSet, idTokenFault } = await redeem();
+  const { tokenSet, idTokenViolation } = await redeem();
   expect(tokenSet.accessToken.reveal()).toBe(tokens.access_token);
   expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
   expect(tokenSet).toMatchObject({ expiresInMs: 3_600_000, scopes: undefined, subject: undefined });
-  expect(idTokenFault).toBeUndefined();
+  expect(idTokenViolation).toBeUndefined();
   const [request] = server.requests;
   expect(Object.fromEntries(request?.form ?? [])).toEqual({
     grant_type: "refresh_token",
@@ -92,23 +92,23 @@ describe("an id_token in the answer", () => {
   test.each([{}, { nonce: "whatever" }, { azp: "client" }])("continues the first: %j", async (more) => {
     const idToken = key.sign(claims(more));
     server.script = json({ ...tokens, id_token: idToken });
-    const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
-    expect(idTokenFault).toBeUndefined();
+    const { tokenSet, idTokenViolation } = await redeem({ previousSubject: "ada" });
+    expect(idTokenViolation).toBeUndefined();
     expect(tokenSet.subject).toBe("ada");
     expect(tokenSet.idToken?.reveal()).toBe(idToken);
   });
 
-  test.each<[fault: string, more: Record<string, unknown>]>([
+  test.each<[violation: string, more: Record<string, unknown>]>([
     ["iss", { iss: "https://evil.example" }],
     ["aud", { aud: "other" }],
     ["azp", { azp: "other" }],
     ["sub", { sub: "eve" }],
     ["sub", { sub: undefined }],
     ["exp", { exp: 1 }],
-  ])("with a fault in %s is dropped, the tokens are kept: %j", async (fault, more) => {
+  ])("with an error in %s is dropped, the tokens are kept: %j", async (violation, more) => {
     server.script = json({ ...tokens, id_token: key.sign(claims(more)) });
-    const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
-    expect(idTokenFault).toBe(fault);
+    const { tokenSet, idTokenViolation } = await redeem({ previousSubject: "ada" });
+    expect(idTokenViolation).toBe(violation);
     expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
     expect(tokenSet.accessToken.reveal()).toBe(tokens.access_token);
     expect([tokenSet.idToken, tokenSet.subject]).toEqual([undefined, undefined]);
@@ -118,15 +118,15 @@ describe("an id_token in the answer", () => {
     "that is none (%s) is dropped, the tokens are kept",
     async (id_token) => {
       server.script = json({ ...tokens, id_token });
-      const { tokenSet, idTokenFault } = await redeem({ previousSubject: "ada" });
-      expect(idTokenFault).toBe("malformed");
+      const { tokenSet, idTokenViolation } = await redeem({ previousSubject: "ada" });
+      expect(idTokenViolation).toBe("malformed");
       expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
     },
   );
 
   test("with another alg than the provider's is dropped", async () => {
     server.script = json({ ...tokens, id_token: key.sign(claims(), { alg: "none" }) });
-    expect((await redeem()).idTokenFault).toBe("alg");
+    expect((await redeem()).idTokenViolation).toBe("alg");
   });
 
   test("has no subject to compare with when there was no id_token before", async () => {
@@ -136,8 +136,8 @@ describe("an id_token in the answer", () => {
 
   test("is dropped unread when no issuer is known", async () => {
     server.script = json({ ...tokens, id_token: "x" });
-    const { tokenSet, idTokenFault } = await redeem({}, "");
-    expect([tokenSet.idToken, idTokenFault]).toEqual([undefined, undefined]);
+    const { tokenSet, idTokenViolation } = await redeem({}, "");
+    expect([tokenSet.idToken, idTokenViolation]).toEqual([undefined, undefined]);
   });
 
   test("causes no other request before the caller has the tokens", async () => {
@@ -170,10 +170,10 @@ describe("failures", () => {
     ["a cut", hangUp, { kind: "ambiguous" }],
   ])("%s", async (_name, script, expected) => {
     server.script = script;
-    const fault = await redeem().catch((error: unknown) => error);
-    expect(fault).toBeInstanceOf(GrantFailure);
-    expect(fault).toMatchObject(expected);
-    expect(inspect(fault, { depth: 20, showHidden: true })).not.toContain(canary);
+    const violation = await redeem().catch((error: unknown) => error);
+    expect(violation).toBeInstanceOf(GrantFailure);
+    expect(violation).toMatchObject(expected);
+    expect(inspect(violation, { depth: 20, showHidden: true })).not.toContain(canary);
     expect(server.requests).toHaveLength(1);
   });
 

@@ -125,7 +125,7 @@ describe("bodies", () => {
     expect(normaliseTokenResponse(200, text)).toEqual({ status: 200, body: {} });
   });
 
-  test("a page instead of an answer is the fault of a gateway", () => {
+  test("a page instead of an answer is the error of a gateway", () => {
     const page = "\n<!doctype html><a href='?access_token=AT'>";
     expect(normaliseTokenResponse(200, page)).toEqual({ status: 502, body: {} });
     expect(normaliseTokenResponse(403, page)).toEqual({ status: 403, body: {} });

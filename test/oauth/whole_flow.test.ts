@@ -10,9 +10,9 @@ import {
 import type { OAuthClient } from "../../src/oauth/client_authentication.js";
 import { exchangeCode } from "../../src/oauth/code_exchange.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
 import { refresh } from "../../src/oauth/refresh_grant.js";
+import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";
@@ -86,7 +86,7 @@ describe.each(["post", "basic", "public"] as const)("the client %s", (kind) => {
     expect([...(first.scopes ?? [])].sort()).toEqual(["openid", "read"]);
 
     const second = await redeem(who, first.refreshToken);
-    expect(second.idTokenFault).toBeUndefined();
+    expect(second.idTokenViolation).toBeUndefined();
     expect(second.tokenSet.subject).toBe("ada");
     const third = await redeem(who, second.tokenSet.refreshToken);
     const accessTokens = [first, second.tokenSet, third.tokenSet].map(({ accessToken }) =>
@@ -116,7 +116,7 @@ test("a person says no", async () => {
   expect(response).toEqual({ kind: "error", error: "access_denied" });
 });
 
-test("a wrong secret is the fault of the client", async () => {
+test("a wrong secret is the error of the client", async () => {
   const wrong = { ...client("basic"), clientSecret: new Secret("wrong") };
   const { response, codeVerifier, nonce: expectedNonce } = await authorize(wrong, ["openid"]);
   if (response.kind !== "code") throw new Error(response.kind);

@@ -25,7 +25,7 @@ const failing = (result: string, values: string): Series => [
 ];
 const answered = (code: string, values: string): Series => [
   "nexus_rpc_requests_total",
-  { method: "nexus.v1.TokenService/GetToken", code, door: "grpc" },
+  { method: "nexus.v1.TokenService/GetToken", code, listener: "grpc" },
   values,
 ];
 
@@ -95,10 +95,10 @@ export const alertCases: readonly AlertCase[] = [
     firesAt: 10,
   },
   {
-    alert: "NexusTokenSetsRescued",
+    alert: "NexusTokenSetsSpooled",
     series: [
-      ["nexus_rescued_token_sets_total", { outcome: "stored" }, "0x10 2x90"],
-      ["nexus_rescued_token_sets_total", { outcome: "known" }, "0x100"],
+      ["nexus_spooled_token_sets_total", { outcome: "stored" }, "0x10 2x90"],
+      ["nexus_spooled_token_sets_total", { outcome: "known" }, "0x100"],
       ["process_start_time_seconds", {}, "0x10 660x90"],
     ],
     quietAt: 80,

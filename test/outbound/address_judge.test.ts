@@ -331,6 +331,6 @@ describe("an entry of NEXUS_ALLOWED_PRIVATE_NETWORKS", () => {
     "1.2.3",
     "-a.example",
   ])("%s is refused", (text) => {
-    expect(readPrivateNetwork(text)).toHaveProperty("fault");
+    expect(readPrivateNetwork(text)).toHaveProperty("violation");
   });
 });

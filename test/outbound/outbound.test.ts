@@ -52,13 +52,13 @@ async function freePort(): Promise<number> {
 }
 
 async function failure(answer: Promise<Response>): Promise<OutboundError> {
-  const fault = await answer.then(
+  const violation = await answer.then(
     (response) => response.status,
     (error: unknown) => error,
   );
-  expect(fault).toBeInstanceOf(OutboundError);
-  expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain(canary);
-  return fault as OutboundError;
+  expect(violation).toBeInstanceOf(OutboundError);
+  expect(inspect(violation, { depth: 10, showHidden: true })).not.toContain(canary);
+  return violation as OutboundError;
 }
 
 /** Stops this process's event loop, as SIGSTOP and a freezer do: the kernel goes on taking what is sent. */
@@ -174,55 +174,55 @@ describe("refused before anything is sent", () => {
     "/token",
     "",
   ])("%s", async (url) => {
-    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(url, get));
-    expect(fault).toMatchObject({ reason: "forbidden_url", phase: "before_send" });
+    const violation = await failure(createOutboundFetch({ networks: loopbackNetworks })(url, get));
+    expect(violation).toMatchObject({ reason: "forbidden_url", phase: "before_send" });
   });
 });
 
 describe("no answer", () => {
   test.each([301, 302, 307, 308, 304])("a redirect with %d is not followed", async (status) => {
     server.script = json("", status, { location: `${server.origin}/elsewhere?${canary}` });
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
     );
-    expect(fault).toMatchObject({ reason: "redirect", phase: "after_send", httpStatus: status });
+    expect(violation).toMatchObject({ reason: "redirect", phase: "after_send", httpStatus: status });
     expect(server.requests).toHaveLength(1);
   });
 
   test.each(["GET", "POST"])("%s: nobody listens", async (method) => {
     const url = `http://127.0.0.1:${await freePort()}/?code=${canary}`;
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(
         url,
         method === "GET" ? get : post({ code: canary }),
       ),
     );
-    expect(fault).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNREFUSED" });
-    expect(fault.host).toBe("127.0.0.1");
+    expect(violation).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNREFUSED" });
+    expect(violation.host).toBe("127.0.0.1");
   });
 
   test.each(["GET", "POST"])("%s: no such host", async (method) => {
     // A label of 64 characters: the resolver refuses it without asking anybody.
     const url = `https://${"x".repeat(64)}.invalid/?code=${canary}`;
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(
         url,
         method === "GET" ? get : post({ code: canary }),
       ),
     );
-    expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
+    expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
   test.each(["GET", "POST"])("%s: no TLS there", async (method) => {
     const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const url = `https://127.0.0.1:${port}/`;
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(
         url,
         method === "GET" ? get : post({ code: canary }),
       ),
     );
-    expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
+    expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
   test("a handshake that never ends times out before the request is sent", async () => {
@@ -256,10 +256,10 @@ describe("no answer", () => {
 
   test("a connection that is cut after the request", async () => {
     server.script = hangUp;
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
     );
-    expect(fault).toMatchObject({ reason: "network", phase: "after_send" });
+    expect(violation).toMatchObject({ reason: "network", phase: "after_send" });
   });
 
   test("a body that breaks off keeps the status", async () => {
@@ -267,16 +267,18 @@ describe("no answer", () => {
       response.writeHead(503, { "content-length": "100" });
       response.write("half", () => response.socket?.destroy());
     };
-    const fault = await failure(
+    const violation = await failure(
       createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
     );
-    expect(fault).toMatchObject({ reason: "network", phase: "after_send", httpStatus: 503 });
+    expect(violation).toMatchObject({ reason: "network", phase: "after_send", httpStatus: 503 });
   });
 
   test("the caller gave up: before", async () => {
     const request = { ...post({ code: canary }), signal: AbortSignal.abort() };
-    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
-    expect(fault).toMatchObject({ reason: "aborted", phase: "before_send" });
+    const violation = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, request),
+    );
+    expect(violation).toMatchObject({ reason: "aborted", phase: "before_send" });
     expect(server.requests).toHaveLength(0);
   });
 
@@ -284,8 +286,10 @@ describe("no answer", () => {
     const stop = new AbortController();
     server.script = () => stop.abort();
     const request = { ...post({ code: canary }), signal: stop.signal };
-    const fault = await failure(createOutboundFetch({ networks: loopbackNetworks })(server.origin, request));
-    expect(fault).toMatchObject({ reason: "aborted", phase: "after_send" });
+    const violation = await failure(
+      createOutboundFetch({ networks: loopbackNetworks })(server.origin, request),
+    );
+    expect(violation).toMatchObject({ reason: "aborted", phase: "after_send" });
   });
 });
 

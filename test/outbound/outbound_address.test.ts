@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type ProviderNetworks, publicNetworks } from "../../src/outbound/provider_networks.js";
 import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { AddressRefused, type Lookup, OutboundTarget } from "../../src/outbound/outbound_address.js";
 import { openSocket } from "../../src/outbound/outbound_socket.js";
+import { type ProviderNetworks, publicNetworks } from "../../src/outbound/provider_networks.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 /** A listener on this machine that counts connections and keeps what it is sent. */
@@ -38,12 +38,12 @@ const answers =
 
 async function refusalOf(url: string, networks: ProviderNetworks, lookup?: Lookup): Promise<OutboundError> {
   const fetch = createOutboundFetch({ networks, timeoutMs: 5_000, ...(lookup ? { lookup } : {}) });
-  const fault = await fetch(url, { method: "POST", headers: {}, body: "refresh_token=canary" }).then(
+  const violation = await fetch(url, { method: "POST", headers: {}, body: "refresh_token=canary" }).then(
     ({ status }) => status,
     (error: unknown) => error,
   );
-  expect(fault).toBeInstanceOf(OutboundError);
-  return fault as OutboundError;
+  expect(violation).toBeInstanceOf(OutboundError);
+  return violation as OutboundError;
 }
 
 describe("by default", () => {
@@ -63,9 +63,9 @@ describe("by default", () => {
     "https://[fe80::1]",
   ])("%s is refused before a name is resolved", async (origin) => {
     const lookup = vi.fn(answers("8.8.8.8"));
-    const fault = await refusalOf(`${origin}:${port}/token`, publicNetworks, lookup);
-    expect(fault).toMatchObject({ reason: "forbidden_address", phase: "before_send", isForbidden: true });
-    expect(fault.message).toContain(fault.host);
+    const violation = await refusalOf(`${origin}:${port}/token`, publicNetworks, lookup);
+    expect(violation).toMatchObject({ reason: "forbidden_address", phase: "before_send", isForbidden: true });
+    expect(violation.message).toContain(violation.host);
     expect(lookup).not.toHaveBeenCalled();
     expect(connections).toBe(0);
   });
@@ -83,9 +83,13 @@ describe("by default", () => {
     [["93.184.216.34", "127.0.0.1"], "loopback"],
     [["2606:4700::1", "192.168.1.1"], "private"],
   ])("a name that resolves to %s is not connected to", async (addresses, kind) => {
-    const fault = await refusalOf(`https://rebound.example:${port}/`, publicNetworks, answers(...addresses));
-    expect(fault).toMatchObject({ reason: "forbidden_address", phase: "before_send", refusal: { kind } });
-    for (const address of addresses) expect(fault.message).not.toContain(address);
+    const violation = await refusalOf(
+      `https://rebound.example:${port}/`,
+      publicNetworks,
+      answers(...addresses),
+    );
+    expect(violation).toMatchObject({ reason: "forbidden_address", phase: "before_send", refusal: { kind } });
+    for (const address of addresses) expect(violation.message).not.toContain(address);
     expect(connections).toBe(0);
   });
 });
@@ -98,8 +102,12 @@ describe("with loopback allowed", () => {
   });
 
   test("http to a localhost that the resolver puts elsewhere is refused", async () => {
-    const fault = await refusalOf(`http://localhost:${port}/`, loopbackNetworks, answers("93.184.216.34"));
-    expect(fault.reason).toBe("forbidden_address");
+    const violation = await refusalOf(
+      `http://localhost:${port}/`,
+      loopbackNetworks,
+      answers("93.184.216.34"),
+    );
+    expect(violation.reason).toBe("forbidden_address");
   });
 
   test("private and metadata addresses stay closed", async () => {
@@ -121,23 +129,23 @@ describe("a name is resolved once", () => {
       return [{ address: "127.0.0.1", family: 4 }];
     };
     // TLS fails there, after the connection: what counts is where it went.
-    const fault = await refusalOf(`https://pinned.example:${port}/`, loopbackNetworks, lookup);
-    expect(fault).toMatchObject({ reason: "network", phase: "before_send" });
+    const violation = await refusalOf(`https://pinned.example:${port}/`, loopbackNetworks, lookup);
+    expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
     expect([calls, connections]).toEqual([1, 1]);
     expect(received).not.toContain("canary");
   });
 
   test("an answer without addresses is no address", async () => {
-    const fault = await refusalOf("https://empty.example/", publicNetworks, async () => []);
-    expect(fault).toMatchObject({ reason: "network", code: "ENOTFOUND", phase: "before_send" });
+    const violation = await refusalOf("https://empty.example/", publicNetworks, async () => []);
+    expect(violation).toMatchObject({ reason: "network", code: "ENOTFOUND", phase: "before_send" });
   });
 
   test("a resolver that hangs is within the deadline", async () => {
     const fetch = createOutboundFetch({ timeoutMs: 50, lookup: () => new Promise(() => {}) });
-    const fault = await fetch("https://slow.example/", { method: "GET", headers: {} }).catch(
+    const violation = await fetch("https://slow.example/", { method: "GET", headers: {} }).catch(
       (error) => error,
     );
-    expect(fault).toMatchObject({ reason: "timeout", phase: "before_send" });
+    expect(violation).toMatchObject({ reason: "timeout", phase: "before_send" });
   });
 });
 
@@ -162,8 +170,8 @@ test("proxies of the environment are not asked", async () => {
     vi.stubEnv(name, `http://127.0.0.1:${port}`);
   }
   vi.stubEnv("NODE_USE_ENV_PROXY", "1");
-  const fault = await refusalOf("https://127.0.0.2:1/", loopbackNetworks);
-  expect(fault).toMatchObject({ reason: "network", code: "ECONNREFUSED" });
+  const violation = await refusalOf("https://127.0.0.2:1/", loopbackNetworks);
+  expect(violation).toMatchObject({ reason: "network", code: "ECONNREFUSED" });
   expect(connections).toBe(0);
 });
 
@@ -175,6 +183,6 @@ test("headers beyond 16 KiB are cut off", async () => {
     socket.resume();
     for (let i = 0; i < 40; i++) socket.write(`x-${i}: ${"a".repeat(1000)}\r\n`);
   });
-  const fault = await refusalOf(`http://127.0.0.1:${port}/`, loopbackNetworks);
-  expect(fault).toMatchObject({ reason: "too_large", phase: "after_send" });
+  const violation = await refusalOf(`http://127.0.0.1:${port}/`, loopbackNetworks);
+  expect(violation).toMatchObject({ reason: "too_large", phase: "after_send" });
 });

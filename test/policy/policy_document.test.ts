@@ -1,25 +1,25 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { DocumentError, formatFaults } from "../../src/document/document_fault.js";
-import { Grant } from "../../src/model/access/permissions.js";
+import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
+import { Permissions } from "../../src/model/access/permissions.js";
 import type { Policy } from "../../src/model/access/policy.js";
 import { readPolicy } from "../../src/policy/policy_document.js";
 
 const id = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 
-function faultsOf(text: string): string[] {
+function violationsOf(text: string): string[] {
   try {
     readPolicy(text);
   } catch (error) {
-    if (error instanceof DocumentError) return formatFaults(error);
+    if (error instanceof DocumentError) return formatViolations(error);
     throw error;
   }
   throw new Error("the policy was accepted");
 }
 
-function grantOf(policy: Policy, name: string): Grant {
+function grantOf(policy: Policy, name: string): Permissions {
   const rule = policy.ruleFor(name);
-  return new Grant(rule ? [rule] : [], { text: "nobody", line: 0 });
+  return new Permissions(rule ? [rule] : [], { text: "nobody", line: 0 });
 }
 
 const good = `# who may do what
@@ -90,7 +90,7 @@ describe("a policy", () => {
     expect(grant.decide("token.read", { ...resource, provider: { id: "p", name: "slack" } }).permission).toBe(
       "denied",
     );
-    expect(grant.decide("token.read").permission).toBe("confined");
+    expect(grant.decide("token.read").permission).toBe("restricted");
     expect(grant.decide("audit.read", resource).permission).toBe("denied");
   });
 
@@ -103,9 +103,9 @@ describe("a policy", () => {
     expect(grant.decide("self.read").permission).toBe("allowed");
   });
 
-  it("names every fault with its line, all at once", () => {
+  it("names every error with its line, all at once", () => {
     expect(
-      faultsOf(`bindings:
+      violationsOf(`bindings:
   - principals: [owner, "everybody", "key:a*b", "uid:"]
     role: root
   - principals: [key:a]
@@ -129,8 +129,8 @@ roles: {}
       "2:38: principals[2]: may hold a * at its end alone",
       "2:49: principals[3]: must begin with one of key: cert: jwt: uid: and go on",
       "3:11: role: must be one of admin, operator, agent",
-      '4:5: an agent is confined to user_ids, providers or connection_ids ("*" is any user or provider)',
-      "6:5: role: only an agent is confined, not the role operator",
+      '4:5: an agent is restricted to user_ids, providers or connection_ids ("*" is any user or provider)',
+      "6:5: role: only an agent is restricted, not the role operator",
       "6:18: principals[0]: stands in line 4 already, and the first counts",
       "6:25: principals[1]: must be a text: put it into quotes",
       "9:17: principals: must be a list of at least one text",
@@ -156,13 +156,13 @@ roles: {}
       Array.from({ length: 60_000 }, (_, index) => `k${index}: 1`).join("\n"),
       "1:1: bindings: must be a list",
     ],
-  ])("refuses %.30j", (text, fault) => {
-    expect(faultsOf(text)[0]).toBe(fault);
+  ])("refuses %.30j", (text, violation) => {
+    expect(violationsOf(text)[0]).toBe(violation);
   });
 
   it("takes names of every object's own for what they are", () => {
     expect(
-      faultsOf(
+      violationsOf(
         '{"bindings": [{"principals": ["uid:1"], "role": "constructor", "__proto__": {"role": "admin"}}]}',
       ),
     ).toEqual([

@@ -48,9 +48,9 @@ describe("nginx's auth_request", () => {
     expect(overTls.NEXUS_HTTP).toMatch(/^https:/);
     expect((await fetch(await use.start(id, overTls))).status).toBe(200);
     expect(use.world.last.headers.authorization).toBe("Bearer k3y");
-    const stranger = await use.start(id, { ...overTls, NEXUS_CA_FILE: use.world.otherCaFile });
+    const unauthenticated = await use.start(id, { ...overTls, NEXUS_CA_FILE: use.world.otherCaFile });
     const count = use.world.arrived.length;
-    expect((await fetch(stranger)).status).toBe(500);
+    expect((await fetch(unauthenticated)).status).toBe(500);
     expect(use.world.arrived).toHaveLength(count);
   });
 

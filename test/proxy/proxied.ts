@@ -81,8 +81,8 @@ export function itJudgesTheApi(use: Proxied, status: number): void {
     expect(world.last.headers.authorization).toBe("Bearer k3y");
     expect(world.last.headers.host).toMatch(/^localhost(:\d+)?$/);
     const count = world.arrived.length;
-    const stranger = await start(id, { NEXUS_API_CA: world.otherCaFile });
-    expect((await fetch(stranger)).status).toBe(status);
+    const unauthenticated = await start(id, { NEXUS_API_CA: world.otherCaFile });
+    expect((await fetch(unauthenticated)).status).toBe(status);
     const otherName = await start(id, { NEXUS_API_HOST: "127.0.0.1" });
     expect((await fetch(otherName)).status).toBe(status);
     expect(world.arrived).toHaveLength(count);

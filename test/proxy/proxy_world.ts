@@ -63,7 +63,7 @@ export class ProxyWorld {
       NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()},unix:${join(folder, "http.sock")}`,
       NEXUS_TLS_CERT_FILE: written("tls.crt", cert),
       NEXUS_TLS_KEY_FILE: written("tls.key", key),
-      NEXUS_TLS_DOORS: "grpc,http",
+      NEXUS_TLS_LISTENERS: "grpc,http",
     });
     const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider, ca);
@@ -128,16 +128,16 @@ export class ProxyWorld {
     return String(token?.credentials["access_token"]);
   }
 
-  /** A key for a proxy, confined to one connection. */
+  /** A key for a proxy, restricted to one connection. */
   async #key(connectionId: string): Promise<string> {
     const nodeOptions = { createConnection: () => connect(this.place.socket) };
     const access = createClient(
       AccessService,
       createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }),
     );
-    const confinement = { connectionIds: [connectionId] };
+    const restriction = { connectionIds: [connectionId] };
     const name = `proxy-${this.#keys++}`;
-    return (await access.createApiKey({ name, role: Role.AGENT, confinement })).key;
+    return (await access.createApiKey({ name, role: Role.AGENT, restriction })).key;
   }
 
   async variables(connectionId: string): Promise<Variables> {

@@ -76,9 +76,10 @@ export function findLosses(world: World): string[] {
     const { status, problem } = connection;
     const lives = world.server.isGood(token);
     // A crash before anything was sent cannot be told from a lost answer, and two of these are one too many.
-    const faults = world.faultsOf(token);
+    const violations = world.violationsOf(token);
     const refusals = world.server.timesRefused(token);
-    const isUnknown = problem?.reason === "outcome_unknown" && (faults >= 2 || (faults > 0 && refusals > 0));
+    const isUnknown =
+      problem?.reason === "outcome_unknown" && (violations >= 2 || (violations > 0 && refusals > 0));
     // A provider that refuses one connection time and again, and others not, has said enough.
     const doubtful = isUnknown || refusals >= 4;
     if (lives && status !== "active" && !doubtful) found.push(`lost: ${id} is ${status}, ${problem?.reason}`);

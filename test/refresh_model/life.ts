@@ -12,7 +12,7 @@ export type Trap = "before_commit" | "after_commit" | "before_send" | "after_ans
 const never = new Promise<never>(() => {});
 
 /**
- * One life of a daemon without its doors: from the opening of the store to a crash. After it nothing that this life started can reach
+ * One life of a daemon without its listeners: from the opening of the store to a crash. After it nothing that this life started can reach
  * the store, and nobody hears what it still has to say.
  */
 export class Life {

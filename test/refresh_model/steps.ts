@@ -184,7 +184,7 @@ async function changeProfile(world: World, name: ProviderName, deletes: boolean)
   if (!deletes) {
     await world.life.domain.providers.update(
       profile.id,
-      { settings: { category: "mended" } },
+      { settings: { category: "fixed" } },
       undefined,
       owner,
     );

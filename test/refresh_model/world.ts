@@ -107,7 +107,7 @@ export class World {
   }
 
   /** How many requests with this token ended without an answer that counts. A crash before the sending cannot be told from one. */
-  faultsOf(token: string): number {
+  violationsOf(token: string): number {
     return this.crashesOf(token) + this.server.timesDropped(token);
   }
 

@@ -47,12 +47,12 @@ describe("API keys", () => {
     expect(world.place.logLines.join("")).not.toContain(key);
   });
 
-  it("prove who the caller is at every door, and nothing else does", async () => {
-    const key = await world.key({ userIds: ["ada"] }, "door-key");
+  it("prove who the caller is at every listener, and nothing else does", async () => {
+    const key = await world.key({ userIds: ["ada"] }, "listener-key");
     for (const clients of [world.grpc(key), world.connect(key)]) {
       const me = await clients.access.whoAmI({});
-      expect(me).toMatchObject({ principal: "key:door-key", role: Role.AGENT });
-      expect(me.confinements[0]?.userIds).toEqual(["ada"]);
+      expect(me).toMatchObject({ principal: "key:listener-key", role: Role.AGENT });
+      expect(me.restrictions[0]?.userIds).toEqual(["ada"]);
     }
     expect(
       await (await world.rest(key)).get(`/v1/check-connection/${world.connections.adaGithub}`),
@@ -79,7 +79,7 @@ describe("API keys", () => {
     expect((await again()).code).toBe("AlreadyExists");
   });
 
-  it("are checked with every fault named, and nothing is stored", async () => {
+  it("are checked with every error named, and nothing is stored", async () => {
     const { access } = world.admin;
     const before = (await access.listApiKeys({ pageSize: 1000, includeRevoked: true })).apiKeys.length;
     expect(await failureOf(access.createApiKey({ name: "Bad Name", role: Role.AGENT }))).toMatchObject({
@@ -92,21 +92,21 @@ describe("API keys", () => {
     });
     expect(await failureOf(access.createApiKey({ name: "a", role: Role.AGENT }))).toMatchObject({
       code: "InvalidArgument",
-      fields: ["confinement"],
+      fields: ["restriction"],
     });
     const operator = {
       name: "a",
       role: Role.OPERATOR,
-      confinement: { userIds: ["x"] },
+      restriction: { userIds: ["x"] },
       expiresAt: { seconds: 1n },
     };
     expect(await failureOf(access.createApiKey(operator))).toMatchObject({
       code: "InvalidArgument",
-      fields: ["confinement", "expires_at"],
+      fields: ["restriction", "expires_at"],
     });
-    const starred = { name: "a", role: Role.AGENT, confinement: { userIds: ["a*b"] } };
+    const starred = { name: "a", role: Role.AGENT, restriction: { userIds: ["a*b"] } };
     expect(await failureOf(access.createApiKey(starred))).toMatchObject({
-      fields: ["confinement.user_ids[0]"],
+      fields: ["restriction.user_ids[0]"],
     });
     expect((await access.listApiKeys({ pageSize: 1000, includeRevoked: true })).apiKeys.length).toBe(before);
   });
@@ -123,12 +123,13 @@ describe("API keys", () => {
 
   it("when revoked end their streams within a second, and the next call is refused", async () => {
     const key = await world.key({ userIds: ["ada"] }, "to-revoke");
-    const doors = [world.grpc(key), world.connect(key)];
-    const watchers = doors.map(({ tokens }) => new Watcher(tokens, {}));
+    const listeners = [world.grpc(key), world.connect(key)];
+    const watchers = listeners.map(({ tokens }) => new Watcher(tokens, {}));
     for (const watcher of watchers) await watcher.until(({ case: kind }) => kind === "bookmark");
     await world.admin.access.revokeApiKey({ key: { case: "name", value: "to-revoke" } });
     for (const watcher of watchers) expect(await within(1_000, endOf(watcher))).toBe("Unauthenticated");
-    for (const { access } of doors) expect((await failureOf(access.whoAmI({}))).code).toBe("Unauthenticated");
+    for (const { access } of listeners)
+      expect((await failureOf(access.whoAmI({}))).code).toBe("Unauthenticated");
     const { apiKeys } = await world.admin.access.listApiKeys({ pageSize: 1000 });
     expect(apiKeys.map(({ name }) => name)).not.toContain("to-revoke");
     const all = await world.admin.access.listApiKeys({ pageSize: 1000, includeRevoked: true });
@@ -357,26 +358,28 @@ describe("an agent", () => {
     resumed.cancel();
   });
 
-  it("confined to connections sees these, their providers, and requests no new one", async () => {
+  it("restricted to connections sees these, their providers, and requests no new one", async () => {
     const { adaSlack, adaGithub } = world.connections;
-    const confined = world.grpc(await world.key({ connectionIds: [adaSlack] }));
-    expect((await confined.connections.listConnections({})).connections.map(({ id }) => id)).toEqual([
+    const restricted = world.grpc(await world.key({ connectionIds: [adaSlack] }));
+    expect((await restricted.connections.listConnections({})).connections.map(({ id }) => id)).toEqual([
       adaSlack,
     ]);
-    expect((await confined.providers.listProviders({})).providers.map(({ name }) => name)).toEqual(["slack"]);
-    expect((await failureOf(confined.tokens.getToken({ connectionId: adaGithub }))).code).toBe("NotFound");
+    expect((await restricted.providers.listProviders({})).providers.map(({ name }) => name)).toEqual([
+      "slack",
+    ]);
+    expect((await failureOf(restricted.tokens.getToken({ connectionId: adaGithub }))).code).toBe("NotFound");
     const provider = { case: "providerName", value: "slack" } as const;
-    expect((await failureOf(confined.connections.requestConnection({ userId: "ada", provider }))).code).toBe(
-      "PermissionDenied",
-    );
-    const again = await confined.connections.requestConnection({ connectionId: adaSlack });
+    expect(
+      (await failureOf(restricted.connections.requestConnection({ userId: "ada", provider }))).code,
+    ).toBe("PermissionDenied");
+    const again = await restricted.connections.requestConnection({ connectionId: adaSlack });
     expect(again.connectionId).toBe(adaSlack);
   });
 
-  it("confined to a pattern of users is confined to what begins so", async () => {
+  it("restricted to a pattern of users is restricted to what begins so", async () => {
     const connectionId = await world.import("acme:eva", "github");
-    const confined = world.grpc(await world.key({ userIds: ["acme:*"] }));
-    expect((await confined.connections.listConnections({})).connections.map(({ id }) => id)).toEqual([
+    const restricted = world.grpc(await world.key({ userIds: ["acme:*"] }));
+    expect((await restricted.connections.listConnections({})).connections.map(({ id }) => id)).toEqual([
       connectionId,
     ]);
     await world.admin.connections.deleteConnection({ connectionId });
@@ -490,7 +493,7 @@ describe("ExplainAccess", () => {
     expect(await ask("key:explained", "token.read", own)).toMatchObject({ verdict: 1 });
     const answer = await ask("key:explained", "token.read", { connectionId: world.connections.bobGithub });
     expect(answer.verdict).toBe(3);
-    expect(answer.rule).toContain("made with role agent, confined to users ada");
+    expect(answer.rule).toContain("made with role agent, restricted to users ada");
     expect(await ask("key:nobody", "self.read")).toMatchObject({
       verdict: 1,
       rule: "there is no API key key:nobody",

@@ -39,7 +39,7 @@ export interface Wanted {
   readonly expiresAtMs?: number;
 }
 
-/** A daemon with two providers of static keys and three connections, and callers with keys at its TCP doors. */
+/** A daemon with two providers of static keys and three connections, and callers with keys at its TCP listeners. */
 export class AccessWorld {
   readonly admin: Clients;
   readonly providers: Record<"github" | "slack", string> = { github: "", slack: "" };
@@ -90,7 +90,7 @@ export class AccessWorld {
     const { key } = await this.admin.access.createApiKey({
       name,
       role,
-      ...(role === Role.AGENT && { confinement: { userIds, providers, connectionIds } }),
+      ...(role === Role.AGENT && { restriction: { userIds, providers, connectionIds } }),
       ...(expiresAtMs !== undefined && {
         expiresAt: {
           seconds: BigInt(Math.floor(expiresAtMs / 1000)),

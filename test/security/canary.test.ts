@@ -81,7 +81,7 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
       NEXUS_ENCRYPTION_KEY_FILE: join(keyFolder, "encryption.key"),
       NEXUS_TLS_CERT_FILE: join(keyFolder, "tls.crt"),
       NEXUS_TLS_KEY_FILE: join(keyFolder, "tls.key"),
-      NEXUS_TLS_DOORS: "grpc",
+      NEXUS_TLS_LISTENERS: "grpc",
     });
     await live();
   }, 120_000);
@@ -228,11 +228,11 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
       state: requested.state,
       code: plant("code", mark("code")),
     }).toString();
-    const stranger = await asked(
+    const unauthenticated = await asked(
       `${back.origin}${back.pathname}?state=${mark("unknown")}&code=${plant("code", mark("code"))}`,
       {},
     );
-    expect(stranger.status).toBe(404);
+    expect(unauthenticated.status).toBe(404);
     const ended = await fetch(back, { redirect: "manual", headers: { cookie: pair } });
     const location = new URL(ended.headers.get("location") ?? "");
     const completionCode = location.searchParams.get("completion_code") ?? "";

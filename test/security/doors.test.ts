@@ -7,8 +7,8 @@ import { connect as connectTls } from "node:tls";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { exitCodes } from "../../src/daemon/exit_codes.js";
 import type { Daemon } from "../../src/daemon/daemon.js";
+import { exitCodes } from "../../src/daemon/exit_codes.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
@@ -23,13 +23,13 @@ const spiffe = "spiffe://prod.example/ns/agents/sa/mailer";
 const issuer = "https://kubernetes.default.svc";
 const program = join(import.meta.dirname, "../../dist/main.js");
 
-interface Shown {
+interface Presented {
   readonly identity?: Issued;
   readonly token?: string;
   readonly trusts?: string;
 }
 
-/** One daemon whose four doors speak TLS, with everything that tells callers apart. */
+/** One daemon whose four listeners speak TLS, with everything that tells callers apart. */
 class Guarded {
   readonly clock = new ManualClock(Date.now());
   readonly serverCa = new Authority("Server CA");
@@ -45,7 +45,8 @@ class Guarded {
     world.writePair(world.serverCa.issueServer());
     world.write("client-ca.crt", world.clientCa.pem);
     world.write("jwks.json", JSON.stringify({ keys: [world.signer.jwk] }));
-    for (const door of ["grpc", "http", "browser", "ops"] as const) world.ports[door] = await freePort();
+    for (const listener of ["grpc", "http", "browser", "ops"] as const)
+      world.ports[listener] = await freePort();
     const { ports, folder } = world;
     world.place = await Place.make({
       NEXUS_DATA_DIR: join(folder, "data"),
@@ -76,8 +77,8 @@ class Guarded {
     this.write("tls.key", key);
   }
 
-  tokens(door: "grpc" | "http", { identity, token, trusts = this.serverCa.pem }: Shown = {}) {
-    const baseUrl = `https://localhost:${this.ports[door]}`;
+  tokens(listener: "grpc" | "http", { identity, token, trusts = this.serverCa.pem }: Presented = {}) {
+    const baseUrl = `https://localhost:${this.ports[listener]}`;
     const nodeOptions = { ca: trusts, ...identity };
     const interceptors: Interceptor[] = [
       (next) => (request) => {
@@ -86,7 +87,7 @@ class Guarded {
       },
     ];
     const transport =
-      door === "grpc"
+      listener === "grpc"
         ? createGrpcTransport({ baseUrl, nodeOptions, interceptors })
         : createConnectTransport({
             baseUrl,
@@ -97,10 +98,10 @@ class Guarded {
     return createClient(TokenService, transport);
   }
 
-  /** What a caller gets who asks both doors for a connection that does not exist. */
-  async answers(shown: Shown = {}): Promise<Code[]> {
-    const ask = (door: "grpc" | "http") =>
-      this.tokens(door, shown)
+  /** What a caller gets who asks both listeners for a connection that does not exist. */
+  async answers(shown: Presented = {}): Promise<Code[]> {
+    const ask = (listener: "grpc" | "http") =>
+      this.tokens(listener, shown)
         .getToken({ connectionId: unknownConnection }, { timeoutMs: 5_000 })
         .then(
           () => Code.Unknown,
@@ -109,14 +110,14 @@ class Guarded {
     return await Promise.all([ask("grpc"), ask("http")]);
   }
 
-  /** The body that a door answers over https. */
+  /** The body that a listener answers over https. */
   async page(
-    door: "browser" | "ops",
+    listener: "browser" | "ops",
     path: string,
   ): Promise<{ status: number; body: string; hsts: unknown }> {
     const request = getSecure({
       host: "localhost",
-      port: this.ports[door],
+      port: this.ports[listener],
       path,
       ca: this.serverCa.pem,
       agent: false,
@@ -127,9 +128,9 @@ class Guarded {
     return { status: response.statusCode, body, hsts: response.headers["strict-transport-security"] };
   }
 
-  async fingerprint(door: keyof Guarded["ports"]): Promise<string | undefined> {
+  async fingerprint(listener: keyof Guarded["ports"]): Promise<string | undefined> {
     const socket = connectTls({
-      port: this.ports[door],
+      port: this.ports[listener],
       host: "127.0.0.1",
       servername: "localhost",
       ca: this.serverCa.pem,
@@ -149,25 +150,25 @@ class Guarded {
 const known = [Code.NotFound, Code.PermissionDenied];
 const nobody = [Code.Unauthenticated, Code.Unauthenticated];
 
-describe("a daemon whose doors speak TLS", () => {
+describe("a daemon whose listeners speak TLS", () => {
   let world: Guarded;
   beforeAll(async () => {
     world = await Guarded.open();
   });
   afterAll(() => world.close());
-  const expectKnown = async (shown: Shown) => {
+  const expectKnown = async (shown: Presented) => {
     for (const code of await world.answers(shown)) expect(known).toContain(code);
   };
 
-  test("TLS at every TCP door", async () => {
+  test("TLS at every TCP listener", async () => {
     expect(await world.answers({ token: world.place.apiKey })).toEqual([Code.NotFound, Code.NotFound]);
     expect(await world.page("ops", "/livez")).toEqual({ status: 200, body: "ok", hsts: undefined });
     expect(await world.page("browser", "/no-such-page")).toMatchObject({
       status: 404,
       hsts: "max-age=31536000",
     });
-    for (const door of ["grpc", "http", "browser", "ops"] as const) {
-      await expect(fetch(`http://127.0.0.1:${world.ports[door]}/`)).rejects.toThrow();
+    for (const listener of ["grpc", "http", "browser", "ops"] as const) {
+      await expect(fetch(`http://127.0.0.1:${world.ports[listener]}/`)).rejects.toThrow();
     }
   });
 
@@ -239,8 +240,8 @@ describe("a daemon whose doors speak TLS", () => {
     world.writePair(next);
     world.clock.advance(1_000);
     const wanted = new X509Certificate(next.cert).fingerprint256;
-    for (const door of ["grpc", "http", "browser", "ops"] as const) {
-      await expect.poll(() => world.fingerprint(door)).toBe(wanted);
+    for (const listener of ["grpc", "http", "browser", "ops"] as const) {
+      await expect.poll(() => world.fingerprint(listener)).toBe(wanted);
     }
     const bookmark = messages.next();
     world.clock.advance(5_000);
@@ -248,7 +249,7 @@ describe("a daemon whose doors speak TLS", () => {
     await messages.return?.();
   });
 
-  test("a broken new pair is logged, and the doors keep the old one", async () => {
+  test("a broken new pair is logged, and the listeners keep the old one", async () => {
     const before = await world.fingerprint("grpc");
     world.write("tls.key", world.serverCa.issueServer().key);
     const lines = () =>
@@ -291,7 +292,7 @@ describe("a daemon whose doors speak TLS", () => {
     expect(untrusting.code).toBe(exitCodes.notReachable);
   });
 
-  test("nexusd health asks an ops door with TLS", async () => {
+  test("nexusd health asks an ops listener with TLS", async () => {
     const { PATH } = process.env;
     const settings = Object.fromEntries(
       ["NEXUS_OPS_LISTEN", "NEXUS_TLS_CERT_FILE", "NEXUS_TLS_KEY_FILE"].map((name) => [
@@ -303,14 +304,14 @@ describe("a daemon whose doors speak TLS", () => {
   });
 });
 
-describe("a TCP door beyond loopback", () => {
-  test.each(["grpc", "http", "browser", "ops"])("%s refuses to start without TLS", async (door) => {
-    const setting = `NEXUS_${door.toUpperCase()}_LISTEN`;
+describe("a TCP listener beyond loopback", () => {
+  test.each(["grpc", "http", "browser", "ops"])("%s refuses to start without TLS", async (listener) => {
+    const setting = `NEXUS_${listener.toUpperCase()}_LISTEN`;
     const address = `0.0.0.0:${await freePort()}`;
     const place = await Place.make();
     const daemon = new DaemonProcess({ ...place.environment, [setting]: address });
     expect(await daemon.exited).toBe(exitCodes.usage);
-    for (const part of [setting, address, `the ${door} door`, "NEXUS_TLS_CERT_FILE", "--insecure"]) {
+    for (const part of [setting, address, `the ${listener} listener`, "NEXUS_TLS_CERT_FILE", "--insecure"]) {
       expect(daemon.output).toContain(part);
     }
   });
@@ -345,7 +346,7 @@ describe("a TCP door beyond loopback", () => {
       NEXUS_TLS_CERT_FILE: file("a.crt", ca.issueServer().cert),
       NEXUS_TLS_KEY_FILE: file("b.key", ca.issueServer().key),
     });
-    expect(await daemon.exited).toBe(exitCodes.doorNotOpened);
+    expect(await daemon.exited).toBe(exitCodes.listenerNotOpened);
     expect(daemon.output).toContain("the key is not that of the certificate");
   });
 });

@@ -30,11 +30,11 @@ describe("every RPC that the daemon serves", () => {
     // Nothing gets as far as what is sealed.
     const sealer = {} as Vault;
     const keySource = {} as DomainOptions["keySource"];
-    const rescueFile = undefined;
+    const spoolFile = undefined;
     const parts = wireDomain({
       config,
       store,
-      rescueFile,
+      spoolFile,
       sealer,
       keySource,
       metrics,

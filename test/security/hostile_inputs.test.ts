@@ -45,7 +45,7 @@ function expectDemand(ending: Ending, demand: Demand, field: string): void {
   }
   if (!demand.says) return;
   const at = ending.violations.filter((violation) => violation.field === (demand.field ?? field));
-  expect(at, `no fault at ${demand.field ?? field} in: ${ending.message}`).not.toEqual([]);
+  expect(at, `no error at ${demand.field ?? field} in: ${ending.message}`).not.toEqual([]);
   expect(at.map(({ description }) => description).join("; ")).toMatch(demand.says);
 }
 
@@ -143,7 +143,7 @@ describe("hostile inputs: routes and pages", () => {
   for (const row of httpRows) {
     it(`${row.route} ${row.fields.join(", ")}: ${row.name}`, async () => {
       const { target, method = row.route.split(" ")[0] ?? "", ...more } = row.send(world.place);
-      const answer = await leavesNoTrace(() => world.http(row.door, method, target, more), row.isAudited);
+      const answer = await leavesNoTrace(() => world.http(row.listener, method, target, more), row.isAudited);
       expect(answer.status, answer.body).toBe(row.status);
       expect(answer.body).not.toContain(canary);
       expect(answer.body.replace(/[\n\r]/g, "")).not.toMatch(steering);
@@ -156,7 +156,7 @@ describe("hostile inputs: routes and pages", () => {
       if (row.error !== "invalid_argument") return expect(body.message).toMatch(row.says);
       const field = row.field ?? (row.fields[0] ?? "").replace(/^profile\./, "");
       const at = body.details?.filter((detail) => detail.field === field) ?? [];
-      expect(at, `no fault at ${field} in: ${body.message}`).not.toEqual([]);
+      expect(at, `no error at ${field} in: ${body.message}`).not.toEqual([]);
       expect(at.map(({ description }) => description).join("; ")).toMatch(row.says);
     });
   }

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { WatchTokensRequestSchema } from "../../src/gen/nexus/v1/token_pb.js";
 
-/** What the parent tells this process: where the doors are, and with which key a caller that turned hostile comes. */
+/** What the parent tells this process: where the listeners are, and with which key a caller that turned hostile comes. */
 interface Target {
   readonly grpcPort: number;
   readonly httpPort: number;

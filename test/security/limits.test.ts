@@ -13,7 +13,7 @@ import { LimitedWorld, RawSocket } from "./limited_world.js";
 const getTokenPath = "/nexus.v1.TokenService/GetToken";
 const watchPath = "/nexus.v1.TokenService/WatchTokens";
 
-/** Over the http door, with a key: another principal than the owner of the Unix socket. */
+/** Over the http listener, with a key: another principal than the owner of the Unix socket. */
 function connectClients(world: LimitedWorld, httpVersion: "1.1" | "2", headers: Record<string, string> = {}) {
   const transport = createConnectTransport({
     baseUrl: world.place.httpUrl,
@@ -54,7 +54,7 @@ describe("limits", () => {
     expect(await world.count()).toBe(0);
   });
 
-  test("the headers of a request have a longest length, at every door", async () => {
+  test("the headers of a request have a longest length, at every listener", async () => {
     const world = await LimitedWorld.make({ NEXUS_MAX_HEADER_BYTES: "4096" });
     const said = /the headers of a request: at most 4096 bytes .*NEXUS_MAX_HEADER_BYTES/;
     const { place } = world;
@@ -151,10 +151,10 @@ describe("limits", () => {
     expect(await later.until(/ok$/)).toContain("200 OK");
     await busy[0]?.closed;
     expect(busy[1]?.socket.destroyed).toBe(false);
-    const warnings = world.place.logLines.filter((line) => line.includes("a door is full"));
+    const warnings = world.place.logLines.filter((line) => line.includes("a listener is full"));
     expect(warnings).toHaveLength(1);
     expect(JSON.parse(warnings[0] ?? "")).toMatchObject({
-      door: "ops",
+      listener: "ops",
       maxConnections: 3,
       setting: "NEXUS_MAX_CONNECTIONS",
     });
@@ -170,7 +170,7 @@ describe("limits", () => {
     expect(refused.received).toBe("");
   });
 
-  test("a principal calls at a rate, whatever the door; others are not slowed", async () => {
+  test("a principal calls at a rate, whatever the listener; others are not slowed", async () => {
     const world = await LimitedWorld.make({ NEXUS_RATE_LIMIT: "1", NEXUS_RATE_BURST: "4" });
     // The first of the four made the provider.
     for (const userId of ["ada", "bob", "cy"]) await world.request(userId);
@@ -279,7 +279,7 @@ describe("limits", () => {
     expect([rpc.status, await rpc.json()]).toMatchObject([429, { code: "resource_exhausted" }]);
   });
 
-  test("the browser door has a rate for each address, and says when to come back", async () => {
+  test("the browser listener has a rate for each address, and says when to come back", async () => {
     const world = await LimitedWorld.make({ NEXUS_BROWSER_RATE_LIMIT: "1" });
     const url = `${world.place.config.publicUrl}/auth/start?state=${"s".repeat(43)}`;
     const statuses: number[] = [];
@@ -298,12 +298,12 @@ describe("limits", () => {
     for (let i = 0; i < 60; i++) await world.import();
     const message = toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema, {}));
     const envelope = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
-    const doors = [
+    const listeners = [
       { createConnection: () => connectSocket(world.place.socket) },
       { createConnection: () => connectSocket(Number(new URL(world.place.httpUrl).port), "127.0.0.1") },
     ];
-    for (const door of doors) {
-      const session = connectHttp2("http://localhost", { ...door, settings: { initialWindowSize: 0 } });
+    for (const listener of listeners) {
+      const session = connectHttp2("http://localhost", { ...listener, settings: { initialWindowSize: 0 } });
       onTestFinished(() => void session.destroy());
       session.on("error", () => undefined);
       const stream = session.request({
@@ -331,7 +331,7 @@ describe("limits", () => {
     expect(metrics).toMatch(/^nexus_watch_subscribers 0$/m);
   });
 
-  test("a connection that never speaks is closed, at every door", async () => {
+  test("a connection that never speaks is closed, at every listener", async () => {
     const world = await LimitedWorld.make({});
     const { place, clock } = world;
     const urls = [`unix:${place.socket}`, place.httpUrl, place.opsUrl, place.config.publicUrl];

@@ -59,7 +59,7 @@ describe("the policy file", () => {
     const { connections } = await narrowed.connections.listConnections({});
     expect(connections.map(({ id }) => id)).toEqual([world.connections.adaGithub]);
     const me = await narrowed.access.whoAmI({});
-    expect(me.confinements).toMatchObject([{ userIds: ["ada"] }, { providers: ["github"] }]);
+    expect(me.restrictions).toMatchObject([{ userIds: ["ada"] }, { providers: ["github"] }]);
     // An operator that is bound as an agent is neither more than the one nor than the other.
     const operator = world.grpc(await world.key({ role: Role.OPERATOR }, "narrow-2"));
     expect((await failureOf(operator.audit.listAuditEvents({}))).code).toBe("PermissionDenied");
@@ -112,7 +112,7 @@ describe("the policy file", () => {
   it("when broken changes nothing, and is logged with its lines", async () => {
     await write("bindings:\n  - principals: [key:hot-1]\n    role: king\n", broken);
     const line = world.place.logLines.find((text) => text.includes(broken));
-    expect(JSON.parse(line ?? "{}").faults).toEqual([
+    expect(JSON.parse(line ?? "{}").violations).toEqual([
       `${file}:3:11: role: must be one of admin, operator, agent`,
     ]);
     const answer = await world.admin.access.explainAccess({ principal: "key:hot-1", action: "token.read" });

@@ -10,7 +10,7 @@ import { newSigningKey } from "../oauth/signing_key.js";
 /**
  * What the daemon must do. `active`: the connection is, and its token can be read. `refused`: it failed with that reason, and there is no
  * token. `profile_refused`: nobody is sent anywhere. `refreshed`: the next token is served. `reported`: so it is, with the id_token left
- * out and its fault on record.
+ * out and its error on record.
  */
 export type Verdict = "active" | "refused" | "profile_refused" | "refreshed" | "reported";
 
@@ -213,7 +213,7 @@ const config: readonly ConformanceModule[] = [
 ];
 
 const kept =
-  "The daemon detects it, leaves the id_token out and puts the fault on record; the tokens beside it are kept, since the old refresh token is spent and to drop the new one would end the grant.";
+  "The daemon detects it, leaves the id_token out and puts the error on record; the tokens beside it are kept, since the old refresh token is spent and to drop the new one would end the grant.";
 
 const refresh: readonly ConformanceModule[] = [
   {
@@ -308,11 +308,11 @@ const beyond: readonly ConformanceModule[] = [
   {
     plan: "beyond the three plans",
     name: "a key that is not published",
-    demand: "OpenID Connect Core 1.0 section 10.1: a signature by a stranger's key must be rejected.",
+    demand: "OpenID Connect Core 1.0 section 10.1: a signature by an unauthenticated's key must be rejected.",
     verdict: "refused",
     arrange: (provider) => {
-      const stranger = newSigningKey("key-1");
-      provider.makeIdToken = (claims) => stranger.sign(claims);
+      const unauthenticated = newSigningKey("key-1");
+      provider.makeIdToken = (claims) => unauthenticated.sign(claims);
     },
   },
 ];

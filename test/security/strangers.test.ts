@@ -13,7 +13,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../../src/model/limits.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { answerClientError } from "../../src/server/listen/listener_limits.js";
-import { strangerReadMs } from "../../src/server/listen/unauthenticated_streams.js";
+import { unauthenticatedReadMs } from "../../src/server/listen/unauthenticated_streams.js";
 import { freePort } from "../daemon/harness.js";
 import { LimitedWorld, RawSocket } from "./limited_world.js";
 
@@ -61,13 +61,13 @@ describe("callers who never showed a credential", () => {
     const known = await new RawSocket(url).connected();
     known.socket.write(request);
     await known.until(/200 OK/);
-    const strangers: RawSocket[] = [];
+    const unauthenticated: RawSocket[] = [];
     for (let i = 0; i < 12; i++) {
       const one = await new RawSocket(url).connected();
       one.socket.write(half);
-      strangers.push(one);
+      unauthenticated.push(one);
     }
-    for (const one of strangers.slice(0, 9)) await one.closed;
+    for (const one of unauthenticated.slice(0, 9)) await one.closed;
     known.received = "";
     known.socket.write(request);
     expect(await known.until(/200 OK/)).toContain("200 OK");
@@ -96,7 +96,7 @@ describe("callers who never showed a credential", () => {
     );
     const reset = (): number => streams.filter(({ rstCode, closed }) => closed && rstCode === calm).length;
     await expect.poll(reset).toBe(streams.length - 32);
-    world.clock.advance(strangerReadMs);
+    world.clock.advance(unauthenticatedReadMs);
     await expect.poll(reset).toBe(streams.length);
   });
 
@@ -113,7 +113,7 @@ describe("callers who never showed a credential", () => {
       });
       stream.on("error", () => undefined);
       await new Promise((resolve) => stream.once("response", resolve));
-      world.clock.advance(strangerReadMs);
+      world.clock.advance(unauthenticatedReadMs);
       await expect.poll(() => stream.closed).toBe(true);
       expect(stream.rstCode).toBe(calm);
     }
@@ -122,7 +122,7 @@ describe("callers who never showed a credential", () => {
 
 /** With gRPC on a TCP port, where a connection proves nothing by itself. */
 async function worldWithPort(): Promise<{ readonly world: LimitedWorld; readonly grpcPort: number }> {
-  const dataDir = mkdtempSync(join(tmpdir(), "nexus-strangers-"));
+  const dataDir = mkdtempSync(join(tmpdir(), "nexus-unauthenticated callers-"));
   const grpcPort = await freePort();
   const listen = `unix:${join(dataDir, "nexus.sock")},127.0.0.1:${grpcPort}`;
   const world = await LimitedWorld.make({ NEXUS_DATA_DIR: dataDir, NEXUS_GRPC_LISTEN: listen });

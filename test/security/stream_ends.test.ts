@@ -8,7 +8,7 @@ import { LimitedWorld } from "./limited_world.js";
 
 const maxStreams = 20;
 
-const doors = {
+const listeners = {
   // Served without grpc-js, by grpc-js, and by connect-node.
   plain: { "content-type": "application/grpc" },
   "grpc-js": { "content-type": "application/grpc", "grpc-encoding": "gzip" },
@@ -50,9 +50,9 @@ function requestBytes(): Buffer {
   return Buffer.concat([head, message]);
 }
 
-test.each(Object.entries(doors))(
+test.each(Object.entries(listeners))(
   "%s: a stream gives its place back once, however it ends",
-  async (door, type) => {
+  async (listener, type) => {
     const world = await LimitedWorld.make({ NEXUS_MAX_STREAMS_PER_PRINCIPAL: String(maxStreams) });
     for (let index = 0; index < 5; index++) await world.import();
     const sessions: ClientHttp2Session[] = [];
@@ -61,7 +61,7 @@ test.each(Object.entries(doors))(
     });
     const newSession = (): ClientHttp2Session => {
       const session =
-        door === "http"
+        listener === "http"
           ? connect(world.place.httpUrl)
           : connect("http://localhost", { createConnection: () => connectSocket(world.place.socket) });
       session.on("error", () => undefined);
@@ -130,7 +130,7 @@ test("a status that is not read is waited for no longer than a message", async (
     ":path": "/nexus.v1.TokenService/WatchTokens",
     te: "trailers",
     "grpc-timeout": "1S",
-    ...doors.plain,
+    ...listeners.plain,
   });
   stream.on("error", () => undefined);
   stream.end(requestBytes());

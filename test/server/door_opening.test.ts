@@ -6,18 +6,18 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { ListenAddress } from "../../src/model/listen_address.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { DoorError } from "../../src/server/listen/listener.js";
-import { GrpcDoor } from "../../src/server/grpc/grpc_listener.js";
-import { HttpDoor } from "../../src/server/connect/api_listener.js";
-import { Listener } from "../../src/server/listen/stream_listener.js";
-import { OpsDoor } from "../../src/server/pages/ops_listener.js";
+import { ApiListener } from "../../src/server/connect/api_listener.js";
+import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
+import { ListenerError } from "../../src/server/listen/listener.js";
+import { StreamListener } from "../../src/server/listen/stream_listener.js";
+import { OpsListener } from "../../src/server/pages/ops_listener.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { daemonStatus } from "./daemon_status.js";
 import { authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened } from "./temporary.js";
 
-const listenerOn = (address: ListenAddress): Listener =>
-  new Listener(createServer(), address, "grpc", "NEXUS_GRPC_LISTEN");
+const listenerOn = (address: ListenAddress): StreamListener =>
+  new StreamListener(createServer(), address, "grpc", "NEXUS_GRPC_LISTEN");
 
 const refusal = (address: ListenAddress): Promise<unknown> =>
   listenerOn(address)
@@ -33,12 +33,12 @@ test("port 0 is answered with the port that the system chose", async () => {
   expect(listener.bound).not.toMatchObject({ port: 0 });
 });
 
-test("a port in use is a DoorError that names door, address and setting", async () => {
+test("a port in use is a ListenerError that names listener, address and setting", async () => {
   const { bound } = await opened(listenerOn(loopback));
   const error = await refusal(bound as ListenAddress);
-  expect(error).toBeInstanceOf(DoorError);
+  expect(error).toBeInstanceOf(ListenerError);
   expect((error as Error).message).toMatch(
-    /^the grpc door cannot listen on 127\.0\.0\.1:\d+: another process uses this address \(EADDRINUSE\) \(the setting is NEXUS_GRPC_LISTEN\)$/,
+    /^the grpc listener cannot listen on 127\.0\.0\.1:\d+: another process uses this address \(EADDRINUSE\) \(the setting is NEXUS_GRPC_LISTEN\)$/,
   );
 });
 
@@ -87,7 +87,7 @@ test.each([
   mkdirSync(join(folder, "folder"));
   const path = pathIn(folder);
   const error = await refusal({ kind: "unix", path });
-  expect(error).toBeInstanceOf(DoorError);
+  expect(error).toBeInstanceOf(ListenerError);
   expect((error as Error).message).toContain(sentence);
   expect(statSync(join(folder, "file")).size).toBe(8);
 });
@@ -126,23 +126,29 @@ test("closing waits for open connections and cuts them off when it is told to", 
   await closing;
 });
 
-test("a door of two addresses that gets one of them keeps none", async () => {
+test("a listener of two addresses that gets one of them keeps none", async () => {
   const { bound: taken } = await opened(listenerOn(loopback));
   const path = join(temporaryFolder(), "a.sock");
   const { services, onUnexpected } = new FakeServices();
   const listen = [{ kind: "unix", path } as const, taken as ListenAddress];
-  const door = new GrpcDoor({ listen, setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected });
-  await expect(door.open()).rejects.toThrow(DoorError);
+  const listener = new GrpcListener({
+    listen,
+    setting: "NEXUS_GRPC_LISTEN",
+    services,
+    authenticate,
+    onUnexpected,
+  });
+  await expect(listener.open()).rejects.toThrow(ListenerError);
   expect(existsSync(path)).toBe(false);
 });
 
-test("doors that never opened close at once", async () => {
+test("listeners that never opened close at once", async () => {
   const { services, onUnexpected } = new FakeServices();
   const common = { listen: loopback, setting: "NEXUS_X_LISTEN", services, authenticate, onUnexpected };
   const force = new AbortController().signal;
-  await new GrpcDoor({ ...common, listen: [loopback] }).close(force);
-  await new HttpDoor({ ...common, clock: new ManualClock(0) }).close(force);
+  await new GrpcListener({ ...common, listen: [loopback] }).close(force);
+  await new ApiListener({ ...common, clock: new ManualClock(0) }).close(force);
   const readiness = () => ({});
   const metrics = () => Promise.reject(new Error());
-  await new OpsDoor({ ...common, readiness, metrics, status: daemonStatus }).close(force);
+  await new OpsListener({ ...common, readiness, metrics, status: daemonStatus }).close(force);
 });

@@ -7,16 +7,16 @@ import {
 } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { HttpDoor, type HttpDoorOptions } from "../../src/server/connect/api_listener.js";
+import { ApiListener, type ApiListenerOptions } from "../../src/server/connect/api_listener.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
-/** An open HTTP door on a clock that stands still. */
-export async function openDoor(more: Partial<HttpDoorOptions> = {}) {
+/** An open HTTP listener on a clock that stands still. */
+export async function openListener(more: Partial<ApiListenerOptions> = {}) {
   const fake = new FakeServices();
   const clock = new ManualClock(0);
-  const door = await opened(
-    new HttpDoor({
+  const listener = await opened(
+    new ApiListener({
       listen: loopback,
       setting: "NEXUS_HTTP_LISTEN",
       services: fake.services,
@@ -26,8 +26,8 @@ export async function openDoor(more: Partial<HttpDoorOptions> = {}) {
       ...more,
     }),
   );
-  const port = door.addresses[0]?.kind === "tcp" ? portOf(door) : 0;
-  return { fake, clock, door, port, base: `http://127.0.0.1:${port}` };
+  const port = listener.addresses[0]?.kind === "tcp" ? portOf(listener) : 0;
+  return { fake, clock, listener, port, base: `http://127.0.0.1:${port}` };
 }
 
 export const withKey: Interceptor = (next) => (request) => {

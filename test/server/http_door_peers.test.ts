@@ -7,9 +7,9 @@ import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
 import { sniffTimeoutMs } from "../../src/server/listen/sniff.js";
 import { apiKey } from "./fake_services.js";
-import { connectTo, getTokenPath, json, openDoor, withKey } from "./http_door_fixture.js";
+import { connectTo, getTokenPath, json, openListener, withKey } from "./http_door_fixture.js";
 
-/** Sends bytes, and reads until the door has answered something that matches or closed. */
+/** Sends bytes, and reads until the listener has answered something that matches or closed. */
 async function raw(port: number, bytes: string | Buffer, until: RegExp): Promise<string> {
   const socket = connectTo(port);
   socket.write(bytes);
@@ -45,7 +45,7 @@ describe("malformed requests are answered and end nothing", () => {
     ["a type that nobody speaks", call(post, "host: x", "content-type: text/html"), 415],
     ["a method that nobody uses", call(`DELETE ${getTokenPath} HTTP/1.1`, "host: x"), 405],
   ])("%s", async (_what, bytes, status) => {
-    const { base, port, fake } = await openDoor();
+    const { base, port, fake } = await openListener();
     expect(await raw(port, bytes, /^HTTP\/1\.1 \d{3} /)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     const good = await fetch(base + getTokenPath, {
       method: "POST",
@@ -57,7 +57,7 @@ describe("malformed requests are answered and end nothing", () => {
   });
 
   test("an :authority that is no host", async () => {
-    const { base, fake } = await openDoor();
+    const { base, fake } = await openListener();
     const session = connectHttp2(base);
     onTestFinished(() => session.destroy());
     const request = (authority: string) => {
@@ -78,7 +78,7 @@ describe("malformed requests are answered and end nothing", () => {
   });
 
   test("garbage after the preface of HTTP/2", async () => {
-    const { base, port } = await openDoor();
+    const { base, port } = await openListener();
     await raw(port, `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"\xff".repeat(100)}`, /never/);
     const session = connectHttp2(base);
     onTestFinished(() => session.destroy());
@@ -88,7 +88,7 @@ describe("malformed requests are answered and end nothing", () => {
 
 describe("silent and dead peers", () => {
   test("a connection that says nothing is dropped", async () => {
-    const { port, clock } = await openDoor();
+    const { port, clock } = await openListener();
     const socket = connectTo(port);
     await once(socket, "connect");
     await vi.waitUntil(() => clock.pending === 1);
@@ -97,7 +97,7 @@ describe("silent and dead peers", () => {
   });
 
   test("a preface byte by byte is still HTTP/2, a request byte by byte still HTTP/1.1", async () => {
-    const { port } = await openDoor();
+    const { port } = await openListener();
     for (const [bytes, answer] of [
       ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", /^[^H]/],
       ["PUT / HTTP/1.1\r\nhost: x\r\n\r\n", /^HTTP\/1\.1 404/],
@@ -111,7 +111,7 @@ describe("silent and dead peers", () => {
   });
 
   test("a session that answers no ping is ended, one that does lives on", async () => {
-    const { port, base, clock } = await openDoor();
+    const { port, base, clock } = await openListener();
     const dead = connectTo(port);
     dead.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
     await once(dead, "data");
@@ -132,7 +132,7 @@ describe("silent and dead peers", () => {
   test.each(["1.1", "2"] as const)(
     "a reader over HTTP/%s that does not read holds the source back and frees it",
     async (version) => {
-      const { base, port, fake } = await openDoor();
+      const { base, port, fake } = await openListener();
       const frame = Buffer.from('\0\0\0\0\x12{"userId":"flood"}', "latin1");
       const fields = { "content-type": "application/connect+json", "x-api-key": apiKey };
       const path = "/nexus.v1.TokenService/WatchTokens";

@@ -7,16 +7,16 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Authorization, CheckResponseSchema } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { TokenService, TokenServiceGetTokenResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
-import { Unavailable } from "../../src/model/errors.js";
-import { authorizeRoute } from "../../src/server/rest/authorize_route.js";
-import { GrpcDoor, type GrpcDoorOptions } from "../../src/server/grpc/grpc_listener.js";
-import { HttpListener } from "../../src/server/listen/http_listener.js";
-import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { answer, type Route } from "../../src/legacy/route.js";
+import { Unavailable } from "../../src/model/errors.js";
+import { GrpcListener, type GrpcListenerOptions } from "../../src/server/grpc/grpc_listener.js";
+import { HttpListener } from "../../src/server/listen/http_listener.js";
+import { authorizeRoute } from "../../src/server/rest/authorize_route.js";
+import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
-import { openDoor } from "./http_door_fixture.js";
+import { openListener } from "./http_door_fixture.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 // An exception that nobody catches ends the daemon; here it fails the run, whatever the test expects.
@@ -70,7 +70,7 @@ async function openAuthorizing(key: string, value: string) {
     ] as const,
   };
   const routes = authorizeRoute({ service, onUnexpected: (error) => void unexpected.push(error) });
-  return { ...(await openDoor({ routes })), unexpected };
+  return { ...(await openListener({ routes })), unexpected };
 }
 
 describe.each(protocols)("%s", (_name, get) => {
@@ -109,7 +109,9 @@ describe.each(protocols)("%s", (_name, get) => {
       handle: async () => ({ ...answer({}), headers: { "transfer-encoding": "a\nb" } }),
     };
     const onUnexpected = (error: unknown): void => void unexpected.push(error);
-    const { port } = await openDoor({ routes: restRoutes({ services: [], table: [route], onUnexpected }) });
+    const { port } = await openListener({
+      routes: restRoutes({ services: [], table: [route], onUnexpected }),
+    });
     const internal = '500 {"error":"internal","message":"internal error"}';
     expect(await get(port, "/bad")).toBe(internal);
     expect(await get(port, "/bad")).toBe(internal);
@@ -117,7 +119,7 @@ describe.each(protocols)("%s", (_name, get) => {
   });
 
   test("a route that throws with a header at hand that cannot be sent is 500", async () => {
-    const { port, fake } = await openDoor({
+    const { port, fake } = await openListener({
       routes: (_request, response) => {
         response.setHeader("transfer-encoding", "x");
         throw new Error("the secret is 4711");
@@ -130,7 +132,7 @@ describe.each(protocols)("%s", (_name, get) => {
   });
 
   test("a route that throws in the middle of its answer has its connection or stream destroyed", async () => {
-    const { port, fake } = await openDoor({
+    const { port, fake } = await openListener({
       routes: (_request, response) => {
         response.writeHead(200, {});
         (response as NodeJS.WritableStream).write("x");
@@ -145,22 +147,22 @@ describe.each(protocols)("%s", (_name, get) => {
 test("a page whose very error page cannot be written has its connection destroyed", async () => {
   const unexpected: unknown[] = [];
   const unwritable = { status: 500, headers: { "x-bad": "a\nb" }, body: "" };
-  const door = await opened(
+  const listener = await opened(
     new HttpListener({
-      ...{ door: "ops", setting: "NEXUS_OPS_LISTEN", listen: loopback, internalError: unwritable },
+      ...{ listener: "ops", setting: "NEXUS_OPS_LISTEN", listen: loopback, internalError: unwritable },
       answer: ({ url }) =>
         Promise.resolve(url === "/" ? { status: 200, headers: {}, body: "ok" } : unwritable),
       onUnexpected: (error) => void unexpected.push(error),
     }),
   );
   const get = protocols[0]?.[1] as Get;
-  expect(await get(portOf(door), "/bad")).toBe("destroyed");
-  expect(await get(portOf(door), "/")).toBe("200 ok");
+  expect(await get(portOf(listener), "/bad")).toBe("destroyed");
+  expect(await get(portOf(listener), "/")).toBe("200 ok");
   expect(unexpected).toHaveLength(1);
 });
 
 describe("gRPC", () => {
-  async function openGrpc(more: Partial<GrpcDoorOptions> = {}) {
+  async function openGrpc(more: Partial<GrpcListenerOptions> = {}) {
     const fake = new FakeServices();
     const path = join(temporaryFolder(), "nexus.sock");
     const methods = {
@@ -177,7 +179,7 @@ describe("gRPC", () => {
       throw new Error("the secret is 4711");
     };
     await opened(
-      new GrpcDoor({
+      new GrpcListener({
         ...{ listen: [{ kind: "unix", path }], setting: "NEXUS_GRPC_LISTEN", authenticate },
         onUnexpected: fake.onUnexpected,
         services: [

@@ -3,19 +3,19 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { Unavailable } from "../../src/model/errors.js";
 import { admin, type Principal } from "../../src/model/access/principal.js";
+import { Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { GrpcDoor } from "../../src/server/grpc/grpc_listener.js";
-import { HttpDoor } from "../../src/server/connect/api_listener.js";
+import { ApiListener } from "../../src/server/connect/api_listener.js";
+import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { failure } from "./http_door_fixture.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
-/** Both doors, where who calls is known only later, or not at all. */
-async function doorsWith(answer: () => Promise<Principal | undefined>) {
+/** Both listeners, where who calls is known only later, or not at all. */
+async function listenersWith(answer: () => Promise<Principal | undefined>) {
   const { services, onUnexpected, unexpected } = new FakeServices();
   const common = { services, onUnexpected, setting: "NEXUS_X_LISTEN" };
   const authenticate = async () => {
@@ -23,9 +23,9 @@ async function doorsWith(answer: () => Promise<Principal | undefined>) {
     return await answer();
   };
   const routes = restRoutes({ services, onUnexpected });
-  const grpc = await opened(new GrpcDoor({ ...common, authenticate, listen: [loopback] }));
+  const grpc = await opened(new GrpcListener({ ...common, authenticate, listen: [loopback] }));
   const http = await opened(
-    new HttpDoor({ ...common, authenticate, listen: loopback, clock: new ManualClock(0), routes }),
+    new ApiListener({ ...common, authenticate, listen: loopback, clock: new ManualClock(0), routes }),
   );
   const client = new GrpcTestClient(`127.0.0.1:${portOf(grpc)}`);
   onTestFinished(() => client.close());
@@ -41,13 +41,13 @@ async function doorsWith(answer: () => Promise<Principal | undefined>) {
 
 describe("a caller whose proof takes time", () => {
   test("is served when it is found", async () => {
-    const { overGrpc, overHttp } = await doorsWith(() => Promise.resolve(admin));
+    const { overGrpc, overHttp } = await listenersWith(() => Promise.resolve(admin));
     expect((await overGrpc()).token?.grantedScopes).toEqual(["x", "admin"]);
     expect((await overHttp()).token?.grantedScopes).toEqual(["x", "admin"]);
   });
 
   test("is refused when it is nobody", async () => {
-    const { overGrpc, overHttp, base } = await doorsWith(() => Promise.resolve(undefined));
+    const { overGrpc, overHttp, base } = await listenersWith(() => Promise.resolve(undefined));
     await expect(overGrpc()).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
     expect((await failure(overHttp())).code).toBe(Code.Unauthenticated);
     expect((await fetch(`${base}/v1/providers`)).status).toBe(401);
@@ -55,7 +55,7 @@ describe("a caller whose proof takes time", () => {
 
   test("is told to come again when that cannot be known just now", async () => {
     const reason = "the keys of the JWT issuer cannot be had just now";
-    const { overGrpc, overHttp, base, unexpected } = await doorsWith(() =>
+    const { overGrpc, overHttp, base, unexpected } = await listenersWith(() =>
       Promise.reject(new Unavailable(reason)),
     );
     await expect(overGrpc()).rejects.toMatchObject({ code: status.UNAVAILABLE, details: reason });
@@ -65,8 +65,8 @@ describe("a caller whose proof takes time", () => {
     expect(unexpected).toEqual([]);
   });
 
-  test("learns nothing of a fault of ours", async () => {
-    const { overGrpc, overHttp, unexpected } = await doorsWith(() =>
+  test("learns nothing of an error of ours", async () => {
+    const { overGrpc, overHttp, unexpected } = await listenersWith(() =>
       Promise.reject(new Error("the secret is 4711")),
     );
     await expect(overGrpc()).rejects.toMatchObject({ code: status.INTERNAL, details: "internal error" });

@@ -9,7 +9,7 @@ import {
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import type { BoundService } from "../../src/service/pipeline/bound_service.js";
 import { apiKey } from "./fake_services.js";
-import { openDoor } from "./http_door_fixture.js";
+import { openListener } from "./http_door_fixture.js";
 
 const connectionId = "11111111-2222-4333-8444-555555555555";
 
@@ -44,7 +44,7 @@ async function openAudit() {
     ],
   };
   const routes = restRoutes({ services: [service], onUnexpected: (error) => expect(error).toBeUndefined() });
-  const { base } = await openDoor({ routes });
+  const { base } = await openListener({ routes });
   const get = async (path: string) => {
     const response = await fetch(base + path, { headers: { "x-api-key": apiKey } });
     return { headers: response.headers, body: JSON.parse(await response.text()) };

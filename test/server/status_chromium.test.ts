@@ -1,7 +1,7 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import type { DaemonStatus } from "../../src/model/connections/daemon_status.js";
-import { OpsDoor } from "../../src/server/pages/ops_listener.js";
+import { OpsListener } from "../../src/server/pages/ops_listener.js";
 import { browser } from "../browser_fixture.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "./daemon_status.js";
 import { loopback, opened, portOf } from "./temporary.js";
@@ -65,8 +65,8 @@ describe("the status in Chromium", () => {
 
   const show = async (status: DaemonStatus, options: BrowserContextOptions = {}) => {
     const shown = { status, visits: 0 };
-    const door = await opened(
-      new OpsDoor({
+    const listener = await opened(
+      new OpsListener({
         listen: loopback,
         setting: "NEXUS_OPS_LISTEN",
         readiness: () => ({}),
@@ -86,7 +86,7 @@ describe("the status in Chromium", () => {
     page.on("console", (message) => void troubles.push(message.text()));
     page.on("pageerror", (error) => void troubles.push(error.message));
     page.on("requestfailed", (request) => void troubles.push(`request failed: ${request.url()}`));
-    await page.goto(`http://127.0.0.1:${portOf(door)}/status`);
+    await page.goto(`http://127.0.0.1:${portOf(listener)}/status`);
     return { page, troubles, shown };
   };
   const isWiderThanScreen = (page: Page) =>

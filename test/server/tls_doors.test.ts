@@ -10,14 +10,14 @@ import { TlsWorld } from "./tls_fixture.js";
 
 const spiffe = "spiffe://prod.example/ns/agents/sa/mailer";
 
-describe("a door with TLS", () => {
-  test.each(["1.1", "2", "grpc"] as const)("serves %s at the http door", async (protocol) => {
+describe("a listener with TLS", () => {
+  test.each(["1.1", "2", "grpc"] as const)("serves %s at the http listener", async (protocol) => {
     const world = await TlsWorld.open("none");
     expect(await world.overHttp(protocol, { token: apiKey })).toBe("admin");
     expect((await failure(world.overHttp(protocol))).code).toBe(Code.Unauthenticated);
   });
 
-  test("serves gRPC at the grpc door", async () => {
+  test("serves gRPC at the grpc listener", async () => {
     const world = await TlsWorld.open("none");
     expect(await world.overGrpc({ token: apiKey })).toBe("admin");
     await expect(world.overGrpc()).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
@@ -75,7 +75,7 @@ describe("a door with TLS", () => {
 });
 
 describe("a client certificate", () => {
-  test("names the caller by its SPIFFE ID, at both doors and in every protocol", async () => {
+  test("names the caller by its SPIFFE ID, at both listeners and in every protocol", async () => {
     const world = await TlsWorld.open();
     const identity = world.clientCa.issue({ uris: [spiffe] });
     expect(await world.overGrpc({ identity })).toBe(`cert:${spiffe}`);
@@ -95,7 +95,7 @@ describe("a client certificate", () => {
     );
   });
 
-  test("of one caller is not that of another on the same door", async () => {
+  test("of one caller is not that of another on the same listener", async () => {
     const world = await TlsWorld.open();
     const names = ["a", "b", "c"].map((name) => `spiffe://x/${name}`);
     const identities = names.map((uri) => world.clientCa.issue({ uris: [uri] }));
@@ -108,7 +108,7 @@ describe("a client certificate", () => {
     "that has expired": (world: TlsWorld) => world.clientCa.issue({ uris: [spiffe], untilMs: -1_000 }),
     "that is not valid yet": (world: TlsWorld) => world.clientCa.issue({ uris: [spiffe], fromMs: 3_600_000 }),
     "of another CA": () => new Authority("Client CA").issue({ uris: [spiffe] }),
-    "of the CA of the doors": (world: TlsWorld) => world.serverCa.issue({ uris: [spiffe] }),
+    "of the CA of the listeners": (world: TlsWorld) => world.serverCa.issue({ uris: [spiffe] }),
   };
 
   test.each(Object.entries(untrusted))("%s proves nobody where it is optional", async (_what, issue) => {
@@ -160,7 +160,7 @@ describe("a client certificate", () => {
     await expect(ask()).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
   });
 
-  test("is not asked for where the door wants none", async () => {
+  test("is not asked for where the listener wants none", async () => {
     const world = await TlsWorld.open("none");
     const identity = world.clientCa.issue({ uris: [spiffe] });
     await expect(world.overGrpc({ identity })).rejects.toMatchObject({ code: status.UNAUTHENTICATED });

@@ -9,11 +9,11 @@ import { onTestFinished } from "vitest";
 import { authenticateBy } from "../../src/daemon/authenticate.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { GrpcDoor } from "../../src/server/grpc/grpc_listener.js";
-import { HttpDoor } from "../../src/server/connect/api_listener.js";
-import { type ClientAuth, DoorTls } from "../../src/server/tls/tls_listener.js";
+import { ApiListener } from "../../src/server/connect/api_listener.js";
+import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
 import type { TlsPaths } from "../../src/server/tls/tls_files.js";
 import { TlsKeeper } from "../../src/server/tls/tls_keeper.js";
+import { type ClientAuth, ListenerTls } from "../../src/server/tls/tls_listener.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -44,12 +44,12 @@ export function writePair(folder: string, { cert, key }: Issued): { certFile: st
 }
 
 /** What a client shows of itself. */
-export interface Shown {
+export interface Presented {
   readonly identity?: Issued;
   readonly token?: string;
 }
 
-/** A grpc and an http door with TLS, over services that answer the name of who calls. */
+/** A grpc and an http listener with TLS, over services that answer the name of who calls. */
 export class TlsWorld {
   readonly clock = new ManualClock(Date.now());
   readonly log = new LogLines();
@@ -77,16 +77,16 @@ export class TlsWorld {
       nowMs: () => clock.nowMs(),
     });
     const common = { services, authenticate, onUnexpected, setting: "NEXUS_X_LISTEN" };
-    const tls = (door: string) => new DoorTls({ door, keeper, clientAuth, log });
-    const grpc = await opened(new GrpcDoor({ ...common, listen: [loopback], tls: tls("grpc") }));
-    const http = await opened(new HttpDoor({ ...common, listen: loopback, clock, tls: tls("http") }));
+    const tls = (listener: string) => new ListenerTls({ listener, keeper, clientAuth, log });
+    const grpc = await opened(new GrpcListener({ ...common, listen: [loopback], tls: tls("grpc") }));
+    const http = await opened(new ApiListener({ ...common, listen: loopback, clock, tls: tls("http") }));
     world.grpcPort = portOf(grpc);
     world.httpPort = portOf(http);
     return world;
   }
 
-  /** Whom the grpc door takes a caller for, by grpc-js. */
-  async overGrpc({ identity, token }: Shown = {}): Promise<string | undefined> {
+  /** Whom the grpc listener takes a caller for, by grpc-js. */
+  async overGrpc({ identity, token }: Presented = {}): Promise<string | undefined> {
     const client = this.grpcClient({ ...(identity && { identity }), ...(token && { token }) });
     try {
       const { token: answered } = await client.call(
@@ -100,7 +100,7 @@ export class TlsWorld {
     }
   }
 
-  grpcClient({ identity, token }: Shown = {}): GrpcTestClient {
+  grpcClient({ identity, token }: Presented = {}): GrpcTestClient {
     const ssl = credentials.createSsl(
       Buffer.from(this.serverCa.pem),
       identity && Buffer.from(identity.key),
@@ -110,10 +110,10 @@ export class TlsWorld {
     return new GrpcTestClient(`localhost:${this.grpcPort}`, metadata, {}, ssl);
   }
 
-  /** Whom the http door takes a caller for, by connect-node. */
+  /** Whom the http listener takes a caller for, by connect-node. */
   async overHttp(
     protocol: "1.1" | "2" | "grpc",
-    { identity, token }: Shown = {},
+    { identity, token }: Presented = {},
   ): Promise<string | undefined> {
     const baseUrl = `https://localhost:${this.httpPort}`;
     const nodeOptions = { ca: this.serverCa.pem, ...identity };

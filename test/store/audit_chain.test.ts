@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { AuditCheckpoint, AuditVerdict } from "../../src/store/audit_verification.js";
+import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
 import {
   chainHash,
   decodeAuditRecord,
   encodeAuditRecord,
   toAuditRecord,
 } from "../../src/store/records/audit_codec.js";
-import type { AuditCheckpoint, AuditVerdict } from "../../src/store/audit_verification.js";
-import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { nowMs } from "./samples.js";
@@ -53,25 +53,25 @@ async function editFile(folder: string, edit: (databases: Databases) => void): P
   await databases.root.close();
 }
 
-function alter(databases: Databases, sequence: bigint, mendsHash: boolean): void {
+function alter(databases: Databases, sequence: bigint, fixesHash: boolean): void {
   const key = encodeCount(sequence);
   const record = decodeAuditRecord(databases.audit.getBinary(key) ?? Buffer.alloc(0));
   if (!record) throw new Error("no record");
   const before = decodeAuditRecord(databases.audit.getBinary(encodeCount(sequence - 1n)) ?? Buffer.alloc(0));
   const altered = { ...record, principal: "owner" };
-  const hash = mendsHash ? chainHash(before?.hash ?? Buffer.alloc(32), sequence, altered) : record.hash;
+  const hash = fixesHash ? chainHash(before?.hash ?? Buffer.alloc(32), sequence, altered) : record.hash;
   databases.audit.putSync(key, encodeAuditRecord(altered, hash));
 }
 
 test("an untouched log verifies, whatever the stretch", async () => {
   const store = openStore();
-  expect(verify(store)).toMatchObject({ checked: 0n, fault: undefined });
+  expect(verify(store)).toMatchObject({ checked: 0n, violation: undefined });
   await append(store, 1, 10);
   for (const stretch of [1, 5, 10, 100]) {
     expect(verify(store, undefined, stretch)).toMatchObject({
       checked: 10n,
       unchained: 0n,
-      fault: undefined,
+      violation: undefined,
     });
   }
 });
@@ -87,18 +87,18 @@ test("the chain goes on after a restart, and several events of one commit are li
       tx.appendAudit({ timeMs: nowMs, type, principal: "owner" });
     }
   });
-  expect(verify(store)).toMatchObject({ checked: 4n, fault: undefined, head: { sequence: 4n } });
+  expect(verify(store)).toMatchObject({ checked: 4n, violation: undefined, head: { sequence: 4n } });
 });
 
 test.each<[string, (databases: Databases) => void, bigint, string]>([
   ["altered", (databases) => alter(databases, 4n, false), 4n, "altered"],
   [
-    "altered with its hash mended: the next one tells",
+    "altered with its hash fixed: the next one tells",
     (databases) => alter(databases, 4n, true),
     5n,
     "altered",
   ],
-  ["the last altered with its hash mended", (databases) => alter(databases, 10n, true), 10n, "head_mismatch"],
+  ["the last altered with its hash fixed", (databases) => alter(databases, 10n, true), 10n, "head_mismatch"],
   ["removed", (databases) => void databases.audit.removeSync(encodeCount(4n)), 4n, "missing"],
   ["the first removed", (databases) => void databases.audit.removeSync(encodeCount(1n)), 1n, "missing"],
   ["the last removed", (databases) => void databases.audit.removeSync(encodeCount(10n)), 10n, "missing"],
@@ -143,7 +143,7 @@ test.each<[string, (databases: Databases) => void, bigint, string]>([
     "head_missing",
   ],
 ])("finds an event that was %s", async (_name, edit, sequence, reason) => {
-  expect((await tampered(edit)).fault).toEqual({ sequence, reason });
+  expect((await tampered(edit)).violation).toEqual({ sequence, reason });
 });
 
 test("a log that was cut off keeps its gap: what comes later does not close it", async () => {
@@ -156,7 +156,7 @@ test("a log that was cut off keeps its gap: what comes later does not close it",
   });
   const store = openStore(folder);
   await append(store, 11, 12);
-  expect(verify(store).fault).toEqual({ sequence: 9n, reason: "missing" });
+  expect(verify(store).violation).toEqual({ sequence: 9n, reason: "missing" });
   expect(store.listAuditEvents({ limit: 1 }).events[0]?.sequence).toBe(12n);
 });
 
@@ -167,12 +167,15 @@ test("a checkpoint finds a file that was rewritten whole", async () => {
   await append(forged, 2, 12);
   const noted = real.listAuditEvents({ limit: 1 }).events[0];
   const checkpoint = { sequence: noted?.sequence ?? 0n, hash: noted?.hash ?? "" };
-  expect(verify(real, checkpoint).fault).toBeUndefined();
+  expect(verify(real, checkpoint).violation).toBeUndefined();
   await append(real, 11, 12);
-  expect(verify(real, checkpoint).fault).toBeUndefined();
-  expect(verify(forged).fault).toBeUndefined();
-  expect(verify(forged, checkpoint).fault).toEqual({ sequence: 10n, reason: "checkpoint_mismatch" });
-  expect(verify(real, { ...checkpoint, sequence: 13n }).fault).toEqual({ sequence: 13n, reason: "missing" });
+  expect(verify(real, checkpoint).violation).toBeUndefined();
+  expect(verify(forged).violation).toBeUndefined();
+  expect(verify(forged, checkpoint).violation).toEqual({ sequence: 10n, reason: "checkpoint_mismatch" });
+  expect(verify(real, { ...checkpoint, sequence: 13n }).violation).toEqual({
+    sequence: 13n,
+    reason: "missing",
+  });
   await Promise.all([real.close(), forged.close()]);
 });
 
@@ -190,9 +193,9 @@ test("a log without hashes starts its chain at the next event, and gets its inde
     }
   });
   const store = openStore(folder);
-  expect(verify(store)).toMatchObject({ checked: 0n, unchained: 5n, fault: undefined });
+  expect(verify(store)).toMatchObject({ checked: 0n, unchained: 5n, violation: undefined });
   await append(store, 6, 8);
-  expect(verify(store)).toMatchObject({ checked: 3n, unchained: 5n, fault: undefined });
+  expect(verify(store)).toMatchObject({ checked: 3n, unchained: 5n, violation: undefined });
   expect(
     store.listAuditEvents({ limit: 9, connectionId: "c1" }).events.map(({ sequence }) => sequence),
   ).toEqual([7n, 4n, 1n]);

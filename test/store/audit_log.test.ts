@@ -19,7 +19,7 @@ function openWith(folder: string, audit: { maxEvents: number; maxAgeMs: number }
 const sequences = (store: Store, page: Partial<Parameters<Store["listAuditEvents"]>[0]> = {}) =>
   store.listAuditEvents({ limit: 1000, ...page }).events.map(({ sequence }) => Number(sequence));
 
-const faultOf = (store: Store) => store.verifyAudit().step(100_000)?.fault;
+const violationOf = (store: Store) => store.verifyAudit().step(100_000)?.violation;
 
 test("the oldest events go when there are too many, and the rest verifies", async () => {
   const folder = temporaryFolder();
@@ -28,7 +28,7 @@ test("the oldest events go when there are too many, and the rest verifies", asyn
   expect(sequences(store)).toEqual([12, 11, 10, 9, 8]);
   expect(store.verifyAudit().step(100)).toMatchObject({
     checked: 5n,
-    fault: undefined,
+    violation: undefined,
     head: { anchorSequence: 7n },
   });
   await store.close();
@@ -43,7 +43,7 @@ test("events older than the limit go, the newest never", async () => {
   expect(sequences(store)).toEqual([3]);
   await store.commit((tx) => tx.appendAudit(event(0, { timeMs: nowMs + 9 * hourMs })));
   expect(sequences(store)).toEqual([4]);
-  expect(faultOf(store)).toBeUndefined();
+  expect(violationOf(store)).toBeUndefined();
   await store.close();
 });
 
@@ -59,7 +59,7 @@ test("a limit that was lowered is reached step by step, with the index", async (
   for (let number = 0; number < 6; number++) {
     await narrow.commit((tx) => tx.appendAudit(event(number, { connectionId: "c1" })));
     counts.push(sequences(narrow).length);
-    expect(faultOf(narrow)).toBeUndefined();
+    expect(violationOf(narrow)).toBeUndefined();
     expect(sequences(narrow, { connectionId: "c1" })).toEqual(sequences(narrow));
   }
   expect(counts).toEqual([237, 174, 111, 48, 10, 10]);
@@ -116,7 +116,7 @@ test("an event and its change are in one commit: after kill -9 there are both or
     const newest = store.getConnection("c1")?.failedRefreshes ?? 0;
     expect(newest).toBeGreaterThanOrEqual(acknowledged);
     const verdict = store.verifyAudit().step(100_000);
-    expect(verdict).toMatchObject({ checked: BigInt(newest), fault: undefined });
+    expect(verdict).toMatchObject({ checked: BigInt(newest), violation: undefined });
     const reasons = store.listAuditEvents({ limit: 2 }).events.map(({ event }) => event.reason);
     expect(reasons[0]).toBe(`change ${newest}`);
     await store.close();
@@ -135,5 +135,5 @@ test("what a throwing commit has appended is gone with its change", async () => 
   ).rejects.toThrow("no");
   await store.commit((tx) => tx.appendAudit(event(3)));
   expect(sequences(store)).toEqual([2, 1]);
-  expect(faultOf(store)).toBeUndefined();
+  expect(violationOf(store)).toBeUndefined();
 });

@@ -16,7 +16,7 @@ describe("a commit", () => {
 
   test("that throws leaves nothing, and does not disturb the others in its batch", async () => {
     const store = openStore();
-    const fault = new Error("no");
+    const violation = new Error("no");
     const outcomes = await Promise.allSettled([
       put(store, "c1"),
       store.commit((tx) => {
@@ -24,11 +24,11 @@ describe("a commit", () => {
         tx.putConnection(connection("c1", { status: "active", dueAtMs: 1 }));
         tx.putConnection(connection("c2"));
         tx.appendAudit({ timeMs: nowMs, type: "oauth_error", principal: "x" });
-        throw fault;
+        throw violation;
       }),
       put(store, "c3"),
     ]);
-    expect(outcomes[1]).toEqual({ status: "rejected", reason: fault });
+    expect(outcomes[1]).toEqual({ status: "rejected", reason: violation });
     expect(outcomes.map((outcome) => outcome.status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(store.getProvider("p1")).toBeUndefined();
     expect(store.getConnection("c1")?.status).toBe("pending");

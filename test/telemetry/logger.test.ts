@@ -48,8 +48,8 @@ describe("createLogger", () => {
 
   it("gives the fields of a child to each of its lines", () => {
     const { log, lines } = capture();
-    log.child({ door: "grpc", apiKey: "live" }).child({ peer: "x" }).info({}, "open");
-    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ door: "grpc", apiKey: "[redacted]", peer: "x" });
+    log.child({ listener: "grpc", apiKey: "live" }).child({ peer: "x" }).info({}, "open");
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ listener: "grpc", apiKey: "[redacted]", peer: "x" });
   });
 
   it("writes plain text for a person, in colour only on a terminal", () => {

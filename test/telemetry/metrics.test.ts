@@ -9,12 +9,12 @@ async function linesOf(metrics: Metrics): Promise<string[]> {
 describe("Metrics", () => {
   it("renders counters, the histogram and the build", async () => {
     const metrics = new Metrics({ version: "1.2.3" });
-    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", door: "grpc" });
-    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", door: "grpc" });
+    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", listener: "grpc" });
+    metrics.rpcAnswered({ method: "nexus.v1.TokenService/GetToken", code: "ok", listener: "grpc" });
     metrics.refreshed("github", "failure", "invalid_grant", 300);
     const lines = await linesOf(metrics);
     expect(lines).toContain(
-      'nexus_rpc_requests_total{method="nexus.v1.TokenService/GetToken",code="ok",door="grpc"} 2',
+      'nexus_rpc_requests_total{method="nexus.v1.TokenService/GetToken",code="ok",listener="grpc"} 2',
     );
     expect(lines).toContain(
       'nexus_refresh_total{provider="github",result="failure",reason="invalid_grant"} 1',

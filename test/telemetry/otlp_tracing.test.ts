@@ -66,7 +66,7 @@ describe("OtlpTracing", () => {
     expect(spans.get("scheduled")?.traceId).not.toBe(spans.get("call")?.traceId);
   });
 
-  it("passes faults through; they fail a span by their class, or by the word that was said, but not that of a call", async () => {
+  it("passes errors through; they fail a span by their class, or by the word that was said, but not that of a call", async () => {
     const refused = (): never => {
       throw new Refused("token-in-a-message");
     };

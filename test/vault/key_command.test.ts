@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { commandTimeoutMs, runKeyCommand } from "../../src/vault/key_command.js";
-import { KeyFault } from "../../src/vault/key_file.js";
+import { KeyError } from "../../src/vault/key_file.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const node = process.execPath;
@@ -41,7 +41,7 @@ describe("a command that prints keys", () => {
     ["prints too much", ["-e", "for (;;) console.log('the key'.repeat(1000))"], /more than 65536 bytes/],
   ])("fails when it %s, and repeats nothing of what was printed", async (_name, args, message) => {
     const failure = await run([node, ...args]).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(KeyFault);
+    expect(failure).toBeInstanceOf(KeyError);
     expect((failure as Error).message).toMatch(message);
     expect((failure as Error).message).not.toContain("the key");
   });

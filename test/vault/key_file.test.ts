@@ -14,7 +14,7 @@ import {
   createKeyFile,
   decodeKey,
   decodeKeys,
-  KeyFault,
+  KeyError,
   readKeyFile,
   removeFromKeyFile,
 } from "../../src/vault/key_file.js";
@@ -42,7 +42,7 @@ describe("key file", () => {
   ])("refuses a key that is %s without repeating it", (_name, text) => {
     const path = join(folder, "bad.key");
     writeFileSync(path, text, { mode: 0o600 });
-    expect(() => readKeyFile(path)).toThrow(KeyFault);
+    expect(() => readKeyFile(path)).toThrow(KeyError);
     expect(() => readKeyFile(path)).toThrow(path);
   });
 
@@ -65,7 +65,7 @@ describe("key file", () => {
     );
     expect(readKeyFile(path)).toEqual([one, two]);
     expect(decodeKeys(`${one.toString("base64")},${two.toString("base64")}`, "x")).toEqual([one, two]);
-    expect(() => decodeKeys(`${one.toString("base64")},short`, "x")).toThrow(KeyFault);
+    expect(() => decodeKeys(`${one.toString("base64")},short`, "x")).toThrow(KeyError);
     expect(() => decodeKeys(Array(17).fill(one.toString("base64")).join("\n"), "x")).toThrow("at most 16");
   });
 
@@ -91,7 +91,7 @@ describe("key file", () => {
     const path = join(folder, `open-${mode}.key`);
     const key = createKeyFile(path);
     chmodSync(path, mode);
-    expect(() => readKeyFile(path)).toThrow(KeyFault);
+    expect(() => readKeyFile(path)).toThrow(KeyError);
     expect(() => addToKeyFile(path)).toThrow(`(mode 0${mode.toString(8)}): run "chmod 600" on it`);
     chmodSync(path, 0o440);
     expect(readKeyFile(path)).toEqual([key]);

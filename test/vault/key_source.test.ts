@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
-import { KeyFault } from "../../src/vault/key_file.js";
+import { KeyError } from "../../src/vault/key_file.js";
 import { KeyRingSource, type KeySource } from "../../src/vault/key_source.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
@@ -25,7 +25,7 @@ describe("KeyRingSource", () => {
     expect(await source.read()).toEqual(first.keys);
     expect(readFileSync(path, "utf8").trim()).toBe(first.keys[0]?.toString("base64"));
     rmSync(path);
-    await expect(sourceOf({ source: "file", path }).load(false)).rejects.toThrow(KeyFault);
+    await expect(sourceOf({ source: "file", path }).load(false)).rejects.toThrow(KeyError);
   });
 
   it("reads a ring from the environment, and says what to do there instead of changing it", async () => {
@@ -43,7 +43,7 @@ describe("KeyRingSource", () => {
     const environment = { GIVEN: `${line(3)}\n${line(4)}`, NEXUS_CLIENT_SECRET: "s", NEXUS_API_KEY: "k" };
     const source = sourceOf({ source: "command", argv }, environment);
     expect(await source.read()).toEqual([Buffer.alloc(32, 3), Buffer.alloc(32, 4)]);
-    expect(() => source.add()).toThrow(KeyFault);
+    expect(() => source.add()).toThrow(KeyError);
     const wrong = sourceOf({ source: "command", argv }, { GIVEN: "not a key" });
     await expect(wrong.read()).rejects.toThrow(/^the output of .* must hold base64 of 32 bytes/);
     await expect(wrong.read()).rejects.not.toThrow(/not a key/);

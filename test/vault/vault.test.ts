@@ -2,7 +2,7 @@ import { createCipheriv, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { AssociatedData, SealedRecord } from "../../src/model/credentials/credential.js";
 import { DataLoss } from "../../src/model/errors.js";
-import { RingFault, Vault } from "../../src/vault/vault.js";
+import { RingError, Vault } from "../../src/vault/vault.js";
 
 const place: AssociatedData = {
   databaseId: "db",
@@ -119,13 +119,13 @@ describe("Vault", () => {
 
     it("takes another ring only if it has the primary and what is needed, and forgets no primary", () => {
       const ring = new Vault([old, fresh]);
-      expect(() => ring.replace([old], [])).toThrow(RingFault);
-      expect(() => ring.replace([fresh], [idOf(old)])).toThrow(RingFault);
+      expect(() => ring.replace([old], [])).toThrow(RingError);
+      expect(() => ring.replace([fresh], [idOf(old)])).toThrow(RingError);
       expect(ring.keyIds).toHaveLength(2);
-      expect(() => ring.forget(idOf(fresh))).toThrow(RingFault);
+      expect(() => ring.forget(idOf(fresh))).toThrow(RingError);
       ring.replace([fresh], []);
       expect(ring.keyIds).toEqual([idOf(fresh)]);
-      expect(() => ring.usePrimary(idOf(old))).toThrow(RingFault);
+      expect(() => ring.usePrimary(idOf(old))).toThrow(RingError);
       expect(() => new Vault([])).toThrow(RangeError);
     });
   });

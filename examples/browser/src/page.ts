@@ -20,7 +20,7 @@ const bookmarkIntervalSeconds = 30;
 const silenceMs = 3 * bookmarkIntervalSeconds * 1000;
 const firstDelayMs = 100;
 const longestDelayMs = 10_000;
-/** What is not mended by another attempt. */
+/** What is not fixed by another attempt. */
 const permanentCodes = [
   Code.InvalidArgument,
   Code.PermissionDenied,

@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(3 * BOOKMARK_INTERVAL.as_secs()); 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// What is not mended by another attempt.
+/// What is not fixed by another attempt.
 const PERMANENT: [Code; 4] = [
     Code::InvalidArgument,
     Code::Unauthenticated,
@@ -43,7 +43,7 @@ impl Holder {
     }
 
     /// Reads streams one after the other, each resumed where the one before ended. Returns what another attempt will
-    /// not mend.
+    /// not fix.
     pub async fn watch(
         &mut self,
         channel: Channel,

@@ -22,7 +22,7 @@ const bookmarkIntervalSeconds = 30;
 const silenceMs = 3 * bookmarkIntervalSeconds * 1000;
 const firstDelayMs = 100;
 const longestDelayMs = 10_000;
-/** INVALID_ARGUMENT, PERMISSION_DENIED, UNIMPLEMENTED and UNAUTHENTICATED are not mended by another attempt. */
+/** INVALID_ARGUMENT, PERMISSION_DENIED, UNIMPLEMENTED and UNAUTHENTICATED are not fixed by another attempt. */
 const permanentCodes: unknown[] = [3, 7, 12, 16];
 
 /** The newest token of each connection, kept up to date by `watch`. */
@@ -38,7 +38,7 @@ export class Holder {
     return token?.expiresAt && timestampMs(token.expiresAt) <= Date.now() ? undefined : token;
   }
 
-  /** Yields every message, over as many streams as it takes. Throws what another attempt will not mend. */
+  /** Yields every message, over as many streams as it takes. Throws what another attempt will not fix. */
   async *watch(watchTokens: WatchTokens, connectionIds: string[]): AsyncGenerator<WatchTokensResponse> {
     for (let failures = 0; ; failures++) {
       let delayMs: number | undefined;

@@ -2,13 +2,13 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { delay } from "../../runtime/clock.js";
-import { auditVerifyCommand } from "./audit_verify.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTable, formatTime, printable } from "../shell/text.js";
+import { auditVerifyCommand } from "./audit_verify.js";
 
 interface AuditFlags extends DaemonFlags {
   readonly connection?: string;
@@ -86,13 +86,13 @@ function show(shell: Shell, flags: AuditFlags, events: readonly AuditEvent[], is
     for (const event of events) shell.stdout.write(jsonLine(AuditEventSchema, event));
   } else if (flags.follow) {
     for (const event of events)
-      shell.stdout.write(`${cellsOf(event).filter(isShown).map(printable).join("  ")}\n`);
+      shell.stdout.write(`${cellsOf(event).filter(isPresented).map(printable).join("  ")}\n`);
   } else if (isFirst && events.length > 0) {
     shell.stdout.write(formatTable(["TIME", "EVENT", "BY", "FROM", "ABOUT", "DETAILS"], events.map(cellsOf)));
   }
 }
 
-function isShown(cell: string): boolean {
+function isPresented(cell: string): boolean {
   return cell !== "";
 }
 
@@ -109,7 +109,7 @@ function cellsOf(event: AuditEvent): string[] {
     event.principal,
     event.origin,
     about,
-    details.filter(isShown).join(", "),
+    details.filter(isPresented).join(", "),
   ];
 }
 

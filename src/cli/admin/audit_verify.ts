@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { type VerifyAuditLogResponse, VerifyAuditLogResponseSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
@@ -45,13 +45,13 @@ export function auditVerifyCommand(shell: Shell): Command {
         ),
       );
       if (flags.json) shell.stdout.write(jsonLine(VerifyAuditLogResponseSchema, answer));
-      if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, fault(answer));
+      if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, violation(answer));
       if (!flags.json) shell.stdout.write(summary(answer));
     }),
   );
 }
 
-function fault({ firstBadSequence, reason, checked }: VerifyAuditLogResponse): string {
+function violation({ firstBadSequence, reason, checked }: VerifyAuditLogResponse): string {
   const meaning = meanings[reason] ?? printable(reason);
   return `the audit log is not as it was written: event ${firstBadSequence} ${meaning} (${checked} events before it are intact)`;
 }

@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTable } from "../shell/text.js";

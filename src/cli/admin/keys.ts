@@ -1,8 +1,8 @@
 import { Command } from "commander";
+import type { Shell } from "../shell/shell.js";
 import { keysCreateCommand } from "./keys_create.js";
 import { keysListCommand } from "./keys_list.js";
 import { keysRevokeCommand } from "./keys_revoke.js";
-import type { Shell } from "../shell/shell.js";
 
 export function keysCommand(shell: Shell): Command {
   return new Command("keys")

@@ -20,7 +20,7 @@ interface CreateFlags extends DaemonFlags {
 }
 
 const notes = `
-The key is shown this once; the daemon keeps its digest alone. An agent is confined to the users, providers and
+The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and
 connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.`;
 
 export function keysCreateCommand(shell: Shell): Command {
@@ -28,9 +28,9 @@ export function keysCreateCommand(shell: Shell): Command {
     .description("make an API key; its principal is key:<name>")
     .argument("<name>", "lower-case letters, digits, dot, dash, underscore; a name is never used twice")
     .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
-    .option("--user <id>", "confine to this user (repeatable)", collect, [])
-    .option("--provider <name>", "confine to this provider (repeatable)", collect, [])
-    .option("--connection <id>", "confine to this connection (repeatable)", collectConnection, [])
+    .option("--user <id>", "restrict to this user (repeatable)", collect, [])
+    .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
+    .option("--connection <id>", "restrict to this connection (repeatable)", collectConnection, [])
     .option(
       "--expires <when>",
       "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
@@ -42,7 +42,7 @@ export function keysCreateCommand(shell: Shell): Command {
     withDaemon(shell, flags, async (session) => {
       const expiresAtMs = flags.expires?.(shell.clock.nowMs());
       const { user: userIds, provider: providers, connection: connectionIds } = flags;
-      const isConfined = userIds.length + providers.length + connectionIds.length > 0;
+      const isRestricted = userIds.length + providers.length + connectionIds.length > 0;
       // Made first: a key that cannot be written down would be lost.
       const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
       try {
@@ -51,7 +51,7 @@ export function keysCreateCommand(shell: Shell): Command {
             {
               name,
               role: roles.indexOf(flags.role) + 1,
-              ...(isConfined && { confinement: { userIds, providers, connectionIds } }),
+              ...(isRestricted && { restriction: { userIds, providers, connectionIds } }),
               ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
             },
             options,

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { type ApiKey, ApiKeySchema, type Confinement, type Role } from "../../gen/nexus/v1/access_pb.js";
+import { type ApiKey, ApiKeySchema, type Restriction, type Role } from "../../gen/nexus/v1/access_pb.js";
 import { roles } from "../../model/access/access_table.js";
-import { describeConfinement } from "../../model/access/scope_restriction.js";
+import { describeRestriction } from "../../model/access/scope_restriction.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
@@ -27,7 +27,7 @@ export function keysListCommand(shell: Shell): Command {
         "NAME",
         "ID",
         "ROLE",
-        "CONFINED TO",
+        "RESTRICTED TO",
         "CREATED",
         "BY",
         "EXPIRES",
@@ -57,7 +57,7 @@ function cellsOf(key: ApiKey): string[] {
     key.name,
     key.id,
     roleName(key.role),
-    confinementText(key.confinement),
+    restrictionText(key.restriction),
     formatTime(key.createdAt),
     key.createdBy,
     formatTime(key.expiresAt) || "never",
@@ -71,10 +71,10 @@ export function roleName(role: Role): string {
   return role === 0 ? "none" : (roles[role - 1] ?? `role ${role}`);
 }
 
-export function confinementText(confinement: Confinement | undefined): string {
-  if (!confinement) return "";
-  const { userIds, providers, connectionIds } = confinement;
-  return describeConfinement({
+export function restrictionText(restriction: Restriction | undefined): string {
+  if (!restriction) return "";
+  const { userIds, providers, connectionIds } = restriction;
+  return describeRestriction({
     ...(userIds.length > 0 && { userIds }),
     ...(providers.length > 0 && { providers }),
     ...(connectionIds.length > 0 && { connectionIds }),

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { addDaemonFlags } from "../shell/daemon_command.js";
-import type { ExplainFlags } from "./policy_flags.js";
 import type { Shell } from "../shell/shell.js";
+import type { ExplainFlags } from "./policy_flags.js";
 
 const notes = `
   nexusd policy explain --principal key:ci --action token.read --resource connection:<id>

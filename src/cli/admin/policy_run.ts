@@ -1,24 +1,24 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { DocumentError, formatFaults } from "../../document/document_fault.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { DocumentError, formatViolations } from "../../document/document_fault.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,
   ExplainAccessResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Action, actions, isAction, roles } from "../../model/access/access_table.js";
+import { Permissions } from "../../model/access/permissions.js";
+import { type Policy, principalViolation } from "../../model/access/policy.js";
 import type { Resource } from "../../model/access/scope_restriction.js";
-import { Grant } from "../../model/access/permissions.js";
-import { type Policy, principalFault } from "../../model/access/policy.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { roleName } from "./keys_list.js";
 import { jsonLine } from "../shell/message_json.js";
-import type { ExplainFlags } from "./policy_flags.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
+import { roleName } from "./keys_list.js";
+import type { ExplainFlags } from "./policy_flags.js";
 
 /** What `--resource` says; a part that is not there is empty. */
 interface Asked {
@@ -50,14 +50,14 @@ export async function explainAccess(shell: Shell, flags: ExplainFlags): Promise<
 function explainOffline(file: string, { principal, action }: ExplainFlags, asked: Asked | undefined) {
   if (!isAction(action))
     throw usageFailure(`--action: with --policy it must be one of ${actions.join(", ")}`);
-  const fault = principalFault(principal);
-  if (fault !== undefined) throw usageFailure(`--principal: ${fault}`);
+  const violation = principalViolation(principal);
+  if (violation !== undefined) throw usageFailure(`--principal: ${violation}`);
   const rule = load(file).ruleFor(principal);
   const nobody = { text: `no binding of the file names ${principal}`, line: 0 };
-  const grant = new Grant(rule ? [rule] : [], nobody);
+  const grant = new Permissions(rule ? [rule] : [], nobody);
   const { permission, place } = grant.decide(action, asked && resourceOf(action, asked));
   return create(ExplainAccessResponseSchema, {
-    verdict: { allowed: 1, confined: 2, denied: 3 }[permission],
+    verdict: { allowed: 1, restricted: 2, denied: 3 }[permission],
     rule: place.text,
     line: place.line,
     role: grant.role === undefined ? 0 : roles.indexOf(grant.role) + 1,
@@ -82,7 +82,7 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
   const isDenied = answer.verdict === AccessVerdict.DENIED;
   if (flags.json) shell.stdout.write(jsonLine(ExplainAccessResponseSchema, answer));
   else {
-    const word = { 0: "unknown", 1: "allowed", 2: "allowed within the confinement", 3: "denied" }[
+    const word = { 0: "unknown", 1: "allowed", 2: "allowed within the restriction", 3: "denied" }[
       answer.verdict
     ];
     const line = answer.line === 0 ? "" : `line ${answer.line}: `;
@@ -123,7 +123,7 @@ function load(file: string): Policy {
     return readPolicy(text);
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
-    const lines = formatFaults(error).map((fault) => printable(`  ${file}:${fault}`));
+    const lines = formatViolations(error).map((violation) => printable(`  ${file}:${violation}`));
     throw new CommandFailure(exitCodes.failed, ["the policy file cannot be used", ...lines].join("\n"));
   }
 }

@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import {
   type Connection,
   ConnectionSchema,
@@ -7,16 +8,15 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
+import { collect } from "../providers/provider_flags.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
-import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
-import { collect } from "../providers/provider_flags.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, printable } from "../shell/text.js";
+import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 interface ConnectFlags extends DaemonFlags {
   readonly user?: string;

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { Argument, Command } from "commander";
 import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { AuthType, type Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { findProvider } from "../providers/provider_key.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
-import { findProvider } from "../providers/provider_key.js";
 import type { Shell } from "../shell/shell.js";
 import { formatStatus } from "../shell/text.js";
 

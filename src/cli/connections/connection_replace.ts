@@ -1,11 +1,11 @@
 import { Argument, Command } from "commander";
 import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
+import { findProvider } from "../providers/provider_key.js";
 import { parseConnectionId } from "../shell/connection_id.js";
-import { readCredentialFields } from "./credential_input.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
-import { findProvider } from "../providers/provider_key.js";
 import type { Shell } from "../shell/shell.js";
+import { readCredentialFields } from "./credential_input.js";
 
 interface ReplaceFlags extends DaemonFlags {
   readonly file?: string;

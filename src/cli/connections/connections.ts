@@ -6,16 +6,19 @@ import {
   DeleteConnectionResponseSchema,
   ProviderRevocation,
 } from "../../gen/nexus/v1/connection_pb.js";
-import { connectionStatuses, type ConnectionStatus as StatusName } from "../../model/connections/connection.js";
+import {
+  connectionStatuses,
+  type ConnectionStatus as StatusName,
+} from "../../model/connections/connection.js";
+import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import { parseConnectionId } from "../shell/connection_id.js";
-import { connectionImportCommand } from "./connection_import.js";
-import { connectionReplaceCommand } from "./connection_replace.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
-import { findProvider } from "../providers/provider_key.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatFields, formatStatus, formatTable, formatTime } from "../shell/text.js";
+import { connectionImportCommand } from "./connection_import.js";
+import { connectionReplaceCommand } from "./connection_replace.js";
 
 interface ListFlags extends DaemonFlags {
   readonly user?: string;
@@ -30,7 +33,7 @@ interface EndFlags extends DaemonFlags {
 export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
     .alias("connection")
-    .description("list, show, import, mend and end connections")
+    .description("list, show, import, fix and end connections")
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(getCommand(shell))
     .addCommand(connectionImportCommand(shell))

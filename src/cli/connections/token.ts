@@ -1,10 +1,10 @@
 import { Argument, Command } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Token, TokenSchema } from "../../gen/nexus/v1/token_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationOf, parseDurationMs } from "../shell/duration.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 

@@ -33,7 +33,7 @@ export interface TokenStreamOptions {
  * The messages of `WatchTokens` over as many streams as it takes, each resumed where the one before ended. It ends only
  * by the reader.
  *
- * @throws ConnectError that another attempt will not mend: a permanent code, or no daemon at the first attempt
+ * @throws ConnectError that another attempt will not fix: a permanent code, or no daemon at the first attempt
  */
 export async function* readTokenStream(options: TokenStreamOptions): AsyncGenerator<WatchTokensResponse> {
   let position: Position | undefined;

@@ -1,9 +1,9 @@
 import { Command } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Shell } from "../shell/shell.js";
 import { readTokenStream } from "./token_stream.js";
 import { WatchView, watchJson } from "./watch_view.js";

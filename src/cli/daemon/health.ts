@@ -1,12 +1,12 @@
 import { get, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getSecure } from "node:https";
 import { Command } from "commander";
-import { loadOpsDoor, type OpsDoorConfig } from "../../config/client_config.js";
+import { loadOpsListener, type OpsListenerConfig } from "../../config/client_config.js";
 import { ConfigError } from "../../config/config_error.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Shell } from "../shell/shell.js";
 
 interface HealthFlags {
@@ -17,12 +17,12 @@ interface HealthFlags {
 /** Shorter than the limit of the container's health check. */
 const timeoutMs = 2_500;
 
-/** A container engine knows 0 and 1 and reserves the rest, so every fault ends with 1. */
+/** A container engine knows 0 and 1 and reserves the rest, so every error ends with 1. */
 export function healthCommand(shell: Shell): Command {
   return new Command("health")
-    .description("ask the ops door whether the daemon is ready: 0 yes, 1 no")
+    .description("ask the ops listener whether the daemon is ready: 0 yes, 1 no")
     .option("--json", "print JSON")
-    .option("--ops-listen <addresses>", "where the ops door is (NEXUS_OPS_LISTEN)")
+    .option("--ops-listen <addresses>", "where the ops listener is (NEXUS_OPS_LISTEN)")
     .action(async (flags: HealthFlags) => {
       const { address, isTls } = opsAddress(shell, flags);
       const status = await readiness(address, isTls, shell.clock);
@@ -40,17 +40,17 @@ export function healthCommand(shell: Shell): Command {
 
 function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress; isTls: boolean } {
   const overrides = flags.opsListen === undefined ? {} : { NEXUS_OPS_LISTEN: flags.opsListen };
-  let door: OpsDoorConfig;
+  let listener: OpsListenerConfig;
   try {
-    door = loadOpsDoor(shell.env, overrides);
+    listener = loadOpsListener(shell.env, overrides);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new CommandFailure(exitCodes.failed, error.message);
   }
-  const [address] = door.addresses;
+  const [address] = listener.addresses;
   if (!address)
-    throw new CommandFailure(exitCodes.failed, "NEXUS_OPS_LISTEN is off: there is no door to ask");
-  return { address, isTls: door.isTls && address.kind === "tcp" };
+    throw new CommandFailure(exitCodes.failed, "NEXUS_OPS_LISTEN is off: there is no listener to ask");
+  return { address, isTls: listener.isTls && address.kind === "tcp" };
 }
 
 /**
@@ -79,7 +79,7 @@ function readiness(address: ListenAddress, isTls: boolean, clock: Clock): Promis
   });
 }
 
-/** A door that listens on every address is asked on loopback. */
+/** A listener that listens on every address is asked on loopback. */
 function target(address: ListenAddress): RequestOptions {
   if (address.kind === "unix") return { socketPath: address.path };
   const loopbackOf: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };

@@ -2,9 +2,9 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { loadConfig } from "../../config/config.js";
 import type { Flags, SettingName } from "../../config/settings.js";
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { RestoreReport } from "../../daemon/restore.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields } from "../shell/text.js";
 
@@ -19,7 +19,7 @@ interface RestoreFlags {
 /** What can be wrong, by the name of the error, and how the command ends then. */
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   DataFolderInUse: exitCodes.dataFolderInUse,
-  KeyFault: exitCodes.wrongEncryptionKey,
+  KeyError: exitCodes.wrongEncryptionKey,
   StoreDamaged: exitCodes.storeDamaged,
   BackupDamaged: exitCodes.storeDamaged,
   StoreInTheWay: exitCodes.failed,

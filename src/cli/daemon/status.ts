@@ -1,5 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import {
   DaemonState,
   type FailingProvider,
@@ -10,7 +11,6 @@ import { counted, formatBytes, formatCount, formatDuration } from "../../model/q
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, printable } from "../shell/text.js";

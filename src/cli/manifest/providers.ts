@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { addDaemonFlags } from "../shell/daemon_command.js";
-import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_flags.js";
 import type { Shell } from "../shell/shell.js";
+import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_flags.js";
 
 const notes = `
 The manifest is YAML: providers: [...], each with the keys of a profile (client_id, scopes, params, ...). A field that

@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { manifestJson, manifestText, secretVariable } from "../../manifest/manifest_text.js";
+import { readProfiles } from "../providers/provider_target.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { readProfiles } from "../providers/provider_target.js";
-import type { ExportFlags } from "./providers_flags.js";
 import type { Shell } from "../shell/shell.js";
+import type { ExportFlags } from "./providers_flags.js";
 
 /** `providers export`. */
 export async function exportProviders(shell: Shell, flags: ExportFlags): Promise<void> {

@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import { Catalogue } from "../../catalogue/catalogue.js";
-import { CatalogueFault } from "../../catalogue/catalogue_fault.js";
-import { DocumentError, formatFaults } from "../../document/document_fault.js";
+import { CatalogueError } from "../../catalogue/catalogue_fault.js";
+import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { DocumentError, formatViolations } from "../../document/document_fault.js";
 import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
+import { readProfiles, targetOf } from "../providers/provider_target.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import { formatPlan, planJson } from "./plan_text.js";
-import { readProfiles, targetOf } from "../providers/provider_target.js";
-import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
+import { formatPlan, planJson } from "./plan_text.js";
+import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
 
 /** `providers plan`: 2 means drift, so that no failure may end with it. */
 export async function planManifest(shell: Shell, flags: PlanFlags): Promise<void> {
@@ -85,7 +85,7 @@ async function openCatalogue(file: string | undefined): Promise<Catalogue> {
   try {
     return await Catalogue.open(file);
   } catch (error) {
-    if (!(error instanceof CatalogueFault)) throw error;
+    if (!(error instanceof CatalogueError)) throw error;
     throw new CommandFailure(exitCodes.failed, printable(error.message.replaceAll("\n", "; ")));
   }
 }
@@ -113,7 +113,7 @@ function told<T>(file: string, work: () => T): T {
     return work();
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
-    const lines = formatFaults(error).map((fault) => printable(`  ${file}:${fault}`));
+    const lines = formatViolations(error).map((violation) => printable(`  ${file}:${violation}`));
     throw new CommandFailure(exitCodes.failed, ["the manifest cannot be used", ...lines].join("\n"));
   }
 }

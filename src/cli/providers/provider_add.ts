@@ -5,12 +5,12 @@ import { obtainClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, printable } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
 import { findTemplate } from "./provider_templates.js";
 import { isOAuth2, pkceWord } from "./provider_words.js";
-import type { Shell } from "../shell/shell.js";
-import { formatFields, printable } from "../shell/text.js";
 
 interface AddFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;

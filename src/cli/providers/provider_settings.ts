@@ -1,9 +1,9 @@
 import { create, fromJson, toJson } from "@bufbuild/protobuf";
 import { type Provider, ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { statedProfile } from "../../manifest/manifest_text.js";
-import { profileOfContract } from "../../model/providers/contract_profile.js";
+import { givenProfile } from "../../manifest/manifest_text.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
+import { profileOfContract } from "../../model/providers/contract_profile.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 
 /** Enums by their fields, and what stands before their words in protobuf JSON. */
@@ -17,17 +17,19 @@ const enumPrefixes: Readonly<Record<string, string>> = {
 export function settingsOfMessage(message: Provider): ProviderSettings {
   const json = toJson(ProviderSchema, message, { useProtoFieldName: true }) as JsonObject;
   const { params, ...fields } = withEnums(json, (prefix, word) => word.replace(prefix, "").toLowerCase());
-  const { settings, faults } = profileOfContract(fields);
-  if (faults.length > 0) {
-    throw new Error(`the daemon answered a profile that cannot be read: ${faults.map(({ field }) => field)}`);
+  const { settings, violations } = profileOfContract(fields);
+  if (violations.length > 0) {
+    throw new Error(
+      `the daemon answered a profile that cannot be read: ${violations.map(({ field }) => field)}`,
+    );
   }
   return { ...settings, params: isJsonObject(params) ? params : {}, template: message.template };
 }
 
 /** The message that says all of the settings. */
 export function messageOfSettings(settings: ProviderSettings): Provider {
-  const { strategy, ...stated } = statedProfile(settings);
-  const json = withEnums(stated, (prefix, word) => `${prefix}${word.toUpperCase()}`);
+  const { strategy, ...given } = givenProfile(settings);
+  const json = withEnums(given, (prefix, word) => `${prefix}${word.toUpperCase()}`);
   if (isJsonObject(strategy)) json["strategy"] = { [String(strategy["type"])]: strategy["config"] ?? {} };
   return create(ProviderSchema, fromJson(ProviderSchema, json));
 }

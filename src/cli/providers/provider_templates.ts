@@ -1,14 +1,14 @@
 import { Command } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
 import { jsonLine } from "../shell/message_json.js";
-import { showProvider } from "./provider_list.js";
-import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTable, printable } from "../shell/text.js";
+import { showProvider } from "./provider_list.js";
+import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerTemplatesCommand(shell: Shell): Command {
   const command = new Command("templates")

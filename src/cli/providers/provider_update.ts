@@ -4,10 +4,10 @@ import { readClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
+import type { Shell } from "../shell/shell.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";
-import type { Shell } from "../shell/shell.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;

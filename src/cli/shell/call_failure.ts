@@ -1,9 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";
 import { durationMsOf } from "./duration.js";
-import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import { printable } from "./text.js";
 
 /** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */

@@ -1,5 +1,5 @@
-import { CommandFailure } from "./command_failure.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { CommandFailure } from "./command_failure.js";
 import type { Shell } from "./shell.js";
 
 /**

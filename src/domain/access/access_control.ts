@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Action } from "../../model/access/access_table.js";
+import { describeRule, Permissions, type RoleRule, type RulePlace } from "../../model/access/permissions.js";
+import type { Policy } from "../../model/access/policy.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from "../../model/errors.js";
-import { describeRule, Grant, type RoleRule, type RulePlace } from "../../model/access/permissions.js";
-import type { Policy } from "../../model/access/policy.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { ApiKeys } from "./api_keys.js";
-import type { ConnectionFactsCache } from "./connection_access_cache.js";
+import type { ConnectionAccessCache } from "./connection_access_cache.js";
 
 /** Compiled grants kept in memory; the principals of a JWT issuer can be many. */
 const maxGrants = 10_000;
@@ -21,9 +21,9 @@ interface Hold {
   end(error: NexusError): void;
 }
 
-/** What a confined caller may see, for whatever lists or streams. */
+/** What a restricted caller may see, for whatever lists or streams. */
 export interface View {
-  readonly isConfined: boolean;
+  readonly isRestricted: boolean;
   seesConnection(connection: Pick<Connection, "id" | "userId" | "providerId" | "providerName">): boolean;
   /** As `seesConnection`, of a connection that may be gone. */
   seesChange(change: {
@@ -39,15 +39,15 @@ export interface View {
 /** The policy in force: what each principal may, and which calls end when that changes. */
 export class AccessControl {
   readonly #keys: Pick<ApiKeys, "find">;
-  readonly #facts: ConnectionFactsCache;
+  readonly #facts: ConnectionAccessCache;
   readonly #clock: Clock;
-  readonly #grants = new Map<string, Grant>();
+  readonly #grants = new Map<string, Permissions>();
   readonly #holds = new Map<string, Set<Hold>>();
   /** All calls of a principal share one. */
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
 
-  constructor(options: { keys: Pick<ApiKeys, "find">; facts: ConnectionFactsCache; clock: Clock }) {
+  constructor(options: { keys: Pick<ApiKeys, "find">; facts: ConnectionAccessCache; clock: Clock }) {
     this.#keys = options.keys;
     this.#facts = options.facts;
     this.#clock = options.clock;
@@ -71,7 +71,7 @@ export class AccessControl {
   }
 
   /** What this principal may, whether or not it is still somebody. */
-  grantOf(name: string): Grant {
+  grantOf(name: string): Permissions {
     const known = this.#grants.get(name);
     if (known) return known;
     const grant = this.#compile(name);
@@ -87,7 +87,7 @@ export class AccessControl {
    *
    * @throws Unauthenticated when the caller is nobody any more; PermissionDenied
    */
-  admit(principal: Principal, action: Action): Grant {
+  admit(principal: Principal, action: Action): Permissions {
     this.refuseEnded(principal);
     const grant = this.grantOf(principal.name);
     if (grant.permissionFor(action) === "denied") throw denied(action);
@@ -111,7 +111,7 @@ export class AccessControl {
   hold(
     principal: Principal,
     action: Action,
-    admitted: Pick<Grant, "fingerprint">,
+    admitted: Pick<Permissions, "fingerprint">,
     end: Hold["end"],
     watchesExpiry: boolean,
   ): () => void {
@@ -142,31 +142,31 @@ export class AccessControl {
   }
 
   #makeView({ name }: Pick<Principal, "name">): View {
-    const grant = (): Grant => this.grantOf(name);
+    const grant = (): Permissions => this.grantOf(name);
     const facts = this.#facts;
     return {
-      get isConfined() {
-        return grant().isConfined;
+      get isRestricted() {
+        return grant().isRestricted;
       },
       seesConnection: (connection) => {
         const current = grant();
-        if (!current.isConfined) return true;
+        if (!current.isRestricted) return true;
         return current.contains({ kind: "connection", ...facts.from(connection.id, connection) });
       },
       seesChange: ({ connectionId, userId, providerId }) => {
         const current = grant();
-        if (!current.isConfined) return true;
+        if (!current.isRestricted) return true;
         const known = facts.of(connectionId);
         const seen = known ?? facts.from(connectionId, { userId, providerId, providerName: "" });
         return current.contains({ kind: "connection", ...seen });
       },
       seesProvider: (provider) => this.seesProvider(grant(), provider),
-      epochOf: (epoch) => (grant().isConfined ? `${epoch}.${shortHash(grant().fingerprint)}` : epoch),
+      epochOf: (epoch) => (grant().isRestricted ? `${epoch}.${shortHash(grant().fingerprint)}` : epoch),
     };
   }
 
-  seesProvider(grant: Grant, { id, name }: Pick<ProviderProfile, "id" | "name">): boolean {
-    if (!grant.isConfined) return true;
+  seesProvider(grant: Permissions, { id, name }: Pick<ProviderProfile, "id" | "name">): boolean {
+    if (!grant.isRestricted) return true;
     return grant.contains({
       kind: "provider",
       provider: { id, name },
@@ -180,7 +180,7 @@ export class AccessControl {
   }
 
   /** The connection, if it exists and is within the grant: the two cannot be told apart. */
-  visible(grant: Grant, connectionId: string): ConnectionFacts | undefined {
+  visible(grant: Permissions, connectionId: string): ConnectionFacts | undefined {
     const facts = this.#facts.of(connectionId);
     return facts && grant.contains({ kind: "connection", ...facts }) ? facts : undefined;
   }
@@ -189,11 +189,11 @@ export class AccessControl {
     return this.#facts.of(connectionId);
   }
 
-  #compile(name: string): Grant {
-    if (name === "owner" || name === "admin") return new Grant([ofDataFolder], ofDataFolder.place);
+  #compile(name: string): Permissions {
+    if (name === "owner" || name === "admin") return new Permissions([ofDataFolder], ofDataFolder.place);
     const bound = this.#policy?.ruleFor(name);
     if (!name.startsWith("key:")) {
-      return new Grant(bound ? [bound] : [], {
+      return new Permissions(bound ? [bound] : [], {
         text: this.#policy
           ? `no binding of the policy file names ${name}: everything is denied`
           : `there is no policy file, and without one ${name} may do nothing`,
@@ -201,14 +201,14 @@ export class AccessControl {
       });
     }
     const record = this.#keys.find(name.slice("key:".length));
-    if (!record) return new Grant([], place(`there is no API key ${name}`));
-    if (record.revokedAtMs !== undefined) return new Grant([], place(`the API key ${name} is revoked`));
+    if (!record) return new Permissions([], place(`there is no API key ${name}`));
+    if (record.revokedAtMs !== undefined) return new Permissions([], place(`the API key ${name} is revoked`));
     const own: RoleRule = {
       role: record.role,
-      confinement: record.confinement,
+      restriction: record.restriction,
       place: place(`the API key ${name} was made with ${describeRule(record)}`),
     };
-    return new Grant(bound ? [own, bound] : [own], own.place);
+    return new Permissions(bound ? [own, bound] : [own], own.place);
   }
 
   #judgeHolds(name: string): void {
@@ -241,7 +241,7 @@ function ended(): Unauthenticated {
 
 const ofDataFolder: RoleRule = {
   role: "admin",
-  confinement: undefined,
+  restriction: undefined,
   place: place("the owner of the data folder and its admin.key are admin, whatever a policy file says"),
 };
 

@@ -1,9 +1,9 @@
 import { type Action, isAction } from "../../model/access/access_table.js";
+import type { Decision, Permissions } from "../../model/access/permissions.js";
+import { principalPrefixes } from "../../model/access/policy.js";
 import type { ConnectionFacts, Resource } from "../../model/access/scope_restriction.js";
 import { InvalidArgument, NotFound } from "../../model/errors.js";
-import type { Decision, Grant } from "../../model/access/permissions.js";
 import { isId } from "../../model/ids.js";
-import { principalPrefixes } from "../../model/access/policy.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
@@ -17,7 +17,7 @@ export interface AskedResource {
 }
 
 export interface Explanation extends Decision {
-  readonly grant: Grant;
+  readonly grant: Permissions;
 }
 
 /** Answers what the policy in force says of anybody. */

@@ -1,14 +1,14 @@
 import { type Role, roles } from "../../model/access/access_table.js";
 import { type ApiKeyRecord, keyPrincipalName, maxApiKeys } from "../../model/access/api_key.js";
 import { by } from "../../model/access/audit_event.js";
-import { type Confinement, confinementFaults } from "../../model/access/scope_restriction.js";
-import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { Principal } from "../../model/access/principal.js";
+import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import { apiKeyId, matchesDigest, newApiKey } from "../../vault/api_key.js";
-import type { Log } from "../../runtime/log.js";
 
 /** The use of a key is noted this coarsely, so that no call waits for the disk. */
 const lastUseMs = 3_600_000;
@@ -16,7 +16,7 @@ const lastUseMs = 3_600_000;
 export interface NewApiKey {
   readonly name: string;
   readonly role: Role;
-  readonly confinement: Confinement | undefined;
+  readonly restriction: Restriction | undefined;
   readonly expiresAtMs: number | undefined;
 }
 
@@ -89,7 +89,7 @@ export class ApiKeys {
     principal: Principal,
   ): Promise<{ readonly record: ApiKeyRecord; readonly key: Secret }> {
     const nowMs = this.#clock.nowMs();
-    refuseFaults(wanted, nowMs);
+    refuseViolations(wanted, nowMs);
     const { id, key, digest } = newApiKey();
     const record: ApiKeyRecord = {
       ...wanted,
@@ -181,19 +181,19 @@ function isLive({ revokedAtMs, expiresAtMs }: ApiKeyRecord, nowMs: number): bool
   return revokedAtMs === undefined && (expiresAtMs === undefined || nowMs < expiresAtMs);
 }
 
-function refuseFaults({ role, confinement, expiresAtMs }: NewApiKey, nowMs: number): void {
-  const faults =
+function refuseViolations({ role, restriction, expiresAtMs }: NewApiKey, nowMs: number): void {
+  const violations =
     role === "agent"
-      ? confinementFaults(confinement ?? {}).map(({ field, description }) => ({
-          field: field === "" ? "confinement" : `confinement.${field}`,
+      ? restrictionViolations(restriction ?? {}).map(({ field, description }) => ({
+          field: field === "" ? "restriction" : `restriction.${field}`,
           description,
         }))
-      : confinement
-        ? [{ field: "confinement", description: `is for agents, not for the role ${role}` }]
+      : restriction
+        ? [{ field: "restriction", description: `is for agents, not for the role ${role}` }]
         : [];
-  if (!roles.includes(role)) faults.push({ field: "role", description: "is required" });
+  if (!roles.includes(role)) violations.push({ field: "role", description: "is required" });
   if (expiresAtMs !== undefined && expiresAtMs <= nowMs) {
-    faults.push({ field: "expires_at", description: "must lie in the future" });
+    violations.push({ field: "expires_at", description: "must lie in the future" });
   }
-  if (faults.length > 0) throw new InvalidArgument(faults);
+  if (violations.length > 0) throw new InvalidArgument(violations);
 }

@@ -9,7 +9,7 @@ const maxEntries = 10_000;
 type Owner = Pick<Connection, "userId" | "providerId" | "providerName">;
 
 /** What the policy must know of connections and providers, kept in memory for the calls of agents. */
-export class ConnectionFactsCache {
+export class ConnectionAccessCache {
   readonly #store: Pick<Store, "getConnection" | "getProvider">;
   readonly #known = new Map<string, ConnectionFacts>();
   readonly #names = new Map<string, string>();

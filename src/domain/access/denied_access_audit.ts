@@ -2,8 +2,8 @@ import type { Action } from "../../model/access/access_table.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Store } from "../../store/store.js";
 import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
 
 /** Denials of one kind are recorded this often, those between are counted: a caller must not fill the audit log. */
 const intervalMs = 60_000;
@@ -18,7 +18,7 @@ interface Entry {
 }
 
 /** Who was denied what: an `access.denied` event for each principal and action, at most one a minute, with a count. */
-export class DenialLedger {
+export class DeniedAccessAudit {
   readonly #store: Pick<Store, "commit">;
   readonly #clock: Clock;
   readonly #log: Log;

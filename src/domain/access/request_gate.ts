@@ -1,12 +1,12 @@
 import type { Action } from "../../model/access/access_table.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import type { ProviderFacts } from "../../model/access/scope_restriction.js";
 import { type NexusError, NotFound } from "../../model/errors.js";
-import type { Grant } from "../../model/access/permissions.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
-import { type AccessControl, denied } from "./access_control.js";
 import { hashState } from "../credentials/credential_vault.js";
+import { type AccessControl, denied } from "./access_control.js";
 
 export type ProviderKey = { readonly id: string } | { readonly name: string };
 
@@ -29,7 +29,7 @@ export type Asked =
 type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthorization">;
 
 /**
- * Judges what a confined caller asks for. What does not exist and what the caller may not see take one path and get one answer, here,
+ * Judges what a restricted caller asks for. What does not exist and what the caller may not see take one path and get one answer, here,
  * before the domain looks at anything: no later error can tell them apart.
  */
 export class RequestGate {
@@ -42,7 +42,7 @@ export class RequestGate {
   }
 
   /** The refusal; undefined when the caller may go on. */
-  refusal(grant: Grant, action: Action, asked: Asked): NexusError | undefined {
+  refusal(grant: Permissions, action: Action, asked: Asked): NexusError | undefined {
     switch (asked.kind) {
       case "connection":
         return this.#access.visible(grant, asked.connectionId) ? undefined : new NotFound("connection");
@@ -60,7 +60,7 @@ export class RequestGate {
   }
 
   #requestRefusal(
-    grant: Grant,
+    grant: Permissions,
     action: Action,
     { connectionId, userId, provider: key }: Extract<Asked, { kind: "request" }>,
   ): NexusError | undefined {
@@ -74,7 +74,7 @@ export class RequestGate {
     return isWithin ? undefined : denied(action);
   }
 
-  #provider(grant: Grant, key: ProviderKey): ProviderFacts | undefined {
+  #provider(grant: Permissions, key: ProviderKey): ProviderFacts | undefined {
     const profile = this.#profileOf(key);
     return profile && this.#access.seesProvider(grant, profile) ? profile : undefined;
   }

@@ -19,8 +19,8 @@ export function isWanted({ userId, status }: Connection, wanted: ConnectionFilte
   return wanted.status === undefined || status === wanted.status;
 }
 
-/** Connections as a confined caller lists them. */
-export class SeenConnections {
+/** Connections as a restricted caller lists them. */
+export class VisibleConnections {
   readonly #store: Pick<Store, "listConnections">;
 
   constructor(options: { store: Pick<Store, "listConnections"> }) {

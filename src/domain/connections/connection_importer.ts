@@ -1,28 +1,28 @@
 import { createHash } from "node:crypto";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
-import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { PendingImport } from "../../model/connections/pending_import.js";
+import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
-import type { PendingImport } from "../../model/connections/pending_import.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { Grants } from "../grants/token_endpoint_client.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import { newConnection } from "../lifecycle/new_connection.js";
+import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
-import type { Log } from "../../runtime/log.js";
-import { newConnection } from "../lifecycle/new_connection.js";
-import { importPlace } from "../credentials/associated_data.js";
-import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.
@@ -51,8 +51,8 @@ export class ConnectionImporter {
   readonly #store: ImporterStore;
   readonly #vault: Pick<CredentialVault, "sealToken" | "openToken">;
   readonly #writer: Pick<CredentialWriter, "write" | "writeFields">;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #grants: Pick<Grants, "refresh">;
+  readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #grants: Pick<TokenEndpointClient, "refresh">;
   readonly #checkFields: CheckFields;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -63,8 +63,8 @@ export class ConnectionImporter {
     store: ImporterStore;
     vault: Pick<CredentialVault, "sealToken" | "openToken">;
     writer: Pick<CredentialWriter, "write" | "writeFields">;
-    servers: Pick<AuthorizationServers, "resolve">;
-    grants: Pick<Grants, "refresh">;
+    servers: Pick<IssuerMetadata, "resolve">;
+    grants: Pick<TokenEndpointClient, "refresh">;
     checkFields: CheckFields;
     clock: Clock;
     log: Log;

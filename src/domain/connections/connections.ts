@@ -1,20 +1,20 @@
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
+import { type ConnectionFilter, isWanted } from "../access/visible_connections.js";
 import {
   type ConnectionRequest,
   ConnectionRequests,
   type RequestedConnection,
 } from "../consent/consent_request.js";
+import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { PendingRequests } from "../consent/pending_consents.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
-import { type ConnectionFilter, isWanted } from "../access/visible_connections.js";
+import { changeConnection } from "../lifecycle/connection_change.js";
 import type { StoredLimits } from "../lifecycle/quotas.js";
 
 type ManagerStore = Pick<
@@ -23,18 +23,18 @@ type ManagerStore = Pick<
 >;
 
 /** Connections: requesting, reading, ending. */
-export class ConnectionManager {
+export class Connections {
   readonly #store: ManagerStore;
   readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
   readonly #attempted: (connectionId: string) => Promise<void>;
-  readonly #pending: PendingRequests;
+  readonly #pending: PendingConsents;
   readonly #requests: ConnectionRequests;
   readonly #clock: Clock;
 
   constructor(options: {
     store: ManagerStore;
     vault: CredentialVault;
-    servers: Pick<AuthorizationServers, "resolve">;
+    servers: Pick<IssuerMetadata, "resolve">;
     revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
     /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
     revocationAttempted?: (connectionId: string) => Promise<void>;
@@ -48,7 +48,7 @@ export class ConnectionManager {
     this.#store = options.store;
     this.#revocations = options.revocations;
     this.#attempted = options.revocationAttempted ?? (() => Promise.resolve());
-    this.#pending = new PendingRequests(options);
+    this.#pending = new PendingConsents(options);
     this.#requests = new ConnectionRequests({ ...options, pending: this.#pending });
     this.#clock = options.clock;
   }

@@ -1,9 +1,9 @@
 import { DataLoss, NexusError } from "../../model/errors.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { ConnectionImporter } from "./connection_importer.js";
-import type { Log } from "../../runtime/log.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };
 /** Full jitter may draw 0. */

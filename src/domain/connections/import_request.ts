@@ -16,20 +16,20 @@ export interface ImportRequest {
 
 /** @throws InvalidArgument when the request holds not just what the type of the profile wants */
 export function checkImportRequest(profile: ProviderProfile, request: ImportRequest): void {
-  const faults: FieldViolation[] = [];
+  const violations: FieldViolation[] = [];
   const isStatic = profile.authType !== "oauth2";
   const hasFields = Object.keys(request.fields).length > 0;
-  if (request.userId === "") faults.push({ field: "user_id", description: "is required" });
+  if (request.userId === "") violations.push({ field: "user_id", description: "is required" });
   if (isStatic && request.refreshToken !== undefined) {
-    faults.push({ field: "refresh_token", description: `is for oauth2, not for ${profile.authType}` });
+    violations.push({ field: "refresh_token", description: `is for oauth2, not for ${profile.authType}` });
   }
   if (!isStatic && hasFields)
-    faults.push({ field: "credentials", description: "are for static types, not for oauth2" });
+    violations.push({ field: "credentials", description: "are for static types, not for oauth2" });
   if (!isStatic && request.refreshToken === undefined) {
-    faults.push({ field: "refresh_token", description: "is required for oauth2" });
+    violations.push({ field: "refresh_token", description: "is required for oauth2" });
   }
   if (isStatic && !hasFields) {
-    faults.push({ field: "credentials", description: `are required for ${profile.authType}` });
+    violations.push({ field: "credentials", description: `are required for ${profile.authType}` });
   }
-  if (faults.length > 0) throw new InvalidArgument(faults);
+  if (violations.length > 0) throw new InvalidArgument(violations);
 }

@@ -1,23 +1,23 @@
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { Aborted, FailedPrecondition, NotFound, type PreconditionReason } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { ConsentHolder } from "./consent_holder.js";
-import { requestOver, returnLocation, successOf } from "./consent_result.js";
-import { schemaOf } from "../static_credentials/credential_schema.js";
-import type { CredentialTrial } from "../static_credentials/credential_probe.js";
-import { checkCredential } from "../static_credentials/credential_values.js";
 import { hashState } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { Log } from "../../runtime/log.js";
+import type { CredentialTrial } from "../static_credentials/credential_probe.js";
+import { schemaOf } from "../static_credentials/credential_schema.js";
+import { checkCredential } from "../static_credentials/credential_values.js";
+import type { ConsentHolder } from "./consent_holder.js";
+import { requestOver, returnLocation, successOf } from "./consent_result.js";
 
 /** A pending request of a static type. */
 export interface CaptureRequest {

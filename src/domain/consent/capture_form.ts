@@ -1,7 +1,11 @@
 import { createHmac } from "node:crypto";
-import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import { at, browser } from "../../model/access/principal.js";
-import { captureFields, enteredValues, generalFaults } from "../static_credentials/capture_fields.js";
+import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
+import type { Log } from "../../runtime/log.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import { captureFields, enteredValues, generalViolations } from "../static_credentials/capture_fields.js";
+import type { CaptureRequest, CredentialCapture } from "./capture.js";
+import { bindingName, changedProvider, sameText, unknownRequest } from "./consent_result.js";
 import {
   type CaptureFlow,
   type CaptureForm,
@@ -10,10 +14,6 @@ import {
   csrfField,
   type SubmitOutcome,
 } from "./consent_types.js";
-import { bindingName, changedProvider, sameText, unknownRequest } from "./consent_result.js";
-import type { CaptureRequest, CredentialCapture } from "./capture.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { Log } from "../../runtime/log.js";
 
 type Cookies = (name: string) => string | undefined;
 type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonly csrf: string };
@@ -88,7 +88,7 @@ export class CaptureFormFlow implements CaptureFlow {
   }
 }
 
-/** A page that ends the matter; undefined for what the form itself can show. @throws what is a fault of ours */
+/** A page that ends the matter; undefined for what the form itself can show. @throws what is an error of ours */
 function failureOf(error: unknown): ConsentFailure | undefined {
   if (error instanceof NotFound) return unknownRequest;
   if (error instanceof InvalidArgument || error instanceof Unavailable) return undefined;
@@ -114,13 +114,13 @@ function formOf(
     title: typeof title === "string" ? title : "",
     description: typeof description === "string" ? description : "",
     fields: captureFields(profile, failed?.entered, violations),
-    faults: [...trialFault(error, profile.name), ...generalFaults(profile, violations)],
+    violations: [...trialViolation(error, profile.name), ...generalViolations(profile, violations)],
     csrf,
     returnUrl: pending.returnUrl,
   };
 }
 
-function trialFault(error: unknown, providerName: string): string[] {
+function trialViolation(error: unknown, providerName: string): string[] {
   if (error instanceof FailedPrecondition) {
     return [`${providerName} did not accept these values. Check them and enter them once more.`];
   }

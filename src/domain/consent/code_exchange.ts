@@ -1,8 +1,8 @@
 import { by } from "../../model/access/audit_event.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { callbackMetadata } from "../../model/providers/connection_metadata.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -10,22 +10,22 @@ import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { ConsentHolder } from "./consent_holder.js";
-import { type Consented, ConsentWriter } from "./consent_writer.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { Grants } from "../grants/token_endpoint_client.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenRescue } from "../grants/token_spool.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenSpool } from "../grants/token_spool.js";
+import { ConsentHolder } from "./consent_holder.js";
+import { type Consented, ConsentWriter } from "./consent_writer.js";
 
 /** Exchanges the code of an authorization response, and stores what it brings. */
 export class CodeRedemption {
   readonly #store: Pick<Store, "commit" | "getConnection" | "getCredential">;
-  readonly #grants: Pick<Grants, "exchangeCode">;
+  readonly #grants: Pick<TokenEndpointClient, "exchangeCode">;
   readonly #revocations: Pick<RevocationQueue, "enqueue">;
   readonly #consents: ConsentWriter;
   readonly #holder: ConsentHolder;
-  readonly #rescue: Pick<TokenRescue, "hold" | "release">;
+  readonly #spool: Pick<TokenSpool, "hold" | "release">;
   readonly #onAccepted: (providerId: string) => void;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
@@ -34,10 +34,10 @@ export class CodeRedemption {
     store: Pick<Store, "commit" | "getConnection" | "getCredential">;
     vault: CredentialVault;
     writer: CredentialWriter;
-    grants: Pick<Grants, "exchangeCode">;
+    grants: Pick<TokenEndpointClient, "exchangeCode">;
     revocations: Pick<RevocationQueue, "enqueue">;
     /** Holds a token set until it is durable. */
-    rescue: Pick<TokenRescue, "hold" | "release">;
+    spool: Pick<TokenSpool, "hold" | "release">;
     /** Called when a provider has accepted the client of its profile. */
     onAccepted: (providerId: string) => void;
     /** Shared with the refresher: one token request per connection. */
@@ -49,7 +49,7 @@ export class CodeRedemption {
     this.#revocations = options.revocations;
     this.#consents = new ConsentWriter(options);
     this.#holder = new ConsentHolder(options);
-    this.#rescue = options.rescue;
+    this.#spool = options.spool;
     this.#onAccepted = options.onAccepted;
     this.#locks = options.locks;
     this.#clock = options.clock;
@@ -84,20 +84,20 @@ export class CodeRedemption {
       const receivedAtMs = this.#clock.nowMs();
       this.#hold(consented, receivedAtMs);
       const stored = await this.#store.commit((tx) => this.#keep(tx, consented, receivedAtMs, visitor));
-      this.#rescue.release(pending.connectionId);
+      this.#spool.release(pending.connectionId);
       this.#onAccepted(profile.id);
       if (stored === "superseded") throw new ConsentSuperseded();
       return stored.completionCode;
     });
   }
 
-  /** For rescue, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
+  /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
   #hold(consented: Consented, receivedAtMs: number): void {
     const { connectionId, requireConfirmation } = consented.pending;
     const connection = this.#store.getConnection(connectionId);
     if (requireConfirmation || !connection || connection.status === "revoked") return;
     const stored = this.#store.getCredential(connectionId);
-    this.#rescue.hold(connectionId, () => ({
+    this.#spool.hold(connectionId, () => ({
       grant: "consent",
       ...this.#consents.compose(connection, stored, consented, receivedAtMs),
     }));

@@ -1,4 +1,5 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { HeldCredential, PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection, ProblemReason } from "../../model/connections/connection.js";
 import {
@@ -9,21 +10,20 @@ import {
   NotFound,
   type PreconditionReason,
 } from "../../model/errors.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
 import { hashCompletionCode } from "./consent_holder.js";
 import { sameText } from "./consent_result.js";
 import { ConsentWriter } from "./consent_writer.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { Log } from "../../runtime/log.js";
-import { PendingRequests } from "./pending_consents.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
+import { PendingConsents } from "./pending_consents.js";
 
 /** Wrong codes that end a consent: 256 bits are not guessed, so whoever is wrong has mixed something up, or is up to something. */
 const maxFailures = 5;
@@ -36,12 +36,12 @@ interface Waiting {
 }
 
 /** Makes a held credential the connection's own when the application that started the consent says so. */
-export class ConsentConfirmer {
+export class ConsentConfirmation {
   readonly #store: Pick<Store, "commit">;
   readonly #vault: CredentialVault;
   readonly #writer: CredentialWriter;
   readonly #consents: ConsentWriter;
-  readonly #requests: PendingRequests;
+  readonly #requests: PendingConsents;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -60,7 +60,7 @@ export class ConsentConfirmer {
     this.#vault = options.vault;
     this.#writer = options.writer;
     this.#consents = new ConsentWriter(options);
-    this.#requests = new PendingRequests(options);
+    this.#requests = new PendingConsents(options);
     this.#locks = options.locks;
     this.#clock = options.clock;
     this.#log = options.log;

@@ -1,12 +1,12 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProblemReason } from "../../model/connections/connection.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
-import type { ConsentFailure } from "./consent_types.js";
 import { messageForPerson } from "./consent_result.js";
+import type { ConsentFailure } from "./consent_types.js";
 
 /** Writes down consents that came to nothing. */
 export class ConsentEnding {

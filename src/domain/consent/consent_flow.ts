@@ -1,7 +1,7 @@
+import { at, browser } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProblemReason } from "../../model/connections/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
-import { at, browser } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
 import { authorizationUrl } from "../../oauth/authorization_request.js";
@@ -10,12 +10,17 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
-import { CodeRedemption, ConsentSuperseded } from "./code_exchange.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenSpool } from "../grants/token_spool.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
-import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
+import { CodeRedemption, ConsentSuperseded } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
 import {
   bindingName,
@@ -28,13 +33,8 @@ import {
   unknownRequest,
   unreachableProvider,
 } from "./consent_result.js";
-import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { Grants } from "../grants/token_endpoint_client.js";
-import type { Log } from "../../runtime/log.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenRescue } from "../grants/token_spool.js";
-import type { UnknownStates } from "./unknown_state_audit.js";
+import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
+import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
 type CompleterStore = Pick<
   Store,
@@ -45,10 +45,10 @@ type CompleterStore = Pick<
 export class ConnectionCompleter implements ConsentFlow {
   readonly #store: CompleterStore;
   readonly #vault: CredentialVault;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
+  readonly #servers: Pick<IssuerMetadata, "resolve">;
   readonly #redemption: CodeRedemption;
   readonly #ending: ConsentEnding;
-  readonly #unknownStates: Pick<UnknownStates, "record">;
+  readonly #unknownStateAudit: Pick<UnknownStateAudit, "record">;
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -56,14 +56,14 @@ export class ConnectionCompleter implements ConsentFlow {
     store: CompleterStore;
     vault: CredentialVault;
     writer: CredentialWriter;
-    servers: Pick<AuthorizationServers, "resolve">;
-    grants: Pick<Grants, "exchangeCode">;
+    servers: Pick<IssuerMetadata, "resolve">;
+    grants: Pick<TokenEndpointClient, "exchangeCode">;
     revocations: Pick<RevocationQueue, "enqueue">;
-    unknownStates: Pick<UnknownStates, "record">;
+    unknownStateAudit: Pick<UnknownStateAudit, "record">;
     /** Called when a provider has accepted the client of its profile. */
     onAccepted: (providerId: string) => void;
     /** Holds a token set until it is durable. */
-    rescue: Pick<TokenRescue, "hold" | "release">;
+    spool: Pick<TokenSpool, "hold" | "release">;
     /** Shared with the refresher: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -74,7 +74,7 @@ export class ConnectionCompleter implements ConsentFlow {
     this.#servers = options.servers;
     this.#redemption = new CodeRedemption(options);
     this.#ending = new ConsentEnding(options);
-    this.#unknownStates = options.unknownStates;
+    this.#unknownStateAudit = options.unknownStateAudit;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -125,7 +125,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (requested && (await this.#isForeignError(requested, query, state))) return foreignError;
     const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
-      await this.#unknownStates.record(visitor);
+      await this.#unknownStateAudit.record(visitor);
       return unknownRequest;
     }
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };

@@ -1,21 +1,21 @@
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
-import type { Principal } from "../../model/access/principal.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
-import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
-import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
 import { newConnection } from "../lifecycle/new_connection.js";
-import type { PendingRequests } from "./pending_consents.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -43,8 +43,8 @@ export interface RequestedConnection {
 export class ConnectionRequests {
   readonly #store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
   readonly #vault: CredentialVault;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #pending: PendingRequests;
+  readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #pending: PendingConsents;
   readonly #clock: Clock;
   readonly #publicUrl: string;
   readonly #allowedReturnOrigins: readonly string[];
@@ -54,8 +54,8 @@ export class ConnectionRequests {
   constructor(options: {
     store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
     vault: CredentialVault;
-    servers: Pick<AuthorizationServers, "resolve">;
-    pending: PendingRequests;
+    servers: Pick<IssuerMetadata, "resolve">;
+    pending: PendingConsents;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;

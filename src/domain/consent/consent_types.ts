@@ -1,11 +1,11 @@
-/** A cookie that binds a browser; the door decides prefix and attributes. */
+/** A cookie that binds a browser; the listener decides prefix and attributes. */
 export interface BrowserBinding {
   readonly name: string;
   readonly value: string;
   readonly maxAgeSeconds: number;
 }
 
-/** What the browser door must do after `/auth/start`. */
+/** What the browser listener must do after `/auth/start`. */
 export type StartOutcome =
   | {
       readonly kind: "redirect";
@@ -17,7 +17,7 @@ export type StartOutcome =
   | { readonly kind: "capture"; readonly binding: BrowserBinding }
   | ConsentFailure;
 
-/** What the browser door must do after `/auth/callback`. */
+/** What the browser listener must do after `/auth/callback`. */
 export type FinishOutcome =
   | { readonly kind: "return"; readonly location: string }
   | { readonly kind: "done"; readonly providerName: string }
@@ -33,7 +33,7 @@ export interface ConsentFailure {
   readonly message: string;
 }
 
-/** The consent flow as the browser door sees it. */
+/** The consent flow as the browser listener sees it. */
 export interface ConsentFlow {
   /** Idempotent: a prefetch or a reload consumes nothing. */
   start(state: string): Promise<StartOutcome>;
@@ -69,7 +69,7 @@ export interface CaptureField {
   /** What was entered, or the default; always empty for a secret. */
   readonly value: string;
   /** One sentence; undefined when nothing is wrong. */
-  readonly fault: string | undefined;
+  readonly violation: string | undefined;
 }
 
 /** Field of the form that brings back `CaptureForm.csrf`. */
@@ -82,18 +82,18 @@ export interface CaptureForm {
   readonly title: string;
   readonly description: string;
   readonly fields: readonly CaptureField[];
-  /** Faults of no field in particular. */
-  readonly faults: readonly string[];
+  /** Errors of no field in particular. */
+  readonly violations: readonly string[];
   /** Shown by the form, sent back with it, and bound to the cookie of this browser. */
   readonly csrf: string;
   /** Where the browser is sent in the end; undefined for a page of ours. */
   readonly returnUrl: string | undefined;
 }
 
-/** What the browser door must do after `GET /auth/capture`. */
+/** What the browser listener must do after `GET /auth/capture`. */
 export type CaptureFormOutcome = { readonly kind: "form"; readonly form: CaptureForm } | ConsentFailure;
 
-/** What the browser door must do after `POST /auth/capture`; `form` shows what has to be mended. */
+/** What the browser listener must do after `POST /auth/capture`; `form` shows what has to be fixed. */
 export type SubmitOutcome =
   | FinishOutcome
   | {
@@ -103,7 +103,7 @@ export type SubmitOutcome =
       readonly form: CaptureForm;
     };
 
-/** The capture form as the browser door sees it. `cookie` and `origin` are as in `ConsentFlow`. */
+/** The capture form as the browser listener sees it. `cookie` and `origin` are as in `ConsentFlow`. */
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;

@@ -1,14 +1,14 @@
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import { requestOver } from "./consent_result.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
+import { requestOver } from "./consent_result.js";
 
 /** What a code was exchanged for, and whose. */
 export interface Consented {

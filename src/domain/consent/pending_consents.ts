@@ -1,14 +1,14 @@
+import { daemon } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
-import { daemon } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../grants/revocation_queue.js";
 
 /** Ends requests for consent, with what they hold. */
-export class PendingRequests {
+export class PendingConsents {
   readonly #vault: Pick<CredentialVault, "openAuthorization">;
   readonly #revocations: Pick<RevocationQueue, "enqueue">;
   readonly #clock: Clock;

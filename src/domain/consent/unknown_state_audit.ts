@@ -1,14 +1,14 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Store } from "../../store/store.js";
 import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
 
-/** Callbacks with unknown states make at most one event in this time, so that a stranger cannot flood the audit log. */
+/** Callbacks with unknown states make at most one event in this time, so that an unauthenticated cannot flood the audit log. */
 const intervalMs = 60_000;
 
 /** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
-export class UnknownStates {
+export class UnknownStateAudit {
   readonly #store: Pick<Store, "commit">;
   readonly #clock: Clock;
   readonly #log: Log;

@@ -1,9 +1,9 @@
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
-import type { AssociatedData } from "../../model/credentials/credential.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { PendingRevocation } from "../../model/connections/revocation.js";
+import type { AssociatedData } from "../../model/credentials/credential.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 
 /**
  * Where each kind of sealed record lies, bound into it: a record that was moved, or taken from an older copy, does not open. The id of the

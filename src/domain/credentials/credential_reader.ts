@@ -1,11 +1,11 @@
 import { type Connection, hasUsableToken, type Problem } from "../../model/connections/connection.js";
 import type { SealedCredential } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
 import type { Strategy } from "../../model/credentials/strategy.js";
+import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
-import type { KnownViews } from "./token_cache.js";
+import type { TokenCache } from "./token_cache.js";
 
 /** A usable credential, as an agent gets it. */
 export interface CurrentToken {
@@ -34,14 +34,14 @@ export class CredentialReader {
   readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly #vault: CredentialVault;
   readonly #clock: Clock;
-  readonly #known: KnownViews<ConnectionView> | undefined;
+  readonly #known: TokenCache<ConnectionView> | undefined;
 
   /** @param options.known is told of what changes by whoever hears it from the store */
   constructor(options: {
     store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
     vault: CredentialVault;
     clock: Clock;
-    known?: KnownViews<ConnectionView>;
+    known?: TokenCache<ConnectionView>;
   }) {
     this.#store = options.store;
     this.#vault = options.vault;

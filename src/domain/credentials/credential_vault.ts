@@ -15,9 +15,14 @@ import {
   encodeFields,
 } from "../../store/records/secret_codec.js";
 import type { Vault } from "../../vault/vault.js";
-import { authorizationPlace, clientSecretPlace, credentialPlace, type SealedPlace } from "./associated_data.js";
+import {
+  authorizationPlace,
+  clientSecretPlace,
+  credentialPlace,
+  type SealedPlace,
+} from "./associated_data.js";
 
-/** The single door to what is sealed: a record opens only where it was put. */
+/** The single listener to what is sealed: a record opens only where it was put. */
 export class CredentialVault {
   readonly #vault: Pick<Vault, "seal" | "open">;
   readonly #databaseId: string;

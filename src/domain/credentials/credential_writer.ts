@@ -1,16 +1,16 @@
 import type { Connection } from "../../model/connections/connection.js";
-import { mergeMetadata } from "../../model/providers/connection_metadata.js";
-import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
+import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
-import type { CredentialVault } from "./credential_vault.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
 export interface Composed {

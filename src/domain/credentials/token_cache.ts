@@ -13,7 +13,7 @@ const maxCredentialChars = 16_384;
  * dropped as soon as its connection changes in any way (refresh, revocation, deletion: told by the store when that is durable), all of
  * them when a provider profile changes, and the one that was used longest ago when there are too many.
  */
-export class KnownViews<V extends Keepable> {
+export class TokenCache<V extends Keepable> {
   readonly #views = new Map<string, V>();
   readonly #maxViews: number;
 

@@ -1,6 +1,4 @@
-import { judgeHost } from "../../outbound/address_judge.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import {
   type AuthorizationServer,
@@ -8,10 +6,12 @@ import {
   manualAuthorizationServer,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
+import { judgeHost } from "../../outbound/address_judge.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import type { Store } from "../../store/store.js";
-import type { Log } from "../../runtime/log.js";
 
 /** A document older than this is fetched again in the background; the old one serves until the new one is here. */
 const freshMs = 60 * 60_000;
@@ -32,7 +32,7 @@ interface Discovered {
  * survives an outage of the provider and a restart of the daemon. The same object is answered as long as the document
  * holds: the cache of its keys hangs on it.
  */
-export class AuthorizationServers {
+export class IssuerMetadata {
   readonly #store: Pick<Store, "commit" | "getDiscovery">;
   readonly #clock: Clock;
   readonly #log: Log;

@@ -1,15 +1,15 @@
+import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { ProviderRevocation } from "../../model/connections/revocation.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newId } from "../../model/ids.js";
-import { daemon } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { ProviderRevocation } from "../../model/connections/revocation.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 import { revocationPlace } from "../credentials/associated_data.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** To which credential a token belonged. */
 export interface RevokedPlace {

@@ -1,15 +1,15 @@
-import { DataLoss, NexusError } from "../../model/errors.js";
 import { daemon } from "../../model/access/principal.js";
 import type { PendingRevocation, ProviderRevocation } from "../../model/connections/revocation.js";
+import { DataLoss, NexusError } from "../../model/errors.js";
 import type { RevocationOutcome } from "../../oauth/revocation.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
-import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "./issuer_metadata.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { GrantMoved, type Grants } from "./token_endpoint_client.js";
 import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
 import { revocationPlace } from "../credentials/associated_data.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { IssuerMetadata } from "./issuer_metadata.js";
+import { GrantMoved, type TokenEndpointClient } from "./token_endpoint_client.js";
 
 /**
  * A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. An access token is
@@ -39,8 +39,8 @@ type RevokerStore = Pick<Store, "commit" | "dueRevocations" | "getRevocation" | 
 export class Revoker {
   readonly #store: RevokerStore;
   readonly #vault: Pick<CredentialVault, "openToken">;
-  readonly #servers: Pick<AuthorizationServers, "resolve">;
-  readonly #grants: Pick<Grants, "revoke">;
+  readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #grants: Pick<TokenEndpointClient, "revoke">;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #log: Log;
@@ -56,8 +56,8 @@ export class Revoker {
   constructor(options: {
     store: RevokerStore;
     vault: Pick<CredentialVault, "openToken">;
-    servers: Pick<AuthorizationServers, "resolve">;
-    grants: Pick<Grants, "revoke">;
+    servers: Pick<IssuerMetadata, "resolve">;
+    grants: Pick<TokenEndpointClient, "revoke">;
     clock: Clock;
     random: () => number;
     log: Log;

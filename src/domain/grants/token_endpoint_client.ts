@@ -1,13 +1,13 @@
-import type { TokenSet } from "../../model/credentials/credential.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { TokenTypeHint } from "../../model/connections/revocation.js";
+import type { TokenSet } from "../../model/credentials/credential.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
 import { exchangeCode } from "../../oauth/code_exchange.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
 import { type RefreshResult, refresh } from "../../oauth/refresh_grant.js";
 import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -53,7 +53,7 @@ export class GrantMoved extends Error {
 }
 
 /** Token requests, with the client secret opened for one request at a time. */
-export class Grants {
+export class TokenEndpointClient {
   readonly #vault: Pick<CredentialVault, "openClientSecret">;
   readonly #clock: Clock;
   readonly #fetch: OutboundFetch;

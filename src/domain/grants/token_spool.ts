@@ -1,39 +1,39 @@
+import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { SpooledTokenSet, SpoolOutcome } from "../../model/connections/spooled_token_set.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
-import { daemon } from "../../model/access/principal.js";
-import type { RescuedTokenSet, RescueOutcome } from "../../model/connections/spooled_token_set.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { RescueFile } from "../../store/files/spool_file.js";
+import type { Log } from "../../runtime/log.js";
+import type { SpoolFile } from "../../store/files/spool_file.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { requestOver } from "../consent/consent_result.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { Log } from "../../runtime/log.js";
+import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 
 /**
  * The last resort of token sets that a provider has issued and the store does not take. While one is not durable it is held here; when
- * the process must end it is written, sealed, to the rescue file, and the next start brings it home.
+ * the process must end it is written, sealed, to the spool file, and the next start brings it home.
  */
-export class TokenRescue {
-  readonly #file: RescueFile | undefined;
+export class TokenSpool {
+  readonly #file: SpoolFile | undefined;
   readonly #store: Pick<Store, "commit">;
   readonly #vault: CredentialVault;
   readonly #revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onRescued: (outcome: RescueOutcome) => void;
-  readonly #held = new Map<string, () => RescuedTokenSet>();
+  readonly #onSpooled: (outcome: SpoolOutcome) => void;
+  readonly #held = new Map<string, () => SpooledTokenSet>();
   #saving = false;
 
   constructor(options: {
     /** Undefined where none could be opened: what is not durable then dies with the process. */
-    file: RescueFile | undefined;
+    file: SpoolFile | undefined;
     store: Pick<Store, "commit">;
     vault: CredentialVault;
     /** Takes the token of a connection that was revoked or deleted. */
@@ -41,7 +41,7 @@ export class TokenRescue {
     clock: Clock;
     log: Log;
     /** Told of each token set that `recover` finds. */
-    onRescued?: (outcome: RescueOutcome) => void;
+    onSpooled?: (outcome: SpoolOutcome) => void;
   }) {
     this.#file = options.file;
     this.#store = options.store;
@@ -49,7 +49,7 @@ export class TokenRescue {
     this.#revocations = options.revocations;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#onRescued = options.onRescued ?? (() => undefined);
+    this.#onSpooled = options.onSpooled ?? (() => undefined);
   }
 
   /** Token sets that came and are not durable. */
@@ -58,7 +58,7 @@ export class TokenRescue {
   }
 
   /** Keeps the newest token set of a connection until `release`: to be called before its commit begins. */
-  hold(connectionId: string, compose: () => RescuedTokenSet): void {
+  hold(connectionId: string, compose: () => SpooledTokenSet): void {
     this.#held.set(connectionId, compose);
     if (this.#saving) this.save();
   }
@@ -79,9 +79,9 @@ export class TokenRescue {
     if (held.length === 0) return;
     const connectionIds = held.map(([connectionId]) => connectionId);
     try {
-      if (this.#file === undefined) throw new Error("there is no rescue file");
+      if (this.#file === undefined) throw new Error("there is no spool file");
       this.#file.append(held.map(([, compose]) => compose()));
-      this.#log.warn({ connectionIds }, "token sets that are not in the store were put into the rescue file");
+      this.#log.warn({ connectionIds }, "token sets that are not in the store were put into the spool file");
     } catch (error) {
       this.#log.error({ connectionIds, error }, "token sets that are not in the store are lost");
     }
@@ -99,57 +99,57 @@ export class TokenRescue {
     for (const entry of entries) {
       const connectionId = entry.connection.id;
       const outcome = await this.#store.commit((tx) => this.#bringHome(tx, entry));
-      this.#onRescued(outcome);
-      this.#log.warn({ connectionId, outcome }, "a token set was found in the rescue file");
+      this.#onSpooled(outcome);
+      this.#log.warn({ connectionId, outcome }, "a token set was found in the spool file");
     }
-    if (damaged) this.#log.error({}, "the rescue file holds what cannot be read: a write was cut off");
+    if (damaged) this.#log.error({}, "the spool file holds what cannot be read: a write was cut off");
     try {
       this.#file.clear();
     } catch (error) {
-      this.#log.error({ error }, "the rescue file was not emptied; what it holds is stored already");
+      this.#log.error({ error }, "the spool file was not emptied; what it holds is stored already");
     }
   }
 
-  #bringHome(tx: Transaction, entry: RescuedTokenSet): RescueOutcome {
-    const { connection: rescued, credential } = entry;
-    const current = tx.getConnection(rescued.id);
-    const stored = tx.getCredential(rescued.id);
+  #bringHome(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {
+    const { connection: spooled, credential } = entry;
+    const current = tx.getConnection(spooled.id);
+    const stored = tx.getCredential(spooled.id);
     if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0)
       return "known";
     const event = {
       timeMs: this.#clock.nowMs(),
       principal: daemon.name,
-      connectionId: rescued.id,
-      providerId: rescued.providerId,
-      revision: rescued.credentialRevision,
+      connectionId: spooled.id,
+      providerId: spooled.providerId,
+      revision: spooled.credentialRevision,
     };
     let opened: Credential;
     try {
-      opened = this.#vault.openCredential(rescued, credential);
+      opened = this.#vault.openCredential(spooled, credential);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "data_loss" });
       return "data_loss";
     }
     if (!current || !fits(current, entry)) {
-      const before = { ...rescued, credentialRevision: rescued.credentialRevision - 1n };
+      const before = { ...spooled, credentialRevision: spooled.credentialRevision - 1n };
       this.#revocations.enqueueLate(tx, before, opened, opened);
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "superseded" });
       return "superseded";
     }
     const nowMs = this.#clock.nowMs();
-    const base = entry.grant === "refresh" ? current : consentedTo(current, rescued);
+    const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
     tx.putCredential(current.id, credential);
-    tx.putConnection(partedIfMoved(tx, changeConnection(base, outcomeOf(rescued), nowMs), opened, nowMs));
+    tx.putConnection(partedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
     const type = entry.grant === "refresh" ? "token_refreshed" : "oauth_flow_completed";
-    tx.appendAudit({ ...event, type, reason: "rescued" });
+    tx.appendAudit({ ...event, type, reason: "spooled" });
     return "stored";
   }
 }
 
 /** Whether the connection is still as it was when the token set was made. */
-function fits(current: Connection, { grant, connection: rescued }: RescuedTokenSet): boolean {
-  const base = rescued.credentialRevision - 1n;
+function fits(current: Connection, { grant, connection: spooled }: SpooledTokenSet): boolean {
+  const base = spooled.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
   // An edit of the profile parts it from its grant and leaves the mark: the answer is still its own.
@@ -170,27 +170,27 @@ function partedIfMoved(
 }
 
 /** A consent may have been for another profile, and ends its request. */
-function consentedTo(current: Connection, rescued: Connection): Connection {
-  const { providerId, providerName, requestedScopes } = rescued;
+function consentedTo(current: Connection, spooled: Connection): Connection {
+  const { providerId, providerName, requestedScopes } = spooled;
   return { ...current, providerId, providerName, requestedScopes, ...requestOver(current) };
 }
 
 /** What a new token set sets, as `CredentialWriter` composed it; the rest of the connection stays as it is stored. */
-function outcomeOf(rescued: Connection): ConnectionChange {
+function outcomeOf(spooled: Connection): ConnectionChange {
   return {
-    status: rescued.status,
-    credentialRevision: rescued.credentialRevision,
-    grantedScopes: rescued.grantedScopes,
-    issuedAtMs: rescued.issuedAtMs,
-    expiresAtMs: rescued.expiresAtMs,
-    refreshable: rescued.refreshable,
-    refreshExpiresAtMs: rescued.refreshExpiresAtMs,
-    refreshNotBeforeMs: rescued.refreshNotBeforeMs,
+    status: spooled.status,
+    credentialRevision: spooled.credentialRevision,
+    grantedScopes: spooled.grantedScopes,
+    issuedAtMs: spooled.issuedAtMs,
+    expiresAtMs: spooled.expiresAtMs,
+    refreshable: spooled.refreshable,
+    refreshExpiresAtMs: spooled.refreshExpiresAtMs,
+    refreshNotBeforeMs: spooled.refreshNotBeforeMs,
     problem: undefined,
     failedRefreshes: 0,
     refreshIntent: undefined,
-    subject: rescued.subject,
-    strategy: rescued.strategy,
-    metadata: rescued.metadata,
+    subject: spooled.subject,
+    strategy: spooled.strategy,
+    metadata: spooled.metadata,
   };
 }

@@ -1,7 +1,7 @@
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Transaction } from "../../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection } from "./connection_change.js";

@@ -1,6 +1,6 @@
+import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Transaction } from "../../store/transaction.js";
 
 /** Limits of what lies in the store: checked inside the commit that would pass them, so that none passes by a race. */

@@ -134,7 +134,7 @@ export function demandMayRefresh(connection: Connection, nowMs: number): boolean
   return problem.firm !== true && failedRefreshes <= shortAttempts;
 }
 
-/** Whether its refresh token may be redeemed: it is active, or only waits for its provider profile to be mended. */
+/** Whether its refresh token may be redeemed: it is active, or only waits for its provider profile to be fixed. */
 export function isRefreshable(connection: Connection): boolean {
   if (!connection.refreshable) return false;
   return (

@@ -1,10 +1,11 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
 import { Aborted, FailedPrecondition } from "../../model/errors.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import {
   type BackupManifest,
   digestFile,
@@ -15,7 +16,6 @@ import {
 import { Store, storeFileName } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import { CredentialVault } from "../credentials/credential_vault.js";
-import type { Log } from "../../runtime/log.js";
 import { type SealedVerdict, verifySealed } from "./sealed_records.js";
 
 /** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */

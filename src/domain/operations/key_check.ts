@@ -2,9 +2,9 @@ import type { AssociatedData, SealedRecord } from "../../model/credentials/crede
 import { DataLoss } from "../../model/errors.js";
 import type { SealedCounts } from "../../store/indexes/sealed_count.js";
 import { sealedKinds } from "../../store/indexes/sealed_walk.js";
-import type { Store } from "../../store/store.js";
 import { StoreDamaged } from "../../store/lmdb/store_error.js";
-import { KeyFault } from "../../vault/key_file.js";
+import type { Store } from "../../store/store.js";
+import { KeyError } from "../../vault/key_file.js";
 import type { Vault } from "../../vault/vault.js";
 import { CredentialVault } from "../credentials/credential_vault.js";
 import { type SealedReads, sealedPlaceOf } from "./sealed_records.js";
@@ -25,7 +25,7 @@ export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
  * Tells a right key from a wrong one before anything is served, and learns which key of the ring is the primary; the newest key that a
  * new store meets is its primary. A check that was damaged is written anew, once a record proves the key.
  *
- * @throws KeyFault when a key is missing that the check or a record needs
+ * @throws KeyError when a key is missing that the check or a record needs
  * @throws StoreDamaged when the right key opens nothing
  */
 export async function openKeyCheck(store: KeyCheckStore, vault: Vault): Promise<void> {
@@ -39,7 +39,7 @@ export async function openKeyCheck(store: KeyCheckStore, vault: Vault): Promise<
   }
   for (const [keyId, records] of counts) {
     if (vault.has(keyId)) continue;
-    throw new KeyFault(
+    throw new KeyError(
       `the key ring lacks key ${keyId}, which ${records} records of this store need: put it back; \`nexusd keyring\` tells when a key can go`,
     );
   }
@@ -51,7 +51,7 @@ function primaryOf(wanted: string, counts: SealedCounts, vault: Vault): string {
   const used = vault.keyIds.filter((keyId) => (counts.get(keyId) ?? 0n) > 0n).at(-1);
   if (used !== undefined && !counts.has(wanted)) return used;
   const given = vault.keyIds.join(", ");
-  throw new KeyFault(
+  throw new KeyError(
     `the encryption key is not the one that sealed this store (the store wants key ${wanted}, the ring holds ${given})`,
   );
 }

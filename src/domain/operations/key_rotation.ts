@@ -1,10 +1,10 @@
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { Log } from "../../runtime/log.js";
 import { resealRecord, sealedPages } from "./sealed_records.js";
 
 export interface KeyRotationOptions {

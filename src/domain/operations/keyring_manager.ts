@@ -1,16 +1,16 @@
 import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
-import { FailedPrecondition, NotFound } from "../../model/errors.js";
 import type { Principal } from "../../model/access/principal.js";
+import { FailedPrecondition, NotFound } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import { KeyFault } from "../../vault/key_file.js";
+import { KeyError } from "../../vault/key_file.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
-import { RingFault, type Vault } from "../../vault/vault.js";
+import { RingError, type Vault } from "../../vault/vault.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { sealKeyCheck } from "./key_check.js";
 import type { KeyRotation } from "./key_rotation.js";
-import type { Log } from "../../runtime/log.js";
 import { type SealedReads, sealedPages, sealedPlaceOf } from "./sealed_records.js";
 
 /** One key, as it is told to people: never the key itself. */
@@ -235,6 +235,6 @@ function sourced<T>(change: () => T): T {
 }
 
 function preconditionOf(error: unknown): unknown {
-  if (!(error instanceof KeyFault) && !(error instanceof RingFault)) return error;
+  if (!(error instanceof KeyError) && !(error instanceof RingError)) return error;
   return new FailedPrecondition("KEY_SOURCE", error.message, error);
 }

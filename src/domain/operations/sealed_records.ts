@@ -2,7 +2,6 @@ import { DataLoss } from "../../model/errors.js";
 import { type SealedKind, sealedKinds } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 import {
   authorizationPlace,
   clientSecretPlace,
@@ -11,6 +10,7 @@ import {
   revocationPlace,
   type SealedPlace,
 } from "../credentials/associated_data.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** Records looked at, or sealed anew in one commit: some milliseconds, so that other callers are not held up. */
 const stretch = 64;

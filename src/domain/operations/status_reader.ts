@@ -1,8 +1,13 @@
-import type { DaemonState, DaemonStatus, NextRefresh, ReadinessChecks } from "../../model/connections/daemon_status.js";
+import type {
+  DaemonState,
+  DaemonStatus,
+  NextRefresh,
+  ReadinessChecks,
+} from "../../model/connections/daemon_status.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
-import type { RefreshEngine } from "../refresh/refresh_engine.js";
 import { dueAction } from "../lifecycle/refresh_policy.js";
+import type { RefreshEngine } from "../refresh/refresh_engine.js";
 import type { WatchHub } from "../tokens/watch_hub.js";
 
 /** Entries of the queue that are looked at for refreshes: it also holds ends of tokens and of requests. */

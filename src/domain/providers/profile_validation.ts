@@ -1,25 +1,32 @@
 import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
-import { networkFaults } from "../../outbound/network_faults.js";
+import {
+  type ProviderProfile,
+  type ProviderSettings,
+  providerViolations,
+} from "../../model/providers/provider_profile.js";
+import { networkViolations } from "../../outbound/network_faults.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
-import { type ProviderProfile, type ProviderSettings, providerFaults } from "../../model/providers/provider_profile.js";
 import type { Transaction } from "../../store/transaction.js";
-import { credentialSchemaFaults } from "../static_credentials/credential_schema.js";
-import { trialFaults } from "../static_credentials/credential_probe.js";
+import { trialViolations } from "../static_credentials/credential_probe.js";
+import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
 
-/** @throws InvalidArgument with every fault of the profile named */
-export function refuseFaults(
+/** @throws InvalidArgument with every error of the profile named */
+export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
   networks: ProviderNetworks,
 ): void {
   const form = [
-    ...providerFaults(settings, hasSecret),
-    ...credentialSchemaFaults(settings),
-    ...trialFaults(settings),
+    ...providerViolations(settings, hasSecret),
+    ...credentialSchemaViolations(settings),
+    ...trialViolations(settings),
   ];
   const named = new Set(form.map(({ field }) => field));
-  const faults = [...form, ...networkFaults(settings, networks).filter(({ field }) => !named.has(field))];
-  if (faults.length > 0) throw new InvalidArgument(faults);
+  const violations = [
+    ...form,
+    ...networkViolations(settings, networks).filter(({ field }) => !named.has(field)),
+  ];
+  if (violations.length > 0) throw new InvalidArgument(violations);
 }
 
 /** @throws AlreadyExists */

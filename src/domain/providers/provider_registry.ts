@@ -1,22 +1,22 @@
 import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
 import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import {
   type AuthType,
   canonicalName,
   type ProviderProfile,
   type ProviderSettings,
 } from "../../model/providers/provider_profile.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import { followStrategy } from "../lifecycle/changed_strategy.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
+import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
-import { refuseFaults, refuseTakenName } from "./profile_validation.js";
+import { refuseTakenName, refuseViolations } from "./profile_validation.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -62,9 +62,9 @@ export class ProviderRegistry {
     this.#networks = options.networks;
   }
 
-  /** Judges a profile without storing it. @throws InvalidArgument with every fault named */
+  /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseFaults(settings, hasSecret, this.#networks);
+    refuseViolations(settings, hasSecret, this.#networks);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -77,13 +77,13 @@ export class ProviderRegistry {
     }
   }
 
-  /** @throws InvalidArgument with every fault named; AlreadyExists */
+  /** @throws InvalidArgument with every error named; AlreadyExists */
   async create(
     settings: ProviderSettings,
     clientSecret: Secret | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    refuseFaults(settings, clientSecret !== undefined, this.#networks);
+    refuseViolations(settings, clientSecret !== undefined, this.#networks);
     const nowMs = this.#clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
@@ -180,7 +180,7 @@ export class ProviderRegistry {
         updatedAtMs: nowMs,
         version,
       };
-      refuseFaults(profile, clientSecret !== undefined, this.#networks);
+      refuseViolations(profile, clientSecret !== undefined, this.#networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });

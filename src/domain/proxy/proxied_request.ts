@@ -1,5 +1,5 @@
-import { PermissionDenied } from "../../model/errors.js";
 import type { Strategy } from "../../model/credentials/strategy.js";
+import { PermissionDenied } from "../../model/errors.js";
 import { applyStrategy, type Credentials, StrategyError } from "../../strategies/apply_strategy.js";
 import { cutUrl, parameterName } from "../../strategies/query.js";
 

@@ -1,6 +1,6 @@
+import type { Principal } from "../../model/access/principal.js";
 import { NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuditedTokens } from "../tokens/audited_tokens.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";

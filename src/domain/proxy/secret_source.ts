@@ -1,12 +1,12 @@
-import { isId } from "../../model/ids.js";
 import type { Principal } from "../../model/access/principal.js";
+import { isId } from "../../model/ids.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import { StrategyError } from "../../strategies/apply_strategy.js";
 import type { View } from "../access/access_control.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import type { ReadAudit } from "../tokens/read_audit.js";
 import { parseSecretName, type SecretName, secretValue } from "./injected_secret.js";
-import type { Log } from "../../runtime/log.js";
-import type { ReadLedger } from "../tokens/read_audit.js";
 
 /** Who asks for secrets, and what it may see: what it may not see is to it as what does not exist. */
 export interface SecretCaller {
@@ -27,21 +27,21 @@ export interface SecretState {
 export class SecretSource {
   readonly #store: Pick<Store, "getConnection">;
   readonly #reader: Pick<CredentialReader, "viewOf">;
-  readonly #ledger: Pick<ReadLedger, "read">;
+  readonly #readAudit: Pick<ReadAudit, "read">;
   readonly #log: Log;
   readonly #prefix: string;
 
   constructor(options: {
     store: Pick<Store, "getConnection">;
     reader: Pick<CredentialReader, "viewOf">;
-    ledger: Pick<ReadLedger, "read">;
+    readAudit: Pick<ReadAudit, "read">;
     log: Log;
     /** What the names of secrets begin with, without the slash after it. */
     prefix: string;
   }) {
     this.#store = options.store;
     this.#reader = options.reader;
-    this.#ledger = options.ledger;
+    this.#readAudit = options.readAudit;
     this.#log = options.log;
     this.#prefix = options.prefix;
   }
@@ -72,7 +72,7 @@ export class SecretSource {
         // Nothing was awaited since it was read but the making of the value.
         return { name, value, stamp, expiresAtMs: token.expiresAtMs };
       }
-      const recorded = this.#ledger.read(caller.principal, parsed.connectionId, token.revision);
+      const recorded = this.#readAudit.read(caller.principal, parsed.connectionId, token.revision);
       recordedRevision = token.revision;
       if (recorded !== undefined) await recorded;
     }

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { InvalidArgument } from "../../model/errors.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { ConflatingSubscriber } from "../tokens/conflating_subscriber.js";
+import type { WatchHub } from "../tokens/watch_hub.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";
 import type { SecretCaller, SecretSource, SecretState } from "./secret_source.js";
-import { WaitingSubscriber } from "../tokens/conflating_subscriber.js";
-import type { WatchHub } from "../tokens/watch_hub.js";
 
 export interface SecretAnswer {
   /** The same for the same secrets; says nothing of them. */
@@ -113,9 +113,9 @@ export class SecretStreams {
     }
   }
 
-  #subscribe(names: readonly string[], { view }: SecretCaller): WaitingSubscriber {
+  #subscribe(names: readonly string[], { view }: SecretCaller): ConflatingSubscriber {
     const ids = names.flatMap((name) => this.#source.connectionOf(name) ?? []);
-    const subscriber = new WaitingSubscriber({
+    const subscriber = new ConflatingSubscriber({
       connectionIds: new Set(ids),
       userId: undefined,
       sees: (change) => view.seesChange(change),

@@ -1,15 +1,20 @@
-import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import { daemon } from "../../model/access/principal.js";
+import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { attention, type ConnectionChange, changeConnection, consentEnded } from "../lifecycle/connection_change.js";
-import type { PendingRequests } from "../consent/pending_consents.js";
+import type { PendingConsents } from "../consent/pending_consents.js";
+import {
+  attention,
+  type ConnectionChange,
+  changeConnection,
+  consentEnded,
+} from "../lifecycle/connection_change.js";
 import { dueAction } from "../lifecycle/refresh_policy.js";
 
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
   store: Pick<Store, "commit">,
-  requests: Pick<PendingRequests, "end">,
+  requests: Pick<PendingConsents, "end">,
   connectionId: string,
   nowMs: number,
 ): Promise<void> {
@@ -69,7 +74,7 @@ function expiryChange(connection: Connection, nowMs: number): ConnectionChange {
   if (hasUsableToken(connection, nowMs)) return {};
   const { problem } = connection;
   if (problem?.reason === "provider_deleted") return attention(connection, "provider_deleted", nowMs);
-  // It keeps its intent and its due time: mending the profile wakes it.
+  // It keeps its intent and its due time: fixing the profile wakes it.
   if (problem?.reason === "misconfigured") return { status: "attention", problem };
   return connection.refreshable ? {} : attention(connection, "no_refresh_token", nowMs);
 }

@@ -49,7 +49,7 @@ class Lane {
  * One lane per provider: capped, callers before due work, and places dealt in turn between providers, so that a slow
  * provider holds up only its own connections.
  */
-export class RefreshLanes {
+export class ProviderConcurrency {
   readonly #lanes = new Map<string, Lane>();
   /** Those with somebody waiting; the one served last is at the end. */
   readonly #turn = new Set<Lane>();

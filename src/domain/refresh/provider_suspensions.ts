@@ -3,11 +3,11 @@ import { DataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Suspension } from "../../model/providers/suspension.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { type ConnectionChange, changeConnection, problemSince } from "../lifecycle/connection_change.js";
-import type { Log } from "../../runtime/log.js";
 import { isRefreshable, probeAtMs, suspensionDelayMs } from "../lifecycle/refresh_policy.js";
 
 /** Connections read or woken at a time. */

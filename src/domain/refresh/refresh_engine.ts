@@ -2,22 +2,22 @@ import type { FailingProvider } from "../../model/connections/daemon_status.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenSpool } from "../grants/token_spool.js";
 import { FailingProviders } from "./failing_providers.js";
-import type { Grants } from "../grants/token_endpoint_client.js";
-import type { Log } from "../../runtime/log.js";
-import { PendingRequests } from "../consent/pending_consents.js";
+import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
-import { RefreshLanes } from "./provider_concurrency.js";
 import type { RefreshMetrics } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenRescue } from "../grants/token_spool.js";
 
 /** What the engine needs of the store; the caller tells it of commits by `wake`. */
 export type EngineStore = Pick<
@@ -40,7 +40,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #lanes = new RefreshLanes();
+  readonly #lanes = new ProviderConcurrency();
   readonly #scheduler: RefreshScheduler;
   readonly #log: Log;
 
@@ -48,12 +48,12 @@ export class RefreshEngine {
     store: EngineStore;
     vault: CredentialVault;
     writer: CredentialWriter;
-    servers: Pick<AuthorizationServers, "resolve">;
-    grants: Pick<Grants, "refresh">;
+    servers: Pick<IssuerMetadata, "resolve">;
+    grants: Pick<TokenEndpointClient, "refresh">;
     /** Takes the token of a refresh that came too late, and of a consent that nobody confirmed. */
     revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
     /** Holds a token set until it is durable. */
-    rescue: Pick<TokenRescue, "hold" | "release">;
+    spool: Pick<TokenSpool, "hold" | "release">;
     /** Shared with the completer: one token request per connection. */
     locks: KeyedMutex<string>;
     clock: Clock;
@@ -72,7 +72,7 @@ export class RefreshEngine {
     this.#failing = failing;
     const failures = new RefreshFailures({ ...options, suspensions });
     this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures, failing });
-    const requests = new PendingRequests(options);
+    const requests = new PendingConsents(options);
     this.#scheduler = new RefreshScheduler({
       ...options,
       lanes,
@@ -91,7 +91,7 @@ export class RefreshEngine {
     this.#scheduler.wake(changes);
   }
 
-  /** A profile was mended, or is gone: what waits for it is looked at again. */
+  /** A profile was fixed, or is gone: what waits for it is looked at again. */
   profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
     this.#suspensions

@@ -1,4 +1,5 @@
 import type { AuditEventType } from "../../model/access/audit_event.js";
+import { daemon } from "../../model/access/principal.js";
 import {
   type Connection,
   hasUsableToken,
@@ -8,17 +9,19 @@ import {
   type Refusals,
 } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
-import { daemon } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { attention, type ConnectionChange, changeConnection, problemSince } from "../lifecycle/connection_change.js";
-import type { Log } from "../../runtime/log.js";
+import {
+  attention,
+  type ConnectionChange,
+  changeConnection,
+  problemSince,
+} from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
-import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
-import type { RefreshOutcome } from "./refresh_outcome.js";
 import {
   isRefreshable,
   isRefusedAlone,
@@ -28,6 +31,8 @@ import {
   retryDelayMs,
   suspensionDelayMs,
 } from "../lifecycle/refresh_policy.js";
+import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
 
 /** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
 export interface Attempt extends RefusedAttempt {
@@ -93,7 +98,7 @@ export class RefreshFailures {
     }
   }
 
-  /** A failure that time does not mend: a person must act. */
+  /** A failure that time does not fix: a person must act. */
   async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
     const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
     this.#log.warn(said, "the grant is lost: consent is needed again");
@@ -290,7 +295,7 @@ export function isSame(current: Connection | undefined, attempted: Connection): 
   );
 }
 
-/** Why a grant failed. A client secret that cannot be opened is a fault of the profile; nothing was sent. @throws what is no failure of a grant */
+/** Why a grant failed. A client secret that cannot be opened is an error of the profile; nothing was sent. @throws what is no failure of a grant */
 export function failureOf(error: unknown): GrantFailure {
   if (error instanceof GrantFailure) return error;
   if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });

@@ -6,7 +6,7 @@ export type RefreshOutcome =
   | "attention"
   /** It failed and is tried again at the time in the connection's problem. */
   | "retry"
-  /** Its provider refuses the client of the profile: somebody must mend that. */
+  /** Its provider refuses the client of the profile: somebody must fix that. */
   | "suspended"
   /** It failed, but the connection has moved on meanwhile: the failure means nothing. */
   | "superseded"

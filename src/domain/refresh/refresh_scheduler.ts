@@ -1,13 +1,13 @@
 import type { Connection } from "../../model/connections/connection.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import type { DueEntry, Store } from "../../store/store.js";
-import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "../lifecycle/clock_skew.js";
-import { announceExpiry, settleDue } from "./due_work.js";
 import type { Log } from "../../runtime/log.js";
-import type { PendingRequests } from "../consent/pending_consents.js";
-import type { ProviderSuspensions } from "./provider_suspensions.js";
-import type { RefreshLanes } from "./provider_concurrency.js";
+import type { DueEntry, Store } from "../../store/store.js";
+import type { PendingConsents } from "../consent/pending_consents.js";
+import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "../lifecycle/clock_skew.js";
 import { dueAction } from "../lifecycle/refresh_policy.js";
+import { announceExpiry, settleDue } from "./due_work.js";
+import type { ProviderConcurrency } from "./provider_concurrency.js";
+import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
@@ -43,8 +43,8 @@ export class RefreshScheduler {
   readonly #store: SchedulerStore;
   readonly #refresher: Pick<Refresher, "refresh">;
   readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-  readonly #lanes: Pick<RefreshLanes, "hasRoom">;
-  readonly #requests: Pick<PendingRequests, "end">;
+  readonly #lanes: Pick<ProviderConcurrency, "hasRoom">;
+  readonly #requests: Pick<PendingConsents, "end">;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #jumps: ClockJumps;
@@ -62,8 +62,8 @@ export class RefreshScheduler {
     store: SchedulerStore;
     refresher: Pick<Refresher, "refresh">;
     suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-    lanes: Pick<RefreshLanes, "hasRoom">;
-    requests: Pick<PendingRequests, "end">;
+    lanes: Pick<ProviderConcurrency, "hasRoom">;
+    requests: Pick<PendingConsents, "end">;
     clock: Clock;
     log: Log;
   }) {

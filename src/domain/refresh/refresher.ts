@@ -1,32 +1,32 @@
+import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
-import { daemon } from "../../model/access/principal.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { RefreshResult } from "../../oauth/refresh_grant.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
-import type { Store } from "../../store/store.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
-import type { AuthorizationServers } from "../grants/issuer_metadata.js";
+import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { FailingProviders } from "./failing_providers.js";
-import type { Grants } from "../grants/token_endpoint_client.js";
-import type { Log } from "../../runtime/log.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenSpool } from "../grants/token_spool.js";
 import { isParted } from "../lifecycle/grant_rebinding.js";
+import { isRefreshable } from "../lifecycle/refresh_policy.js";
+import type { FailingProviders } from "./failing_providers.js";
+import { LanesClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
-import { LanesClosed, type RefreshLanes, type RefreshPriority } from "./provider_concurrency.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
-import { isRefreshable } from "../lifecycle/refresh_policy.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenRescue } from "../grants/token_spool.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
@@ -44,16 +44,16 @@ export interface RefresherOptions {
   readonly store: RefresherStore;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
-  readonly servers: Pick<AuthorizationServers, "resolve">;
-  readonly grants: Pick<Grants, "refresh">;
+  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly grants: Pick<TokenEndpointClient, "refresh">;
   /** Shared with the completer: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly lanes: RefreshLanes;
+  readonly lanes: ProviderConcurrency;
   readonly suspensions: Pick<ProviderSuspensions, "of" | "accepted">;
   readonly failures: RefreshFailures;
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
-  readonly rescue: Pick<TokenRescue, "hold" | "release">;
+  readonly spool: Pick<TokenSpool, "hold" | "release">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
@@ -163,28 +163,28 @@ export class Refresher {
     const { credential: previous } = prepared;
     const receivedMonotonicMs = clock.monotonicMs();
     const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
-    if (outcome === "refreshed") count("success", result.idTokenFault === undefined ? "" : "id_token");
+    if (outcome === "refreshed") count("success", result.idTokenViolation === undefined ? "" : "id_token");
     this.#accepted(profile);
     return outcome;
   }
 
   /**
    * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
-   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `rescue` has it then.
+   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `spool` has it then.
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
     const { connection, profile, previous, result, receivedMonotonicMs } = success;
-    const { store, writer, revocations, rescue, clock, log, metrics } = this.#parts;
+    const { store, writer, revocations, spool, clock, log, metrics } = this.#parts;
     const { id: connectionId, providerId } = connection;
-    if (result.idTokenFault !== undefined) {
+    if (result.idTokenViolation !== undefined) {
       log.warn(
-        { connectionId, fault: result.idTokenFault },
+        { connectionId, violation: result.idTokenViolation },
         "id_token of a refresh does not verify; the tokens are kept",
       );
     }
     this.#unwritten.set(connectionId, success);
     const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-    rescue.hold(connectionId, () => {
+    spool.hold(connectionId, () => {
       const composed = writer.compose(connection, profile, result.tokenSet, previous, receivedAtMs);
       return { grant: "refresh", ...composed };
     });
@@ -200,7 +200,7 @@ export class Refresher {
           principal: daemon.name,
           connectionId,
           providerId,
-          ...(result.idTokenFault === undefined ? {} : { reason: "id_token_verification_failed" }),
+          ...(result.idTokenViolation === undefined ? {} : { reason: "id_token_verification_failed" }),
         });
         return writer.write(tx, current, profile, result.tokenSet, previous, receivedAtMs);
       });
@@ -277,7 +277,7 @@ export class Refresher {
 
   #forget(connectionId: string): void {
     this.#unwritten.delete(connectionId);
-    this.#parts.rescue.release(connectionId);
+    this.#parts.spool.release(connectionId);
   }
 }
 

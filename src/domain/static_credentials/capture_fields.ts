@@ -38,13 +38,16 @@ export function captureFields(
       isRequired: required.includes(name) && !read?.mayBeEmpty,
       hint: kind === "text" || kind === "secret" ? hintOf(property) : "",
       value: shownValue(property, kind, entered?.[name]),
-      fault: violation && `${label} ${violation.description}.`,
+      violation: violation && `${label} ${violation.description}.`,
     };
   });
 }
 
-/** Faults that no field of the form can show. */
-export function generalFaults(settings: CaptureSettings, violations: readonly FieldViolation[]): string[] {
+/** Errors that no field of the form can show. */
+export function generalViolations(
+  settings: CaptureSettings,
+  violations: readonly FieldViolation[],
+): string[] {
   const paths = propertiesOf(schemaOf(settings)).map(([name]) => credentialPath(name));
   return violations
     .filter(({ field }) => !paths.includes(field))

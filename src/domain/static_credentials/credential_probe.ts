@@ -1,7 +1,7 @@
+import type { Strategy } from "../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import type { Strategy } from "../../model/credentials/strategy.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Secret } from "../../runtime/secret.js";
 
@@ -71,8 +71,8 @@ export function processTrial(status: number): void {
   throw new Unavailable(`the credential could not be tried: the provider answered ${status}`);
 }
 
-/** Faults of a static profile's `user_info_endpoint`, which is a path below `api_base_url` or a URL of its own. */
-export function trialFaults(settings: TrialSettings): FieldViolation[] {
+/** Errors of a static profile's `user_info_endpoint`, which is a path below `api_base_url` or a URL of its own. */
+export function trialViolations(settings: TrialSettings): FieldViolation[] {
   if (settings.authType === "oauth2" || !URL.canParse(settings.apiBaseUrl)) return [];
   const url = trialUrl(settings);
   if (settings.userInfoEndpoint === "") return [];

@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from "../../model/json.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 import { Secret } from "../../runtime/secret.js";
 import { formatPhrase, formats } from "./credential_keywords.js";
-import { nameFault, propertiesOf, schemaOf } from "./credential_schema.js";
+import { nameViolation, propertiesOf, schemaOf } from "./credential_schema.js";
 import { compilePattern } from "./safe_pattern.js";
 
 /** Names and values of one credential together, in UTF-8. */
@@ -28,9 +28,9 @@ export function checkCredential(
   settings: Pick<ProviderSettings, "credentialSchema" | "strategy">,
   values: Readonly<Record<string, JsonValue>>,
 ): Record<string, Secret> {
-  const faults = new Map<string, string>();
-  const fault = (name: string, description: string): void => {
-    if (!faults.has(name)) faults.set(name, description);
+  const violations = new Map<string, string>();
+  const violation = (name: string, description: string): void => {
+    if (!violations.has(name)) violations.set(name, description);
   };
   const given = Object.entries(values);
   const bytes = given.reduce((sum, [name, value]) => sum + byteLength(name) + byteLength(value), 0);
@@ -41,41 +41,41 @@ export function checkCredential(
   // Without a prototype: names are whatever was submitted.
   const texts: Record<string, string> = Object.create(null);
   for (const [name, value] of given) {
-    const why = nameFault(name);
-    if (why !== undefined) fault(name, why);
+    const why = nameViolation(name);
+    if (why !== undefined) violation(name, why);
     if (typeof value === "string") texts[name] = value;
-    else fault(name, "must be a string");
+    else violation(name, "must be a string");
   }
   for (const field of credentialFields(settings.strategy)) {
     // An empty password is legal, and so is one that is left out.
     if (field.mayBeEmpty && !Object.hasOwn(values, field.name)) texts[field.name] = "";
     const text = texts[field.name];
-    const why = text === undefined ? undefined : carrierFault(field, text);
-    if (why !== undefined) fault(field.name, why);
+    const why = text === undefined ? undefined : carrierViolation(field, text);
+    if (why !== undefined) violation(field.name, why);
   }
-  const general = schemaFaults(schemaOf(settings), texts, (name, description) => {
-    if (Object.hasOwn(texts, name) || !Object.hasOwn(values, name)) fault(name, description);
+  const general = schemaViolations(schemaOf(settings), texts, (name, description) => {
+    if (Object.hasOwn(texts, name) || !Object.hasOwn(values, name)) violation(name, description);
   });
-  if (faults.size > 0 || general.length > 0) {
+  if (violations.size > 0 || general.length > 0) {
     throw new InvalidArgument([
-      ...[...faults].map(([name, description]) => ({ field: credentialPath(name), description })),
+      ...[...violations].map(([name, description]) => ({ field: credentialPath(name), description })),
       ...general,
     ]);
   }
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, new Secret(text)]));
 }
 
-/** @returns the faults of no field in particular */
-function schemaFaults(
+/** @returns the errors of no field in particular */
+function schemaViolations(
   schema: JsonObject,
   texts: Readonly<Record<string, string>>,
-  fault: (name: string, description: string) => void,
+  violation: (name: string, description: string) => void,
 ): FieldViolation[] {
   const tooLong = new Set<string>();
   for (const [name, { format }] of propertiesOf(schema)) {
     const length = texts[name]?.length ?? 0;
     if (format === undefined || format === "password" || length <= maxFormattedLength) continue;
-    fault(name, `must have at most ${maxFormattedLength} characters, not ${length}`);
+    violation(name, `must have at most ${maxFormattedLength} characters, not ${length}`);
     tooLong.add(name);
   }
   const judged = Object.fromEntries(Object.entries(texts).filter(([name]) => !tooLong.has(name)));
@@ -86,7 +86,7 @@ function schemaFaults(
     const name = fieldOf(error);
     if (name === undefined) {
       general.push({ field: "credentials", description: error.message ?? "is not valid" });
-    } else if (!tooLong.has(name)) fault(name, sentence(error));
+    } else if (!tooLong.has(name)) violation(name, sentence(error));
   }
   return general;
 }
@@ -139,7 +139,7 @@ function sentence({ keyword, params, message }: ErrorObject): string {
   }
 }
 
-function carrierFault({ carrier, mayBeEmpty }: CredentialField, text: string): string | undefined {
+function carrierViolation({ carrier, mayBeEmpty }: CredentialField, text: string): string | undefined {
   if (text === "") return mayBeEmpty ? undefined : "must not be empty";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   const hasControls = /[\u0000-\u001f\u007f]/.test(text);

@@ -1,19 +1,19 @@
 import type { Principal } from "../../model/access/principal.js";
 import type { CurrentToken } from "../credentials/credential_reader.js";
-import type { ReadLedger } from "./read_audit.js";
+import type { ReadAudit } from "./read_audit.js";
 import type { TokenManager } from "./token_manager.js";
 
 /** Tokens for callers: what leaves here is on record. */
 export class AuditedTokens {
   readonly #manager: Pick<TokenManager, "tokenAtHand" | "getToken" | "refreshToken">;
-  readonly #ledger: Pick<ReadLedger, "read" | "refused">;
+  readonly #readAudit: Pick<ReadAudit, "read" | "refused">;
 
   constructor(options: {
     manager: Pick<TokenManager, "tokenAtHand" | "getToken" | "refreshToken">;
-    ledger: Pick<ReadLedger, "read" | "refused">;
+    readAudit: Pick<ReadAudit, "read" | "refused">;
   }) {
     this.#manager = options.manager;
-    this.#ledger = options.ledger;
+    this.#readAudit = options.readAudit;
   }
 
   /**
@@ -27,7 +27,7 @@ export class AuditedTokens {
   ): CurrentToken | Promise<CurrentToken> {
     const token = this.#manager.tokenAtHand(connectionId, minTtlMs);
     if (token) {
-      const recorded = this.#ledger.read(principal, connectionId, token.revision);
+      const recorded = this.#readAudit.read(principal, connectionId, token.revision);
       return recorded === undefined ? token : recorded.then(() => token);
     }
     return this.#recorded(principal, connectionId, () => this.#manager.getToken(connectionId, minTtlMs));
@@ -47,10 +47,10 @@ export class AuditedTokens {
     try {
       token = await obtain();
     } catch (error) {
-      await this.#ledger.refused(principal, connectionId, error);
+      await this.#readAudit.refused(principal, connectionId, error);
       throw error;
     }
-    const recorded = this.#ledger.read(principal, connectionId, token.revision);
+    const recorded = this.#readAudit.read(principal, connectionId, token.revision);
     if (recorded !== undefined) await recorded;
     return token;
   }

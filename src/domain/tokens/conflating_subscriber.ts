@@ -4,7 +4,7 @@ import type { Subscriber, WatchFilter } from "./watch_hub.js";
  * A watcher that waits. It holds which connections changed, never what they changed to: one pending slot per connection, and the
  * newest state is read when the slot is emptied.
  */
-export class WaitingSubscriber implements Subscriber {
+export class ConflatingSubscriber implements Subscriber {
   readonly #pending = new Set<string>();
   #wake: (() => void) | undefined;
 

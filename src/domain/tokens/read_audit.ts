@@ -1,10 +1,10 @@
 import { by } from "../../model/access/audit_event.js";
-import { NexusError, Unavailable } from "../../model/errors.js";
 import type { Principal } from "../../model/access/principal.js";
+import { NexusError, Unavailable } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { Log } from "../../runtime/log.js";
 
 /** Readers and connections remembered: some 12 MiB at most. One that is forgotten is recorded again, never less. */
 const maxEntries = 50_000;
@@ -42,7 +42,7 @@ interface Refusal {
   count: number;
 }
 
-type LedgerStore = Pick<Store, "commit">;
+type ReadAuditStore = Pick<Store, "commit">;
 
 /**
  * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable
@@ -51,8 +51,8 @@ type LedgerStore = Pick<Store, "commit">;
  *
  * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
  */
-export class ReadLedger {
-  readonly #store: LedgerStore;
+export class ReadAudit {
+  readonly #store: ReadAuditStore;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #maxEntries: number;
@@ -63,7 +63,7 @@ export class ReadLedger {
   readonly #readers = new WeakMap<Principal, string>();
   #batch: Batch | undefined;
 
-  constructor(options: { store: LedgerStore; clock: Clock; log: Log; maxEntries?: number }) {
+  constructor(options: { store: ReadAuditStore; clock: Clock; log: Log; maxEntries?: number }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -139,8 +139,8 @@ export class ReadLedger {
           ...(before && before.count > 0 && { count: before.count + 1 }),
         });
       });
-    } catch (fault) {
-      this.#log.error({ err: fault }, "a refused read could not be recorded");
+    } catch (violation) {
+      this.#log.error({ err: violation }, "a refused read could not be recorded");
     }
   }
 

@@ -9,7 +9,7 @@ export interface BookmarkMember {
 const slotMs = 1_000;
 
 /** When each idle stream is to have its next bookmark: one timer for all of them. */
-export class BookmarkWheel {
+export class TimerWheel {
   readonly #clock: Clock;
   readonly #slots = new Map<number, Set<BookmarkMember>>();
   #armed: { readonly slot: number; readonly timer: Timer } | undefined;

@@ -3,12 +3,12 @@ import type { Clock } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Store } from "../../store/store.js";
 import type { View } from "../access/access_control.js";
-import { BookmarkWheel } from "./timer_wheel.js";
 import type { CredentialReader } from "../credentials/credential_reader.js";
-import type { ReadLedger } from "./read_audit.js";
+import type { ReadAudit } from "./read_audit.js";
+import { TimerWheel } from "./timer_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
+import { WatchFanout } from "./watch_fanout.js";
 import type { WatchFilter, WatchHub } from "./watch_hub.js";
-import { WatchRounds } from "./watch_fanout.js";
 import { type Followers, WatchStream } from "./watch_stream.js";
 
 /** Records read from the store at a time while a snapshot is sent. */
@@ -26,7 +26,7 @@ export class TokenWatch {
   readonly #store: WatchStore;
   readonly #reader: Pick<CredentialReader, "view">;
   readonly #hub: WatchHub;
-  readonly #ledger: Pick<ReadLedger, "read" | "announce">;
+  readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
   readonly #clock: Clock;
   readonly #followers: Followers;
 
@@ -34,20 +34,23 @@ export class TokenWatch {
     store: WatchStore;
     reader: Pick<CredentialReader, "view">;
     hub: WatchHub;
-    ledger: Pick<ReadLedger, "read" | "announce">;
+    readAudit: Pick<ReadAudit, "read" | "announce">;
     clock: Clock;
     random: () => number;
   }) {
     this.#store = options.store;
     this.#reader = options.reader;
     this.#hub = options.hub;
-    this.#ledger = options.ledger;
+    this.#readAudit = options.readAudit;
     this.#clock = options.clock;
     const { hub, clock, random } = options;
     this.#followers = {
       hub,
-      rounds: new WatchRounds({ ledger: options.ledger, stateOf: (id, view) => this.#stateOf(id, view) }),
-      bookmarks: new BookmarkWheel(clock),
+      rounds: new WatchFanout({
+        readAudit: options.readAudit,
+        stateOf: (id, view) => this.#stateOf(id, view),
+      }),
+      bookmarks: new TimerWheel(clock),
       position: (view) => this.#position(view),
       reconnectDelayMs: () => Math.round(reconnectSpreadMs * random()),
     };
@@ -130,7 +133,7 @@ export class TokenWatch {
   }
 
   /**
-   * The newest state, its token on record. What is sent next is announced to the ledger, so that all of it shares a commit; the state
+   * The newest state, its token on record. What is sent next is announced to the audit, so that all of it shares a commit; the state
    * is read again after that, since it may have changed.
    */
   async #state(
@@ -144,7 +147,7 @@ export class TokenWatch {
       if (event.kind !== "state" || !event.view.token) return event;
       const { revision } = event.view.token;
       if (revision === recordedRevision) return event;
-      const recorded = this.#ledger.read(options.principal, connectionId, revision);
+      const recorded = this.#readAudit.read(options.principal, connectionId, revision);
       if (!recorded) return event;
       recordedRevision = revision;
       for (const id of next()) this.#announce(id, options);
@@ -157,7 +160,7 @@ export class TokenWatch {
     if (!connection || !hasUsableToken(connection, this.#clock.nowMs())) return;
     // What was named and is not to be had is never read.
     if (!matches(options, connection.userId) || !options.view.seesConnection(connection)) return;
-    void this.#ledger.announce(options.principal, connectionId, connection.credentialRevision);
+    void this.#readAudit.announce(options.principal, connectionId, connection.credentialRevision);
   }
 
   #stateOf(connectionId: string, { seesConnection }: Pick<View, "seesConnection">): WatchEvent {

@@ -1,6 +1,6 @@
 import type { Principal } from "../../model/access/principal.js";
 import type { View } from "../access/access_control.js";
-import type { ReadLedger } from "./read_audit.js";
+import type { ReadAudit } from "./read_audit.js";
 import type { WatchEvent } from "./watch_event.js";
 
 /** A stream that follows, as a round sees it. None of its methods throws. */
@@ -29,17 +29,17 @@ interface Round {
  * reads of all of them put on record in one commit, then written to one stream after the other. A connection that changes again before
  * its reads are on record takes the same round.
  */
-export class WatchRounds {
-  readonly #ledger: Pick<ReadLedger, "read" | "announce">;
+export class WatchFanout {
+  readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
   readonly #stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
   readonly #open = new Map<string, Map<Principal, Round>>();
   #due: Round[] = [];
 
   constructor(options: {
-    ledger: Pick<ReadLedger, "read" | "announce">;
+    readAudit: Pick<ReadAudit, "read" | "announce">;
     stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
   }) {
-    this.#ledger = options.ledger;
+    this.#readAudit = options.readAudit;
     this.#stateOf = options.stateOf;
   }
 
@@ -79,7 +79,7 @@ export class WatchRounds {
       const event = this.#stateOf(connectionId, round.view);
       const revision = event.kind === "state" ? event.view.token?.revision : undefined;
       if (revision !== undefined && revision !== recordedRevision) {
-        const recorded = this.#ledger.announce(principal, connectionId, revision);
+        const recorded = this.#readAudit.announce(principal, connectionId, revision);
         if (recorded !== undefined) {
           recorded.then(
             () => this.#advance(round, revision),
@@ -103,7 +103,7 @@ export class WatchRounds {
     const taking: RoundMember[] = [];
     for (const member of members) if (member.left(connectionId)) taking.push(member);
     if (revision !== undefined && taking.length > 0) {
-      void this.#ledger.read(principal, connectionId, revision, taking.length);
+      void this.#readAudit.read(principal, connectionId, revision, taking.length);
     }
     for (const member of taking) member.deliver(event);
   }

@@ -1,16 +1,16 @@
 import type { Principal } from "../../model/access/principal.js";
 import { pumpBriefly, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
 import type { View } from "../access/access_control.js";
-import type { BookmarkMember, BookmarkWheel } from "./timer_wheel.js";
+import type { BookmarkMember, TimerWheel } from "./timer_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
+import type { RoundMember, WatchFanout } from "./watch_fanout.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
-import type { RoundMember, WatchRounds } from "./watch_fanout.js";
 
 /** What all streams that follow share. */
 export interface Followers {
   readonly hub: Pick<WatchHub, "unsubscribe" | "draining">;
-  readonly rounds: Pick<WatchRounds, "join">;
-  readonly bookmarks: Pick<BookmarkWheel, "add" | "delete">;
+  readonly rounds: Pick<WatchFanout, "join">;
+  readonly bookmarks: Pick<TimerWheel, "add" | "delete">;
   position(view: Pick<View, "epochOf">): WatchPosition;
   /** Of a client that is drained, each another. */
   reconnectDelayMs(): number;

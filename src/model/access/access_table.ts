@@ -2,31 +2,31 @@
 export const roles = ["admin", "operator", "agent"] as const;
 export type Role = (typeof roles)[number];
 
-/** What a role may do of an action; `confined` is within the principal's confinement. */
-export type Permission = "allowed" | "confined" | "denied";
+/** What a role may do of an action; `restricted` is within the principal's restriction. */
+export type Permission = "allowed" | "restricted" | "denied";
 
 type Row = Readonly<Record<Role, Permission>>;
 
 const everyone: Row = { admin: "allowed", operator: "allowed", agent: "allowed" };
-const confinesAgents: Row = { admin: "allowed", operator: "allowed", agent: "confined" };
+const restrictsAgents: Row = { admin: "allowed", operator: "allowed", agent: "restricted" };
 const forOperators: Row = { admin: "allowed", operator: "allowed", agent: "denied" };
 const forAdmins: Row = { admin: "allowed", operator: "denied", agent: "denied" };
 
 /** The policy: each action, and what each role may do of it. Every RPC is one of these actions. */
 export const accessTable = {
   "self.read": everyone,
-  "provider.read": confinesAgents,
+  "provider.read": restrictsAgents,
   "provider.manage": forOperators,
   "template.read": forOperators,
-  "connection.request": confinesAgents,
-  "connection.read": confinesAgents,
-  "connection.capture": confinesAgents,
-  "connection.import": confinesAgents,
-  "connection.manage": confinesAgents,
+  "connection.request": restrictsAgents,
+  "connection.read": restrictsAgents,
+  "connection.capture": restrictsAgents,
+  "connection.import": restrictsAgents,
+  "connection.manage": restrictsAgents,
   /** Operators keep connections alive and never hold what is in them. */
-  "token.read": { admin: "allowed", operator: "denied", agent: "confined" },
+  "token.read": { admin: "allowed", operator: "denied", agent: "restricted" },
   "audit.read": forOperators,
-  /** Of the daemon as a whole, all connections counted: whoever is confined sees nothing of it. */
+  /** Of the daemon as a whole, all connections counted: whoever is restricted sees nothing of it. */
   "status.read": forOperators,
   "policy.read": forOperators,
   "key.manage": forAdmins,

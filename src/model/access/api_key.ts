@@ -1,5 +1,5 @@
 import type { Role } from "./access_table.js";
-import type { Confinement } from "./scope_restriction.js";
+import type { Restriction } from "./scope_restriction.js";
 
 /** An API key as it is stored: never the key itself. */
 export interface ApiKeyRecord {
@@ -11,7 +11,7 @@ export interface ApiKeyRecord {
   readonly digest: Uint8Array;
   readonly role: Role;
   /** Present for an agent, and for nobody else. */
-  readonly confinement: Confinement | undefined;
+  readonly restriction: Restriction | undefined;
   readonly createdAtMs: number;
   /** Name of a principal. */
   readonly createdBy: string;

@@ -1,5 +1,10 @@
 import { type Action, accessTable, type Permission, type Role } from "./access_table.js";
-import { CompiledConfinement, type Confinement, describeConfinement, type Resource } from "./scope_restriction.js";
+import {
+  CompiledRestriction,
+  describeRestriction,
+  type Resource,
+  type Restriction,
+} from "./scope_restriction.js";
 
 /** Where it is written what a principal may. */
 export interface RulePlace {
@@ -9,31 +14,31 @@ export interface RulePlace {
   readonly line: number;
 }
 
-/** A role, and for an agent what it is confined to. */
+/** A role, and for an agent what it is restricted to. */
 export interface RoleRule {
   readonly role: Role;
   /** Present for an agent, and for nobody else. */
-  readonly confinement: Confinement | undefined;
+  readonly restriction: Restriction | undefined;
   readonly place: RulePlace;
 }
 
 export interface Decision {
-  /** `confined` when no resource was asked about. */
+  /** `restricted` when no resource was asked about. */
   readonly permission: Permission;
   /** The rule that decided. */
   readonly place: RulePlace;
 }
 
 interface CompiledRule extends RoleRule {
-  readonly compiled: CompiledConfinement | undefined;
+  readonly compiled: CompiledRestriction | undefined;
 }
 
 /** What one principal may: nothing without a rule, and with several only what each of them allows. */
-export class Grant {
+export class Permissions {
   readonly rules: readonly RoleRule[];
   readonly #rules: readonly CompiledRule[];
   readonly #nobody: RulePlace;
-  readonly isConfined: boolean;
+  readonly isRestricted: boolean;
   /** A text that is the same for two grants that allow the same. */
   readonly fingerprint: string;
 
@@ -42,11 +47,11 @@ export class Grant {
     this.rules = rules;
     this.#rules = rules.map((rule) => ({
       ...rule,
-      compiled: rule.confinement && new CompiledConfinement(rule.confinement),
+      compiled: rule.restriction && new CompiledRestriction(rule.restriction),
     }));
     this.#nobody = nobody;
-    this.isConfined = this.#rules.some(({ compiled }) => compiled !== undefined);
-    this.fingerprint = JSON.stringify(rules.map(({ role, confinement }) => [role, confinement ?? null]));
+    this.isRestricted = this.#rules.some(({ compiled }) => compiled !== undefined);
+    this.fingerprint = JSON.stringify(rules.map(({ role, restriction }) => [role, restriction ?? null]));
   }
 
   /** That of the rule which allows least. */
@@ -59,14 +64,14 @@ export class Grant {
   permissionFor(action: Action): Permission {
     let permission: Permission = this.#rules.length === 0 && action !== "self.read" ? "denied" : "allowed";
     for (const { role } of this.#rules) {
-      const stated = accessTable[action][role];
-      if (stated === "denied") return "denied";
-      if (stated === "confined") permission = "confined";
+      const given = accessTable[action][role];
+      if (given === "denied") return "denied";
+      if (given === "restricted") permission = "restricted";
     }
     return permission;
   }
 
-  /** Whether the resource is within every confinement. */
+  /** Whether the resource is within every restriction. */
   contains(resource: Resource): boolean {
     for (const { compiled } of this.#rules) {
       if (compiled !== undefined && !compiled.contains(resource)) return false;
@@ -82,18 +87,18 @@ export class Grant {
     }
     const denying = this.#rules.find(({ role }) => accessTable[action][role] === "denied");
     if (denying) return { permission: "denied", place: denying.place };
-    const confining = this.#rules.filter(({ role }) => accessTable[action][role] === "confined");
-    const [confinedBy] = confining;
-    if (confinedBy === undefined) return { permission: "allowed", place: first.place };
-    if (resource === undefined) return { permission: "confined", place: confinedBy.place };
+    const confining = this.#rules.filter(({ role }) => accessTable[action][role] === "restricted");
+    const [restrictedBy] = confining;
+    if (restrictedBy === undefined) return { permission: "allowed", place: first.place };
+    if (resource === undefined) return { permission: "restricted", place: restrictedBy.place };
     const outside = confining.find(({ compiled }) => compiled?.contains(resource) !== true);
     return outside
       ? { permission: "denied", place: outside.place }
-      : { permission: "allowed", place: confinedBy.place };
+      : { permission: "allowed", place: restrictedBy.place };
   }
 }
 
-/** `role agent, confined to users ada` */
-export function describeRule({ role, confinement }: Pick<RoleRule, "role" | "confinement">): string {
-  return confinement ? `role ${role}, confined to ${describeConfinement(confinement)}` : `role ${role}`;
+/** `role agent, restricted to users ada` */
+export function describeRule({ role, restriction }: Pick<RoleRule, "role" | "restriction">): string {
+  return restriction ? `role ${role}, restricted to ${describeRestriction(restriction)}` : `role ${role}`;
 }

@@ -1,13 +1,13 @@
 import type { Role } from "./access_table.js";
-import type { Confinement } from "./scope_restriction.js";
 import { describeRule, type RoleRule } from "./permissions.js";
+import type { Restriction } from "./scope_restriction.js";
 
 /** Principals, and what they are. */
 export interface PolicyBinding {
   /** Names, or beginnings of names that end with `*`. */
   readonly principals: readonly string[];
   readonly role: Role;
-  readonly confinement: Confinement | undefined;
+  readonly restriction: Restriction | undefined;
   /** In the file, from 1. */
   readonly line: number;
 }
@@ -40,9 +40,9 @@ export class Policy {
     const isPatternFirst = pattern !== undefined && (exactOrder === undefined || pattern.order < exactOrder);
     const binding = isPatternFirst ? pattern.binding : exact;
     if (!binding) return undefined;
-    const { role, confinement, line } = binding;
+    const { role, restriction, line } = binding;
     const text = `the policy file binds ${binding.principals.join(", ")}: ${describeRule(binding)}`;
-    return { role, confinement, place: { text, line } };
+    return { role, restriction, place: { text, line } };
   }
 }
 
@@ -50,7 +50,7 @@ export class Policy {
 export const principalPrefixes = ["key:", "cert:", "jwt:", "uid:"] as const;
 
 /** What is wrong with the name or pattern of a principal in a policy file. */
-export function principalFault(text: string): string | undefined {
+export function principalViolation(text: string): string | undefined {
   if (text === "owner" || text === "admin") return "is always admin, and cannot be bound";
   if (!principalPrefixes.some((prefix) => text.startsWith(prefix) && text.length > prefix.length)) {
     return `must begin with one of ${principalPrefixes.join(" ")} and go on`;

@@ -1,5 +1,5 @@
 /**
- * Who acts, as the door proved it. What a principal may is not decided here.
+ * Who acts, as the listener proved it. What a principal may is not decided here.
  *
  * Names are unique, and stand in the audit log and in policies: `owner`, `admin` (the key in `<data-dir>/admin.key`),
  * `key:<name of the API key>`, `cert:<SPIFFE URI or subject>`, `jwt:<sub>`, `uid:<number>`, `browser`, `daemon`.
@@ -24,7 +24,7 @@ export type PrincipalKind =
   | "certificate"
   /** Showed a JWT of a configured issuer. */
   | "jwt"
-  /** A person in front of the browser door. */
+  /** A person in front of the browser listener. */
   | "browser"
   /** The daemon itself. */
   | "daemon";

@@ -1,8 +1,8 @@
 import type { FieldViolation } from "../errors.js";
 import { isId } from "../ids.js";
 
-/** What an agent is confined to: a connection must fit each list that is present. */
-export interface Confinement {
+/** What an agent is restricted to: a connection must fit each list that is present. */
+export interface Restriction {
   /** User ids; `acme:*` is every one that begins so, `*` is any. */
   readonly userIds?: readonly string[];
   /** Names or ids of provider profiles, a UUID being an id; `*` is any. */
@@ -10,13 +10,13 @@ export interface Confinement {
   readonly connectionIds?: readonly string[];
 }
 
-/** A provider as a confinement sees it. */
+/** A provider as a restriction sees it. */
 export interface ProviderFacts {
   readonly id: string;
   readonly name: string;
 }
 
-/** A connection as a confinement sees it. */
+/** A connection as a restriction sees it. */
 export interface ConnectionFacts {
   readonly connectionId: string;
   readonly userId: string;
@@ -54,18 +54,18 @@ class Texts {
   }
 }
 
-/** A confinement, made ready to judge many calls. */
-export class CompiledConfinement {
+/** A restriction, made ready to judge many calls. */
+export class CompiledRestriction {
   readonly #users: Texts | undefined;
   readonly #providerIds: ReadonlySet<string> | undefined;
   readonly #providerNames: ReadonlySet<string> | undefined;
   readonly #connections: ReadonlySet<string> | undefined;
 
-  constructor(readonly stated: Confinement) {
-    this.#users = stated.userIds && new Texts(stated.userIds);
-    this.#providerIds = stated.providers && new Set(stated.providers.filter(isId));
-    this.#providerNames = stated.providers && new Set(stated.providers.filter((text) => !isId(text)));
-    this.#connections = stated.connectionIds && new Set(stated.connectionIds);
+  constructor(readonly given: Restriction) {
+    this.#users = given.userIds && new Texts(given.userIds);
+    this.#providerIds = given.providers && new Set(given.providers.filter(isId));
+    this.#providerNames = given.providers && new Set(given.providers.filter((text) => !isId(text)));
+    this.#connections = given.connectionIds && new Set(given.connectionIds);
   }
 
   contains(resource: Resource): boolean {
@@ -102,59 +102,59 @@ export class CompiledConfinement {
 }
 
 /** Entries of one list. */
-export const maxConfinementEntries = 1_000;
+export const maxRestrictionEntries = 1_000;
 const maxUserIdLength = 256;
 
-/** What is wrong with a confinement that was written by hand; `field` is `user_ids[3]`, or a list. */
-export function confinementFaults(confinement: Confinement): FieldViolation[] {
-  const { userIds, providers, connectionIds } = confinement;
+/** What is wrong with a restriction that was written by hand; `field` is `user_ids[3]`, or a list. */
+export function restrictionViolations(restriction: Restriction): FieldViolation[] {
+  const { userIds, providers, connectionIds } = restriction;
   const lists = [
-    ["user_ids", userIds, userFault],
-    ["providers", providers, providerFault],
-    ["connection_ids", connectionIds, connectionFault],
+    ["user_ids", userIds, userViolation],
+    ["providers", providers, providerViolation],
+    ["connection_ids", connectionIds, connectionViolation],
   ] as const;
   if (lists.every(([, list]) => list === undefined)) {
     return [
       {
         field: "",
         description:
-          'an agent is confined to user_ids, providers or connection_ids ("*" is any user or provider)',
+          'an agent is restricted to user_ids, providers or connection_ids ("*" is any user or provider)',
       },
     ];
   }
-  return lists.flatMap(([field, list = [], faultOf]) => {
-    if (list.length > maxConfinementEntries) {
-      return [{ field, description: `holds at most ${maxConfinementEntries} entries` }];
+  return lists.flatMap(([field, list = [], violationOf]) => {
+    if (list.length > maxRestrictionEntries) {
+      return [{ field, description: `holds at most ${maxRestrictionEntries} entries` }];
     }
     return list.flatMap((text, index) => {
-      const description = faultOf(text);
+      const description = violationOf(text);
       return description === undefined ? [] : [{ field: `${field}[${index}]`, description }];
     });
   });
 }
 
-function userFault(text: string): string | undefined {
+function userViolation(text: string): string | undefined {
   if (text === "") return "must not be empty";
   if (text.length > maxUserIdLength) return `has at most ${maxUserIdLength} characters`;
-  return starFault(text) ?? (/\p{Cc}/u.test(text) ? "must not hold control characters" : undefined);
+  return starViolation(text) ?? (/\p{Cc}/u.test(text) ? "must not hold control characters" : undefined);
 }
 
-function providerFault(text: string): string | undefined {
+function providerViolation(text: string): string | undefined {
   if (text === "*" || /^[a-z0-9-]{1,63}$/.test(text)) return undefined;
   return "must be the name or the id of a provider, or *";
 }
 
-function connectionFault(text: string): string | undefined {
+function connectionViolation(text: string): string | undefined {
   return isId(text) ? undefined : "must be the id of a connection, a UUID in lower case";
 }
 
-function starFault(text: string): string | undefined {
+function starViolation(text: string): string | undefined {
   const star = text.indexOf("*");
   return star < 0 || star === text.length - 1 ? undefined : "may hold a * at its end alone";
 }
 
 /** One sentence for a person. */
-export function describeConfinement({ userIds, providers, connectionIds }: Confinement): string {
+export function describeRestriction({ userIds, providers, connectionIds }: Restriction): string {
   const parts = [
     userIds && `users ${userIds.join(", ")}`,
     providers && `providers ${providers.join(", ")}`,

@@ -1,5 +1,5 @@
-import type { ProviderRevocation } from "./revocation.js";
 import type { Strategy } from "../credentials/strategy.js";
+import type { ProviderRevocation } from "./revocation.js";
 
 /** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
 export const connectionStatuses = ["pending", "active", "attention", "revoked", "expired", "failed"] as const;
@@ -59,7 +59,7 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
   misconfigured:
-    "The provider refuses this client, or stands where the daemon must not call: mend the provider profile or the settings, the log says which; the daemon also asks again by itself.",
+    "The provider refuses this client, or stands where the daemon must not call: fix the provider profile or the settings, the log says which; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
@@ -177,7 +177,7 @@ const transitions: Readonly<Record<ConnectionStatus, readonly ConnectionStatus[]
   revoked: [],
 };
 
-/** @throws Error on a change that the table does not have: a fault of this program, not of a caller */
+/** @throws Error on a change that the table does not have: an error of this program, not of a caller */
 export function assertTransition(from: ConnectionStatus, to: ConnectionStatus): void {
   if (from !== to && !transitions[from].includes(to)) throw new Error(`no transition from ${from} to ${to}`);
 }

@@ -1,5 +1,5 @@
-import type { SealedRecord } from "../credentials/credential.js";
 import type { Principal } from "../access/principal.js";
+import type { SealedRecord } from "../credentials/credential.js";
 
 /** An import of a refresh token, under way or done. */
 export interface PendingImport {

@@ -1,22 +1,22 @@
-import type { Connection } from "./connection.js";
 import type { SealedCredential } from "../credentials/credential.js";
+import type { Connection } from "./connection.js";
 
-/** A token set whose commit failed with the store, as it lies in the rescue file until the next start. */
-export interface RescuedTokenSet {
+/** A token set whose commit failed with the store, as it lies in the spool file until the next start. */
+export interface SpooledTokenSet {
   /** What brought it: only a refresh leaves a mark of intent in the store. */
-  readonly grant: RescuedGrant;
+  readonly grant: SpooledGrant;
   /** The connection as the lost commit would have left it. */
   readonly connection: Connection;
   /** Of the revision that `connection` names; it was made with the revision before. */
   readonly credential: SealedCredential;
 }
 
-export const rescuedGrants = ["refresh", "consent"] as const;
-export type RescuedGrant = (typeof rescuedGrants)[number];
+export const spooledGrants = ["refresh", "consent"] as const;
+export type SpooledGrant = (typeof spooledGrants)[number];
 
 /**
  * What the next start makes of one: `stored`; `known`, since it was durable after all; `superseded`, since the connection has moved on; or
  * `data_loss`, since it cannot be opened.
  */
-export const rescueOutcomes = ["stored", "known", "superseded", "data_loss"] as const;
-export type RescueOutcome = (typeof rescueOutcomes)[number];
+export const spoolOutcomes = ["stored", "known", "superseded", "data_loss"] as const;
+export type SpoolOutcome = (typeof spoolOutcomes)[number];

@@ -84,7 +84,7 @@ const awsFields: readonly CredentialField[] = [
 ];
 
 /** The JSON Schema of `credentialFields`: what a profile without a `credential_schema` asks for. */
-export function naturalSchema(strategy: Strategy): JsonObject {
+export function defaultSchemaOf(strategy: Strategy): JsonObject {
   const fields = credentialFields(strategy);
   const properties = fields.map(({ name, title, description, isSecret, isOptional, mayBeEmpty }) => [
     name,

@@ -1,7 +1,7 @@
-import { strategyParams } from "./contract_strategy.js";
 import type { FieldViolation } from "../errors.js";
 import type { JsonObject } from "../json.js";
 import { isJsonObject } from "../json_fields.js";
+import { strategyParams } from "./contract_strategy.js";
 import { protocolParams } from "./provider_profile.js";
 
 const knownParams: readonly string[] = [
@@ -28,22 +28,22 @@ export interface ContractParams {
 export function readContractParams(
   params: JsonObject,
   isOAuth2: boolean,
-  faults: FieldViolation[],
+  violations: FieldViolation[],
 ): ContractParams {
   const authorizationParams: Record<string, string> = {};
   const rest: JsonObject = {};
   let credentialSchema: JsonObject | undefined;
   for (const [name, value] of Object.entries(params)) {
     if (name === "__proto__") {
-      faults.push({ field: 'params["__proto__"]', description: "has a name that is reserved" });
+      violations.push({ field: 'params["__proto__"]', description: "has a name that is reserved" });
     } else if (name === "credential_schema") {
       if (isJsonObject(value)) credentialSchema = value;
       else if (value !== null)
-        faults.push({ field: "params.credential_schema", description: "must be an object" });
+        violations.push({ field: "params.credential_schema", description: "must be an object" });
     } else if (isOAuth2 && typeof value === "string" && !knownParams.includes(name)) {
       if (protocolParams.has(name)) {
         const description = "is a parameter of the protocol and cannot be set";
-        faults.push({ field: `params["${name}"]`, description });
+        violations.push({ field: `params["${name}"]`, description });
       } else authorizationParams[name] = value;
     } else if (!(isTrue(value) && name.startsWith("skip_scope_on_"))) rest[name] = value;
   }

@@ -1,4 +1,7 @@
 import { Secret } from "../../runtime/secret.js";
+import type { FieldViolation } from "../errors.js";
+import type { JsonObject } from "../json.js";
+import { durationText, isJsonObject, JsonFields } from "../json_fields.js";
 import { canBeExtraParam, readContractParams, withoutExtraParams } from "./contract_params.js";
 import {
   contractOfStrategy,
@@ -6,9 +9,6 @@ import {
   strategyOfJson,
   withoutStrategy,
 } from "./contract_strategy.js";
-import type { FieldViolation } from "../errors.js";
-import type { JsonObject } from "../json.js";
-import { durationText, isJsonObject, JsonFields } from "../json_fields.js";
 import { optionsConfig, optionsOfConfig } from "./oauth2_options_config.js";
 import {
   authTypes,
@@ -46,26 +46,26 @@ export const contractKeys: readonly string[] = [
   "oauth2_options",
 ];
 
-/** What a profile in JSON says. `providerFaults` has not judged it yet. */
+/** What a profile in JSON says. `providerViolations` has not judged it yet. */
 export interface ProfileDraft {
   readonly settings: ProviderSettings;
   /** Undefined when the JSON does not name it, null when it names it empty. */
   readonly clientSecret: Secret | null | undefined;
   /** Fields of the wrong type, unknown words, parameters of the protocol; by their path in the JSON. */
-  readonly faults: readonly FieldViolation[];
+  readonly violations: readonly FieldViolation[];
 }
 
 /** Reads a whole profile. Keys that are not known are left to the caller. */
 export function profileOfContract(json: JsonObject): ProfileDraft {
-  const faults: FieldViolation[] = [];
-  const fields = new JsonFields(json, faults);
+  const violations: FieldViolation[] = [];
+  const fields = new JsonFields(json, violations);
   const authType = fields.word("auth_type", authTypes) ?? "oauth2";
   const isOAuth2 = authType === "oauth2";
   for (const name of ["token_endpoint_auth_method", "authorization_params", "oauth2_options"]) {
-    if (!isOAuth2 && fields.has(name)) fields.fault(name, `is for oauth2, not for ${authType}`);
+    if (!isOAuth2 && fields.has(name)) fields.violation(name, `is for oauth2, not for ${authType}`);
   }
   const given = fields.object("params") ?? {};
-  const params = readContractParams(given, isOAuth2, faults);
+  const params = readContractParams(given, isOAuth2, violations);
   const authHeader = fields.text("auth_header");
   const typed = fields.object("strategy");
   const spelling = { authHeader, authStrategy: json["auth_strategy"], params: given };
@@ -98,8 +98,8 @@ export function profileOfContract(json: JsonObject): ProfileDraft {
       category: fields.text("category"),
       refreshWindowMs: fields.durationMs("refresh_window"),
       strategy: typed
-        ? strategyOfJson(authType, typed, faults)
-        : strategyOfContract(authType, spelling, faults),
+        ? strategyOfJson(authType, typed, violations)
+        : strategyOfContract(authType, spelling, violations),
       credentialSchema: fields.object("credential_schema") ?? params.credentialSchema,
       params: {
         ...(typed ? withoutStrategy(params.rest) : params.rest),
@@ -107,7 +107,7 @@ export function profileOfContract(json: JsonObject): ProfileDraft {
           ? { auth_header: authHeader }
           : {}),
       },
-      oauth2: optionsOfConfig(options, faults, "oauth2_options."),
+      oauth2: optionsOfConfig(options, violations, "oauth2_options."),
       template: "",
     },
     clientSecret: Object.hasOwn(json, "client_secret")
@@ -115,24 +115,24 @@ export function profileOfContract(json: JsonObject): ProfileDraft {
         ? null
         : new Secret(clientSecret)
       : undefined,
-    faults,
+    violations,
   };
 }
 
 /** Reads a profile of which only the fields that are present change. The type cannot. */
 export function changeOfContract(before: ProviderSettings, patch: JsonObject): ProfileDraft {
-  const { settings, clientSecret, faults } = profileOfContract({
+  const { settings, clientSecret, violations } = profileOfContract({
     ...baseOf(before, patch),
     ...patch,
     auth_type: before.authType,
   });
   const { auth_type: wanted } = patch;
   const isAnother = wanted !== undefined && wanted !== null && wanted !== "" && wanted !== before.authType;
-  const fault = { field: "auth_type", description: `cannot be changed: it is ${before.authType}` };
+  const violation = { field: "auth_type", description: `cannot be changed: it is ${before.authType}` };
   return {
     settings: { ...settings, template: before.template },
     clientSecret,
-    faults: isAnother ? [...faults, fault] : faults,
+    violations: isAnother ? [...violations, violation] : violations,
   };
 }
 

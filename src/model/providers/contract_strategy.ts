@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Strategy } from "../credentials/strategy.js";
+import { strategyConfig, strategyOfConfig } from "../credentials/strategy_config.js";
 import type { FieldViolation } from "../errors.js";
 import type { JsonObject, JsonValue } from "../json.js";
 import { isJsonObject } from "../json_fields.js";
 import { type AuthType, strategiesOfType } from "./provider_profile.js";
-import type { Strategy } from "../credentials/strategy.js";
-import { strategyConfig, strategyOfConfig } from "../credentials/strategy_config.js";
 
 /** Keys of `params` by which the contract spells a strategy: whole, or its config laid flat. */
 export const strategyParams: readonly string[] = [
@@ -34,19 +34,19 @@ export interface StrategySpelling {
 export function strategyOfContract(
   authType: AuthType,
   { authHeader, authStrategy, params }: StrategySpelling,
-  faults: FieldViolation[],
+  violations: FieldViolation[],
 ): Strategy {
-  const beside = spelled(authStrategy, "auth_strategy", faults);
-  const inside = spelled(params["auth_strategy"], "params.auth_strategy", faults);
+  const beside = spelled(authStrategy, "auth_strategy", violations);
+  const inside = spelled(params["auth_strategy"], "params.auth_strategy", violations);
   const flat = Object.fromEntries(
     Object.entries(params).filter(
       ([name]) => name !== "auth_strategy" && (strategyParams.includes(name) || name === "secret_field"),
     ),
   );
   const config = {
-    ...texts(flat, "params.", faults),
-    ...texts(beside.config, "auth_strategy.config.", faults),
-    ...texts(inside.config, "params.auth_strategy.config.", faults),
+    ...texts(flat, "params.", violations),
+    ...texts(beside.config, "auth_strategy.config.", violations),
+    ...texts(inside.config, "params.auth_strategy.config.", violations),
   };
   const kind = kindOf(authType, inside.type || beside.type, config);
   if ((kind === "header" || kind === "hmac_payload") && !config["header_name"] && authHeader !== "") {
@@ -57,25 +57,25 @@ export function strategyOfContract(
     const name = config["header_name"] ?? "";
     if (name === "" || name.toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
   }
-  return found(authType, kind, config, "auth_strategy", faults);
+  return found(authType, kind, config, "auth_strategy", violations);
 }
 
 /** The strategy of the typed key: `{type, config}` or, as protobuf JSON has it, `{header: {header_name}}`. */
-export function strategyOfJson(authType: AuthType, json: JsonObject, faults: FieldViolation[]): Strategy {
+export function strategyOfJson(authType: AuthType, json: JsonObject, violations: FieldViolation[]): Strategy {
   if (Object.hasOwn(json, "type")) {
-    const { type, config } = spelled(json, "strategy", faults);
-    return found(authType, type, texts(config, "strategy.config.", faults), "strategy", faults);
+    const { type, config } = spelled(json, "strategy", violations);
+    return found(authType, type, texts(config, "strategy.config.", violations), "strategy", violations);
   }
   const [kind, config, ...more] = Object.entries(json).flat();
   if (typeof kind !== "string" || !isJsonObject(config) || more.length > 0) {
-    faults.push({ field: "strategy", description: "must be {type, config}" });
-    return naturalStrategy(authType);
+    violations.push({ field: "strategy", description: "must be {type, config}" });
+    return defaultStrategyOf(authType);
   }
-  return found(authType, kind, texts(config, `strategy.${kind}.`, faults), "strategy", faults);
+  return found(authType, kind, texts(config, `strategy.${kind}.`, violations), "strategy", violations);
 }
 
 /** What a profile of the type gets when it says nothing. */
-export function naturalStrategy(authType: AuthType): Strategy {
+export function defaultStrategyOf(authType: AuthType): Strategy {
   return strategyOfContract(authType, { authHeader: "", authStrategy: undefined, params: {} }, []);
 }
 
@@ -107,11 +107,13 @@ export function withoutStrategy(params: JsonObject): JsonObject {
 }
 
 function kindOf(authType: AuthType, named: string, config: Readonly<Record<string, string>>): string {
-  const natural = strategiesOfType[authType][0] ?? authType;
-  if (authType === "basic_auth") return natural;
-  if (authType === "oauth2") return named === "" || named === "header" ? natural : named;
+  const typeDefault = strategiesOfType[authType][0] ?? authType;
+  if (authType === "basic_auth") return typeDefault;
+  if (authType === "oauth2") return named === "" || named === "header" ? typeDefault : named;
   if (named !== "") return named;
-  return authType === "api_key" && config["param_name"] && !config["header_name"] ? "query_param" : natural;
+  return authType === "api_key" && config["param_name"] && !config["header_name"]
+    ? "query_param"
+    : typeDefault;
 }
 
 function found(
@@ -119,19 +121,19 @@ function found(
   kind: string,
   config: Readonly<Record<string, string>>,
   field: string,
-  faults: FieldViolation[],
+  violations: FieldViolation[],
 ): Strategy {
   const strategy = strategyOfConfig(kind, config);
   if (strategy) return strategy;
   const kinds = strategiesOfType[authType].join(" or ");
-  faults.push({ field, description: `must be ${kinds} for ${authType}` });
+  violations.push({ field, description: `must be ${kinds} for ${authType}` });
   return strategyOfConfig(strategiesOfType[authType][0] ?? authType, config) as Strategy;
 }
 
 function spelled(
   value: JsonValue | undefined,
   field: string,
-  faults: FieldViolation[],
+  violations: FieldViolation[],
 ): { readonly type: string; readonly config: JsonObject } {
   if (value === undefined || value === null) return { type: "", config: {} };
   if (typeof value === "string") return { type: value, config: {} };
@@ -140,15 +142,15 @@ function spelled(
     const isConfig = config === undefined || config === null || isJsonObject(config);
     if (typeof type === "string" && isConfig) return { type, config: config ?? {} };
   }
-  faults.push({ field, description: "must be {type, config}" });
+  violations.push({ field, description: "must be {type, config}" });
   return { type: "", config: {} };
 }
 
-function texts(config: JsonObject, prefix: string, faults: FieldViolation[]): Record<string, string> {
+function texts(config: JsonObject, prefix: string, violations: FieldViolation[]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(config).filter((entry): entry is [string, string] => {
       if (typeof entry[1] === "string") return true;
-      faults.push({ field: `${prefix}${entry[0]}`, description: "must be text" });
+      violations.push({ field: `${prefix}${entry[0]}`, description: "must be text" });
       return false;
     }),
   );

@@ -39,12 +39,16 @@ function jsonOf(value: OAuth2Options[keyof OAuth2Options]): JsonObject[string] {
   return structuredClone((value ?? null) as JsonObject[string]);
 }
 
-/** What `json` says, the rest as the RFCs have it. Faults begin with `prefix`. */
-export function optionsOfConfig(json: JsonObject, faults: FieldViolation[], prefix: string): OAuth2Options {
-  const fields = new JsonFields(json, faults, prefix);
+/** What `json` says, the rest as the RFCs have it. Errors begin with `prefix`. */
+export function optionsOfConfig(
+  json: JsonObject,
+  violations: FieldViolation[],
+  prefix: string,
+): OAuth2Options {
+  const fields = new JsonFields(json, violations, prefix);
   const known: readonly string[] = Object.values(optionNames);
   for (const name of Object.keys(json)) {
-    if (!known.includes(name)) fields.fault(name, `is not an option; these are: ${known.join(", ")}`);
+    if (!known.includes(name)) fields.violation(name, `is not an option; these are: ${known.join(", ")}`);
   }
   const separator = fields.text("scope_separator");
   return {

@@ -1,9 +1,9 @@
-import { namesSecret } from "./connection_metadata.js";
-import type { FieldViolation } from "../errors.js";
-import type { JsonObject } from "../json.js";
-import type { OAuth2Options } from "./oauth2_options.js";
 import type { Strategy } from "../credentials/strategy.js";
 import { strategyConfig } from "../credentials/strategy_config.js";
+import type { FieldViolation } from "../errors.js";
+import type { JsonObject } from "../json.js";
+import { namesSecret } from "./connection_metadata.js";
+import type { OAuth2Options } from "./oauth2_options.js";
 
 const maxParamNameLength = 128;
 const maxParamValueLength = 2_048;
@@ -22,15 +22,16 @@ export interface ProfileTexts {
   readonly oauth2: OAuth2Options;
 }
 
-type Fault = (field: string, description: string) => void;
+type Violation = (field: string, description: string) => void;
 
 /**
- * Faults of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
+ * Errors of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
  * by name.
  */
-export function textFaults(settings: ProfileTexts): FieldViolation[] {
-  const faults: FieldViolation[] = [];
-  const fault: Fault = (field, description) => void faults.push({ field: `provider.${field}`, description });
+export function textViolations(settings: ProfileTexts): FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  const violation: Violation = (field, description) =>
+    void violations.push({ field: `provider.${field}`, description });
   const { oauth2 } = settings;
   const lines: readonly (readonly [field: string, text: string])[] = [
     ["client_id", settings.clientId],
@@ -39,24 +40,24 @@ export function textFaults(settings: ProfileTexts): FieldViolation[] {
     ["oauth2_options.scope_separator", oauth2.scopeSeparator],
     ["oauth2_options.lifetime_field", oauth2.lifetimeField],
   ];
-  for (const [field, text] of lines) if (hasControls(text)) fault(field, noControls);
+  for (const [field, text] of lines) if (hasControls(text)) violation(field, noControls);
   if (hasControls(settings.description.replace(/[\n\t]/g, " "))) {
-    fault("description", "must not hold control characters but line ends and tabs");
+    violation("description", "must not hold control characters but line ends and tabs");
   }
-  paramFaults("authorization_params", settings.authorizationParams, fault);
-  paramFaults("oauth2_options.token_params", oauth2.tokenParams, fault);
-  paramFaults("oauth2_options.refresh_params", oauth2.refreshParams, fault);
+  paramViolations("authorization_params", settings.authorizationParams, violation);
+  paramViolations("oauth2_options.token_params", oauth2.tokenParams, violation);
+  paramViolations("oauth2_options.refresh_params", oauth2.refreshParams, violation);
   for (const [name, value] of Object.entries(oauth2.tokenHeaders)) {
-    const why = headerValueFault(value);
-    if (why !== undefined) fault(`oauth2_options.token_headers["${name}"]`, why);
+    const why = headerValueViolation(value);
+    if (why !== undefined) violation(`oauth2_options.token_headers["${name}"]`, why);
   }
-  metadataFaults("callback_metadata", oauth2.callbackMetadata, fault);
-  metadataFaults("token_metadata", oauth2.tokenMetadata, fault);
-  strategyNameFaults(settings, fault);
+  metadataViolations("callback_metadata", oauth2.callbackMetadata, violation);
+  metadataViolations("token_metadata", oauth2.tokenMetadata, violation);
+  strategyNameViolations(settings, violation);
   const bytes = Buffer.byteLength(JSON.stringify(settings.params));
   if (bytes > maxParamsBytes)
-    fault("params", `must be at most ${maxParamsBytes} bytes of JSON, not ${bytes}`);
-  return faults;
+    violation("params", `must be at most ${maxParamsBytes} bytes of JSON, not ${bytes}`);
+  return violations;
 }
 
 const noControls = "must not hold control characters";
@@ -66,41 +67,49 @@ function hasControls(text: string): boolean {
   return /[\u0000-\u001f\u007f-\u009f]/.test(text);
 }
 
-function paramFaults(field: string, params: Readonly<Record<string, string>>, fault: Fault): void {
+function paramViolations(
+  field: string,
+  params: Readonly<Record<string, string>>,
+  violation: Violation,
+): void {
   for (const [name, value] of Object.entries(params)) {
     const at = `${field}["${name}"]`;
     if (!/^[\x21-\x7e]+$/.test(name) || name.length > maxParamNameLength) {
-      fault(at, `must have a name of 1 to ${maxParamNameLength} visible ASCII characters`);
+      violation(at, `must have a name of 1 to ${maxParamNameLength} visible ASCII characters`);
     }
-    if (value.length > maxParamValueLength) fault(at, `must be at most ${maxParamValueLength} characters`);
-    else if (hasControls(value)) fault(at, noControls);
+    if (value.length > maxParamValueLength)
+      violation(at, `must be at most ${maxParamValueLength} characters`);
+    else if (hasControls(value)) violation(at, noControls);
   }
 }
 
 /** RFC 9110 section 5.5, without what is obsolete in it. */
-function headerValueFault(value: string): string | undefined {
+function headerValueViolation(value: string): string | undefined {
   if (value.length > maxParamValueLength) return `must be at most ${maxParamValueLength} characters`;
   if (/[^ -~]/.test(value)) return "must be printable ASCII: it is sent in a header";
   return value.trim() === value ? undefined : "must not begin or end with a space";
 }
 
-function metadataFaults(name: string, paths: readonly string[], fault: Fault): void {
+function metadataViolations(name: string, paths: readonly string[], violation: Violation): void {
   for (const [index, path] of paths.entries()) {
     const at = `oauth2_options.${name}[${index}]`;
-    if (namesSecret(path)) fault(at, "names a secret, which is no metadata");
+    if (namesSecret(path)) violation(at, "names a secret, which is no metadata");
     if (path === "" || path.length > maxParamNameLength || hasControls(path)) {
-      fault(at, `must be a name of 1 to ${maxParamNameLength} characters, none of them a control character`);
+      violation(
+        at,
+        `must be a name of 1 to ${maxParamNameLength} characters, none of them a control character`,
+      );
     }
   }
 }
 
 /** Names by which an agent looks a credential up, or under which it is sent. */
-function strategyNameFaults({ strategy }: Pick<ProfileTexts, "strategy">, fault: Fault): void {
+function strategyNameViolations({ strategy }: Pick<ProfileTexts, "strategy">, violation: Violation): void {
   for (const [name, text] of Object.entries(strategyConfig(strategy))) {
     if (!/_field$|^param_name$/.test(name)) continue;
     const at = `strategy.${strategy.kind}.${name}`;
-    if (text.length > maxParamNameLength) fault(at, `must be at most ${maxParamNameLength} characters`);
-    if (hasControls(text)) fault(at, noControls);
-    if (text === "__proto__") fault(at, "is a name that is reserved");
+    if (text.length > maxParamNameLength) violation(at, `must be at most ${maxParamNameLength} characters`);
+    if (hasControls(text)) violation(at, noControls);
+    if (text === "__proto__") violation(at, "is a name that is reserved");
   }
 }

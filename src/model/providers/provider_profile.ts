@@ -1,11 +1,11 @@
 import type { SealedRecord } from "../credentials/credential.js";
+import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
-import { headerNameFault, tokenHeaderFault } from "../header_name.js";
+import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
 import type { JsonObject } from "../json.js";
 import type { OAuth2Options } from "./oauth2_options.js";
-import { textFaults } from "./profile_texts.js";
-import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "../credentials/strategy.js";
+import { textViolations } from "./profile_texts.js";
 
 /** RFC 7591 section 2. */
 export const tokenEndpointAuthMethods = ["client_secret_post", "client_secret_basic", "none"] as const;
@@ -23,7 +23,7 @@ export const authTypes = [
 ] as const;
 export type AuthType = (typeof authTypes)[number];
 
-/** Which strategies fit a type; the first is the natural one. */
+/** Which strategies fit a type; the first is the default one. */
 export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
   oauth2: ["oauth2"],
   api_key: ["header", "query_param"],
@@ -53,7 +53,7 @@ export interface ProviderSettings {
   readonly category: string;
   readonly refreshWindowMs: number | undefined;
   readonly strategy: Strategy;
-  /** Undefined means the natural one of the type. */
+  /** Undefined means the default one of the type. */
   readonly credentialSchema: JsonObject | undefined;
   /** What the existing contract's `params` hold beyond these settings. */
   readonly params: JsonObject;
@@ -112,7 +112,7 @@ export function isLoopbackHost(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-function endpointFault(text: string, allowQuery: boolean): string | undefined {
+function endpointViolation(text: string, allowQuery: boolean): string | undefined {
   // A parser would drop some of these and take others for what they are not.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u0020\u007f\\]/.test(text))
@@ -127,38 +127,39 @@ function endpointFault(text: string, allowQuery: boolean): string | undefined {
   return undefined;
 }
 
-/** Every fault of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
-export function providerFaults(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
-  const faults: FieldViolation[] = [];
-  const fault: Fault = (field, description) => {
-    if (description !== undefined) faults.push({ field: `provider.${field}`, description });
+/** Every error of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
+export function providerViolations(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  const violation: Violation = (field, description) => {
+    if (description !== undefined) violations.push({ field: `provider.${field}`, description });
   };
   if (!namePattern.test(settings.name) || settings.name.length > 63) {
-    fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
+    violation("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
   } else if (isId(settings.name)) {
-    fault("name", "must not be a UUID: those are the ids of providers");
+    violation("name", "must not be a UUID: those are the ids of providers");
   }
-  if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
-  faults.push(...textFaults(settings));
-  strategyFaults(settings, fault);
-  if (settings.authType === "oauth2") oauth2Faults(settings, hasSecret, fault);
-  else staticFaults(settings, hasSecret, fault);
-  return faults;
+  if (settings.apiBaseUrl !== "") violation("api_base_url", endpointViolation(settings.apiBaseUrl, true));
+  violations.push(...textViolations(settings));
+  strategyViolations(settings, violation);
+  if (settings.authType === "oauth2") oauth2Violations(settings, hasSecret, violation);
+  else staticViolations(settings, hasSecret, violation);
+  return violations;
 }
 
-type Fault = (field: string, description: string | undefined) => void;
+type Violation = (field: string, description: string | undefined) => void;
 
-function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violation: Violation): void {
   const endpoint = (field: string, text: string, allowQuery = true): void => {
-    if (text !== "") fault(field, endpointFault(text, allowQuery));
+    if (text !== "") violation(field, endpointViolation(text, allowQuery));
   };
-  if (settings.clientId === "") fault("client_id", "is required for oauth2");
+  if (settings.clientId === "") violation("client_id", "is required for oauth2");
   const isPublic = settings.tokenEndpointAuthMethod === "none";
   if (!isPublic && !hasSecret) {
-    fault("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
+    violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (isPublic && hasSecret) fault("client_secret", "must be empty when token_endpoint_auth_method is none");
-  if (settings.credentialSchema) fault("credential_schema", "is for static types");
+  if (isPublic && hasSecret)
+    violation("client_secret", "must be empty when token_endpoint_auth_method is none");
+  if (settings.credentialSchema) violation("credential_schema", "is for static types");
 
   endpoint("issuer", settings.issuer, false);
   endpoint("auth_url", settings.authUrl);
@@ -171,70 +172,76 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
-    if (settings.issuer === "") fault("issuer", "is required with enable_discovery");
-    if (settings.authUrl !== "") fault("auth_url", unwanted);
-    if (settings.tokenUrl !== "") fault("token_url", unwanted);
-    if (settings.jwksUrl !== "") fault("jwks_url", unwanted);
+    if (settings.issuer === "") violation("issuer", "is required with enable_discovery");
+    if (settings.authUrl !== "") violation("auth_url", unwanted);
+    if (settings.tokenUrl !== "") violation("token_url", unwanted);
+    if (settings.jwksUrl !== "") violation("jwks_url", unwanted);
   } else {
-    if (settings.authUrl === "") fault("auth_url", "is required without enable_discovery");
-    if (settings.tokenUrl === "") fault("token_url", "is required without enable_discovery");
+    if (settings.authUrl === "") violation("auth_url", "is required without enable_discovery");
+    if (settings.tokenUrl === "") violation("token_url", "is required without enable_discovery");
     if (settings.scopes.includes("openid")) {
       const why = "is required when openid is among the scopes and enable_discovery is off";
-      if (settings.issuer === "") fault("issuer", why);
-      if (settings.jwksUrl === "") fault("jwks_url", why);
+      if (settings.issuer === "") violation("issuer", why);
+      if (settings.jwksUrl === "") violation("jwks_url", why);
     }
   }
-  refuseProtocolParams("authorization_params", settings.authorizationParams, fault);
-  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault, grantParams);
-  refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault, grantParams);
+  refuseProtocolParams("authorization_params", settings.authorizationParams, violation);
+  refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, violation, grantParams);
+  refuseProtocolParams(
+    "oauth2_options.refresh_params",
+    settings.oauth2.refreshParams,
+    violation,
+    grantParams,
+  );
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
-    fault(`oauth2_options.token_headers["${name}"]`, tokenHeaderFault(name));
+    violation(`oauth2_options.token_headers["${name}"]`, tokenHeaderViolation(name));
   }
 }
 
 function refuseProtocolParams(
   field: string,
   params: Readonly<Record<string, string>>,
-  fault: Fault,
+  violation: Violation,
   more: ReadonlySet<string> = new Set(),
 ): void {
   for (const name of Object.keys(params)) {
     if (protocolParams.has(name) || more.has(name))
-      fault(`${field}["${name}"]`, "is a parameter of the protocol and cannot be set");
+      violation(`${field}["${name}"]`, "is a parameter of the protocol and cannot be set");
   }
 }
 
-function staticFaults(settings: ProviderSettings, hasSecret: boolean, fault: Fault): void {
+function staticViolations(settings: ProviderSettings, hasSecret: boolean, violation: Violation): void {
   const unwanted = `is for oauth2, not for ${settings.authType}`;
-  if (settings.clientId !== "") fault("client_id", unwanted);
-  if (hasSecret) fault("client_secret", unwanted);
-  if (settings.issuer !== "" || settings.enableDiscovery) fault("issuer", unwanted);
-  if (settings.authUrl !== "") fault("auth_url", unwanted);
-  if (settings.tokenUrl !== "") fault("token_url", unwanted);
+  if (settings.clientId !== "") violation("client_id", unwanted);
+  if (hasSecret) violation("client_secret", unwanted);
+  if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
+  if (settings.authUrl !== "") violation("auth_url", unwanted);
+  if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }
 
-function strategyFaults({ authType, strategy }: ProviderSettings, fault: Fault): void {
+function strategyViolations({ authType, strategy }: ProviderSettings, violation: Violation): void {
   const kinds = strategiesOfType[authType];
   if (!kinds.includes(strategy.kind)) {
-    fault("strategy", `must be ${kinds.join(" or ")} for ${authType}, not ${strategy.kind}`);
+    violation("strategy", `must be ${kinds.join(" or ")} for ${authType}, not ${strategy.kind}`);
     return;
   }
   const at = (name: string): string => `strategy.${strategy.kind}.${name}`;
-  if ("headerName" in strategy) fault(at("header_name"), headerNameFault(strategy.headerName));
+  if ("headerName" in strategy) violation(at("header_name"), headerNameViolation(strategy.headerName));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if ("valuePrefix" in strategy && /[\u0000-\u001f\u007f-\uffff]/.test(strategy.valuePrefix)) {
-    fault(at("value_prefix"), "must be printable ASCII");
+    violation(at("value_prefix"), "must be printable ASCII");
   }
   if (strategy.kind === "hmac_payload") {
-    if (!hmacAlgos.includes(strategy.algo)) fault(at("algo"), `must be ${hmacAlgos.join(", ")}`);
+    if (!hmacAlgos.includes(strategy.algo)) violation(at("algo"), `must be ${hmacAlgos.join(", ")}`);
     if (!hmacEncodings.includes(strategy.encoding))
-      fault(at("encoding"), `must be ${hmacEncodings.join(" or ")}`);
+      violation(at("encoding"), `must be ${hmacEncodings.join(" or ")}`);
   }
-  if (strategy.kind === "query_param" && strategy.paramName === "") fault(at("param_name"), "is required");
+  if (strategy.kind === "query_param" && strategy.paramName === "")
+    violation(at("param_name"), "is required");
   if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.service)) {
-    fault(at("service"), "is required: lower-case letters, digits and hyphens");
+    violation(at("service"), "is required: lower-case letters, digits and hyphens");
   }
   if (strategy.kind === "aws_sigv4" && !/^[a-z0-9-]+$/.test(strategy.region)) {
-    fault(at("region"), "must be lower-case letters, digits and hyphens");
+    violation(at("region"), "must be lower-case letters, digits and hyphens");
   }
 }

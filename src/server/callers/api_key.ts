@@ -1,5 +1,5 @@
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { Peer, ShownCredentials } from "./presented_credentials.js";
+import type { Peer, PresentedCredentials } from "./presented_credentials.js";
 
 /** What a caller is told who shows nothing valid: no key, no token, no certificate. */
 export const unauthenticatedMessage =
@@ -24,13 +24,13 @@ export function readApiKey(
  * @param origin address of the caller's socket
  * @param peer what its connection proves
  */
-export function shownCredentials(
+export function presentedCredentials(
   address: ListenAddress,
   authorization: string | undefined,
   apiKey: string | undefined,
   origin: string,
   peer: Peer | undefined,
-): ShownCredentials {
+): PresentedCredentials {
   const token = readApiKey(authorization, apiKey);
   return address.kind === "unix"
     ? { socket: "unix", token, origin: "unix", peer }

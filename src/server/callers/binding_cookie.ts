@@ -1,4 +1,4 @@
-/** A cookie of one browser door: its prefix and its attributes follow from the public URL. */
+/** A cookie of one browser listener: its prefix and its attributes follow from the public URL. */
 export class BindingCookie {
   readonly #secure: boolean;
 

@@ -1,7 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
 
-/** What a caller shows of itself at a door, before anything of its message is read. */
-export interface ShownCredentials {
+/** What a caller shows of itself at a listener, before anything of its message is read. */
+export interface PresentedCredentials {
   readonly socket: "unix" | "tcp";
   /** API key or JWT: the bearer token of `authorization`, or `x-api-key`. */
   readonly token: string | undefined;
@@ -36,5 +36,5 @@ export interface PeerCertificate {
  * @throws Unavailable (as a rejection) when what verifies a JWT cannot be had just now
  */
 export type Authenticate = (
-  shown: ShownCredentials,
+  shown: PresentedCredentials,
 ) => Principal | undefined | Promise<Principal | undefined>;

@@ -1,21 +1,21 @@
 import { createServer as createHttp1Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { createServer, type Socket } from "node:net";
-import type { ListenAddress } from "../../model/listen_address.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { shownCredentials } from "../callers/api_key.js";
-import { type ConnectHandler, connectHandler } from "./connect_handler.js";
-import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
-import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
+import { presentedCredentials } from "../callers/api_key.js";
+import { peerOf } from "../callers/peer.js";
+import type { Authenticate } from "../callers/presented_credentials.js";
 import type { Request, Response } from "../listen/http_message.js";
 import { Http2Sessions } from "../listen/http2_sessions.js";
-import { Listener } from "../listen/stream_listener.js";
-import { peerOf } from "../callers/peer.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
+import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
 import { ResetGuard } from "../listen/reset_guard.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
 import { sniff } from "../listen/sniff.js";
+import { StreamListener } from "../listen/stream_listener.js";
+import { type ConnectHandler, connectHandler } from "./connect_handler.js";
 
 /**
  * Answers paths that are no RPC.
@@ -25,7 +25,7 @@ import { sniff } from "../listen/sniff.js";
  */
 export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
 
-export interface HttpDoorOptions extends DoorPlace {
+export interface ApiListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
   readonly authenticate: Authenticate;
@@ -43,8 +43,8 @@ const http1Options = {
 };
 
 /** Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge, on one port. */
-export class HttpDoor implements Door {
-  readonly #listener: Listener;
+export class ApiListener implements Listener {
+  readonly #listener: StreamListener;
   readonly #http1;
   readonly #http2;
   readonly #sessions: Http2Sessions;
@@ -52,7 +52,7 @@ export class HttpDoor implements Door {
   readonly #undecided = new Set<Socket>();
   #closing = false;
 
-  constructor(options: HttpDoorOptions) {
+  constructor(options: ApiListenerOptions) {
     const handle = this.#handler(options);
     const limits = limitsOf(options.bounds);
     const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
@@ -79,7 +79,14 @@ export class HttpDoor implements Door {
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
     const guard = guardOf(options.bounds, "http");
-    this.#listener = new Listener(sockets, options.listen, "http", options.setting, options.sockets, guard);
+    this.#listener = new StreamListener(
+      sockets,
+      options.listen,
+      "http",
+      options.setting,
+      options.sockets,
+      guard,
+    );
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -102,12 +109,12 @@ export class HttpDoor implements Door {
     await closed;
   }
 
-  #handler(options: HttpDoorOptions): ConnectHandler {
+  #handler(options: ApiListenerOptions): ConnectHandler {
     return connectHandler({
       ...options,
       identify: ({ headers, socket }) =>
         options.authenticate(
-          shownCredentials(
+          presentedCredentials(
             options.listen,
             single(headers.authorization),
             single(headers["x-api-key"]),

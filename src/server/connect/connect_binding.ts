@@ -17,9 +17,9 @@ import type { BoundMethod, BoundService, CallContext } from "../../service/pipel
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { OnUnexpected } from "../listen/listener.js";
-import { type DoorLimits, limitsOf } from "../listen/listener_limits.js";
 import type { Response } from "../listen/http_message.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import { type ListenerLimits, limitsOf } from "../listen/listener_limits.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
 import { type ReadPatience, resetResponse, untilUnread } from "../listen/unread_stream.js";
 import { methodName, toWireError } from "./wire_answer.js";
@@ -34,7 +34,7 @@ const responseKey: ContextKey<Response | undefined> = createContextKey<Response 
 export function routeServices(
   services: readonly BoundService[],
   onUnexpected: OnUnexpected,
-  bounds: DoorLimits | undefined,
+  bounds: ListenerLimits | undefined,
 ): ConnectRouter["handlers"] {
   const limits = limitsOf(bounds);
   const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
@@ -99,7 +99,7 @@ function bind(
   }
   // HTTP/1.1 has no such calls, and those that use them speak gRPC.
   if (method.kind === "bidi_streaming")
-    throw new Error(`${method.descriptor.name} is for the grpc door alone`);
+    throw new Error(`${method.descriptor.name} is for the grpc listener alone`);
   return async function* (request, { signal, values, requestHeader }) {
     const response = values.get(responseKey);
     try {

@@ -1,28 +1,28 @@
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { restError } from "../../legacy/rest_error.js";
+import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
-import { restError } from "../../legacy/rest_error.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
+import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
+import { noteCredential } from "../listen/socket_guard.js";
+import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
-import type { OnUnexpected } from "../listen/listener.js";
-import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
 import { refuseEarly } from "./early_refusal.js";
-import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";
 import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
-import { noteCredential } from "../listen/socket_guard.js";
-import { StrangerStreams } from "../listen/unauthenticated_streams.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
-const maxStrangerStreams = 32;
+const maxUnauthenticatedStreams = 32;
 
 /** What the protocols put before a message. */
 const envelopeBytes = 5;
@@ -32,7 +32,7 @@ export type ConnectHandler = (request: Request, response: Response) => void;
 export interface ConnectHandlerOptions {
   readonly services: readonly BoundService[];
   readonly onUnexpected: OnUnexpected;
-  readonly bounds?: DoorLimits | undefined;
+  readonly bounds?: ListenerLimits | undefined;
   readonly routes?: (request: Request, response: Response, principal: Principal | undefined) => boolean;
   identify(request: Request): Principal | undefined | Promise<Principal | undefined>;
   /**
@@ -43,7 +43,7 @@ export interface ConnectHandlerOptions {
 }
 
 /**
- * The request listener of the HTTP door. It stands in for the library's own `connectNodeAdapter`, which lets a malformed
+ * The request listener of the HTTP listener. It stands in for the library's own `connectNodeAdapter`, which lets a malformed
  * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
@@ -60,12 +60,12 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const plain = new PlainJsonCalls(options.services, options.onUnexpected);
   const limits = limitsOf(options.bounds);
-  const strangers = new StrangerStreams(maxStrangerStreams, options.bounds?.clock);
+  const unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, options.bounds?.clock);
   const serve = (request: Request, response: Response): void => {
     refuseRest(response);
     if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
-      if (isHttp2(response) && !strangers.take(response.stream)) return;
+      if (isHttp2(response) && !unauthenticated.take(response.stream)) return;
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
@@ -91,7 +91,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const serveTo = (caller: Caller, request: Request, response: Response): void => {
     if (isPrincipal(caller)) noteCredential(request.socket);
-    else if (isHttp2(response) && !strangers.take(response.stream)) return;
+    else if (isHttp2(response) && !unauthenticated.take(response.stream)) return;
     const path = pathOf(request);
     const handler = handlerOf(path);
     if (!handler) {

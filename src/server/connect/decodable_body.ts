@@ -6,7 +6,7 @@ const envelopeBytes = 5;
 
 /**
  * The body of a request for one message in protobuf, refused with INVALID_ARGUMENT where the message does not decode: the library answers
- * INTERNAL, as if it were a fault of ours. What is too long, compressed or badly framed goes on as it came, and the library says so.
+ * INTERNAL, as if it were an error of ours. What is too long, compressed or badly framed goes on as it came, and the library says so.
  *
  * @param contentType of the request; JSON is left alone
  * @param maxBytes of the message

@@ -8,7 +8,7 @@ import type { OnUnexpected } from "../listen/listener.js";
 export const neverAborted: AbortSignal = new AbortController().signal;
 
 /**
- * What a caller is told of `error`. Anything but a `WireError` is a fault of the daemon: it is reported, and nothing of
+ * What a caller is told of `error`. Anything but a `WireError` is an error of the daemon: it is reported, and nothing of
  * it is told.
  */
 export function toWireError(

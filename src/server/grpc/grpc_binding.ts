@@ -16,28 +16,28 @@ import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { Timer } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
-import type { BoundMethod, BoundService, StreamContext } from "../../service/pipeline/bound_service.js";
 import { sharedBytes } from "../../service/messages/shared_message.js";
+import type { BoundMethod, BoundService, StreamContext } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { callerTrace } from "../callers/caller_trace.js";
+import { encode, encodeDetails, methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
 import { endCall, type ReadPatience, resetCall } from "../listen/unread_stream.js";
-import { encode, encodeDetails, methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 
 /** Messages of a stream that wait in memory for their client to read; grpc-js itself would keep 16. */
 const maxUnsentMessages = 4;
 
 /** What the calls of one server need to know. */
 export interface GrpcBinding {
-  /** Who acts; the door has let only known callers through. */
+  /** Who acts; the listener has let only known callers through. */
   principalOf(metadata: Metadata): Principal;
   readonly onUnexpected: OnUnexpected;
   /** For clients that do not read; without it they are waited for. */
   readonly patience?: ReadPatience | undefined;
 }
 
-/** In place of a message that could not be decoded: grpc-js would answer INTERNAL, as if it were a fault of ours. */
+/** In place of a message that could not be decoded: grpc-js would answer INTERNAL, as if it were an error of ours. */
 const malformed = Symbol("malformed request");
 type Request = Message | typeof malformed;
 

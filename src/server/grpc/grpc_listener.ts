@@ -11,29 +11,29 @@ import {
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
+import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
-import { shownCredentials, unauthenticatedMessage } from "../callers/api_key.js";
-import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
+import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
+import { peerOfCall } from "../callers/peer.js";
+import type { Authenticate } from "../callers/presented_credentials.js";
+import { neverAborted, toWireError } from "../connect/wire_answer.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { guardOf, headersRefusal, limitsOf } from "../listen/listener_limits.js";
+import { ResetGuard } from "../listen/reset_guard.js";
+import { noteCredential } from "../listen/socket_guard.js";
+import { StreamListener } from "../listen/stream_listener.js";
+import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { streamOfCall } from "../listen/unread_stream.js";
 import { defineService, detailsOf, implementService, wellFormed } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
-import { Listener } from "../listen/stream_listener.js";
-import { peerOfCall } from "../callers/peer.js";
 import { PlainCalls } from "./grpc_streams.js";
-import { ResetGuard } from "../listen/reset_guard.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
-import { noteCredential } from "../listen/socket_guard.js";
-import { StrangerStreams } from "../listen/unauthenticated_streams.js";
 import { offerStreams } from "./taken_streams.js";
-import { streamOfCall } from "../listen/unread_stream.js";
-import { neverAborted, toWireError } from "../connect/wire_answer.js";
 
-export interface GrpcDoorOptions extends DoorPlace {
+export interface GrpcListenerOptions extends ListenerPlace {
   /** At least one. */
   readonly listen: readonly ListenAddress[];
   readonly services: readonly BoundService[];
@@ -55,10 +55,10 @@ const serverOptions = {
 /** Refusals that wait for their caller, at one address. */
 const maxRefusals = 512;
 
-/** Of all streams; health and reflection are open to strangers, who could hold thousands on each of their connections. */
-const strangersShare = 1 / 50;
+/** Of all streams; health and reflection are open to unauthenticated callers, who could hold thousands on each of their connections. */
+const unauthenticatedShare = 1 / 50;
 
-function tooManyStrangers(limit: number): ResourceExhausted {
+function tooManyUnauthenticated(limit: number): ResourceExhausted {
   const what = "calls of callers without a credential";
   return new ResourceExhausted("TOO_MANY_STREAMS", {
     ...{ what, limit, unit: "at a time, a fiftieth of all streams", setting: "NEXUS_MAX_STREAMS" },
@@ -77,19 +77,19 @@ function optionsOf(limits: Limits) {
 
 /** One address with its own server: who a caller is depends on the address it came by. */
 interface Post {
-  readonly listener: Listener;
+  readonly listener: StreamListener;
   readonly server: Server;
 }
 
 /** gRPC for agents, on any number of Unix sockets and TCP ports. */
-export class GrpcDoor implements Door {
+export class GrpcListener implements Listener {
   readonly #posts: readonly Post[];
   readonly #standard: GrpcStandardServices;
-  readonly #options: GrpcDoorOptions;
+  readonly #options: GrpcListenerOptions;
   /** Open calls of callers who are nobody. */
-  #strangers = 0;
+  #unauthenticated = 0;
 
-  constructor(options: GrpcDoorOptions) {
+  constructor(options: GrpcListenerOptions) {
     // It would write to stderr, invalid header fields of a request with their values among it.
     setLogVerbosity(logVerbosity.NONE);
     this.#options = options;
@@ -127,7 +127,7 @@ export class GrpcDoor implements Door {
     const { bounds } = this.#options;
     const limits = limitsOf(bounds);
     const resets = new ResetGuard();
-    const refusals = new StrangerStreams(maxRefusals, bounds?.clock);
+    const refusals = new UnauthenticatedStreams(maxRefusals, bounds?.clock);
     const interceptors = [this.#admit(address, callers, limits, resets, refusals)];
     const server = new Server({ ...optionsOf(limits), interceptors });
     const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
@@ -145,7 +145,7 @@ export class GrpcDoor implements Door {
       );
     }
     this.#standard.addTo(server);
-    // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every door.
+    // Sockets are accepted here and handed over, so that backlog, mode, peers and the end are the same at every listener.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     const plain = new PlainCalls({
       services,
@@ -154,7 +154,7 @@ export class GrpcDoor implements Door {
       limits,
       clock: bounds?.clock,
       resets,
-      strangers: refusals,
+      unauthenticated: refusals,
       onUnexpected,
     });
     offerStreams(server, (stream, headers) => plain.take(stream, headers));
@@ -163,7 +163,7 @@ export class GrpcDoor implements Door {
     const sockets = tls?.createServer(["h2"], accept) ?? createServer(accept);
     const guard = guardOf(bounds, "grpc");
     const { setting, sockets: access } = this.#options;
-    return { server, listener: new Listener(sockets, address, "grpc", setting, access, guard) };
+    return { server, listener: new StreamListener(sockets, address, "grpc", setting, access, guard) };
   }
 
   /** What a caller is told whose credentials could not be verified just now. */
@@ -172,10 +172,10 @@ export class GrpcDoor implements Door {
     return { code: wire.code as number, details: wellFormed(wire.message), metadata: detailsOf(wire) };
   }
 
-  #countStranger(stream: ServerHttp2Stream | undefined): void {
+  #countUnauthenticated(stream: ServerHttp2Stream | undefined): void {
     if (!stream || stream.closed) return;
-    this.#strangers++;
-    stream.once("close", () => this.#strangers--);
+    this.#unauthenticated++;
+    stream.once("close", () => this.#unauthenticated--);
   }
 
   /** Refuses a caller before anything of its message is read. */
@@ -184,10 +184,10 @@ export class GrpcDoor implements Door {
     callers: WeakMap<Metadata, Principal>,
     limits: Limits,
     resets: ResetGuard,
-    refusals: StrangerStreams,
+    refusals: UnauthenticatedStreams,
   ): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
-    const maxStrangers = Math.max(1, Math.floor(limits.maxStreams * strangersShare));
+    const maxUnauthenticated = Math.max(1, Math.floor(limits.maxStreams * unauthenticatedShare));
     return (method, call) =>
       new ServerInterceptingCall(call, {
         start: (next) =>
@@ -203,7 +203,7 @@ export class GrpcDoor implements Door {
                 refuse(tooLarge);
                 return;
               }
-              const shown = shownCredentials(
+              const shown = presentedCredentials(
                 address,
                 field(metadata, "authorization"),
                 field(metadata, "x-api-key"),
@@ -218,10 +218,10 @@ export class GrpcDoor implements Door {
                   if (stream && !refusals.take(stream)) return;
                   call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
                   return;
-                } else if (this.#strangers >= maxStrangers) {
-                  refuse(tooManyStrangers(maxStrangers));
+                } else if (this.#unauthenticated >= maxUnauthenticated) {
+                  refuse(tooManyUnauthenticated(maxUnauthenticated));
                   return;
-                } else this.#countStranger(stream);
+                } else this.#countUnauthenticated(stream);
                 pass(metadata);
               };
               try {

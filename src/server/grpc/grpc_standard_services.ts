@@ -41,7 +41,7 @@ interface HealthCall {
 
 type Answer = (error: object) => void;
 
-/** `grpc.health.v1.Health` and server reflection (v1 and v1alpha) for the servers of one door. */
+/** `grpc.health.v1.Health` and server reflection (v1 and v1alpha) for the servers of one listener. */
 export class GrpcStandardServices {
   readonly #services: readonly BoundService[];
   readonly #names: readonly string[];

@@ -4,11 +4,11 @@ import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { Timer } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
-import type { CallContext } from "../../service/pipeline/bound_service.js";
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
+import type { CallContext } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
 import { encodeDetails } from "../connect/wire_answer.js";
+import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
 
 const callKey = Symbol("call");
 type PlainStream = ServerHttp2Stream & { [callKey]?: PlainCall };

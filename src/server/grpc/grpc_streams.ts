@@ -1,22 +1,22 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { Principal } from "../../model/access/principal.js";
 import type { Limits } from "../../model/limits.js";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
+import type { Authenticate } from "../callers/presented_credentials.js";
+import { SessionCallers } from "../callers/session_callers.js";
+import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal } from "../listen/listener_limits.js";
-import { PlainCall, type PlainCallOptions } from "./grpc_stream.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
-import { SessionCallers } from "../callers/session_callers.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
-import type { StrangerStreams } from "../listen/unauthenticated_streams.js";
-import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
+import type { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { PlainCall, type PlainCallOptions } from "./grpc_stream.js";
 
 export interface PlainCallsOptions {
   readonly services: readonly BoundService[];
@@ -26,7 +26,7 @@ export interface PlainCallsOptions {
   /** Without it deadlines are left to grpc-js, and clients that do not read are waited for. */
   readonly clock: Clock | undefined;
   readonly resets: ResetGuard;
-  readonly strangers: StrangerStreams;
+  readonly unauthenticated: UnauthenticatedStreams;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -94,20 +94,20 @@ export class PlainCalls {
   }
 
   #admit(call: PlainCall, method: PlainMethod, headers: IncomingHttpHeaders): void {
-    const { limits, strangers } = this.#options;
+    const { limits, unauthenticated } = this.#options;
     const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {
-      if (strangers.take(call.stream)) call.fail(toServiceError(tooLarge) as WireError);
+      if (unauthenticated.take(call.stream)) call.fail(toServiceError(tooLarge) as WireError);
       return;
     }
     const refuse = (error: unknown): void => {
-      if (strangers.take(call.stream)) call.guard(() => call.fail(this.#refusal(method, error)));
+      if (unauthenticated.take(call.stream)) call.guard(() => call.fail(this.#refusal(method, error)));
     };
     try {
       const caller = this.#callers.callerOf(call.stream, headers);
       if (caller instanceof Promise)
-        caller.then((principal) => call.guard(() => admit(call, principal, strangers)), refuse);
-      else admit(call, caller, strangers);
+        caller.then((principal) => call.guard(() => admit(call, principal, unauthenticated)), refuse);
+      else admit(call, caller, unauthenticated);
     } catch (error) {
       refuse(error);
     }
@@ -154,9 +154,14 @@ export class PlainCalls {
   }
 }
 
-function admit(call: PlainCall, principal: Principal | undefined, strangers: StrangerStreams): void {
+function admit(
+  call: PlainCall,
+  principal: Principal | undefined,
+  unauthenticated: UnauthenticatedStreams,
+): void {
   if (!principal) {
-    if (strangers.take(call.stream)) call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
+    if (unauthenticated.take(call.stream))
+      call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
     return;
   }
   call.principal = principal;

@@ -1,7 +1,7 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Clock, Timer } from "../../runtime/clock.js";
 
-/** Silence between an answered ping and the next one: the same as at the gRPC door. */
+/** Silence between an answered ping and the next one: the same as at the gRPC listener. */
 export const pingIntervalMs = 30_000;
 
 /** Time a peer has to answer a ping. */

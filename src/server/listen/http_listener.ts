@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { OnUnexpected } from "./listener.js";
-import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./listener_limits.js";
-import { answerOrDestroy } from "../connect/json_answer.js";
-import { Listener } from "./stream_listener.js";
 import type { SocketAccess } from "../callers/peer_credentials.js";
+import { answerOrDestroy } from "../connect/json_answer.js";
+import type { ListenerTls } from "../tls/tls_listener.js";
+import type { OnUnexpected } from "./listener.js";
+import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
 import { readBody } from "./request_body.js";
-import type { DoorTls } from "../tls/tls_listener.js";
+import { StreamListener } from "./stream_listener.js";
 
 /** An answer, complete. A `HEAD` gets its headers. */
 export interface Answer {
@@ -17,12 +17,12 @@ export interface Answer {
 }
 
 export interface HttpListenerOptions {
-  readonly door: string;
+  readonly listener: string;
   readonly listen: ListenAddress;
   readonly setting: string;
-  readonly tls?: DoorTls | undefined;
+  readonly tls?: ListenerTls | undefined;
   readonly sockets?: SocketAccess | undefined;
-  readonly bounds?: DoorLimits | undefined;
+  readonly bounds?: ListenerLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -32,7 +32,7 @@ export interface HttpListenerOptions {
   readonly onUnexpected: OnUnexpected;
 }
 
-/** Limits of a door that answers small requests; a client that keeps to none of them is cut off. */
+/** Limits of a listener that answers small requests; a client that keeps to none of them is cut off. */
 const limits = {
   headersTimeout: 10_000,
   requestTimeout: 15_000,
@@ -41,10 +41,10 @@ const limits = {
   connectionsCheckingInterval: 5_000,
 };
 
-/** A plain HTTP/1.1 server on one address, for the doors that answer pages and probes. */
+/** A plain HTTP/1.1 server on one address, for the listeners that answer pages and probes. */
 export class HttpListener {
   readonly #options: HttpListenerOptions;
-  readonly #listener: Listener;
+  readonly #listener: StreamListener;
   readonly #server: Server;
   /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
   readonly #transport: Readonly<Record<string, string>>;
@@ -64,17 +64,17 @@ export class HttpListener {
     );
     this.#server = server;
     const isPageTls =
-      options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+      options.listener === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
     this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
-    this.#listener = new Listener(
+    this.#listener = new StreamListener(
       sockets ?? server,
       options.listen,
-      options.door,
+      options.listener,
       options.setting,
       options.sockets,
-      guardOf(options.bounds, options.door),
+      guardOf(options.bounds, options.listener),
     );
   }
 

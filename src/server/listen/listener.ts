@@ -1,14 +1,14 @@
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
-import type { DoorLimits } from "./listener_limits.js";
 import type { SocketAccess } from "../callers/peer_credentials.js";
-import type { DoorTls } from "../tls/tls_listener.js";
+import type { ListenerTls } from "../tls/tls_listener.js";
+import type { ListenerLimits } from "./listener_limits.js";
 
 /** One way into the daemon. */
-export interface Door {
+export interface Listener {
   /**
-   * Listens on every address of the door.
+   * Listens on every address of the listener.
    *
-   * @throws DoorError; then nothing is left listening
+   * @throws ListenerError; then nothing is left listening
    */
   open(): Promise<void>;
   /** The addresses really bound, in the order of the configured ones; empty before `open`. */
@@ -20,14 +20,14 @@ export interface Door {
   close(force: AbortSignal): Promise<void>;
 }
 
-/** What every door is told about its place. */
-export interface DoorPlace {
-  /** The setting that names the address, for the sentence of a `DoorError`. */
+/** What every listener is told about its place. */
+export interface ListenerPlace {
+  /** The setting that names the address, for the sentence of a `ListenerError`. */
   readonly setting: string;
-  /** For the TCP addresses of the door; plain text without it. */
-  readonly tls?: DoorTls | undefined;
+  /** For the TCP addresses of the listener; plain text without it. */
+  readonly tls?: ListenerTls | undefined;
   /** What bounds its visitors; without it the defaults, and any number of sockets. */
-  readonly bounds?: DoorLimits | undefined;
+  readonly bounds?: ListenerLimits | undefined;
   /** For its Unix sockets; the owner's alone without it. */
   readonly sockets?: SocketAccess | undefined;
 }
@@ -39,19 +39,19 @@ export interface DoorPlace {
  */
 export type OnUnexpected = (error: unknown, where: string) => void;
 
-/** A door cannot be opened. */
-export class DoorError extends Error {
+/** A listener cannot be opened. */
+export class ListenerError extends Error {
   constructor(
-    readonly door: string,
+    readonly listener: string,
     readonly address: ListenAddress,
     readonly setting: string,
-    fault: string,
+    violation: string,
     cause?: unknown,
   ) {
     super(
-      `the ${door} door cannot listen on ${formatListenAddress(address)}: ${fault} (the setting is ${setting})`,
+      `the ${listener} listener cannot listen on ${formatListenAddress(address)}: ${violation} (the setting is ${setting})`,
       cause === undefined ? undefined : { cause },
     );
-    this.name = "DoorError";
+    this.name = "ListenerError";
   }
 }

@@ -5,35 +5,37 @@ import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import { SocketGuard } from "./socket_guard.js";
 
-/** What bounds the visitors of a door. */
-export interface DoorLimits {
+/** What bounds the visitors of a listener. */
+export interface ListenerLimits {
   readonly limits: Limits;
   readonly clock: Clock;
-  /** Told of each socket that was closed because the door has as many as it may. */
-  onFull(door: string): void;
+  /** Told of each socket that was closed because the listener has as many as it may. */
+  onFull(listener: string): void;
 }
 
-/** The limits of a door that was told of none. */
-export function limitsOf(bounds: DoorLimits | undefined): Limits {
+/** The limits of a listener that was told of none. */
+export function limitsOf(bounds: ListenerLimits | undefined): Limits {
   return bounds?.limits ?? defaultLimits;
 }
 
-/** How long a connection lives at a door of callers with credentials when it never showed one. */
-const strangerLifeMs = 30_000;
+/** How long a connection lives at a listener of callers with credentials when it never showed one. */
+const unauthenticatedLifeMs = 30_000;
 
-/** @param door the callers of `grpc` and `http` show credentials, those of the others never */
-export function guardOf(bounds: DoorLimits | undefined, door: string): SocketGuard | undefined {
+/** @param listener the callers of `grpc` and `http` show credentials, those of the others never */
+export function guardOf(bounds: ListenerLimits | undefined, listener: string): SocketGuard | undefined {
   if (!bounds) return undefined;
   const { limits, clock, onFull } = bounds;
   const { maxConnections } = limits;
-  const isForCallers = door === "grpc" || door === "http";
+  const isForCallers = listener === "grpc" || listener === "http";
   return new SocketGuard({
     maxConnections,
     // An idle HTTP/2 session takes some 30 KB.
-    maxStrangers: isForCallers ? Math.min(maxConnections, Math.max(64, maxConnections / 20)) : undefined,
-    strangerLifeMs: isForCallers ? strangerLifeMs : undefined,
+    maxUnauthenticated: isForCallers
+      ? Math.min(maxConnections, Math.max(64, maxConnections / 20))
+      : undefined,
+    unauthenticatedLifeMs: isForCallers ? unauthenticatedLifeMs : undefined,
     clock,
-    onFull: () => onFull(door),
+    onFull: () => onFull(listener),
   });
 }
 
@@ -97,7 +99,7 @@ const closingGraceMs = 1_000;
 export function answerClientError(
   error: NodeJS.ErrnoException,
   socket: Socket & { _httpMessage?: IncomingMessage },
-  bounds: DoorLimits | undefined,
+  bounds: ListenerLimits | undefined,
   form: "json" | "text",
 ): void {
   // An answer that is under way would be torn by another one.

@@ -4,7 +4,7 @@ import type { Clock } from "../../runtime/clock.js";
 /** What an HTTP/2 client sends first (RFC 9113, section 3.4). No HTTP/1.1 request can begin with it. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
-/** Time a new connection has to say which protocol it speaks. As long as the headers of HTTP/1.1 may take at the other doors. */
+/** Time a new connection has to say which protocol it speaks. As long as the headers of HTTP/1.1 may take at the other listeners. */
 export const sniffTimeoutMs = 10_000;
 
 /**

@@ -16,7 +16,7 @@ const provenKey = Symbol("proven");
 
 type Guarded = Socket & { [provenKey]?: () => void };
 
-/** A valid credential came over this connection: from now on it is no stranger's. */
+/** A valid credential came over this connection: from now on it is no unauthenticated's. */
 export function noteCredential(socket: Socket | undefined): void {
   (socket as Guarded | undefined)?.[provenKey]?.();
 }
@@ -31,28 +31,28 @@ export interface SocketGuardOptions {
   /** Open sockets of one listening address. */
   readonly maxConnections: number;
   /** Of them, those over which no valid credential came; default all, as at a Unix socket. */
-  readonly maxStrangers?: number | undefined;
+  readonly maxUnauthenticated?: number | undefined;
   /** How long one of those may live; default without end. */
-  readonly strangerLifeMs?: number | undefined;
+  readonly unauthenticatedLifeMs?: number | undefined;
   readonly clock: Clock;
   /** Told of each socket that was closed because of `maxConnections`. */
   onFull(): void;
 }
 
 /**
- * Keeps the sockets of one listening address within their numbers. A socket is a stranger's until a valid credential comes over it. Room
- * for a new one is made by closing the oldest stranger of the address that has the most of them, so that whoever
- * opens thousands shuts out himself first; without a stranger the new one is closed. One timer looks after all strangers.
+ * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it. Room
+ * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that whoever
+ * opens thousands shuts out himself first; without an unauthenticated the new one is closed. One timer looks after all unauthenticated callers.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;
   /** When each came, by address, the oldest first. */
-  readonly #strangers = new Map<string, Map<Socket, number>>();
-  /** Addresses by how many strangers they have, so that the one with the most is found at once. */
+  readonly #unauthenticated = new Map<string, Map<Socket, number>>();
+  /** Addresses by how many unauthenticated callers they have, so that the one with the most is found at once. */
   readonly #addresses: Set<string>[] = [];
   /** Gives the place of a socket back, once. */
   readonly #leave = new WeakMap<Socket, () => void>();
-  #strangerCount = 0;
+  #unauthenticatedCount = 0;
   #count = 0;
   #timer: Timer | undefined;
 
@@ -66,20 +66,21 @@ export class SocketGuard {
   }
 
   add(socket: Socket): void {
-    const { maxConnections, maxStrangers = maxConnections, clock, onFull } = this.#options;
+    const { maxConnections, maxUnauthenticated = maxConnections, clock, onFull } = this.#options;
     const address = addressKey(socket.remoteAddress) ?? unix;
     if (this.#count >= maxConnections) {
       onFull();
-      if (!this.#closeStranger()) {
+      if (!this.#closeUnauthenticated()) {
         socket.destroy();
         return;
       }
-    } else if (address !== unix && this.#strangerCount >= maxStrangers) this.#closeStranger();
-    const ofAddress = this.#strangers.get(address) ?? new Map<Socket, number>();
-    this.#strangers.set(address, ofAddress);
+    } else if (address !== unix && this.#unauthenticatedCount >= maxUnauthenticated)
+      this.#closeUnauthenticated();
+    const ofAddress = this.#unauthenticated.get(address) ?? new Map<Socket, number>();
+    this.#unauthenticated.set(address, ofAddress);
     ofAddress.set(socket, clock.monotonicMs());
     this.#count++;
-    this.#strangerCount++;
+    this.#unauthenticatedCount++;
     this.#moved(address, ofAddress.size - 1, ofAddress.size);
     (socket as Guarded)[provenKey] = () => this.#forget(address, socket);
     let isOpen = true;
@@ -99,9 +100,9 @@ export class SocketGuard {
   }
 
   /** @returns whether there was one */
-  #closeStranger(): boolean {
+  #closeUnauthenticated(): boolean {
     const [address] = this.#addresses.at(-1) ?? [];
-    const [oldest] = (address === undefined ? undefined : this.#strangers.get(address))?.keys() ?? [];
+    const [oldest] = (address === undefined ? undefined : this.#unauthenticated.get(address))?.keys() ?? [];
     if (!oldest) return false;
     // Its place is free now, and not when its event comes: many may be accepted in one turn.
     this.#leave.get(oldest)?.();
@@ -110,11 +111,11 @@ export class SocketGuard {
   }
 
   #forget(address: string, socket: Socket): void {
-    const ofAddress = this.#strangers.get(address);
+    const ofAddress = this.#unauthenticated.get(address);
     if (!ofAddress?.delete(socket)) return;
-    this.#strangerCount--;
+    this.#unauthenticatedCount--;
     this.#moved(address, ofAddress.size + 1, ofAddress.size);
-    if (ofAddress.size === 0) this.#strangers.delete(address);
+    if (ofAddress.size === 0) this.#unauthenticated.delete(address);
   }
 
   #moved(address: string, before: number, now: number): void {
@@ -126,14 +127,14 @@ export class SocketGuard {
   }
 
   #sweep(): void {
-    const { clock, strangerLifeMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { clock, unauthenticatedLifeMs = Number.POSITIVE_INFINITY } = this.#options;
     const nowMs = clock.monotonicMs();
-    for (const ofAddress of this.#strangers.values()) {
+    for (const ofAddress of this.#unauthenticated.values()) {
       for (const [socket, sinceMs] of ofAddress) {
-        const allowedMs = socket.bytesRead === 0 ? silenceMs : strangerLifeMs;
+        const allowedMs = socket.bytesRead === 0 ? silenceMs : unauthenticatedLifeMs;
         if (nowMs - sinceMs >= allowedMs) socket.destroy();
       }
     }
-    this.#timer = this.#strangerCount === 0 ? undefined : clock.setTimer(sweepMs, () => this.#sweep());
+    this.#timer = this.#unauthenticatedCount === 0 ? undefined : clock.setTimer(sweepMs, () => this.#sweep());
   }
 }

@@ -1,7 +1,7 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import { DoorError } from "./listener.js";
 import { noteUser, ownerOnly, type SocketAccess } from "../callers/peer_credentials.js";
+import { ListenerError } from "./listener.js";
 import type { SocketGuard } from "./socket_guard.js";
 import { clearSocketPath, withSocketMode } from "./unix_socket.js";
 
@@ -12,16 +12,16 @@ const backlog = 4096;
 const tcpKeepAliveMs = 30_000;
 
 /** One listening address: who is connected, and how it ends. */
-export class Listener {
+export class StreamListener {
   readonly #sockets = new Set<Socket>();
   #bound: ListenAddress | undefined;
   #closed: Promise<void> | undefined;
 
-  /** @param door and `setting` are for the sentence of a `DoorError` */
+  /** @param listener and `setting` are for the sentence of a `ListenerError` */
   constructor(
     readonly server: Server,
     readonly address: ListenAddress,
-    readonly door: string,
+    readonly listener: string,
     readonly setting: string,
     readonly sockets: SocketAccess = ownerOnly,
     private readonly guard?: SocketGuard | undefined,
@@ -96,12 +96,12 @@ export class Listener {
     if (this.address.kind === "tcp") socket.setKeepAlive(true, tcpKeepAliveMs);
   }
 
-  #error(fault: string, cause?: unknown): DoorError {
-    return new DoorError(this.door, this.address, this.setting, fault, cause);
+  #error(violation: string, cause?: unknown): ListenerError {
+    return new ListenerError(this.listener, this.address, this.setting, violation, cause);
   }
 }
 
-const faults: Readonly<Record<string, string>> = {
+const violations: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process uses this address",
   EADDRNOTAVAIL: "this machine has no such address",
   EACCES: "the system does not permit it",
@@ -112,7 +112,7 @@ const faults: Readonly<Record<string, string>> = {
 
 function describe(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const known = faults[code];
+  const known = violations[code];
   return known === undefined
     ? error instanceof Error
       ? error.message

@@ -3,13 +3,13 @@ import type { Clock } from "../../runtime/clock.js";
 import { resetStream } from "./unread_stream.js";
 
 /** Time a caller without a credential has to take its answer. */
-export const strangerReadMs = 5_000;
+export const unauthenticatedReadMs = 5_000;
 
 /**
  * The streams of callers without a valid credential, at one listening address: few in the sum of all connections, and short, so
  * that answers which nobody reads hold no more than that.
  */
-export class StrangerStreams {
+export class UnauthenticatedStreams {
   #open = 0;
 
   constructor(
@@ -25,7 +25,7 @@ export class StrangerStreams {
       return false;
     }
     this.#open++;
-    const timer = this.clock?.setTimer(strangerReadMs, () => resetStream(stream));
+    const timer = this.clock?.setTimer(unauthenticatedReadMs, () => resetStream(stream));
     stream.once("close", () => {
       this.#open--;
       timer?.cancel();

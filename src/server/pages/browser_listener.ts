@@ -5,12 +5,12 @@ import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { addressKey } from "../callers/address_limits.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
+import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
+import { limitsOf } from "../listen/listener_limits.js";
 import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
-import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
-import { limitsOf } from "../listen/listener_limits.js";
-import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import { pageStyle } from "./page_style.js";
 import {
   badRequestPage,
@@ -29,9 +29,9 @@ import {
   stylePath,
 } from "./pages.js";
 
-export interface BrowserDoorOptions extends DoorPlace {
+export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
-  /** How browsers reach this door; http or https, without a path of its own. */
+  /** How browsers reach this listener; http or https, without a path of its own. */
   readonly publicUrl: URL;
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
@@ -54,8 +54,8 @@ const startPath = "/auth/start";
 const capturePath = "/auth/capture";
 
 /** A person's browser on its way to a provider and back. */
-export class BrowserDoor implements Door {
-  readonly #options: BrowserDoorOptions;
+export class BrowserListener implements Listener {
+  readonly #options: BrowserListenerOptions;
   readonly #http: HttpListener;
   readonly #cookie: BindingCookie;
   readonly #hosts: ReadonlySet<string>;
@@ -64,7 +64,7 @@ export class BrowserDoor implements Door {
   readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
   readonly #rates: RateLimiter | undefined;
 
-  constructor(options: BrowserDoorOptions) {
+  constructor(options: BrowserListenerOptions) {
     this.#options = options;
     const limits = limitsOf(options.bounds);
     this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
@@ -83,7 +83,7 @@ export class BrowserDoor implements Door {
     ]);
     this.#http = new HttpListener({
       ...options,
-      door: "browser",
+      listener: "browser",
       answer: async (request, body) =>
         this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
@@ -140,7 +140,7 @@ export class BrowserDoor implements Door {
     return act(visit);
   }
 
-  /** Pages and redirects within this door speak of it by path; a proxy may have put a prefix before that. */
+  /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */
   #prefixed(answer: Answer): Answer {
     const prefix = this.#options.publicUrl.pathname.replace(/\/+$/, "");
     if (prefix === "") return answer;

@@ -4,17 +4,17 @@ import { escapeHtml, htmlDocument, safeHeaders } from "./pages.js";
 
 /**
  * The form in which a person enters a static credential. It works without scripts, and the daemon judges it, not the browser:
- * so every browser shows the same faults in the same words, beside their fields.
+ * so every browser shows the same errors in the same words, beside their fields.
  *
  * @param action path and query that it is sent to
  */
 export function captureFormPage(status: 200 | 422 | 503, form: CaptureForm, action: string): Answer {
-  const isFaulty = status !== 200;
+  const isInvalid = status !== 200;
   const heading = form.title === "" ? `Connect ${form.providerName}` : form.title;
   const content = `<main class="form">
 <h1 dir="auto">${escapeHtml(heading)}</h1>
 ${introduction(form)}
-${isFaulty ? summary(form) : ""}
+${isInvalid ? summary(form) : ""}
 <form method="post" action="${escapeHtml(action)}" novalidate autocomplete="off">
 <input type="hidden" name="${csrfField}" value="${escapeHtml(form.csrf)}">
 ${form.fields.some(({ isRequired }) => isRequired) ? legend : ""}
@@ -28,7 +28,7 @@ ${form.fields.map(field).join("\n")}
     ...formHeaders(form.returnUrl),
     "content-type": "text/html; charset=utf-8",
   };
-  const title = `${isFaulty ? "Error: " : ""}${heading}`;
+  const title = `${isInvalid ? "Error: " : ""}${heading}`;
   return { status, headers, body: htmlDocument(title, content) };
 }
 
@@ -59,10 +59,12 @@ function introduction({ title, description, providerName }: CaptureForm): string
   return `${provider}<p class="prose" dir="auto">${escapeHtml(text)}</p>`;
 }
 
-function summary({ fields, faults }: CaptureForm): string {
-  const general = faults.map((fault) => `<li dir="auto">${escapeHtml(fault)}</li>`);
-  const ofFields = fields.flatMap(({ fault }, index) =>
-    fault === undefined ? [] : [`<li dir="auto"><a href="#${idOf(index)}">${escapeHtml(fault)}</a></li>`],
+function summary({ fields, violations }: CaptureForm): string {
+  const general = violations.map((violation) => `<li dir="auto">${escapeHtml(violation)}</li>`);
+  const ofFields = fields.flatMap(({ violation }, index) =>
+    violation === undefined
+      ? []
+      : [`<li dir="auto"><a href="#${idOf(index)}">${escapeHtml(violation)}</a></li>`],
   );
   return `<div class="summary" role="alert" aria-labelledby="summary-title" tabindex="-1" autofocus>
 <h2 id="summary-title">Not connected yet</h2>
@@ -80,9 +82,9 @@ function field(one: CaptureField, index: number, fields: readonly CaptureField[]
     one.hint === "" || one.description !== ""
       ? undefined
       : { id: `${id}-hint`, kind: "hint", text: one.hint },
-    one.fault === undefined ? undefined : { id: `${id}-fault`, kind: "fault", text: one.fault },
+    one.violation === undefined ? undefined : { id: `${id}-error`, kind: "violation", text: one.violation },
   ].filter((note) => note !== undefined);
-  const isFaulty = fields.some(({ fault }) => fault !== undefined);
+  const isInvalid = fields.some(({ violation }) => violation !== undefined);
   const attributes = [
     `id="${id}"`,
     `name="${escapeHtml(one.name)}"`,
@@ -90,21 +92,21 @@ function field(one: CaptureField, index: number, fields: readonly CaptureField[]
     one.isRequired ? "required" : "",
     one.hint === "" ? "" : `title="${escapeHtml(one.hint)}"`,
     notes.length === 0 ? "" : `aria-describedby="${notes.map((note) => note.id).join(" ")}"`,
-    one.fault === undefined ? "" : 'aria-invalid="true"',
-    index === 0 && !isFaulty ? "autofocus" : "",
+    one.violation === undefined ? "" : 'aria-invalid="true"',
+    index === 0 && !isInvalid ? "autofocus" : "",
   ].filter((attribute) => attribute !== "");
   const optional = one.isRequired || one.kind === "fixed" ? "" : ' <span class="optional">(optional)</span>';
   const mark = one.isRequired ? ' <span class="required" aria-hidden="true">*</span>' : "";
-  const above = notes.filter(({ kind }) => kind !== "fault").map(noteOf);
-  const fault = notes.filter(({ kind }) => kind === "fault").map(noteOf);
-  return `<div class="field${one.fault === undefined ? "" : " faulty"}">
+  const above = notes.filter(({ kind }) => kind !== "violation").map(noteOf);
+  const violation = notes.filter(({ kind }) => kind === "violation").map(noteOf);
+  return `<div class="field${one.violation === undefined ? "" : " invalid"}">
 <label for="${id}"><bdi>${escapeHtml(one.label)}</bdi>${mark}${optional}</label>
-${[...above, ...fault, control(one, attributes.join(" "))].join("\n")}
+${[...above, ...violation, control(one, attributes.join(" "))].join("\n")}
 </div>`;
 }
 
 function noteOf({ id, kind, text }: { id: string; kind: string; text: string }): string {
-  const prefix = kind === "fault" ? '<span class="hidden">Error: </span>' : "";
+  const prefix = kind === "violation" ? '<span class="hidden">Error: </span>' : "";
   return `<p class="${kind}" id="${id}" dir="auto">${prefix}${escapeHtml(text)}</p>`;
 }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { DaemonStatus, ReadinessChecks } from "../../model/connections/daemon_status.js";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { Door, DoorPlace, OnUnexpected } from "../listen/listener.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { statusPage } from "./status_page.js";
 
-export interface OpsDoorOptions extends DoorPlace {
+export interface OpsListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** By name, `true` for a check that passes; anything else is what is wrong. Ready is when all pass. */
   readiness(): ReadinessChecks;
@@ -19,15 +19,15 @@ const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "n
 const json = { "content-type": "application/json", "cache-control": "no-store" };
 
 /** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and `/status` for a person. */
-export class OpsDoor implements Door {
-  readonly #options: OpsDoorOptions;
+export class OpsListener implements Listener {
+  readonly #options: OpsListenerOptions;
   readonly #http: HttpListener;
 
-  constructor(options: OpsDoorOptions) {
+  constructor(options: OpsListenerOptions) {
     this.#options = options;
     this.#http = new HttpListener({
       ...options,
-      door: "ops",
+      listener: "ops",
       answer: (request) => this.#answer(request),
       internalError: { status: 500, headers: plain, body: "internal error\n" },
     });

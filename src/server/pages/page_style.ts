@@ -28,7 +28,7 @@ export const pagePalette = `:root {
 }
 `;
 
-/** The one stylesheet of the browser door, `/style.css`. */
+/** The one stylesheet of the browser listener, `/style.css`. */
 export const pageStyle = `${pagePalette}* { box-sizing: border-box; }
 body {
   margin: 0;
@@ -72,15 +72,15 @@ p:last-child { margin-bottom: 0; }
 .note { margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }
 h1 + .note { margin: -.5rem 0 .75rem; }
 .field { margin: 1.4rem 0; }
-.faulty { padding-left: .85rem; border-left: 4px solid var(--bad); }
+.invalid { padding-left: .85rem; border-left: 4px solid var(--bad); }
 label { display: block; margin-bottom: .15rem; font-weight: 600; }
 .required { color: var(--bad); }
 .optional { color: var(--soft); font-weight: 400; }
-.about, .hint, .fault { margin-bottom: .35rem; font-size: .9rem; }
+.about, .hint, .error { margin-bottom: .35rem; font-size: .9rem; }
 .about, .hint { color: var(--soft); }
 .about { white-space: pre-line; }
 .hint { font-size: .85rem; }
-.fault { color: var(--bad); font-weight: 600; }
+.error { color: var(--bad); font-weight: 600; }
 input, select {
   width: 100%;
   min-height: 2.75rem;
@@ -93,7 +93,7 @@ input, select {
 }
 input[type="hidden"] { display: none; }
 input[readonly] { background: var(--ground); color: var(--soft); }
-.faulty input, .faulty select { border-color: var(--bad); }
+.invalid input, .invalid select { border-color: var(--bad); }
 button {
   width: 100%;
   min-height: 2.9rem;

@@ -2,7 +2,7 @@ import type { ConsentFailure } from "../../domain/consent/consent_types.js";
 import type { Answer } from "../listen/http_listener.js";
 
 /**
- * Headers of everything that the browser door answers: nothing runs, nothing is framed, nothing is kept, and the address
+ * Headers of everything that the browser listener answers: nothing runs, nothing is framed, nothing is kept, and the address
  * of a page (it holds a code or a state) goes nowhere.
  */
 export const safeHeaders = {
@@ -39,7 +39,7 @@ export function donePage(providerName: string | undefined): Answer {
   });
 }
 
-/** What to do next depends on who can mend it. */
+/** What to do next depends on who can fix it. */
 const nextSteps: Readonly<Record<ConsentFailure["status"], string>> = {
   400: "Nothing was changed. Go back to the application that sent you here and start again.",
   404: "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
@@ -121,7 +121,7 @@ export function formTooLargePage(): Answer {
   });
 }
 
-/** @param host where the door is to be found */
+/** @param host where the listener is to be found */
 export function misdirectedPage(host: string): Answer {
   return page(421, {
     title: "Wrong address",
@@ -143,7 +143,7 @@ export function internalErrorPage(): Answer {
     title: "Something went wrong",
     mark: "stopped",
     lines: [
-      "This is a fault of the daemon, not of yours. It was written down.",
+      "This is an error of the daemon, not of yours. It was written down.",
       "Go back to the application that sent you here and start again; if it happens again, tell the people who run it.",
     ],
   });

@@ -28,14 +28,14 @@ const titles: Readonly<Record<DaemonState, readonly [title: string, mark: string
 };
 
 const reasons: Readonly<Record<FailingReason, string>> = {
-  misconfigured: "refuses the client, or must not be called: mend its profile or the settings",
+  misconfigured: "refuses the client, or must not be called: fix its profile or the settings",
   transient: "does not process token requests; the daemon tries again by itself",
   ambiguous: "takes token requests and does not answer",
   rejected: "answers token requests with something that cannot be used",
 };
 
 /**
- * The daemon at a glance. Who opens the `ops` door is nobody, so that ids of connections and users, and messages of failures, have no
+ * The daemon at a glance. Who opens the `ops` listener is nobody, so that ids of connections and users, and messages of failures, have no
  * place here: names of providers and numbers, as in `/metrics`.
  *
  * @param reloads whether it loads itself again
@@ -74,7 +74,7 @@ function headOf(status: DaemonStatus): string {
     counted(status.subscribers, "subscriber"),
     `store ${formatBytes(status.storeBytes)}`,
   ];
-  const faults = Object.entries(status.checks)
+  const violations = Object.entries(status.checks)
     .filter(([, check]) => check !== true)
     .map(
       ([name, check]) =>
@@ -84,7 +84,7 @@ function headOf(status: DaemonStatus): string {
 <div class="mark" aria-hidden="true">${mark}</div>
 <div>
 <h1>${title}</h1>
-${faults.join("\n")}
+${violations.join("\n")}
 <p class="soft">${facts.join(" &middot; ")}</p>
 </div>
 </header>`;
@@ -139,7 +139,7 @@ function barOf(connections: DaemonStatus["connections"], total: number): string 
     x += width;
     return rect;
   });
-  return `<svg viewBox="0 0 ${barWidth} 10" preserveAspectRatio="none" aria-hidden="true">${parts.join("")}</svg>`;
+  return `<svg viewBox="0 0 ${barWidth} 10" preserveFieldRatio="none" aria-hidden="true">${parts.join("")}</svg>`;
 }
 
 function failingOf({ failingProviders, failingProviderCount, timeMs }: DaemonStatus): string {

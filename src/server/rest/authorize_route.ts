@@ -6,17 +6,17 @@ import {
   type CheckResponse,
   type OkHttpResponse,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { headerNameFault } from "../../model/header_name.js";
 import type { Principal } from "../../model/access/principal.js";
+import { headerNameViolation } from "../../model/header_name.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { routeFields } from "../../service/pipeline/check_message.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { OnUnexpected } from "../listen/listener.js";
 import type { Routes } from "../connect/api_listener.js";
-import { pathOf, type Request, type Response } from "../listen/http_message.js";
 import { answerJson, answerOrDestroy, writeJson } from "../connect/json_answer.js";
+import { pathOf, type Request, type Response } from "../listen/http_message.js";
+import type { OnUnexpected } from "../listen/listener.js";
 
 export interface AuthorizeRouteOptions {
   /** `envoy.service.auth.v3.Authorization`. */
@@ -112,8 +112,8 @@ function send(response: Response, { httpResponse }: CheckResponse, path: string)
 function headersOf(options: OkHttpResponse["headers"]): [string, string][] {
   return options.flatMap(({ header }) => {
     if (!header) return [];
-    const fault = headerNameFault(header.key);
-    if (fault !== undefined) throw new Error(`the header ${header.key} ${fault}`);
+    const violation = headerNameViolation(header.key);
+    if (violation !== undefined) throw new Error(`the header ${header.key} ${violation}`);
     return [[header.key, header.value]];
   });
 }

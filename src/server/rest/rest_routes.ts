@@ -1,18 +1,18 @@
-import { defaultLimits } from "../../model/limits.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { callerOf } from "../../legacy/call.js";
 import { takesBody } from "../../legacy/openapi.js";
 import { RestRefusal, restError } from "../../legacy/rest_error.js";
 import type { RestAnswer, RestRequest, Route } from "../../legacy/route.js";
 import { restTable } from "../../legacy/table.js";
+import type { Principal } from "../../model/access/principal.js";
+import { defaultLimits } from "../../model/limits.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { OnUnexpected } from "../listen/listener.js";
 import type { Routes } from "../connect/api_listener.js";
-import { pathOf, type Request, type Response } from "../listen/http_message.js";
 import { answerJson, answerOrDestroy, writeJson } from "../connect/json_answer.js";
 import { readJsonBody } from "../connect/json_body.js";
+import { pathOf, type Request, type Response } from "../listen/http_message.js";
+import type { OnUnexpected } from "../listen/listener.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
 
 export interface RestRoutesOptions {

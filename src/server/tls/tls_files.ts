@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { TlsFault, type TlsMaterial } from "./tls_pair.js";
+import { TlsError, type TlsMaterial } from "./tls_pair.js";
 
 /** Where certificate, key and the CA of client certificates stand; absolute paths. */
 export interface TlsPaths {
@@ -26,7 +26,7 @@ export async function stampOf(paths: TlsPaths): Promise<string> {
   return (await Promise.all(stamps)).join(" ");
 }
 
-/** @throws TlsFault */
+/** @throws TlsError */
 export async function readMaterial(paths: TlsPaths): Promise<TlsMaterial> {
   const [certificate, key, clientCa] = await Promise.all([
     read(paths.certFile),
@@ -51,7 +51,7 @@ function list({ certFile, keyFile, clientCaFile }: TlsPaths): string[] {
 async function read(path: string): Promise<Buffer> {
   const { size } = await attempt(path, stat(path));
   if (size > maxFileBytes)
-    throw new TlsFault(`${path} has ${size} bytes, and ${maxFileBytes} are read at most`);
+    throw new TlsError(`${path} has ${size} bytes, and ${maxFileBytes} are read at most`);
   return await attempt(path, readFile(path));
 }
 
@@ -59,6 +59,6 @@ async function attempt<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw new TlsFault(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+    throw new TlsError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
   }
 }

@@ -2,7 +2,7 @@ import type { Server as TlsServer } from "node:tls";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { digestOf, readMaterial, stampOf, type TlsPaths } from "./tls_files.js";
-import { readPair, TlsFault, type TlsPair } from "./tls_pair.js";
+import { readPair, TlsError, type TlsPair } from "./tls_pair.js";
 
 export interface TlsKeeperOptions extends TlsPaths {
   readonly clock: Clock;
@@ -15,15 +15,15 @@ export interface TlsKeeperOptions extends TlsPaths {
  */
 export const lookEveryMs = 1_000;
 
-/** The certificate of the doors, renewed from its files while they are open. */
+/** The certificate of the listeners, renewed from its files while they are open. */
 export class TlsKeeper {
   readonly #options: TlsKeeperOptions;
   readonly #servers = new Set<TlsServer>();
   #pair: TlsPair;
   #stamp: string;
   #digest: string;
-  /** The fault that was met at the last look; it is told only when the next look meets it still, for a pair is replaced file by file. */
-  #fault: string | undefined;
+  /** The error that was met at the last look; it is told only when the next look meets it still, for a pair is replaced file by file. */
+  #violation: string | undefined;
   #told: string | undefined;
   #timer: Timer | undefined;
   #stopped = false;
@@ -35,7 +35,7 @@ export class TlsKeeper {
     this.#digest = digest;
   }
 
-  /** Reads the files. A certificate that has expired is used all the same: the daemon has more to do than to answer TCP. @throws TlsFault */
+  /** Reads the files. A certificate that has expired is used all the same: the daemon has more to do than to answer TCP. @throws TlsError */
   static async load(options: TlsKeeperOptions): Promise<TlsKeeper> {
     const stamp = await stampOf(options);
     const material = await readMaterial(options);
@@ -43,7 +43,7 @@ export class TlsKeeper {
     const keeper = new TlsKeeper(options, pair, stamp, digestOf(material));
     if (pair.notAfterMs <= options.clock.nowMs()) {
       options.log.error(keeper.#fields(), "the TLS certificate has expired: clients will refuse it");
-    } else options.log.info(keeper.#fields(), "doors speak TLS with this certificate");
+    } else options.log.info(keeper.#fields(), "listeners speak TLS with this certificate");
     keeper.#lookLater();
     return keeper;
   }
@@ -73,12 +73,12 @@ export class TlsKeeper {
 
   async #look(): Promise<void> {
     const stamp = await stampOf(this.#options);
-    if (stamp === this.#stamp && this.#fault === undefined) return;
+    if (stamp === this.#stamp && this.#violation === undefined) return;
     try {
       const material = await readMaterial(this.#options);
       const digest = digestOf(material);
       if (digest !== this.#digest) this.#take(readPair(material), digest);
-      this.#fault = undefined;
+      this.#violation = undefined;
       this.#told = undefined;
     } catch (error) {
       this.#note(error);
@@ -86,12 +86,12 @@ export class TlsKeeper {
     this.#stamp = stamp;
   }
 
-  /** @throws TlsFault when it has expired, and what is in use has not */
+  /** @throws TlsError when it has expired, and what is in use has not */
   #take(pair: TlsPair, digest: string): void {
     if (this.#stopped) return;
     const nowMs = this.#options.clock.nowMs();
     if (pair.notAfterMs <= nowMs && this.#pair.notAfterMs > nowMs)
-      throw new TlsFault("the new certificate has expired");
+      throw new TlsError("the new certificate has expired");
     for (const server of this.#servers) server.setSecureContext(pair.context);
     this.#pair = pair;
     this.#digest = digest;
@@ -99,16 +99,16 @@ export class TlsKeeper {
   }
 
   #note(error: unknown): void {
-    const fault = error instanceof TlsFault ? error.message : String(error);
-    if (this.#fault === fault && this.#told !== fault) {
+    const violation = error instanceof TlsError ? error.message : String(error);
+    if (this.#violation === violation && this.#told !== violation) {
       const { certFile, keyFile } = this.#options;
-      this.#told = fault;
+      this.#told = violation;
       this.#options.log.error(
-        { certFile, keyFile, reason: fault },
+        { certFile, keyFile, reason: violation },
         "the new TLS certificate is not used, the old one stays",
       );
     }
-    this.#fault = fault;
+    this.#violation = violation;
   }
 
   #fields(): object {

@@ -9,8 +9,8 @@ import type { TlsKeeper } from "./tls_keeper.js";
 /** `optional`: a caller may show a certificate; `require`: without one of a trusted CA there is no connection. */
 export type ClientAuth = "none" | "optional" | "require";
 
-export interface DoorTlsOptions {
-  readonly door: string;
+export interface ListenerTlsOptions {
+  readonly listener: string;
   readonly keeper: Pick<TlsKeeper, "pair" | "renew">;
   readonly clientAuth: ClientAuth;
   readonly log: Pick<Logger, "debug">;
@@ -19,9 +19,9 @@ export interface DoorTlsOptions {
 /** Time for a handshake, as long as the headers of a request may take; the default of Node is two minutes. */
 const handshakeTimeoutMs = 10_000;
 
-/** TLS on the TCP addresses of one door. */
-export class DoorTls {
-  constructor(private readonly options: DoorTlsOptions) {}
+/** TLS on the TCP addresses of one listener. */
+export class ListenerTls {
+  constructor(private readonly options: ListenerTlsOptions) {}
 
   /**
    * A server whose connections are accepted when their handshake is done.
@@ -30,7 +30,7 @@ export class DoorTls {
    * @param accept gets the connection; what its certificate proves is noted on it, for `peerOf`
    */
   createServer(protocols: readonly ("h2" | "http/1.1")[], accept: (socket: TLSSocket) => void): TlsServer {
-    const { keeper, clientAuth, door, log } = this.options;
+    const { keeper, clientAuth, listener, log } = this.options;
     const server = createServer({
       ...keeper.pair.context,
       ALPNProtocols: [...protocols],
@@ -50,14 +50,14 @@ export class DoorTls {
       const inner = shaking.get(originOf(socket));
       if (inner) standFor(socket, inner);
       shaking.delete(originOf(socket));
-      // What comes before the engine that gets the socket listens: the end of a connection is no fault of anything.
+      // What comes before the engine that gets the socket listens: the end of a connection is no error of anything.
       socket.on("error", () => undefined);
       if (clientAuth !== "none") this.#note(socket);
       accept(socket);
     });
     server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
       log.debug(
-        { door, origin: socket.remoteAddress, reason: error.code ?? error.message },
+        { listener, origin: socket.remoteAddress, reason: error.code ?? error.message },
         "a TLS handshake failed",
       );
       socket.destroy();
@@ -70,14 +70,14 @@ export class DoorTls {
   #note(socket: TLSSocket): void {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return;
-    const { door, log } = this.options;
+    const { listener, log } = this.options;
     const principal = socket.authorized
       ? certificatePrincipal(certificate)
       : String(socket.authorizationError);
     if (typeof principal !== "string") notePeer(socket, { certificate: principal });
     else
       log.debug(
-        { door, origin: socket.remoteAddress, reason: principal },
+        { listener, origin: socket.remoteAddress, reason: principal },
         "a client certificate proves nobody",
       );
   }

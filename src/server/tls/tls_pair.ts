@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContextOptions } from "node:tls";
 
 /** The files as they were read. */
 export interface TlsMaterial {
-  /** PEM: the certificate of the door first, then those that lead to its root. */
+  /** PEM: the certificate of the listener first, then those that lead to its root. */
   readonly certificate: Buffer;
   /** PEM, without a passphrase. */
   readonly key: Buffer;
@@ -11,7 +11,7 @@ export interface TlsMaterial {
   readonly clientCa: Buffer | undefined;
 }
 
-/** A certificate that doors can use. */
+/** A certificate that listeners can use. */
 export interface TlsPair {
   readonly context: SecureContextOptions;
   readonly subject: string;
@@ -19,9 +19,9 @@ export interface TlsPair {
   readonly notAfterMs: number;
 }
 
-/** The files hold nothing that a door can use. The message is the end of a sentence, and holds nothing of the key. */
-export class TlsFault extends Error {
-  override readonly name = "TlsFault";
+/** The files hold nothing that a listener can use. The message is the end of a sentence, and holds nothing of the key. */
+export class TlsError extends Error {
+  override readonly name = "TlsError";
 }
 
 /** TLS 1.2 with forward secrecy and authenticated encryption alone (RFC 9325, section 4.2); those of TLS 1.3 are all of that kind. */
@@ -43,20 +43,20 @@ const ciphers = [
  * No session is resumed: a resumed one answers for a client certificate that was verified against a set of CAs which may be
  * another by now. Connections live long here, and a handshake is cheap beside them.
  *
- * @throws TlsFault
+ * @throws TlsError
  */
 export function readPair({ certificate, key, clientCa }: TlsMaterial): TlsPair {
   const leaf = attempt(
     "the certificate file holds no certificate in PEM",
     () => new X509Certificate(certificate),
   );
-  const privateKey = attempt(keyFault(key), () => createPrivateKey(key));
-  if (!matches(leaf, privateKey)) throw new TlsFault("the key is not that of the certificate");
+  const privateKey = attempt(keyViolation(key), () => createPrivateKey(key));
+  if (!matches(leaf, privateKey)) throw new TlsError("the key is not that of the certificate");
   if (
     clientCa !== undefined &&
     !/-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/.test(clientCa.toString("latin1"))
   ) {
-    throw new TlsFault("the client CA file holds no certificate in PEM");
+    throw new TlsError("the client CA file holds no certificate in PEM");
   }
   const context: SecureContextOptions = {
     cert: certificate,
@@ -78,16 +78,16 @@ export function readPair({ certificate, key, clientCa }: TlsMaterial): TlsPair {
 }
 
 /** OpenSSL's reason is told, for what an operator does next depends on it; it names no bytes of the key. */
-function attempt<T>(fault: string, work: () => T): T {
+function attempt<T>(violation: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new TlsFault(`${fault} (${code ?? message})`);
+    throw new TlsError(`${violation} (${code ?? message})`);
   }
 }
 
-function keyFault(key: Buffer): string {
+function keyViolation(key: Buffer): string {
   const isEncrypted = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(
     key.toString("latin1"),
   );

@@ -3,13 +3,13 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type ApiKey,
   ApiKeySchema,
-  type Confinement as ConfinementMessage,
-  ConfinementSchema,
+  type Restriction as RestrictionMessage,
+  RestrictionSchema,
   Role as RoleMessage,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
-import type { Confinement } from "../../model/access/scope_restriction.js";
+import type { Restriction } from "../../model/access/scope_restriction.js";
 import { present, timestampOf } from "./timestamps.js";
 
 export function roleMessage(role: Role | undefined): RoleMessage {
@@ -21,9 +21,9 @@ export function roleOf(message: RoleMessage): Role | undefined {
   return roles[message - 1];
 }
 
-export function confinementMessage(confinement: Confinement): ConfinementMessage {
-  const { userIds = [], providers = [], connectionIds = [] } = confinement;
-  return create(ConfinementSchema, {
+export function restrictionMessage(restriction: Restriction): RestrictionMessage {
+  const { userIds = [], providers = [], connectionIds = [] } = restriction;
+  return create(RestrictionSchema, {
     userIds: [...userIds],
     providers: [...providers],
     connectionIds: [...connectionIds],
@@ -31,7 +31,7 @@ export function confinementMessage(confinement: Confinement): ConfinementMessage
 }
 
 /** An empty list is one that is left out. */
-export function confinementOf(message: ConfinementMessage | undefined): Confinement | undefined {
+export function restrictionOf(message: RestrictionMessage | undefined): Restriction | undefined {
   if (!message) return undefined;
   const { userIds, providers, connectionIds } = message;
   return {
@@ -50,7 +50,7 @@ export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
     createdBy: record.createdBy,
     revokedBy: record.revokedBy ?? "",
     ...present({
-      confinement: record.confinement && confinementMessage(record.confinement),
+      restriction: record.restriction && restrictionMessage(record.restriction),
       expiresAt: timestampOf(record.expiresAtMs),
       revokedAt: timestampOf(record.revokedAtMs),
       lastUsedAt: timestampOf(record.lastUsedAtMs),

@@ -2,6 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { ProviderChange } from "../../domain/providers/provider_registry.js";
 import { type Provider, ProviderSchema, TokenEndpointAuthMethod } from "../../gen/nexus/v1/provider_pb.js";
+import type { Strategy } from "../../model/credentials/strategy.js";
+import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject } from "../../model/json.js";
 import {
@@ -13,8 +15,6 @@ import {
   type ProviderSettings,
   strategiesOfType,
 } from "../../model/providers/provider_profile.js";
-import type { Strategy } from "../../model/credentials/strategy.js";
-import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { Secret } from "../../runtime/secret.js";
 import { optionsMessage, optionsOf } from "./oauth2_options_message.js";
 import { strategyMessage, strategyOf } from "./strategy_message.js";
@@ -110,7 +110,7 @@ export function settingsOf(message: Provider): ProviderSettings {
   };
 }
 
-/** The strategy of the message, or the natural one of the type, which has its own for `query_param` and the two signers. */
+/** The strategy of the message, or the default one of the type, which has its own for `query_param` and the two signers. */
 function strategyFor(authType: ModelAuthType, message: Provider): Strategy {
   const given = strategyOf(message.strategy);
   if (authType === "api_key" && (given === undefined || given.kind === "header")) {

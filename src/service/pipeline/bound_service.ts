@@ -3,10 +3,10 @@ import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 
-/** What a door knows about a call. */
+/** What a listener knows about a call. */
 export interface CallContext {
   readonly principal: Principal;
-  /** Aborts when the caller goes away, its deadline passes, or the door closes. */
+  /** Aborts when the caller goes away, its deadline passes, or the listener closes. */
   readonly signal: AbortSignal;
   /** The trace of the caller, where it sent one. */
   readonly trace?: CallerTrace | undefined;
@@ -39,7 +39,7 @@ export type BoundMethod =
       decode?(bytes: Buffer): Message;
     }
   | {
-      /** Served at the `grpc` door alone. */
+      /** Served at the `grpc` listener alone. */
       readonly kind: "bidi_streaming";
       readonly descriptor: DescMethod;
       /** As above, of each request. @throws WireError */
@@ -48,7 +48,7 @@ export type BoundMethod =
       open(requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink): StreamSource;
     };
 
-/** What a door knows about a stream; that its caller left is told to the source. */
+/** What a listener knows about a stream; that its caller left is told to the source. */
 export type StreamContext = Pick<CallContext, "principal" | "trace">;
 export type MessageSink = StreamSink<Message>;
 

@@ -34,7 +34,7 @@ const codeOfKind: Readonly<Record<NexusErrorKind, (typeof codes)[keyof typeof co
   unimplemented: codes.unimplemented,
 };
 
-/** The one way from an error of the model to the wire. What is no `NexusError` is returned as it is: a fault of ours. */
+/** The one way from an error of the model to the wire. What is no `NexusError` is returned as it is: an error of ours. */
 export function toWireError(error: unknown): unknown {
   if (error instanceof WireError || !(error instanceof NexusError)) return error;
   if (error instanceof InvalidArgument) return invalidArgument(error);
@@ -43,7 +43,7 @@ export function toWireError(error: unknown): unknown {
 
 /**
  * Characters of all violations together. They travel twice in the trailers of gRPC, where clients take 8 KiB by default, and a request
- * of 1 MiB can be at fault in a hundred thousand places.
+ * of 1 MiB can be at error in a hundred thousand places.
  */
 const maxViolationCharacters = 2_000;
 

@@ -1,9 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
-import type { DenialLedger } from "../../domain/access/denied_access_audit.js";
+import type { DeniedAccessAudit } from "../../domain/access/denied_access_audit.js";
 import type { RequestGate } from "../../domain/access/request_gate.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import { type NexusError, PermissionDenied } from "../../model/errors.js";
-import type { Grant } from "../../model/access/permissions.js";
 import {
   type BoundMethod,
   type BoundService,
@@ -17,7 +17,7 @@ import { type RpcAccess, rpcAccess } from "./rpc_access.js";
 export interface Guard {
   readonly access: Pick<AccessControl, "admit" | "hold" | "refuseEnded">;
   readonly gate: Pick<RequestGate, "refusal">;
-  readonly denials: Pick<DenialLedger, "denied">;
+  readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
 }
 
 /** An RPC without a row is nobody's but the admin's. */
@@ -25,7 +25,7 @@ const unknown: RpcAccess = { action: "keyring.manage", asked: undefined };
 
 /**
  * The same service, each of its RPCs behind the policy. In this order: the role, before anything of the request is looked at; the
- * connection or provider that it names, for a confined caller; then the RPC itself. A call ends when its caller does.
+ * connection or provider that it names, for a restricted caller; then the RPC itself. A call ends when its caller does.
  */
 export function guardedService(service: BoundService, guard: Guard): BoundService {
   return {
@@ -73,25 +73,25 @@ function admit(
   { action, asked }: RpcAccess,
   request: Message | undefined,
   { principal }: StreamContext,
-  { access, gate, denials }: Guard,
-): Grant | Promise<never> {
-  let grant: Grant;
+  { access, gate, deniedAccess }: Guard,
+): Permissions | Promise<never> {
+  let grant: Permissions;
   try {
     grant = access.admit(principal, action);
   } catch (error) {
     if (!(error instanceof PermissionDenied)) throw error;
-    return denials.denied(principal, action).then(() => {
+    return deniedAccess.denied(principal, action).then(() => {
       throw error;
     });
   }
   // A stream of requests is judged by what it answers.
-  if (asked === undefined || request === undefined || !grant.isConfined) return grant;
+  if (asked === undefined || request === undefined || !grant.isRestricted) return grant;
   const what = asked(request);
   const refusal = gate.refusal(grant, action, what);
   if (!refusal) return grant;
   // A request that breaks its rules is told so whether what it names exists or not.
   method.validate(request);
-  return denials
+  return deniedAccess
     .denied(principal, action, "connectionId" in what ? what.connectionId : undefined)
     .then(() => {
       throw refusal;
@@ -107,7 +107,7 @@ function untilEnded(
   answer: Promise<Message>,
   { principal }: CallContext,
   { action }: RpcAccess,
-  grant: Grant,
+  grant: Permissions,
   { access }: Guard,
 ): Promise<Message> {
   return new Promise<Message>((resolve, reject) => {

@@ -1,14 +1,14 @@
 import type { Message } from "@bufbuild/protobuf";
+import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
-import type { Principal } from "../../model/access/principal.js";
 import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
 import { toWireError } from "./error_table.js";
 import { RateLimiter } from "./rate_limiter.js";
 
 type LimitsOfCalls = Pick<Limits, "rate" | "maxStreams" | "maxStreamsPerPrincipal">;
 
-/** How much each principal calls, at all doors together. */
+/** How much each principal calls, at all listeners together. */
 export class CallLimits {
   readonly #limits: LimitsOfCalls;
   readonly #rates: RateLimiter | undefined;

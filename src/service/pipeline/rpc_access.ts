@@ -104,7 +104,7 @@ row(NexusService.method.checkConnection, "connection.read");
 row(NexusService.method.getToken, "token.read");
 row(NexusService.method.refreshConnection, "token.read");
 
-// What is not within the caller's confinement is as what does not exist: an empty secret.
+// What is not within the caller's restriction is as what does not exist: an empty secret.
 row(SecretDiscoveryService.method.fetchSecrets, "token.read");
 filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 

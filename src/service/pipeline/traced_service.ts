@@ -18,16 +18,20 @@ const failures: readonly string[] = [
  * The same service, each of its RPCs a span that goes on the trace of its caller; of a stream, which may stay open for days, only that it
  * was opened. Attributes by https://opentelemetry.io/docs/specs/semconv/rpc/.
  */
-export function tracedService(service: BoundService, door: "grpc" | "http", tracing: Tracing): BoundService {
+export function tracedService(
+  service: BoundService,
+  listener: "grpc" | "http",
+  tracing: Tracing,
+): BoundService {
   return {
     descriptor: service.descriptor,
-    methods: service.methods.map((method) => traced(method, door, tracing)),
+    methods: service.methods.map((method) => traced(method, listener, tracing)),
   };
 }
 
-function traced(method: BoundMethod, door: "grpc" | "http", tracing: Tracing): BoundMethod {
+function traced(method: BoundMethod, listener: "grpc" | "http", tracing: Tracing): BoundMethod {
   const { parent, name } = method.descriptor;
-  const system = door === "grpc" ? "grpc" : "connect_rpc";
+  const system = listener === "grpc" ? "grpc" : "connect_rpc";
   const start = ({ trace }: Pick<CallContext, "trace">): SpanStart => ({
     name: `${parent.typeName}/${name}`,
     kind: "server",
@@ -35,7 +39,7 @@ function traced(method: BoundMethod, door: "grpc" | "http", tracing: Tracing): B
     caller: trace,
   });
   const answered = (span: Span, code: string): void => {
-    if (door === "grpc") span.set({ "rpc.grpc.status_code": numberOf(code) });
+    if (listener === "grpc") span.set({ "rpc.grpc.status_code": numberOf(code) });
     else if (code !== "ok") span.set({ "rpc.connect_rpc.error_code": code });
     if (failures.includes(code)) span.fail(code);
   };

@@ -11,7 +11,7 @@ const timestampSeconds = { min: -62_135_596_800n, max: 253_402_300_799n };
 /** About 10 000 years: the range of `google.protobuf.Duration`. */
 const maxDurationSeconds = 315_576_000_000n;
 
-type Fault = (field: string, description: string) => void;
+type Violation = (field: string, description: string) => void;
 
 /**
  * What no rule of a field says because it holds for all of them: texts are Unicode without U+0000 and without half of a surrogate
@@ -19,12 +19,12 @@ type Fault = (field: string, description: string) => void;
  * numbers of a Struct are finite, since JSON has no other; timestamps and durations are within their range.
  */
 export function malformedFields(descriptor: DescMessage, message: Message): FieldViolation[] {
-  const faults: FieldViolation[] = [];
-  walkMessage(descriptor, message, "", (field, description) => void faults.push({ field, description }));
-  return faults;
+  const violations: FieldViolation[] = [];
+  walkMessage(descriptor, message, "", (field, description) => void violations.push({ field, description }));
+  return violations;
 }
 
-function walkMessage(descriptor: DescMessage, message: Message, prefix: string, fault: Fault): void {
+function walkMessage(descriptor: DescMessage, message: Message, prefix: string, violation: Violation): void {
   for (const field of descriptor.fields) {
     const value = memberOf(message, field);
     if (value === undefined) continue;
@@ -32,18 +32,18 @@ function walkMessage(descriptor: DescMessage, message: Message, prefix: string, 
     switch (field.fieldKind) {
       case "list":
         for (const [index, item] of (value as unknown[]).entries()) {
-          walkValue(field.message, item, `${path}[${index}]`, fault);
+          walkValue(field.message, item, `${path}[${index}]`, violation);
         }
         break;
       case "map":
         for (const [name, item] of Object.entries(value as object)) {
           const at = `${path}[${JSON.stringify(name)}]`;
-          nameFault(name, at, fault);
-          walkValue(field.message, item, at, fault);
+          nameViolation(name, at, violation);
+          walkValue(field.message, item, at, violation);
         }
         break;
       default:
-        walkValue(field.message, value, path, fault);
+        walkValue(field.message, value, path, violation);
     }
   }
 }
@@ -55,47 +55,52 @@ function memberOf(message: Message, field: DescField): unknown {
   return oneof.case === field.localName ? oneof.value : undefined;
 }
 
-function walkValue(descriptor: DescMessage | undefined, value: unknown, path: string, fault: Fault): void {
-  if (typeof value === "string") textFault(value, path, fault);
+function walkValue(
+  descriptor: DescMessage | undefined,
+  value: unknown,
+  path: string,
+  violation: Violation,
+): void {
+  if (typeof value === "string") textViolation(value, path, violation);
   if (!descriptor) return;
   switch (descriptor.typeName) {
     case "google.protobuf.Struct":
-      walkJson(value as JsonValue, path, maxStructDepth, fault);
+      walkJson(value as JsonValue, path, maxStructDepth, violation);
       break;
     case "google.protobuf.Timestamp":
-      if (!isTimestamp(value as Timestamp)) fault(path, "must be a time from year 1 to 9999");
+      if (!isTimestamp(value as Timestamp)) violation(path, "must be a time from year 1 to 9999");
       break;
     case "google.protobuf.Duration":
-      if (!isDuration(value as Duration)) fault(path, "must be a duration of at most 10000 years");
+      if (!isDuration(value as Duration)) violation(path, "must be a duration of at most 10000 years");
       break;
     default:
-      walkMessage(descriptor, value as Message, `${path}.`, fault);
+      walkMessage(descriptor, value as Message, `${path}.`, violation);
   }
 }
 
-function walkJson(value: JsonValue, path: string, depth: number, fault: Fault): void {
-  if (typeof value === "string") textFault(value, path, fault);
-  if (typeof value === "number" && !Number.isFinite(value)) fault(path, "must be a finite number");
+function walkJson(value: JsonValue, path: string, depth: number, violation: Violation): void {
+  if (typeof value === "string") textViolation(value, path, violation);
+  if (typeof value === "number" && !Number.isFinite(value)) violation(path, "must be a finite number");
   if (typeof value !== "object" || value === null) return;
   if (depth === 0) {
-    fault(path, `must not be nested more than ${maxStructDepth} deep`);
+    violation(path, `must not be nested more than ${maxStructDepth} deep`);
     return;
   }
   for (const [name, item] of Object.entries(value)) {
     const at = Array.isArray(value) ? `${path}[${name}]` : `${path}[${JSON.stringify(name)}]`;
-    nameFault(name, at, fault);
-    walkJson(item, at, depth - 1, fault);
+    nameViolation(name, at, violation);
+    walkJson(item, at, depth - 1, violation);
   }
 }
 
-function nameFault(name: string, path: string, fault: Fault): void {
-  if (name === "__proto__") fault(path, "has a name that is reserved");
-  else textFault(name, path, fault);
+function nameViolation(name: string, path: string, violation: Violation): void {
+  if (name === "__proto__") violation(path, "has a name that is reserved");
+  else textViolation(name, path, violation);
 }
 
-function textFault(text: string, path: string, fault: Fault): void {
-  if (/\p{Surrogate}/u.test(text)) fault(path, "must be Unicode text, without half of a surrogate pair");
-  else if (text.includes("\0")) fault(path, "must not hold U+0000");
+function textViolation(text: string, path: string, violation: Violation): void {
+  if (/\p{Surrogate}/u.test(text)) violation(path, "must be Unicode text, without half of a surrogate pair");
+  else if (text.includes("\0")) violation(path, "must not hold U+0000");
 }
 
 function isTimestamp({ seconds, nanos }: Timestamp): boolean {

@@ -13,16 +13,22 @@ import {
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
-import { apiKeyMessage, confinementMessage, confinementOf, roleMessage, roleOf } from "../messages/access_message.js";
+import {
+  apiKeyMessage,
+  restrictionMessage,
+  restrictionOf,
+  roleMessage,
+  roleOf,
+} from "../messages/access_message.js";
+import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import { present, timestampOf } from "../messages/timestamps.js";
 import { bindService } from "../pipeline/bind_service.js";
 import type { BoundService } from "../pipeline/bound_service.js";
-import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import { actionOfRpc } from "../pipeline/rpc_access.js";
-import { present, timestampOf } from "../messages/timestamps.js";
 
 const verdicts = {
   allowed: AccessVerdict.ALLOWED,
-  confined: AccessVerdict.CONFINED,
+  restricted: AccessVerdict.RESTRICTED,
   denied: AccessVerdict.DENIED,
 } as const;
 
@@ -40,7 +46,7 @@ export function accessService(options: {
         {
           name: request.name,
           role,
-          confinement: confinementOf(request.confinement),
+          restriction: restrictionOf(request.restriction),
           expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
         },
         context.principal,
@@ -89,8 +95,8 @@ export function accessService(options: {
       return create(WhoAmIResponseSchema, {
         principal: principal.name,
         role: roleMessage(grant.role),
-        confinements: grant.rules.flatMap(({ confinement }) =>
-          confinement ? [confinementMessage(confinement)] : [],
+        restrictions: grant.rules.flatMap(({ restriction }) =>
+          restriction ? [restrictionMessage(restriction)] : [],
         ),
         ...present({ expiresAt: timestampOf(principal.expiresAtMs) }),
       });

@@ -9,9 +9,9 @@ import {
   VerifyAuditLogResponseSchema,
 } from "../../gen/nexus/v1/audit_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
+import { decodePageToken, encodePageToken } from "../messages/page_token.js";
 import { bindService } from "../pipeline/bind_service.js";
 import type { BoundService } from "../pipeline/bound_service.js";
-import { decodePageToken, encodePageToken } from "../messages/page_token.js";
 
 /** Page size when the request says 0. */
 const defaultPageSize = 50;
@@ -45,11 +45,11 @@ export function auditService(options: {
         throw new InvalidArgument([{ field, description: "a checkpoint has a sequence and a hash" }]);
       }
       const verdict = await audit.verify(sequence === 0n ? undefined : { sequence, hash }, context.signal);
-      const { checked, unchained, fault, head } = verdict;
+      const { checked, unchained, violation, head } = verdict;
       return create(VerifyAuditLogResponseSchema, {
         checked,
-        firstBadSequence: fault?.sequence ?? 0n,
-        reason: fault?.reason ?? "",
+        firstBadSequence: violation?.sequence ?? 0n,
+        reason: violation?.reason ?? "",
         headSequence: head.sequence,
         headHash: Buffer.from(head.hash).toString("hex"),
         anchorSequence: head.anchorSequence,

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { VisibleConnections } from "../../domain/access/visible_connections.js";
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
-import type { ConnectionManager } from "../../domain/connections/connections.js";
-import type { ConsentConfirmer } from "../../domain/consent/confirmation.js";
+import type { Connections } from "../../domain/connections/connections.js";
 import type { CredentialCapture } from "../../domain/consent/capture.js";
-import type { SeenConnections } from "../../domain/access/visible_connections.js";
+import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,
@@ -23,17 +23,17 @@ import {
 import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
 import { connectionMessage, statusMessages, statusOf } from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import { bindService } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
 
 export function connectionService(options: {
-  readonly manager: Pick<ConnectionManager, "request" | "get" | "list" | "revoke" | "delete">;
-  readonly seen: Pick<SeenConnections, "list">;
+  readonly manager: Pick<Connections, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly seen: Pick<VisibleConnections, "list">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
-  readonly confirmer: Pick<ConsentConfirmer, "confirm">;
+  readonly confirmer: Pick<ConsentConfirmation, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
 }): BoundService {
   const { manager, seen, access, capture, confirmer, importer } = options;
@@ -79,7 +79,7 @@ export function connectionService(options: {
         status: statusOf(request.status),
       };
       const view = access.viewOf(context.principal);
-      const page = view.isConfined ? await seen.list(filter, view.seesConnection) : manager.list(filter);
+      const page = view.isRestricted ? await seen.list(filter, view.seesConnection) : manager.list(filter);
       return create(ListConnectionsResponseSchema, {
         connections: page.connections.map(connectionMessage),
         nextPageToken: encodePageToken("connections", page.nextAfterId),

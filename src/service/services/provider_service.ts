@@ -19,11 +19,17 @@ import {
   type ProviderProfile,
   type ProviderSettings,
 } from "../../model/providers/provider_profile.js";
+import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import {
+  changeOf,
+  clientSecretOf,
+  providerMessage,
+  settingsOf,
+  versionOfEtag,
+} from "../messages/provider_message.js";
+import { settingsOver, type Templates, templateMessage } from "../messages/template_message.js";
 import { bindService } from "../pipeline/bind_service.js";
 import type { BoundService } from "../pipeline/bound_service.js";
-import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
-import { changeOf, clientSecretOf, providerMessage, settingsOf, versionOfEtag } from "../messages/provider_message.js";
-import { settingsOver, type Templates, templateMessage } from "../messages/template_message.js";
 
 export function providerService(options: {
   readonly registry: Pick<

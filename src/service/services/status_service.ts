@@ -11,9 +11,9 @@ import {
 } from "../../gen/nexus/v1/status_pb.js";
 import { connectionStatuses } from "../../model/connections/connection.js";
 import type { DaemonStatus } from "../../model/connections/daemon_status.js";
+import { present, timestampOf } from "../messages/timestamps.js";
 import { bindService } from "../pipeline/bind_service.js";
 import type { BoundService } from "../pipeline/bound_service.js";
-import { present, timestampOf } from "../messages/timestamps.js";
 
 const defaultMaxEntries = 10;
 

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
-import type { AuditedTokens } from "../../domain/tokens/audited_tokens.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { AuditedTokens } from "../../domain/tokens/audited_tokens.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
@@ -13,10 +13,10 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
-import { bindService, type ServiceImplementation } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { tokenMessage, watchMessage } from "../messages/token_message.js";
+import { bindService, type ServiceImplementation } from "../pipeline/bind_service.js";
+import type { BoundService } from "../pipeline/bound_service.js";
 
 const defaultBookmarkIntervalMs = 30_000;
 

@@ -45,7 +45,7 @@ export function manifestText(manifest: BackupManifest): string {
   return JSON.stringify(manifest);
 }
 
-/** @throws RangeError when it does not fit: a fault of this program */
+/** @throws RangeError when it does not fit: an error of this program */
 export function encodeBackupHeader({ manifest, seal }: BackupHeader): Buffer {
   const sealText = {
     keyId: seal.keyId,

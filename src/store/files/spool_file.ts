@@ -10,15 +10,15 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { RescuedTokenSet } from "../../model/connections/spooled_token_set.js";
-import { decodeRescued, encodeRescued } from "../records/spool_codec.js";
+import type { SpooledTokenSet } from "../../model/connections/spooled_token_set.js";
+import { decodeSpooled, encodeSpooled } from "../records/spool_codec.js";
 import { syncFolder } from "./sync_folder.js";
 
 /** Name of the file in the data folder. */
-export const rescueFileName = "rescue.bin";
+export const spoolFileName = "spool.bin";
 
 /** Room for each of the 128 requests that can be under way with an answer of 8 KiB. */
-export const rescueFileBytes = 1024 * 1024;
+export const spoolFileBytes = 1024 * 1024;
 
 const magic = Buffer.from("nxr1");
 const digestBytes = 32;
@@ -26,8 +26,8 @@ const digestBytes = 32;
 const headerBytes = magic.length + 4 + digestBytes;
 
 /** What the file holds. */
-export interface RescueContent {
-  readonly entries: readonly RescuedTokenSet[];
+export interface SpoolContent {
+  readonly entries: readonly SpooledTokenSet[];
   /** Whether there is something behind them, or among them, that cannot be read: a write that was cut off, or damage. */
   readonly damaged: boolean;
 }
@@ -38,9 +38,9 @@ export interface RescueContent {
  * write, such as btrfs and ZFS, take new blocks all the same and cannot promise it.) An entry counts when its digest fits, so that
  * one that was cut off is seen; entries are sealed, and nothing of them is secret.
  */
-export class RescueFile {
+export class SpoolFile {
   /** Why its blocks could not be allocated; it can be read, and written where there is room by then. */
-  readonly fault: unknown;
+  readonly violation: unknown;
   readonly #descriptor: number;
   readonly #bytes: number;
   #end = 0;
@@ -49,22 +49,22 @@ export class RescueFile {
     this.#descriptor = descriptor;
     fchmodSync(descriptor, 0o600);
     const { size, blocks } = fstatSync(descriptor);
-    this.#bytes = Math.max(size, rescueFileBytes);
+    this.#bytes = Math.max(size, spoolFileBytes);
     if (blocks * 512 >= this.#bytes) return;
     try {
       this.#write(this.#readAll(), 0);
       syncFolder(folder);
     } catch (error) {
-      this.fault = error;
+      this.violation = error;
     }
   }
 
   /** @throws Error when it cannot be opened */
-  static open(folder: string): RescueFile {
+  static open(folder: string): SpoolFile {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-    const descriptor = openSync(join(folder, rescueFileName), flags, 0o600);
+    const descriptor = openSync(join(folder, spoolFileName), flags, 0o600);
     try {
-      return new RescueFile(descriptor, folder);
+      return new SpoolFile(descriptor, folder);
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -72,9 +72,9 @@ export class RescueFile {
   }
 
   /** What is there; what is appended afterwards goes behind it. */
-  read(): RescueContent {
+  read(): SpoolContent {
     const content = this.#readAll();
-    const entries: RescuedTokenSet[] = [];
+    const entries: SpooledTokenSet[] = [];
     let damaged = false;
     this.#end = 0;
     for (;;) {
@@ -82,7 +82,7 @@ export class RescueFile {
       if (record === undefined) break;
       this.#end += headerBytes + record.length;
       try {
-        entries.push(decodeRescued(record));
+        entries.push(decodeSpooled(record));
       } catch {
         damaged = true;
       }
@@ -96,9 +96,9 @@ export class RescueFile {
    *
    * @throws RangeError when there is no room, Error when the write fails
    */
-  append(entries: readonly RescuedTokenSet[]): void {
-    const content = Buffer.concat(entries.flatMap((entry) => framed(encodeRescued(entry))));
-    if (this.#end + content.length > this.#bytes) throw new RangeError("the rescue file is full");
+  append(entries: readonly SpooledTokenSet[]): void {
+    const content = Buffer.concat(entries.flatMap((entry) => framed(encodeSpooled(entry))));
+    if (this.#end + content.length > this.#bytes) throw new RangeError("the spool file is full");
     this.#write(content, this.#end);
     this.#end += content.length;
   }

@@ -1,6 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
-import { decodeConnection } from "../records/connection_codec.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
+import { decodeConnection } from "../records/connection_codec.js";
 import { addToNumber, nameInKey, writeNumber } from "./numbers.js";
 
 /** What the indexes and counters know of a connection. */

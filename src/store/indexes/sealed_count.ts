@@ -1,8 +1,8 @@
 import type { SealedRecord } from "../../model/credentials/credential.js";
 import type { Databases } from "../lmdb/databases.js";
+import { unlessUnreadable } from "../records/unreadable.js";
 import { addToNumber, readNumber, writeNumber } from "./numbers.js";
 import { sealedKinds, walkSealed } from "./sealed_walk.js";
-import { unlessUnreadable } from "../records/unreadable.js";
 
 /** An id as the vault makes it is shorter; another one is no key's. */
 const maxKeyIdLength = 64;

@@ -10,7 +10,7 @@ function hasCode(error: unknown, code: string): boolean {
 const otherShape = "is no regular file";
 
 /** What is wrong with the file, as the end of a sentence about it; undefined when it is healthy. */
-function findFault(descriptor: number): string | undefined {
+function findViolation(descriptor: number): string | undefined {
   const stat = fstatSync(descriptor);
   if (!stat.isFile()) return otherShape;
   const { size } = stat;
@@ -25,9 +25,9 @@ function findFault(descriptor: number): string | undefined {
   return `is truncated: it has ${size} bytes, its newest commit needs ${neededBytes}`;
 }
 
-function damaged(path: string, fault: string): StoreDamaged {
+function damaged(path: string, violation: string): StoreDamaged {
   return new StoreDamaged(
-    `the store ${path} ${fault}: restore it from a backup, or move it away to start with an empty store`,
+    `the store ${path} ${violation}: restore it from a backup, or move it away to start with an empty store`,
   );
 }
 
@@ -51,8 +51,8 @@ export function checkStoreFile(path: string): void {
     throw error;
   }
   try {
-    const fault = findFault(descriptor);
-    if (fault !== undefined) throw damaged(path, fault);
+    const violation = findViolation(descriptor);
+    if (violation !== undefined) throw damaged(path, violation);
   } finally {
     closeSync(descriptor);
   }

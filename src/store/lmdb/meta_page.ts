@@ -32,7 +32,7 @@ export interface MetaPage {
 }
 
 /** What is wrong with a meta page, as the end of a sentence about the file. */
-export type MetaFault = string;
+export type MetaError = string;
 
 /** Reads exactly `length` bytes at `position`, or undefined when the file ends before. */
 export function readExactly(descriptor: number, position: number, length: number): Buffer | undefined {
@@ -46,7 +46,7 @@ export function readExactly(descriptor: number, position: number, length: number
   return buffer;
 }
 
-function readMetaPage(descriptor: number, position: number): MetaPage | MetaFault {
+function readMetaPage(descriptor: number, position: number): MetaPage | MetaError {
   const page = readExactly(descriptor, position, metaBytes);
   if (page === undefined) return "is truncated: it ends inside its first two pages";
   if (page.readUInt32LE(magicOffset) !== magic || (page.readUInt16LE(flagsOffset) & metaPageFlag) === 0) {
@@ -68,7 +68,7 @@ function readMetaPage(descriptor: number, position: number): MetaPage | MetaFaul
 }
 
 /** The meta page of the newest commit, chosen as LMDB chooses it. */
-export function readNewestMetaPage(descriptor: number): MetaPage | MetaFault {
+export function readNewestMetaPage(descriptor: number): MetaPage | MetaError {
   const first = readMetaPage(descriptor, 0);
   if (typeof first === "string") return first;
   const second = readMetaPage(descriptor, first.pageBytes);

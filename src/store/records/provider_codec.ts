@@ -6,7 +6,11 @@ import {
 } from "../../gen/nexus/store/v1/records_pb.js";
 import type { JsonObject } from "../../model/json.js";
 import { type OAuth2Options, plainOAuth2 } from "../../model/providers/oauth2_options.js";
-import { authTypes, type ProviderProfile, tokenEndpointAuthMethods } from "../../model/providers/provider_profile.js";
+import {
+  authTypes,
+  type ProviderProfile,
+  tokenEndpointAuthMethods,
+} from "../../model/providers/provider_profile.js";
 import { decodeTime, decodeWord, encodeTime, encodeWord } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
 import { fromStrategyMessage, toStrategyMessage } from "./strategy_codec.js";

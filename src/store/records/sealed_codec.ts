@@ -23,7 +23,7 @@ export function fromSealedMessage(message: SealedMessage): SealedRecord {
   return { keyId, nonce, ciphertext, ...(layout === 0 ? {} : { layout }) };
 }
 
-/** A record that was written without its sealed part: a fault of this program. */
+/** A record that was written without its sealed part: an error of this program. */
 function required(message: SealedMessage | undefined): SealedRecord {
   return fromSealedMessage(message ?? create(SealedRecordSchema));
 }

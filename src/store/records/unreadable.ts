@@ -1,5 +1,5 @@
-import { DataLoss } from "../../model/errors.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
+import { DataLoss } from "../../model/errors.js";
 import type { StoredConnection } from "./connection_codec.js";
 
 /** What a decoder throws means that the bytes are not what was written. @throws DataLoss */

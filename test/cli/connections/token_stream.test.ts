@@ -3,7 +3,10 @@ import type { CallOptions } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { readTokenStream, type TokenStreamOptions } from "../../../src/cli/connections/token_stream.js";
-import { type WatchTokensRequestSchema, WatchTokensResponseSchema } from "../../../src/gen/nexus/v1/token_pb.js";
+import {
+  type WatchTokensRequestSchema,
+  WatchTokensResponseSchema,
+} from "../../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 
 type Request = MessageInitShape<typeof WatchTokensRequestSchema>;

@@ -8,7 +8,7 @@ const startMs = Date.UTC(2026, 10, 24, 12, 10);
 const agent = {
   name: "ci",
   role: "agent",
-  confinement: { userIds: ["ada"] },
+  restriction: { userIds: ["ada"] },
   expiresAtMs: undefined,
 } as const;
 
@@ -30,7 +30,7 @@ describe("API keys", () => {
     for (const opened of [keys, open()]) {
       expect(opened.verify(living.key.reveal())).toEqual({ name: "key:ci", kind: "key" });
       expect(opened.verify(revoked.key.reveal())).toBeUndefined();
-      expect(opened.find("ci")).toMatchObject({ role: "agent", confinement: { userIds: ["ada"] } });
+      expect(opened.find("ci")).toMatchObject({ role: "agent", restriction: { userIds: ["ada"] } });
     }
     expect(keys.verify(expiring.key.reveal())).toEqual({
       name: "key:soon",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DenialLedger } from "../../../src/domain/access/denied_access_audit.js";
+import { DeniedAccessAudit } from "../../../src/domain/access/denied_access_audit.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { nowMs } from "../../store/samples.js";
@@ -8,18 +8,18 @@ import { openStore } from "../../store/temporary_store.js";
 const ci: Principal = { name: "key:ci", kind: "key", origin: "127.0.0.1:5" };
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 
-describe("denials", () => {
+describe("deniedAccess", () => {
   it("are recorded once a minute for each principal and action, and counted between", async () => {
     const store = openStore();
     const clock = new ManualClock(nowMs);
-    const ledger = new DenialLedger({ store, clock, log });
+    const readAudit = new DeniedAccessAudit({ store, clock, log });
     const recorded = () => {
       const { events } = store.listAuditEvents({ limit: 100 });
       return events.reverse().map(({ event }) => [event.principal, event.reason, event.count ?? 0]);
     };
-    for (let call = 0; call < 10; call++) await ledger.denied(ci, "token.read", `id-${call}`);
-    await ledger.denied(ci, "audit.read");
-    await ledger.denied({ ...ci, name: "key:other" }, "token.read");
+    for (let call = 0; call < 10; call++) await readAudit.denied(ci, "token.read", `id-${call}`);
+    await readAudit.denied(ci, "audit.read");
+    await readAudit.denied({ ...ci, name: "key:other" }, "token.read");
     const first = [
       ["key:ci", "token.read", 0],
       ["key:ci", "audit.read", 0],
@@ -32,11 +32,11 @@ describe("denials", () => {
       connectionId: "id-0",
     });
     clock.advance(60_000);
-    await ledger.denied(ci, "token.read");
+    await readAudit.denied(ci, "token.read");
     expect(recorded()).toEqual([...first, ["key:ci", "token.read", 10]]);
-    await ledger.denied(ci, "token.read");
-    await ledger.flush();
-    await ledger.flush();
+    await readAudit.denied(ci, "token.read");
+    await readAudit.flush();
+    await readAudit.flush();
     expect(recorded()).toEqual([...first, ["key:ci", "token.read", 10], ["key:ci", "token.read", 1]]);
   });
 });

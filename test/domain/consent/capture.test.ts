@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ConnectionManager } from "../../../src/domain/connections/connections.js";
-import { ConsentHolder } from "../../../src/domain/consent/consent_holder.js";
+import { Connections } from "../../../src/domain/connections/connections.js";
 import { CredentialCapture } from "../../../src/domain/consent/capture.js";
-import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
+import { ConsentHolder } from "../../../src/domain/consent/consent_holder.js";
 import { owner } from "../../../src/model/access/principal.js";
+import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { silentLog } from "../../silent_log.js";
@@ -31,7 +31,7 @@ describe("a capture and its record", () => {
 
   const request = (connectionId?: string) => {
     const { store, vault, clock } = engine;
-    const manager = new ConnectionManager({
+    const manager = new Connections({
       store,
       vault,
       clock,

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AuthorizationServers } from "../../../src/domain/grants/issuer_metadata.js";
+import { Connections } from "../../../src/domain/connections/connections.js";
+import { ConsentConfirmation } from "../../../src/domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
-import { ConnectionManager } from "../../../src/domain/connections/connections.js";
-import { ConsentConfirmer } from "../../../src/domain/consent/confirmation.js";
-import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
+import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { revocationPlace } from "../../../src/domain/credentials/associated_data.js";
-import { UnknownStates } from "../../../src/domain/consent/unknown_state_audit.js";
+import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
+import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
+import { admin, owner } from "../../../src/model/access/principal.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
-import { admin, owner } from "../../../src/model/access/principal.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { silentLog } from "../../silent_log.js";
@@ -18,15 +18,15 @@ const returnUrl = "https://app.example/back";
 
 describe("a consent that waits for its confirmation", () => {
   let engine: Engine;
-  let manager: ConnectionManager;
+  let manager: Connections;
   let completer: ConnectionCompleter;
-  let confirmer: ConsentConfirmer;
+  let confirmer: ConsentConfirmation;
   let answer: TokenSet;
   beforeEach(async () => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
     const shared = { store, vault, clock, log: silentLog };
-    const servers = new AuthorizationServers({
+    const servers = new IssuerMetadata({
       ...shared,
       networks: loopbackNetworks,
       fetchDocument: () => Promise.reject(new Error()),
@@ -35,15 +35,15 @@ describe("a consent that waits for its confirmation", () => {
     const locks = new KeyedMutex<string>();
     const all = { ...shared, servers, revocations, writer, locks };
     const allowedReturnOrigins = ["https://app.example"];
-    manager = new ConnectionManager({ ...all, publicUrl: "http://localhost:8080", allowedReturnOrigins });
+    manager = new Connections({ ...all, publicUrl: "http://localhost:8080", allowedReturnOrigins });
     completer = new ConnectionCompleter({
       ...all,
       grants: { exchangeCode: () => Promise.resolve(answer) },
-      unknownStates: new UnknownStates(shared),
-      rescue: engine.rescue,
+      unknownStateAudit: new UnknownStateAudit(shared),
+      spool: engine.spool,
       onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
     });
-    confirmer = new ConsentConfirmer(all);
+    confirmer = new ConsentConfirmation(all);
     engine.scheduler.start();
     await engine.provider("op", {
       oauth2: { ...plainOAuth2, revocationUrl: "https://op.example/revoke" },

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AuthorizationServers } from "../../../src/domain/grants/issuer_metadata.js";
+import { Connections } from "../../../src/domain/connections/connections.js";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
-import { ConnectionManager } from "../../../src/domain/connections/connections.js";
+import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
+import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
-import { UnknownStates } from "../../../src/domain/consent/unknown_state_audit.js";
-import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { owner } from "../../../src/model/access/principal.js";
+import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { silentLog } from "../../silent_log.js";
@@ -13,30 +13,30 @@ import { Engine, tokenSet } from "../engine.js";
 
 describe("ConnectionCompleter", () => {
   let engine: Engine;
-  let manager: ConnectionManager;
+  let manager: Connections;
   let completer: ConnectionCompleter;
   let answer: TokenSet;
   beforeEach(() => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
     const shared = { store, vault, clock, log: silentLog };
-    const servers = new AuthorizationServers({
+    const servers = new IssuerMetadata({
       ...shared,
       networks: loopbackNetworks,
       fetchDocument: () => Promise.reject(new Error()),
     });
     const revocations = new RevocationQueue({ vault, clock });
     const publicUrl = "http://localhost:8080";
-    manager = new ConnectionManager({ ...shared, servers, revocations, publicUrl, allowedReturnOrigins: [] });
+    manager = new Connections({ ...shared, servers, revocations, publicUrl, allowedReturnOrigins: [] });
     completer = new ConnectionCompleter({
       ...shared,
       servers,
       revocations,
-      rescue: engine.rescue,
+      spool: engine.spool,
       writer,
       grants: { exchangeCode: () => Promise.resolve(answer) },
       onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
-      unknownStates: new UnknownStates(shared),
+      unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });
   });

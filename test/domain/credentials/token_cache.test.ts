@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConnectionView } from "../../../src/domain/credentials/credential_reader.js";
-import { KnownViews } from "../../../src/domain/credentials/token_cache.js";
+import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
 
 function view(id: string, accessToken = "at"): ConnectionView {
   const token = { credentials: { access_token: accessToken } };
@@ -8,7 +8,7 @@ function view(id: string, accessToken = "at"): ConnectionView {
 }
 
 test("a view is at hand until its connection changes", () => {
-  const views = new KnownViews<ConnectionView>();
+  const views = new TokenCache<ConnectionView>();
   const one = view("one");
   views.put(one);
   views.put(view("two"));
@@ -19,14 +19,14 @@ test("a view is at hand until its connection changes", () => {
 });
 
 test("none is at hand after a provider profile changed", () => {
-  const views = new KnownViews<ConnectionView>();
+  const views = new TokenCache<ConnectionView>();
   views.put(view("one"));
   views.providersChanged();
   expect(views.size).toBe(0);
 });
 
 test("the one that was used longest ago makes room", () => {
-  const views = new KnownViews<ConnectionView>(2);
+  const views = new TokenCache<ConnectionView>(2);
   views.put(view("one"));
   views.put(view("two"));
   views.get("one");
@@ -37,7 +37,7 @@ test("the one that was used longest ago makes room", () => {
 });
 
 test("a view without a token, or with a very long one, is not kept", () => {
-  const views = new KnownViews<ConnectionView>();
+  const views = new TokenCache<ConnectionView>();
   views.put({ ...view("one"), token: undefined });
   views.put(view("two", "x".repeat(16_385)));
   expect(views.size).toBe(0);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AuthorizationServers } from "../../../src/domain/grants/issuer_metadata.js";
+import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Store } from "../../../src/store/store.js";
@@ -25,7 +25,7 @@ function documentOf(tokenPath: string, change: object = {}): string {
   });
 }
 
-describe("AuthorizationServers", () => {
+describe("IssuerMetadata", () => {
   const clock = new ManualClock(1_800_000_000_000);
   let store: Store;
   /** Each fetch waits here for the test to answer it. */
@@ -37,8 +37,8 @@ describe("AuthorizationServers", () => {
   afterEach(async () => {
     await store.close();
   });
-  const start = (): AuthorizationServers =>
-    new AuthorizationServers({
+  const start = (): IssuerMetadata =>
+    new IssuerMetadata({
       networks: loopbackNetworks,
       store,
       clock,
@@ -48,7 +48,7 @@ describe("AuthorizationServers", () => {
           fetches.push({ answer: resolve, fail: () => reject(new Error("down")) });
         }),
     });
-  const discovered = async (): Promise<AuthorizationServers> => {
+  const discovered = async (): Promise<IssuerMetadata> => {
     const servers = start();
     const first = servers.resolve(profile);
     fetches[0]?.answer(documentOf("/token"));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RevocationRequest } from "../../../src/domain/grants/token_endpoint_client.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import { Revoker } from "../../../src/domain/grants/revoker.js";
+import type { RevocationRequest } from "../../../src/domain/grants/token_endpoint_client.js";
 import { Unavailable } from "../../../src/model/errors.js";
 import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";

@@ -1,15 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Connections } from "../../../src/domain/connections/connections.js";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
-import { ConnectionManager } from "../../../src/domain/connections/connections.js";
-import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
+import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
-import { UnknownStates } from "../../../src/domain/consent/unknown_state_audit.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { owner } from "../../../src/model/access/principal.js";
+import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
-import { RescueFile, rescueFileName } from "../../../src/store/files/spool_file.js";
+import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { silentLog } from "../../silent_log.js";
@@ -18,12 +18,12 @@ import { Engine, hourMs, tokenSet } from "../engine.js";
 
 const revocationUrl = "https://op.example/revoke";
 
-describe("TokenRescue", () => {
+describe("TokenSpool", () => {
   let folder: string;
-  let file: RescueFile;
+  let file: SpoolFile;
   let engine: Engine;
   const live = (): void => {
-    file = RescueFile.open(folder);
+    file = SpoolFile.open(folder);
     engine = new Engine(folder, file);
   };
   const die = async (): Promise<void> => {
@@ -37,7 +37,7 @@ describe("TokenRescue", () => {
   afterEach(async () => {
     await die();
   });
-  const fileBytes = (): Buffer => readFileSync(join(folder, rescueFileName));
+  const fileBytes = (): Buffer => readFileSync(join(folder, spoolFileName));
   const isEmpty = (): boolean => fileBytes().every((byte) => byte === 0);
   const refreshTokenOf = (id: string): string | undefined => {
     const stored = engine.store.getCredential(id);
@@ -73,11 +73,11 @@ describe("TokenRescue", () => {
     ["never returns", hangStore],
   ])("brings a token set home whose commit %s", async (_name, breakStore) => {
     const { id, answer } = await lose(breakStore);
-    engine.rescue.save();
+    engine.spool.save();
     await die();
     live();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({
       status: "active",
       credentialRevision: 2n,
@@ -87,7 +87,7 @@ describe("TokenRescue", () => {
       problem: undefined,
     });
     expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
-    expect(events(id)[0]).toMatchObject({ type: "token_refreshed", reason: "rescued", revision: 2n });
+    expect(events(id)[0]).toMatchObject({ type: "token_refreshed", reason: "spooled", revision: 2n });
     expect(isEmpty()).toBe(true);
     void engine.refresher.refresh(id).catch(() => undefined);
     await engine.untilSent(1);
@@ -97,17 +97,17 @@ describe("TokenRescue", () => {
   it("takes an answer that comes after the store has failed", async () => {
     const { id, answer } = await lose(() => {
       failStore();
-      engine.rescue.save();
+      engine.spool.save();
     });
     await die();
     live();
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
   it("holds nothing in the clear", async () => {
     const { answer } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     expect(isEmpty()).toBe(false);
     for (const secret of [answer.accessToken, answer.refreshToken]) {
       expect(fileBytes().includes(secret?.reveal() ?? "none")).toBe(false);
@@ -120,21 +120,21 @@ describe("TokenRescue", () => {
     await engine.untilSent(1);
     engine.sent[0]?.answer({ tokenSet: second() });
     expect(await refreshed).toBe("refreshed");
-    engine.rescue.save();
+    engine.spool.save();
     expect(isEmpty()).toBe(true);
   });
 
   it("does once what it does, when it died before the file was emptied", async () => {
     const { id } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     const content = fileBytes();
     await die();
     for (let start = 0; start < 3; start++) {
-      writeFileSync(join(folder, rescueFileName), content);
+      writeFileSync(join(folder, spoolFileName), content);
       live();
-      await engine.rescue.recover();
+      await engine.spool.recover();
       expect(engine.get(id).credentialRevision).toBe(2n);
-      expect(events(id).filter(({ reason }) => reason === "rescued")).toHaveLength(1);
+      expect(events(id).filter(({ reason }) => reason === "spooled")).toHaveLength(1);
       expect(events(id).filter(({ type }) => type === "token_storage_failed")).toHaveLength(0);
       if (start < 2) await die();
     }
@@ -142,14 +142,14 @@ describe("TokenRescue", () => {
 
   it("keeps the file when the store still cannot be written", async () => {
     const { id, answer } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     await die();
     live();
     failStore();
-    await expect(engine.rescue.recover()).rejects.toThrow(StoreFailed);
+    await expect(engine.spool.recover()).rejects.toThrow(StoreFailed);
     await die();
     live();
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
@@ -173,12 +173,12 @@ describe("TokenRescue", () => {
     ],
   ])("does not overwrite %s", async (_name, moveOn) => {
     const { id, answer } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     await die();
     live();
     await moveOn(id);
     const before = refreshTokenOf(id);
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(refreshTokenOf(id)).toBe(before);
     expect(before).not.toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "superseded" });
@@ -206,10 +206,10 @@ describe("TokenRescue", () => {
     const answer = second();
     engine.sent[0]?.answer({ tokenSet: answer });
     for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
-    engine.rescue.save();
+    engine.spool.save();
     await die();
     live();
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
     await edit(profile.tokenUrl);
@@ -218,11 +218,11 @@ describe("TokenRescue", () => {
 
   it("has the token revoked when its connection is gone", async () => {
     const { id } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     await die();
     live();
     await engine.store.commit((tx) => tx.deleteConnection(id));
-    await engine.rescue.recover();
+    await engine.spool.recover();
     const [due] = engine.store.dueRevocations(2);
     const revocation = due && engine.store.getRevocation(due.id);
     expect(revocation).toMatchObject({ connectionId: id, tokenTypeHint: "refresh_token" });
@@ -230,7 +230,7 @@ describe("TokenRescue", () => {
 
   it("refuses what another store sealed, or what was altered", async () => {
     const { id } = await lose(failStore);
-    engine.rescue.save();
+    engine.spool.save();
     const [entry] = file.read().entries;
     if (!entry) throw new Error("nothing was saved");
     const ciphertext = Uint8Array.from(entry.credential.sealed.ciphertext);
@@ -241,26 +241,26 @@ describe("TokenRescue", () => {
     ]);
     await die();
     live();
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
     expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "data_loss" });
   });
 
   it("brings the tokens of a consent home", async () => {
-    const { store, vault, clock, writer, rescue } = engine;
+    const { store, vault, clock, writer, spool } = engine;
     const answer = second();
     const shared = { store, vault, clock, log: silentLog };
     const servers = { resolve: () => Promise.reject(new Error()) };
     await engine.provider("op");
     const revocations = new RevocationQueue({ vault, clock });
     const publicUrl = "http://localhost:8080";
-    const { AuthorizationServers } = await import("../../../src/domain/grants/issuer_metadata.js");
-    const known = new AuthorizationServers({
+    const { IssuerMetadata } = await import("../../../src/domain/grants/issuer_metadata.js");
+    const known = new IssuerMetadata({
       ...shared,
       networks: loopbackNetworks,
       fetchDocument: servers.resolve,
     });
-    const manager = new ConnectionManager({
+    const manager = new Connections({
       ...shared,
       servers: known,
       revocations,
@@ -271,7 +271,7 @@ describe("TokenRescue", () => {
       ...shared,
       servers: known,
       revocations,
-      rescue,
+      spool,
       writer,
       grants: {
         exchangeCode: () => {
@@ -280,7 +280,7 @@ describe("TokenRescue", () => {
         },
       },
       onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
-      unknownStates: new UnknownStates(shared),
+      unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });
     const provider = { name: "op" };
@@ -292,14 +292,14 @@ describe("TokenRescue", () => {
     await expect(completer.finish(query, () => cookie, undefined, "/auth/callback/op")).rejects.toThrow(
       StoreFailed,
     );
-    rescue.save();
+    spool.save();
     await die();
     live();
     expect(engine.get(id).status).toBe("pending");
-    await engine.rescue.recover();
+    await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, subject: "ada" });
     expect(engine.get(id).requestExpiresAtMs).toBeUndefined();
     expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
-    expect(events(id)[0]).toMatchObject({ type: "oauth_flow_completed", reason: "rescued" });
+    expect(events(id)[0]).toMatchObject({ type: "oauth_flow_completed", reason: "spooled" });
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { GrantMoved, Grants } from "../../../src/domain/grants/token_endpoint_client.js";
+import { GrantMoved, TokenEndpointClient } from "../../../src/domain/grants/token_endpoint_client.js";
 import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { grantBinding } from "../../../src/model/connections/grant_binding.js";
 import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
@@ -175,7 +175,7 @@ describe("a credential is bound to whom it was given", () => {
 
   it("and not sent by any other path", async () => {
     const sent: string[] = [];
-    const grants = new Grants({
+    const grants = new TokenEndpointClient({
       vault: engine.vault,
       clock: engine.clock,
       outbound: async (url) => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { clientSecretPlace } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
-import { clientSecretPlace } from "../../../src/domain/credentials/associated_data.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
-import { KeyFault } from "../../../src/vault/key_file.js";
+import { KeyError } from "../../../src/vault/key_file.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { provider } from "../../store/samples.js";
 import { openStore } from "../../store/temporary_store.js";
@@ -34,7 +34,7 @@ describe("openKeyCheck", () => {
 
   it("refuses a ring without the key of the check, or without one that records need", async () => {
     const store = await sealedBy(one);
-    await expect(openKeyCheck(store, new Vault([two]))).rejects.toThrow(KeyFault);
+    await expect(openKeyCheck(store, new Vault([two]))).rejects.toThrow(KeyError);
     await expect(openKeyCheck(store, new Vault([two]))).rejects.toThrow(
       `the store wants key ${idOf(one)}, the ring holds ${idOf(two)}`,
     );
@@ -45,7 +45,7 @@ describe("openKeyCheck", () => {
     await openKeyCheck(store, new Vault([three, one]));
   });
 
-  it.each(["keyId", "nonce", "ciphertext"] as const)("mends a check whose %s was damaged", async (part) => {
+  it.each(["keyId", "nonce", "ciphertext"] as const)("fixes a check whose %s was damaged", async (part) => {
     const store = await sealedBy(one);
     const check = store.keyCheck;
     if (!check) throw new Error("no check");

@@ -1,15 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  clientSecretPlace,
+  importPlace,
+  revocationPlace,
+} from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
 import { KeyRotation } from "../../../src/domain/operations/key_rotation.js";
 import { KeyringManager } from "../../../src/domain/operations/keyring_manager.js";
-import { clientSecretPlace, importPlace, revocationPlace } from "../../../src/domain/credentials/associated_data.js";
 import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import type { Store } from "../../../src/store/store.js";
-import { KeyFault } from "../../../src/vault/key_file.js";
+import { KeyError } from "../../../src/vault/key_file.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { silentLog } from "../../silent_log.js";
 import { connection, nowMs, pending, provider, stateHash } from "../../store/samples.js";
@@ -177,7 +181,7 @@ describe("KeyringManager", () => {
     await fill(vault);
     keys = [two];
     await expect(manager.reload()).rejects.toMatchObject({ reason: "KEY_SOURCE" });
-    source.read = () => Promise.reject(new KeyFault("the command ended with 1"));
+    source.read = () => Promise.reject(new KeyError("the command ended with 1"));
     await expect(manager.rotate(undefined, owner)).rejects.toMatchObject({
       reason: "KEY_SOURCE",
       message: "the command ended with 1",

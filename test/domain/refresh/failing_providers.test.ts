@@ -109,7 +109,7 @@ describe("the status of the engine", () => {
     expect(status().connections).toMatchObject({ attention: 2, active: 0 });
   });
 
-  it("calls a suspended provider failing, until its profile is mended", async () => {
+  it("calls a suspended provider failing, until its profile is fixed", async () => {
     await failBoth({ kind: "client", oauthError: "invalid_client", httpStatus: 401 });
     const [failing] = status().failingProviders;
     expect(failing).toMatchObject({ reason: "misconfigured", isSuspended: true, failures: 1 });

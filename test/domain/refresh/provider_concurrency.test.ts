@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { globalCap, LanesClosed, perProviderCap, RefreshLanes } from "../../../src/domain/refresh/provider_concurrency.js";
+import {
+  globalCap,
+  LanesClosed,
+  ProviderConcurrency,
+  perProviderCap,
+} from "../../../src/domain/refresh/provider_concurrency.js";
 
 /** Work that ends when the test says so. */
 class Work {
@@ -23,9 +28,9 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("RefreshLanes", () => {
+describe("ProviderConcurrency", () => {
   it("caps due work, keeps places for callers, and caps those too", async () => {
-    const lanes = new RefreshLanes();
+    const lanes = new ProviderConcurrency();
     const work = new Work();
     for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
@@ -38,7 +43,7 @@ describe("RefreshLanes", () => {
   });
 
   it("moves what a caller waits for to the front", async () => {
-    const lanes = new RefreshLanes();
+    const lanes = new ProviderConcurrency();
     const work = new Work();
     for (let n = 0; n < 40; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
     lanes.promote("p", "due39");
@@ -47,7 +52,7 @@ describe("RefreshLanes", () => {
   });
 
   it("deals places in turn between providers, within the global cap", async () => {
-    const lanes = new RefreshLanes();
+    const lanes = new ProviderConcurrency();
     const work = new Work();
     for (let p = 0; p < 20; p++) {
       for (let n = 0; n < 10; n++) void lanes.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
@@ -60,7 +65,7 @@ describe("RefreshLanes", () => {
   });
 
   it("narrows the lane of a provider that does not answer until it does", async () => {
-    const lanes = new RefreshLanes();
+    const lanes = new ProviderConcurrency();
     const work = new Work();
     for (let n = 0; n < 3; n++) lanes.note("p", false);
     for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
@@ -74,7 +79,7 @@ describe("RefreshLanes", () => {
   });
 
   it("turns away who waits when it is closed", async () => {
-    const lanes = new RefreshLanes();
+    const lanes = new ProviderConcurrency();
     const work = new Work();
     const runs = Array.from({ length: 13 }, (_, n) => lanes.run("p", `${n}`, "due", work.run(`${n}`)));
     await turn();

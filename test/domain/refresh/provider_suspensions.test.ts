@@ -87,7 +87,7 @@ describe("a provider that refuses the client", () => {
     expect(engine.store.listSuspensions()).toEqual([]);
   });
 
-  it("turns its connections to attention when their tokens die, and mending the profile wakes them", async () => {
+  it("turns its connections to attention when their tokens die, and fixing the profile wakes them", async () => {
     await suspend();
     await engine.store.commit((tx) =>
       tx.putSuspension({ ...suspensionOf(), retryAtMs: engine.clock.nowMs() + hourMs }),
@@ -209,7 +209,7 @@ describe("a provider that blames the client for one dead refresh token, as Gitea
     expect(engine.scheduler.failingProviders()).toMatchObject([
       { reason: "misconfigured", isSuspended: false },
     ]);
-    // The profile is mended: it is asked at once.
+    // The profile is fixed: it is asked at once.
     const before = sentOfDead();
     isDead.clear();
     await engine.store.commit((tx) => tx.putProvider({ ...profile, version: 2n }));

@@ -183,7 +183,7 @@ describe("RefreshScheduler", () => {
     engine.clock.advance(56 * 60_000);
     for (let round = 1; round <= 3; round++) {
       await engine.untilSent(round);
-      engine.sent[round - 1]?.fail(new Error("a fault of ours"));
+      engine.sent[round - 1]?.fail(new Error("an error of ours"));
       await new Promise((resolve) => setImmediate(resolve));
       expect(engine.sent).toHaveLength(round);
       engine.clock.advance(2 ** round * 1000);

@@ -68,7 +68,7 @@ describe("Refresher", () => {
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
     const second = tokenSet();
-    engine.sent[0]?.answer({ tokenSet: second, idTokenFault: "sub" });
+    engine.sent[0]?.answer({ tokenSet: second, idTokenViolation: "sub" });
     expect(await refreshed).toBe("refreshed");
     expect(accessToken(id)).toBe(second.accessToken.reveal());
   });

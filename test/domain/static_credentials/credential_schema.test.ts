@@ -1,16 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { credentialSchemaFaults, maxSchemaBytes } from "../../../src/domain/static_credentials/credential_schema.js";
-import { naturalSchema } from "../../../src/model/credentials/credential_fields.js";
+import {
+  credentialSchemaViolations,
+  maxSchemaBytes,
+} from "../../../src/domain/static_credentials/credential_schema.js";
+import { defaultSchemaOf } from "../../../src/model/credentials/credential_fields.js";
 import type { JsonObject, JsonValue } from "../../../src/model/json.js";
 import { nestedJson, profileOf, schemaWith } from "../static_profile.js";
 
-const faultsOf = (schema: JsonObject): string[] =>
-  credentialSchemaFaults(profileOf({ credentialSchema: schema })).map(({ field }) =>
+const violationsOf = (schema: JsonObject): string[] =>
+  credentialSchemaViolations(profileOf({ credentialSchema: schema })).map(({ field }) =>
     field.replace("provider.credential_schema", ""),
   );
 const property = (more: JsonObject): JsonObject => schemaWith({ api_key: { type: "string", ...more } });
 
-describe("the natural schema", () => {
+describe("the default schema", () => {
   it.each([
     [{ kind: "header", headerName: "X-Key", valuePrefix: "", credentialField: "key" }, ["key"], ["key"]],
     [{ kind: "query_param", paramName: "k", credentialField: "api_key" }, ["api_key"], ["api_key"]],
@@ -36,15 +39,15 @@ describe("the natural schema", () => {
       ["api_secret"],
     ],
   ] as const)("of %j asks for %j", (strategy, names, required) => {
-    const schema = naturalSchema(strategy);
+    const schema = defaultSchemaOf(strategy);
     expect(Object.keys(schema["properties"] as JsonObject)).toEqual(names);
     expect(schema).toMatchObject({ type: "object", required, additionalProperties: false });
-    expect(credentialSchemaFaults(profileOf({ strategy }))).toEqual([]);
-    expect(credentialSchemaFaults(profileOf({ strategy, credentialSchema: schema }))).toEqual([]);
+    expect(credentialSchemaViolations(profileOf({ strategy }))).toEqual([]);
+    expect(credentialSchemaViolations(profileOf({ strategy, credentialSchema: schema }))).toEqual([]);
   });
 
   it("marks what is secret", () => {
-    const schema = naturalSchema({ kind: "aws_sigv4", service: "s3", region: "us-east-1" });
+    const schema = defaultSchemaOf({ kind: "aws_sigv4", service: "s3", region: "us-east-1" });
     const formats = Object.entries(schema["properties"] as JsonObject).map(([name, property]) => [
       name,
       (property as JsonObject)["format"],
@@ -75,11 +78,11 @@ describe("a credential_schema passes", () => {
       { ...schemaWith({ a: { type: "string" } }), dependentRequired: { a: ["api_key"] } },
     ],
   ])("%s", (_name, schema) => {
-    expect(faultsOf(schema)).toEqual([]);
+    expect(violationsOf(schema)).toEqual([]);
   });
 });
 
-describe("a credential_schema is refused, with the place of the fault", () => {
+describe("a credential_schema is refused, with the place of the error", () => {
   it.each<[string, JsonObject, string[]]>([
     ["no object", { type: "string", properties: {} }, [".type"]],
     ["no type", { ...schemaWith({}), type: ["object"] }, [".type"]],
@@ -152,22 +155,22 @@ describe("a credential_schema is refused, with the place of the fault", () => {
     ["a nest of 100 000", property({ examples: nestedJson(100_000) as JsonValue }), [""]],
     ["a nest of 1 000", property({ not: nestedJson(1_000) as JsonValue }), ['.properties["api_key"].not']],
   ])("%s", (_name, schema, places) => {
-    expect(faultsOf(schema)).toEqual(places);
+    expect(violationsOf(schema)).toEqual(places);
   });
 
-  it("names every fault at once", () => {
+  it("names every error at once", () => {
     const schema = schemaWith({ a: { type: "number" }, b: { type: "string", pattern: 1, foo: 1 } });
-    expect(faultsOf(schema)).toEqual(['.properties["a"].type', '.properties["b"].foo']);
+    expect(violationsOf(schema)).toEqual(['.properties["a"].type', '.properties["b"].foo']);
   });
 
   it("of two fields with one name", () => {
     const strategy = { kind: "basic_auth", usernameField: "x", passwordField: "x" } as const;
-    expect(credentialSchemaFaults(profileOf({ strategy }))).toMatchObject([
+    expect(credentialSchemaViolations(profileOf({ strategy }))).toMatchObject([
       { field: "provider.credential_schema", description: expect.stringContaining('under one name, "x"') },
     ]);
   });
 
   it("asks nothing of oauth2", () => {
-    expect(credentialSchemaFaults(profileOf({ authType: "oauth2" }))).toEqual([]);
+    expect(credentialSchemaViolations(profileOf({ authType: "oauth2" }))).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { checkCredential, credentialPath } from "../../../src/domain/static_credentials/credential_values.js";
+import type { Strategy } from "../../../src/model/credentials/strategy.js";
 import { InvalidArgument } from "../../../src/model/errors.js";
 import type { JsonObject, JsonValue } from "../../../src/model/json.js";
-import type { Strategy } from "../../../src/model/credentials/strategy.js";
 import { profileOf, schemaWith } from "../static_profile.js";
 
 type Values = Record<string, JsonValue>;
@@ -191,7 +191,7 @@ describe("values", () => {
       ["credentials must be at most 65536 bytes together, not 65537"],
     ],
     [
-      "every fault",
+      "every error",
       { a: 1, x: "y" },
       [
         "credentials.a must be a string",
@@ -200,8 +200,8 @@ describe("values", () => {
       ],
       schemaWith({ a: { type: "string" } }),
     ],
-  ])("are refused: %s", (_name, values, faults, schema, strategy) => {
-    expect(check(values, schema, strategy)).toEqual(faults);
+  ])("are refused: %s", (_name, values, violations, schema, strategy) => {
+    expect(check(values, schema, strategy)).toEqual(violations);
   });
 
   it.each(["constructor", "toString", "hasOwnProperty"])("may be named %s", (name) => {
@@ -222,7 +222,7 @@ describe("values", () => {
     },
   );
 
-  it("are never repeated in a fault", () => {
+  it("are never repeated in an error", () => {
     const schema = schemaWith({ api_key: { type: "string", pattern: "^x", maxLength: 3, enum: ["x"] } });
     expect(JSON.stringify(check({ api_key: "hunter2", other: "hunter2" }, schema))).not.toContain("hunter2");
   });

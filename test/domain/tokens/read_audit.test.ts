@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ReadLedger } from "../../../src/domain/tokens/read_audit.js";
-import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
+import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { admin, at, owner } from "../../../src/model/access/principal.js";
+import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../src/store/store.js";
 import { silentLog } from "../../silent_log.js";
 import { connection, nowMs } from "../../store/samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
-describe("ReadLedger", () => {
+describe("ReadAudit", () => {
   let store: Store;
   let clock: ManualClock;
-  let ledger: ReadLedger;
+  let readAudit: ReadAudit;
   const caller = at(owner, "unix");
 
   beforeEach(async () => {
     store = openStore();
     clock = new ManualClock(nowMs);
-    ledger = new ReadLedger({ store, clock, log: silentLog });
+    readAudit = new ReadAudit({ store, clock, log: silentLog });
     await store.commit((tx) => tx.putConnection(connection("c1", { providerId: "p1" })));
   });
   afterEach(async () => {
@@ -32,7 +32,7 @@ describe("ReadLedger", () => {
   const told = () => events().map(({ type, revision, count }) => [type, Number(revision), count ?? 1]);
 
   it("records the first read before it lets go, and later ones with a look-up", async () => {
-    const first = ledger.read(caller, "c1", 1n);
+    const first = readAudit.read(caller, "c1", 1n);
     expect(first).toBeInstanceOf(Promise);
     await first;
     expect(events()).toEqual([
@@ -46,21 +46,21 @@ describe("ReadLedger", () => {
         revision: 1n,
       },
     ]);
-    for (let i = 0; i < 5; i++) expect(ledger.read(caller, "c1", 1n)).toBeUndefined();
+    for (let i = 0; i < 5; i++) expect(readAudit.read(caller, "c1", 1n)).toBeUndefined();
     expect(told()).toHaveLength(1);
   });
 
   it("lets readers of the same token wait for the same record", async () => {
-    const [one, other] = [ledger.read(caller, "c1", 1n), ledger.read(caller, "c1", 1n)];
+    const [one, other] = [readAudit.read(caller, "c1", 1n), readAudit.read(caller, "c1", 1n)];
     expect(other).toBe(one);
     await one;
     expect(told()).toHaveLength(1);
   });
 
   it("writes the count of a revision with the first read of the next", async () => {
-    await ledger.read(caller, "c1", 1n);
-    for (let i = 0; i < 3; i++) void ledger.read(caller, "c1", 1n);
-    await ledger.read(caller, "c1", 2n);
+    await readAudit.read(caller, "c1", 1n);
+    for (let i = 0; i < 3; i++) void readAudit.read(caller, "c1", 1n);
+    await readAudit.read(caller, "c1", 2n);
     expect(told()).toEqual([
       ["token_retrieved", 1, 1],
       ["token_reads_counted", 1, 3],
@@ -69,28 +69,28 @@ describe("ReadLedger", () => {
   });
 
   it("writes the counts at the end, once", async () => {
-    await ledger.read(caller, "c1", 1n);
-    void ledger.read(caller, "c1", 1n);
-    await ledger.flush();
-    await ledger.flush();
+    await readAudit.read(caller, "c1", 1n);
+    void readAudit.read(caller, "c1", 1n);
+    await readAudit.flush();
+    await readAudit.flush();
     expect(told().slice(1)).toEqual([["token_reads_counted", 1, 1]]);
   });
 
   it("tells readers apart by principal and address, not by port", async () => {
-    await ledger.read(caller, "c1", 1n);
-    await ledger.read(at(admin, "10.0.0.1:5000"), "c1", 1n);
-    expect(ledger.read(at(admin, "10.0.0.1:5001"), "c1", 1n)).toBeUndefined();
-    expect(ledger.read(at(admin, "[::1]:5001"), "c1", 1n)).toBeInstanceOf(Promise);
-    expect(ledger.read(at(admin, "::1"), "c1", 1n)).toBeInstanceOf(Promise);
-    expect(ledger.read(at(admin, "::2"), "c1", 1n)).toBeInstanceOf(Promise);
+    await readAudit.read(caller, "c1", 1n);
+    await readAudit.read(at(admin, "10.0.0.1:5000"), "c1", 1n);
+    expect(readAudit.read(at(admin, "10.0.0.1:5001"), "c1", 1n)).toBeUndefined();
+    expect(readAudit.read(at(admin, "[::1]:5001"), "c1", 1n)).toBeInstanceOf(Promise);
+    expect(readAudit.read(at(admin, "::1"), "c1", 1n)).toBeInstanceOf(Promise);
+    expect(readAudit.read(at(admin, "::2"), "c1", 1n)).toBeInstanceOf(Promise);
   });
 
   it("counts an announced read only when it is made", async () => {
-    void ledger.announce(caller, "c1", 1n);
-    void ledger.announce(caller, "c2", 1n);
-    await ledger.read(caller, "c1", 1n);
-    expect(ledger.read(caller, "c1", 1n)).toBeUndefined();
-    await ledger.flush();
+    void readAudit.announce(caller, "c1", 1n);
+    void readAudit.announce(caller, "c2", 1n);
+    await readAudit.read(caller, "c1", 1n);
+    expect(readAudit.read(caller, "c1", 1n)).toBeUndefined();
+    await readAudit.flush();
     expect(events().map(({ type, connectionId, count }) => [type, connectionId, count])).toEqual([
       ["token_retrieved", "c1", undefined],
       ["token_retrieved", "c2", undefined],
@@ -100,7 +100,7 @@ describe("ReadLedger", () => {
 
   it("keeps the token back when the read cannot be recorded, and tries again the next time", async () => {
     let broken = true;
-    const failing = new ReadLedger({
+    const failing = new ReadAudit({
       store: { commit: (change) => (broken ? Promise.reject(new Error("disk")) : store.commit(change)) },
       clock,
       log: silentLog,
@@ -113,15 +113,15 @@ describe("ReadLedger", () => {
   });
 
   it("forgets the readers that were not seen for longest, with their counts on record", async () => {
-    ledger = new ReadLedger({ store, clock, log: silentLog, maxEntries: 3 });
-    for (const id of ["a", "b", "c"]) await ledger.read(caller, id, 1n);
-    void ledger.read(caller, "a", 1n);
-    void ledger.read(caller, "c", 1n);
-    await ledger.read(caller, "d", 1n);
-    expect(ledger.size).toBe(3);
-    expect(ledger.read(caller, "a", 1n)).toBeUndefined();
-    expect(ledger.read(caller, "b", 1n)).toBeInstanceOf(Promise);
-    for (const id of ["e", "f", "g"]) await ledger.read(caller, id, 1n);
+    readAudit = new ReadAudit({ store, clock, log: silentLog, maxEntries: 3 });
+    for (const id of ["a", "b", "c"]) await readAudit.read(caller, id, 1n);
+    void readAudit.read(caller, "a", 1n);
+    void readAudit.read(caller, "c", 1n);
+    await readAudit.read(caller, "d", 1n);
+    expect(readAudit.size).toBe(3);
+    expect(readAudit.read(caller, "a", 1n)).toBeUndefined();
+    expect(readAudit.read(caller, "b", 1n)).toBeInstanceOf(Promise);
+    for (const id of ["e", "f", "g"]) await readAudit.read(caller, id, 1n);
     const counted = events().filter(({ type }) => type === "token_reads_counted");
     expect(counted.map(({ connectionId, count }) => [connectionId, count])).toEqual(
       expect.arrayContaining([
@@ -133,10 +133,10 @@ describe("ReadLedger", () => {
 
   it("records a refusal, and counts those of the same kind for a minute", async () => {
     const refusal = new FailedPrecondition("CONNECTION_REVOKED", "it is");
-    for (let i = 0; i < 4; i++) await ledger.refused(caller, "c1", refusal);
-    await ledger.refused(caller, "c1", new Unavailable("later"));
+    for (let i = 0; i < 4; i++) await readAudit.refused(caller, "c1", refusal);
+    await readAudit.refused(caller, "c1", new Unavailable("later"));
     clock.advance(60_000);
-    await ledger.refused(caller, "c1", refusal);
+    await readAudit.refused(caller, "c1", refusal);
     const failed = events().map(({ type, reason, count }) => [type, reason, count]);
     expect(failed).toEqual([
       ["token_retrieval_failed", "connection_revoked", undefined],
@@ -146,7 +146,7 @@ describe("ReadLedger", () => {
   });
 
   it("does not let made-up ids fill the log", async () => {
-    for (let i = 0; i < 100; i++) await ledger.refused(caller, `made-up-${i}`, new NotFound("connection"));
+    for (let i = 0; i < 100; i++) await readAudit.refused(caller, `made-up-${i}`, new NotFound("connection"));
     expect(events()).toMatchObject([{ type: "token_retrieval_failed", reason: "not_found" }]);
   });
 });

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { BookmarkWheel } from "../../../src/domain/tokens/timer_wheel.js";
+import { TimerWheel } from "../../../src/domain/tokens/timer_wheel.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 
 it("keeps one timer for all members, and tells each in the second after its time", () => {
   const clock = new ManualClock(0);
-  const wheel = new BookmarkWheel(clock);
+  const wheel = new TimerWheel(clock);
   const told: string[] = [];
   const member = (name: string) => ({ bookmarkDue: () => void told.push(`${name} ${clock.monotonicMs()}`) });
   clock.advance(300);
@@ -21,7 +21,7 @@ it("keeps one timer for all members, and tells each in the second after its time
 
 it("has no timer when nobody is left", () => {
   const clock = new ManualClock(0);
-  const wheel = new BookmarkWheel(clock);
+  const wheel = new TimerWheel(clock);
   const member = { bookmarkDue: () => undefined };
   wheel.delete(member, wheel.add(member, 5_000));
   expect(clock.pending).toBe(0);
@@ -29,7 +29,7 @@ it("has no timer when nobody is left", () => {
 
 it("lets a member that is told add itself again", () => {
   const clock = new ManualClock(0);
-  const wheel = new BookmarkWheel(clock);
+  const wheel = new TimerWheel(clock);
   let count = 0;
   const member = {
     bookmarkDue: () => {

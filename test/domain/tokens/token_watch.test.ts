@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ConnectionView, CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
-import { ReadLedger } from "../../../src/domain/tokens/read_audit.js";
+import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
-import { Unavailable } from "../../../src/model/errors.js";
 import { admin, at, owner, type Principal } from "../../../src/model/access/principal.js";
+import { Unavailable } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../src/store/store.js";
@@ -38,7 +38,7 @@ describe("TokenWatch", () => {
   let clock: ManualClock;
   let hub: WatchHub;
   let watch: TokenWatch;
-  let ledger: ReadLedger;
+  let readAudit: ReadAudit;
   let reader: { view(id: string): ConnectionView | undefined };
   let commits: number;
   let isBroken: boolean;
@@ -61,8 +61,8 @@ describe("TokenWatch", () => {
         return found && { connection: found, token, problem: undefined };
       },
     };
-    ledger = new ReadLedger({ store: recording, clock, log: silentLog });
-    watch = new TokenWatch({ store, reader, hub, ledger, clock, random: () => 0.5 });
+    readAudit = new ReadAudit({ store: recording, clock, log: silentLog });
+    watch = new TokenWatch({ store, reader, hub, readAudit, clock, random: () => 0.5 });
     store.onCommitted((changes) => hub.announce(changes));
     await change("c1", 1n);
   });
@@ -245,7 +245,7 @@ describe("TokenWatch", () => {
     const position = { epoch: store.epoch, revision: 0n };
     const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: everything };
     const shared = { store: aging, hub, clock, random: () => 0.5 };
-    new TokenWatch({ ...shared, reader, ledger }).open(
+    new TokenWatch({ ...shared, reader, readAudit }).open(
       { ...all, position, principal: at(owner, "unix") },
       got,
     );

@@ -6,7 +6,7 @@ import { escapeHtml, show, unavailable } from "./page.js";
 export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
 /** One address, opened and closed at will. */
-export class Door {
+export class Listener {
   port = 0;
   #server: Server | undefined;
   #handler: Handler = (_request, response) => unavailable(response);
@@ -18,9 +18,9 @@ export class Door {
   async open(port: number): Promise<void> {
     if (this.#server !== undefined) return;
     const server = createServer((request, response) => {
-      Promise.resolve(this.#handler(request, response)).catch((fault: unknown) => {
+      Promise.resolve(this.#handler(request, response)).catch((violation: unknown) => {
         if (!response.headersSent)
-          show(response, 400, "The provider refuses", `<p>${escapeHtml(String(fault))}</p>`);
+          show(response, 400, "The provider refuses", `<p>${escapeHtml(String(violation))}</p>`);
         else response.destroy();
       });
     });
@@ -30,9 +30,9 @@ export class Door {
         server.once("error", reject);
         server.listen(port, "127.0.0.1", resolve);
       });
-    } catch (fault) {
+    } catch (violation) {
       this.#server = undefined;
-      throw fault;
+      throw violation;
     }
     this.port = (server.address() as AddressInfo).port;
   }

@@ -1,8 +1,8 @@
 import { BlockList, isIPv4, isIPv6, SocketAddress } from "node:net";
 import { canonicalHost, judgeAddress, judgeHost } from "../../../src/outbound/address_judge.js";
+import { AddressRefused, OutboundTarget } from "../../../src/outbound/outbound_address.js";
 import type { ProviderNetworks } from "../../../src/outbound/provider_networks.js";
 import { publicNetworks } from "../../../src/outbound/provider_networks.js";
-import { AddressRefused, OutboundTarget } from "../../../src/outbound/outbound_address.js";
 import { mutateText, type Random } from "../random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 

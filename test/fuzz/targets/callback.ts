@@ -3,7 +3,7 @@ import { ScriptedWorld } from "../../daemon/scripted_world.js";
 import { mutateText, type Random } from "../random.js";
 import { count, demand, type Target } from "../target.js";
 
-/** A request to the browser door. `{state}`, `{code}`, `{cookie}` and `{path}` stand for what belongs to the consent of this case. */
+/** A request to the browser listener. `{state}`, `{code}`, `{cookie}` and `{path}` stand for what belongs to the consent of this case. */
 interface Input {
   readonly method: string;
   readonly path: string;
@@ -149,7 +149,7 @@ function judgeAnswer(answer: string, input: Input, flow: Flow): void {
   demand(location === undefined || !location.includes(code), "the code is passed on");
 }
 
-/** Everything that is answered until the door closes the connection. */
+/** Everything that is answered until the listener closes the connection. */
 async function send(port: number, bytes: Buffer, hangsUp: boolean): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   const chunks: Buffer[] = [];
@@ -158,9 +158,9 @@ async function send(port: number, bytes: Buffer, hangsUp: boolean): Promise<stri
   else socket.write(bytes);
   await new Promise<void>((resolve, reject) => {
     socket.once("close", () => resolve());
-    // A door may reset whoever sends nonsense.
+    // A listener may reset whoever sends nonsense.
     socket.once("error", () => resolve());
-    socket.setTimeout(10_000, () => reject(new Error("the door neither answers nor hangs up")));
+    socket.setTimeout(10_000, () => reject(new Error("the listener neither answers nor hangs up")));
   });
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -85,14 +85,14 @@ export async function policyTarget(): Promise<Target<Input>> {
       demand(tookMs < maxReadMs, `took ${Math.round(tookMs)} ms for ${text.length} characters`);
       count(tally, policy ? "taken" : "refused");
       if (!policy) return;
-      for (const { role, confinement, principals: names } of policy.bindings) {
+      for (const { role, restriction, principals: names } of policy.bindings) {
         demand(["admin", "operator", "agent"].includes(role), `a role ${role}`);
         demand(
           names.length > 0 && names.every((name) => /^(key|cert|jwt|uid):./s.test(name)),
           "a principal of no kind",
         );
-        const lists = Object.values(confinement ?? {}) as (readonly string[])[];
-        demand(role !== "agent" || lists.length > 0, "an agent that is not confined");
+        const lists = Object.values(restriction ?? {}) as (readonly string[])[];
+        demand(role !== "agent" || lists.length > 0, "an agent that is not restricted");
         demand(
           lists.every((list) => list.length > 0 && list.every((entry) => typeof entry === "string")),
           "an empty list",
@@ -108,10 +108,10 @@ function read(text: string): Policy | undefined {
     return readPolicy(text);
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
-    demand(error.faults.length > 0, "refused without a fault");
+    demand(error.violations.length > 0, "refused without an error");
     const lines = text.split(/\r\n|\r|\n/).length;
-    for (const { line, column } of error.faults) {
-      demand(line >= 1 && line <= lines + 1 && column >= 1, `a fault in line ${line} of ${lines}`);
+    for (const { line, column } of error.violations) {
+      demand(line >= 1 && line <= lines + 1 && column >= 1, `an error in line ${line} of ${lines}`);
     }
     return undefined;
   }
@@ -149,7 +149,7 @@ function judgeByJson(
     count(tally, rule ? "bound" : "unbound");
     if (principal === "owner" || principal === "admin" || principal === "")
       demand(!rule, `${principal} was bound`);
-    if (rule?.role === "agent") demand(rule.confinement !== undefined, "an agent without confinement");
+    if (rule?.role === "agent") demand(rule.restriction !== undefined, "an agent without restriction");
   }
 }
 
@@ -167,7 +167,7 @@ function draw(random: Random): Input {
     const role = random.pick(
       ["agent", "agent", "agent", "operator", "admin", "Admin", "root"].slice(0, random.once(10) ? 7 : 5),
     );
-    const confined = role === "agent" ? !random.once(10) : random.once(10);
+    const restricted = role === "agent" ? !random.once(10) : random.once(10);
     const lists = {
       ...(random.once(2)
         ? {
@@ -185,7 +185,7 @@ function draw(random: Random): Input {
         : {}),
       ...(random.once(4) ? { connection_ids: list(() => id) } : {}),
     };
-    const all = confined && Object.keys(lists).length === 0 ? { user_ids: ["*"] } : confined ? lists : {};
+    const all = restricted && Object.keys(lists).length === 0 ? { user_ids: ["*"] } : restricted ? lists : {};
     return { principals: list(name), role, ...all, ...(random.once(30) ? { __proto: 1, extra: odd() } : {}) };
   };
   const document = {

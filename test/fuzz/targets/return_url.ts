@@ -1,6 +1,6 @@
 import { parse as legacyParse } from "node:url";
-import { InvalidArgument } from "../../../src/model/errors.js";
 import { checkReturnUrl } from "../../../src/model/connections/return_url.js";
+import { InvalidArgument } from "../../../src/model/errors.js";
 import { launchChromium } from "../../launch_chromium.js";
 import { has } from "../../needs.js";
 import { mutateText, type Random } from "../random.js";

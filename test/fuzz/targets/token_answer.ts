@@ -64,7 +64,7 @@ const quirkSets: readonly TokenQuirks[] = [
   { ...plainOAuth2, invalidGrantAliases: ["bad_refresh_token", "data.code=42", "__proto__.x=1", "ok=false"] },
 ];
 
-/** Odd answers may be mended; none may end in a token that the provider did not state where it counts, nor in a throw. */
+/** Odd answers may be fixed; none may end in a token that the provider did not state where it counts, nor in a throw. */
 export async function tokenAnswerTarget(): Promise<Target<Input>> {
   const tally = new Map<string, number>();
   return {
@@ -113,23 +113,23 @@ function judgeNormalised({ status, body, quirks, isRefresh }: Input, tally: Map<
     demand(isRange, `a lifetime of ${seconds}`);
   }
   if (scope !== undefined) demand(/^\S+( \S+)*$/.test(scope), "a scope is no list of words");
-  const stated = statedTokens(body, quirks, isRefresh);
+  const given = givenTokens(body, quirks, isRefresh);
   for (const token of [access_token, refresh_token, id_token]) {
     demand(
-      token === undefined || (token !== "" && stated.has(token)),
+      token === undefined || (token !== "" && given.has(token)),
       "a token that the answer does not state where it counts",
     );
   }
 }
 
 /** Texts of members with the names of tokens: at the root, or where the profile says; not by a prototype and not deeper. */
-function statedTokens(body: string, quirks: TokenQuirks, isRefresh: boolean): Set<string> {
-  const stated = new Set<string>();
+function givenTokens(body: string, quirks: TokenQuirks, isRefresh: boolean): Set<string> {
+  const given = new Set<string>();
   const add = (object: unknown): void => {
     for (const name of ["access_token", "refresh_token", "id_token"]) {
       if (typeof object !== "object" || object === null || !Object.hasOwn(object, name)) continue;
       const value = (object as Record<string, unknown>)[name];
-      if (typeof value === "string") stated.add(value);
+      if (typeof value === "string") given.add(value);
     }
   };
   try {
@@ -144,15 +144,15 @@ function statedTokens(body: string, quirks: TokenQuirks, isRefresh: boolean): Se
             .reduce<unknown>((value, name) => (isOwn(value, name) ? value[name] : undefined), root),
         );
       }
-      return stated;
+      return given;
     }
   } catch {
     // A form, then.
   }
   for (const [name, value] of new URLSearchParams(body.trim())) {
-    if (name.endsWith("_token")) stated.add(value);
+    if (name.endsWith("_token")) given.add(value);
   }
-  return stated;
+  return given;
 }
 
 function isOwn(value: unknown, name: string): value is Record<string, unknown> {

@@ -1,17 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { CompiledConfinement, type Confinement, confinementFaults } from "../../../src/model/access/scope_restriction.js";
+import {
+  CompiledRestriction,
+  type Restriction,
+  restrictionViolations,
+} from "../../../src/model/access/scope_restriction.js";
 
 const id = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 const provider = { id: "11111111-1111-4111-8111-111111111111", name: "github" };
 const connection = { kind: "connection", connectionId: id, userId: "acme:eva", provider } as const;
 
 const contains = (
-  confinement: Confinement,
-  resource: Parameters<CompiledConfinement["contains"]>[0],
-): boolean => new CompiledConfinement(confinement).contains(resource);
+  restriction: Restriction,
+  resource: Parameters<CompiledRestriction["contains"]>[0],
+): boolean => new CompiledRestriction(restriction).contains(resource);
 
-describe("a confinement", () => {
-  it.each<[Confinement, boolean]>([
+describe("a restriction", () => {
+  it.each<[Restriction, boolean]>([
     [{ userIds: ["acme:eva"] }, true],
     [{ userIds: ["acme:*"] }, true],
     [{ userIds: ["*"] }, true],
@@ -26,8 +30,8 @@ describe("a confinement", () => {
     [{ userIds: ["acme:eva"], providers: ["slack"] }, false],
     [{ userIds: ["acme:eva"], providers: ["github"], connectionIds: [id] }, true],
     [{ userIds: [] }, false],
-  ])("%j holds a connection: %s", (confinement, expected) => {
-    expect(contains(confinement, connection)).toBe(expected);
+  ])("%j holds a connection: %s", (restriction, expected) => {
+    expect(contains(restriction, connection)).toBe(expected);
   });
 
   it("by the id of a provider does not hold one that is named with it", () => {
@@ -40,25 +44,25 @@ describe("a confinement", () => {
   });
 
   it("by connections alone holds no new one, and the providers of those that it names", () => {
-    const confinement = { connectionIds: [id] };
-    expect(contains(confinement, { kind: "new", userId: "acme:eva", provider })).toBe(false);
+    const restriction = { connectionIds: [id] };
+    expect(contains(restriction, { kind: "new", userId: "acme:eva", provider })).toBe(false);
     for (const held of [true, false]) {
       const holdsAny = (ids: Iterable<string>): boolean => held && [...ids].includes(id);
-      expect(contains(confinement, { kind: "provider", provider, holdsAny })).toBe(held);
+      expect(contains(restriction, { kind: "provider", provider, holdsAny })).toBe(held);
     }
   });
 
   it("by users holds every provider, and new connections of these users alone", () => {
-    const confinement = { userIds: ["ada"] };
-    expect(contains(confinement, { kind: "provider", provider, holdsAny: () => false })).toBe(true);
-    expect(contains(confinement, { kind: "new", userId: "ada", provider })).toBe(true);
-    expect(contains(confinement, { kind: "new", userId: "bob", provider })).toBe(false);
+    const restriction = { userIds: ["ada"] };
+    expect(contains(restriction, { kind: "provider", provider, holdsAny: () => false })).toBe(true);
+    expect(contains(restriction, { kind: "new", userId: "ada", provider })).toBe(true);
+    expect(contains(restriction, { kind: "new", userId: "bob", provider })).toBe(false);
   });
 
   it("is told what is wrong with it, each entry by its place", () => {
-    expect(confinementFaults({})[0]?.field).toBe("");
+    expect(restrictionViolations({})[0]?.field).toBe("");
     expect(
-      confinementFaults({
+      restrictionViolations({
         userIds: ["ok", "", "a*b", "x".repeat(257), "a\nb", "end*"],
         providers: ["github", "*", "git*", "Git"],
         connectionIds: [id, "*", id.toUpperCase()],
@@ -73,8 +77,8 @@ describe("a confinement", () => {
       "connection_ids[1]",
       "connection_ids[2]",
     ]);
-    expect(confinementFaults({ userIds: Array.from({ length: 1_001 }, (_, n) => `u${n}`) })[0]?.field).toBe(
-      "user_ids",
-    );
+    expect(
+      restrictionViolations({ userIds: Array.from({ length: 1_001 }, (_, n) => `u${n}`) })[0]?.field,
+    ).toBe("user_ids");
   });
 });

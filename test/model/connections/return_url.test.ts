@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { InvalidArgument } from "../../../src/model/errors.js";
 import { checkReturnUrl } from "../../../src/model/connections/return_url.js";
+import { InvalidArgument } from "../../../src/model/errors.js";
 
 const allowed = ["https://app.example", "http://127.0.0.1:3000"];
 

@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { changeOfContract, contractOfProfile, profileOfContract } from "../../../src/model/providers/contract_profile.js";
 import type { JsonObject } from "../../../src/model/json.js";
-import { providerFaults } from "../../../src/model/providers/provider_profile.js";
+import {
+  changeOfContract,
+  contractOfProfile,
+  profileOfContract,
+} from "../../../src/model/providers/contract_profile.js";
+import { providerViolations } from "../../../src/model/providers/provider_profile.js";
 
 const oauth2: JsonObject = {
   name: "github",
@@ -11,11 +15,11 @@ const oauth2: JsonObject = {
   token_url: "https://p.example/t",
 };
 
-/** Settings of a profile without faults. */
+/** Settings of a profile without errors. */
 function read(json: JsonObject) {
-  const { settings, faults, clientSecret } = profileOfContract(json);
-  expect(faults).toEqual([]);
-  expect(providerFaults(settings, clientSecret instanceof Object)).toEqual([]);
+  const { settings, violations, clientSecret } = profileOfContract(json);
+  expect(violations).toEqual([]);
+  expect(providerViolations(settings, clientSecret instanceof Object)).toEqual([]);
   return settings;
 }
 
@@ -73,8 +77,8 @@ describe("params of oauth2", () => {
   });
 
   it("refuses a parameter of the protocol, by its name", () => {
-    const { faults } = profileOfContract({ ...oauth2, params: { state: "x", prompt: "login" } });
-    expect(faults.map(({ field }) => field)).toEqual(['params["state"]']);
+    const { violations } = profileOfContract({ ...oauth2, params: { state: "x", prompt: "login" } });
+    expect(violations.map(({ field }) => field)).toEqual(['params["state"]']);
   });
 });
 
@@ -163,7 +167,9 @@ describe("the strategy of static types", () => {
     ],
     ["a duration without a unit", { ...oauth2, refresh_window: "60" }, "refresh_window"],
   ] as [string, JsonObject, string][])("names the field with %s", (_name, json, field) => {
-    expect(profileOfContract({ name: "s", ...json }).faults.map((fault) => fault.field)).toEqual([field]);
+    expect(profileOfContract({ name: "s", ...json }).violations.map((violation) => violation.field)).toEqual([
+      field,
+    ]);
   });
 });
 
@@ -205,8 +211,8 @@ describe("there and back", () => {
       },
     ],
   ] as [string, JsonObject][])("%s", (_name, json) => {
-    const { settings, faults } = profileOfContract(json);
-    expect(faults).toEqual([]);
+    const { settings, violations } = profileOfContract(json);
+    expect(violations).toEqual([]);
     const contract = contractOfProfile(settings);
     expect(contract["params"]).toEqual(json["params"] ?? {});
     expect(contract).not.toHaveProperty("client_secret");
@@ -227,7 +233,7 @@ describe("a change", () => {
     expect(changeOfContract(before, { description: "d" })).toEqual({
       settings: { ...before, description: "d" },
       clientSecret: undefined,
-      faults: [],
+      violations: [],
     });
   });
 
@@ -258,9 +264,9 @@ describe("a change", () => {
   });
 
   it("refuses another type", () => {
-    expect(changeOfContract(before, { auth_type: "api_key" }).faults).toEqual([
+    expect(changeOfContract(before, { auth_type: "api_key" }).violations).toEqual([
       { field: "auth_type", description: "cannot be changed: it is oauth2" },
     ]);
-    expect(changeOfContract(before, { auth_type: "" }).faults).toEqual([]);
+    expect(changeOfContract(before, { auth_type: "" }).violations).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
-import { maxParamsBytes, textFaults } from "../../../src/model/providers/profile_texts.js";
-import type { ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 import { bearerStrategy } from "../../../src/model/credentials/strategy.js";
+import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { maxParamsBytes, textViolations } from "../../../src/model/providers/profile_texts.js";
+import type { ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 
 const sound: ProviderSettings = {
   name: "acme",
@@ -28,15 +28,15 @@ const sound: ProviderSettings = {
   template: "",
 };
 
-const faultsOf = (more: Partial<ProviderSettings>): string[] =>
-  textFaults({ ...sound, ...more }).map(({ field }) => field);
+const violationsOf = (more: Partial<ProviderSettings>): string[] =>
+  textViolations({ ...sound, ...more }).map(({ field }) => field);
 const withOptions = (more: Partial<ProviderSettings["oauth2"]>): Partial<ProviderSettings> => ({
   oauth2: { ...plainOAuth2, ...more },
 });
 
-describe("textFaults", () => {
+describe("textViolations", () => {
   it("finds none in a sound profile", () => {
-    expect(textFaults(sound)).toEqual([]);
+    expect(textViolations(sound)).toEqual([]);
   });
 
   it.each<[string, Partial<ProviderSettings>]>([
@@ -58,6 +58,6 @@ describe("textFaults", () => {
     ["oauth2_options.callback_metadata[1]", withOptions({ callbackMetadata: ["ok", ""] })],
     ["strategy.oauth2.credential_field", { strategy: { ...bearerStrategy, credentialField: "__proto__" } }],
   ])("finds the one at %s", (field, more) => {
-    expect(faultsOf(more)).toEqual([`provider.${field}`]);
+    expect(violationsOf(more)).toEqual([`provider.${field}`]);
   });
 });

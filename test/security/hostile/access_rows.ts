@@ -22,8 +22,8 @@ const flag = (field: string, more = ""): Row => ({
 });
 
 const notFound: Demand = { code: "NotFound" };
-const agent: Body = { name: "ci", role: 3, confinement: { userIds: ["ada"] } };
-const confined = (confinement: Body): Body => ({ ...agent, confinement });
+const agent: Body = { name: "ci", role: 3, restriction: { userIds: ["ada"] } };
+const restricted = (restriction: Body): Body => ({ ...agent, restriction });
 
 const createKey = rows("AccessService/CreateApiKey", [
   row("name", "nothing", { ...agent, name: "" }, invalid(/pattern|\^/)),
@@ -34,56 +34,56 @@ const createKey = rows("AccessService/CreateApiKey", [
   row("role", "none", { ...agent, role: 0 }, invalid(/./)),
   row("role", "one that does not exist", { ...agent, role: 9 }, invalid(/defined/)),
   row(
-    "confinement.user_ids",
-    "an agent without a confinement",
+    "restriction.user_ids",
+    "an agent without a restriction",
     { name: "ci", role: 3 },
     {
-      ...invalid(/user_ids|confinement/),
-      field: "confinement",
+      ...invalid(/user_ids|restriction/),
+      field: "restriction",
     },
   ),
   row(
-    "confinement.user_ids",
+    "restriction.user_ids",
     "1001",
-    confined({ userIds: Array.from({ length: 1_001 }, (_, i) => `u${i}`) }),
+    restricted({ userIds: Array.from({ length: 1_001 }, (_, i) => `u${i}`) }),
     invalid(/1000/),
   ),
   row(
-    "confinement.user_ids",
+    "restriction.user_ids",
     "an empty one",
-    confined({ userIds: [""] }),
-    invalid(/1/, "confinement.user_ids[0]"),
+    restricted({ userIds: [""] }),
+    invalid(/1/, "restriction.user_ids[0]"),
   ),
   row(
-    "confinement.user_ids",
+    "restriction.user_ids",
     "257 characters",
-    confined({ userIds: [letters(257)] }),
-    invalid(/256/, "confinement.user_ids[0]"),
+    restricted({ userIds: [letters(257)] }),
+    invalid(/256/, "restriction.user_ids[0]"),
   ),
   row(
-    "confinement.user_ids",
+    "restriction.user_ids",
     "a line end",
-    confined({ userIds: ["a\nb"] }),
-    invalid(/pattern/, "confinement.user_ids[0]"),
+    restricted({ userIds: ["a\nb"] }),
+    invalid(/pattern/, "restriction.user_ids[0]"),
   ),
-  row("confinement.user_ids", "one twice", confined({ userIds: ["a", "a"] }), invalid(/unique/)),
+  row("restriction.user_ids", "one twice", restricted({ userIds: ["a", "a"] }), invalid(/unique/)),
   row(
-    "confinement.providers",
+    "restriction.providers",
     "a path",
-    confined({ providers: ["../etc"] }),
-    invalid(/pattern/, "confinement.providers[0]"),
+    restricted({ providers: ["../etc"] }),
+    invalid(/pattern/, "restriction.providers[0]"),
   ),
   row(
-    "confinement.providers",
+    "restriction.providers",
     "64 characters",
-    confined({ providers: [letters(64)] }),
-    invalid(/63/, "confinement.providers[0]"),
+    restricted({ providers: [letters(64)] }),
+    invalid(/63/, "restriction.providers[0]"),
   ),
   row(
-    "confinement.connection_ids",
+    "restriction.connection_ids",
     "no UUID",
-    confined({ connectionIds: ["*"] }),
-    invalid(/UUID/, "confinement.connection_ids[0]"),
+    restricted({ connectionIds: ["*"] }),
+    invalid(/UUID/, "restriction.connection_ids[0]"),
   ),
   row(
     "expires_at",

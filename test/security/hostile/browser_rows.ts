@@ -13,7 +13,7 @@ function row(
   const [, path = ""] = route.split(" ");
   return {
     route,
-    door: "browser",
+    listener: "browser",
     name,
     fields: [field],
     status,

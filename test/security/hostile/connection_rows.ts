@@ -71,7 +71,7 @@ const scopeRows = (rpc: string, more: Body): RpcRow[] => [
   one(
     rpc,
     "scopes",
-    "100000 of them, all at fault",
+    "100000 of them, all at error",
     { ...more, scopes: Array.from({ length: 100_000 }, () => " ") },
     invalid(/100/),
   ),

@@ -21,7 +21,7 @@ function rest(
   const [, path = ""] = route.split(" ");
   return {
     route,
-    door: "http",
+    listener: "http",
     name,
     fields: [field],
     send: (place) => {
@@ -37,7 +37,7 @@ function rest(
   };
 }
 
-const fault = (says: RegExp, field?: string): Wanted => ({
+const violation = (says: RegExp, field?: string): Wanted => ({
   status: 400,
   error: "invalid_argument",
   says,
@@ -167,7 +167,7 @@ const bodyRows: readonly HttpRow[] = writers.flatMap((route) => [
     "body",
     "__proto__",
     () => ({ body: '{"a":{"__proto__":{"isAdmin":true}}}' }),
-    fault(/reserved/, 'a["__proto__"]'),
+    violation(/reserved/, 'a["__proto__"]'),
   ),
   rest(route, "body", "1 MiB and a byte", () => ({ body: letters(1_048_577) }), {
     status: 413,
@@ -190,14 +190,14 @@ const providerRows: readonly HttpRow[] = [
       error: "missing_profile",
       says: /profile/,
     }),
-    rest(route, "profile", "a text", () => ({ json: { profile: "x" } }), fault(/an object/, "profile")),
+    rest(route, "profile", "a text", () => ({ json: { profile: "x" } }), violation(/an object/, "profile")),
     ...members.map(([member, name, value, says, at]) =>
       rest(
         route,
         `profile.${member}`,
         name,
         () => ({ body: JSON.stringify({ profile: { ...sound, [member]: value } }).replace("null", "1e400") }),
-        fault(says, at ?? member),
+        violation(says, at ?? member),
       ),
     ),
     rest(
@@ -212,14 +212,14 @@ const providerRows: readonly HttpRow[] = [
           },
         },
       }),
-      fault(/not an option/, "oauth2_options.o0"),
+      violation(/not an option/, "oauth2_options.o0"),
     ),
     rest(
       route,
       "profile.params",
       "__proto__",
       () => ({ body: '{"profile":{"params":{"__proto__":{"a":1}}}}' }),
-      fault(/reserved/, 'profile.params["__proto__"]'),
+      violation(/reserved/, 'profile.params["__proto__"]'),
     ),
   ]),
   ...changes.flatMap((route) =>
@@ -232,7 +232,7 @@ const providerRows: readonly HttpRow[] = [
           target: (route.split(" ")[1] ?? "").replace("{id}", providers["oauth2"] ?? ""),
           body: JSON.stringify({ [member]: value }).replace("null", "1e400"),
         }),
-        fault(says, at ?? member),
+        violation(says, at ?? member),
       ),
     ),
   ),
@@ -258,11 +258,11 @@ const idRows: readonly HttpRow[] = idRoutes.flatMap(([route, missing, field, isA
   const known: Wanted = { status: 404, error: missing, ...(isAudited ? { isAudited } : {}) };
   return [
     rest(route, "{id}", "an unknown one", () => ({}), known),
-    rest(route, "{id}", "U+0000", () => ({ target: at("%00") }), fault(/UUID|U\+0000/, field)),
-    rest(route, "{id}", "an escape sequence", () => ({ target: at("%1b%5b2J") }), fault(/UUID/, field)),
-    rest(route, "{id}", "a path", () => ({ target: at("..%2f..%2fadmin.key") }), fault(/UUID/, field)),
-    rest(route, "{id}", "4000 characters", () => ({ target: at(letters(4000)) }), fault(/UUID/, field)),
-    rest(route, "{id}", "__proto__", () => ({ target: at("__proto__") }), fault(/UUID/, field)),
+    rest(route, "{id}", "U+0000", () => ({ target: at("%00") }), violation(/UUID|U\+0000/, field)),
+    rest(route, "{id}", "an escape sequence", () => ({ target: at("%1b%5b2J") }), violation(/UUID/, field)),
+    rest(route, "{id}", "a path", () => ({ target: at("..%2f..%2fadmin.key") }), violation(/UUID/, field)),
+    rest(route, "{id}", "4000 characters", () => ({ target: at(letters(4000)) }), violation(/UUID/, field)),
+    rest(route, "{id}", "__proto__", () => ({ target: at("__proto__") }), violation(/UUID/, field)),
     rest(route, "{id}", "half an escape", () => ({ target: at("%c") }), {
       status: 400,
       error: "bad_request",
@@ -281,44 +281,64 @@ const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flat
     rest(route, field, name, () => ({ json }), wanted);
   const named = { user_id: "ada", provider_name: "oauth2" };
   return [
-    one("user_id", "nothing", { provider_name: "oauth2" }, fault(/required/)),
-    one("user_id", "a number", { ...named, user_id: 1 }, fault(/text/)),
-    one("user_id", "a line end", { ...named, user_id: "a\nb" }, fault(/pattern/)),
-    one("user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, fault(/surrogate/)),
+    one("user_id", "nothing", { provider_name: "oauth2" }, violation(/required/)),
+    one("user_id", "a number", { ...named, user_id: 1 }, violation(/text/)),
+    one("user_id", "a line end", { ...named, user_id: "a\nb" }, violation(/pattern/)),
+    one("user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, violation(/surrogate/)),
     one(
       "workspace_id",
       "257 characters",
       { provider_name: "oauth2", workspace_id: letters(257) },
-      fault(/256/, "user_id"),
+      violation(/256/, "user_id"),
     ),
-    one("workspace_id", "a list", { provider_name: "oauth2", workspace_id: [] }, fault(/text/)),
-    one("provider_id", "no UUID", { user_id: "a", provider_id: "' OR 1=1" }, fault(/UUID/)),
+    one("workspace_id", "a list", { provider_name: "oauth2", workspace_id: [] }, violation(/text/)),
+    one("provider_id", "no UUID", { user_id: "a", provider_id: "' OR 1=1" }, violation(/UUID/)),
     one(
       "provider_id",
       "an unknown one",
       { user_id: "a", provider_id: unknownId },
       { status: 404, error: "provider_not_found" },
     ),
-    one("provider_name", "129 characters", { user_id: "a", provider_name: letters(129) }, fault(/128/)),
-    one("provider_name", "U+0000", { user_id: "a", provider_name: "a\0b" }, fault(/U\+0000/)),
+    one("provider_name", "129 characters", { user_id: "a", provider_name: letters(129) }, violation(/128/)),
+    one("provider_name", "U+0000", { user_id: "a", provider_name: "a\0b" }, violation(/U\+0000/)),
     one(
       "provider_name",
       "constructor",
       { user_id: "a", provider_name: "constructor" },
       { status: 404, error: "provider_not_found" },
     ),
-    one("scopes", "a text", { ...named, scopes: "read" }, fault(/list of texts/)),
-    one("scopes", "a line end", { ...named, scopes: ["a\nb"] }, fault(/pattern/, "scopes[0]")),
-    one("scopes", "101", { ...named, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, fault(/100/)),
-    one("return_url", "another origin", { ...named, return_url: "https://evil.example" }, fault(/not among/)),
-    one("return_url", "a line end", { ...named, return_url: "http://127.0.0.1:3999/\n" }, fault(/control/)),
-    one("return_url", "a number", { ...named, return_url: 1 }, fault(/text/)),
-    one("require_confirmation", "a text", { ...named, require_confirmation: "yes" }, fault(/true or false/)),
+    one("scopes", "a text", { ...named, scopes: "read" }, violation(/list of texts/)),
+    one("scopes", "a line end", { ...named, scopes: ["a\nb"] }, violation(/pattern/, "scopes[0]")),
+    one(
+      "scopes",
+      "101",
+      { ...named, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) },
+      violation(/100/),
+    ),
+    one(
+      "return_url",
+      "another origin",
+      { ...named, return_url: "https://evil.example" },
+      violation(/not among/),
+    ),
+    one(
+      "return_url",
+      "a line end",
+      { ...named, return_url: "http://127.0.0.1:3999/\n" },
+      violation(/control/),
+    ),
+    one("return_url", "a number", { ...named, return_url: 1 }, violation(/text/)),
+    one(
+      "require_confirmation",
+      "a text",
+      { ...named, require_confirmation: "yes" },
+      violation(/true or false/),
+    ),
     one(
       "require_confirmation",
       "nowhere to send the code",
       { ...named, require_confirmation: true },
-      fault(/completion code/, "return_url"),
+      violation(/completion code/, "return_url"),
     ),
   ];
 });
@@ -327,11 +347,11 @@ const confirm = "POST /v1/confirm-connection";
 const confirmRows: readonly HttpRow[] = (
   [
     ["body", "a list", [], { status: 400, error: "invalid_json", says: /object/ }],
-    ["connection_id", "nothing", { completion_code: "x" }, fault(/UUID|required/)],
-    ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, fault(/UUID/)],
-    ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, fault(/text/)],
-    ["completion_code", "nothing", { connection_id: unknownId }, fault(/1|required/)],
-    ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, fault(/128/)],
+    ["connection_id", "nothing", { completion_code: "x" }, violation(/UUID|required/)],
+    ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, violation(/UUID/)],
+    ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, violation(/text/)],
+    ["completion_code", "nothing", { connection_id: unknownId }, violation(/1|required/)],
+    ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, violation(/128/)],
   ] as const
 ).map(([field, name, json, wanted]) => rest(confirm, field, name, () => ({ json }), wanted));
 
@@ -349,16 +369,16 @@ const captureRows: readonly HttpRow[] = [
     "state",
     "129 characters",
     () => ({ target: `/v1/capture-schema?state=${letters(129)}` }),
-    fault(/128/),
+    violation(/128/),
   ),
   rest(
     "GET /v1/capture-schema",
     "state",
     "U+0000",
     () => ({ target: "/v1/capture-schema?state=%00" }),
-    fault(/U\+0000/),
+    violation(/U\+0000/),
   ),
-  rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), fault(/text/)),
+  rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), violation(/text/)),
   rest(capture, "state", "a guess", () => ({ json: { state: letters(43), credentials: {} } }), {
     status: 404,
     error: "invalid_state",
@@ -368,35 +388,35 @@ const captureRows: readonly HttpRow[] = [
     "credentials",
     "a text",
     ({ captureState }) => ({ json: { state: captureState, credentials: canary } }),
-    fault(/an object/),
+    violation(/an object/),
   ),
   rest(
     capture,
     "credentials",
     "a nested one",
     ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: { a: canary } } } }),
-    fault(/string/, "credentials.api_key"),
+    violation(/string/, "credentials.api_key"),
   ),
   rest(
     capture,
     "credentials",
     "a line end",
     ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: `${canary}\r\n` } } }),
-    fault(/control/, "credentials.api_key"),
+    violation(/control/, "credentials.api_key"),
   ),
   rest(
     capture,
     "credentials",
     "no end",
     ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
-    fault(/finite|string/, 'credentials["api_key"]'),
+    violation(/finite|string/, 'credentials["api_key"]'),
   ),
 ];
 
 const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
   const path = route.split(" ")[1] ?? "";
   const one = (field: string, name: string, value: string, says: RegExp): HttpRow =>
-    rest(route, field, name, () => ({ target: `${path}?${field}=${value}` }), fault(says));
+    rest(route, field, name, () => ({ target: `${path}?${field}=${value}` }), violation(says));
   return [
     one("limit", "a negative one", "-1", /1 to 1000/),
     one("limit", "1e3", "1e3", /1 to 1000/),
@@ -415,13 +435,19 @@ const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
 
 const byName = "GET /providers/by-name/{name}";
 const nameRows: readonly HttpRow[] = [
-  rest(byName, "{name}", "U+0000", () => ({ target: "/providers/by-name/%00" }), fault(/U\+0000/, "name")),
+  rest(
+    byName,
+    "{name}",
+    "U+0000",
+    () => ({ target: "/providers/by-name/%00" }),
+    violation(/U\+0000/, "name"),
+  ),
   rest(
     byName,
     "{name}",
     "129 characters",
     () => ({ target: `/providers/by-name/${letters(129)}` }),
-    fault(/128/, "name"),
+    violation(/128/, "name"),
   ),
   rest(byName, "{name}", "__proto__", () => ({ target: "/providers/by-name/__proto__" }), {
     status: 404,

@@ -30,13 +30,13 @@ const sound: Readonly<Record<string, Body>> = {
   },
 };
 
-interface ProviderFault {
+interface ProviderViolation {
   /** Path in `Provider`. */
   readonly field: string;
   readonly name: string;
   readonly set: Body;
   readonly says: RegExp;
-  /** Where the fault is, when not at `field`. */
+  /** Where the error is, when not at `field`. */
   readonly at?: string;
   readonly base?: keyof typeof sound;
   /** An update names it in no mask, or judges it otherwise. */
@@ -75,7 +75,7 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
 ];
 
-const texts: readonly ProviderFault[] = [
+const texts: readonly ProviderViolation[] = [
   ...["up:per", "-a", "a-", "a b", "../etc", "ａ", "a\u0000b", `a${escapeSequence}`].map((name) => ({
     field: "name",
     name: `the name ${JSON.stringify(name)}`,
@@ -108,7 +108,7 @@ const texts: readonly ProviderFault[] = [
   { field: "scopes", name: "openid without keys", set: { scopes: ["openid"] }, says: /openid/, at: "issuer" },
 ];
 
-const enums: readonly ProviderFault[] = [
+const enums: readonly ProviderViolation[] = [
   { field: "auth_type", name: "no such type", set: { authType: 99 }, says: /defined/, onlyCreate: true },
   { field: "auth_type", name: "a negative one", set: { authType: -1 }, says: /defined/, onlyCreate: true },
   { field: "token_endpoint_auth_method", name: "no such", set: { tokenEndpointAuthMethod: 77 }, says: /def/ },
@@ -134,25 +134,27 @@ const enums: readonly ProviderFault[] = [
   },
 ];
 
-const durations: readonly ProviderFault[] = [
-  ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): ProviderFault[] => {
-    const set = (duration: Body): Body =>
-      field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
-    return [
-      { field, name: "a negative duration", set: set(secondsOf(-1n)), says: /[>≥]|least|1s/ },
-      { field, name: "nothing", set: set(secondsOf(0n)), says: /1s/ },
-      { field, name: "20 years", set: set(secondsOf(630_720_000n)), says: /86400s|315360000s/ },
-      { field, name: "2^62 seconds", set: set(secondsOf(1n << 62n)), says: /10000 years/ },
-      { field, name: "nanos of another sign", set: set(secondsOf(5n, -5)), says: /10000 years/ },
-      { field, name: "too many nanos", set: set(secondsOf(5n, 2_000_000_000)), says: /10000 years/ },
-    ];
-  }),
+const durations: readonly ProviderViolation[] = [
+  ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap(
+    (field): ProviderViolation[] => {
+      const set = (duration: Body): Body =>
+        field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
+      return [
+        { field, name: "a negative duration", set: set(secondsOf(-1n)), says: /[>≥]|least|1s/ },
+        { field, name: "nothing", set: set(secondsOf(0n)), says: /1s/ },
+        { field, name: "20 years", set: set(secondsOf(630_720_000n)), says: /86400s|315360000s/ },
+        { field, name: "2^62 seconds", set: set(secondsOf(1n << 62n)), says: /10000 years/ },
+        { field, name: "nanos of another sign", set: set(secondsOf(5n, -5)), says: /10000 years/ },
+        { field, name: "too many nanos", set: set(secondsOf(5n, 2_000_000_000)), says: /10000 years/ },
+      ];
+    },
+  ),
 ];
 
-const maps: readonly ProviderFault[] = [
+const maps: readonly ProviderViolation[] = [
   ...(
     ["authorization_params", "oauth2_options.token_params", "oauth2_options.refresh_params"] as const
-  ).flatMap((field): ProviderFault[] => {
+  ).flatMap((field): ProviderViolation[] => {
     const put = (map: unknown): Body =>
       field === "authorization_params"
         ? { authorizationParams: map }
@@ -194,7 +196,7 @@ const maps: readonly ProviderFault[] = [
     ["Expect", { expect: "100-continue" }, /frames the message/, "expect"],
     ["a value of 2049 characters", { "X-A": letters(2049) }, /2048/, "X-A"],
   ].map(
-    ([name, headers, says, at]): ProviderFault => ({
+    ([name, headers, says, at]): ProviderViolation => ({
       field: "oauth2_options.token_headers",
       name: String(name),
       set: oauth({ tokenHeaders: headers }),
@@ -240,7 +242,7 @@ const maps: readonly ProviderFault[] = [
   },
 ];
 
-const options: readonly ProviderFault[] = [
+const options: readonly ProviderViolation[] = [
   {
     field: "oauth2_options.scope_separator",
     name: "9",
@@ -285,11 +287,11 @@ const options: readonly ProviderFault[] = [
       ["one twice", ["a", "a"], /unique/, ""],
       ["21 of them", Array.from({ length: 21 }, (_, i) => `f${i}`), /20/, ""],
     ] as const
-  ).map(([name, invalidGrantAliases, says, at]): ProviderFault => {
+  ).map(([name, invalidGrantAliases, says, at]): ProviderViolation => {
     const field = "oauth2_options.invalid_grant_aliases";
     return { field, name, set: oauth({ invalidGrantAliases }), says, at: `${field}${at}` };
   }),
-  ...(["callback_metadata", "token_metadata"] as const).flatMap((name): ProviderFault[] => {
+  ...(["callback_metadata", "token_metadata"] as const).flatMap((name): ProviderViolation[] => {
     const field = `oauth2_options.${name}`;
     const put = (paths: string[]): Body =>
       oauth({ [name === "callback_metadata" ? "callbackMetadata" : "tokenMetadata"]: paths });
@@ -303,7 +305,7 @@ const options: readonly ProviderFault[] = [
   }),
 ];
 
-const strategies: readonly ProviderFault[] = (
+const strategies: readonly ProviderViolation[] = (
   [
     ["oauth2", "oauth2", "header_name", { headerName: "A\r\nB" }, /header name/],
     ["oauth2", "oauth2", "header_name", { headerName: letters(129) }, /128/],
@@ -332,7 +334,7 @@ const strategies: readonly ProviderFault[] = (
   return { field, name: JSON.stringify(value), set: strategy(kind, value), says, base };
 });
 
-const schemas: readonly ProviderFault[] = (
+const schemas: readonly ProviderViolation[] = (
   [
     ["65 KiB", apiKeySchema({ description: letters(65_537) }), /65536 bytes/, ""],
     ["another type", { credentialSchema: { type: "array" } }, /object/, ".type"],
@@ -380,7 +382,7 @@ const schemas: readonly ProviderFault[] = (
 }));
 
 /** What a caller cannot set is ignored, but not when it is malformed. */
-const outputOnly: readonly ProviderFault[] = [
+const outputOnly: readonly ProviderViolation[] = [
   { field: "etag", name: "U+0000", set: { etag: "a\0" }, says: /U\+0000/ },
   { field: "template", name: "U+0000", set: { template: "a\0" }, says: /U\+0000/ },
   { field: "created_at", name: "2^62", set: { createdAt: secondsOf(1n << 62n) }, says: /year 1 to 9999/ },
@@ -390,14 +392,14 @@ const outputOnly: readonly ProviderFault[] = [
     set: { updatedAt: secondsOf(-62_135_596_801n) },
     says: /year 1 to 9999/,
   },
-].map((fault) => ({ ...fault, onlyCreate: true as const }));
+].map((violation) => ({ ...violation, onlyCreate: true as const }));
 
-const faults: readonly ProviderFault[] = [
+const violations: readonly ProviderViolation[] = [
   ...texts,
   ...urlFields.flatMap(([field, put]) =>
     urls
       .filter(([name]) => name !== "a fragment" || field !== "api_base_url")
-      .map(([name, url, says]): ProviderFault => ({ field, name, set: put(url), says })),
+      .map(([name, url, says]): ProviderViolation => ({ field, name, set: put(url), says })),
   ),
   ...enums,
   ...durations,
@@ -408,7 +410,7 @@ const faults: readonly ProviderFault[] = [
   ...outputOnly,
 ];
 
-function createRow({ field, name, set, says, at, base = "oauth2" }: ProviderFault): RpcRow {
+function createRow({ field, name, set, says, at, base = "oauth2" }: ProviderViolation): RpcRow {
   return {
     rpc: "ProviderService/CreateProvider",
     name,
@@ -418,7 +420,7 @@ function createRow({ field, name, set, says, at, base = "oauth2" }: ProviderFaul
   };
 }
 
-function updateRow({ field, name, set, says, at, base = "oauth2" }: ProviderFault): RpcRow {
+function updateRow({ field, name, set, says, at, base = "oauth2" }: ProviderViolation): RpcRow {
   const path = field.split(/[.[]/)[0] ?? "";
   return {
     rpc: "ProviderService/UpdateProvider",
@@ -483,8 +485,8 @@ const page = (rpc: string, list: "providers" | "templates", other: "audit" | "co
   ]);
 
 export const providerRows: readonly RpcRow[] = [
-  ...faults.map(createRow),
-  ...faults.filter(({ onlyCreate }) => !onlyCreate).map(updateRow),
+  ...violations.map(createRow),
+  ...violations.filter(({ onlyCreate }) => !onlyCreate).map(updateRow),
   ...rows("CreateProvider", [
     { name: "no profile", fields: ["provider"], message: () => ({}), demand: invalid(/required/) },
     {

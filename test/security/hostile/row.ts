@@ -26,9 +26,9 @@ export interface Place {
 
 /** What must come back. */
 export interface Demand {
-  /** `Ok` for what is no fault: it changes nothing all the same. */
+  /** `Ok` for what is no error: it changes nothing all the same. */
   readonly code: keyof typeof Code | "Ok";
-  /** Of `google.rpc.BadRequest`: the fault must be at this field. */
+  /** Of `google.rpc.BadRequest`: the error must be at this field. */
   readonly field?: string;
   /** What is said of it: names the limit. */
   readonly says?: RegExp;
@@ -39,7 +39,7 @@ export interface Demand {
 interface Named {
   /** What is hostile about it. */
   readonly name: string;
-  /** Fields that the row is about, by their paths in the request; the first is where the fault must be, unless `demand` says otherwise. */
+  /** Fields that the row is about, by their paths in the request; the first is where the error must be, unless `demand` says otherwise. */
   readonly fields: readonly string[];
 }
 
@@ -63,9 +63,9 @@ export interface RpcRow extends Named {
 
 /** One hostile HTTP request. */
 export interface HttpRow extends Named {
-  /** `POST /v1/providers` of the table of routes, or `GET /auth/start` of the browser door. */
+  /** `POST /v1/providers` of the table of routes, or `GET /auth/start` of the browser listener. */
   readonly route: string;
-  readonly door: "http" | "browser";
+  readonly listener: "http" | "browser";
   readonly send: (place: Place) => {
     /** With query; the method is that of `route`. */
     readonly target: string;
@@ -79,7 +79,7 @@ export interface HttpRow extends Named {
   /** Of `details`. */
   readonly field?: string;
   readonly says?: RegExp;
-  /** As in `Demand`: the browser door puts callbacks with unknown states on record. */
+  /** As in `Demand`: the browser listener puts callbacks with unknown states on record. */
   readonly isAudited?: true;
 }
 

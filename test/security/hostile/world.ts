@@ -40,7 +40,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** One live daemon, clients by hand at each of its doors, and a look at its store. */
+/** One live daemon, clients by hand at each of its listeners, and a look at its store. */
 export class HostileWorld {
   readonly #grpc: Client;
 
@@ -150,7 +150,7 @@ export class HostileWorld {
     });
   }
 
-  /** JSON as it is, to the Connect door. A stream's is put into an envelope. */
+  /** JSON as it is, to the Connect listener. A stream's is put into an envelope. */
   async connect(path: string, json: string | Uint8Array, isStream = false): Promise<Ending> {
     const bytes = Buffer.from(json as string);
     const head = Buffer.alloc(5);
@@ -184,7 +184,7 @@ export class HostileWorld {
 
   /** A request whose target goes out as it is written. */
   http(
-    door: "http" | "browser",
+    listener: "http" | "browser",
     method: string,
     target: string,
     options: {
@@ -193,7 +193,7 @@ export class HostileWorld {
       readonly firstChunkOnly?: boolean;
     } = {},
   ): Promise<HttpAnswer> {
-    const { hostname, port, host } = new URL(this.place.origin[door]);
+    const { hostname, port, host } = new URL(this.place.origin[listener]);
     return new Promise((resolve, reject) => {
       const sent = request({
         hostname: hostname === "localhost" ? "127.0.0.1" : hostname,

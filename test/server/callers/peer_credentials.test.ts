@@ -8,9 +8,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { authenticateBy } from "../../../src/daemon/authenticate.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
-import { HttpDoor } from "../../../src/server/connect/api_listener.js";
 import { openSocketAccess, type SocketAccess } from "../../../src/server/callers/peer_credentials.js";
+import { ApiListener } from "../../../src/server/connect/api_listener.js";
+import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
 import { ApiKey } from "../../../src/vault/api_key_file.js";
 import { needs } from "../../needs.js";
 import { temporaryFolder } from "../../temporary_folder.js";
@@ -19,7 +19,7 @@ import { GrpcTestClient } from "../grpc_client.js";
 import { opened } from "../temporary.js";
 
 const ownUid = process.getuid?.() ?? -1;
-const stranger = 12_345;
+const unauthenticated = 12_345;
 
 async function openOn(mode: number, access?: SocketAccess) {
   const folder = temporaryFolder();
@@ -29,14 +29,14 @@ async function openOn(mode: number, access?: SocketAccess) {
   const authenticate = authenticateBy({ adminKey: new ApiKey(apiKey), keys: noKeys, ownUid, nowMs: () => 0 });
   const sockets = access ?? (await openSocketAccess(mode));
   const common = { services, authenticate, onUnexpected, sockets, setting: "NEXUS_X_LISTEN" };
-  await opened(new GrpcDoor({ ...common, listen: [{ kind: "unix", path: grpcPath }] }));
+  await opened(new GrpcListener({ ...common, listen: [{ kind: "unix", path: grpcPath }] }));
   await opened(
-    new HttpDoor({ ...common, listen: { kind: "unix", path: httpPath }, clock: new ManualClock(0) }),
+    new ApiListener({ ...common, listen: { kind: "unix", path: httpPath }, clock: new ManualClock(0) }),
   );
   return { grpcPath, httpPath };
 }
 
-/** Whom the grpc door takes this process for. */
+/** Whom the grpc listener takes this process for. */
 async function overGrpc(path: string, token?: string): Promise<string | undefined> {
   const metadata: Record<string, string> = token === undefined ? {} : { "x-api-key": token };
   const client = new GrpcTestClient(`unix:${path}`, metadata);
@@ -45,7 +45,7 @@ async function overGrpc(path: string, token?: string): Promise<string | undefine
   return answer.token?.grantedScopes[1];
 }
 
-/** What the http door answers to a process of another user: its status and its body. */
+/** What the http listener answers to a process of another user: its status and its body. */
 async function overHttpAs(uid: number, path: string, headers: Record<string, string> = {}): Promise<string> {
   const script = `
     const request = require("node:http").request({
@@ -91,9 +91,9 @@ test("a key that is shown on a socket names the caller, and a wrong one makes no
 
 test("another user is told by its number where the mode lets it in, and kept out otherwise", async (context) => {
   needs(context, "root");
-  expect(await overHttpAs(stranger, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
-  expect(await overHttpAs(stranger, (await openOn(0o600)).httpPath)).toBe("EACCES");
-  const withKey = await overHttpAs(stranger, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
+  expect(await overHttpAs(unauthenticated, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
+  expect(await overHttpAs(unauthenticated, (await openOn(0o600)).httpPath)).toBe("EACCES");
+  const withKey = await overHttpAs(unauthenticated, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
   expect(withKey).toMatch(/^200 .*"admin"/);
 });
 
@@ -104,8 +104,11 @@ test("a peer that cannot be read is nobody, and is not taken for the owner", asy
 });
 
 test("the superuser is the owner of its own sockets alone", async () => {
-  const { grpcPath } = await openOn(0o666, { mode: 0o666, uidOf: () => (ownUid === 0 ? stranger : 0) });
-  expect(await overGrpc(grpcPath)).toBe(`uid:${ownUid === 0 ? stranger : 0}`);
+  const { grpcPath } = await openOn(0o666, {
+    mode: 0o666,
+    uidOf: () => (ownUid === 0 ? unauthenticated : 0),
+  });
+  expect(await overGrpc(grpcPath)).toBe(`uid:${ownUid === 0 ? unauthenticated : 0}`);
 });
 
 test("a connection without a descriptor has no user", async () => {

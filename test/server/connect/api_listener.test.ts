@@ -10,7 +10,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { answerJson } from "../../../src/server/connect/json_answer.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
-import { failure, getTokenPath, json, openDoor, transports, withKey } from "../http_door_fixture.js";
+import { failure, getTokenPath, json, openListener, transports, withKey } from "../http_door_fixture.js";
 
 let consoleError: ReturnType<typeof vi.spyOn>;
 beforeEach(() => {
@@ -26,13 +26,13 @@ describe.each(transports)("%s", (_name, makeTransport) => {
     createClient(TokenService, makeTransport(base, interceptors));
 
   test("a call, as whoever the key belongs to", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const { token } = await clientOf(base).getToken({ connectionId: "a" });
     expect(token?.grantedScopes).toEqual(["a", "admin"]);
   });
 
   test("without the key: unauthenticated, unary and stream", async () => {
-    const { base, fake } = await openDoor();
+    const { base, fake } = await openListener();
     const client = clientOf(base, []);
     const error = await failure(client.getToken({ connectionId: "a" }));
     expect(error.code).toBe(Code.Unauthenticated);
@@ -44,33 +44,33 @@ describe.each(transports)("%s", (_name, makeTransport) => {
   });
 
   test("a wire error keeps code, message and details", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const error = await failure(clientOf(base).refreshToken({ connectionId: "fail" }));
     expect(error).toMatchObject({ code: Code.FailedPrecondition, rawMessage: "consent ☃ again, 100%" });
     expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "ATTENTION_REQUIRED" }]);
   });
 
   test("anything else is internal, says nothing, and is reported", async () => {
-    const { base, fake } = await openDoor();
+    const { base, fake } = await openListener();
     const error = await failure(clientOf(base).refreshToken({ connectionId: "crash" }));
     expect(error).toMatchObject({ code: Code.Internal, rawMessage: "internal error" });
     expect(fake.unexpected).toMatchObject([{ where: "nexus.v1.TokenService/RefreshToken" }]);
   });
 
   test("methods that are not there are unimplemented", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const client = createClient(ProviderService, makeTransport(base, [withKey]));
     expect((await failure(client.getProvider({}))).code).toBe(Code.Unimplemented);
   });
 
   test("a request above 1 MiB is refused", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const error = await failure(clientOf(base).getToken({ connectionId: "x".repeat(1_100_000) }));
     expect(error.code).toBe(Code.ResourceExhausted);
   });
 
   test("a stream, in order, to its end or its error", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const ids: unknown[] = [];
     const read = async (userId: string) => {
       for await (const { event } of clientOf(base).watchTokens({ userId })) {
@@ -83,7 +83,7 @@ describe.each(transports)("%s", (_name, makeTransport) => {
   });
 
   test("a cancel aborts the signal of a source that hangs, and nothing is logged", async () => {
-    const { base, fake } = await openDoor();
+    const { base, fake } = await openListener();
     const cancel = new AbortController();
     const stream = clientOf(base).watchTokens({ userId: "hang" }, { signal: cancel.signal });
     const messages = stream[Symbol.asyncIterator]();
@@ -101,7 +101,7 @@ describe.each(transports)("%s", (_name, makeTransport) => {
   });
 
   test("a deadline ends a call that hangs", async () => {
-    const { base, fake } = await openDoor();
+    const { base, fake } = await openListener();
     const aborted = fake.next("aborted");
     const error = await failure(clientOf(base).getToken({ connectionId: "hang" }, { timeoutMs: 100 }));
     expect(error.code).toBe(Code.DeadlineExceeded);
@@ -113,7 +113,7 @@ describe.each(transports)("%s", (_name, makeTransport) => {
 
 describe("plain fetch", () => {
   test("a call in JSON, without any header of the protocol", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const response = await fetch(base + getTokenPath, {
       method: "POST",
       headers: { ...json, "x-api-key": apiKey, "accept-encoding": "gzip" },
@@ -125,30 +125,32 @@ describe("plain fetch", () => {
   });
 
   test("without the key: 401 and the code", async () => {
-    const { base } = await openDoor();
+    const { base } = await openListener();
     const response = await fetch(base + getTokenPath, { method: "POST", headers: json, body: "{}" });
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({ code: "unauthenticated" });
   });
 
   test("other paths: the routes first, else 404 in JSON", async () => {
-    const { base } = await openDoor({
+    const { base } = await openListener({
       routes: (request, response, principal) => {
         if (request.url !== "/v1/hello") return false;
-        answerJson(response, 200, "none", `hello ${principal?.name ?? "stranger"}`);
+        answerJson(response, 200, "none", `hello ${principal?.name ?? "unauthenticated"}`);
         return true;
       },
     });
     const hello = await fetch(`${base}/v1/hello`, { headers: { authorization: `bearer ${apiKey}` } });
     expect(await hello.json()).toMatchObject({ message: "hello admin" });
-    expect(await (await fetch(`${base}/v1/hello`)).json()).toMatchObject({ message: "hello stranger" });
+    expect(await (await fetch(`${base}/v1/hello`)).json()).toMatchObject({
+      message: "hello unauthenticated",
+    });
     const missing = await fetch(`${base}/v1/no`);
     expect(missing.status).toBe(404);
     expect(await missing.json()).toEqual({ error: "not_found", message: expect.any(String) });
   });
 
   test("a route that throws is a 500 that says nothing, and is reported", async () => {
-    const { base, fake } = await openDoor({
+    const { base, fake } = await openListener({
       routes: () => {
         throw new Error("the secret is 4711");
       },
@@ -161,7 +163,7 @@ describe("plain fetch", () => {
 });
 
 test("gRPC without the key is refused in trailers, with HTTP status 200", async () => {
-  const { base } = await openDoor();
+  const { base } = await openListener();
   const session = connectHttp2(base);
   onTestFinished(() => session.destroy());
   const headers = {
@@ -185,7 +187,7 @@ describe("over a Unix socket", () => {
     "the caller is the owner, whatever the host: %j",
     async (host) => {
       const path = join(temporaryFolder(), "http.sock");
-      await openDoor({ listen: { kind: "unix", path } });
+      await openListener({ listen: { kind: "unix", path } });
       const request = httpRequest({
         socketPath: path,
         path: getTokenPath,

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { expect, onTestFinished, test } from "vitest";
 import { apiKey } from "../fake_services.js";
-import { openDoor } from "../http_door_fixture.js";
+import { openListener } from "../http_door_fixture.js";
 
 const getToken = "/nexus.v1.TokenService/GetToken";
 const watchTokens = "/nexus.v1.TokenService/WatchTokens";
@@ -16,7 +16,7 @@ test.each([
   ["application/grpc-web+proto", getToken, enveloped, 200, "grpc-status: 3"],
   ["application/grpc-web", watchTokens, enveloped, 200, "grpc-status: 3"],
 ])("malformed protobuf as %s is INVALID_ARGUMENT", async (type, path, body, status, said) => {
-  const { base, fake } = await openDoor();
+  const { base, fake } = await openListener();
   const headers = { "content-type": type, "x-api-key": apiKey };
   const response = await fetch(base + path, { method: "POST", headers, body: new Uint8Array(body) });
   expect(response.status).toBe(status);
@@ -32,7 +32,7 @@ test.each([
   ["in two messages", Buffer.concat([Buffer.alloc(5), Buffer.alloc(5)]), "12"],
   ["empty", Buffer.alloc(5), "0"],
 ])("gRPC over HTTP/2, %s", async (_name, body, expected) => {
-  const { base } = await openDoor();
+  const { base } = await openListener();
   const session = connectHttp2(base);
   session.on("error", () => undefined);
   onTestFinished(() => session.destroy());

@@ -9,7 +9,7 @@ import type { BoundMethod, BoundService, CallContext } from "../../../src/servic
 import { KnownRequests } from "../../../src/service/pipeline/known_requests.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 import { apiKey } from "../fake_services.js";
-import { connectTo, getTokenPath, json, openDoor } from "../http_door_fixture.js";
+import { connectTo, getTokenPath, json, openListener } from "../http_door_fixture.js";
 
 const key = { "x-api-key": apiKey };
 
@@ -70,12 +70,12 @@ function failing(services: readonly BoundService[]): BoundService[] {
   }));
 }
 
-/** Two doors that differ in whether calls may be plain. */
+/** Two listeners that differ in whether calls may be plain. */
 async function pair() {
-  const { services } = (await openDoor()).fake;
+  const { services } = (await openListener()).fake;
   const plain = repeated(failing(services));
-  const byLibrary = await openDoor({ services: failing(services) });
-  const own = await openDoor({ services: plain.services });
+  const byLibrary = await openListener({ services: failing(services) });
+  const own = await openListener({ services: plain.services });
   return { own, byLibrary, decoded: plain.decoded };
 }
 
@@ -152,9 +152,9 @@ test("a body in many packets, and the next call on the same connection", async (
 });
 
 test("the signal of a call that is waited for aborts when its caller leaves", async () => {
-  const base = await openDoor();
+  const base = await openListener();
   const { services } = repeated(base.fake.services);
-  const { port } = await openDoor({ services });
+  const { port } = await openListener({ services });
   const started = base.fake.next("started");
   const aborted = base.fake.next("aborted");
   const request = httpRequest({ port, path: getTokenPath, method: "POST", headers: { ...json, ...key } });

@@ -10,7 +10,7 @@ import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import { ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../../src/gen/nexus/v1/token_pb.js";
-import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
+import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { errorOf, GrpcTestClient, rawCall } from "../grpc_client.js";
@@ -18,11 +18,11 @@ import { loopback, opened, portOf } from "../temporary.js";
 
 const { getToken, refreshToken } = TokenService.method;
 
-async function openDoor() {
+async function openListener() {
   const fake = new FakeServices();
   const path = join(temporaryFolder(), "nexus.sock");
-  const door = await opened(
-    new GrpcDoor({
+  const listener = await opened(
+    new GrpcListener({
       listen: [{ kind: "unix", path }, loopback],
       setting: "NEXUS_GRPC_LISTEN",
       services: fake.services,
@@ -35,8 +35,8 @@ async function openDoor() {
     onTestFinished(() => made.close());
     return made;
   };
-  const tcp = `127.0.0.1:${portOf(door, 1)}`;
-  return { fake, door, path, unix: `unix:${path}`, tcp, client };
+  const tcp = `127.0.0.1:${portOf(listener, 1)}`;
+  return { fake, listener, path, unix: `unix:${path}`, tcp, client };
 }
 
 const failure = (work: Promise<unknown>): Promise<ServiceError> =>
@@ -47,7 +47,7 @@ const failure = (work: Promise<unknown>): Promise<ServiceError> =>
 
 describe("who acts", () => {
   test("the owner over the Unix socket, without a key", async () => {
-    const { client, unix } = await openDoor();
+    const { client, unix } = await openListener();
     const { token } = await client(unix).call(getToken, { connectionId: "a" });
     expect(token?.grantedScopes).toEqual(["a", "owner"]);
   });
@@ -57,7 +57,7 @@ describe("who acts", () => {
     ["authorization", `bEARER  ${apiKey}`],
     ["x-api-key", apiKey],
   ])("over TCP who shows the key in %s: %s", async (name, value) => {
-    const { client, tcp } = await openDoor();
+    const { client, tcp } = await openListener();
     const { token } = await client(tcp, { [name]: value }).call(getToken, { connectionId: "a" });
     expect(token?.grantedScopes).toEqual(["a", "admin"]);
   });
@@ -70,7 +70,7 @@ describe("who acts", () => {
     { authorization: "Bearer" },
     { "x-api-key": `${apiKey} x` },
   ])("over TCP nobody with %j", async (metadata) => {
-    const { client, tcp, fake } = await openDoor();
+    const { client, tcp, fake } = await openListener();
     const caller = client(tcp, metadata);
     const error = await failure(caller.call(getToken, { connectionId: "a" }));
     expect(error).toMatchObject({
@@ -84,7 +84,7 @@ describe("who acts", () => {
 
 describe("errors", () => {
   test("a wire error keeps code, message and details", async () => {
-    const { client, unix, fake } = await openDoor();
+    const { client, unix, fake } = await openListener();
     const error = await failure(client(unix).call(refreshToken, { connectionId: "fail" }));
     expect(error).toMatchObject({ code: status.FAILED_PRECONDITION, details: "consent ☃ again, 100%" });
     const packed = fromBinary(StatusSchema, error.metadata.get("grpc-status-details-bin")[0] as Buffer);
@@ -95,7 +95,7 @@ describe("errors", () => {
   });
 
   test("anything else is INTERNAL, says nothing, and is reported", async () => {
-    const { client, unix, fake } = await openDoor();
+    const { client, unix, fake } = await openListener();
     const error = await failure(client(unix).call(refreshToken, { connectionId: "crash" }));
     expect(error).toMatchObject({ code: status.INTERNAL, details: "internal error" });
     expect(fake.unexpected).toMatchObject([{ where: "nexus.v1.TokenService/RefreshToken" }]);
@@ -105,19 +105,19 @@ describe("errors", () => {
   });
 
   test("half a surrogate pair in a message does not end the process", async () => {
-    const { client, unix } = await openDoor();
+    const { client, unix } = await openListener();
     const error = await failure(client(unix).call(refreshToken, { connectionId: "half" }));
     expect(error).toMatchObject({ code: status.NOT_FOUND, details: "half a pair \ufffd" });
   });
 
   test("methods that are not there are UNIMPLEMENTED", async () => {
-    const { client, unix } = await openDoor();
+    const { client, unix } = await openListener();
     const error = await failure(client(unix).call(ProviderService.method.getProvider, {}));
     expect(error.code).toBe(status.UNIMPLEMENTED);
   });
 
   test("a request above 1 MiB is refused", async () => {
-    const { client, unix } = await openDoor();
+    const { client, unix } = await openListener();
     const error = await failure(client(unix).call(getToken, { connectionId: "x".repeat(1_100_000) }));
     expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
   });
@@ -133,13 +133,13 @@ describe("streams", () => {
   };
 
   test("arrive in order and end well", async () => {
-    const { client, unix, tcp } = await openDoor();
+    const { client, unix, tcp } = await openListener();
     expect(await idsOf(client(unix).watch(""))).toEqual(["first", "second"]);
     expect(await idsOf(client(tcp, { "x-api-key": apiKey }).watch(""))).toEqual(["first", "second"]);
   });
 
   test("end with the error after the messages", async () => {
-    const { client, unix, fake } = await openDoor();
+    const { client, unix, fake } = await openListener();
     const stream = client(unix).watch("fail");
     const failed = errorOf(stream);
     const [first] = (await once(stream, "data")) as [WatchTokensResponse];
@@ -149,7 +149,7 @@ describe("streams", () => {
   });
 
   test("a cancel aborts the signal, also of a source that hangs", async () => {
-    const { client, unix, fake } = await openDoor();
+    const { client, unix, fake } = await openListener();
     const stream = client(unix).watch("hang");
     stream.on("error", () => undefined);
     await Promise.all([once(stream, "data"), fake.next("started")]);
@@ -163,7 +163,7 @@ describe("streams", () => {
   });
 
   test("a deadline aborts a unary call", async () => {
-    const { client, unix, fake } = await openDoor();
+    const { client, unix, fake } = await openListener();
     const aborted = fake.next("aborted");
     const error = await failure(client(unix).call(getToken, { connectionId: "hang" }, 100));
     expect(error.code).toBe(status.DEADLINE_EXCEEDED);
@@ -173,7 +173,7 @@ describe("streams", () => {
   });
 
   test("a reader that does not read holds the source back, and frees it when it leaves", async () => {
-    const { client, unix, path, fake } = await openDoor();
+    const { client, unix, path, fake } = await openListener();
     // Not grpc-js: its client goes on reading into its own buffer.
     const stream = rawCall(path, "/nexus.v1.TokenService/WatchTokens", { userId: "flood" });
     stream.pause();
@@ -193,13 +193,13 @@ describe("streams", () => {
 
 describe("closing", () => {
   test("lets a running call end, takes no new ones, removes the socket", async () => {
-    const { client, unix, path, door, fake } = await openDoor();
+    const { client, unix, path, listener, fake } = await openListener();
     const started = fake.next("started");
     const running = client(unix).call(getToken, { connectionId: "hang" });
     await started;
     const idle = client(unix);
     await idle.call(getToken, { connectionId: "a" });
-    const closed = door.close(new AbortController().signal);
+    const closed = listener.close(new AbortController().signal);
     expect((await failure(idle.call(getToken, { connectionId: "a" }))).code).toBe(status.UNAVAILABLE);
     expect((await failure(client(unix).call(getToken, { connectionId: "a" }))).code).toBe(status.UNAVAILABLE);
     fake.release();
@@ -209,12 +209,12 @@ describe("closing", () => {
   });
 
   test("cuts off what is left when it is told to", async () => {
-    const { client, unix, tcp, door, fake } = await openDoor();
+    const { client, unix, tcp, listener, fake } = await openListener();
     const running = [client(unix).watch("hang"), client(tcp, { "x-api-key": apiKey }).watch("hang")];
     const failed = running.map(errorOf);
     await Promise.all(running.map((stream) => once(stream, "data")));
     const force = new AbortController();
-    const closed = door.close(force.signal);
+    const closed = listener.close(force.signal);
     const aborted = fake.next("aborted");
     force.abort();
     await closed;
@@ -235,7 +235,7 @@ const authorities = [
   ...["[::]:50051", "nexus.sock", ":::"],
 ];
 test.each(authorities)("the :authority %j is welcome over a Unix socket", async (authority) => {
-  const { path } = await openDoor();
+  const { path } = await openListener();
   const stream = rawCall(path, "/nexus.v1.TokenService/GetToken", { connectionId: "a" }, authority);
   stream.resume();
   const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
@@ -243,7 +243,7 @@ test.each(authorities)("the :authority %j is welcome over a Unix socket", async 
 });
 
 test("resets that overtake their requests do not end the process", async () => {
-  const { path, client, unix } = await openDoor();
+  const { path, client, unix } = await openListener();
   for (const method of ["/nexus.v1.TokenService/GetToken", "/no.such/Method"]) {
     const stream = rawCall(path, method, { connectionId: "a" });
     stream.on("error", () => undefined);

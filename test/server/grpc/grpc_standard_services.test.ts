@@ -21,22 +21,22 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import type { DoorLimits } from "../../../src/server/listen/listener_limits.js";
-import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
+import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
+import type { ListenerLimits } from "../../../src/server/listen/listener_limits.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 /** On TCP and without a key: these services ask for none. */
-async function openDoor(bounds?: DoorLimits) {
+async function openListener(bounds?: ListenerLimits) {
   const fake = new FakeServices();
   const { services, onUnexpected } = fake;
-  const door = await opened(
-    new GrpcDoor({
+  const listener = await opened(
+    new GrpcListener({
       ...{ listen: [loopback], setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected },
       ...(bounds && { bounds }),
     }),
   );
-  return { door, target: `127.0.0.1:${portOf(door)}`, fake };
+  return { listener, target: `127.0.0.1:${portOf(listener)}`, fake };
 }
 
 interface HealthClient {
@@ -76,23 +76,23 @@ describe("health", () => {
     );
 
   test.each(["", "nexus.v1.TokenService", "nexus.v1.ProviderService"])("of %j", async (service) => {
-    const { door, target } = await openDoor();
+    const { listener, target } = await openListener();
     const client = healthOf(target);
     expect(await check(client, service)).toBe("SERVING");
-    door.setServing(false);
+    listener.setServing(false);
     expect(await check(client, service)).toBe("NOT_SERVING");
-    door.setServing(true);
+    listener.setServing(true);
     expect(await check(client, service)).toBe("SERVING");
   });
 
   test("of a service that is not there", async () => {
-    const { target } = await openDoor();
+    const { target } = await openListener();
     await expect(check(healthOf(target), "no.Such")).rejects.toMatchObject({ code: 5 });
   });
 
-  test("strangers hold few streams open, and who shows a key is not counted among them", async () => {
+  test("unauthenticated callers hold few streams open, and who shows a key is not counted among them", async () => {
     const limits = { ...defaultLimits, maxStreams: 100 };
-    const { target } = await openDoor({ limits, clock: new ManualClock(0), onFull: () => undefined });
+    const { target } = await openListener({ limits, clock: new ManualClock(0), onFull: () => undefined });
     const client = healthOf(target);
     const watch = async (metadata = new Metadata()) => {
       const stream = client.watch({ service: "" }, metadata);
@@ -115,13 +115,13 @@ describe("health", () => {
   });
 
   test("a watch sees the drain, and does not hold it up", async () => {
-    const { door, target } = await openDoor();
+    const { listener, target } = await openListener();
     const stream = healthOf(target).watch({ service: "" });
     const seen: string[] = [];
     stream.on("data", ({ status }: { status: string }) => seen.push(status));
     await once(stream, "data");
     const ended = once(stream, "end");
-    await door.close(new AbortController().signal);
+    await listener.close(new AbortController().signal);
     await ended;
     expect(seen).toEqual(["SERVING", "NOT_SERVING"]);
   });
@@ -148,7 +148,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     );
 
   test("lists the services", async () => {
-    const { target } = await openDoor();
+    const { target } = await openListener();
     const [answer] = await ask(target, { listServices: "" });
     const names = answer?.listServicesResponse?.service.map(({ name }) => name);
     expect(names?.sort()).toEqual([
@@ -159,7 +159,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   });
 
   test("a client can rebuild a service from what it fetches, field by field", async () => {
-    const { target } = await openDoor();
+    const { target } = await openListener();
     const files = new Map<string, FileDescriptorProto>();
     const keep = (answer: ReflectionAnswer | undefined) => {
       for (const file of filesIn(answer)) files.set(file.name, file);
@@ -189,7 +189,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   });
 
   test("knows the health service, and what it does not know", async () => {
-    const { target } = await openDoor();
+    const { target } = await openListener();
     const [health, nothing, empty] = await ask(
       target,
       { fileContainingSymbol: "grpc.health.v1.Health" },

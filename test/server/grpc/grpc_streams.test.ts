@@ -8,19 +8,19 @@ import { expect, onTestFinished, test } from "vitest";
 import { TokenServiceGetTokenRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { GrpcDoor } from "../../../src/server/grpc/grpc_listener.js";
-import type { ShownCredentials } from "../../../src/server/callers/presented_credentials.js";
+import type { PresentedCredentials } from "../../../src/server/callers/presented_credentials.js";
+import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { authenticate, FakeServices } from "../fake_services.js";
 import { opened } from "../temporary.js";
 
-async function openDoor() {
+async function openListener() {
   const fake = new FakeServices();
   const clock = new ManualClock(1_700_000_000_000);
   const path = join(temporaryFolder(), "nexus.sock");
-  const asked: ShownCredentials[] = [];
+  const asked: PresentedCredentials[] = [];
   await opened(
-    new GrpcDoor({
+    new GrpcListener({
       listen: [{ kind: "unix", path }],
       setting: "NEXUS_GRPC_LISTEN",
       services: fake.services,
@@ -66,7 +66,7 @@ function getToken(session: ClientHttp2Session, connectionId: string, headers: Re
 const ofGrpcJs = "grpc-accept-encoding";
 
 test("a plain call is served without grpc-js, whatever else by it", async () => {
-  const { session } = await openDoor();
+  const { session } = await openListener();
   const plain = getToken(session, "a");
   expect(await plain.response).not.toHaveProperty(ofGrpcJs);
   expect(await plain.trailers).toMatchObject({ "grpc-status": "0" });
@@ -76,7 +76,7 @@ test("a plain call is served without grpc-js, whatever else by it", async () => 
 });
 
 test("credentials are verified once for a connection, again when others are shown and after ten seconds", async () => {
-  const { session, asked, clock } = await openDoor();
+  const { session, asked, clock } = await openListener();
   const call = async (headers = {}) => {
     const { response, trailers } = getToken(session, "a", headers);
     await response;
@@ -94,7 +94,7 @@ test("credentials are verified once for a connection, again when others are show
 });
 
 test("a deadline that passes ends the call, and tells the handler", async () => {
-  const { session, fake, clock } = await openDoor();
+  const { session, fake, clock } = await openListener();
   const started = fake.next("started");
   const { response } = getToken(session, "hang", { "grpc-timeout": "2S" });
   await started;
@@ -107,13 +107,13 @@ test("a deadline that passes ends the call, and tells the handler", async () => 
 });
 
 test("a malformed deadline is refused as ever", async () => {
-  const { session } = await openDoor();
+  const { session } = await openListener();
   const { response } = getToken(session, "a", { "grpc-timeout": "soon" });
   expect(await response).toMatchObject({ "grpc-status": String(status.INTERNAL) });
 });
 
 test("a message that comes byte by byte is served", async () => {
-  const { session } = await openDoor();
+  const { session } = await openListener();
   const connectionId = "a".repeat(20_000);
   const message = toBinary(
     TokenServiceGetTokenRequestSchema,

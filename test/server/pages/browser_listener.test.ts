@@ -16,7 +16,7 @@ import type {
   StartOutcome,
   SubmitOutcome,
 } from "../../../src/domain/consent/consent_types.js";
-import { BrowserDoor } from "../../../src/server/pages/browser_listener.js";
+import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 class FakeFlow implements ConsentFlow {
@@ -56,7 +56,7 @@ const form: CaptureForm = {
   title: "",
   description: "",
   fields: [],
-  faults: [],
+  violations: [],
   csrf: "token",
   returnUrl: "https://app.example/back",
 };
@@ -87,12 +87,12 @@ interface Reply {
   readonly body: string;
 }
 
-async function openDoor(publicUrl = "http://localhost:8080") {
+async function openListener(publicUrl = "http://localhost:8080") {
   const flow = new FakeFlow();
   const capture = new FakeCapture();
   const unexpected: unknown[][] = [];
-  const door = await opened(
-    new BrowserDoor({
+  const listener = await opened(
+    new BrowserListener({
       listen: loopback,
       setting: "NEXUS_BROWSER_LISTEN",
       publicUrl: new URL(publicUrl),
@@ -101,7 +101,7 @@ async function openDoor(publicUrl = "http://localhost:8080") {
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );
-  const port = portOf(door);
+  const port = portOf(listener);
   const send = async (
     method: string,
     path: string,
@@ -123,7 +123,7 @@ async function openDoor(publicUrl = "http://localhost:8080") {
     for await (const chunk of response) chunks.push(chunk as Buffer);
     return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString() };
   };
-  return { flow, capture, unexpected, door, port, send };
+  return { flow, capture, unexpected, listener, port, send };
 }
 
 const start = "/auth/start?state=s1";
@@ -131,7 +131,7 @@ const callback = "/auth/callback/p?code=c&state=s1&iss=https%3A%2F%2Fp";
 
 describe("a consent", () => {
   test("begins with a cookie and a 302 to the provider", async () => {
-    const { send, flow } = await openDoor();
+    const { send, flow } = await openListener();
     const { status, headers } = await send("GET", start);
     expect(status).toBe(302);
     expect(headers.location).toBe("https://provider.example/authorize?client_id=c&state=s");
@@ -140,7 +140,7 @@ describe("a consent", () => {
   });
 
   test("has a cookie that only https can set when the public URL is https", async () => {
-    const { send } = await openDoor("https://nexus.example");
+    const { send } = await openListener("https://nexus.example");
     const { headers } = await send("GET", start);
     expect(headers["set-cookie"]).toEqual([
       "__Host-nexus-b1=v-1_2; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure",
@@ -152,7 +152,7 @@ describe("a consent", () => {
   });
 
   test("ends with a 303 to the application, and the cookie is gone", async () => {
-    const { send, flow } = await openDoor();
+    const { send, flow } = await openListener();
     const { status, headers } = await send("GET", callback, {
       cookie: "x=y; nexus-b1=v-1_2; nexus-b1=second",
     });
@@ -165,14 +165,14 @@ describe("a consent", () => {
   test.each([[{}], [{ cookie: "other=1" }], [{ cookie: "nexus-b1=%zz" }], [{ cookie: "xnexus-b1=v" }]])(
     "finds no cookie in %j, and clears none",
     async (headers) => {
-      const { send, flow } = await openDoor();
+      const { send, flow } = await openListener();
       expect((await send("GET", callback, headers)).headers["set-cookie"]).toBeUndefined();
       expect(flow.calls).toEqual([expect.stringMatching(/ none$/)]);
     },
   );
 
   test("ends with a page that says it is done when no application waits", async () => {
-    const { send, flow } = await openDoor();
+    const { send, flow } = await openListener();
     flow.finishOutcome = { kind: "done", providerName: `<b>"Git&Hub'` };
     const answer = await send("GET", callback, { cookie: "nexus-b1=v" });
     expect(answer.status).toBe(303);
@@ -205,13 +205,13 @@ describe("a consent", () => {
     ["/auth/callback/..", 404],
     ["/auth/callbackx", 404],
   ])("comes back to %s with %i, and the flow is told where", async (path, status) => {
-    const { send, flow } = await openDoor();
+    const { send, flow } = await openListener();
     expect((await send("GET", `${path}?state=s1&code=c`)).status).toBe(status);
     expect(flow.paths).toEqual(status === 303 ? [path] : []);
   });
 
   test("keeps the path prefix of the public URL", async () => {
-    const { send, flow } = await openDoor("http://localhost:8080/nexus/");
+    const { send, flow } = await openListener("http://localhost:8080/nexus/");
     flow.finishOutcome = { kind: "done", providerName: "op" };
     expect((await send("GET", callback)).headers.location).toMatch(/^\/nexus\/auth\/done\?/);
     flow.finishOutcome = { kind: "return", location: "https://app.example/auth/x" };
@@ -226,7 +226,7 @@ describe("a consent", () => {
   test.each([400, 404, 410, 502, 503] as const)(
     "that fails with %i says what happened and what to do",
     async (status) => {
-      const { send, flow } = await openDoor();
+      const { send, flow } = await openListener();
       const failure = { kind: "failure", status, reason: "some_word", message: "It <went> wrong." } as const;
       flow.startOutcome = failure;
       flow.finishOutcome = failure;
@@ -270,7 +270,7 @@ describe("nothing acts but a GET of the page itself", () => {
     ["GET", start, { host: "localhost:8080.evil.example" }, 421],
     ["GET", start, { host: "" }, 421],
   ] as const)("%s %s with %j is %i", async (method, path, headers, status) => {
-    const { send, flow, unexpected } = await openDoor();
+    const { send, flow, unexpected } = await openListener();
     const reply = await send(method, path, headers);
     expect(reply.status).toBe(status);
     expect(reply.headers.allow).toBe(status === 405 ? "GET, HEAD" : undefined);
@@ -287,8 +287,8 @@ describe("nothing acts but a GET of the page itself", () => {
     ["https://nexus.example", "nexus.example"],
     ["https://nexus.example", "Nexus.Example:443"],
     ["http://nexus.example:8080/", "nexus.example:8080"],
-  ])("the door of %s answers to %s", async (publicUrl, host) => {
-    const { send } = await openDoor(publicUrl);
+  ])("the listener of %s answers to %s", async (publicUrl, host) => {
+    const { send } = await openListener(publicUrl);
     expect((await send("GET", start, { host })).status).toBe(302);
   });
 });
@@ -299,7 +299,7 @@ describe("the capture form", () => {
   const cookie = "nexus-b1=v-1_2";
 
   test("is where a request of a static type leads", async () => {
-    const { send, flow } = await openDoor();
+    const { send, flow } = await openListener();
     flow.startOutcome = { kind: "capture", binding: { name: "b1", value: "v", maxAgeSeconds: 600 } };
     const { status, headers } = await send("GET", start);
     expect(status).toBe(303);
@@ -307,8 +307,8 @@ describe("the capture form", () => {
     expect(headers["set-cookie"]).toEqual(["nexus-b1=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"]);
   });
 
-  test("lets forms go to this door and on to the application, which may send the browser further", async () => {
-    const { send, capture } = await openDoor();
+  test("lets forms go to this listener and on to the application, which may send the browser further", async () => {
+    const { send, capture } = await openListener();
     const page = await send("GET", path, { cookie });
     expect(page.status).toBe(200);
     expect(page.headers["content-security-policy"]).toBe(
@@ -320,7 +320,7 @@ describe("the capture form", () => {
   });
 
   test("ends with a 303 to the application, and the cookie is gone", async () => {
-    const { send, capture } = await openDoor();
+    const { send, capture } = await openListener();
     const reply = await send("POST", path, { cookie, "content-type": type }, "api_key=k%C3%A9y&nexus-csrf=t");
     expect(reply.status).toBe(303);
     expect(reply.headers.location).toBe("https://app.example/back?status=success");
@@ -329,8 +329,8 @@ describe("the capture form", () => {
   });
 
   test.each([422, 503] as const)("is shown again with %i, and the cookie stays", async (status) => {
-    const { send, capture } = await openDoor();
-    capture.submitOutcome = { kind: "form", status, form: { ...form, faults: ["<Wrong>."] } };
+    const { send, capture } = await openListener();
+    capture.submitOutcome = { kind: "form", status, form: { ...form, violations: ["<Wrong>."] } };
     const reply = await send("POST", path, { cookie, "content-type": type }, "a=b");
     expect(reply.status).toBe(status);
     expect(reply.body).toContain("&lt;Wrong&gt;.");
@@ -349,7 +349,7 @@ describe("the capture form", () => {
     ["no type", { "content-type": "" }, 415],
     ["another host", { host: "evil.example" }, 421],
   ] as const)("refuses a form of %s", async (_name, headers, status) => {
-    const { send, capture } = await openDoor();
+    const { send, capture } = await openListener();
     const reply = await send("POST", path, { cookie, "content-type": type, ...headers }, "a=b");
     expect(reply.status).toBe(status);
     expect(capture.calls).toEqual([]);
@@ -360,7 +360,7 @@ describe("the capture form", () => {
     ["https://nexus.example", "nexus.example", "https://nexus.example"],
     ["https://nexus.example", "nexus.example:443", "https://nexus.example"],
   ])("of %s knows its own origin", async (publicUrl, host, origin) => {
-    const { send } = await openDoor(publicUrl);
+    const { send } = await openListener(publicUrl);
     const headers = {
       host,
       origin,
@@ -377,7 +377,7 @@ describe("the capture form", () => {
     ["content-length", {}],
     ["chunks", { "transfer-encoding": "chunked" }],
   ])("longer than 128 KiB is not read (%s)", async (_name, headers) => {
-    const { send, capture, unexpected } = await openDoor();
+    const { send, capture, unexpected } = await openListener();
     const sent = `a=${"x".repeat(200 * 1024)}`;
     expect((await send("POST", path, { "content-type": type, ...headers }, sent)).status).toBe(413);
     expect((await send("POST", path, { "content-type": type }, "a=b")).status).toBe(303);
@@ -385,8 +385,8 @@ describe("the capture form", () => {
     expect(unexpected).toEqual([]);
   });
 
-  test("a browser that goes away while it sends is no fault", async () => {
-    const { port, send, capture, unexpected } = await openDoor();
+  test("a browser that goes away while it sends is no error", async () => {
+    const { port, send, capture, unexpected } = await openListener();
     const socket = connect({ host: "127.0.0.1", port });
     const head = `POST ${path} HTTP/1.1\r\nhost: localhost:8080\r\ncontent-type: ${type}\r\ncontent-length: 9\r\n\r\na=`;
     await new Promise((resolve) => socket.write(head, resolve));
@@ -404,7 +404,7 @@ describe("the capture form", () => {
     ["POST", "/auth/capture", 400, undefined],
     ["POST", "/auth/capture?state=a&state=b", 400, undefined],
   ])("%s %s is %i", async (method, target, status, allow) => {
-    const { send, capture } = await openDoor();
+    const { send, capture } = await openListener();
     const reply = await send(method, target, { "content-type": type });
     expect(reply.status).toBe(status);
     expect(reply.headers.allow).toBe(allow);
@@ -423,7 +423,7 @@ describe("pages", () => {
     [start, 302, undefined],
     [callback, 303, undefined],
   ])("%s is %i and guarded", async (path, status, type) => {
-    const { send } = await openDoor();
+    const { send } = await openListener();
     const { status: got, headers } = await send("GET", path);
     expect(got).toBe(status);
     expect(headers["content-type"]).toBe(type);
@@ -438,16 +438,16 @@ describe("pages", () => {
   });
 
   test("a HEAD of a page says how long the page is", async () => {
-    const { send } = await openDoor();
+    const { send } = await openListener();
     const [head, get] = [await send("HEAD", "/"), await send("GET", "/")];
     expect(head.headers["content-length"]).toBe(get.headers["content-length"]);
     expect(Buffer.byteLength(get.body)).toBe(Number(get.headers["content-length"]));
   });
 });
 
-describe("faults", () => {
+describe("violations", () => {
   test("an error of the flow is a page that says nothing of it, and is reported without the query", async () => {
-    const { send, flow, unexpected } = await openDoor();
+    const { send, flow, unexpected } = await openListener();
     flow.startOutcome = new Error("the secret is 4711");
     flow.finishOutcome = new Error("the secret is 4711");
     for (const path of [start, callback]) {
@@ -460,7 +460,7 @@ describe("faults", () => {
   });
 
   test("a location that no header may hold is one of them", async () => {
-    const { send, flow, unexpected } = await openDoor();
+    const { send, flow, unexpected } = await openListener();
     flow.finishOutcome = { kind: "return", location: "https://app.example/\r\nset-cookie: a=b" };
     const reply = await send("GET", callback);
     expect(reply.status).toBe(500);
@@ -478,7 +478,7 @@ describe("faults", () => {
     ["rubbish\r\n\r\n", 400],
     [`GET / HTTP/1.1\r\nhost: localhost:8080\r\nx: ${"y".repeat(17_000)}\r\n\r\n`, 431],
   ])("%j is answered and ends nothing", async (bytes, status) => {
-    const { port, send, unexpected } = await openDoor();
+    const { port, send, unexpected } = await openListener();
     const socket = connect({ host: "127.0.0.1", port });
     onTestFinished(() => void socket.destroy());
     socket.write(bytes, "latin1");

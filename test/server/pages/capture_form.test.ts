@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { captureFields, enteredValues, generalFaults } from "../../../src/domain/static_credentials/capture_fields.js";
 import type { CaptureField, CaptureForm } from "../../../src/domain/consent/consent_types.js";
+import {
+  captureFields,
+  enteredValues,
+  generalViolations,
+} from "../../../src/domain/static_credentials/capture_fields.js";
 import type { JsonObject } from "../../../src/model/json.js";
 import { captureFormPage } from "../../../src/server/pages/capture_form.js";
 import { profileOf, schemaWith } from "../../domain/static_profile.js";
@@ -13,7 +17,7 @@ function formWith(more: Partial<CaptureForm>): CaptureForm {
     title: "",
     description: "",
     fields: [],
-    faults: [],
+    violations: [],
     csrf: "t0k",
     returnUrl: undefined,
     ...more,
@@ -31,7 +35,7 @@ function fieldWith(more: Partial<CaptureField>): CaptureField {
     isRequired: true,
     hint: "",
     value: "",
-    fault: undefined,
+    violation: undefined,
     ...more,
   };
 }
@@ -69,17 +73,17 @@ describe("the page of a form", () => {
     expect(body).toMatch(/<input type="text" value="kept" [^>]*id="field-1" name="note" autocomplete="off">/);
   });
 
-  it("shows a fault beside its field, and a summary that leads there", () => {
-    const fields = [fieldWith({}), fieldWith({ name: "b", label: "B", fault: "B is required." })];
-    const body = bodyOf({ fields, faults: ["Not accepted."] }, 422);
+  it("shows an error beside its field, and a summary that leads there", () => {
+    const fields = [fieldWith({}), fieldWith({ name: "b", label: "B", violation: "B is required." })];
+    const body = bodyOf({ fields, violations: ["Not accepted."] }, 422);
     expect(body).toContain("<title>Error: Connect acme</title>");
     expect(body).toContain('<li dir="auto">Not accepted.</li>');
     expect(body).toContain('<li dir="auto"><a href="#field-1">B is required.</a></li>');
     expect(body).toMatch(/role="alert" [^>]*tabindex="-1" autofocus/);
     expect(body).toContain(
-      'id="field-1-fault" dir="auto"><span class="hidden">Error: </span>B is required.</p>',
+      'id="field-1-error" dir="auto"><span class="hidden">Error: </span>B is required.</p>',
     );
-    expect(body).toMatch(/id="field-1" [^>]*aria-describedby="field-1-fault" aria-invalid="true">/);
+    expect(body).toMatch(/id="field-1" [^>]*aria-describedby="field-1-error" aria-invalid="true">/);
     expect(body.match(/aria-invalid/g)).toHaveLength(1);
     expect(body.match(/autofocus/g)).toHaveLength(1);
   });
@@ -96,13 +100,13 @@ describe("the page of a form", () => {
 
   it("escapes every text", () => {
     const evil = `"><script>alert(1)</script><img src=x onerror='y'>&amp;`;
-    const every = { label: evil, description: evil, hint: evil, fault: evil, value: evil, name: evil };
+    const every = { label: evil, description: evil, hint: evil, violation: evil, value: evil, name: evil };
     const body = bodyOf(
       {
         providerName: evil,
         title: evil,
         description: evil,
-        faults: [evil],
+        violations: [evil],
         csrf: evil,
         fields: [
           fieldWith({ ...every, kind: "text" }),
@@ -145,7 +149,7 @@ describe("the fields of a schema", () => {
   };
 
   it.each<[string, JsonObject, Partial<CaptureField>]>([
-    ["a title", { type: "string", title: "X!" }, { label: "X!", kind: "text", fault: "X! is wrong." }],
+    ["a title", { type: "string", title: "X!" }, { label: "X!", kind: "text", violation: "X! is wrong." }],
     ["no title", { type: "string" }, { label: "x", description: "", hint: "", isRequired: false }],
     ["a password", { type: "string", format: "password" }, { kind: "secret" }],
     [
@@ -195,11 +199,11 @@ describe("the fields of a schema", () => {
     expect(enteredValues(profileOf({ strategy }), sent)).toEqual({ password: "" });
   });
 
-  it("leave the faults of no field to the summary", () => {
+  it("leave the errors of no field to the summary", () => {
     const violations = [
       { field: "credentials.api_key", description: "is required" },
       { field: "credentials", description: "must be shorter" },
     ];
-    expect(generalFaults(profileOf(), violations)).toEqual(["credentials must be shorter."]);
+    expect(generalViolations(profileOf(), violations)).toEqual(["credentials must be shorter."]);
   });
 });

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import { OpsDoor } from "../../../src/server/pages/ops_listener.js";
+import { OpsListener } from "../../../src/server/pages/ops_listener.js";
 import { daemonStatus, failing, planned } from "../daemon_status.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 const connectionId = "22222222-2222-4222-8222-222222222222";
 
-async function openDoor(checks: Record<string, boolean | string> = { store: true }) {
+async function openListener(checks: Record<string, boolean | string> = { store: true }) {
   const unexpected: unknown[][] = [];
   let metrics = async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" });
-  const door = await opened(
-    new OpsDoor({
+  const listener = await opened(
+    new OpsListener({
       listen: loopback,
       setting: "NEXUS_OPS_LISTEN",
       readiness: () => checks,
@@ -26,7 +26,7 @@ async function openDoor(checks: Record<string, boolean | string> = { store: true
   const failMetrics = () => {
     metrics = () => Promise.reject(new Error("the secret is 4711"));
   };
-  return { base: `http://127.0.0.1:${portOf(door)}`, unexpected, failMetrics, door };
+  return { base: `http://127.0.0.1:${portOf(listener)}`, unexpected, failMetrics, listener };
 }
 
 test.each([
@@ -39,7 +39,7 @@ test.each([
   ["GET", "/livez/", 404, "not found: here are /livez, /readyz, /metrics and /status\n"],
   ["POST", "/livez", 405, "method not allowed\n"],
 ])("%s %s is %i", async (method, path, status, body) => {
-  const { base } = await openDoor();
+  const { base } = await openListener();
   const response = await fetch(base + path, { method });
   expect(response.status).toBe(status);
   expect(await response.text()).toBe(body);
@@ -48,14 +48,14 @@ test.each([
 });
 
 test.each([false, "opening", ""])("not ready when a check says %j", async (check) => {
-  const { base } = await openDoor({ store: true, doors: check });
+  const { base } = await openListener({ store: true, listeners: check });
   const response = await fetch(`${base}/readyz`);
   expect(response.status).toBe(503);
-  expect(await response.json()).toEqual({ ready: false, checks: { store: true, doors: check } });
+  expect(await response.json()).toEqual({ ready: false, checks: { store: true, listeners: check } });
 });
 
 test("metrics keep their content type, and a failure says nothing and is reported", async () => {
-  const { base, unexpected, failMetrics } = await openDoor();
+  const { base, unexpected, failMetrics } = await openListener();
   expect((await fetch(`${base}/metrics`)).headers.get("content-type")).toBe("text/plain; version=0.0.4");
   failMetrics();
   const response = await fetch(`${base}/metrics`);
@@ -65,7 +65,7 @@ test("metrics keep their content type, and a failure says nothing and is reporte
 });
 
 test("the status is a page that runs nothing, loads nothing and names no connection", async () => {
-  const { base } = await openDoor();
+  const { base } = await openListener();
   const response = await fetch(`${base}/status`);
   const page = await response.text();
   expect(response.status).toBe(200);
@@ -82,7 +82,7 @@ test("the status is a page that runs nothing, loads nothing and names no connect
 });
 
 test("the status loads itself again, unless it is told to stand still", async () => {
-  const { base } = await openDoor();
+  const { base } = await openListener();
   const page = async (query: string) => (await fetch(`${base}/status${query}`)).text();
   expect(await page("")).toContain('<meta http-equiv="refresh" content="10">');
   expect(await page("?refresh=off")).not.toContain("http-equiv");
@@ -91,8 +91,8 @@ test("the status loads itself again, unless it is told to stand still", async ()
 });
 
 test("closing does not wait for idle connections", async () => {
-  const { base, door } = await openDoor();
+  const { base, listener } = await openListener();
   await (await fetch(`${base}/livez`)).text();
-  await door.close(new AbortController().signal);
+  await listener.close(new AbortController().signal);
   await expect(fetch(`${base}/livez`)).rejects.toThrow();
 });

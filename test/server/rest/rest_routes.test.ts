@@ -3,12 +3,12 @@ import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { answer, type Route } from "../../../src/legacy/route.js";
 import type { JsonValue } from "../../../src/model/json.js";
 import { restRoutes } from "../../../src/server/rest/rest_routes.js";
-import { answer, type Route } from "../../../src/legacy/route.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
-import { connectTo, openDoor } from "../http_door_fixture.js";
+import { connectTo, openListener } from "../http_door_fixture.js";
 
 const headers = { "x-api-key": apiKey };
 const basic = {
@@ -36,7 +36,7 @@ const crash: Route = {
 
 async function openRest(table: readonly Route[] = [echo, read, spelled, crash]) {
   const unexpected: { error: unknown; where: string }[] = [];
-  const opened = await openDoor({
+  const opened = await openListener({
     routes: restRoutes({
       services: [],
       table,
@@ -143,7 +143,7 @@ describe("a body", () => {
     expect(chunked.status).toBe(413);
   });
 
-  test("that never arrives is nobody's fault", async () => {
+  test("that never arrives is nobody's error", async () => {
     const { port, unexpected } = await openRest();
     const socket = connectTo(port);
     socket.write(
@@ -169,7 +169,7 @@ test("without the key: 401 in the contract's form, before anything is read", asy
   }
 });
 
-test("a fault of ours is a 500 that says nothing, and is reported by its path", async () => {
+test("an error of ours is a 500 that says nothing, and is reported by its path", async () => {
   const { send, unexpected } = await openRest();
   const { status, body } = await send("GET", "/crash?secret=1");
   expect([status, body]).toEqual([500, { error: "internal", message: "internal error" }]);
@@ -197,13 +197,13 @@ test("a caller that leaves ends its call, and nothing is reported", async () => 
       return new Promise(() => undefined);
     },
   };
-  const { base, unexpected, door } = await openRest([hang]);
+  const { base, unexpected, listener } = await openRest([hang]);
   const leave = new AbortController();
   const call = fetch(`${base}/crash`, { headers, signal: leave.signal }).catch(() => "left");
   await running;
   leave.abort();
   expect(await call).toBe("left");
-  await door.close(AbortSignal.abort());
+  await listener.close(AbortSignal.abort());
   expect(unexpected).toEqual([]);
 });
 
@@ -233,7 +233,7 @@ test("HTTP/2 is served too", async () => {
 
 test("over a Unix socket the owner needs no key", async () => {
   const path = join(temporaryFolder(), "http.sock");
-  await openDoor({
+  await openListener({
     listen: { kind: "unix", path },
     routes: restRoutes({ services: [], table: [read], onUnexpected: () => undefined }),
   });

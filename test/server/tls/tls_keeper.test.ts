@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { lookEveryMs, TlsKeeper } from "../../../src/server/tls/tls_keeper.js";
-import { TlsFault } from "../../../src/server/tls/tls_pair.js";
+import { TlsError } from "../../../src/server/tls/tls_pair.js";
 import { Authority, type Issued } from "../../fakes/certificates.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
@@ -159,10 +159,10 @@ describe("at the start", () => {
       "no certificate in PEM",
     ],
   ])("%s is refused", async (_what, issued, reason) => {
-    const fault = await load(issued).catch((error: unknown) => error);
-    expect(fault).toBeInstanceOf(TlsFault);
-    expect(String(fault)).toContain(reason);
-    expect(String(fault)).not.toContain(issued.key.slice(40, 80));
+    const violation = await load(issued).catch((error: unknown) => error);
+    expect(violation).toBeInstanceOf(TlsError);
+    expect(String(violation)).toContain(reason);
+    expect(String(violation)).not.toContain(issued.key.slice(40, 80));
   });
 
   test("a certificate that has expired is used, and a line says so", async () => {
@@ -180,7 +180,7 @@ describe("at the start", () => {
   });
 });
 
-describe("an open door", () => {
+describe("an open listener", () => {
   test("shows new connections the new certificate, and lets the old ones go on", async () => {
     const world = await TlsWorld.open();
     const client = world.grpcClient({ token: apiKey });

@@ -13,11 +13,11 @@ function requestOf(http: object, contextExtensions: Record<string, string> = {})
 describe("the request that Envoy shows", () => {
   it.each([
     ["the whole one", { rawBody: bytes, headers: { "content-length": "5" } }, "hello"],
-    ["one of no stated length", { rawBody: bytes }, "hello"],
+    ["one of no given length", { rawBody: bytes }, "hello"],
     ["none to a GET", { method: "GET" }, ""],
     ["none where none is", { headers: { "content-length": "0" } }, ""],
     ["none where one comes", { headers: { "content-length": "5" } }, undefined],
-    ["none to a POST of no stated length", {}, undefined],
+    ["none to a POST of no given length", {}, undefined],
     ["none to a GET that has one", { method: "GET", headers: { "transfer-encoding": "chunked" } }, undefined],
     ["a part", { rawBody: bytes, headers: { "x-envoy-auth-partial-body": "true" } }, undefined],
     ["a text, in which other bytes are replaced", { body: "hello" }, undefined],

@@ -35,12 +35,12 @@ describe("toWireError", () => {
     expect((wire as WireError).details.map(({ descriptor }) => descriptor.typeName)).toEqual(details);
   });
 
-  it("tells of faults what fits into trailers, and nothing that steers a terminal", () => {
-    const faults = Array.from({ length: 100_000 }, (_, index) => ({
+  it("tells of errors what fits into trailers, and nothing that steers a terminal", () => {
+    const violations = Array.from({ length: 100_000 }, (_, index) => ({
       field: `params["\u001b]0;x\u0007\u202e${index}"]`,
       description: "is bad",
     }));
-    const wire = toWireError(new InvalidArgument(faults)) as WireError;
+    const wire = toWireError(new InvalidArgument(violations)) as WireError;
     expect(wire.message.length).toBeLessThan(4_000);
     expect(wire.message).toMatch(
       /^params\["\\u\{1b\}\]0;x\\u\{7\}\\u\{202e\}0"\]: is bad; .*; and \d+ more$/,
@@ -53,7 +53,7 @@ describe("toWireError", () => {
   });
 
   it("leaves what is no answer to a caller as it is", () => {
-    const fault = new TypeError("x is not a function");
-    expect(toWireError(fault)).toBe(fault);
+    const violation = new TypeError("x is not a function");
+    expect(toWireError(violation)).toBe(violation);
   });
 });

@@ -1,7 +1,7 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
-import { ConnectionFactsCache } from "../../../src/domain/access/connection_access_cache.js";
+import { ConnectionAccessCache } from "../../../src/domain/access/connection_access_cache.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import {
   TokenService,
@@ -9,10 +9,10 @@ import {
   WatchTokensRequestSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { ApiKeyRecord } from "../../../src/model/access/api_key.js";
-import type { Connection } from "../../../src/model/connections/connection.js";
-import { InvalidArgument } from "../../../src/model/errors.js";
 import { Policy } from "../../../src/model/access/policy.js";
 import type { Principal } from "../../../src/model/access/principal.js";
+import type { Connection } from "../../../src/model/connections/connection.js";
+import { InvalidArgument } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { drawn } from "../../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
@@ -27,7 +27,7 @@ class World {
   readonly clock = new ManualClock(1_000_000);
   readonly called: string[] = [];
   readonly denied: string[] = [];
-  key: Partial<ApiKeyRecord> | undefined = { role: "agent", confinement: { userIds: ["ada"] } };
+  key: Partial<ApiKeyRecord> | undefined = { role: "agent", restriction: { userIds: ["ada"] } };
   isValid = true;
   answer: Promise<Message> = Promise.resolve(create(TokenServiceGetTokenRequestSchema));
   readonly access: AccessControl;
@@ -42,7 +42,7 @@ class World {
       getAuthorization: () => undefined,
     };
     const keys = { find: () => this.key as ApiKeyRecord | undefined };
-    this.access = new AccessControl({ keys, facts: new ConnectionFactsCache({ store }), clock: this.clock });
+    this.access = new AccessControl({ keys, facts: new ConnectionAccessCache({ store }), clock: this.clock });
     const validate = (): void => {
       if (!this.isValid)
         throw toWireError(new InvalidArgument([{ field: "min_ttl", description: "is bad" }]));
@@ -72,7 +72,7 @@ class World {
     const guard = {
       access: this.access,
       gate: new RequestGate({ access: this.access, store }),
-      denials: {
+      deniedAccess: {
         denied: async ({ name }: Principal, action: string) => void this.denied.push(`${name} ${action}`),
       },
     };
@@ -99,7 +99,7 @@ class World {
 }
 
 function policy(...userIds: string[]): Policy {
-  return new Policy([{ principals: ["jwt:*"], role: "agent", confinement: { userIds }, line: 2 }], "digest");
+  return new Policy([{ principals: ["jwt:*"], role: "agent", restriction: { userIds }, line: 2 }], "digest");
 }
 
 const unauthenticated = "16 the credential that this caller showed is not valid any more";
@@ -118,7 +118,7 @@ describe("a guarded service", () => {
     expect(world.denied).toEqual(["jwt:x token.read"]);
   });
 
-  it("names a fault of the request before it says that the connection is not found", async () => {
+  it("names an error of the request before it says that the connection is not found", async () => {
     const nowhere = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1fff";
     expect(await world.getToken(ci, nowhere)).toBe("5 connection not found");
     world.isValid = false;

@@ -65,19 +65,19 @@ describe("the table of RPCs", () => {
     expect(methods.filter((method) => rpcAccess(method) === undefined).map(rpcName)).toEqual([]);
   });
 
-  it("gives each role what is promised, an agent only within its confinement", async () => {
+  it("gives each role what is promised, an agent only within its restriction", async () => {
     const methods = (await services()).flatMap((service) => service.methods);
     const rows = methods.map((method) => {
       const action = rpcAccess(method)?.action ?? "self.read";
       const may = roles.flatMap((role) => {
         const permission = accessTable[action][role];
-        return permission === "denied" ? [] : [permission === "confined" ? `(${role})` : role];
+        return permission === "denied" ? [] : [permission === "restricted" ? `(${role})` : role];
       });
       return `${rpcName(method).padEnd(50)}${may.join(" ")}`;
     });
     const names = new Set(methods.map(rpcName));
-    const stated = expected.filter((line) => names.has(line.split(" ")[0] ?? ""));
-    expect(rows.sort()).toEqual(stated.sort());
+    const given = expected.filter((line) => names.has(line.split(" ")[0] ?? ""));
+    expect(rows.sort()).toEqual(given.sort());
   });
 
   it("knows an RPC by its short name", () => {

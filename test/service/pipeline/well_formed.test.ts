@@ -7,7 +7,7 @@ import { malformedFields, maxStructDepth } from "../../../src/service/pipeline/w
 
 type Provider = NonNullable<Parameters<typeof create<typeof CreateProviderRequestSchema>>[1]>["provider"];
 
-function faultsOf(provider: Provider): string[] {
+function violationsOf(provider: Provider): string[] {
   return malformedFields(
     CreateProviderRequestSchema,
     create(CreateProviderRequestSchema, { provider: provider as object }),
@@ -20,14 +20,14 @@ describe("malformedFields", () => {
   it("lets what is sound pass", () => {
     const params = { a: [1, "x", null, true, { b: "\u{1f600}" }], constructor: "c", prototype: {} };
     expect(
-      faultsOf({ name: "a\tb\n", scopes: ["\u202e"], params, authorizationParams: { constructor: "x" } }),
+      violationsOf({ name: "a\tb\n", scopes: ["\u202e"], params, authorizationParams: { constructor: "x" } }),
     ).toEqual([]);
-    expect(faultsOf({ params: tower(maxStructDepth) })).toEqual([]);
+    expect(violationsOf({ params: tower(maxStructDepth) })).toEqual([]);
   });
 
   it("finds what no text may hold, wherever it stands", () => {
     expect(
-      faultsOf({
+      violationsOf({
         name: "a\0",
         scopes: ["ok", "\ud800"],
         authorizationParams: { "\udc00": "x", a: "\0" },
@@ -56,11 +56,11 @@ describe("malformedFields", () => {
   });
 
   it("refuses numbers that JSON has not, and towers", () => {
-    expect(faultsOf({ params: { a: Number.NaN, b: [Number.NEGATIVE_INFINITY] } })).toEqual([
+    expect(violationsOf({ params: { a: Number.NaN, b: [Number.NEGATIVE_INFINITY] } })).toEqual([
       'provider.params["a"] must be a finite number',
       'provider.params["b"][0] must be a finite number',
     ]);
-    expect(faultsOf({ params: tower(maxStructDepth + 1) })).toHaveLength(1);
+    expect(violationsOf({ params: tower(maxStructDepth + 1) })).toHaveLength(1);
   });
 
   it.each([

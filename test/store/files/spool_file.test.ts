@@ -1,12 +1,12 @@
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { RescuedTokenSet } from "../../../src/model/connections/spooled_token_set.js";
-import { RescueFile, rescueFileBytes, rescueFileName } from "../../../src/store/files/spool_file.js";
+import type { SpooledTokenSet } from "../../../src/model/connections/spooled_token_set.js";
+import { SpoolFile, spoolFileBytes, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { connection } from "../samples.js";
 
-function entry(id: string, ciphertextBytes = 100): RescuedTokenSet {
+function entry(id: string, ciphertextBytes = 100): SpooledTokenSet {
   const sealed = {
     keyId: "k",
     nonce: new Uint8Array(12),
@@ -19,20 +19,20 @@ function entry(id: string, ciphertextBytes = 100): RescuedTokenSet {
   };
 }
 
-function open(folder: string): RescueFile {
-  const file = RescueFile.open(folder);
+function open(folder: string): SpoolFile {
+  const file = SpoolFile.open(folder);
   onTestFinished(() => file.close());
   return file;
 }
 
-const idsIn = (file: RescueFile): string[] => file.read().entries.map((each) => each.connection.id);
+const idsIn = (file: SpoolFile): string[] => file.read().entries.map((each) => each.connection.id);
 
-describe("RescueFile", () => {
+describe("SpoolFile", () => {
   it("has its blocks from the start, and is closed to others", () => {
     const folder = temporaryFolder();
-    expect(open(folder).fault).toBeUndefined();
-    const { size, blocks, mode } = statSync(join(folder, rescueFileName));
-    expect(size).toBe(rescueFileBytes);
+    expect(open(folder).violation).toBeUndefined();
+    const { size, blocks, mode } = statSync(join(folder, spoolFileName));
+    expect(size).toBe(spoolFileBytes);
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
     expect(mode & 0o777).toBe(0o600);
   });
@@ -44,7 +44,7 @@ describe("RescueFile", () => {
     file.append(entries);
     file.append([entry("c", 0)]);
     expect(open(folder).read()).toEqual({ entries: [...entries, entry("c", 0)], damaged: false });
-    expect(statSync(join(folder, rescueFileName)).size).toBe(rescueFileBytes);
+    expect(statSync(join(folder, spoolFileName)).size).toBe(spoolFileBytes);
   });
 
   it("appends behind what it has read", () => {
@@ -61,14 +61,14 @@ describe("RescueFile", () => {
     const file = open(folder);
     file.append([entry("a"), entry("b")]);
     file.clear();
-    expect(readFileSync(join(folder, rescueFileName)).every((byte) => byte === 0)).toBe(true);
+    expect(readFileSync(join(folder, spoolFileName)).every((byte) => byte === 0)).toBe(true);
     file.append([entry("c", 0)]);
     expect(open(folder).read()).toEqual({ entries: [entry("c", 0)], damaged: false });
   });
 
   it("knows a write that was cut off at any byte, and keeps what stands before it", () => {
     const folder = temporaryFolder();
-    const path = join(folder, rescueFileName);
+    const path = join(folder, spoolFileName);
     const file = open(folder);
     file.append([entry("a")]);
     const one = readFileSync(path);
@@ -85,7 +85,7 @@ describe("RescueFile", () => {
 
   it("writes over what was cut off", () => {
     const folder = temporaryFolder();
-    const path = join(folder, rescueFileName);
+    const path = join(folder, spoolFileName);
     open(folder).append([entry("a")]);
     const bytes = readFileSync(path);
     bytes[60] = (bytes[60] ?? 0) ^ 1;
@@ -99,19 +99,19 @@ describe("RescueFile", () => {
   it("refuses what has no room, and keeps the rest", () => {
     const file = open(temporaryFolder());
     file.append([entry("a")]);
-    expect(() => file.append([entry("b", rescueFileBytes)])).toThrow("the rescue file is full");
+    expect(() => file.append([entry("b", spoolFileBytes)])).toThrow("the spool file is full");
     file.append([entry("c")]);
     expect(idsIn(file)).toEqual(["a", "c"]);
   });
 
   it("makes a file with holes whole again without losing what it holds", () => {
     const folder = temporaryFolder();
-    const path = join(folder, rescueFileName);
+    const path = join(folder, spoolFileName);
     open(folder).append([entry("a")]);
     truncateSync(path, 4096);
-    truncateSync(path, rescueFileBytes);
-    expect(statSync(path).blocks * 512).toBeLessThan(rescueFileBytes);
+    truncateSync(path, spoolFileBytes);
+    expect(statSync(path).blocks * 512).toBeLessThan(spoolFileBytes);
     expect(idsIn(open(folder))).toEqual(["a"]);
-    expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(rescueFileBytes);
+    expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(spoolFileBytes);
   });
 });

@@ -13,14 +13,14 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIrIBCgtDb25maW5lbWVudBI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABASLWAgoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLY29uZmluZW1lbnQYBCABKAsyFS5uZXh1cy52MS5Db25maW5lbWVudBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC2NvbmZpbmVtZW50GAMgASgLMhUubmV4dXMudjEuQ29uZmluZW1lbnQSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IAEIMCgNrZXkSBbpIAggBIjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIncKFEV4cGxhaW5BY2Nlc3NSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABBIaCgZhY3Rpb24YAiABKAlCCrpIB3IFEAEYgAESJAoIcmVzb3VyY2UYAyABKAsyEi5uZXh1cy52MS5SZXNvdXJjZSKLAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDGNvbmZpbmVtZW50cxgDIAMoCzIVLm5leHVzLnYxLkNvbmZpbmVtZW50Ei4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoMBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEhsKF0FDQ0VTU19WRVJESUNUX0NPTkZJTkVEEAISGQoVQUNDRVNTX1ZFUkRJQ1RfREVOSUVEEAMyiAMKDUFjY2Vzc1NlcnZpY2USTQoMQ3JlYXRlQXBpS2V5Eh0ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkoKC0xpc3RBcGlLZXlzEhwubmV4dXMudjEuTGlzdEFwaUtleXNSZXF1ZXN0Gh0ubmV4dXMudjEuTGlzdEFwaUtleXNSZXNwb25zZRJNCgxSZXZva2VBcGlLZXkSHS5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2USUAoNRXhwbGFpbkFjY2VzcxIeLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0Gh8ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEjsKBldob0FtSRIXLm5leHVzLnYxLldob0FtSVJlcXVlc3QaGC5uZXh1cy52MS5XaG9BbUlSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIrIBCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABASLWAgoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IAEIMCgNrZXkSBbpIAggBIjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIncKFEV4cGxhaW5BY2Nlc3NSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABBIaCgZhY3Rpb24YAiABKAlCCrpIB3IFEAEYgAESJAoIcmVzb3VyY2UYAyABKAsyEi5uZXh1cy52MS5SZXNvdXJjZSKLAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzKIAwoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
- * What an agent is confined to: a connection must fit each list that is not empty. An agent has at least one.
+ * What an agent is restricted to: a connection must fit each list that is not empty. An agent has at least one.
  *
- * @generated from message nexus.v1.Confinement
+ * @generated from message nexus.v1.Restriction
  */
-export type Confinement = Message<"nexus.v1.Confinement"> & {
+export type Restriction = Message<"nexus.v1.Restriction"> & {
   /**
    * User ids; `acme:*` is every one that begins with `acme:`, `*` is any.
    *
@@ -44,10 +44,10 @@ export type Confinement = Message<"nexus.v1.Confinement"> & {
 };
 
 /**
- * Describes the message nexus.v1.Confinement.
- * Use `create(ConfinementSchema)` to create a new message.
+ * Describes the message nexus.v1.Restriction.
+ * Use `create(RestrictionSchema)` to create a new message.
  */
-export const ConfinementSchema: GenMessage<Confinement> = /*@__PURE__*/
+export const RestrictionSchema: GenMessage<Restriction> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 0);
 
 /**
@@ -80,9 +80,9 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   /**
    * Set for an agent.
    *
-   * @generated from field: nexus.v1.Confinement confinement = 4;
+   * @generated from field: nexus.v1.Restriction restriction = 4;
    */
-  confinement?: Confinement | undefined;
+  restriction?: Restriction | undefined;
 
   /**
    * When it was made.
@@ -157,9 +157,9 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
   /**
    * Required for an agent, and for no other role.
    *
-   * @generated from field: nexus.v1.Confinement confinement = 3;
+   * @generated from field: nexus.v1.Restriction restriction = 3;
    */
-  confinement?: Confinement | undefined;
+  restriction?: Restriction | undefined;
 
   /**
    * When it ends by itself, in the future; unset for never.
@@ -480,11 +480,11 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
   role: Role;
 
   /**
-   * Set for an agent; where a key's own confinement and that of the policy file hold both, the first is the key's.
+   * Set for an agent; where a key's own restriction and that of the policy file hold both, the first is the key's.
    *
-   * @generated from field: repeated nexus.v1.Confinement confinements = 3;
+   * @generated from field: repeated nexus.v1.Restriction restrictions = 3;
    */
-  confinements: Confinement[];
+  restrictions: Restriction[];
 
   /**
    * When the proof of who it is ends; unset when it does not.
@@ -529,7 +529,7 @@ export enum Role {
   OPERATOR = 2,
 
   /**
-   * The connections in its confinement with their tokens, and the providers in it to read.
+   * The connections in its restriction with their tokens, and the providers in it to read.
    *
    * @generated from enum value: ROLE_AGENT = 3;
    */
@@ -563,11 +563,11 @@ export enum AccessVerdict {
   ALLOWED = 1,
 
   /**
-   * No resource was named, and the principal is confined: it is allowed within that.
+   * No resource was named, and the principal is restricted: it is allowed within that.
    *
-   * @generated from enum value: ACCESS_VERDICT_CONFINED = 2;
+   * @generated from enum value: ACCESS_VERDICT_RESTRICTED = 2;
    */
-  CONFINED = 2,
+  RESTRICTED = 2,
 
   /**
    * It is denied.
@@ -588,8 +588,8 @@ export const AccessVerdictSchema: GenEnum<AccessVerdict> = /*@__PURE__*/
  *
  * How a call is judged. A caller is a principal (`owner`, `admin`, `key:<name>`, `cert:<subject or SPIFFE URI>`, `jwt:<subject>`,
  * `uid:<number>`), a principal has a role, and the role says of each action whether it is allowed, allowed within the caller's
- * confinement, or denied. What is denied as a whole is answered by `PERMISSION_DENIED` before the request is looked at. A connection or
- * provider outside of the confinement is answered exactly as one that does not exist. A principal without a role may do nothing.
+ * restriction, or denied. What is denied as a whole is answered by `PERMISSION_DENIED` before the request is looked at. A connection or
+ * provider outside of the restriction is answered exactly as one that does not exist. A principal without a role may do nothing.
  *
  * A call whose caller ends (its key is revoked or expires, or the policy changes what it may) is cut off within a second: with
  * `UNAUTHENTICATED` when the caller is nobody any more, `PERMISSION_DENIED` when it may not make this call any more, and a stream

@@ -24,7 +24,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
   /**
    * A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
    * `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
-   * where the daemon must not call: mend the profile or the settings), `provider_deleted`,
+   * where the daemon must not call: fix the profile or the settings), `provider_deleted`,
    * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
    * used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
    * help), `refresh_failing` (the last refresh failed and will be tried again), `refresh_refused` (the provider refused refresh after refresh
@@ -856,7 +856,7 @@ export enum ConnectionStatus {
   ACTIVE = 2,
 
   /**
-   * A person must consent again (or mend the profile); `problem` says why.
+   * A person must consent again (or fix the profile); `problem` says why.
    *
    * @generated from enum value: CONNECTION_STATUS_ATTENTION = 3;
    */

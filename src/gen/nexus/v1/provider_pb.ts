@@ -191,7 +191,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   refreshWindow?: Duration | undefined;
 
   /**
-   * How the credential is applied. Unset means the natural one of the type: a bearer token for `oauth2`; for `api_key` the
+   * How the credential is applied. Unset means the default one of the type: a bearer token for `oauth2`; for `api_key` the
    * header `Authorization` with `Bearer `; `Authorization` with nothing before the value for `header`; Basic for
    * `basic_auth`, which accepts no other. `query_param`, `hmac_payload` and `aws_sigv4` need theirs. The kind must fit the
    * type: `api_key` takes `header` or `query_param`. A change reaches watchers and proxies at once, as a state of the same revision.
@@ -202,7 +202,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * JSON Schema (draft 2020-12) of the fields that a person enters, an object of strings. For static types only; unset
-   * means the natural one of the type. Checked when the profile is written; at most 64 KiB.
+   * means the default one of the type. Checked when the profile is written; at most 64 KiB.
    *
    * @generated from field: google.protobuf.Struct credential_schema = 24;
    */
@@ -1018,7 +1018,7 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
 /**
  * Provider profiles: how a person's consent at a third-party service is asked for and renewed.
  *
- * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP door, `INVALID_ARGUMENT` with a
+ * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP listener, `INVALID_ARGUMENT` with a
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
  *
  * A limit that is reached is `RESOURCE_EXHAUSTED` with a `google.rpc.ErrorInfo`, whose `metadata` holds `limit` and the `setting`

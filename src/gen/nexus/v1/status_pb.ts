@@ -407,7 +407,7 @@ export const DaemonStateSchema: GenEnum<DaemonState> = /*@__PURE__*/
   enumDesc(file_nexus_v1_status, 0);
 
 /**
- * How the daemon is, as a whole: what `nexusd status` and the page `/status` of the `ops` door show.
+ * How the daemon is, as a whole: what `nexusd status` and the page `/status` of the `ops` listener show.
  *
  * @generated from service nexus.v1.StatusService
  */
@@ -416,7 +416,7 @@ export const StatusService: GenService<{
    * The daemon at this moment. It costs the same with a million connections stored as with ten: counts are kept by the commits, lists are
    * bounded. No answer holds a secret.
    *
-   * For the roles admin and operator. It speaks of all connections, so a caller that is confined to some is refused and not given a part.
+   * For the roles admin and operator. It speaks of all connections, so a caller that is restricted to some is refused and not given a part.
    *
    * Errors: as in `ProviderService`; `PERMISSION_DENIED` for agents; `INVALID_ARGUMENT` for `max_entries`.
    *

@@ -482,7 +482,7 @@ export const TokenService: GenService<{
    * `ATTENTION_REQUIRED`, `CONNECTION_REVOKED`, `CONNECTION_EXPIRED` or `CONNECTION_FAILED` when there is no usable credential and
    * none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
-   * could not be asked or answered with a fault; `DATA_LOSS` when the stored credential cannot be opened.
+   * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
    *
    * @generated from rpc nexus.v1.TokenService.GetToken
    */

@@ -32,7 +32,7 @@ final class Holder {
   private static final long FIRST_DELAY_MS = 100;
   private static final long LONGEST_DELAY_MS = 10_000;
 
-  /** What is not mended by another attempt. */
+  /** What is not fixed by another attempt. */
   private static final Set<Status.Code> PERMANENT = EnumSet.of(
       Status.Code.INVALID_ARGUMENT,
       Status.Code.UNAUTHENTICATED,
@@ -61,7 +61,7 @@ final class Holder {
   /**
    * Reads streams one after the other, each resumed where the one before ended.
    *
-   * @throws StatusRuntimeException for what another attempt will not mend
+   * @throws StatusRuntimeException for what another attempt will not fix
    */
   void watch(
       ManagedChannel channel,
