@@ -6,7 +6,7 @@ import { contractOfProfile, type ProfileDraft } from "../model/providers/contrac
 import { authTypes, type ProviderSettings, providerViolations } from "../model/providers/provider_profile.js";
 import { settingsMessage, settingsOf } from "../service/messages/provider_message.js";
 import { strategyOf } from "../service/messages/strategy_message.js";
-import { contractField } from "./rest_error.js";
+import { contractField } from "../service/pipeline/rest_error.js";
 
 /** A profile as the existing contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {

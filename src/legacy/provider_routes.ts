@@ -2,6 +2,7 @@ import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import type { JsonObject } from "../model/json.js";
 import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
 import { changeablePaths } from "../service/messages/provider_message.js";
+import { RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";
 import { idOf, readFields } from "./input.js";
@@ -13,7 +14,6 @@ import {
   profileJson,
   storedSettings,
 } from "./provider_json.js";
-import { RestRefusal } from "./rest_error.js";
 import { alias, answer, type RestRequest, type Route } from "./route.js";
 
 const create: Route = {

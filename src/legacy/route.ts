@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from "../model/json.js";
+import type { RestAnswer } from "../service/pipeline/rest_error.js";
 import type { Call } from "./call.js";
 import type { SchemaName } from "./schemas.js";
 
@@ -9,12 +10,6 @@ export interface RestRequest {
   readonly query: URLSearchParams;
   /** Empty where there was no body. */
   readonly body: JsonObject;
-}
-
-export interface RestAnswer {
-  readonly status: number;
-  readonly body: JsonValue;
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type RestMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -1,11 +1,11 @@
 import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
+import { preconditionOf, RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";
 import { idOf } from "./input.js";
 import { getToken, refreshConnection } from "./legacy_calls.js";
 import { authTypeOf } from "./provider_json.js";
-import { preconditionOf, RestRefusal } from "./rest_error.js";
 import { alias, answer, type Route } from "./route.js";
 
 const get: Route = {

@@ -1,4 +1,4 @@
-import type { ProblemReason } from "./connections/connection.js";
+import type { ProblemReason } from "./problem_reason.js";
 
 /** Words of `google.rpc.ErrorInfo.reason`, stable for clients. */
 export type PreconditionReason =

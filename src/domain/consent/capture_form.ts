@@ -3,16 +3,16 @@ import { at, browser } from "../../model/access/principal.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import type { Log } from "../../runtime/log.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
+import { csrfField } from "../static_credentials/capture_field.js";
 import { captureFields, enteredValues, generalViolations } from "../static_credentials/capture_fields.js";
 import type { CaptureRequest, CredentialCapture } from "./capture.js";
 import { bindingName, changedProvider, sameText, unknownRequest } from "./consent_result.js";
-import {
-  type CaptureFlow,
-  type CaptureForm,
-  type CaptureFormOutcome,
-  type ConsentFailure,
-  csrfField,
-  type SubmitOutcome,
+import type {
+  CaptureFlow,
+  CaptureForm,
+  CaptureFormOutcome,
+  ConsentFailure,
+  SubmitOutcome,
 } from "./consent_types.js";
 
 type Cookies = (name: string) => string | undefined;

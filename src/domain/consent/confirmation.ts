@@ -1,7 +1,7 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { HeldCredential, PendingAuthorization } from "../../model/connections/authorization.js";
-import type { Connection, ProblemReason } from "../../model/connections/connection.js";
+import type { Connection } from "../../model/connections/connection.js";
 import {
   DataLoss,
   FailedPrecondition,
@@ -10,6 +10,7 @@ import {
   NotFound,
   type PreconditionReason,
 } from "../../model/errors.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";

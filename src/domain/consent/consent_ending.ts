@@ -1,7 +1,7 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import type { ProblemReason } from "../../model/connections/connection.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";

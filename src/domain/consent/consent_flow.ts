@@ -1,7 +1,7 @@
 import { at, browser } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import type { ProblemReason } from "../../model/connections/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
 import { authorizationUrl } from "../../oauth/authorization_request.js";

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { type Connection, type ProblemReason, problemMessages } from "../../model/connections/connection.js";
+import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { ConsentFailure, FinishOutcome } from "./consent_types.js";
 
@@ -46,11 +46,6 @@ export function bindingName(stateHash: string): string {
 export function sameText(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(one), digest(other));
-}
-
-/** The request is over, unless a newer one is pending. */
-export function requestOver(connection: Connection): Partial<Connection> {
-  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
 }
 
 /** Where the browser goes with the outcome: to the caller, or to a page of ours. */

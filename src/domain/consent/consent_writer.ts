@@ -8,7 +8,7 @@ import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import { requestOver } from "./consent_result.js";
+import { requestOver } from "../lifecycle/connection_change.js";
 
 /** What a code was exchanged for, and whose. */
 export interface Consented {

@@ -3,8 +3,8 @@ import {
   type Connection,
   type ConnectionStatus,
   type Problem,
-  type ProblemReason,
 } from "../../model/connections/connection.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import { nextDueMs } from "./refresh_policy.js";
 
 /** What a change may set; `id`, times and the due time follow by themselves. */
@@ -79,4 +79,9 @@ export function consentRequested(
     requestExpiresAtMs: asked.expiresAtMs,
     awaitingConfirmation: undefined,
   };
+}
+
+/** The request is over, unless a newer one is pending. */
+export function requestOver(connection: Connection): Partial<Connection> {
+  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
 }

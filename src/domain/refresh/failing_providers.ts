@@ -1,6 +1,6 @@
-import { problemMessages } from "../../model/connections/connection.js";
 import type { FailingProvider, FailingReason } from "../../model/connections/daemon_status.js";
 import { DataLoss } from "../../model/errors.js";
+import { problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";

@@ -4,11 +4,11 @@ import {
   type Connection,
   hasUsableToken,
   type Problem,
-  type ProblemReason,
   type RefreshIntent,
   type Refusals,
 } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";

@@ -2,7 +2,7 @@ import { credentialFields } from "../../model/credentials/credential_fields.js";
 import type { FieldViolation } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import type { CaptureField } from "../consent/consent_types.js";
+import type { CaptureField } from "./capture_field.js";
 import { formatPhrase } from "./credential_keywords.js";
 import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";

@@ -3,7 +3,7 @@ import { credentialFields, defaultSchemaOf } from "../../model/credentials/crede
 import type { FieldViolation } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import { csrfField } from "../consent/consent_types.js";
+import { csrfField } from "./capture_field.js";
 import { drafts, formats, objectKeywords, stringKeywords } from "./credential_keywords.js";
 import { compilePattern } from "./safe_pattern.js";
 

@@ -1,5 +1,5 @@
-import type { Connection, ConnectionStatus, ProblemReason } from "../../model/connections/connection.js";
-import { problemMessages, problemSentence } from "../../model/connections/connection.js";
+import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
+import { problemSentence } from "../../model/connections/connection.js";
 import {
   DataLoss,
   FailedPrecondition,
@@ -7,6 +7,8 @@ import {
   type PreconditionReason,
   Unavailable,
 } from "../../model/errors.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
+import { problemMessages } from "../../model/problem_reason.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import { demandMayRefresh } from "../lifecycle/refresh_policy.js";

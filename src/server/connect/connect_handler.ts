@@ -1,11 +1,11 @@
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { restError } from "../../legacy/rest_error.js";
 import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
+import { restError } from "../../service/pipeline/rest_error.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";

@@ -1,7 +1,7 @@
-import { RestRefusal } from "../../legacy/rest_error.js";
 import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
+import { RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Request } from "../listen/http_message.js";
 import { hasDuplicateNames, reservedName } from "./strict_json.js";
 

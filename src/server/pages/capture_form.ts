@@ -1,4 +1,5 @@
-import { type CaptureField, type CaptureForm, csrfField } from "../../domain/consent/consent_types.js";
+import type { CaptureForm } from "../../domain/consent/consent_types.js";
+import { type CaptureField, csrfField } from "../../domain/static_credentials/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { escapeHtml, htmlDocument, safeHeaders } from "./pages.js";
 

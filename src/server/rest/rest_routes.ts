@@ -1,11 +1,12 @@
 import { callerOf } from "../../legacy/call.js";
 import { takesBody } from "../../legacy/openapi.js";
-import { RestRefusal, restError } from "../../legacy/rest_error.js";
-import type { RestAnswer, RestRequest, Route } from "../../legacy/route.js";
+import type { RestRequest, Route } from "../../legacy/route.js";
 import { restTable } from "../../legacy/table.js";
 import type { Principal } from "../../model/access/principal.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
+import type { RestAnswer } from "../../service/pipeline/rest_error.js";
+import { RestRefusal, restError } from "../../service/pipeline/rest_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { Routes } from "../connect/api_listener.js";

@@ -7,7 +7,7 @@ import {
   type CheckResponse,
   CheckResponseSchema,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { restError } from "../../legacy/rest_error.js";
+import { restError } from "./rest_error.js";
 import { codes, type WireError } from "./wire_error.js";
 
 /** What a route says in `context_extensions`; callers of the proxy have no say in it. */

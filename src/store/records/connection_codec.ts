@@ -11,11 +11,10 @@ import {
   type Connection,
   connectionStatuses,
   type Problem,
-  type ProblemReason,
-  problemMessages,
   type Refusals,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
+import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import {
   decodeText,
   decodeTime,

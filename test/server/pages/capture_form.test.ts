@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { CaptureField, CaptureForm } from "../../../src/domain/consent/consent_types.js";
+import type { CaptureForm } from "../../../src/domain/consent/consent_types.js";
+import type { CaptureField } from "../../../src/domain/static_credentials/capture_field.js";
 import {
   captureFields,
   enteredValues,

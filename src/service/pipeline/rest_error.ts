@@ -1,11 +1,17 @@
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
-import { NotFound } from "../model/errors.js";
-import type { JsonValue } from "../model/json.js";
-import { toWireError } from "../service/pipeline/error_table.js";
-import { codes, WireError } from "../service/pipeline/wire_error.js";
-import type { RestAnswer } from "./route.js";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { NotFound } from "../../model/errors.js";
+import type { JsonValue } from "../../model/json.js";
+import { toWireError } from "./error_table.js";
+import { codes, WireError } from "./wire_error.js";
+
+/** Answer of a REST route. */
+export interface RestAnswer {
+  readonly status: number;
+  readonly body: JsonValue;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
 /** A refusal that is the REST routes' own: of a request that never became a call. */
 export class RestRefusal extends Error {

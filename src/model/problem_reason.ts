@@ -1,0 +1,46 @@
+/** Why a connection is not well; each word has its sentence in `problemMessages`. */
+export type ProblemReason =
+  | "reauth_required"
+  | "consent_revoked"
+  | "misconfigured"
+  | "provider_deleted"
+  | "no_refresh_token"
+  | "outcome_unknown"
+  | "refresh_failing"
+  | "refresh_refused"
+  | "restored"
+  | "access_denied"
+  | "authorization_failed"
+  | "state_verification_failed"
+  | "token_exchange_failed"
+  | "id_token_verification_failed"
+  | "consent_expired"
+  | "confirmation_expired"
+  | "confirmation_failed"
+  | "data_loss";
+
+/** One sentence for agents and operators. */
+export const problemMessages: Readonly<Record<ProblemReason, string>> = {
+  reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
+  consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
+  misconfigured:
+    "The provider refuses this client, or stands where the daemon must not call: fix the provider profile or the settings, the log says which; the daemon also asks again by itself.",
+  provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
+  no_refresh_token:
+    "The token expired and the provider issued no refresh token: a person must consent again.",
+  outcome_unknown:
+    "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
+  refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  refresh_refused: "The provider refuses the refresh and does not say why: a person must consent again.",
+  restored:
+    "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
+  access_denied: "The person or the provider denied consent.",
+  authorization_failed: "The provider ended the authorization with an error.",
+  state_verification_failed: "The browser that came back was not the one that started the consent.",
+  token_exchange_failed: "The provider did not exchange the authorization code for a token.",
+  id_token_verification_failed: "The id_token of the provider could not be verified.",
+  consent_expired: "Nobody consented within ten minutes.",
+  confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
+  confirmation_failed: "The consent was given, and five completion codes were wrong.",
+  data_loss: "The stored credential cannot be opened: a person must consent again.",
+};
