@@ -1,11 +1,11 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { nexusService } from "../legacy/nexus_service.js";
-import type { BoundService } from "../service/pipeline/bound_service.js";
-import { guardedService } from "../service/pipeline/guarded_service.js";
+import { CallPipeline } from "../service/pipeline/call_pipeline.js";
+import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
-import { answeringRefusals, authorizationService } from "../service/services/authorization_service.js";
+import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
@@ -15,8 +15,12 @@ import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { DomainParts } from "./domain_parts.js";
 
-/** Every service of the contract, over the domain and behind the policy. */
-export function boundServices(parts: DomainParts, templates: Catalogue, config: Config): BoundService[] {
+/** Every service of the contract, over the domain. */
+export function definedServices(
+  parts: DomainParts,
+  templates: Catalogue,
+  config: Config,
+): ServiceDefinition[] {
   const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
     parts;
   const { access, seen, keys, explainer, guard } = parts;
@@ -30,21 +34,22 @@ export function boundServices(parts: DomainParts, templates: Catalogue, config: 
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),
-  ].map((service) => guardedService(service, guard));
-  return [...services, guardedService(nexusService(services), guard)];
+  ];
+  const inner = new CallPipeline({ guard });
+  return [...services, nexusService(services.map((service) => inner.bind(service)))];
 }
 
-/** What proxies call, behind the policy too. */
+/** What proxies call. */
 export interface ProxyServices {
   /** For the `grpc` listener, since Envoy speaks nothing else. */
-  readonly secrets: BoundService;
+  readonly secrets: ServiceDefinition;
   /** `Check`: for the `grpc` listener, and behind a route of the `http` listeners. */
-  readonly authorization: BoundService;
+  readonly authorization: ServiceDefinition;
 }
 
-export function proxyServices({ secrets, authorizer, access, guard }: DomainParts): ProxyServices {
+export function proxyServices({ secrets, authorizer, access }: DomainParts): ProxyServices {
   return {
-    secrets: guardedService(secretDiscoveryService({ secrets, access }), guard),
-    authorization: answeringRefusals(guardedService(authorizationService({ authorizer }), guard)),
+    secrets: secretDiscoveryService({ secrets, access }),
+    authorization: authorizationService({ authorizer }),
   };
 }

@@ -19,10 +19,8 @@ import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import { openSocketAccess } from "../server/callers/peer_credentials.js";
 import { Listeners } from "../server/listeners.js";
-import type { BoundService } from "../service/pipeline/bound_service.js";
-import { countedService } from "../service/pipeline/counted_service.js";
-import { CallLimits, limitedService } from "../service/pipeline/limited_service.js";
-import { tracedService } from "../service/pipeline/traced_service.js";
+import { CallLimits } from "../service/pipeline/call_limits.js";
+import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
@@ -32,7 +30,7 @@ import { Metrics } from "../telemetry/metrics.js";
 import { loadApiKey } from "../vault/api_key_file.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
 import { authenticateBy } from "./authenticate.js";
-import { boundServices, proxyServices } from "./bound_services.js";
+import { definedServices, proxyServices } from "./bound_services.js";
 import { wireDomain } from "./domain_parts.js";
 import { type OpenTls, openTls } from "./door_tls.js";
 import { loadPolicy } from "./load_policy.js";
@@ -159,16 +157,15 @@ export class Daemon {
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
-    const services = boundServices(parts, templates, config);
+    const services = definedServices(parts, templates, config);
     const forProxies = proxyServices(parts);
-    const callLimits = new CallLimits(config.limits);
-    const counted = (listener: "grpc" | "http", served: readonly BoundService[]): BoundService[] =>
-      served.map((service) => {
-        const counting = countedService(limitedService(service, callLimits), (method, code) =>
-          metrics.rpcAnswered({ method, code, listener }),
-        );
-        return tracing === noTracing ? counting : tracedService(counting, listener, tracing);
-      });
+    const limits = new CallLimits(config.limits);
+    const pipeline = (listener: "grpc" | "http"): CallPipeline => {
+      const onAnswered = (method: string, code: string): void =>
+        metrics.rpcAnswered({ method, code, listener });
+      return new CallPipeline({ guard: parts.guard, calls: { listener, limits, onAnswered, tracing } });
+    };
+    const [grpc, http] = [pipeline("grpc"), pipeline("http")];
     metrics.observe({
       connectionsByStatus: () => store.countByStatus(),
       watchSubscribers: () => hub.size,
@@ -181,9 +178,9 @@ export class Daemon {
     });
     const listeners = new Listeners({
       ...config,
-      grpcServices: counted("grpc", [...services, forProxies.secrets, forProxies.authorization]),
-      httpServices: counted("http", services),
-      authorization: counted("http", [forProxies.authorization]),
+      grpcServices: [...services, forProxies.secrets, forProxies.authorization].map((one) => grpc.bind(one)),
+      httpServices: services.map((one) => http.bind(one)),
+      authorization: [http.bind(forProxies.authorization)],
       flow: parts.consent,
       capture: parts.captureForm,
       authenticate: authenticateBy({

@@ -6,15 +6,15 @@ import {
   RefreshConnectionResponseSchema,
   RequestConnectionResponseSchema,
 } from "../gen/nexus/v1/nexus_pb.js";
-import { bindService } from "../service/pipeline/bind_service.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { callerOf } from "./call.js";
 import { checkConnection, getToken, refreshConnection, requestConnection } from "./legacy_calls.js";
 
 /** The four RPCs of the existing gateway, by the services that took their place. */
-export function nexusService(services: readonly BoundService[]): BoundService {
+export function nexusService(services: readonly BoundService[]): ServiceDefinition {
   const callerFor = callerOf(services);
-  return bindService(NexusService, {
+  return defineService(NexusService, {
     async requestConnection(request, context) {
       const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(
         callerFor(context),

@@ -1,7 +1,7 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { boundServices, proxyServices } from "../../src/daemon/bound_services.js";
+import { definedServices, proxyServices } from "../../src/daemon/bound_services.js";
 import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
@@ -9,6 +9,7 @@ import { noTracing } from "../../src/model/tracing.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/pipeline/bound_service.js";
+import { CallPipeline } from "../../src/service/pipeline/call_pipeline.js";
 import { rpcName } from "../../src/service/pipeline/rpc_access.js";
 import { Store } from "../../src/store/store.js";
 import { createLogger } from "../../src/telemetry/logger.js";
@@ -45,11 +46,12 @@ describe("every RPC that the daemon serves", () => {
     });
     const { secrets, authorization } = proxyServices(parts);
     const services = [
-      ...boundServices(parts, await Catalogue.open(undefined), config),
+      ...definedServices(parts, await Catalogue.open(undefined), config),
       secrets,
       authorization,
     ];
-    methods = services.flatMap((service) => service.methods);
+    const pipeline = new CallPipeline({ guard: parts.guard });
+    methods = services.flatMap((service) => pipeline.bind(service).methods);
   });
   afterAll(() => store.close());
 

@@ -43,19 +43,16 @@ export class FakeServices {
       methods: [
         {
           kind: "unary",
-          validate: () => undefined,
           descriptor: TokenService.method.getToken,
           call: (request, context) => this.#getToken(request as TokenServiceGetTokenRequest, context),
         },
         {
           kind: "unary",
-          validate: () => undefined,
           descriptor: TokenService.method.refreshToken,
           call: async (request) => this.#refreshToken(request as RefreshTokenRequest),
         },
         {
           kind: "server_streaming",
-          validate: () => undefined,
           descriptor: TokenService.method.watchTokens,
           open: (request, { principal }, sink) =>
             pump((signal) => this.#watchTokens(request as WatchTokensRequest, { principal, signal }), sink),

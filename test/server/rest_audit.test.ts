@@ -21,7 +21,6 @@ async function openAudit() {
     methods: [
       {
         kind: "unary",
-        validate: () => undefined,
         descriptor: AuditService.method.listAuditEvents,
         call: async (message) => {
           const request = message as ListAuditEventsRequest;

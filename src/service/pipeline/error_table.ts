@@ -105,3 +105,11 @@ function retryDetail(retryAfterMs: number): ErrorDetail {
   const value = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
   return { descriptor: RetryInfoSchema, value };
 }
+
+const nameOfCode = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]));
+
+/** The name of the status that a call ends with. */
+export function codeOf(error: unknown): string {
+  if (error instanceof WireError) return nameOfCode.get(error.code) ?? "unknown";
+  return error instanceof NexusError ? error.kind : "internal";
+}

@@ -22,9 +22,12 @@ import {
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import { present, timestampOf } from "../messages/timestamps.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
 import { actionOfRpc } from "../pipeline/rpc_access.js";
+import {
+  defineService,
+  type ServiceDefinition,
+  type ServiceImplementation,
+} from "../pipeline/service_definition.js";
 
 const verdicts = {
   allowed: AccessVerdict.ALLOWED,
@@ -32,74 +35,85 @@ const verdicts = {
   denied: AccessVerdict.DENIED,
 } as const;
 
-export function accessService(options: {
+type Deps = {
   readonly keys: Pick<ApiKeys, "create" | "list" | "revoke">;
   readonly access: Pick<AccessControl, "grantOf">;
   readonly explainer: Pick<AccessExplainer, "explain">;
-}): BoundService {
-  const { keys, access, explainer } = options;
-  return bindService(AccessService, {
-    async createApiKey(request, context) {
-      const role = roleOf(request.role);
-      if (!role) throw new InvalidArgument([{ field: "role", description: "is required" }]);
-      const { record, key } = await keys.create(
-        {
-          name: request.name,
-          role,
-          restriction: restrictionOf(request.restriction),
-          expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
-        },
-        context.principal,
-      );
-      return create(CreateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
-    },
+};
 
-    async listApiKeys(request) {
-      const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken("api_keys", request.pageToken, (text) =>
-        /^[a-z0-9._-]{1,63}$/.test(text),
-      );
-      const records = keys.list({ afterName, limit: limit + 1, includeRevoked: request.includeRevoked });
-      const page = records.slice(0, limit);
-      return create(ListApiKeysResponseSchema, {
-        apiKeys: page.map(apiKeyMessage),
-        nextPageToken: encodePageToken("api_keys", records.length > limit ? page.at(-1)?.name : undefined),
-      });
-    },
+type Rpcs = ServiceImplementation<typeof AccessService>;
 
-    async revokeApiKey({ key }, context) {
-      const which = key.case === "name" ? { name: key.value } : { id: key.value ?? "" };
-      const record = await keys.revoke(which, context.principal);
-      return create(RevokeApiKeyResponseSchema, { apiKey: apiKeyMessage(record) });
-    },
+export function accessService(deps: Deps): ServiceDefinition {
+  return defineService(AccessService, new AccessRpcs(deps));
+}
 
-    async explainAccess(request) {
-      const action = actionNamed(request.action, actionOfRpc);
-      const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
-      const { permission, place, grant } = explainer.explain(request.principal, action, {
-        connectionId: connectionId || undefined,
-        userId: userId || undefined,
-        provider: provider || undefined,
-      });
-      return create(ExplainAccessResponseSchema, {
-        verdict: verdicts[permission],
-        rule: place.text,
-        line: place.line,
-        role: roleMessage(grant.role),
-        action,
-      });
-    },
+class AccessRpcs implements Rpcs {
+  constructor(private readonly deps: Deps) {}
 
-    async whoAmI(_request, { principal }) {
-      const grant = access.grantOf(principal.name);
-      return create(WhoAmIResponseSchema, {
-        principal: principal.name,
-        role: roleMessage(grant.role),
-        restrictions: grant.rules.flatMap(({ restriction }) =>
-          restriction ? [restrictionMessage(restriction)] : [],
-        ),
-        ...present({ expiresAt: timestampOf(principal.expiresAtMs) }),
-      });
-    },
-  });
+  createApiKey: Rpcs["createApiKey"] = async (request, context) => {
+    const role = roleOf(request.role);
+    if (!role) throw new InvalidArgument([{ field: "role", description: "is required" }]);
+    const { record, key } = await this.deps.keys.create(
+      {
+        name: request.name,
+        role,
+        restriction: restrictionOf(request.restriction),
+        expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
+      },
+      context.principal,
+    );
+    return create(CreateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
+  };
+
+  listApiKeys: Rpcs["listApiKeys"] = async (request) => {
+    const limit = pageSize(request.pageSize);
+    const afterName = decodePageToken("api_keys", request.pageToken, (text) =>
+      /^[a-z0-9._-]{1,63}$/.test(text),
+    );
+    const records = this.deps.keys.list({
+      afterName,
+      limit: limit + 1,
+      includeRevoked: request.includeRevoked,
+    });
+    const page = records.slice(0, limit);
+    return create(ListApiKeysResponseSchema, {
+      apiKeys: page.map(apiKeyMessage),
+      nextPageToken: encodePageToken("api_keys", records.length > limit ? page.at(-1)?.name : undefined),
+    });
+  };
+
+  revokeApiKey: Rpcs["revokeApiKey"] = async ({ key }, context) => {
+    const which = key.case === "name" ? { name: key.value } : { id: key.value ?? "" };
+    const record = await this.deps.keys.revoke(which, context.principal);
+    return create(RevokeApiKeyResponseSchema, { apiKey: apiKeyMessage(record) });
+  };
+
+  explainAccess: Rpcs["explainAccess"] = async (request) => {
+    const action = actionNamed(request.action, actionOfRpc);
+    const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
+    const { permission, place, grant } = this.deps.explainer.explain(request.principal, action, {
+      connectionId: connectionId || undefined,
+      userId: userId || undefined,
+      provider: provider || undefined,
+    });
+    return create(ExplainAccessResponseSchema, {
+      verdict: verdicts[permission],
+      rule: place.text,
+      line: place.line,
+      role: roleMessage(grant.role),
+      action,
+    });
+  };
+
+  whoAmI: Rpcs["whoAmI"] = async (_request, { principal }) => {
+    const grant = this.deps.access.grantOf(principal.name);
+    return create(WhoAmIResponseSchema, {
+      principal: principal.name,
+      role: roleMessage(grant.role),
+      restrictions: grant.rules.flatMap(({ restriction }) =>
+        restriction ? [restrictionMessage(restriction)] : [],
+      ),
+      ...present({ expiresAt: timestampOf(principal.expiresAtMs) }),
+    });
+  };
 }

@@ -10,8 +10,7 @@ import {
 } from "../../gen/nexus/v1/audit_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { decodePageToken, encodePageToken } from "../messages/page_token.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 /** Page size when the request says 0. */
 const defaultPageSize = 50;
@@ -20,9 +19,9 @@ type Listed = ReturnType<AuditReader["list"]>["events"][number];
 
 export function auditService(options: {
   readonly audit: Pick<AuditReader, "list" | "verify">;
-}): BoundService {
+}): ServiceDefinition {
   const { audit } = options;
-  return bindService(AuditService, {
+  return defineService(AuditService, {
     async listAuditEvents(request) {
       const before = decodePageToken("audit", request.pageToken, (text) => /^[1-9]\d{0,18}$/.test(text));
       const page = audit.list({

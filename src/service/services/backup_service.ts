@@ -8,11 +8,10 @@ import {
   CreateBackupResponseSchema,
 } from "../../gen/nexus/v1/backup_pb.js";
 import { pump } from "../../runtime/stream_sink.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
-export function backupService(options: { readonly backups: Pick<BackupMaker, "make"> }): BoundService {
-  return bindService(BackupService, {
+export function backupService(options: { readonly backups: Pick<BackupMaker, "make"> }): ServiceDefinition {
+  return defineService(BackupService, {
     createBackup({ allowUnreadable }, { principal }, sink) {
       return pump(async function* (signal) {
         const backup = await options.backups.make({ allowUnreadable, principal }, signal);

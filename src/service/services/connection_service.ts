@@ -25,114 +25,128 @@ import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
 import { connectionMessage, statusMessages, statusOf } from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import {
+  defineService,
+  type ServiceDefinition,
+  type ServiceImplementation,
+} from "../pipeline/service_definition.js";
 
-export function connectionService(options: {
+type Deps = {
   readonly manager: Pick<Connections, "request" | "get" | "list" | "revoke" | "delete">;
   readonly seen: Pick<VisibleConnections, "list">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
   readonly confirmer: Pick<ConsentConfirmation, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
-}): BoundService {
-  const { manager, seen, access, capture, confirmer, importer } = options;
-  return bindService(ConnectionService, {
-    async requestConnection(request, context) {
-      const requested = await manager.request(
-        {
-          userId: request.userId,
-          provider: providerKey(request.provider),
-          scopes: request.scopes,
-          returnUrl: emptyToUndefined(request.returnUrl),
-          connectionId: emptyToUndefined(request.connectionId),
-          requireConfirmation: request.requireConfirmation,
-        },
-        context.principal,
-      );
-      return create(ConnectionServiceRequestConnectionResponseSchema, {
-        authUrl: requested.authUrl,
-        state: requested.state,
-        scopes: [...requested.scopes],
-        providerId: requested.providerId,
-        connectionId: requested.connectionId,
-        expiresAt: timestampFromMs(requested.expiresAtMs),
-      });
-    },
+};
 
-    async confirmConnection({ connectionId, completionCode }, context) {
-      const confirmed = await confirmer.confirm(connectionId, completionCode, context.principal);
-      return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
-    },
+type Rpcs = ServiceImplementation<typeof ConnectionService>;
 
-    async getConnection(request) {
-      const connection = connectionMessage(manager.get(request.connectionId));
-      return create(GetConnectionResponseSchema, { connection });
-    },
+export function connectionService(deps: Deps): ServiceDefinition {
+  return defineService(ConnectionService, new ConnectionRpcs(deps));
+}
 
-    async listConnections(request, context) {
-      const filter = {
-        afterId: decodePageToken("connections", request.pageToken, isId),
-        limit: pageSize(request.pageSize),
-        userId: emptyToUndefined(request.userId),
-        providerId: emptyToUndefined(request.providerId),
-        status: statusOf(request.status),
-      };
-      const view = access.viewOf(context.principal);
-      const page = view.isRestricted ? await seen.list(filter, view.seesConnection) : manager.list(filter);
-      return create(ListConnectionsResponseSchema, {
-        connections: page.connections.map(connectionMessage),
-        nextPageToken: encodePageToken("connections", page.nextAfterId),
-      });
-    },
+class ConnectionRpcs implements Rpcs {
+  constructor(private readonly deps: Deps) {}
 
-    async revokeConnection(request, context) {
-      const connection = connectionMessage(await manager.revoke(request.connectionId, context.principal));
-      return create(RevokeConnectionResponseSchema, { connection });
-    },
+  requestConnection: Rpcs["requestConnection"] = async (request, context) => {
+    const requested = await this.deps.manager.request(
+      {
+        userId: request.userId,
+        provider: providerKey(request.provider),
+        scopes: request.scopes,
+        returnUrl: emptyToUndefined(request.returnUrl),
+        connectionId: emptyToUndefined(request.connectionId),
+        requireConfirmation: request.requireConfirmation,
+      },
+      context.principal,
+    );
+    return create(ConnectionServiceRequestConnectionResponseSchema, {
+      authUrl: requested.authUrl,
+      state: requested.state,
+      scopes: [...requested.scopes],
+      providerId: requested.providerId,
+      connectionId: requested.connectionId,
+      expiresAt: timestampFromMs(requested.expiresAtMs),
+    });
+  };
 
-    async deleteConnection(request, context) {
-      await manager.delete(request.connectionId, context.principal);
-      return create(DeleteConnectionResponseSchema);
-    },
+  confirmConnection: Rpcs["confirmConnection"] = async ({ connectionId, completionCode }, context) => {
+    const confirmed = await this.deps.confirmer.confirm(connectionId, completionCode, context.principal);
+    return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
+  };
 
-    async getCaptureSchema(request) {
-      return create(GetCaptureSchemaResponseSchema, capture.schema(request.state));
-    },
+  getConnection: Rpcs["getConnection"] = async (request) => {
+    const connection = connectionMessage(this.deps.manager.get(request.connectionId));
+    return create(GetConnectionResponseSchema, { connection });
+  };
 
-    async captureCredential(request, context) {
-      const values = (request.credentials as JsonObject | undefined) ?? {};
-      const captured = await capture.capture(request.state, values, context.principal);
-      return create(CaptureCredentialResponseSchema, {
-        connectionId: captured.connection.id,
-        status: statusMessages[captured.connection.status],
-        redirectUrl: captured.redirectUrl ?? "",
-      });
-    },
+  listConnections: Rpcs["listConnections"] = async (request, context) => {
+    const filter = {
+      afterId: decodePageToken("connections", request.pageToken, isId),
+      limit: pageSize(request.pageSize),
+      userId: emptyToUndefined(request.userId),
+      providerId: emptyToUndefined(request.providerId),
+      status: statusOf(request.status),
+    };
+    const view = this.deps.access.viewOf(context.principal);
+    const page = view.isRestricted
+      ? await this.deps.seen.list(filter, view.seesConnection)
+      : this.deps.manager.list(filter);
+    return create(ListConnectionsResponseSchema, {
+      connections: page.connections.map(connectionMessage),
+      nextPageToken: encodePageToken("connections", page.nextAfterId),
+    });
+  };
 
-    async replaceCredential(request, context) {
-      const { connectionId, credentials } = request;
-      const connection = connectionMessage(
-        await capture.replace(connectionId, credentials, context.principal),
-      );
-      return create(ReplaceCredentialResponseSchema, { connection });
-    },
+  revokeConnection: Rpcs["revokeConnection"] = async (request, context) => {
+    const connection = connectionMessage(
+      await this.deps.manager.revoke(request.connectionId, context.principal),
+    );
+    return create(RevokeConnectionResponseSchema, { connection });
+  };
 
-    async importConnection(request, context) {
-      const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
-      const imported = await importer.import(
-        {
-          userId,
-          providerId,
-          refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
-          fields,
-          scopes,
-        },
-        context.principal,
-      );
-      return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
-    },
-  });
+  deleteConnection: Rpcs["deleteConnection"] = async (request, context) => {
+    await this.deps.manager.delete(request.connectionId, context.principal);
+    return create(DeleteConnectionResponseSchema);
+  };
+
+  getCaptureSchema: Rpcs["getCaptureSchema"] = async (request) => {
+    return create(GetCaptureSchemaResponseSchema, this.deps.capture.schema(request.state));
+  };
+
+  captureCredential: Rpcs["captureCredential"] = async (request, context) => {
+    const values = (request.credentials as JsonObject | undefined) ?? {};
+    const captured = await this.deps.capture.capture(request.state, values, context.principal);
+    return create(CaptureCredentialResponseSchema, {
+      connectionId: captured.connection.id,
+      status: statusMessages[captured.connection.status],
+      redirectUrl: captured.redirectUrl ?? "",
+    });
+  };
+
+  replaceCredential: Rpcs["replaceCredential"] = async (request, context) => {
+    const { connectionId, credentials } = request;
+    const connection = connectionMessage(
+      await this.deps.capture.replace(connectionId, credentials, context.principal),
+    );
+    return create(ReplaceCredentialResponseSchema, { connection });
+  };
+
+  importConnection: Rpcs["importConnection"] = async (request, context) => {
+    const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+    const imported = await this.deps.importer.import(
+      {
+        userId,
+        providerId,
+        refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+        fields,
+        scopes,
+      },
+      context.principal,
+    );
+    return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
+  };
 }
 
 function providerKey(provider: ConnectionServiceRequestConnectionRequest["provider"]) {

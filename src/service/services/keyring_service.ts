@@ -9,14 +9,13 @@ import {
   RetireKeyResponseSchema,
   RotateKeyringResponseSchema,
 } from "../../gen/nexus/v1/keyring_pb.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 export function keyringService(options: {
   readonly keyring: Pick<KeyringManager, "state" | "reload" | "add" | "rotate" | "retire">;
-}): BoundService {
+}): ServiceDefinition {
   const { keyring } = options;
-  return bindService(KeyringService, {
+  return defineService(KeyringService, {
     async getKeyring({ reload }) {
       const state = reload ? await keyring.reload() : keyring.state();
       return create(GetKeyringResponseSchema, { keyring: keyringMessage(state) });

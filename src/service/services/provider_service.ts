@@ -28,8 +28,7 @@ import {
   versionOfEtag,
 } from "../messages/provider_message.js";
 import { settingsOver, type Templates, templateMessage } from "../messages/template_message.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 export function providerService(options: {
   readonly registry: Pick<
@@ -40,7 +39,7 @@ export function providerService(options: {
   /** Without a trailing slash. */
   readonly publicUrl: string;
   readonly access: Pick<AccessControl, "viewOf">;
-}): BoundService {
+}): ServiceDefinition {
   const { registry, templates, publicUrl, access } = options;
   const redirectUriOf = ({ redirectPath }: Pick<ProviderProfile, "redirectPath">): string =>
     redirectPath === "" ? "" : `${publicUrl}${redirectPath}`;
@@ -49,7 +48,7 @@ export function providerService(options: {
     message.redirectUri = redirectUriOf(profile);
     return message;
   };
-  return bindService(ProviderService, {
+  return defineService(ProviderService, {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
       const profile = await registry.create(

@@ -13,8 +13,8 @@ import {
 import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { pump } from "../../runtime/stream_sink.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService, StreamContext } from "../pipeline/bound_service.js";
+import type { StreamContext } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 const typeUrl = `type.googleapis.com/${SecretSchema.typeName}`;
 
@@ -22,13 +22,13 @@ const typeUrl = `type.googleapis.com/${SecretSchema.typeName}`;
 export function secretDiscoveryService(options: {
   readonly secrets: Pick<SecretStreams, "fetch" | "stream">;
   readonly access: Pick<AccessControl, "viewOf">;
-}): BoundService {
+}): ServiceDefinition {
   const { secrets, access } = options;
   const callerOf = ({ principal }: StreamContext): SecretCaller => ({
     principal,
     view: access.viewOf(principal),
   });
-  return bindService(SecretDiscoveryService, {
+  return defineService(SecretDiscoveryService, {
     async fetchSecrets(request, context) {
       return discoveryResponse(await secrets.fetch(secretRequest(request).names, callerOf(context)));
     },

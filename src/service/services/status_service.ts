@@ -12,13 +12,12 @@ import {
 import { connectionStatuses } from "../../model/connections/connection.js";
 import type { DaemonStatus } from "../../model/connections/daemon_status.js";
 import { present, timestampOf } from "../messages/timestamps.js";
-import { bindService } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 const defaultMaxEntries = 10;
 
-export function statusService(options: { readonly status: Pick<StatusReader, "read"> }): BoundService {
-  return bindService(StatusService, {
+export function statusService(options: { readonly status: Pick<StatusReader, "read"> }): ServiceDefinition {
+  return defineService(StatusService, {
     getStatus({ maxEntries }) {
       const status = options.status.read(maxEntries === 0 ? defaultMaxEntries : maxEntries);
       return create(GetStatusResponseSchema, statusMessage(status));

@@ -15,8 +15,11 @@ import {
 } from "../../gen/nexus/v1/token_pb.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { tokenMessage, watchMessage } from "../messages/token_message.js";
-import { bindService, type ServiceImplementation } from "../pipeline/bind_service.js";
-import type { BoundService } from "../pipeline/bound_service.js";
+import {
+  defineService,
+  type ServiceDefinition,
+  type ServiceImplementation,
+} from "../pipeline/service_definition.js";
 
 const defaultBookmarkIntervalMs = 30_000;
 
@@ -24,7 +27,7 @@ export function tokenService(options: {
   readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
-}): BoundService {
+}): ServiceDefinition {
   const { tokens, watch, access } = options;
   const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
   const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
@@ -77,5 +80,5 @@ export function tokenService(options: {
       );
     },
   };
-  return bindService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
+  return defineService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
 }

@@ -16,8 +16,9 @@ import { InvalidArgument } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { drawn } from "../../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
+import { CallPipeline } from "../../../src/service/pipeline/call_pipeline.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
-import { guardedService } from "../../../src/service/pipeline/guarded_service.js";
+import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
 
 const connectionId = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 const ci: Principal = { name: "key:ci", kind: "key" };
@@ -47,7 +48,7 @@ class World {
       if (!this.isValid)
         throw toWireError(new InvalidArgument([{ field: "min_ttl", description: "is bad" }]));
     };
-    const methods: BoundMethod[] = [
+    const methods: DefinedMethod[] = [
       {
         kind: "unary",
         descriptor: TokenService.method.getToken,
@@ -76,7 +77,7 @@ class World {
         denied: async ({ name }: Principal, action: string) => void this.denied.push(`${name} ${action}`),
       },
     };
-    this.#methods = guardedService({ descriptor: TokenService, methods }, guard).methods;
+    this.#methods = new CallPipeline({ guard }).bind({ descriptor: TokenService, methods }).methods;
   }
 
   getToken(principal: Principal, id = connectionId): Promise<unknown> {
@@ -104,7 +105,7 @@ function policy(...userIds: string[]): Policy {
 
 const unauthenticated = "16 the credential that this caller showed is not valid any more";
 
-describe("a guarded service", () => {
+describe("the policy in the pipeline of a call", () => {
   let world: World;
   beforeEach(() => {
     world = new World();

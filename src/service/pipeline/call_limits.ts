@@ -1,9 +1,6 @@
-import type { Message } from "@bufbuild/protobuf";
 import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
-import { type BoundMethod, type BoundService, type CallContext, wrappedStream } from "./bound_service.js";
-import { toWireError } from "./error_table.js";
 import { RateLimiter } from "./rate_limiter.js";
 
 type LimitsOfCalls = Pick<Limits, "rate" | "maxStreams" | "maxStreamsPerPrincipal">;
@@ -39,10 +36,14 @@ export class CallLimits {
   }
 
   /**
-   * @returns what frees the place of the stream again
+   * A stream counts as one call when it opens.
+   *
+   * @returns frees the place of the stream again
    * @throws ResourceExhausted
    */
-  openStream({ name }: Principal): () => void {
+  openStream(principal: Principal): () => void {
+    this.admit(principal);
+    const { name } = principal;
     const { maxStreams, maxStreamsPerPrincipal } = this.#limits;
     const own = this.#streams.get(name) ?? 0;
     if (own >= maxStreamsPerPrincipal) {
@@ -67,38 +68,4 @@ export class CallLimits {
 
 function tooManyStreams(what: string, limit: number, setting: string): ResourceExhausted {
   return new ResourceExhausted("TOO_MANY_STREAMS", { what, limit, unit: "at a time", setting });
-}
-
-/** The same service, behind the limits. A stream counts as one call when it opens. */
-export function limitedService(service: BoundService, limits: CallLimits): BoundService {
-  return {
-    descriptor: service.descriptor,
-    methods: service.methods.map((method) => limited(method, limits)),
-  };
-}
-
-function limited(method: BoundMethod, limits: CallLimits): BoundMethod {
-  if (method.kind === "unary") {
-    return {
-      ...method,
-      call: (request: Message, context: CallContext) => {
-        onTheWire(() => limits.admit(context.principal));
-        return method.call(request, context);
-      },
-    };
-  }
-  return wrappedStream(method, ({ context }) =>
-    onTheWire(() => {
-      limits.admit(context.principal);
-      return limits.openStream(context.principal);
-    }),
-  );
-}
-
-function onTheWire<T>(decide: () => T): T {
-  try {
-    return decide();
-  } catch (error) {
-    throw toWireError(error);
-  }
 }

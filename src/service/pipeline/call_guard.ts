@@ -1,0 +1,79 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { AccessControl } from "../../domain/access/access_control.js";
+import type { DeniedAccessAudit } from "../../domain/access/denied_access_audit.js";
+import type { RequestGate } from "../../domain/access/request_gate.js";
+import type { Permissions } from "../../model/access/permissions.js";
+import type { Principal } from "../../model/access/principal.js";
+import { type NexusError, PermissionDenied } from "../../model/errors.js";
+import type { StreamContext } from "./bound_service.js";
+import { type RpcAccess, rpcAccess } from "./rpc_access.js";
+import type { DefinedMethod } from "./service_definition.js";
+
+export interface Guard {
+  readonly access: Pick<AccessControl, "admit" | "hold" | "refuseEnded">;
+  readonly gate: Pick<RequestGate, "refusal">;
+  readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
+}
+
+/** An RPC without a row is the admin's alone. */
+const adminOnly: RpcAccess = { action: "keyring.manage", asked: undefined };
+
+/**
+ * The policy in front of one RPC: the role, before anything of the request is looked at; then the connection or provider that it names,
+ * for a restricted caller. A call ends when its caller does.
+ */
+export class CallGuard {
+  readonly #rpc: RpcAccess;
+
+  constructor(
+    private readonly method: DefinedMethod,
+    private readonly guard: Guard,
+  ) {
+    this.#rpc = rpcAccess(method.descriptor) ?? adminOnly;
+  }
+
+  /**
+   * @param request undefined where requests are a stream, which is judged by what it answers
+   * @returns what the caller may; a promise that rejects with the refusal once it is on record
+   * @throws NexusError
+   */
+  admit(request: Message | undefined, { principal }: StreamContext): Permissions | Promise<never> {
+    const { access, gate } = this.guard;
+    const { action, asked } = this.#rpc;
+    let permissions: Permissions;
+    try {
+      permissions = access.admit(principal, action);
+    } catch (error) {
+      if (!(error instanceof PermissionDenied)) throw error;
+      return this.#denied(principal, error);
+    }
+    if (asked === undefined || request === undefined || !permissions.isRestricted) return permissions;
+    const what = asked(request);
+    const refusal = gate.refusal(permissions, action, what);
+    if (!refusal) return permissions;
+    // A request that breaks its rules is told so whether what it names exists or not.
+    this.method.validate(request);
+    return this.#denied(principal, refusal, "connectionId" in what ? what.connectionId : undefined);
+  }
+
+  /** Calls `end` when the caller may not go on. @returns ends the watch */
+  hold(principal: Principal, admitted: Permissions, end: (error: NexusError) => void): () => void {
+    return this.guard.access.hold(principal, this.#rpc.action, admitted, end, true);
+  }
+
+  /** Settles as the answer does, or rejects as soon as the caller ends. */
+  async untilEnded(answer: Promise<Message>, principal: Principal, admitted: Permissions): Promise<Message> {
+    const { access } = this.guard;
+    const answered = await new Promise<Message>((resolve, reject) => {
+      const release = access.hold(principal, this.#rpc.action, admitted, reject, false);
+      answer.finally(release).then(resolve, reject);
+    });
+    access.refuseEnded(principal);
+    return answered;
+  }
+
+  async #denied(principal: Principal, refusal: NexusError, connectionId?: string): Promise<never> {
+    await this.guard.deniedAccess.denied(principal, this.#rpc.action, connectionId);
+    throw refusal;
+  }
+}

@@ -1,0 +1,178 @@
+import type { Message } from "@bufbuild/protobuf";
+import { noTracing, type Tracing } from "../../model/tracing.js";
+import type { StreamSource } from "../../runtime/stream_sink.js";
+import type {
+  Answer,
+  BoundMethod,
+  BoundService,
+  CallContext,
+  MessageSink,
+  StreamContext,
+} from "./bound_service.js";
+import { CallGuard, type Guard } from "./call_guard.js";
+import type { CallLimits } from "./call_limits.js";
+import { CallStream, type StreamOutcome } from "./call_stream.js";
+import { traceStart, traceUnary } from "./call_trace.js";
+import { codeOf, toWireError } from "./error_table.js";
+import type { DefinedMethod, ServiceDefinition } from "./service_definition.js";
+import { WireError } from "./wire_error.js";
+
+type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_streaming" };
+
+/** What happens around a call because it came in at a listener. */
+export interface ListenerCalls {
+  readonly listener: "grpc" | "http";
+  readonly limits: CallLimits;
+  /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
+  readonly onAnswered: (method: string, code: string) => void;
+  readonly tracing: Tracing;
+}
+
+/**
+ * All that happens around an RPC, in this order: its span, its count, the limits of its caller, the policy, the rules declared in the
+ * proto, the RPC itself; and behind it the error table.
+ */
+export class CallPipeline {
+  /** @param deps.calls left out for calls that another call makes: they are limited, counted and traced as that one */
+  constructor(private readonly deps: { readonly guard: Guard; readonly calls?: ListenerCalls }) {}
+
+  bind({ descriptor, methods, answerError }: ServiceDefinition): BoundService {
+    return {
+      descriptor,
+      methods: methods.map((method) =>
+        method.kind === "unary" ? this.#unary(method, answerError) : this.#stream(method),
+      ),
+    };
+  }
+
+  #unary(
+    method: DefinedMethod & { kind: "unary" },
+    answerError: ServiceDefinition["answerError"],
+  ): BoundMethod {
+    const { validate, ...served } = method;
+    const guard = new CallGuard(method, this.deps.guard);
+    const refuse = (error: unknown): Message => {
+      const told = toWireError(error);
+      if (answerError && told instanceof WireError) return answerError(told);
+      throw told;
+    };
+    const call = (request: Message, context: CallContext): Answer => {
+      try {
+        const admitted = guard.admit(request, context);
+        if (admitted instanceof Promise) return admitted.catch(refuse);
+        validate(request);
+        const answer = method.call(request, context);
+        // What was answered at once was answered to the caller that was admitted.
+        if (!(answer instanceof Promise)) return answer;
+        return guard.untilEnded(answer, context.principal, admitted).catch(refuse);
+      } catch (error) {
+        return refuse(error);
+      }
+    };
+    return { ...served, call: this.#atListener(method, call) };
+  }
+
+  #atListener(
+    { descriptor }: DefinedMethod,
+    call: (request: Message, context: CallContext) => Answer,
+  ): (request: Message, context: CallContext) => Answer {
+    const { calls } = this.deps;
+    if (calls === undefined) return call;
+    const { limits, onAnswered, tracing, listener } = calls;
+    const name = `${descriptor.parent.typeName}/${descriptor.name}`;
+    const succeeded = (answer: Message): Message => {
+      onAnswered(name, "ok");
+      return answer;
+    };
+    const failed = (error: unknown): never => {
+      const told = toWireError(error);
+      onAnswered(name, codeOf(told));
+      throw told;
+    };
+    const counted = (request: Message, context: CallContext): Answer => {
+      try {
+        limits.admit(context.principal);
+        const answer = call(request, context);
+        return answer instanceof Promise ? answer.then(succeeded, failed) : succeeded(answer);
+      } catch (error) {
+        return failed(error);
+      }
+    };
+    return tracing === noTracing ? counted : traceUnary(descriptor, listener, tracing, counted);
+  }
+
+  #stream(method: StreamingMethod): BoundMethod {
+    const guard = new CallGuard(method, this.deps.guard);
+    const onOver = this.#countStreams(method);
+    const opened = (
+      request: Message | undefined,
+      context: StreamContext,
+      sink: MessageSink,
+      start: (own: MessageSink) => StreamSource,
+    ): StreamSource => {
+      this.#traceStream(method, context);
+      return new CallStream(sink, onOver).open(
+        (cut) => this.#admitStream(guard, request, context, cut),
+        start,
+      );
+    };
+    if (method.kind === "bidi_streaming") {
+      return {
+        kind: method.kind,
+        descriptor: method.descriptor,
+        open: (requests, context, sink) =>
+          opened(undefined, context, sink, (own) => method.open(requests, context, own)),
+      };
+    }
+    return {
+      kind: method.kind,
+      descriptor: method.descriptor,
+      ...(method.decode && { decode: method.decode }),
+      open: (request, context, sink) =>
+        opened(request, context, sink, (own) => {
+          method.validate(request);
+          return method.open(request, context, own);
+        }),
+    };
+  }
+
+  /** A stream counts as one call when it opens, and has a place among the streams until it is over. */
+  #admitStream(
+    guard: CallGuard,
+    request: Message | undefined,
+    context: StreamContext,
+    cut: (error: unknown) => void,
+  ): (() => void) | Promise<never> {
+    const { principal } = context;
+    const leave = this.deps.calls?.limits.openStream(principal);
+    try {
+      const admitted = guard.admit(request, context);
+      if (admitted instanceof Promise) return leave ? admitted.finally(leave) : admitted;
+      const release = guard.hold(principal, admitted, cut);
+      return () => {
+        release();
+        leave?.();
+      };
+    } catch (error) {
+      leave?.();
+      throw error;
+    }
+  }
+
+  #countStreams({ descriptor }: DefinedMethod): (outcome: StreamOutcome) => void {
+    const { calls } = this.deps;
+    if (calls === undefined) return () => undefined;
+    const name = `${descriptor.parent.typeName}/${descriptor.name}`;
+    return (outcome) => {
+      if (outcome.cancelled) calls.onAnswered(name, "cancelled");
+      else calls.onAnswered(name, outcome.error === undefined ? "ok" : codeOf(outcome.error));
+    };
+  }
+
+  /** A stream may stay open for days: its span says that it was opened. */
+  #traceStream({ descriptor }: DefinedMethod, { trace }: StreamContext): void {
+    const { calls } = this.deps;
+    if (calls === undefined || calls.tracing === noTracing) return;
+    calls.tracing.inSpan(traceStart(descriptor, calls.listener, trace), () => undefined);
+  }
+}

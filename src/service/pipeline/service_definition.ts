@@ -1,0 +1,146 @@
+import type {
+  DescMessage,
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  Message,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { InvalidArgument } from "../../model/errors.js";
+import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
+import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
+import { KnownRequests } from "./known_requests.js";
+import { malformedFields } from "./well_formed.js";
+import type { WireError } from "./wire_error.js";
+
+/** What a service file implements: each RPC of the descriptor, typed. */
+export type ServiceImplementation<S extends DescService> = {
+  [K in keyof S["method"]]: S["method"][K] extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, context: CallContext) => MessageShape<O> | Promise<MessageShape<O>>
+    : S["method"][K] extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, context: StreamContext, sink: StreamSink<MessageShape<O>>) => StreamSource
+      : S["method"][K] extends DescMethodBiDiStreaming<infer I, infer O>
+        ? (
+            requests: AsyncIterable<MessageShape<I>>,
+            context: StreamContext,
+            sink: StreamSink<MessageShape<O>>,
+          ) => StreamSource
+        : never;
+};
+
+/** One RPC as its service implements it: it may throw any error, and its streams too. */
+export type DefinedMethod = WithRules<BoundMethod>;
+
+type WithRules<M> = M extends unknown
+  ? M & {
+      /** Checks the rules declared in the proto. @throws InvalidArgument */
+      validate(request: Message): void;
+    }
+  : never;
+
+/** A service without what happens around its calls, which `CallPipeline` adds. */
+export interface ServiceDefinition {
+  readonly descriptor: DescService;
+  readonly methods: readonly DefinedMethod[];
+  /** Turns an error of a unary RPC into an answer, where the protocol wants one. */
+  answerError?(error: WireError): Message;
+}
+
+/** An implementation whose types are forgotten: the descriptor's order ties both together again. */
+type UnaryCall = (request: Message, context: CallContext) => Answer;
+type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) => StreamSource;
+type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
+
+export interface DefinitionOptions {
+  /** RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
+  readonly repeated?: readonly string[];
+  readonly answerError?: ServiceDefinition["answerError"];
+}
+
+/** Puts the rules declared in the proto beside every RPC of an implementation. */
+export function defineService<S extends DescService>(
+  descriptor: S,
+  implementation: ServiceImplementation<S>,
+  { repeated = [], answerError }: DefinitionOptions = {},
+): ServiceDefinition {
+  const rules = new Rules();
+  const methods = descriptor.methods.map((method): DefinedMethod => {
+    const known = repeated.includes(method.localName) ? new KnownRequests(method.input) : undefined;
+    const call: unknown = Reflect.get(implementation, method.localName);
+    if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
+    return defineMethod(method, call.bind(implementation), rules, known);
+  });
+  return { descriptor, methods, ...(answerError && { answerError }) };
+}
+
+function defineMethod(
+  method: DescMethod,
+  implementation: unknown,
+  rules: Rules,
+  known: KnownRequests | undefined,
+): DefinedMethod {
+  const validate = (request: Message): void => {
+    if (known?.isValid(request)) return;
+    rules.check(method.input, request);
+    known?.passed(request);
+  };
+  const decode = known && { decode: (bytes: Buffer) => known.decode(bytes) };
+  switch (method.methodKind) {
+    case "unary": {
+      const decodeJson = known && { decodeJson: (bytes: Buffer) => known.decodeJson(bytes) };
+      const call = implementation as UnaryCall;
+      return { kind: "unary", descriptor: method, validate, call, ...decode, ...decodeJson };
+    }
+    case "server_streaming": {
+      const open = implementation as StreamCall;
+      return { kind: "server_streaming", descriptor: method, validate, open, ...decode };
+    }
+    case "bidi_streaming": {
+      const bidi = implementation as BidiCall;
+      return {
+        kind: "bidi_streaming",
+        descriptor: method,
+        validate,
+        open: (requests, context, sink) => bidi(validated(requests, validate), context, sink),
+      };
+    }
+    default:
+      throw new Error(`${method.name} has a kind that is not served`);
+  }
+}
+
+async function* validated(
+  requests: AsyncIterable<Message>,
+  validate: (request: Message) => void,
+): AsyncGenerator<Message> {
+  for await (const request of requests) {
+    validate(request);
+    yield request;
+  }
+}
+
+/** The rules of the messages of one service. */
+class Rules {
+  /** Made for the first call of the service: a daemon whose key ring is never asked about needs none for it. */
+  #validator: Validator | undefined;
+
+  /** @throws InvalidArgument */
+  check(descriptor: DescMessage, request: Message): void {
+    const malformed = malformedFields(descriptor, request);
+    if (malformed.length > 0) throw new InvalidArgument(malformed);
+    this.#validator ??= createValidator();
+    const result = this.#validator.validate(descriptor, request);
+    if (result.kind === "error") throw result.error;
+    if (result.kind === "valid") return;
+    throw new InvalidArgument(
+      result.violations.map((violation) => ({
+        field: violation.field.length === 0 ? descriptor.name : pathToString(violation.field),
+        description: violation.message,
+      })),
+    );
+  }
+}
