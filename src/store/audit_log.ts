@@ -87,13 +87,3 @@ export class AuditLog {
     return { ...head, anchorSequence, anchorHash };
   }
 }
-
-/** Gives the events of an older version their entries in the index. Inside a transaction; does nothing the second time. */
-export function indexOldEvents(databases: Databases): void {
-  const { audit, auditByConnection } = databases;
-  for (const _ of auditByConnection.getKeys({ limit: 1 })) return;
-  for (const { key, value } of audit.getRange({})) {
-    const connectionId = decodeAuditRecord(value)?.connectionId ?? "";
-    if (connectionId !== "") auditByConnection.putSync([connectionId, Number(decodeCount(key))], nothing);
-  }
-}

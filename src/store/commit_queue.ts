@@ -3,7 +3,7 @@ import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
 import { StoreFailed } from "./lmdb/store_error.js";
 import type { Change } from "./records/log_codec.js";
-import { StoreTransaction, type Transaction } from "./transaction.js";
+import { Transaction } from "./transaction.js";
 
 /** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */
 const committed = channel("nexus.store.committed");
@@ -110,7 +110,7 @@ export class CommitQueue {
   #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
     // A commit before it in the same batch may have failed its own transaction only.
     if (this.#failure !== undefined) throw this.#failure;
-    const tx = new StoreTransaction(this.databases, this.retention);
+    const tx = new Transaction(this.databases, this.retention);
     this.#insideChange = true;
     try {
       const result = change(tx);

@@ -59,8 +59,8 @@ export interface DueEntry {
  * Decodes what it finds; inside a transaction it finds that transaction's writes, elsewhere the newest
  * durable commit.
  */
-export class Reads {
-  constructor(private readonly databases: Databases) {}
+export abstract class Reads {
+  protected abstract readonly databases: Databases;
 
   /** @throws DataLoss when the record cannot be read */
   getProvider(id: string): ProviderProfile | undefined {
@@ -77,6 +77,7 @@ export class Reads {
     return id === undefined ? undefined : this.getProvider(id);
   }
 
+  /** In the order of the names. */
   listProviders({ afterName, namePrefix = "", limit }: ProviderPage): ProviderProfile[] {
     const start = afterName !== undefined && afterName >= namePrefix ? afterName : namePrefix;
     const profiles: ProviderProfile[] = [];
@@ -100,6 +101,7 @@ export class Reads {
     return this.getStoredConnection(id)?.connection;
   }
 
+  /** In the order of the ids. */
   listConnections({ afterId, providerId, limit }: ConnectionPage): Connection[] {
     if (providerId !== undefined) return this.#listConnectionsOf(providerId, afterId, limit);
     const range = this.databases.connections.getRange(
@@ -128,6 +130,7 @@ export class Reads {
     return Number(readNumber(this.databases, ["user", nameInKey(userId)]));
   }
 
+  /** @param principal name of the caller that asked for consent */
   countAuthorizations(principal: string): number {
     return Number(readNumber(this.databases, ["pending", nameInKey(principal)]));
   }
@@ -148,7 +151,7 @@ export class Reads {
     return bytes && readable("credential", () => decodeSealedCredential(bytes));
   }
 
-  /** Undefined also when the record cannot be read. */
+  /** Undefined also when the record cannot be read. @param stateHash hexadecimal SHA-256 of `state` */
   getAuthorization(stateHash: string): PendingAuthorization | undefined {
     const bytes = this.databases.authorizations.getBinary(encodeStateHash(stateHash));
     return bytes && unlessUnreadable(() => decodeAuthorization(bytes));
@@ -170,7 +173,10 @@ export class Reads {
     );
   }
 
-  /** Entries after `after` that are due at `untilMs` or earlier, the earliest first. */
+  /**
+   * Entries behind `after` that are due at `untilMs` or earlier, the earliest first; its cost grows with the
+   * answer, not with the store.
+   */
   due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
     const entries: DueEntry[] = [];
     for (const [dueAtMs, connectionId] of this.#dueKeys(limit, after)) {
@@ -180,6 +186,7 @@ export class Reads {
     return entries;
   }
 
+  /** Time of the first entry in the due queue behind `after`. */
   nextDueMs(after?: DueEntry): number | undefined {
     for (const [dueAtMs] of this.#dueKeys(1, after)) return dueAtMs;
     return undefined;
@@ -191,15 +198,17 @@ export class Reads {
     return this.databases.due.getKeys({ start, exclusiveStart: true, limit });
   }
 
-  revision(): bigint {
+  /** Revision of the newest change. */
+  get revision(): bigint {
     return lastRevision(this.databases);
   }
 
-  floorRevision(): bigint {
+  /** Positions below it cannot be resumed: removals after them are forgotten. 0 when none was. */
+  get floorRevision(): bigint {
     return readNumber(this.databases, ["floor"]);
   }
 
-  /** Changes after `revision`, the oldest first. */
+  /** Changes after `revision`, the oldest first, each connection with its newest only. */
   changesSince(revision: bigint, limit: number): Change[] {
     const range = this.databases.changes.getRange({ start: encodeCount(revision + 1n), limit });
     return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
@@ -211,13 +220,13 @@ export class Reads {
     return bytes && unlessUnreadable(() => decodeRevocation(bytes));
   }
 
-  /** The first entries of the queue of revocations. */
+  /** The first entries of the queue of revocations, due or not. */
   dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
     const keys = this.databases.revocationsDue.getKeys({ limit });
     return Array.from(keys, ([nextAttemptMs, id]) => ({ id, nextAttemptMs }));
   }
 
-  /** Undefined also when the record cannot be read. */
+  /** Undefined also when the record cannot be read. @param key hash of the imported token */
   getImport(key: string): PendingImport | undefined {
     const bytes = this.databases.imports.getBinary(key);
     return bytes && unlessUnreadable(() => decodeImport(bytes));
@@ -228,6 +237,7 @@ export class Reads {
     return bytes && decodeApiKey(bytes);
   }
 
+  /** All of them, revoked ones too, in the order of their ids. */
   listApiKeys(): ApiKeyRecord[] {
     return Array.from(this.databases.apiKeys.getRange({}), ({ value }) => decodeApiKey(value));
   }

@@ -1,26 +1,18 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ApiKeyRecord } from "../model/access/api_key.js";
-import type { PendingAuthorization } from "../model/connections/authorization.js";
-import type { Connection, ConnectionStatus } from "../model/connections/connection.js";
-import type { PendingImport } from "../model/connections/pending_import.js";
-import type { PendingRevocation } from "../model/connections/revocation.js";
-import type { SealedCredential, SealedRecord } from "../model/credentials/credential.js";
-import type { ProviderProfile } from "../model/providers/provider_profile.js";
-import type { Suspension } from "../model/providers/suspension.js";
-import { type AuditRetention, defaultAuditRetention, indexOldEvents } from "./audit_log.js";
+import type { SealedRecord } from "../model/credentials/credential.js";
+import { type AuditRetention, defaultAuditRetention } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue, type CommitTiming } from "./commit_queue.js";
 import { syncFolder } from "./files/sync_folder.js";
-import { countOldUsers } from "./indexes/connection_index.js";
-import { countOldSealed, readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
+import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
-import { type ConnectionPage, type DueEntry, type ProviderPage, Reads } from "./reads.js";
-import type { Change, StoredDiscovery } from "./records/log_codec.js";
-import { loadStoreRecord, readStoreRecord, upgradeStoreRecord } from "./store_record.js";
+import { Reads } from "./reads.js";
+import type { Change } from "./records/log_codec.js";
+import { loadStoreRecord, readStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
 export type { DueEntry } from "./reads.js";
@@ -54,30 +46,23 @@ export interface StoreOptions {
  * not announced yet, which is what `settledRevision` is for. Reads in one synchronous stretch see one
  * snapshot. Inside the callback of a commit they see what it wrote so far: use the transaction there.
  */
-export class Store {
+export class Store extends Reads {
   readonly databaseId: string;
   readonly epoch: string;
-  readonly #databases: Databases;
-  readonly #reads: Reads;
+  protected readonly databases: Databases;
   readonly #commits: CommitQueue;
   readonly #path: string;
 
   private constructor(databases: Databases, path: string, options: StoreOptions) {
+    super();
     const record = loadStoreRecord(databases, path, options.nowMs);
     this.databaseId = record.databaseId;
     this.epoch = record.epoch;
-    this.#databases = databases;
+    this.databases = databases;
     this.#path = path;
-    this.#reads = new Reads(databases);
     const retention = options.audit ?? defaultAuditRetention;
     const { onFatal, timing } = options;
-    this.#commits = new CommitQueue(databases, this.#reads.revision(), retention, onFatal, timing);
-    databases.meta.transactionSync(() => {
-      indexOldEvents(databases);
-      countOldSealed(databases, record.keyCheck?.keyId);
-      upgradeStoreRecord(databases);
-      countOldUsers(databases);
-    });
+    this.#commits = new CommitQueue(databases, this.revision, retention, onFatal, timing);
   }
 
   /**
@@ -99,23 +84,23 @@ export class Store {
 
   /** The known text that tells a right key from a wrong one. */
   get keyCheck(): SealedRecord | undefined {
-    return readStoreRecord(this.#databases)?.keyCheck;
+    return readStoreRecord(this.databases)?.keyCheck;
   }
 
   /** How many sealed records need each key, the check of the key not counted. */
   sealedCounts(): SealedCounts {
-    return readSealedCounts(this.#databases);
+    return readSealedCounts(this.databases);
   }
 
   /** The records of a kind after a key, in the order of the keys. */
   walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
-    return walkSealed(this.#databases, kind, after, limit);
+    return walkSealed(this.databases, kind, after, limit);
   }
 
   /** Writes a copy of the newest durable commit, while others go on. @param folder exists; the copy has the name of a store there */
   async copyTo(folder: string): Promise<void> {
     const path = join(folder, storeFileName);
-    await this.#databases.root.backup(path, false);
+    await this.databases.root.backup(path, false);
     // lmdb makes it readable for everybody, whom the folder must keep out until now.
     chmodSync(path, 0o600);
   }
@@ -130,121 +115,19 @@ export class Store {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** Revision of the newest durable change. */
-  get revision(): bigint {
-    return this.#reads.revision();
-  }
-
   /** Every change up to here is durable and was announced to the listener. */
   get settledRevision(): bigint {
     return this.#commits.settledRevision;
   }
 
-  /** Positions below it cannot be resumed: removals after them are forgotten. 0 when none was. */
-  get floorRevision(): bigint {
-    return this.#reads.floorRevision();
-  }
-
-  getProvider(id: string): ProviderProfile | undefined {
-    return this.#reads.getProvider(id);
-  }
-
-  findProviderByName(name: string): ProviderProfile | undefined {
-    return this.#reads.findProviderByName(name);
-  }
-
-  /** In the order of the names. */
-  listProviders(page: ProviderPage): ProviderProfile[] {
-    return this.#reads.listProviders(page);
-  }
-
-  getConnection(id: string): Connection | undefined {
-    return this.#reads.getConnection(id);
-  }
-
-  /** In the order of the ids. */
-  listConnections(page: ConnectionPage): Connection[] {
-    return this.#reads.listConnections(page);
-  }
-
-  countConnections(providerId: string): number {
-    return this.#reads.countConnections(providerId);
-  }
-
-  countByStatus(): Record<ConnectionStatus, number> {
-    return this.#reads.countByStatus();
-  }
-
-  getCredential(connectionId: string): SealedCredential | undefined {
-    return this.#reads.getCredential(connectionId);
-  }
-
-  /** @param stateHash hexadecimal SHA-256 of `state` */
-  getAuthorization(stateHash: string): PendingAuthorization | undefined {
-    return this.#reads.getAuthorization(stateHash);
-  }
-
-  getDiscovery(issuer: string): StoredDiscovery | undefined {
-    return this.#reads.getDiscovery(issuer);
-  }
-
-  getSuspension(providerId: string): Suspension | undefined {
-    return this.#reads.getSuspension(providerId);
-  }
-
-  listSuspensions(): Suspension[] {
-    return this.#reads.listSuspensions();
-  }
-
-  /**
-   * Entries behind `after` that are due at `untilMs` or earlier, the earliest first; its cost grows with what
-   * is answered, not with what is stored.
-   */
-  due(untilMs: number, limit: number, after?: DueEntry): DueEntry[] {
-    return this.#reads.due(untilMs, limit, after);
-  }
-
-  /** Time of the first entry in the due queue behind `after`. */
-  nextDueMs(after?: DueEntry): number | undefined {
-    return this.#reads.nextDueMs(after);
-  }
-
-  /** Changes after `revision`, the oldest first, each connection with its newest only. */
-  changesSince(revision: bigint, limit: number): Change[] {
-    return this.#reads.changesSince(revision, limit);
-  }
-
   /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
   listAuditEvents(page: AuditPage): AuditPageResult {
-    return listAuditEvents(this.#databases, page);
+    return listAuditEvents(this.databases, page);
   }
 
   /** Checks the chain of the audit log, step by step. */
   verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
-    return new AuditVerification(this.#databases, checkpoint);
-  }
-
-  getRevocation(id: string): PendingRevocation | undefined {
-    return this.#reads.getRevocation(id);
-  }
-
-  /** The first entries of the queue of revocations, whether they are due or not. */
-  dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
-    return this.#reads.dueRevocations(limit);
-  }
-
-  /** All of them, revoked ones too, in the order of their ids. */
-  listApiKeys(): ApiKeyRecord[] {
-    return this.#reads.listApiKeys();
-  }
-
-  /** @param key hash of the imported token */
-  getImport(key: string): PendingImport | undefined {
-    return this.#reads.getImport(key);
-  }
-
-  listImports(): { readonly key: string; readonly pending: PendingImport }[] {
-    return this.#reads.listImports();
+    return new AuditVerification(this.databases, checkpoint);
   }
 
   /**

@@ -4,9 +4,8 @@ import { StoreDamaged } from "./lmdb/store_error.js";
 import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./records/store_codec.js";
 import { readable } from "./records/unreadable.js";
 
-/** 2: sealed records can have the second layout, which the release before would take for damaged. */
-const schemaVersion = 2;
-const oldestVersion = 1;
+/** Layout of the file as a whole. */
+const schemaVersion = 1;
 const key = "store";
 
 export function readStoreRecord(databases: Databases): StoreRecord | undefined {
@@ -49,19 +48,13 @@ function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
  */
 export function loadStoreRecord(databases: Databases, path: string, nowMs: number): StoreRecord {
   const record = readUndamaged(databases, path) ?? createStoreRecord(databases, nowMs);
-  if (record.schemaVersion < oldestVersion || record.schemaVersion > schemaVersion) {
+  if (record.schemaVersion !== schemaVersion) {
     throw new StoreDamaged(
-      `the store ${path} was made by a newer nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
+      `the store ${path} was made by another nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
         "use that version, restore a backup, or move the file away to start with an empty store",
     );
   }
   return record;
-}
-
-/** Inside a transaction. Marks the store as one that the release before cannot read. */
-export function upgradeStoreRecord(databases: Databases): void {
-  const record = storeRecordOf(databases);
-  if (record.schemaVersion < schemaVersion) writeStoreRecord(databases, { ...record, schemaVersion });
 }
 
 function readUndamaged(databases: Databases, path: string): StoreRecord | undefined {

@@ -29,80 +29,15 @@ import { storeRecordOf, writeStoreRecord } from "./store_record.js";
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
  * returned.
  */
-export interface Transaction {
-  getProvider(id: string): ProviderProfile | undefined;
-  findProviderByName(name: string): ProviderProfile | undefined;
-  getConnection(id: string): Connection | undefined;
-  getCredential(connectionId: string): SealedCredential | undefined;
-  getAuthorization(stateHash: string): PendingAuthorization | undefined;
-  countConnections(providerId: string): number;
-  /** All connections of a profile, in the order of their ids. */
-  connectionsOf(providerId: string): readonly Connection[];
-  countConnectionsOfUser(userId: string): number;
-  /** @param principal name of who asked for consent */
-  countAuthorizations(principal: string): number;
-  /** @throws Error when another profile has the name */
-  putProvider(profile: ProviderProfile): void;
-  /** Its connections stay. */
-  deleteProvider(id: string): void;
-  /**
-   * Moves its one entry in the due queue to `dueAtMs` and counts as a change of the connection.
-   *
-   * @throws RangeError on an optional time that is not a whole number above 0
-   */
-  putConnection(connection: Connection): void;
-  /**
-   * Writes the connection without counting it as a change: for what callers do not see. The due time stays as
-   * it is stored.
-   *
-   * @throws Error when the connection is not stored
-   */
-  putUnannounced(connection: Connection): void;
-  /**
-   * With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored.
-   */
-  deleteConnection(id: string): void;
-  putCredential(connectionId: string, credential: SealedCredential): void;
-  deleteCredential(connectionId: string): void;
-  /** @param stateHash hexadecimal SHA-256 of `state` */
-  putAuthorization(stateHash: string, pending: PendingAuthorization): void;
-  /** Reads and deletes: of any number of callers one gets it. */
-  takeAuthorization(stateHash: string): PendingAuthorization | undefined;
-  putDiscovery(issuer: string, discovery: StoredDiscovery): void;
-  getSuspension(providerId: string): Suspension | undefined;
-  putSuspension(suspension: Suspension): void;
-  deleteSuspension(providerId: string): void;
-  /** Sealed with the primary key: from this commit on it is the one that this key check names. */
-  setKeyCheck(sealed: SealedRecord): void;
-  /** Puts right how many records need a key; 0 forgets it. */
-  setSealedCount(keyId: string, count: bigint): void;
-  /** Another history: no watcher can resume a position of the one before. */
-  beginEpoch(): void;
-  /** Chains the event to the one before it, and prunes a few that are older than the retention. */
-  appendAudit(event: AuditEvent): void;
-  getRevocation(id: string): PendingRevocation | undefined;
-  /** Moves its one entry in the queue of revocations to `nextAttemptMs`. */
-  putRevocation(revocation: PendingRevocation): void;
-  deleteRevocation(id: string): void;
-  /** @param key hash of the imported token */
-  getImport(key: string): PendingImport | undefined;
-  putImport(key: string, pending: PendingImport): void;
-  deleteImport(key: string): void;
-  getApiKey(id: string): ApiKeyRecord | undefined;
-  listApiKeys(): ApiKeyRecord[];
-  putApiKey(key: ApiKeyRecord): void;
-}
-
-export class StoreTransaction implements Transaction {
+export class Transaction extends Reads {
   readonly #databases: Databases;
-  readonly #reads: Reads;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
   #ended = false;
 
   constructor(databases: Databases, retention: AuditRetention) {
+    super();
     this.#databases = databases;
-    this.#reads = new Reads(databases);
     this.#log = new ChangeLog(databases);
     this.#audit = new AuditLog(databases, retention);
   }
@@ -114,96 +49,76 @@ export class StoreTransaction implements Transaction {
   }
 
   /** Guards every method: outside of its callback a write would become a transaction of its own. */
-  get #open(): Databases {
+  protected override get databases(): Databases {
     if (this.#ended) throw new Error("this transaction has ended: it is only valid inside its callback");
     return this.#databases;
   }
 
-  get #openReads(): Reads {
-    void this.#open;
-    return this.#reads;
-  }
-
-  getProvider(id: string): ProviderProfile | undefined {
-    return this.#openReads.getProvider(id);
-  }
-
-  findProviderByName(name: string): ProviderProfile | undefined {
-    return this.#openReads.findProviderByName(name);
-  }
-
-  getConnection(id: string): Connection | undefined {
-    return this.#openReads.getConnection(id);
-  }
-
-  getCredential(connectionId: string): SealedCredential | undefined {
-    return this.#openReads.getCredential(connectionId);
-  }
-
-  getAuthorization(stateHash: string): PendingAuthorization | undefined {
-    return this.#openReads.getAuthorization(stateHash);
-  }
-
-  countConnections(providerId: string): number {
-    return this.#openReads.countConnections(providerId);
-  }
-
+  /** All connections of a profile, in the order of their ids. */
   connectionsOf(providerId: string): readonly Connection[] {
-    return this.#openReads.listConnections({ providerId, limit: Number.POSITIVE_INFINITY });
+    return this.listConnections({ providerId, limit: Number.POSITIVE_INFINITY });
   }
 
-  countConnectionsOfUser(userId: string): number {
-    return this.#openReads.countConnectionsOfUser(userId);
-  }
-
-  countAuthorizations(principal: string): number {
-    return this.#openReads.countAuthorizations(principal);
-  }
-
+  /** @throws Error when another profile has the name */
   putProvider(profile: ProviderProfile): void {
-    const { providers, providerNames } = this.#open;
-    const holder = this.#reads.findProviderIdByName(profile.name);
+    const { providers, providerNames } = this.databases;
+    const holder = this.findProviderIdByName(profile.name);
     if (holder !== undefined && holder !== profile.id) {
       throw new Error(`the provider name ${profile.name} belongs to ${holder}`);
     }
-    const before = this.#reads.getProvider(profile.id);
+    const before = this.getProvider(profile.id);
     if (before !== undefined && before.name !== profile.name) providerNames.removeSync(before.name);
-    countSealed(this.#databases, () => before?.clientSecret, profile.clientSecret);
+    countSealed(this.databases, () => before?.clientSecret, profile.clientSecret);
     providerNames.putSync(profile.name, Buffer.from(profile.id));
     providers.putSync(profile.id, encodeProvider(profile));
   }
 
+  /** Its connections stay. */
   deleteProvider(id: string): void {
-    const { providers, providerNames } = this.#open;
-    const before = this.#reads.getProvider(id);
+    const { providers, providerNames } = this.databases;
+    const before = this.getProvider(id);
     if (before === undefined) return;
     providerNames.removeSync(before.name);
-    countSealed(this.#databases, () => before.clientSecret, undefined);
+    countSealed(this.databases, () => before.clientSecret, undefined);
     providers.removeSync(id);
   }
 
+  /**
+   * Moves its one entry in the due queue to `dueAtMs` and counts as a change of the connection.
+   *
+   * @throws RangeError on an optional time that is not a whole number above 0
+   */
   putConnection(connection: Connection): void {
-    const databases = this.#open;
+    const databases = this.databases;
     const encode = connectionEncoder(connection);
     const { id } = connection;
-    const before = this.#reads.getStoredConnection(id);
+    const before = this.getStoredConnection(id);
     moveInIndexes(databases, id, before?.connection, connection);
     const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     databases.connections.putSync(id, encode(revision));
   }
 
+  /**
+   * Writes the connection without counting it as a change: for what callers do not see. The due time stays as
+   * it is stored.
+   *
+   * @throws Error when the connection is not stored
+   */
   putUnannounced(connection: Connection): void {
-    const databases = this.#open;
-    const before = this.#reads.getStoredConnection(connection.id);
+    const databases = this.databases;
+    const before = this.getStoredConnection(connection.id);
     if (before === undefined) throw new Error("only a stored connection can be written unannounced");
     const { status, providerId, dueAtMs } = before.connection;
     const encode = connectionEncoder({ ...connection, status, providerId, dueAtMs });
     databases.connections.putSync(connection.id, encode(before.changeRevision));
   }
 
+  /**
+   * With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored.
+   */
   deleteConnection(id: string): void {
-    const databases = this.#open;
-    const before = this.#reads.getStoredConnection(id);
+    const databases = this.databases;
+    const before = this.getStoredConnection(id);
     if (before === undefined) return;
     const { connection, changeRevision } = before;
     moveInIndexes(databases, id, connection, undefined);
@@ -214,28 +129,30 @@ export class StoreTransaction implements Transaction {
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
-    const databases = this.#open;
-    countSealed(databases, () => this.#reads.getCredential(connectionId)?.sealed, credential.sealed);
+    const databases = this.databases;
+    countSealed(databases, () => this.getCredential(connectionId)?.sealed, credential.sealed);
     databases.credentials.putSync(connectionId, encodeSealedCredential(credential));
   }
 
   deleteCredential(connectionId: string): void {
-    const databases = this.#open;
-    countSealed(databases, () => this.#reads.getCredential(connectionId)?.sealed, undefined);
+    const databases = this.databases;
+    countSealed(databases, () => this.getCredential(connectionId)?.sealed, undefined);
     databases.credentials.removeSync(connectionId);
   }
 
+  /** @param stateHash hexadecimal SHA-256 of `state` */
   putAuthorization(stateHash: string, pending: PendingAuthorization): void {
     this.takeAuthorization(stateHash);
-    const databases = this.#open;
+    const databases = this.databases;
     countSealed(databases, () => undefined, pending.sealed);
     databases.authorizations.putSync(encodeStateHash(stateHash), encodeAuthorization(pending));
     if (pending.requestedBy !== "") addToNumber(databases, ["pending", nameInKey(pending.requestedBy)], 1n);
   }
 
+  /** Reads and deletes: of any number of callers one gets it. */
   takeAuthorization(stateHash: string): PendingAuthorization | undefined {
-    const databases = this.#open;
-    const pending = this.#reads.getAuthorization(stateHash);
+    const databases = this.databases;
+    const pending = this.getAuthorization(stateHash);
     if (pending === undefined) return undefined;
     countSealed(databases, () => pending.sealed, undefined);
     databases.authorizations.removeSync(encodeStateHash(stateHash));
@@ -244,39 +161,34 @@ export class StoreTransaction implements Transaction {
   }
 
   putDiscovery(issuer: string, discovery: StoredDiscovery): void {
-    this.#open.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
-  }
-
-  getSuspension(providerId: string): Suspension | undefined {
-    return this.#openReads.getSuspension(providerId);
+    this.databases.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
   }
 
   putSuspension(suspension: Suspension): void {
-    this.#open.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
+    this.databases.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
   }
 
   deleteSuspension(providerId: string): void {
-    this.#open.suspensions.removeSync(providerId);
+    this.databases.suspensions.removeSync(providerId);
   }
 
+  /** Sealed with the primary key: from this commit on it is the one that this key check names. */
   setKeyCheck(sealed: SealedRecord): void {
-    const databases = this.#open;
+    const databases = this.databases;
     writeStoreRecord(databases, { ...storeRecordOf(databases), keyCheck: sealed });
   }
 
+  /** Chains the event to the one before it, and prunes a few that are older than the retention. */
   appendAudit(event: AuditEvent): void {
-    void this.#open;
+    void this.databases;
     this.#audit.append(event);
   }
 
-  getRevocation(id: string): PendingRevocation | undefined {
-    return this.#openReads.getRevocation(id);
-  }
-
+  /** Moves its one entry in the queue of revocations to `nextAttemptMs`. */
   putRevocation(revocation: PendingRevocation): void {
     this.deleteRevocation(revocation.id);
-    const { revocations, revocationsDue } = this.#open;
-    countSealed(this.#databases, () => undefined, revocation.sealed);
+    const { revocations, revocationsDue } = this.databases;
+    countSealed(this.databases, () => undefined, revocation.sealed);
     revocations.putSync(revocation.id, encodeRevocation(revocation));
     revocationsDue.putSync([revocation.nextAttemptMs, revocation.id], nothing);
   }
@@ -284,45 +196,35 @@ export class StoreTransaction implements Transaction {
   deleteRevocation(id: string): void {
     const before = this.getRevocation(id);
     if (before === undefined) return;
-    countSealed(this.#databases, () => before.sealed, undefined);
-    this.#open.revocations.removeSync(id);
-    this.#open.revocationsDue.removeSync([before.nextAttemptMs, id]);
-  }
-
-  getImport(key: string): PendingImport | undefined {
-    return this.#openReads.getImport(key);
+    countSealed(this.databases, () => before.sealed, undefined);
+    this.databases.revocations.removeSync(id);
+    this.databases.revocationsDue.removeSync([before.nextAttemptMs, id]);
   }
 
   putImport(key: string, pending: PendingImport): void {
-    const databases = this.#open;
-    countSealed(databases, () => this.#reads.getImport(key)?.sealed, pending.sealed);
+    const databases = this.databases;
+    countSealed(databases, () => this.getImport(key)?.sealed, pending.sealed);
     databases.imports.putSync(key, encodeImport(pending));
   }
 
   deleteImport(key: string): void {
-    const databases = this.#open;
-    countSealed(databases, () => this.#reads.getImport(key)?.sealed, undefined);
+    const databases = this.databases;
+    countSealed(databases, () => this.getImport(key)?.sealed, undefined);
     databases.imports.removeSync(key);
   }
 
+  /** Puts right how many records need a key; 0 forgets it. */
   setSealedCount(keyId: string, count: bigint): void {
-    writeSealedCount(this.#open, keyId, count);
+    writeSealedCount(this.databases, keyId, count);
   }
 
+  /** Another history: no watcher can resume a position of the one before. */
   beginEpoch(): void {
-    const databases = this.#open;
+    const databases = this.databases;
     writeStoreRecord(databases, { ...storeRecordOf(databases), epoch: newId() });
   }
 
-  getApiKey(id: string): ApiKeyRecord | undefined {
-    return this.#openReads.getApiKey(id);
-  }
-
-  listApiKeys(): ApiKeyRecord[] {
-    return this.#openReads.listApiKeys();
-  }
-
   putApiKey(key: ApiKeyRecord): void {
-    this.#open.apiKeys.putSync(key.id, encodeApiKey(key));
+    this.databases.apiKeys.putSync(key.id, encodeApiKey(key));
   }
 }

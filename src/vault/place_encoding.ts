@@ -1,23 +1,14 @@
 import type { AssociatedData } from "../model/credentials/credential.js";
 
-/** Layouts of sealed records: what the first release wrote, and what is written now. */
-export const firstLayout = 1;
-export const currentLayout = 2;
+/** How records are sealed: XAES-256-GCM, the place as below. */
+export const layout = 1;
 
 /** The package of the messages that are sealed (`proto/nexus/store/v1`), bound into each record. */
 const schema = "nexus.store.v1";
 
-/** Of these the first layout bound no revision. */
-const withoutRevision: readonly AssociatedData["kind"][] = ["client_secret", "authorization", "import"];
-
 /** Associated data: an unambiguous encoding, each field behind its length. */
-export function encodePlace(layout: number, place: AssociatedData, keyId: string): Buffer {
+export function encodePlace(place: AssociatedData, keyId: string): Buffer {
   const { databaseId, kind, providerId, connectionId, revision, recordKey = "" } = place;
-  if (layout === firstLayout) {
-    const bound = withoutRevision.includes(kind) ? "0" : revision.toString();
-    const fields = [databaseId, keyId, kind, providerId, connectionId, bound];
-    return encodeFields(["nexus sealed record v1", ...fields]);
-  }
   return encodeFields([
     `nexus sealed record v${layout}`,
     databaseId,

@@ -4,16 +4,13 @@ import {
   createHash,
   createSecretKey,
   hkdfSync,
-  type KeyObject,
   randomBytes,
 } from "node:crypto";
 import { ExtendedNonceKey, extendedNonceBytes } from "./extended_nonce.js";
-import { currentLayout, firstLayout } from "./place_encoding.js";
+import { layout } from "./place_encoding.js";
 
 const algorithm = "aes-256-gcm";
 const keyBytes = 32;
-/** NIST SP 800-38D section 8.2.2: of the first layout. */
-const shortNonceBytes = 12;
 const tagBytes = 16;
 
 /** A nonce, and the ciphertext followed by the 128-bit tag. */
@@ -26,8 +23,6 @@ export interface Ciphertext {
 export class SealingKey {
   /** Names the key and tells nothing of it: a digest of 256 random bits. */
   readonly id: string;
-  /** Opens the first layout; seals nothing any more. */
-  readonly #first: KeyObject;
   readonly #extended: ExtendedNonceKey;
 
   /** @param key 32 bytes; the caller's copy can be wiped afterwards */
@@ -35,14 +30,12 @@ export class SealingKey {
     if (key.length !== keyBytes)
       throw new RangeError(`an encryption key has ${keyBytes} bytes, not ${key.length}`);
     this.id = keyIdOf(key);
-    this.#first = createSecretKey(key);
     // A key of its own, so that one key is never used by two algorithms.
-    const derived = Buffer.from(hkdfSync("sha256", key, "", "nexus sealed record v2", keyBytes));
+    const derived = Buffer.from(hkdfSync("sha256", key, "", `nexus sealed record v${layout}`, keyBytes));
     this.#extended = new ExtendedNonceKey(createSecretKey(derived));
     derived.fill(0);
   }
 
-  /** Of the current layout. */
   seal(plaintext: Uint8Array, associatedData: Buffer): Ciphertext {
     const nonce = randomBytes(extendedNonceBytes);
     const derived = this.#extended.derive(nonce);
@@ -55,13 +48,9 @@ export class SealingKey {
   }
 
   /** Undefined when it does not open. */
-  open(layout: number, sealed: Ciphertext, associatedData: Buffer): Buffer | undefined {
-    const nonceBytes = { [firstLayout]: shortNonceBytes, [currentLayout]: extendedNonceBytes }[layout];
-    if (sealed.nonce.length !== nonceBytes || sealed.ciphertext.length < tagBytes) return undefined;
-    const { key, nonce } =
-      layout === firstLayout
-        ? { key: this.#first, nonce: sealed.nonce }
-        : this.#extended.derive(sealed.nonce);
+  open(sealed: Ciphertext, associatedData: Buffer): Buffer | undefined {
+    if (sealed.nonce.length !== extendedNonceBytes || sealed.ciphertext.length < tagBytes) return undefined;
+    const { key, nonce } = this.#extended.derive(sealed.nonce);
     const decipher = createDecipheriv(algorithm, key, nonce, { authTagLength: tagBytes });
     decipher.setAAD(associatedData);
     const end = sealed.ciphertext.length - tagBytes;

@@ -1,6 +1,6 @@
 import type { AssociatedData, SealedRecord } from "../model/credentials/credential.js";
 import { DataLoss } from "../model/errors.js";
-import { currentLayout, encodePlace, firstLayout } from "./place_encoding.js";
+import { encodePlace, layout } from "./place_encoding.js";
 import { SealingKey } from "./sealing_key.js";
 
 /** A change of the ring that would leave something without its key. */
@@ -11,8 +11,7 @@ export class RingError extends Error {
 /**
  * The key ring: opens each record with the key that it names, and seals with one, the primary. Synchronous.
  *
- * Records are sealed with XAES-256-GCM: nonces of 192 random bits, of which 2^80 are safe under one key (`extended_nonce.ts`). Those of
- * the first layout (AES-256-GCM with 96 bits) still open and are not made any more.
+ * Records are sealed with XAES-256-GCM: nonces of 192 random bits, of which 2^80 are safe under one key (`extended_nonce.ts`).
  */
 export class Vault {
   #keys: ReadonlyMap<string, SealingKey>;
@@ -43,7 +42,7 @@ export class Vault {
 
   /** Whether a record is as it would be sealed now. */
   isCurrent(record: SealedRecord): boolean {
-    return record.keyId === this.#primary.id && record.layout === currentLayout;
+    return record.keyId === this.#primary.id && record.layout === layout;
   }
 
   /** @throws RingError when the ring does not hold it */
@@ -74,16 +73,15 @@ export class Vault {
 
   seal(plaintext: Uint8Array, place: AssociatedData): SealedRecord {
     const { id } = this.#primary;
-    const sealed = this.#primary.seal(plaintext, encodePlace(currentLayout, place, id));
-    return { keyId: id, layout: currentLayout, ...sealed };
+    const sealed = this.#primary.seal(plaintext, encodePlace(place, id));
+    return { keyId: id, layout, ...sealed };
   }
 
   /** @throws DataLoss when its key is not in the ring, when it belongs to another place, or was altered */
   open(record: SealedRecord, place: AssociatedData): Buffer {
     const key = this.#keys.get(record.keyId);
     if (!key) throw new DataLoss(`sealed ${place.kind} needs a key that is not loaded`);
-    const layout = record.layout ?? firstLayout;
-    const opened = key.open(layout, record, encodePlace(layout, place, record.keyId));
+    const opened = record.layout === layout ? key.open(record, encodePlace(place, record.keyId)) : undefined;
     if (!opened)
       throw new DataLoss(`sealed ${place.kind} cannot be opened: it was altered, or belongs elsewhere`);
     return opened;

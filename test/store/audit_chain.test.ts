@@ -179,14 +179,13 @@ test("a checkpoint finds a file that was rewritten whole", async () => {
   await Promise.all([real.close(), forged.close()]);
 });
 
-test("a log without hashes starts its chain at the next event, and gets its index", async () => {
+test("a log without hashes starts its chain at the next event", async () => {
   const folder = temporaryFolder();
   const first = Store.open({ folder, nowMs });
   await append(first, 1, 5);
   await first.close();
-  await editFile(folder, ({ audit, auditByConnection, meta }) => {
+  await editFile(folder, ({ audit, meta }) => {
     meta.removeSync("audit_head");
-    auditByConnection.clearSync();
     for (const key of [...audit.getKeys({})]) {
       const record = decodeAuditRecord(audit.getBinary(key) ?? Buffer.alloc(0));
       if (record) audit.putSync(Buffer.from(key), encodeAuditRecord(record, new Uint8Array(0)));

@@ -10,6 +10,7 @@ export const nowMs = 1_700_000_000_000;
 export function sealed(text: string): SealedRecord {
   return {
     keyId: `key-${text}`,
+    layout: 1,
     nonce: Buffer.alloc(12, text),
     ciphertext: Buffer.from(`ciphertext ${text}`),
   };

@@ -29,8 +29,8 @@ export interface SealedRecord {
   readonly keyId: string;
   readonly nonce: Uint8Array;
   readonly ciphertext: Uint8Array;
-  /** How it was sealed; undefined for the first layout. */
-  readonly layout?: number;
+  /** How it was sealed; the vault knows one layout. */
+  readonly layout: number;
 }
 
 /** A credential as it lies in the store. */

@@ -49,7 +49,7 @@ export function manifestText(manifest: BackupManifest): string {
 export function encodeBackupHeader({ manifest, seal }: BackupHeader): Buffer {
   const sealText = {
     keyId: seal.keyId,
-    layout: seal.layout ?? 1,
+    layout: seal.layout,
     nonce: Buffer.from(seal.nonce).toString("base64"),
     ciphertext: Buffer.from(seal.ciphertext).toString("base64"),
   };

@@ -1,7 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
-import { decodeConnection } from "../records/connection_codec.js";
-import { addToNumber, nameInKey, writeNumber } from "./numbers.js";
+import { addToNumber, nameInKey } from "./numbers.js";
 
 /** What the indexes and counters know of a connection. */
 export type IndexedConnection = Pick<Connection, "userId" | "providerId" | "status" | "dueAtMs">;
@@ -35,19 +34,4 @@ export function moveInIndexes(
     if (before?.dueAtMs !== undefined) databases.due.removeSync([before.dueAtMs, id]);
     if (after?.dueAtMs !== undefined) databases.due.putSync([after.dueAtMs, id], nothing);
   }
-}
-
-/** Key in database `meta` of the mark that connections are counted by user id. */
-const countedKey = "counted_users";
-
-/** Counts the connections of each user id in a store that was made before they were counted: once, inside a transaction. */
-export function countOldUsers(databases: Databases): void {
-  if (databases.meta.doesExist(countedKey)) return;
-  const counts = new Map<string, bigint>();
-  for (const { value } of databases.connections.getRange({})) {
-    const name = nameInKey(decodeConnection(value).connection.userId);
-    counts.set(name, (counts.get(name) ?? 0n) + 1n);
-  }
-  for (const [name, count] of counts) writeNumber(databases, ["user", name], count);
-  databases.meta.putSync(countedKey, nothing);
 }

@@ -13,9 +13,7 @@ export type NumberKey =
   /** The newest revision whose tombstone was pruned. */
   | ["floor"]
   /** Sealed records that need this key. */
-  | ["sealed", string]
-  /** 1 since those are counted. */
-  | ["sealed_counted"];
+  | ["sealed", string];
 
 type Bytes = Uint8Array;
 

@@ -14,13 +14,13 @@ export function toSealedMessage(sealed: SealedRecord): SealedMessage {
     keyId: sealed.keyId,
     nonce: sealed.nonce.slice(),
     ciphertext: sealed.ciphertext.slice(),
-    layout: sealed.layout ?? 0,
+    layout: sealed.layout,
   });
 }
 
 export function fromSealedMessage(message: SealedMessage): SealedRecord {
   const { keyId, nonce, ciphertext, layout } = message;
-  return { keyId, nonce, ciphertext, ...(layout === 0 ? {} : { layout }) };
+  return { keyId, nonce, ciphertext, layout };
 }
 
 /** A record that was written without its sealed part: an error of this program. */

@@ -24,7 +24,7 @@ const manifest = {
 };
 
 describe("the header of a backup", () => {
-  const seal = { ...sealed("manifest"), layout: 2 };
+  const seal = { ...sealed("manifest"), layout: 1 };
   const header = encodeBackupHeader({ manifest, seal });
 
   it("is a block of text that is read back", () => {

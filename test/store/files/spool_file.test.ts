@@ -9,6 +9,7 @@ import { connection } from "../samples.js";
 function entry(id: string, ciphertextBytes = 100): SpooledTokenSet {
   const sealed = {
     keyId: "k",
+    layout: 1,
     nonce: new Uint8Array(12),
     ciphertext: new Uint8Array(ciphertextBytes).fill(7),
   };

@@ -1,10 +1,6 @@
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { SealedRecord } from "../../../src/model/credentials/credential.js";
-import { openDatabases } from "../../../src/store/lmdb/databases.js";
-import { Store, storeFileName } from "../../../src/store/store.js";
-import { readStoreRecord, writeStoreRecord } from "../../../src/store/store_record.js";
-import { temporaryFolder } from "../../temporary_folder.js";
+import type { Store } from "../../../src/store/store.js";
 import { connection, nowMs, pending, provider, sealed, stateHash } from "../samples.js";
 import { openStore } from "../temporary_store.js";
 
@@ -65,30 +61,5 @@ describe("how many records need each key", () => {
       tx.putImport("i", { ...imported, sealed: undefined });
     });
     expect(countsOf(store)).toEqual({});
-  });
-
-  it("is counted once in a store of the first release, without what names another key than its one", async () => {
-    const folder = temporaryFolder();
-    const first = Store.open({ folder, nowMs });
-    await first.commit((tx) => {
-      tx.setKeyCheck(by("a"));
-      for (const id of ["1", "2", "3"]) tx.putCredential(id, { revision: 1n, sealed: by("a") });
-      tx.putCredential("4", { revision: 1n, sealed: by("bit flipped") });
-    });
-    await first.close();
-    const databases = openDatabases(join(folder, storeFileName));
-    databases.meta.transactionSync(() => {
-      for (const key of [...databases.numbers.getKeys({})]) databases.numbers.removeSync(key);
-      const record = readStoreRecord(databases);
-      if (record) writeStoreRecord(databases, { ...record, schemaVersion: 1 });
-    });
-    await databases.root.close();
-    const store = openStore(folder);
-    expect(countsOf(store)).toEqual({ a: 3 });
-    const again = openDatabases(join(folder, storeFileName));
-    expect(readStoreRecord(again)?.schemaVersion).toBe(2);
-    await again.root.close();
-    await store.commit((tx) => tx.deleteCredential("4"));
-    expect(countsOf(store)).toEqual({ a: 3 });
   });
 });

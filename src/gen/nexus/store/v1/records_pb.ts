@@ -81,7 +81,7 @@ export type SealedRecord = Message<"nexus.store.v1.SealedRecord"> & {
   keyId: string;
 
   /**
-   * 192 random bits (96 in the first layout), never used twice under one key.
+   * 192 random bits, never used twice under one key.
    *
    * @generated from field: bytes nonce = 2;
    */
@@ -95,7 +95,7 @@ export type SealedRecord = Message<"nexus.store.v1.SealedRecord"> & {
   ciphertext: Uint8Array;
 
   /**
-   * How it was sealed: 0 is the first layout (AES-256-GCM), 2 is XAES-256-GCM.
+   * How it was sealed: 1 is XAES-256-GCM.
    *
    * @generated from field: uint32 layout = 4;
    */
