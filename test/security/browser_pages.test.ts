@@ -140,18 +140,18 @@ describe("the browser that calls us: pages", () => {
   });
 
   test.each([
-    ["another origin", { origin: "https://evil.example" }],
-    ["another port of this host", { origin: "http://localhost:1" }],
-    ["no origin", { origin: "null" }],
-    ["another site", { "sec-fetch-site": "cross-site" }],
-    ["a sibling site", { "sec-fetch-site": "same-site" }],
-    ["another browser", { cookie: "" }],
-    ["a page that sends text", { "content-type": "text/plain" }],
-    ["a page that sends JSON", { "content-type": "application/json" }],
-  ])("a form from %s is refused", async (_name, headers) => {
+    ["another origin", { origin: "https://evil.example" }, 400],
+    ["another port of this host", { origin: "http://localhost:1" }, 400],
+    ["no origin", { origin: "null" }, 400],
+    ["another site", { "sec-fetch-site": "cross-site" }, 400],
+    ["a sibling site", { "sec-fetch-site": "same-site" }, 400],
+    ["another browser", { cookie: "" }, 400],
+    ["a page that sends text", { "content-type": "text/plain" }, 415],
+    ["a page that sends JSON", { "content-type": "application/json" }, 415],
+  ])("a form from %s is refused", async (_name, headers, refusal) => {
     const { csrf, send, status } = await openForm();
     const sent = await send({ api_key: "k", "nexus-csrf": csrf }, headers as Record<string, string>);
-    expect(sent.status).toBe(400);
+    expect(sent.status).toBe(refusal);
     expect(await status()).toBe(0n);
   });
 
