@@ -20,6 +20,7 @@ export function definedServices(
   parts: DomainParts,
   templates: Catalogue,
   config: Config,
+  nowMs: () => number,
 ): ServiceDefinition[] {
   const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
     parts;
@@ -36,7 +37,13 @@ export function definedServices(
     backupService({ backups }),
   ];
   const inner = new CallPipeline({ guard });
-  return [...services, nexusService(services.map((service) => inner.bind(service)))];
+  return [
+    ...services,
+    nexusService(
+      services.map((service) => inner.bind(service)),
+      nowMs,
+    ),
+  ];
 }
 
 /** What proxies call. */

@@ -157,7 +157,7 @@ export class Daemon {
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access: parts.access, store, clock, log });
-    const services = definedServices(parts, templates, config);
+    const services = definedServices(parts, templates, config, () => clock.nowMs());
     const forProxies = proxyServices(parts);
     const limits = new CallLimits(config.limits);
     const pipeline = (listener: "grpc" | "http"): CallPipeline => {

@@ -41,22 +41,22 @@ const list: Route = {
   errors: [501],
   async handle(request, call) {
     const { events, nextPageToken } = await listEvents(call, request.query);
-    return answer({ events, next_page_token: nextPageToken });
+    return answer({ events: events.map(eventJson), next_page_token: nextPageToken });
   },
 };
 
-/** As the existing broker answers it: a bare list. The token of the next page is in a header. */
-const bareList: Route = alias(list, "/audit", {
-  success: { status: 200, schema: "AuditEvents" },
+/** As the existing broker answers it: a bare list of its rows. The token of the next page is in a header. */
+const brokerList: Route = alias(list, "/audit", {
+  success: { status: 200, schema: "AuditRows" },
   async handle(request, call) {
     const { events, nextPageToken } = await listEvents(call, request.query);
     const headers: Record<string, string> =
       nextPageToken === "" ? {} : { "x-next-page-token": nextPageToken };
-    return { ...answer(events), headers };
+    return { ...answer(events.map(brokerRow)), headers };
   },
 });
 
-export const auditRoutes: readonly Route[] = [list, bareList];
+export const auditRoutes: readonly Route[] = [list, brokerList];
 
 /** A page of the RPC may hold fewer events than asked for while more follow: it is filled up from the next. */
 async function listEvents(call: Call, wanted: URLSearchParams) {
@@ -75,7 +75,7 @@ async function listEvents(call: Call, wanted: URLSearchParams) {
     events.push(...page.events);
     nextPageToken = page.nextPageToken;
   } while (events.length < limit && nextPageToken !== "");
-  return { events: events.map(eventJson), nextPageToken };
+  return { events, nextPageToken };
 }
 
 function limitOf(text: string): number {
@@ -108,4 +108,17 @@ function eventJson(event: AuditEvent): JsonObject {
       return field.name === "time" && event.time ? [["time", timestampDate(event.time).toISOString()]] : [];
     }),
   );
+}
+
+/** A row of the existing broker; what is not known is absent. It has no user agent: the log keeps none. */
+function brokerRow(event: AuditEvent): JsonObject {
+  const { time, event_type, connection_id, origin, sequence, hash: _, ...data } = eventJson(event);
+  return {
+    id: String(sequence ?? ""),
+    event_type: event_type ?? "",
+    created_at: time ?? "",
+    event_data: JSON.stringify(data),
+    ...(connection_id === "" || connection_id === undefined ? {} : { connection_id }),
+    ...(origin === "" || origin === undefined ? {} : { ip_address: origin }),
+  };
 }

@@ -59,7 +59,7 @@ const check: Route = {
   success: { status: 200, schema: "ConnectionState" },
   errors: [404],
   async handle({ params }, call) {
-    return answer({ status: await checkConnection(call, idOf(params["id"])) });
+    return answer({ ...(await checkConnection(call, idOf(params["id"]))) });
   },
 };
 
@@ -103,15 +103,22 @@ const captureCredential: Route = {
         credentials: fields.object("credentials") ?? {},
       })),
     );
-    const status = statusOf(captured.status);
-    if (!status) throw new Error("a captured connection without a status");
     return answer({
       connection_id: captured.connectionId,
-      status,
+      status: "success",
       redirect_url: captured.redirectUrl,
     });
   },
 };
+
+/** As the existing broker answers it: it sends the browser on, where there is a return URL. */
+const captureInBroker: Route = alias(captureCredential, "/auth/capture-credential", {
+  async handle(request, call) {
+    const captured = await captureCredential.handle(request, call);
+    const { redirect_url: location } = captured.body as { readonly redirect_url: string };
+    return location === "" ? captured : { status: 302, body: captured.body, headers: { location } };
+  },
+});
 
 export const connectionRoutes: readonly Route[] = [
   request,
@@ -120,4 +127,6 @@ export const connectionRoutes: readonly Route[] = [
   captureSchema,
   captureCredential,
   alias(request, "/auth/consent-spec", { body: "ConsentSpecRequest" }),
+  alias(captureSchema, "/auth/capture-schema"),
+  captureInBroker,
 ];

@@ -42,21 +42,33 @@ function providerOf({ providerId, providerName }: LegacyConnectionRequest) {
   return name === "" ? { case: undefined } : { case: "providerName" as const, value: name };
 }
 
-export async function checkConnection(call: Call, connectionId: string): Promise<ConnectionStatus> {
+/** The statuses that clients of the existing Nexus know: `WaitForActive` polls until `active` or `failed`. */
+export const legacyStatuses = ["pending", "active", "failed"] as const;
+type LegacyStatus = (typeof legacyStatuses)[number];
+
+/** `failed` for `attention`, `revoked` and `expired` too: for each of them a new consent is the next step. */
+export async function checkConnection(
+  call: Call,
+  connectionId: string,
+): Promise<{ readonly status: LegacyStatus; readonly state: ConnectionStatus }> {
   const { connection } = await call(ConnectionService.method.getConnection, {
     connectionId: idOf(connectionId),
   });
-  const status = connection && statusOf(connection.status);
-  if (!status) throw new Error("a connection without a status");
-  return status;
+  const state = connection && statusOf(connection.status);
+  if (!state) throw new Error("a connection without a status");
+  return { status: state === "active" || state === "pending" ? state : "failed", state };
 }
 
-export async function getToken(call: Call, connectionId: string): Promise<JsonObject> {
+export async function getToken(call: Call, connectionId: string, nowMs: number): Promise<JsonObject> {
   const { token } = await call(TokenService.method.getToken, { connectionId: idOf(connectionId) });
-  return tokenJson(token);
+  return tokenJson(token, nowMs);
 }
 
-export async function refreshConnection(call: Call, connectionId: string): Promise<JsonObject> {
+export async function refreshConnection(
+  call: Call,
+  connectionId: string,
+  nowMs: number,
+): Promise<JsonObject> {
   const { token } = await call(TokenService.method.refreshToken, { connectionId: idOf(connectionId) });
-  return tokenJson(token);
+  return tokenJson(token, nowMs);
 }

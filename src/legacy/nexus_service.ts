@@ -12,7 +12,7 @@ import { callerOf } from "./call.js";
 import { checkConnection, getToken, refreshConnection, requestConnection } from "./legacy_calls.js";
 
 /** The four RPCs of the existing gateway, by the services that took their place. */
-export function nexusService(services: readonly BoundService[]): ServiceDefinition {
+export function nexusService(services: readonly BoundService[], nowMs: () => number): ServiceDefinition {
   const callerFor = callerOf(services);
   return defineService(NexusService, {
     async requestConnection(request, context) {
@@ -24,17 +24,17 @@ export function nexusService(services: readonly BoundService[]): ServiceDefiniti
     },
 
     async checkConnection({ connectionId }, context) {
-      const status = await checkConnection(callerFor(context), connectionId);
+      const { status } = await checkConnection(callerFor(context), connectionId);
       return create(CheckConnectionResponseSchema, { status });
     },
 
     async getToken({ connectionId }, context) {
-      const token = await getToken(callerFor(context), connectionId);
+      const token = await getToken(callerFor(context), connectionId, nowMs());
       return create(GetTokenResponseSchema, { token });
     },
 
     async refreshConnection({ connectionId }, context) {
-      const token = await refreshConnection(callerFor(context), connectionId);
+      const token = await refreshConnection(callerFor(context), connectionId, nowMs());
       return create(RefreshConnectionResponseSchema, { token });
     },
   });

@@ -81,7 +81,7 @@ export function takesBody({ method }: Pick<Route, "method">): boolean {
 function described(status: number, schema: SchemaName): JsonObject {
   return {
     description: meanings[status] ?? "",
-    content: { "application/json": { schema: reference(schema) } },
+    content: { [schema === "Metrics" ? "text/plain" : "application/json"]: { schema: reference(schema) } },
   };
 }
 

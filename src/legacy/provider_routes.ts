@@ -117,6 +117,19 @@ const getByName: Route = {
   },
 };
 
+const removeByName: Route = {
+  ...remove,
+  path: "/providers/by-name/{name}",
+  operationId: "deleteProviderByName",
+  summary: "Deletes a profile by its name; its connections stay",
+  async handle(request, call) {
+    const { provider } = await call(ProviderService.method.getProvider, {
+      key: { case: "name", value: request.params["name"] ?? "" },
+    });
+    return await remove.handle({ ...request, params: { id: stored(provider).id } }, call);
+  },
+};
+
 export const providerRoutes: readonly Route[] = [
   create,
   listMetadata,
@@ -129,6 +142,7 @@ export const providerRoutes: readonly Route[] = [
   listNames,
   alias(listMetadata, "/providers/metadata", { operationId: "listProviderMetadataAlias" }),
   getByName,
+  removeByName,
   alias(get, "/providers/{id}"),
   alias(replace, "/providers/{id}"),
   alias(patch, "/providers/{id}"),

@@ -10,6 +10,10 @@ export interface RestRequest {
   readonly query: URLSearchParams;
   /** Empty where there was no body. */
   readonly body: JsonObject;
+  /** When it came in. */
+  readonly nowMs: number;
+  /** What `/metrics` of the `ops` listener answers. */
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 export type RestMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -21,7 +25,7 @@ export interface Route {
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly tag: "providers" | "connections" | "tokens" | "capture" | "audit" | "document";
+  readonly tag: "providers" | "connections" | "tokens" | "capture" | "audit" | "health" | "document";
   readonly query?: Readonly<Record<string, QueryParameter>>;
   readonly body?: SchemaName;
   readonly success: { readonly status: 200 | 201; readonly schema: SchemaName };

@@ -1,6 +1,7 @@
 import { connectionStatuses } from "../model/connections/connection.js";
 import type { JsonObject } from "../model/json.js";
 import { authTypes } from "../model/providers/provider_profile.js";
+import { legacyStatuses } from "./legacy_calls.js";
 
 const text = { type: "string" } as const;
 const texts = { type: "array", items: text } as const;
@@ -108,6 +109,7 @@ export const schemas = {
   Error: answered(
     {
       error: says(text, "A stable word."),
+      code: says(text, "The same."),
       message: says(text, "A sentence for a person."),
       details: says(
         { type: "array", items: answered({ field: text, description: text }) },
@@ -131,6 +133,9 @@ export const schemas = {
     },
     beyondContract,
   ),
+  Message: answered({ message: text }),
+  Health: answered({ status: { type: "string", const: "healthy" } }),
+  Metrics: says(text, "The text format of Prometheus."),
   ProviderDeleted: answered({ message: text, orphaned_connections: { type: "integer", minimum: 0 } }),
   ProviderMetadata: {
     type: "object",
@@ -155,23 +160,35 @@ export const schemas = {
     connection_id: uuid,
     status: { type: "string", enum: [...connectionStatuses] },
   }),
-  ConnectionState: answered({ status: { type: "string", enum: [...connectionStatuses] } }),
+  ConnectionState: answered({
+    status: says(
+      { type: "string", enum: [...legacyStatuses] },
+      "`failed` also for what needs another consent: `state` says more.",
+    ),
+    state: { type: "string", enum: [...connectionStatuses] },
+  }),
   Token: answered(
     {
       strategy: answered({ type: text, config: { type: "object", additionalProperties: text } }),
       credentials: says(
-        { type: "object", additionalProperties: text },
-        "The fields that the strategy names, for `oauth2` at the root too. Never a refresh token.",
+        { type: "object", additionalProperties: { type: ["string", "boolean"] } },
+        "The fields that the strategy names; for `oauth2` with `token_type`, `scope`, `id_token`, `expires_at` (RFC 3339) and `expired`, and at the root too. Never a refresh token.",
       ),
-      expires_at: says({ type: "integer" }, "Unix seconds; absent where it is not known, or never."),
+      expires_at: says({ type: "integer" }, "Unix seconds; the year 9999 for static credentials."),
+      expires_in: says({ type: "integer", minimum: 0 }, "Seconds from now, for `oauth2`."),
+      access_token: text,
+      token_type: text,
+      scope: text,
+      id_token: text,
+      expired: { type: "boolean" },
     },
-    ["expires_at"],
+    ["expires_at", "expires_in", "access_token", "token_type", "scope", "id_token", "expired"],
   ),
   CaptureSchema: answered({ provider_name: text, schema: anyObject }),
   Capture: requested({ state: text, credentials: anyObject }, ["state", "credentials"]),
   Captured: answered({
     connection_id: uuid,
-    status: { type: "string", enum: [...connectionStatuses] },
+    status: { type: "string", const: "success" },
     redirect_url: says(text, "Where to send the person's browser; empty when there is no return URL."),
   }),
   AuditEvent: answered({
@@ -185,9 +202,23 @@ export const schemas = {
     origin: text,
     hash: text,
   }),
-  AuditEvents: { type: "array", items: { $ref: "#/components/schemas/AuditEvent" } },
+  AuditRows: {
+    type: "array",
+    items: answered(
+      {
+        id: text,
+        event_type: text,
+        created_at: time,
+        connection_id: uuid,
+        event_data: says(text, "A JSON object as text: principal, provider_id, reason, count, revision."),
+        ip_address: text,
+        user_agent: text,
+      },
+      ["connection_id", "ip_address", "user_agent"],
+    ),
+  },
   AuditPage: answered({
-    events: { $ref: "#/components/schemas/AuditEvents" },
+    events: { type: "array", items: { $ref: "#/components/schemas/AuditEvent" } },
     next_page_token: says(text, "Empty on the last page."),
   }),
   OpenApiDocument: anyObject,

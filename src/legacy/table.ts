@@ -1,3 +1,4 @@
+import { StatusService } from "../gen/nexus/v1/status_pb.js";
 import { auditRoutes } from "./audit_routes.js";
 import { connectionRoutes } from "./connection_routes.js";
 import { openApiDocument } from "./openapi.js";
@@ -17,12 +18,41 @@ const document: Route = {
   handle: async () => answer(openApi),
 };
 
+const health: Route = {
+  method: "GET",
+  path: "/health",
+  operationId: "getHealth",
+  summary: "Answers while the daemon serves",
+  tag: "health",
+  success: { status: 200, schema: "Health" },
+  errors: [],
+  open: true,
+  handle: async () => answer({ status: "healthy" }),
+};
+
+/** For whoever may read the status: unlike the existing broker, this listener shows its counts to no stranger. */
+const metrics: Route = {
+  method: "GET",
+  path: "/metrics",
+  operationId: "getMetrics",
+  summary: "Reads what /metrics of the ops listener answers",
+  tag: "health",
+  success: { status: 200, schema: "Metrics" },
+  errors: [],
+  async handle(request, call) {
+    await call(StatusService.method.getStatus, {});
+    return { status: 200, body: null, text: await request.metrics() };
+  },
+};
+
 /** Every REST route of the `http` listener: those of the existing gateway, and those of its broker as aliases. */
 export const restTable: readonly Route[] = [
   ...providerRoutes,
   ...connectionRoutes,
   ...tokenRoutes,
   ...auditRoutes,
+  health,
+  metrics,
   document,
 ];
 

@@ -16,8 +16,8 @@ const get: Route = {
   tag: "tokens",
   success: { status: 200, schema: "Token" },
   errors: [404, 409],
-  async handle({ params }, call) {
-    return answer(await getToken(call, idOf(params["id"])));
+  async handle({ params, nowMs }, call) {
+    return answer(await getToken(call, idOf(params["id"]), nowMs));
   },
 };
 
@@ -29,10 +29,10 @@ const refresh: Route = {
   tag: "tokens",
   success: { status: 200, schema: "Token" },
   errors: [404, 409],
-  async handle({ params }, call) {
+  async handle({ params, nowMs }, call) {
     const id = idOf(params["id"]);
     try {
-      return answer(await refreshConnection(call, id));
+      return answer(await refreshConnection(call, id, nowMs));
     } catch (error) {
       if (preconditionOf(error) === "NOT_REFRESHABLE" && (await isStatic(call, id))) {
         throw new RestRefusal(

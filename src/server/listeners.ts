@@ -82,6 +82,8 @@ export class Listeners {
               services: options.httpServices,
               onUnexpected,
               maxBodyBytes: limits.maxBodyBytes,
+              nowMs: () => clock.nowMs(),
+              metrics: options.metrics,
             }),
           ]),
           authenticate,

@@ -204,12 +204,12 @@ describe("the REST routes", () => {
       ]);
       expect(body).toMatchObject({ provider_id: providerId, scopes: ["openid", "email"] });
       const check = async () => (await rest.get(`/v1/check-connection/${body.connection_id}`)).body;
-      expect(await check()).toEqual({ status: "pending" });
+      expect(await check()).toEqual({ status: "pending", state: "pending" });
       const pending = await rest.get(`/v1/token/${body.connection_id}`);
       expect([pending.status, pending.body.error]).toEqual([409, "connection_pending"]);
       const page = await consent(new Browser(), body.authUrl, "allow", (url) => url.includes(":3999/"));
       expect(new URL(page.url).searchParams.get("connection_id")).toBe(body.connection_id);
-      expect(await check()).toEqual({ status: "active" });
+      expect(await check()).toEqual({ status: "active", state: "active" });
     });
 
     it("take the broker's request too, with workspace_id for user_id", async () => {
@@ -281,7 +281,15 @@ describe("the REST routes", () => {
         const { status, body } = await rest.get(path.replace("{id}", connectionId));
         const { token } = await world.clients.tokens.getToken({ connectionId });
         expect(status).toBe(200);
-        const credentials = { access_token: token?.credentials["access_token"] };
+        const expiresAt = Number(token?.expiresAt?.seconds);
+        const credentials = {
+          access_token: token?.credentials["access_token"],
+          token_type: "Bearer",
+          scope: token?.grantedScopes.join(" "),
+          id_token: token?.idToken,
+          expires_at: new Date(expiresAt * 1_000).toISOString(),
+          expired: false,
+        };
         expect(body).toEqual({
           ...credentials,
           credentials,
@@ -293,8 +301,12 @@ describe("the REST routes", () => {
               credential_field: "access_token",
             },
           },
-          expires_at: Number(token?.expiresAt?.seconds),
+          expires_at: expiresAt,
+          expires_in: expect.any(Number),
         });
+        expect(body.id_token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+        expect(body.expires_in).toBeGreaterThan(0);
+        expect(body.expires_in).toBeLessThanOrEqual(3_600);
         expect(JSON.stringify(body)).not.toContain("refresh_token");
       },
     );
@@ -306,7 +318,10 @@ describe("the REST routes", () => {
         const refreshed = await rest.post(path.replace("{id}", connectionId));
         expect(refreshed.status).toBe(200);
         expect(refreshed.body.access_token).not.toBe(before.access_token);
-        expect((await rest.get(`/v1/token/${connectionId}`)).body).toEqual(refreshed.body);
+        expect((await rest.get(`/v1/token/${connectionId}`)).body).toEqual({
+          ...refreshed.body,
+          expires_in: expect.any(Number),
+        });
       },
     );
 
@@ -324,10 +339,96 @@ describe("the REST routes", () => {
       const refused = await rest.post(`/v1/refresh/${lost}`);
       expect([refused.status, refused.body.error]).toEqual([409, "attention_required"]);
       expect((await rest.get(`/v1/token/${lost}`)).body.error).toBe("attention_required");
-      expect((await rest.get(`/v1/check-connection/${lost}`)).body).toEqual({ status: "attention" });
+      expect((await rest.get(`/v1/check-connection/${lost}`)).body).toEqual({
+        status: "failed",
+        state: "attention",
+      });
       await world.clients.connections.revokeConnection({ connectionId: lost });
       expect((await rest.get(`/v1/token/${lost}`)).body.error).toBe("connection_revoked");
-      expect((await rest.get(`/v1/check-connection/${lost}`)).body).toEqual({ status: "revoked" });
+      expect((await rest.get(`/v1/check-connection/${lost}`)).body).toEqual({
+        status: "failed",
+        state: "revoked",
+      });
+    });
+  });
+
+  describe("of the broker", () => {
+    it("DELETE /providers/by-name/{name} deletes by name, and answers 404 where there is none", async () => {
+      await rest.post("/providers", { profile: { ...manual, name: "by-name" } });
+      const deleted = await rest.send("DELETE", "/providers/by-name/By-Name");
+      expect([deleted.status, deleted.body]).toEqual([
+        200,
+        { message: expect.any(String), orphaned_connections: 0 },
+      ]);
+      const again = await rest.send("DELETE", "/providers/by-name/by-name");
+      expect([again.status, again.body.error]).toEqual([404, "provider_not_found"]);
+    });
+
+    it("GET /health needs no key; GET /metrics needs one, and the role to read the status", async () => {
+      const health = await fetch(`${world.place.httpUrl}/health`);
+      expect([health.status, await health.json()]).toEqual([200, { status: "healthy" }]);
+      const headers = { "x-api-key": world.place.apiKey };
+      const metrics = await fetch(`${world.place.httpUrl}/metrics`, { headers });
+      expect(metrics.status).toBe(200);
+      expect(metrics.headers.get("content-type")).toMatch(/^text\/plain/);
+      expect(await metrics.text()).toContain("nexus_rpc_requests_total");
+      const refused = await fetch(`${world.place.httpUrl}/metrics`);
+      expect(refused.status).toBe(401);
+    });
+
+    it("GET /audit answers its rows, the newest first, and absent members where nothing is known", async () => {
+      const rows = (await rest.get(`/audit?connection_id=${connectionId}&limit=1000`)).body;
+      expect(rows.length).toBeGreaterThan(1);
+      for (const row of rows) {
+        expect(row).toEqual({
+          id: expect.stringMatching(/^\d+$/),
+          event_type: expect.any(String),
+          connection_id: connectionId,
+          created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+          event_data: expect.any(String),
+          ...("ip_address" in row && { ip_address: expect.any(String) }),
+        });
+        expect(JSON.parse(row.event_data)).toMatchObject({ principal: expect.any(String) });
+      }
+      const ids = rows.map(({ id }: { id: string }) => Number(id));
+      expect(ids).toEqual([...ids].sort((one, other) => other - one));
+      const event = (await rest.get("/v1/audit?limit=1")).body.events[0];
+      expect(event).toHaveProperty("sequence");
+    });
+
+    it("errors say their word as error and as code", async () => {
+      const { body } = await rest.get(`/v1/token/${unknownId}`);
+      expect(body).toMatchObject({ error: "connection_not_found", code: "connection_not_found" });
+      const response = await fetch(`${world.place.httpUrl}/v1/token/${unknownId}`);
+      expect(await response.json()).toMatchObject({ error: "unauthenticated", code: "unauthenticated" });
+    });
+
+    it("POST /auth/capture-credential sends the browser on", async () => {
+      const profile = { name: "keyed", auth_type: "api_key" };
+      await rest.post("/v1/providers", { profile });
+      const request = (return_url: string) =>
+        rest.post("/v1/request-connection", { user_id: "ada", provider_name: "keyed", return_url });
+      const { state, connection_id } = (await request("http://127.0.0.1:3999/")).body;
+      const schema = await rest.get(`/auth/capture-schema?state=${encodeURIComponent(state)}`);
+      expect([schema.status, schema.body.provider_name]).toEqual([200, "keyed"]);
+      const sent = await fetch(`${world.place.httpUrl}/auth/capture-credential`, {
+        method: "POST",
+        redirect: "manual",
+        headers: { "content-type": "application/json", "x-api-key": world.place.apiKey },
+        body: JSON.stringify({ state, credentials: { api_key: "k" } }),
+      });
+      expect(sent.status).toBe(302);
+      const location = new URL(sent.headers.get("location") ?? "");
+      expect(Object.fromEntries(location.searchParams)).toMatchObject({ status: "success", connection_id });
+      const second = (await request("")).body;
+      const captured = await rest.post("/auth/capture-credential", {
+        state: second.state,
+        credentials: { api_key: "k" },
+      });
+      expect([captured.status, captured.body]).toEqual([
+        200,
+        { connection_id: second.connection_id, status: "success", redirect_url: "" },
+      ]);
     });
   });
 
@@ -358,10 +459,11 @@ describe("the REST routes", () => {
     const fresh = await world.connect(providerId, "nexus");
     expect(await post("CheckConnection", { connectionId: fresh })).toEqual({ status: "active" });
     expect(await post("GetToken", { connectionId: fresh })).toEqual({
-      token: (await rest.get(`/v1/token/${fresh}`)).body,
+      token: { ...(await rest.get(`/v1/token/${fresh}`)).body, expires_in: expect.any(Number) },
     });
     const { token } = await post("RefreshConnection", { connectionId: fresh });
-    expect(token).toEqual((await rest.get(`/v1/token/${fresh}`)).body);
+    const current = (await rest.get(`/v1/token/${fresh}`)).body;
+    expect(token).toEqual({ ...current, expires_in: expect.any(Number) });
     const requested = await post("RequestConnection", {
       userId: "ada",
       providerName: "op",
@@ -407,7 +509,7 @@ describe("the REST routes", () => {
   it("were all asked in these tests, and answered as the document says", () => {
     const asked = [...rest.exercised];
     for (const { method, path, success, open } of restTable) {
-      if (open) continue;
+      if (open || path === "/metrics") continue;
       const wanted = /capture|audit|confirm/.test(path)
         ? `${method} ${path} `
         : `${method} ${path} ${success.status}`;

@@ -110,8 +110,9 @@ export class ScriptedWorld {
     return connection_id;
   }
 
+  /** In the words of the new contract. */
   async status(connectionId: string): Promise<string> {
-    return (await this.rest.get(`/v1/check-connection/${connectionId}`)).body.status;
+    return (await this.rest.get(`/v1/check-connection/${connectionId}`)).body.state;
   }
 
   token(connectionId: string) {

@@ -46,7 +46,7 @@ describe("every RPC that the daemon serves", () => {
     });
     const { secrets, authorization } = proxyServices(parts);
     const services = [
-      ...definedServices(parts, await Catalogue.open(undefined), config),
+      ...definedServices(parts, await Catalogue.open(undefined), config, () => 0),
       secrets,
       authorization,
     ];

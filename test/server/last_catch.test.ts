@@ -17,6 +17,7 @@ import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { openListener } from "./http_door_fixture.js";
+import { restDefaults } from "./rest_defaults.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 // An exception that nobody catches ends the daemon; here it fails the run, whatever the test expects.
@@ -92,7 +93,8 @@ describe.each(protocols)("%s", (_name, get) => {
     ["x y", "k"],
   ] as [string, string][])("GET /v1/authorize with the header %s is 503", async (key, value) => {
     const { port, unexpected } = await openAuthorizing(key, value);
-    const denied = '{"error":"unavailable","message":"the request cannot be decided just now"}';
+    const denied =
+      '{"error":"unavailable","code":"unavailable","message":"the request cannot be decided just now"}';
     expect(await get(port, "/v1/authorize/a")).toBe(`503 ${denied}`);
     expect(await get(port, "/v1/authorize/a")).toBe(`503 ${denied}`);
     expect(unexpected).toHaveLength(2);
@@ -110,9 +112,9 @@ describe.each(protocols)("%s", (_name, get) => {
     };
     const onUnexpected = (error: unknown): void => void unexpected.push(error);
     const { port } = await openListener({
-      routes: restRoutes({ services: [], table: [route], onUnexpected }),
+      routes: restRoutes({ ...restDefaults, services: [], table: [route], onUnexpected }),
     });
-    const internal = '500 {"error":"internal","message":"internal error"}';
+    const internal = '500 {"error":"internal","code":"internal","message":"internal error"}';
     expect(await get(port, "/bad")).toBe(internal);
     expect(await get(port, "/bad")).toBe(internal);
     expect(unexpected).toHaveLength(2);
@@ -125,7 +127,7 @@ describe.each(protocols)("%s", (_name, get) => {
         throw new Error("the secret is 4711");
       },
     });
-    const internal = '500 {"error":"internal","message":"internal error"}';
+    const internal = '500 {"error":"internal","code":"internal","message":"internal error"}';
     expect(await get(port, "/bad")).toBe(internal);
     expect(await get(port, "/bad")).toBe(internal);
     expect(fake.unexpected).toHaveLength(2);

@@ -12,6 +12,7 @@ import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
 import { failure } from "./http_door_fixture.js";
+import { restDefaults } from "./rest_defaults.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 /** Both listeners, where who calls is known only later, or not at all. */
@@ -22,7 +23,7 @@ async function listenersWith(answer: () => Promise<Principal | undefined>) {
     await new Promise((resolve) => setImmediate(resolve));
     return await answer();
   };
-  const routes = restRoutes({ services, onUnexpected });
+  const routes = restRoutes({ ...restDefaults, services, onUnexpected });
   const grpc = await opened(new GrpcListener({ ...common, authenticate, listen: [loopback] }));
   const http = await opened(
     new ApiListener({ ...common, authenticate, listen: loopback, clock: new ManualClock(0), routes }),
@@ -61,7 +62,10 @@ describe("a caller whose proof takes time", () => {
     await expect(overGrpc()).rejects.toMatchObject({ code: status.UNAVAILABLE, details: reason });
     expect(await failure(overHttp())).toMatchObject({ code: Code.Unavailable, rawMessage: reason });
     const rest = await fetch(`${base}/v1/providers`);
-    expect([rest.status, await rest.json()]).toEqual([503, { error: "unavailable", message: reason }]);
+    expect([rest.status, await rest.json()]).toEqual([
+      503,
+      { error: "unavailable", code: "unavailable", message: reason },
+    ]);
     expect(unexpected).toEqual([]);
   });
 

@@ -10,6 +10,7 @@ import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import type { BoundService } from "../../src/service/pipeline/bound_service.js";
 import { apiKey } from "./fake_services.js";
 import { openListener } from "./http_door_fixture.js";
+import { restDefaults } from "./rest_defaults.js";
 
 const connectionId = "11111111-2222-4333-8444-555555555555";
 
@@ -42,7 +43,11 @@ async function openAudit() {
       },
     ],
   };
-  const routes = restRoutes({ services: [service], onUnexpected: (error) => expect(error).toBeUndefined() });
+  const routes = restRoutes({
+    ...restDefaults,
+    services: [service],
+    onUnexpected: (error) => expect(error).toBeUndefined(),
+  });
   const { base } = await openListener({ routes });
   const get = async (path: string) => {
     const response = await fetch(base + path, { headers: { "x-api-key": apiKey } });

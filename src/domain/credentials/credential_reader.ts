@@ -16,6 +16,10 @@ export interface CurrentToken {
   readonly refreshNotBeforeMs: number | undefined;
   readonly grantedScopes: readonly string[];
   readonly revision: bigint;
+  /** RFC 6749 section 7.1; undefined for static credentials. */
+  readonly tokenType: string | undefined;
+  /** Of the newest answer that had one. */
+  readonly idToken: string | undefined;
 }
 
 /** A connection and its token, if one is usable now. */
@@ -84,7 +88,7 @@ export class CredentialReader {
     const strategy = this.#store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
     return {
       strategy,
-      credentials: this.#reveal(connection, stored, strategy),
+      ...this.#reveal(connection, stored, strategy),
       expiresAtMs: connection.expiresAtMs,
       refreshNotBeforeMs: connection.refreshable ? connection.refreshNotBeforeMs : undefined,
       grantedScopes: connection.grantedScopes,
@@ -92,12 +96,18 @@ export class CredentialReader {
     };
   }
 
-  #reveal(connection: Connection, stored: SealedCredential, strategy: Strategy): Record<string, string> {
+  #reveal(
+    connection: Connection,
+    stored: SealedCredential,
+    strategy: Strategy,
+  ): Pick<CurrentToken, "credentials" | "tokenType" | "idToken"> {
     if (strategy.kind === "oauth2") {
-      const { accessToken } = this.#vault.openCredential(connection, stored);
-      return { [strategy.credentialField]: accessToken.reveal() };
+      const { accessToken, tokenType, idToken } = this.#vault.openCredential(connection, stored);
+      const credentials = { [strategy.credentialField]: accessToken.reveal() };
+      return { credentials, tokenType, idToken: idToken?.reveal() };
     }
     const fields = Object.entries(this.#vault.openFields(connection, stored));
-    return Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
+    const credentials = Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
+    return { credentials, tokenType: undefined, idToken: undefined };
   }
 }

@@ -28,9 +28,9 @@ export function answerOrDestroy(response: Response, answer: () => void): void {
   }
 }
 
-/** Answers `{"error": word, "message": sentence}`, unless an answer is under way. */
+/** Answers `{"error": word, "code": word, "message": sentence}`, unless an answer is under way. */
 export function answerJson(response: Answerable, status: number, error: string, message: string): void {
-  writeJson(response, status, { error, message });
+  writeJson(response, status, { error, code: error, message });
 }
 
 /** Answers `body`, unless an answer is under way; only its headers to a `HEAD`. */

@@ -21,6 +21,8 @@ export interface RestRoutesOptions {
   readonly onUnexpected: OnUnexpected;
   readonly table?: readonly Route[];
   readonly maxBodyBytes?: number;
+  nowMs(): number;
+  readonly metrics: RestRequest["metrics"];
 }
 
 /** The REST routes, for the paths that are no RPC. They ask for the key that RPCs ask for. */
@@ -64,6 +66,8 @@ export function restRoutes(options: RestRoutesOptions): Routes {
       params,
       query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
       body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
+      nowMs: options.nowMs(),
+      metrics: options.metrics,
     };
     // An open route makes no calls: there is nobody to make them for.
     const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
@@ -144,11 +148,14 @@ function untilClosed(response: Response): AbortSignal {
   return controller.signal;
 }
 
-function send(request: Request, response: Response, { status, body, headers = {} }: RestAnswer): void {
-  if (status === 204) {
+function send(request: Request, response: Response, { status, body, text, headers = {} }: RestAnswer): void {
+  if (status === 204 || text) {
     if (response.headersSent || response.destroyed) return;
-    response.writeHead(204, headers);
-    response.end();
+    response.writeHead(status, {
+      ...headers,
+      ...(text && { "content-type": text.contentType, "cache-control": "no-store" }),
+    });
+    response.end(request.method === "HEAD" ? "" : (text?.body ?? ""));
     return;
   }
   writeJson(response, status, body, { headers, headOnly: request.method === "HEAD" });

@@ -13,7 +13,8 @@ import { problemMessage, statusMessages } from "./connection_message.js";
 import { strategyMessage } from "./strategy_message.js";
 import { present, timestampOf } from "./timestamps.js";
 
-export function tokenMessage(token: CurrentToken): Token {
+/** @param withIdToken left out of what streams push: an agent seldom needs it, and each update would carry it */
+export function tokenMessage(token: CurrentToken, withIdToken = true): Token {
   return create(
     TokenSchema,
     present({
@@ -23,6 +24,8 @@ export function tokenMessage(token: CurrentToken): Token {
       refreshNotBefore: timestampOf(token.refreshNotBeforeMs),
       grantedScopes: [...token.grantedScopes],
       revision: token.revision,
+      tokenType: token.tokenType,
+      idToken: withIdToken ? token.idToken : undefined,
     }),
   );
 }
@@ -56,7 +59,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       providerName: connection.providerName,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
-      token: token && tokenMessage(token),
+      token: token && tokenMessage(token, false),
       problem: problem && problemMessage(problem),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
     }),

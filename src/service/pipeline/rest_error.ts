@@ -10,6 +10,8 @@ import { codes, WireError } from "./wire_error.js";
 export interface RestAnswer {
   readonly status: number;
   readonly body: JsonValue;
+  /** In place of `body`, where the answer is no JSON. */
+  readonly text?: { readonly contentType: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -35,7 +37,8 @@ export function errorAnswer(
   const { details, headers } = more;
   return {
     status,
-    body: details === undefined ? { error, message } : { error, message, details },
+    // `code` is what the envelope of Nexus's SDK reads.
+    body: { error, code: error, message, ...(details === undefined ? {} : { details }) },
     ...(headers ? { headers } : {}),
   };
 }

@@ -146,7 +146,11 @@ describe("plain fetch", () => {
     });
     const missing = await fetch(`${base}/v1/no`);
     expect(missing.status).toBe(404);
-    expect(await missing.json()).toEqual({ error: "not_found", message: expect.any(String) });
+    expect(await missing.json()).toEqual({
+      error: "not_found",
+      code: "not_found",
+      message: expect.any(String),
+    });
   });
 
   test("a route that throws is a 500 that says nothing, and is reported", async () => {

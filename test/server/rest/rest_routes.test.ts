@@ -9,6 +9,7 @@ import { restRoutes } from "../../../src/server/rest/rest_routes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
 import { connectTo, openListener } from "../http_door_fixture.js";
+import { restDefaults } from "../rest_defaults.js";
 
 const headers = { "x-api-key": apiKey };
 const basic = {
@@ -38,6 +39,7 @@ async function openRest(table: readonly Route[] = [echo, read, spelled, crash]) 
   const unexpected: { error: unknown; where: string }[] = [];
   const opened = await openListener({
     routes: restRoutes({
+      ...restDefaults,
       services: [],
       table,
       onUnexpected: (error, where) => void unexpected.push({ error, where }),
@@ -165,14 +167,18 @@ test("without the key: 401 in the contract's form, before anything is read", asy
   ] as const) {
     const response = await fetch(base + path, { method, ...(method === "POST" ? { body: "{" } : {}) });
     expect([response.status, response.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
-    expect(await response.json()).toEqual({ error: "unauthenticated", message: expect.any(String) });
+    expect(await response.json()).toEqual({
+      error: "unauthenticated",
+      code: "unauthenticated",
+      message: expect.any(String),
+    });
   }
 });
 
 test("an error of ours is a 500 that says nothing, and is reported by its path", async () => {
   const { send, unexpected } = await openRest();
   const { status, body } = await send("GET", "/crash?secret=1");
-  expect([status, body]).toEqual([500, { error: "internal", message: "internal error" }]);
+  expect([status, body]).toEqual([500, { error: "internal", code: "internal", message: "internal error" }]);
   expect(unexpected).toMatchObject([{ where: "/crash" }]);
 });
 
@@ -235,7 +241,7 @@ test("over a Unix socket the owner needs no key", async () => {
   const path = join(temporaryFolder(), "http.sock");
   await openListener({
     listen: { kind: "unix", path },
-    routes: restRoutes({ services: [], table: [read], onUnexpected: () => undefined }),
+    routes: restRoutes({ ...restDefaults, services: [], table: [read], onUnexpected: () => undefined }),
   });
   const request = httpRequest({ socketPath: path, path: "/v1/echo/a" });
   request.end();
