@@ -233,6 +233,10 @@ describe("an agent", () => {
     expect(await ask(world.connections.bobGithub.toUpperCase())).toBe(missing);
   });
 
+  it("reads no metrics over REST: they count all connections", async () => {
+    expect((await (await world.rest(key)).get("/metrics")).status).toBe(403);
+  });
+
   it("is told of a hidden provider what it is told of none", async () => {
     const ask = (rpc: string, body: object): Promise<string> => world.raw(key, rpc, body);
     const { github, slack } = world.providers;

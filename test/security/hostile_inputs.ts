@@ -29,6 +29,8 @@ export const httpRows: readonly HttpRow[] = [...restRows, ...browserRows];
 /** `METHOD /path field`, or `METHOD /path`, of the table of routes that has no row, and why. */
 export const routeExemptions: Readonly<Record<string, string>> = {
   "GET /openapi.json": "takes nothing and reads nothing",
+  "GET /health": "takes nothing and reads nothing",
+  "GET /metrics": "takes nothing; who may read it is a row of the access tests",
   "GET /v1/providers/metadata": "takes nothing: the list of GET /v1/providers under another path",
   "GET /providers": "takes nothing: the list of GET /v1/providers, shorter",
   "GET /providers/metadata": "takes nothing: the list of GET /v1/providers under another path",

@@ -156,6 +156,7 @@ const writers = [
   "POST /v1/request-connection",
   "POST /auth/consent-spec",
   "POST /v1/capture-credential",
+  "POST /auth/capture-credential",
 ];
 
 const bodyRows: readonly HttpRow[] = writers.flatMap((route) => [
@@ -355,63 +356,63 @@ const confirmRows: readonly HttpRow[] = (
   ] as const
 ).map(([field, name, json, wanted]) => rest(confirm, field, name, () => ({ json }), wanted));
 
-const capture = "POST /v1/capture-credential";
-const captureRows: readonly HttpRow[] = [
-  rest(
-    "GET /v1/capture-schema",
-    "state",
-    "a guess",
-    () => ({ target: `/v1/capture-schema?state=${letters(43)}` }),
-    { status: 404, error: "invalid_state" },
-  ),
-  rest(
-    "GET /v1/capture-schema",
-    "state",
-    "129 characters",
-    () => ({ target: `/v1/capture-schema?state=${letters(129)}` }),
-    violation(/128/),
-  ),
-  rest(
-    "GET /v1/capture-schema",
-    "state",
-    "U+0000",
-    () => ({ target: "/v1/capture-schema?state=%00" }),
-    violation(/U\+0000/),
-  ),
-  rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), violation(/text/)),
-  rest(capture, "state", "a guess", () => ({ json: { state: letters(43), credentials: {} } }), {
-    status: 404,
-    error: "invalid_state",
-  }),
-  rest(
-    capture,
-    "credentials",
-    "a text",
-    ({ captureState }) => ({ json: { state: captureState, credentials: canary } }),
-    violation(/an object/),
-  ),
-  rest(
-    capture,
-    "credentials",
-    "a nested one",
-    ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: { a: canary } } } }),
-    violation(/string/, "credentials.api_key"),
-  ),
-  rest(
-    capture,
-    "credentials",
-    "a line end",
-    ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: `${canary}\r\n` } } }),
-    violation(/control/, "credentials.api_key"),
-  ),
-  rest(
-    capture,
-    "credentials",
-    "no end",
-    ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
-    violation(/finite|string/, 'credentials["api_key"]'),
-  ),
-];
+const captureRows: readonly HttpRow[] = ["/v1", "/auth"].flatMap((prefix) => {
+  const capture = `POST ${prefix}/capture-credential`;
+  const schema = `GET ${prefix}/capture-schema`;
+  return [
+    rest(schema, "state", "a guess", () => ({ target: `${prefix}/capture-schema?state=${letters(43)}` }), {
+      status: 404,
+      error: "invalid_state",
+    }),
+    rest(
+      schema,
+      "state",
+      "129 characters",
+      () => ({ target: `${prefix}/capture-schema?state=${letters(129)}` }),
+      violation(/128/),
+    ),
+    rest(
+      schema,
+      "state",
+      "U+0000",
+      () => ({ target: `${prefix}/capture-schema?state=%00` }),
+      violation(/U\+0000/),
+    ),
+    rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), violation(/text/)),
+    rest(capture, "state", "a guess", () => ({ json: { state: letters(43), credentials: {} } }), {
+      status: 404,
+      error: "invalid_state",
+    }),
+    rest(
+      capture,
+      "credentials",
+      "a text",
+      ({ captureState }) => ({ json: { state: captureState, credentials: canary } }),
+      violation(/an object/),
+    ),
+    rest(
+      capture,
+      "credentials",
+      "a nested one",
+      ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: { a: canary } } } }),
+      violation(/string/, "credentials.api_key"),
+    ),
+    rest(
+      capture,
+      "credentials",
+      "a line end",
+      ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: `${canary}\r\n` } } }),
+      violation(/control/, "credentials.api_key"),
+    ),
+    rest(
+      capture,
+      "credentials",
+      "no end",
+      ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
+      violation(/finite|string/, 'credentials["api_key"]'),
+    ),
+  ];
+});
 
 const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
   const path = route.split(" ")[1] ?? "";
@@ -433,27 +434,29 @@ const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
   ];
 });
 
-const byName = "GET /providers/by-name/{name}";
-const nameRows: readonly HttpRow[] = [
-  rest(
-    byName,
-    "{name}",
-    "U+0000",
-    () => ({ target: "/providers/by-name/%00" }),
-    violation(/U\+0000/, "name"),
-  ),
-  rest(
-    byName,
-    "{name}",
-    "129 characters",
-    () => ({ target: `/providers/by-name/${letters(129)}` }),
-    violation(/128/, "name"),
-  ),
-  rest(byName, "{name}", "__proto__", () => ({ target: "/providers/by-name/__proto__" }), {
-    status: 404,
-    error: "provider_not_found",
-  }),
-];
+const nameRows: readonly HttpRow[] = ["GET", "DELETE"].flatMap((method) => {
+  const byName = `${method} /providers/by-name/{name}`;
+  return [
+    rest(
+      byName,
+      "{name}",
+      "U+0000",
+      () => ({ target: "/providers/by-name/%00" }),
+      violation(/U\+0000/, "name"),
+    ),
+    rest(
+      byName,
+      "{name}",
+      "129 characters",
+      () => ({ target: `/providers/by-name/${letters(129)}` }),
+      violation(/128/, "name"),
+    ),
+    rest(byName, "{name}", "__proto__", () => ({ target: "/providers/by-name/__proto__" }), {
+      status: 404,
+      error: "provider_not_found",
+    }),
+  ];
+});
 
 /** Who asks, and how: at a route that answers. */
 const requestRows: readonly HttpRow[] = (
