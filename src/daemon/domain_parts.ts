@@ -37,10 +37,9 @@ import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
-import { AuditedTokens } from "../domain/tokens/audited_tokens.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
-import { TokenManager } from "../domain/tokens/token_manager.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
+import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument } from "../oauth/discovery.js";
@@ -132,10 +131,7 @@ export function wireDomain(options: DomainOptions) {
   };
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
   const sealing = { store, ring: sealer, vault, clock, log };
-  const tokens = new AuditedTokens({
-    manager: new TokenManager({ reader, refresher: engine.refresher, clock }),
-    readAudit,
-  });
+  const tokens = new Tokens({ reader, refresher: engine.refresher, readAudit, clock });
   return {
     engine,
     spool,

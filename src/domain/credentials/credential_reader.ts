@@ -49,16 +49,16 @@ export class CredentialReader {
     this.#known = options.known;
   }
 
-  /** The view if it is at hand, its token usable now: the same object until something of it changes. Reads nothing. */
-  atHand(connectionId: string): ConnectionView | undefined {
+  /** The cached view while its token is usable: the same object until its connection or provider changes. Reads nothing from the store. */
+  cached(connectionId: string): ConnectionView | undefined {
     const view = this.#known?.get(connectionId);
     return view && hasUsableToken(view.connection, this.#clock.nowMs()) ? view : undefined;
   }
 
   /** Undefined when there is no such connection. A credential that cannot be opened is a problem of the view, not an error. */
   view(connectionId: string): ConnectionView | undefined {
-    const known = this.atHand(connectionId);
-    if (known) return known;
+    const cached = this.cached(connectionId);
+    if (cached) return cached;
     const connection = this.#store.getConnection(connectionId);
     const view = connection && this.viewOf(connection);
     if (view?.token) this.#known?.put(view);
