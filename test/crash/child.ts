@@ -87,7 +87,7 @@ const domain = new WiredDomain({ store, clock, random: Math.random, outbound });
 const { engine, tokens } = domain;
 real.onCommitted((changes) => {
   pass("before_publish");
-  engine.wake(changes);
+  domain.changes.emit("connections", changes);
 });
 const all = () => real.listConnections({ limit: 1000 });
 

@@ -1,5 +1,6 @@
 import type { FailingProvider } from "../../model/connections/daemon_status.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -19,7 +20,7 @@ import type { RefreshMetrics } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
-/** What the engine needs of the store; the caller tells it of commits by `wake`. */
+/** What the engine needs of the store. */
 export type EngineStore = Pick<
   Store,
   | "commit"
@@ -56,6 +57,7 @@ export class RefreshEngine {
     spool: Pick<TokenSpool, "hold" | "release">;
     /** Shared with the completer: one token request per connection. */
     locks: KeyedMutex<string>;
+    changes: Changes;
     clock: Clock;
     /** Uniform in [0, 1). */
     random: () => number;
@@ -80,19 +82,18 @@ export class RefreshEngine {
       requests,
       refresher: this.refresher,
     });
+    const { changes } = options;
+    changes.on("connections", (changed) => this.#scheduler.wake(changed));
+    changes.on("provider", (providerId) => this.#profileChanged(providerId));
+    changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
   start(): void {
     this.#scheduler.start();
   }
 
-  /** Must be called after each commit with what it changed. */
-  wake(changes: readonly { readonly connectionId: string }[]): void {
-    this.#scheduler.wake(changes);
-  }
-
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
-  profileChanged(providerId: string): void {
+  #profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
     this.#suspensions
       .resume(providerId)
@@ -100,7 +101,7 @@ export class RefreshEngine {
   }
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
-  clientAccepted(providerId: string): void {
+  #clientAccepted(providerId: string): void {
     this.#failing.forget(providerId);
     this.#suspensions.hasten(providerId).then(
       () => this.#scheduler.arm(),
