@@ -16,7 +16,7 @@ import { FailingProviders } from "./failing_providers.js";
 import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
-import type { RefreshMetrics } from "./refresh_outcome.js";
+import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
@@ -41,7 +41,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #lanes = new ProviderConcurrency();
+  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
   readonly #scheduler: RefreshScheduler;
   readonly #log: Log;
 
@@ -55,7 +55,7 @@ export class RefreshEngine {
     revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
     /** Holds a token set until it is durable. */
     spool: Pick<TokenSpool, "hold" | "release">;
-    /** Shared with the completer: one token request per connection. */
+    /** Shared with consents: one token request per connection. */
     locks: KeyedMutex<string>;
     changes: Changes;
     clock: Clock;
@@ -66,18 +66,25 @@ export class RefreshEngine {
     /** Shows refreshes as spans; none by default. */
     tracing?: Tracing;
   }) {
-    const lanes = this.#lanes;
+    const concurrency = this.#concurrency;
     this.#log = options.log;
     this.#suspensions = new ProviderSuspensions(options);
     const suspensions = this.#suspensions;
     const failing = new FailingProviders({ ...options, suspensions });
     this.#failing = failing;
     const failures = new RefreshFailures({ ...options, suspensions });
-    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures, failing });
+    this.refresher = new Refresher({
+      tracing: noTracing,
+      ...options,
+      concurrency,
+      suspensions,
+      failures,
+      failing,
+    });
     const requests = new PendingConsents(options);
     this.#scheduler = new RefreshScheduler({
       ...options,
-      lanes,
+      concurrency,
       suspensions,
       requests,
       refresher: this.refresher,
@@ -111,9 +118,9 @@ export class RefreshEngine {
 
   /** Starts nothing more; what is under way ends and is stored. */
   async stop(): Promise<void> {
-    this.#lanes.close();
+    this.#concurrency.close();
     await this.#scheduler.stop();
-    await Promise.all([this.refresher.settled(), this.#suspensions.settled()]);
+    await Promise.all([this.#concurrency.settled(), this.#suspensions.settled()]);
   }
 
   /** How long the first entry of the queue has been due; 0 when nothing is late. */
@@ -132,7 +139,7 @@ export class RefreshEngine {
 
   /** Requests that are under way, and refreshes that wait for a place. */
   get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#lanes.running, waiting: this.#lanes.waiting };
+    return { running: this.#concurrency.running, waiting: this.#concurrency.waiting };
   }
 
   /** For `/readyz`: true, or what is wrong. */
