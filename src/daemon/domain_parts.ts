@@ -3,7 +3,6 @@ import { readVersion } from "../config/version.js";
 import { AccessControl } from "../domain/access/access_control.js";
 import { AccessExplainer } from "../domain/access/access_explainer.js";
 import { ApiKeys } from "../domain/access/api_keys.js";
-import { ConnectionAccessCache } from "../domain/access/connection_access_cache.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
@@ -37,15 +36,15 @@ import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
-import { AuditedTokens } from "../domain/tokens/audited_tokens.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
-import { TokenManager } from "../domain/tokens/token_manager.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
+import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument } from "../oauth/discovery.js";
 import { createOutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
+import { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { SpoolFile } from "../store/files/spool_file.js";
@@ -88,33 +87,25 @@ export function wireDomain(options: DomainOptions) {
   });
   const grants = new TokenEndpointClient({ vault, clock, outbound });
   const writer = new CredentialWriter({ vault, clock, random });
-  const known = new TokenCache<ConnectionView>();
-  const reader = new CredentialReader({ store, vault, clock, known });
+  const changes = new Changes();
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  const cache = new TokenCache<ConnectionView>(changes);
+  const reader = new CredentialReader({ store, vault, clock, cache });
   const locks = new KeyedMutex<string>();
   const revocations = new RevocationQueue({ vault, clock });
   const onSpooled: Metrics["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({ file: spoolFile, store, vault, revocations, clock, log, onSpooled });
-  const base = { store, vault, servers, grants, clock, log };
+  const base = { store, vault, servers, grants, changes, clock, log };
 
   const engine = new RefreshEngine({ ...base, writer, revocations, spool, locks, random, metrics, tracing });
-  const hub = new WatchHub();
+  const hub = new WatchHub({ changes });
   const readAudit = new ReadAudit({ store, clock, log });
   const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
   const revoker = new Revoker({ ...base, random });
-  const facts = new ConnectionAccessCache({ store });
-  const keys = new ApiKeys({ store, clock, log });
-  const access = new AccessControl({ keys, facts, clock });
-  keys.onRevoked = (name) => access.principalEnded(name);
+  const keys = new ApiKeys({ store, changes, clock, log });
+  const access = new AccessControl({ keys, store, changes, clock });
   const deniedAccess = new DeniedAccessAudit({ store, clock, log });
   const guard = { access, gate: new RequestGate({ access, store }), deniedAccess };
-  store.onCommitted((changes) => {
-    const ids = changes.map(({ connectionId }) => connectionId);
-    facts.connectionsChanged(ids);
-    known.connectionsChanged(ids);
-    hub.announce(changes);
-    engine.wake(changes);
-    revoker.wake();
-  });
 
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
   const holder = new ConsentHolder({ vault, clock });
@@ -125,17 +116,10 @@ export function wireDomain(options: DomainOptions) {
     checkFields: credentialCheck(trial),
     limits: config.limits,
   });
-  const onChanged = (providerId: string): void => {
-    facts.providerChanged(providerId);
-    known.providersChanged();
-    engine.profileChanged(providerId);
-  };
-  const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
+  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
+  const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
   const sealing = { store, ring: sealer, vault, clock, log };
-  const tokens = new AuditedTokens({
-    manager: new TokenManager({ reader, refresher: engine.refresher, clock }),
-    readAudit,
-  });
+  const tokens = new Tokens({ reader, refresher: engine.refresher, readAudit, clock });
   return {
     engine,
     spool,

@@ -6,6 +6,7 @@
  */
 
 import { writeSync } from "node:fs";
+import { owner } from "../../src/model/access/principal.js";
 import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { lockDataFolder } from "../../src/store/files/data_folder.js";
@@ -86,14 +87,16 @@ const domain = new WiredDomain({ store, clock, random: Math.random, outbound });
 const { engine, tokens } = domain;
 real.onCommitted((changes) => {
   pass("before_publish");
-  engine.wake(changes);
+  domain.changes.emit("connections", changes);
 });
 const all = () => real.listConnections({ limit: 1000 });
 
 /** A caller: takes what it is given, and says so at once. */
 async function call(id: string): Promise<void> {
   try {
-    const token = await (Math.random() < 0.3 ? tokens.refreshToken(id) : tokens.getToken(id, 0));
+    const token = await (Math.random() < 0.3
+      ? tokens.refreshToken(id, owner)
+      : tokens.getToken(id, 0, owner));
     say(`shown ${id} ${token.revision}`);
   } catch {
     // Refused for now, or for good: the parent looks at the connection.

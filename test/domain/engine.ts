@@ -15,6 +15,7 @@ import { newId } from "../../src/model/ids.js";
 import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
+import { Changes } from "../../src/runtime/changes.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -52,6 +53,7 @@ export interface SentRefresh {
 /** The refresh engine on a real store, its provider played by the test. */
 export class Engine {
   readonly clock = new ManualClock(startMs);
+  readonly changes = new Changes();
   readonly sent: SentRefresh[] = [];
   readonly store: Store;
   readonly reader: CredentialReader;
@@ -74,6 +76,7 @@ export class Engine {
       vault: this.vault,
       clock: this.clock,
       log: silentLog,
+      changes: this.changes,
       random: () => 0.5,
     };
     this.writer = new CredentialWriter(shared);
@@ -98,7 +101,7 @@ export class Engine {
       },
     });
     this.refresher = this.scheduler.refresher;
-    this.store.onCommitted((changes) => this.scheduler.wake(changes));
+    this.store.onCommitted((changed) => this.changes.emit("connections", changed));
   }
 
   async close(): Promise<void> {
@@ -169,10 +172,7 @@ export class Engine {
   async until(id: string, pass: (connection: Connection) => boolean): Promise<Connection> {
     while (!pass(this.get(id))) {
       await new Promise<void>((resolve) => {
-        this.store.onCommitted((changes) => {
-          this.scheduler.wake(changes);
-          resolve();
-        });
+        this.changes.once("connections", () => resolve());
       });
     }
     return this.get(id);

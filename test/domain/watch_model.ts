@@ -6,6 +6,7 @@ import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
 import type { Principal } from "../../src/model/access/principal.js";
+import { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
@@ -118,7 +119,7 @@ export class WatchWorld {
   readonly #clients: readonly Client[];
   readonly #store: Store = openStore();
   readonly #clock = new ManualClock(nowMs);
-  readonly #hub = new WatchHub();
+  readonly #hub = new WatchHub({ changes: new Changes() });
   readonly #watch: TokenWatch;
   #policy = 0;
   #revision = 0n;

@@ -11,12 +11,13 @@ import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
-import { TokenManager } from "../../src/domain/tokens/token_manager.js";
+import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
 import { bearerStrategy } from "../../src/model/credentials/strategy.js";
 import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
+import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
@@ -26,16 +27,17 @@ import { loopbackNetworks } from "./loopback_networks.js";
 
 /** The domain as daemon/daemon.ts wires it, without listeners, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
+  readonly changes = new Changes();
   readonly vault: CredentialVault;
   readonly reader: CredentialReader;
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
-  readonly tokens: TokenManager;
+  readonly tokens: Tokens;
   readonly connections: Connections;
   readonly completer: ConnectionCompleter;
   readonly providers: ProviderRegistry;
 
-  /** The caller tells `engine` of commits and starts it. */
+  /** The caller emits `connections` at commits, and starts `engine`. */
   constructor(options: {
     readonly store: Store;
     readonly clock: Clock;
@@ -45,7 +47,7 @@ export class WiredDomain {
   }) {
     const { store, clock, outbound } = options;
     const vault = testVault(store);
-    const shared = { store, vault, clock, random: options.random, log: silentLog };
+    const shared = { store, vault, clock, random: options.random, log: silentLog, changes: this.changes };
     const locks = new KeyedMutex<string>();
     const servers = new IssuerMetadata({
       ...shared,
@@ -70,13 +72,13 @@ export class WiredDomain {
       locks,
       metrics,
     });
-    const onChanged = (providerId: string): void => this.engine.profileChanged(providerId);
+    const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
     this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
     const publicUrl = "http://localhost:8080";
     const unknownStateAudit = new UnknownStateAudit(shared);
     const entry = { ...shared, servers, revocations, spool };
     this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins: [] });
-    const onAccepted = (providerId: string): void => this.engine.clientAccepted(providerId);
+    const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
     this.completer = new ConnectionCompleter({
       ...entry,
       writer,
@@ -85,7 +87,9 @@ export class WiredDomain {
       unknownStateAudit,
       onAccepted,
     });
-    this.tokens = new TokenManager({ reader: this.reader, refresher: this.engine.refresher, clock });
+    // The audit of reads is no part of what these domains are tested for.
+    const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
+    this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
   }
 
   /** A consent of one person, from the request to the callback; the code is the id of the connection. Answers that id. */

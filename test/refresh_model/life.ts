@@ -41,7 +41,7 @@ export class Life {
     });
     this.store.onCommitted((changes) => {
       this.#pass("before_publish");
-      if (!this.isDead) this.domain.engine.wake(changes);
+      if (!this.isDead) this.domain.changes.emit("connections", changes);
     });
     this.domain.engine.start();
   }

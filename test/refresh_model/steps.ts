@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
 import { owner } from "../../src/model/access/principal.js";
 import { type Answer, answers } from "../fakes/hostile_server.js";
 import type { Trap } from "./life.js";
@@ -152,11 +153,13 @@ async function perform(world: World, step: Step): Promise<void> {
   const connection = world.connections[step.at % Math.max(1, world.connections.length)];
   if (!connection) return;
   const { id } = connection;
+  const showTaken = async (token: CurrentToken | Promise<CurrentToken>): Promise<void> =>
+    show(world, id, (await token).revision);
   switch (step.do) {
     case "get":
-      return detach(life.domain.tokens.getToken(id, 0).then(({ revision }) => show(world, id, revision)));
+      return detach(showTaken(life.domain.tokens.getToken(id, 0, owner)));
     case "force":
-      return detach(life.domain.tokens.refreshToken(id).then(({ revision }) => show(world, id, revision)));
+      return detach(showTaken(life.domain.tokens.refreshToken(id, owner)));
     case "revoke":
       return detach(life.domain.connections.revoke(id, owner));
     case "delete":

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { StatusReader } from "../../src/domain/operations/status_reader.js";
 import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
+import { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -38,7 +39,7 @@ const idle = {
     lagMs: () => 0,
     load: { running: 0, waiting: 0 },
   },
-  hub: new WatchHub(),
+  hub: new WatchHub({ changes: new Changes() }),
   clock: new ManualClock(nowMs),
   version: "1",
 };

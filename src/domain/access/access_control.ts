@@ -9,10 +9,12 @@ import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from 
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { ApiKeys } from "./api_keys.js";
-import type { ConnectionAccessCache } from "./connection_access_cache.js";
+import { PermissionCache, type PermissionCacheDeps } from "./permission_cache.js";
 
-/** Compiled grants kept in memory; the principals of a JWT issuer can be many. */
-const maxGrants = 10_000;
+export interface AccessControlDeps extends PermissionCacheDeps {
+  readonly keys: Pick<ApiKeys, "find">;
+  readonly clock: Clock;
+}
 
 /** A call under way, that ends when its caller does. */
 interface Hold {
@@ -38,19 +40,18 @@ export interface View {
 
 /** The policy in force: what each principal may, and which calls end when that changes. */
 export class AccessControl {
-  readonly #keys: Pick<ApiKeys, "find">;
-  readonly #facts: ConnectionAccessCache;
-  readonly #clock: Clock;
-  readonly #grants = new Map<string, Permissions>();
+  readonly #cache: PermissionCache;
   readonly #holds = new Map<string, Set<Hold>>();
   /** All calls of a principal share one. */
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
 
-  constructor(options: { keys: Pick<ApiKeys, "find">; facts: ConnectionAccessCache; clock: Clock }) {
-    this.#keys = options.keys;
-    this.#facts = options.facts;
-    this.#clock = options.clock;
+  constructor(private readonly deps: AccessControlDeps) {
+    this.#cache = new PermissionCache(deps);
+    deps.changes.on("principalEnded", (name) => {
+      this.#cache.forgetPermissions(name);
+      this.#judgeHolds(name);
+    });
   }
 
   get policy(): Policy | undefined {
@@ -60,26 +61,19 @@ export class AccessControl {
   /** Takes a policy over; calls of principals that it changes are ended. */
   setPolicy(policy: Policy | undefined): void {
     this.#policy = policy;
-    this.#grants.clear();
+    this.#cache.forgetAllPermissions();
     for (const name of [...this.#holds.keys()]) this.#judgeHolds(name);
   }
 
-  /** Told when a key was revoked. */
-  principalEnded(name: string): void {
-    this.#grants.delete(name);
-    this.#judgeHolds(name);
-  }
-
-  /** What this principal may, whether or not it is still somebody. */
-  grantOf(name: string): Permissions {
-    const known = this.#grants.get(name);
-    if (known) return known;
-    const grant = this.#compile(name);
-    // A key that somebody asks about before it is made is another matter once it is.
-    if (name.startsWith("key:") && !this.#keys.find(name.slice("key:".length))) return grant;
-    if (this.#grants.size >= maxGrants) this.#grants.clear();
-    this.#grants.set(name, grant);
-    return grant;
+  /** What this principal may do, whether or not its key or token is still valid. */
+  permissionsOf(name: string): Permissions {
+    const cached = this.#cache.permissionsOf(name);
+    if (cached) return cached;
+    const permissions = this.#compile(name);
+    // A key that is asked about before it is made has other permissions once it is.
+    if (name.startsWith("key:") && !this.deps.keys.find(name.slice("key:".length))) return permissions;
+    this.#cache.putPermissions(name, permissions);
+    return permissions;
   }
 
   /**
@@ -89,14 +83,14 @@ export class AccessControl {
    */
   admit(principal: Principal, action: Action): Permissions {
     this.refuseEnded(principal);
-    const grant = this.grantOf(principal.name);
-    if (grant.permissionFor(action) === "denied") throw denied(action);
-    return grant;
+    const permissions = this.permissionsOf(principal.name);
+    if (permissions.permissionFor(action) === "denied") throw denied(action);
+    return permissions;
   }
 
   /** @throws Unauthenticated when the proof of who it is has ended */
   refuseEnded({ name, expiresAtMs }: Principal): void {
-    if (expiresAtMs !== undefined && this.#clock.nowMs() >= expiresAtMs) throw ended();
+    if (expiresAtMs !== undefined && this.deps.clock.nowMs() >= expiresAtMs) throw ended();
     if (this.#isRevoked(name)) throw ended();
   }
 
@@ -123,7 +117,7 @@ export class AccessControl {
     this.#judge(hold, name);
     let timer: Timer | undefined;
     if (watchesExpiry && expiresAtMs !== undefined) {
-      timer = this.#clock.setTimer(expiresAtMs - this.#clock.nowMs(), () => end(ended()));
+      timer = this.deps.clock.setTimer(expiresAtMs - this.deps.clock.nowMs(), () => end(ended()));
     }
     return () => {
       timer?.cancel();
@@ -134,59 +128,61 @@ export class AccessControl {
 
   /** What the caller may see. It follows the policy: judged anew at each question. */
   viewOf(principal: Pick<Principal, "name">): View {
-    const known = this.#views.get(principal);
-    if (known) return known;
+    const cached = this.#views.get(principal);
+    if (cached) return cached;
     const view = this.#makeView(principal);
     this.#views.set(principal, view);
     return view;
   }
 
   #makeView({ name }: Pick<Principal, "name">): View {
-    const grant = (): Permissions => this.grantOf(name);
-    const facts = this.#facts;
+    const permissions = (): Permissions => this.permissionsOf(name);
+    const cache = this.#cache;
     return {
       get isRestricted() {
-        return grant().isRestricted;
+        return permissions().isRestricted;
       },
       seesConnection: (connection) => {
-        const current = grant();
+        const current = permissions();
         if (!current.isRestricted) return true;
-        return current.contains({ kind: "connection", ...facts.from(connection.id, connection) });
+        return current.contains({ kind: "connection", ...cache.factsFrom(connection.id, connection) });
       },
       seesChange: ({ connectionId, userId, providerId }) => {
-        const current = grant();
+        const current = permissions();
         if (!current.isRestricted) return true;
-        const known = facts.of(connectionId);
-        const seen = known ?? facts.from(connectionId, { userId, providerId, providerName: "" });
-        return current.contains({ kind: "connection", ...seen });
+        const facts =
+          cache.connection(connectionId) ??
+          cache.factsFrom(connectionId, { userId, providerId, providerName: "" });
+        return current.contains({ kind: "connection", ...facts });
       },
-      seesProvider: (provider) => this.seesProvider(grant(), provider),
-      epochOf: (epoch) => (grant().isRestricted ? `${epoch}.${shortHash(grant().fingerprint)}` : epoch),
+      seesProvider: (provider) => this.seesProvider(permissions(), provider),
+      epochOf: (epoch) =>
+        permissions().isRestricted ? `${epoch}.${shortHash(permissions().fingerprint)}` : epoch,
     };
   }
 
-  seesProvider(grant: Permissions, { id, name }: Pick<ProviderProfile, "id" | "name">): boolean {
-    if (!grant.isRestricted) return true;
-    return grant.contains({
+  seesProvider(permissions: Permissions, { id, name }: Pick<ProviderProfile, "id" | "name">): boolean {
+    if (!permissions.isRestricted) return true;
+    return permissions.contains({
       kind: "provider",
       provider: { id, name },
       holdsAny: (connectionIds) => {
         for (const connectionId of connectionIds) {
-          if (this.#facts.of(connectionId)?.provider.id === id) return true;
+          if (this.#cache.connection(connectionId)?.provider.id === id) return true;
         }
         return false;
       },
     });
   }
 
-  /** The connection, if it exists and is within the grant: the two cannot be told apart. */
-  visible(grant: Permissions, connectionId: string): ConnectionFacts | undefined {
-    const facts = this.#facts.of(connectionId);
-    return facts && grant.contains({ kind: "connection", ...facts }) ? facts : undefined;
+  /** The connection, if it exists and is within the permissions: the two cannot be told apart. */
+  visible(permissions: Permissions, connectionId: string): ConnectionFacts | undefined {
+    const facts = this.#cache.connection(connectionId);
+    return facts && permissions.contains({ kind: "connection", ...facts }) ? facts : undefined;
   }
 
   factsOf(connectionId: string): ConnectionFacts | undefined {
-    return this.#facts.of(connectionId);
+    return this.#cache.connection(connectionId);
   }
 
   #compile(name: string): Permissions {
@@ -200,7 +196,7 @@ export class AccessControl {
         line: 0,
       });
     }
-    const record = this.#keys.find(name.slice("key:".length));
+    const record = this.deps.keys.find(name.slice("key:".length));
     if (!record) return new Permissions([], place(`there is no API key ${name}`));
     if (record.revokedAtMs !== undefined) return new Permissions([], place(`the API key ${name} is revoked`));
     const own: RoleRule = {
@@ -216,17 +212,17 @@ export class AccessControl {
   }
 
   #judge(hold: Hold, name: string): void {
-    const grant = this.grantOf(name);
+    const permissions = this.permissionsOf(name);
     if (this.#isRevoked(name)) hold.end(ended());
-    else if (grant.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
-    else if (grant.fingerprint !== hold.fingerprint) {
+    else if (permissions.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
+    else if (permissions.fingerprint !== hold.fingerprint) {
       hold.end(new Unavailable("what this caller may see has changed: connect again"));
     }
   }
 
   #isRevoked(name: string): boolean {
     if (!name.startsWith("key:")) return false;
-    const record = this.#keys.find(name.slice("key:".length));
+    const record = this.deps.keys.find(name.slice("key:".length));
     return record === undefined || record.revokedAtMs !== undefined;
   }
 }

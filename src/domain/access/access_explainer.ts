@@ -17,16 +17,16 @@ export interface AskedResource {
 }
 
 export interface Explanation extends Decision {
-  readonly grant: Permissions;
+  readonly permissions: Permissions;
 }
 
 /** Answers what the policy in force says of anybody. */
 export class AccessExplainer {
-  readonly #access: Pick<AccessControl, "grantOf" | "factsOf">;
+  readonly #access: Pick<AccessControl, "permissionsOf" | "factsOf">;
   readonly #store: Pick<Store, "getProvider" | "findProviderByName">;
 
   constructor(options: {
-    access: Pick<AccessControl, "grantOf" | "factsOf">;
+    access: Pick<AccessControl, "permissionsOf" | "factsOf">;
     store: Pick<Store, "getProvider" | "findProviderByName">;
   }) {
     this.#access = options.access;
@@ -40,8 +40,8 @@ export class AccessExplainer {
       const description = `must be owner, admin, or begin with one of ${principalPrefixes.join(" ")}`;
       throw new InvalidArgument([{ field: "principal", description }]);
     }
-    const grant = this.#access.grantOf(principal);
-    return { ...grant.decide(action, this.#resourceOf(action, asked)), grant };
+    const permissions = this.#access.permissionsOf(principal);
+    return { ...permissions.decide(action, this.#resourceOf(action, asked)), permissions };
   }
 
   #resourceOf(action: Action, { connectionId, userId, provider: key }: AskedResource): Resource | undefined {

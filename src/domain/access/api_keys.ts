@@ -4,6 +4,7 @@ import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -27,23 +28,20 @@ interface Entry {
   lastUsedHour: number;
 }
 
-type KeyStore = Pick<Store, "commit" | "listApiKeys">;
+export interface ApiKeysDeps {
+  readonly store: Pick<Store, "commit" | "listApiKeys">;
+  readonly changes: Changes;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /** The API keys: made, shown once, verified, revoked. All of them are held in memory, so that a call costs one digest. */
 export class ApiKeys {
-  readonly #store: KeyStore;
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #byId = new Map<string, Entry>();
   readonly #byName = new Map<string, Entry>();
-  /** Called when a key was revoked, and that is durable. */
-  onRevoked: (principalName: string) => void = () => undefined;
 
-  constructor(options: { store: KeyStore; clock: Clock; log: Log }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    for (const record of options.store.listApiKeys()) this.#hold(record);
+  constructor(private readonly deps: ApiKeysDeps) {
+    for (const record of deps.store.listApiKeys()) this.#add(record);
   }
 
   /**
@@ -55,7 +53,7 @@ export class ApiKeys {
     if (id === undefined) return undefined;
     const entry = this.#byId.get(id);
     if (!matchesDigest(text, entry?.record.digest) || entry === undefined) return undefined;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     if (!isLive(entry.record, nowMs)) return undefined;
     const hour = Math.floor(nowMs / lastUseMs);
     if (hour !== entry.lastUsedHour) this.#noteUse(entry, hour);
@@ -88,7 +86,7 @@ export class ApiKeys {
     wanted: NewApiKey,
     principal: Principal,
   ): Promise<{ readonly record: ApiKeyRecord; readonly key: Secret }> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     refuseViolations(wanted, nowMs);
     const { id, key, digest } = newApiKey();
     const record: ApiKeyRecord = {
@@ -101,7 +99,7 @@ export class ApiKeys {
       revokedBy: undefined,
       lastUsedAtMs: undefined,
     };
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       // Commits run one after the other, and what an earlier one wrote is held from its `then` on: look at the store itself.
       const names = tx.listApiKeys();
       if (names.some(({ name }) => name === record.name)) {
@@ -113,7 +111,7 @@ export class ApiKeys {
       tx.putApiKey(record);
       tx.appendAudit({ timeMs: nowMs, type: "api_key.created", ...by(principal), reason: nameOf(record) });
     });
-    this.#hold(record);
+    this.#add(record);
     return { record, key };
   }
 
@@ -124,8 +122,8 @@ export class ApiKeys {
   ): Promise<ApiKeyRecord> {
     const entry = "id" in which ? this.#byId.get(which.id) : this.#byName.get(which.name);
     if (!entry) throw new NotFound("api_key");
-    const nowMs = this.#clock.nowMs();
-    entry.record = await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    entry.record = await this.deps.store.commit((tx) => {
       const before = tx.getApiKey(entry.record.id);
       if (!before) throw new NotFound("api_key");
       if (before.revokedAtMs !== undefined) return before;
@@ -134,11 +132,11 @@ export class ApiKeys {
       tx.appendAudit({ timeMs: nowMs, type: "api_key.revoked", ...by(principal), reason: nameOf(before) });
       return revoked;
     });
-    this.onRevoked(nameOf(entry.record));
+    this.deps.changes.emit("principalEnded", nameOf(entry.record));
     return entry.record;
   }
 
-  #hold(record: ApiKeyRecord): void {
+  #add(record: ApiKeyRecord): void {
     const { expiresAtMs, lastUsedAtMs } = record;
     const principal: Principal = {
       name: nameOf(record),
@@ -155,7 +153,7 @@ export class ApiKeys {
   #noteUse(entry: Entry, hour: number): void {
     entry.lastUsedHour = hour;
     const lastUsedAtMs = hour * lastUseMs;
-    this.#store
+    this.deps.store
       .commit((tx) => {
         const before = tx.getApiKey(entry.record.id);
         if (!before) return entry.record;
@@ -168,7 +166,7 @@ export class ApiKeys {
           // A revocation that was committed meanwhile stays.
           entry.record = { ...entry.record, lastUsedAtMs: record.lastUsedAtMs };
         },
-        (error: unknown) => this.#log.error({ err: error }, "the use of an API key could not be noted"),
+        (error: unknown) => this.deps.log.error({ err: error }, "the use of an API key could not be noted"),
       );
   }
 }

@@ -1,6 +1,7 @@
 import type { Action } from "../../model/access/access_table.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
@@ -19,16 +20,15 @@ interface Entry {
 
 /** Who was denied what: an `access.denied` event for each principal and action, at most one a minute, with a count. */
 export class DeniedAccessAudit {
-  readonly #store: Pick<Store, "commit">;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new BoundedMap<string, Entry>(maxEntries);
 
-  constructor(options: { store: Pick<Store, "commit">; clock: Clock; log: Log }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<Store, "commit">;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   /**
    * Records a denial. Never rejects: the caller is denied either way.
@@ -37,18 +37,13 @@ export class DeniedAccessAudit {
    */
   async denied(principal: Principal, action: Action, connectionId?: string): Promise<void> {
     const key = `${action} ${principal.name}`;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const before = this.#entries.get(key);
     if (before && nowMs - before.recordedMs < intervalMs && nowMs >= before.recordedMs) {
       before.count++;
       return;
     }
-    this.#entries.delete(key);
     this.#entries.set(key, { principal, action, recordedMs: nowMs, count: 0 });
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= maxEntries) break;
-      this.#entries.delete(oldest);
-    }
     await this.#write(
       principal,
       action,
@@ -65,7 +60,7 @@ export class DeniedAccessAudit {
       counted.map(async (entry) => {
         const { count } = entry;
         entry.count = 0;
-        await this.#write(entry.principal, entry.action, this.#clock.nowMs(), count);
+        await this.#write(entry.principal, entry.action, this.deps.clock.nowMs(), count);
       }),
     );
   }
@@ -78,7 +73,7 @@ export class DeniedAccessAudit {
     connectionId?: string,
   ): Promise<void> {
     try {
-      await this.#store.commit((tx) =>
+      await this.deps.store.commit((tx) =>
         tx.appendAudit({
           timeMs,
           type: "access.denied",
@@ -89,7 +84,7 @@ export class DeniedAccessAudit {
         }),
       );
     } catch (error) {
-      this.#log.error({ err: error }, "a denial could not be recorded");
+      this.deps.log.error({ err: error }, "a denial could not be recorded");
     }
   }
 }

@@ -42,41 +42,45 @@ export class RequestGate {
   }
 
   /** The refusal; undefined when the caller may go on. */
-  refusal(grant: Permissions, action: Action, asked: Asked): NexusError | undefined {
+  refusal(permissions: Permissions, action: Action, asked: Asked): NexusError | undefined {
     switch (asked.kind) {
       case "connection":
-        return this.#access.visible(grant, asked.connectionId) ? undefined : new NotFound("connection");
+        return this.#access.visible(permissions, asked.connectionId) ? undefined : new NotFound("connection");
       case "provider":
-        return this.#provider(grant, asked.provider) ? undefined : new NotFound("provider");
+        return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {
         const pending = this.#store.getAuthorization(hashState(asked.state));
-        return pending && this.#access.visible(grant, pending.connectionId)
+        return pending && this.#access.visible(permissions, pending.connectionId)
           ? undefined
           : new NotFound("request");
       }
       case "request":
-        return this.#requestRefusal(grant, action, asked);
+        return this.#requestRefusal(permissions, action, asked);
     }
   }
 
   #requestRefusal(
-    grant: Permissions,
+    permissions: Permissions,
     action: Action,
     { connectionId, userId, provider: key }: Extract<Asked, { kind: "request" }>,
   ): NexusError | undefined {
-    if (connectionId !== undefined && !this.#access.visible(grant, connectionId))
+    if (connectionId !== undefined && !this.#access.visible(permissions, connectionId))
       return new NotFound("connection");
-    const provider = key && this.#provider(grant, key);
+    const provider = key && this.#provider(permissions, key);
     if (key && !provider) return new NotFound("provider");
     if (connectionId !== undefined) return undefined;
     // What is left out is named by the domain's own error.
-    const isWithin = grant.contains({ kind: "new", userId: userId === "" ? undefined : userId, provider });
+    const isWithin = permissions.contains({
+      kind: "new",
+      userId: userId === "" ? undefined : userId,
+      provider,
+    });
     return isWithin ? undefined : denied(action);
   }
 
-  #provider(grant: Permissions, key: ProviderKey): ProviderFacts | undefined {
+  #provider(permissions: Permissions, key: ProviderKey): ProviderFacts | undefined {
     const profile = this.#profileOf(key);
-    return profile && this.#access.seesProvider(grant, profile) ? profile : undefined;
+    return profile && this.#access.seesProvider(permissions, profile) ? profile : undefined;
   }
 
   /** The request is not validated yet: what can be no key of the store is not looked up. */

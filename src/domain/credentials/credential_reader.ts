@@ -30,47 +30,39 @@ export interface ConnectionView {
   readonly problem: Problem | undefined;
 }
 
+export interface CredentialReaderDeps {
+  readonly store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
+  readonly vault: CredentialVault;
+  readonly clock: Clock;
+  /** None by default: each read opens its credential. */
+  readonly cache?: TokenCache<ConnectionView>;
+}
+
 /**
  * The single way from the store to a token in clear. Nothing is awaited between reading and opening: what it answers is one
  * committed state.
  */
 export class CredentialReader {
-  readonly #store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
-  readonly #vault: CredentialVault;
-  readonly #clock: Clock;
-  readonly #known: TokenCache<ConnectionView> | undefined;
+  constructor(private readonly deps: CredentialReaderDeps) {}
 
-  /** @param options.known is told of what changes by whoever hears it from the store */
-  constructor(options: {
-    store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
-    vault: CredentialVault;
-    clock: Clock;
-    known?: TokenCache<ConnectionView>;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#clock = options.clock;
-    this.#known = options.known;
-  }
-
-  /** The view if it is at hand, its token usable now: the same object until something of it changes. Reads nothing. */
-  atHand(connectionId: string): ConnectionView | undefined {
-    const view = this.#known?.get(connectionId);
-    return view && hasUsableToken(view.connection, this.#clock.nowMs()) ? view : undefined;
+  /** The cached view while its token is usable: the same object until its connection or provider changes. Reads nothing from the store. */
+  cached(connectionId: string): ConnectionView | undefined {
+    const view = this.deps.cache?.get(connectionId);
+    return view && hasUsableToken(view.connection, this.deps.clock.nowMs()) ? view : undefined;
   }
 
   /** Undefined when there is no such connection. A credential that cannot be opened is a problem of the view, not an error. */
   view(connectionId: string): ConnectionView | undefined {
-    const known = this.atHand(connectionId);
-    if (known) return known;
-    const connection = this.#store.getConnection(connectionId);
+    const cached = this.cached(connectionId);
+    if (cached) return cached;
+    const connection = this.deps.store.getConnection(connectionId);
     const view = connection && this.viewOf(connection);
-    if (view?.token) this.#known?.put(view);
+    if (view?.token) this.deps.cache?.put(view);
     return view;
   }
 
   viewOf(connection: Connection): ConnectionView {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     if (!hasUsableToken(connection, nowMs))
       return { connection, token: undefined, problem: connection.problem };
     try {
@@ -83,9 +75,9 @@ export class CredentialReader {
   }
 
   #open(connection: Connection): CurrentToken {
-    const stored = this.#store.getCredential(connection.id);
+    const stored = this.deps.store.getCredential(connection.id);
     if (!stored) throw new DataLoss("the credential of an active connection is missing");
-    const strategy = this.#store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
+    const strategy = this.deps.store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
     return {
       strategy,
       ...this.#reveal(connection, stored, strategy),
@@ -102,11 +94,11 @@ export class CredentialReader {
     strategy: Strategy,
   ): Pick<CurrentToken, "credentials" | "tokenType" | "idToken"> {
     if (strategy.kind === "oauth2") {
-      const { accessToken, tokenType, idToken } = this.#vault.openCredential(connection, stored);
+      const { accessToken, tokenType, idToken } = this.deps.vault.openCredential(connection, stored);
       const credentials = { [strategy.credentialField]: accessToken.reveal() };
       return { credentials, tokenType, idToken: idToken?.reveal() };
     }
-    const fields = Object.entries(this.#vault.openFields(connection, stored));
+    const fields = Object.entries(this.deps.vault.openFields(connection, stored));
     const credentials = Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
     return { credentials, tokenType: undefined, idToken: undefined };
   }

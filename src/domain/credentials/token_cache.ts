@@ -1,3 +1,6 @@
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
+
 /** What is looked at of a view to keep it. */
 interface Keepable {
   readonly connection: { readonly id: string };
@@ -14,11 +17,16 @@ const maxCredentialChars = 16_384;
  * them when a provider profile changes, and the one that was used longest ago when there are too many.
  */
 export class TokenCache<V extends Keepable> {
-  readonly #views = new Map<string, V>();
-  readonly #maxViews: number;
+  readonly #views: BoundedMap<string, V>;
 
-  constructor(most: number = maxViews) {
-    this.#maxViews = most;
+  /** @param limit views at most */
+  constructor(changes: Changes, limit: number = maxViews) {
+    this.#views = new BoundedMap(limit);
+    changes.on("connections", (changed) => {
+      for (const { connectionId } of changed) this.#views.delete(connectionId);
+    });
+    // The profile says how a token is applied.
+    changes.on("provider", () => this.#views.clear());
   }
 
   get size(): number {
@@ -26,33 +34,12 @@ export class TokenCache<V extends Keepable> {
   }
 
   get(connectionId: string): V | undefined {
-    const view = this.#views.get(connectionId);
-    // The order of the map is that of the last use; it matters only when there are many.
-    if (view !== undefined && this.#views.size * 2 > this.#maxViews) {
-      this.#views.delete(connectionId);
-      this.#views.set(connectionId, view);
-    }
-    return view;
+    return this.#views.get(connectionId);
   }
 
   put(view: V): void {
     if (view.token === undefined || charsOf(view.token.credentials) > maxCredentialChars) return;
-    if (this.#views.size >= this.#maxViews) {
-      for (const oldest of this.#views.keys()) {
-        this.#views.delete(oldest);
-        break;
-      }
-    }
     this.#views.set(view.connection.id, view);
-  }
-
-  connectionsChanged(connectionIds: Iterable<string>): void {
-    for (const id of connectionIds) this.#views.delete(id);
-  }
-
-  /** How a token is applied is the profile's to say. */
-  providersChanged(): void {
-    this.#views.clear();
   }
 }
 

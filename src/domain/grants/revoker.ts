@@ -3,6 +3,7 @@ import type { PendingRevocation, ProviderRevocation } from "../../model/connecti
 import { DataLoss, NexusError } from "../../model/errors.js";
 import type { RevocationOutcome } from "../../oauth/revocation.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
+import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
@@ -58,6 +59,7 @@ export class Revoker {
     vault: Pick<CredentialVault, "openToken">;
     servers: Pick<IssuerMetadata, "resolve">;
     grants: Pick<TokenEndpointClient, "revoke">;
+    changes: Changes;
     clock: Clock;
     random: () => number;
     log: Log;
@@ -69,6 +71,8 @@ export class Revoker {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.log;
+    // A commit that ends a connection may have put its tokens into the queue.
+    options.changes.on("connections", () => this.wake());
   }
 
   start(): void {
@@ -76,7 +80,7 @@ export class Revoker {
     this.wake();
   }
 
-  /** Looks at the queue, since a commit may have put something into it. */
+  /** Looks at the queue. */
   wake(): void {
     if (!this.#started || this.#stop.signal.aborted) return;
     const nowMs = this.#clock.nowMs();

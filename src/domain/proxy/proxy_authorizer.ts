@@ -2,15 +2,15 @@ import type { Principal } from "../../model/access/principal.js";
 import { NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { AuditedTokens } from "../tokens/audited_tokens.js";
+import type { Tokens } from "../tokens/tokens.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
 
 /** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
 export class ProxyAuthorizer {
-  readonly #tokens: Pick<AuditedTokens, "getToken">;
+  readonly #tokens: Pick<Tokens, "getToken">;
   readonly #clock: Pick<Clock, "nowMs">;
 
-  constructor(options: { tokens: Pick<AuditedTokens, "getToken">; clock: Pick<Clock, "nowMs"> }) {
+  constructor(options: { tokens: Pick<Tokens, "getToken">; clock: Pick<Clock, "nowMs"> }) {
     this.#tokens = options.tokens;
     this.#clock = options.clock;
   }

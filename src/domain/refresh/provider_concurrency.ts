@@ -1,23 +1,23 @@
 /** `demand`: a caller waits for the answer. `due`: the scheduler's own work. */
 export type RefreshPriority = "demand" | "due";
 
-/** Refreshes at one provider at a time; providers limit a client to tens of requests a second. */
+/** Refreshes at one provider at a time: providers limit a client to tens of requests a second. */
 export const perProviderCap = 16;
-/** Of these, so many are for work that is due: a caller finds a place even when a provider hangs. */
+/** Places of these for due work: a caller finds one even when the provider hangs. */
 const perProviderDue = 12;
-/** A provider that does not answer gets this much due work at a time until it does. */
+/** Due work at a time at a provider that does not answer, until it does. */
 const troubledDue = 2;
-/** Requests without an answer, in a row, that mean trouble. */
+/** Consecutive requests without an answer after which a provider counts as one that does not answer. */
 const troubledAfter = 3;
-/** Refreshes in all: sockets and memory, and a provider that hangs must leave places for others. */
+/** Refreshes in all: they cost sockets and memory, and a provider that hangs must leave places for others. */
 export const globalCap = 128;
 const globalDue = 112;
 
-/** Whoever waited when the lanes were closed. */
-export class LanesClosed extends Error {
+/** The daemon stops: the work was not started. */
+export class ConcurrencyClosed extends Error {
   constructor() {
     super("no more refreshes are started");
-    this.name = "LanesClosed";
+    this.name = "ConcurrencyClosed";
   }
 }
 
@@ -27,32 +27,44 @@ interface Waiting {
   close(): void;
 }
 
-class Lane {
+class ProviderQueue {
   running = 0;
   unanswered = 0;
   /** In order of arrival. */
   readonly demand = new Map<string, Waiting>();
   readonly due = new Map<string, Waiting>();
 
-  constructor(readonly providerId: string) {}
-
-  get dueCap(): number {
+  get dueLimit(): number {
     return this.unanswered >= troubledAfter ? troubledDue : perProviderDue;
   }
 
-  get isIdle(): boolean {
-    return this.running === 0 && this.demand.size === 0 && this.due.size === 0;
+  get waiting(): number {
+    return this.demand.size + this.due.size;
+  }
+
+  raisePriority(key: string): void {
+    const waiting = this.due.get(key);
+    if (!waiting) return;
+    this.due.delete(key);
+    this.demand.set(key, waiting);
   }
 }
 
+/** Work that waits or runs. */
+interface Entry<T> {
+  readonly queue: ProviderQueue;
+  readonly result: Promise<T>;
+}
+
 /**
- * One lane per provider: capped, callers before due work, and places dealt in turn between providers, so that a slow
- * provider holds up only its own connections.
+ * Limits how much work runs at a provider and in all. Callers come before due work, and places go to providers in turn, so that a slow
+ * provider delays only its own connections. Work that is asked for again while it waits or runs is not started twice.
  */
-export class ProviderConcurrency {
-  readonly #lanes = new Map<string, Lane>();
-  /** Those with somebody waiting; the one served last is at the end. */
-  readonly #turn = new Set<Lane>();
+export class ProviderConcurrency<T = void> {
+  readonly #queues = new Map<string, ProviderQueue>();
+  readonly #entries = new Map<string, Entry<T>>();
+  /** Those in which something waits; the one served last is at the end. */
+  readonly #turn = new Set<ProviderQueue>();
   #running = 0;
   #closed = false;
 
@@ -62,96 +74,112 @@ export class ProviderConcurrency {
 
   get waiting(): number {
     let count = 0;
-    for (const lane of this.#turn) count += lane.demand.size + lane.due.size;
+    for (const queue of this.#turn) count += queue.waiting;
     return count;
   }
 
-  /** Runs `work` when there is a place. @throws LanesClosed when there is none before `close` */
-  async run<T>(
-    providerId: string,
-    key: string,
-    priority: RefreshPriority,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    if (this.#closed) throw new LanesClosed();
-    const lane = this.#laneOf(providerId);
-    await new Promise<void>((resolve, reject) => {
-      lane[priority].set(key, { key, start: resolve, close: () => reject(new LanesClosed()) });
-      this.#turn.add(lane);
-      this.#pump();
-    });
-    try {
-      return await work();
-    } finally {
-      lane.running--;
-      this.#running--;
-      this.#pump();
-      if (lane.isIdle && lane.unanswered === 0) this.#lanes.delete(providerId);
+  /**
+   * Runs `work` when there is a place. While work of the same key waits or runs, answers its result instead; with `demand` it no longer
+   * waits behind due work.
+   *
+   * @throws ConcurrencyClosed when there was no place before `close`
+   */
+  run(providerId: string, key: string, priority: RefreshPriority, work: () => Promise<T>): Promise<T> {
+    const present = this.#entries.get(key);
+    if (present) {
+      if (priority === "demand") {
+        present.queue.raisePriority(key);
+        this.#dispatch();
+      }
+      return present.result;
     }
-  }
-
-  /** A caller has come for what waits as due work. */
-  promote(providerId: string, key: string): void {
-    const lane = this.#lanes.get(providerId);
-    const waiting = lane?.due.get(key);
-    if (!lane || !waiting) return;
-    lane.due.delete(key);
-    lane.demand.set(key, waiting);
-    this.#pump();
+    const queue = this.#queueOf(providerId);
+    const result = this.#run(providerId, queue, key, priority, work).finally(() => this.#entries.delete(key));
+    this.#entries.set(key, { queue, result });
+    return result;
   }
 
   /** Tells whether the provider answered at all. */
   note(providerId: string, answered: boolean): void {
-    const lane = this.#laneOf(providerId);
-    lane.unanswered = answered ? 0 : lane.unanswered + 1;
+    const queue = this.#queueOf(providerId);
+    queue.unanswered = answered ? 0 : queue.unanswered + 1;
   }
 
   /** Whether due work of the provider would start at once. */
   hasRoom(providerId: string): boolean {
-    const lane = this.#lanes.get(providerId);
-    return this.#running < globalDue && (lane === undefined || lane.running < lane.dueCap);
+    const queue = this.#queues.get(providerId);
+    return this.#running < globalDue && (queue === undefined || queue.running < queue.dueLimit);
   }
 
-  /** Starts nothing more; who waits gets `LanesClosed`. */
+  /** Starts nothing more: what waits is rejected with `ConcurrencyClosed`. */
   close(): void {
     this.#closed = true;
-    for (const lane of this.#turn) {
-      for (const waiting of [...lane.demand.values(), ...lane.due.values()]) waiting.close();
-      lane.demand.clear();
-      lane.due.clear();
+    for (const queue of this.#turn) {
+      for (const waiting of [...queue.demand.values(), ...queue.due.values()]) waiting.close();
+      queue.demand.clear();
+      queue.due.clear();
     }
     this.#turn.clear();
   }
 
-  #laneOf(providerId: string): Lane {
-    let lane = this.#lanes.get(providerId);
-    if (!lane) {
-      lane = new Lane(providerId);
-      this.#lanes.set(providerId, lane);
+  /** Resolves when the work that waits or runs now is over. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#entries.values()].map(({ result }) => result));
+  }
+
+  async #run(
+    providerId: string,
+    queue: ProviderQueue,
+    key: string,
+    priority: RefreshPriority,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    if (this.#closed) throw new ConcurrencyClosed();
+    await new Promise<void>((resolve, reject) => {
+      queue[priority].set(key, { key, start: resolve, close: () => reject(new ConcurrencyClosed()) });
+      this.#turn.add(queue);
+      this.#dispatch();
+    });
+    try {
+      return await work();
+    } finally {
+      queue.running--;
+      this.#running--;
+      this.#dispatch();
+      if (queue.running === 0 && queue.waiting === 0 && queue.unanswered === 0)
+        this.#queues.delete(providerId);
     }
-    return lane;
   }
 
-  #pump(): void {
+  #queueOf(providerId: string): ProviderQueue {
+    let queue = this.#queues.get(providerId);
+    if (!queue) {
+      queue = new ProviderQueue();
+      this.#queues.set(providerId, queue);
+    }
+    return queue;
+  }
+
+  #dispatch(): void {
     this.#serve("demand", globalCap, () => perProviderCap);
-    this.#serve("due", globalDue, (lane) => lane.dueCap);
+    this.#serve("due", globalDue, (queue) => queue.dueLimit);
   }
 
-  /** Deals places of one priority, one to each provider in turn, until nobody can take another. */
-  #serve(priority: RefreshPriority, cap: number, capOf: (lane: Lane) => number): void {
-    for (let dealt = true; dealt && this.#running < cap; ) {
-      dealt = false;
-      for (const lane of [...this.#turn]) {
+  /** Gives places to work of one priority, one to each provider in turn, while there are any. */
+  #serve(priority: RefreshPriority, cap: number, limitOf: (queue: ProviderQueue) => number): void {
+    for (let isServed = true; isServed && this.#running < cap; ) {
+      isServed = false;
+      for (const queue of [...this.#turn]) {
         if (this.#running >= cap) return;
-        if (lane.running >= capOf(lane)) continue;
-        const [next] = lane[priority].values();
+        if (queue.running >= limitOf(queue)) continue;
+        const [next] = queue[priority].values();
         if (!next) continue;
-        lane[priority].delete(next.key);
-        this.#turn.delete(lane);
-        if (lane.demand.size + lane.due.size > 0) this.#turn.add(lane);
-        lane.running++;
+        queue[priority].delete(next.key);
+        this.#turn.delete(queue);
+        if (queue.waiting > 0) this.#turn.add(queue);
+        queue.running++;
         this.#running++;
-        dealt = true;
+        isServed = true;
         next.start();
       }
     }

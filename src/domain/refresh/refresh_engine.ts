@@ -1,5 +1,6 @@
 import type { FailingProvider } from "../../model/connections/daemon_status.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -15,11 +16,11 @@ import { FailingProviders } from "./failing_providers.js";
 import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
-import type { RefreshMetrics } from "./refresh_outcome.js";
+import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
-/** What the engine needs of the store; the caller tells it of commits by `wake`. */
+/** What the engine needs of the store. */
 export type EngineStore = Pick<
   Store,
   | "commit"
@@ -40,7 +41,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #lanes = new ProviderConcurrency();
+  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
   readonly #scheduler: RefreshScheduler;
   readonly #log: Log;
 
@@ -54,8 +55,9 @@ export class RefreshEngine {
     revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
     /** Holds a token set until it is durable. */
     spool: Pick<TokenSpool, "hold" | "release">;
-    /** Shared with the completer: one token request per connection. */
+    /** Shared with consents: one token request per connection. */
     locks: KeyedMutex<string>;
+    changes: Changes;
     clock: Clock;
     /** Uniform in [0, 1). */
     random: () => number;
@@ -64,35 +66,41 @@ export class RefreshEngine {
     /** Shows refreshes as spans; none by default. */
     tracing?: Tracing;
   }) {
-    const lanes = this.#lanes;
+    const concurrency = this.#concurrency;
     this.#log = options.log;
     this.#suspensions = new ProviderSuspensions(options);
     const suspensions = this.#suspensions;
     const failing = new FailingProviders({ ...options, suspensions });
     this.#failing = failing;
     const failures = new RefreshFailures({ ...options, suspensions });
-    this.refresher = new Refresher({ tracing: noTracing, ...options, lanes, suspensions, failures, failing });
+    this.refresher = new Refresher({
+      tracing: noTracing,
+      ...options,
+      concurrency,
+      suspensions,
+      failures,
+      failing,
+    });
     const requests = new PendingConsents(options);
     this.#scheduler = new RefreshScheduler({
       ...options,
-      lanes,
+      concurrency,
       suspensions,
       requests,
       refresher: this.refresher,
     });
+    const { changes } = options;
+    changes.on("connections", (changed) => this.#scheduler.wake(changed));
+    changes.on("provider", (providerId) => this.#profileChanged(providerId));
+    changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
   start(): void {
     this.#scheduler.start();
   }
 
-  /** Must be called after each commit with what it changed. */
-  wake(changes: readonly { readonly connectionId: string }[]): void {
-    this.#scheduler.wake(changes);
-  }
-
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
-  profileChanged(providerId: string): void {
+  #profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
     this.#suspensions
       .resume(providerId)
@@ -100,7 +108,7 @@ export class RefreshEngine {
   }
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
-  clientAccepted(providerId: string): void {
+  #clientAccepted(providerId: string): void {
     this.#failing.forget(providerId);
     this.#suspensions.hasten(providerId).then(
       () => this.#scheduler.arm(),
@@ -110,9 +118,9 @@ export class RefreshEngine {
 
   /** Starts nothing more; what is under way ends and is stored. */
   async stop(): Promise<void> {
-    this.#lanes.close();
+    this.#concurrency.close();
     await this.#scheduler.stop();
-    await Promise.all([this.refresher.settled(), this.#suspensions.settled()]);
+    await Promise.all([this.#concurrency.settled(), this.#suspensions.settled()]);
   }
 
   /** How long the first entry of the queue has been due; 0 when nothing is late. */
@@ -131,7 +139,7 @@ export class RefreshEngine {
 
   /** Requests that are under way, and refreshes that wait for a place. */
   get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#lanes.running, waiting: this.#lanes.waiting };
+    return { running: this.#concurrency.running, waiting: this.#concurrency.waiting };
   }
 
   /** For `/readyz`: true, or what is wrong. */

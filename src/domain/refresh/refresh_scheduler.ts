@@ -8,6 +8,7 @@ import { dueAction } from "../lifecycle/refresh_policy.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import type { ProviderConcurrency } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
 import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
@@ -43,7 +44,7 @@ export class RefreshScheduler {
   readonly #store: SchedulerStore;
   readonly #refresher: Pick<Refresher, "refresh">;
   readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-  readonly #lanes: Pick<ProviderConcurrency, "hasRoom">;
+  readonly #concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
   readonly #requests: Pick<PendingConsents, "end">;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -62,7 +63,7 @@ export class RefreshScheduler {
     store: SchedulerStore;
     refresher: Pick<Refresher, "refresh">;
     suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-    lanes: Pick<ProviderConcurrency, "hasRoom">;
+    concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
     requests: Pick<PendingConsents, "end">;
     clock: Clock;
     log: Log;
@@ -70,7 +71,7 @@ export class RefreshScheduler {
     this.#store = options.store;
     this.#refresher = options.refresher;
     this.#suspensions = options.suspensions;
-    this.#lanes = options.lanes;
+    this.#concurrency = options.concurrency;
     this.#requests = options.requests;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -114,7 +115,7 @@ export class RefreshScheduler {
     if (connection?.dueAtMs === undefined || this.#held.has(connection.id)) return undefined;
     const taken = this.#taken.get(connection.id);
     const waitedMs = monotonicMs - (taken?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
-    if (waitedMs < stuckMs || !this.#lanes.hasRoom(connection.providerId)) return undefined;
+    if (waitedMs < stuckMs || !this.#concurrency.hasRoom(connection.providerId)) return undefined;
     return `due work has not moved for ${Math.round(waitedMs / 1000)} s although there is room for it`;
   }
 

@@ -11,7 +11,6 @@ import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
-import { SingleFlight } from "../../runtime/single_flight.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -23,7 +22,7 @@ import type { TokenSpool } from "../grants/token_spool.js";
 import { isParted } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { FailingProviders } from "./failing_providers.js";
-import { LanesClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
+import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
@@ -40,15 +39,15 @@ interface Unwritten {
   readonly receivedMonotonicMs: number;
 }
 
-export interface RefresherOptions {
+export interface RefresherDeps {
   readonly store: RefresherStore;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "refresh">;
-  /** Shared with the completer: one token request per connection. */
+  /** Shared with consents: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly lanes: ProviderConcurrency;
+  readonly concurrency: ProviderConcurrency<RefreshOutcome>;
   readonly suspensions: Pick<ProviderSuspensions, "of" | "accepted">;
   readonly failures: RefreshFailures;
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
@@ -62,47 +61,35 @@ export interface RefresherOptions {
 
 /** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
-  readonly #parts: RefresherOptions;
-  readonly #flights = new SingleFlight<string, RefreshOutcome>();
   readonly #unwritten = new Map<string, Unwritten>();
 
-  constructor(options: RefresherOptions) {
-    this.#parts = options;
-  }
+  constructor(private readonly deps: RefresherDeps) {}
 
   /**
-   * Refreshes one connection; a refresh under way is joined, one that waits for its turn is moved to the front on demand.
+   * Refreshes one connection. A refresh of it that waits or is under way is shared.
    *
    * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
    */
-  refresh(
+  async refresh(
     connectionId: string,
     priority: RefreshPriority = "demand",
     isProbe = false,
   ): Promise<RefreshOutcome> {
-    const { lanes, locks, store } = this.#parts;
+    const { concurrency, locks, store } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
-    if (providerId === undefined) return Promise.resolve("not_refreshable");
-    if (priority === "demand") lanes.promote(providerId, connectionId);
-    return this.#flights.run(connectionId, () =>
-      lanes
-        .run(providerId, connectionId, priority, () =>
-          locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
-        )
-        .catch((error: unknown) => {
-          if (error instanceof LanesClosed) return "stopped";
-          throw error;
-        }),
-    );
-  }
-
-  /** Resolves when every refresh under way is over and stored. */
-  async settled(): Promise<void> {
-    await this.#flights.settled();
+    if (providerId === undefined) return "not_refreshable";
+    try {
+      return await concurrency.run(providerId, connectionId, priority, () =>
+        locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+      );
+    } catch (error) {
+      if (error instanceof ConcurrencyClosed) return "stopped";
+      throw error;
+    }
   }
 
   async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
-    const { store, failures, suspensions } = this.#parts;
+    const { store, failures, suspensions } = this.deps;
     const connection = store.getConnection(connectionId);
     const kept = this.#unwritten.get(connectionId);
     if (kept && isOwed(connection, kept.connection)) return await this.#write(kept);
@@ -116,20 +103,17 @@ export class Refresher {
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (earlier && earlier.sends >= 2) return await failures.condemn(connection, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
-    return await this.#parts.tracing.inSpan(
-      { name: "refresh", kind: "internal", attributes },
-      async (span) => {
-        const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
-        span.set({ "nexus.refresh.outcome": outcome });
-        if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
-        return outcome;
-      },
-    );
+    return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
+      const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+      span.set({ "nexus.refresh.outcome": outcome });
+      if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
+      return outcome;
+    });
   }
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
-    const { grants, failures, failing, lanes, clock, metrics } = this.#parts;
+    const { grants, failures, failing, concurrency, clock, metrics } = this.deps;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
@@ -152,13 +136,13 @@ export class Refresher {
       });
     } catch (error) {
       const failure = failureOf(error);
-      lanes.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
+      concurrency.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
       return await failures.record(attempt, failure);
     }
-    lanes.note(profile.id, true);
+    concurrency.note(profile.id, true);
     failing.forget(profile.id);
     const { credential: previous } = prepared;
     const receivedMonotonicMs = clock.monotonicMs();
@@ -174,7 +158,7 @@ export class Refresher {
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
     const { connection, profile, previous, result, receivedMonotonicMs } = success;
-    const { store, writer, revocations, spool, clock, log, metrics } = this.#parts;
+    const { store, writer, revocations, spool, clock, log, metrics } = this.deps;
     const { id: connectionId, providerId } = connection;
     if (result.idTokenViolation !== undefined) {
       log.warn(
@@ -221,7 +205,7 @@ export class Refresher {
     attempt: Attempt,
   ): Promise<{ server: AuthorizationServer; credential: Credential; refreshToken: Secret } | RefreshOutcome> {
     const { connection, profile } = attempt;
-    const { store, vault, servers, failures, failing, log } = this.#parts;
+    const { store, vault, servers, failures, failing, log } = this.deps;
     let credential: Credential;
     try {
       const stored = store.getCredential(connection.id);
@@ -252,7 +236,7 @@ export class Refresher {
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
   async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.deps;
     const refreshIntent: RefreshIntent = {
       ...earlier,
       credentialRevision: connection.credentialRevision,
@@ -269,7 +253,7 @@ export class Refresher {
 
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
   #accepted(profile: ProviderProfile): void {
-    const { suspensions, log } = this.#parts;
+    const { suspensions, log } = this.deps;
     suspensions
       .accepted(profile)
       .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
@@ -277,7 +261,7 @@ export class Refresher {
 
   #forget(connectionId: string): void {
     this.#unwritten.delete(connectionId);
-    this.#parts.spool.release(connectionId);
+    this.deps.spool.release(connectionId);
   }
 }
 

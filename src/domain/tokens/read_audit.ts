@@ -1,6 +1,7 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError, Unavailable } from "../../model/errors.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
@@ -20,8 +21,6 @@ interface Entry {
   recorded: Promise<void> | undefined;
   /** Reads of `revision` after the first that no event tells of yet; -1 while the first is announced and has not happened. */
   reads: number;
-  /** Whether it was used since the hand of the clock passed it. */
-  used: boolean;
 }
 
 /** The first read of a revision, and whose count is written with it. */
@@ -42,7 +41,13 @@ interface Refusal {
   count: number;
 }
 
-type ReadAuditStore = Pick<Store, "commit">;
+export interface ReadAuditDeps {
+  readonly store: Pick<Store, "commit">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 50 000 by default. */
+  readonly maxEntries?: number;
+}
 
 /**
  * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable
@@ -52,22 +57,15 @@ type ReadAuditStore = Pick<Store, "commit">;
  * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
  */
 export class ReadAudit {
-  readonly #store: ReadAuditStore;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #maxEntries: number;
-  /** In the order of the clock algorithm: the next to be forgotten first. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #entries: BoundedMap<string, Entry>;
+  readonly #refusals: BoundedMap<string, Refusal>;
   /** What the keys of a principal begin with; its streams ask for each event. */
   readonly #readers = new WeakMap<Principal, string>();
   #batch: Batch | undefined;
 
-  constructor(options: { store: ReadAuditStore; clock: Clock; log: Log; maxEntries?: number }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#maxEntries = options.maxEntries ?? maxEntries;
+  constructor(private readonly deps: ReadAuditDeps) {
+    this.#entries = new BoundedMap(deps.maxEntries ?? maxEntries);
+    this.#refusals = new BoundedMap(deps.maxEntries ?? maxEntries);
   }
 
   get size(): number {
@@ -88,13 +86,12 @@ export class ReadAudit {
     times: number = 1,
   ): Promise<void> | undefined {
     const key = this.#keyOf(principal, connectionId);
-    const known = this.#entries.get(key);
-    if (known?.revision === revision) {
-      known.used = true;
-      known.reads += times;
-      return known.recorded;
+    const before = this.#entries.get(key);
+    if (before?.revision === revision) {
+      before.reads += times;
+      return before.recorded;
     }
-    return this.#first(key, known, { principal, connectionId, revision, reads: times - 1 });
+    return this.#first(key, before, { principal, connectionId, revision, reads: times - 1 });
   }
 
   /**
@@ -104,9 +101,9 @@ export class ReadAudit {
    */
   announce(principal: Principal, connectionId: string, revision: bigint): Promise<void> | undefined {
     const key = this.#keyOf(principal, connectionId);
-    const known = this.#entries.get(key);
-    if (known?.revision === revision) return known.recorded;
-    return this.#first(key, known, { principal, connectionId, revision, reads: -1 });
+    const before = this.#entries.get(key);
+    if (before?.revision === revision) return before.recorded;
+    return this.#first(key, before, { principal, connectionId, revision, reads: -1 });
   }
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
@@ -115,20 +112,15 @@ export class ReadAudit {
     const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
     // A caller can make up ids without end, so those that are not found share one entry.
     const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason}`;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const before = this.#refusals.get(key);
     if (before && nowMs - before.recordedMs < refusalIntervalMs && nowMs >= before.recordedMs) {
       before.count++;
       return;
     }
-    this.#refusals.delete(key);
     this.#refusals.set(key, { recordedMs: nowMs, count: 0 });
-    for (const oldest of this.#refusals.keys()) {
-      if (this.#refusals.size <= this.#maxEntries) break;
-      this.#refusals.delete(oldest);
-    }
     try {
-      await this.#store.commit((tx) => {
+      await this.deps.store.commit((tx) => {
         tx.appendAudit({
           timeMs: nowMs,
           type: "token_retrieval_failed",
@@ -139,8 +131,8 @@ export class ReadAudit {
           ...(before && before.count > 0 && { count: before.count + 1 }),
         });
       });
-    } catch (violation) {
-      this.#log.error({ err: violation }, "a refused read could not be recorded");
+    } catch (error) {
+      this.deps.log.error({ err: error }, "a refused read could not be recorded");
     }
   }
 
@@ -150,7 +142,7 @@ export class ReadAudit {
       .map((entry) => ({ entry, reads: entry.reads }))
       .filter(({ reads }) => reads > 0);
     if (counts.length === 0) return;
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       for (const { entry, reads } of counts) this.#appendCount(tx, entry, reads);
     });
     for (const { entry, reads } of counts) entry.reads -= reads;
@@ -161,9 +153,8 @@ export class ReadAudit {
     before: Entry | undefined,
     read: Pick<Entry, "principal" | "connectionId" | "revision" | "reads">,
   ): Promise<void> {
-    const entry: Entry = { ...read, recorded: undefined, used: false };
-    const forgotten = before ?? this.#makeRoom();
-    this.#entries.set(key, entry);
+    const entry: Entry = { ...read, recorded: undefined };
+    const forgotten = this.#entries.set(key, entry) ?? before;
     this.#batch ??= this.#openBatch();
     this.#batch.firsts.push({ key, entry, forgotten });
     entry.recorded = this.#batch.recorded;
@@ -176,7 +167,7 @@ export class ReadAudit {
     const recorded = Promise.resolve()
       .then(() => {
         this.#batch = undefined;
-        return this.#store.commit((tx) => {
+        return this.deps.store.commit((tx) => {
           for (const first of firsts) this.#append(tx, first);
         });
       })
@@ -199,7 +190,7 @@ export class ReadAudit {
   #append(tx: Transaction, { entry, forgotten }: First): void {
     if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
     tx.appendAudit({
-      timeMs: this.#clock.nowMs(),
+      timeMs: this.deps.clock.nowMs(),
       type: "token_retrieved",
       ...by(entry.principal),
       connectionId: entry.connectionId,
@@ -217,21 +208,9 @@ export class ReadAudit {
     return reader + connectionId;
   }
 
-  /** Takes out one entry when there are too many: the first that was not used since it was last looked at. */
-  #makeRoom(): Entry | undefined {
-    if (this.#entries.size < this.#maxEntries) return undefined;
-    for (const [key, entry] of this.#entries) {
-      this.#entries.delete(key);
-      if (!entry.used) return entry;
-      entry.used = false;
-      this.#entries.set(key, entry);
-    }
-    return undefined;
-  }
-
   #appendCount(tx: Transaction, entry: Entry, count: number): void {
     tx.appendAudit({
-      timeMs: this.#clock.nowMs(),
+      timeMs: this.deps.clock.nowMs(),
       type: "token_reads_counted",
       ...by(entry.principal),
       connectionId: entry.connectionId,

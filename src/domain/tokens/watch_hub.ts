@@ -1,9 +1,4 @@
-/** One change of one connection, durable. */
-export interface AnnouncedChange {
-  readonly connectionId: string;
-  readonly userId: string;
-  readonly providerId: string;
-}
+import type { ChangedConnection, Changes } from "../../runtime/changes.js";
 
 /** Which connections a subscriber wants. */
 export interface WatchFilter {
@@ -12,7 +7,7 @@ export interface WatchFilter {
   /** Undefined means any. */
   readonly userId: string | undefined;
   /** Whether its watcher may know of the connection. */
-  readonly sees: (change: AnnouncedChange) => boolean;
+  readonly sees: (change: ChangedConnection) => boolean;
 }
 
 /** One watcher. It is told which connections changed, never what they changed to. Neither call may throw. */
@@ -31,6 +26,10 @@ export class WatchHub {
   readonly #toAll = new Set<Subscriber>();
   readonly #drained = new Set<() => void>();
   #draining = false;
+
+  constructor(deps: { readonly changes: Changes }) {
+    deps.changes.on("connections", (changed) => this.announce(changed));
+  }
 
   get size(): number {
     return this.#subscribers.size;
@@ -63,7 +62,7 @@ export class WatchHub {
     if (this.size === 0) for (const resolve of this.#drained) resolve();
   }
 
-  announce(changes: readonly AnnouncedChange[]): void {
+  announce(changes: readonly ChangedConnection[]): void {
     for (const change of changes) {
       for (const subscriber of this.#byConnection.get(change.connectionId) ?? []) tell(subscriber, change);
       for (const subscriber of this.#toAll) tell(subscriber, change);
@@ -80,12 +79,12 @@ export class WatchHub {
   }
 }
 
-function tell(subscriber: Subscriber, change: AnnouncedChange): void {
+function tell(subscriber: Subscriber, change: ChangedConnection): void {
   if (isWanted(subscriber.filter, change)) subscriber.mark(change.connectionId);
 }
 
 /** When that cannot be told, the subscriber looks: it judges again what it reads, and fails alone. */
-function isWanted({ userId, sees }: WatchFilter, change: AnnouncedChange): boolean {
+function isWanted({ userId, sees }: WatchFilter, change: ChangedConnection): boolean {
   try {
     return (userId === undefined || userId === change.userId) && sees(change);
   } catch {

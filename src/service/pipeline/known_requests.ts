@@ -1,4 +1,5 @@
 import { type DescMessage, fromBinary, fromJsonString, type Message } from "@bufbuild/protobuf";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 
 /** Longer requests are decoded anew each time; one that names a connection is 38 bytes. */
 const maxBytes = 64;
@@ -13,8 +14,8 @@ const maxRequests = 1_024;
  */
 export class KnownRequests {
   readonly #input: DescMessage;
-  readonly #byBytes = new Map<string, Message>();
-  readonly #byJson = new Map<string, Message>();
+  readonly #byBytes = new BoundedMap<string, Message>(maxRequests);
+  readonly #byJson = new BoundedMap<string, Message>(maxRequests);
   readonly #valid = new WeakSet<Message>();
 
   constructor(input: DescMessage) {
@@ -45,12 +46,11 @@ export class KnownRequests {
   }
 }
 
-function remembered(known: Map<string, Message>, bytes: Buffer, parse: () => Message): Message {
+function remembered(known: BoundedMap<string, Message>, bytes: Buffer, parse: () => Message): Message {
   const key = bytes.toString("latin1");
   const found = known.get(key);
   if (found) return found;
   const request = parse();
-  if (known.size >= maxRequests) known.clear();
   known.set(key, request);
   return request;
 }

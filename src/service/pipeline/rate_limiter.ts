@@ -1,5 +1,6 @@
 import { TokenBucket } from "limiter";
 import type { Rate } from "../../model/limits.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 
 /** Keys whose buckets are kept; beyond it the bucket that rested longest is forgotten, which does its key no harm. */
 const maxKeys = 10_000;
@@ -9,13 +10,12 @@ const maxKeys = 10_000;
  * time is the library's own and monotonic, so that setting the clock of the machine neither opens nor shuts it.
  */
 export class RateLimiter {
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #buckets: BoundedMap<string, TokenBucket>;
   readonly #rate: Rate;
-  readonly #maxKeys: number;
 
   constructor(rate: Rate, keys: number = maxKeys) {
     this.#rate = rate;
-    this.#maxKeys = keys;
+    this.#buckets = new BoundedMap(keys);
   }
 
   get size(): number {
@@ -40,20 +40,7 @@ export class RateLimiter {
 
   #bucketOf(key: string): TokenBucket {
     const known = this.#buckets.get(key);
-    if (known) {
-      // The order of the map is that of the last use; it matters only when there are many.
-      if (this.#buckets.size * 2 > this.#maxKeys) {
-        this.#buckets.delete(key);
-        this.#buckets.set(key, known);
-      }
-      return known;
-    }
-    if (this.#buckets.size >= this.#maxKeys) {
-      for (const oldest of this.#buckets.keys()) {
-        this.#buckets.delete(oldest);
-        break;
-      }
-    }
+    if (known) return known;
     const { perSecond, burst } = this.#rate;
     const bucket = new TokenBucket({ bucketSize: burst, tokensPerInterval: perSecond, interval: 1_000 });
     bucket.content = burst;

@@ -37,7 +37,7 @@ const verdicts = {
 
 type Deps = {
   readonly keys: Pick<ApiKeys, "create" | "list" | "revoke">;
-  readonly access: Pick<AccessControl, "grantOf">;
+  readonly access: Pick<AccessControl, "permissionsOf">;
   readonly explainer: Pick<AccessExplainer, "explain">;
 };
 
@@ -91,7 +91,7 @@ class AccessRpcs implements Rpcs {
   explainAccess: Rpcs["explainAccess"] = async (request) => {
     const action = actionNamed(request.action, actionOfRpc);
     const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
-    const { permission, place, grant } = this.deps.explainer.explain(request.principal, action, {
+    const { permission, place, permissions } = this.deps.explainer.explain(request.principal, action, {
       connectionId: connectionId || undefined,
       userId: userId || undefined,
       provider: provider || undefined,
@@ -100,17 +100,17 @@ class AccessRpcs implements Rpcs {
       verdict: verdicts[permission],
       rule: place.text,
       line: place.line,
-      role: roleMessage(grant.role),
+      role: roleMessage(permissions.role),
       action,
     });
   };
 
   whoAmI: Rpcs["whoAmI"] = async (_request, { principal }) => {
-    const grant = this.deps.access.grantOf(principal.name);
+    const permissions = this.deps.access.permissionsOf(principal.name);
     return create(WhoAmIResponseSchema, {
       principal: principal.name,
-      role: roleMessage(grant.role),
-      restrictions: grant.rules.flatMap(({ restriction }) =>
+      role: roleMessage(permissions.role),
+      restrictions: permissions.rules.flatMap(({ restriction }) =>
         restriction ? [restrictionMessage(restriction)] : [],
       ),
       ...present({ expiresAt: timestampOf(principal.expiresAtMs) }),

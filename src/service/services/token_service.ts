@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
-import type { AuditedTokens } from "../../domain/tokens/audited_tokens.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
+import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
   RefreshTokenResponseSchema,
@@ -24,7 +24,7 @@ import {
 const defaultBookmarkIntervalMs = 30_000;
 
 export function tokenService(options: {
-  readonly tokens: Pick<AuditedTokens, "getToken" | "refreshToken">;
+  readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
 }): ServiceDefinition {

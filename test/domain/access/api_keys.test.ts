@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ApiKeys } from "../../../src/domain/access/api_keys.js";
 import { admin } from "../../../src/model/access/principal.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { openStore } from "../../store/temporary_store.js";
 
@@ -17,7 +18,7 @@ describe("API keys", () => {
   const world = () => {
     const store = openStore();
     const clock = new ManualClock(startMs);
-    const open = (): ApiKeys => new ApiKeys({ store, clock, log });
+    const open = (): ApiKeys => new ApiKeys({ store, changes: new Changes(), clock, log });
     return { store, clock, open, keys: open() };
   };
 

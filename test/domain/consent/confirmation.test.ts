@@ -41,7 +41,7 @@ describe("a consent that waits for its confirmation", () => {
       grants: { exchangeCode: () => Promise.resolve(answer) },
       unknownStateAudit: new UnknownStateAudit(shared),
       spool: engine.spool,
-      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
+      onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
     });
     confirmer = new ConsentConfirmation(all);
     engine.scheduler.start();

@@ -35,7 +35,7 @@ describe("ConnectionCompleter", () => {
       spool: engine.spool,
       writer,
       grants: { exchangeCode: () => Promise.resolve(answer) },
-      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
+      onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });

@@ -1,32 +1,42 @@
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import type { ConnectionView } from "../../../src/domain/credentials/credential_reader.js";
 import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import { type ChangedConnection, Changes } from "../../../src/runtime/changes.js";
 
 function view(id: string, accessToken = "at"): ConnectionView {
   const token = { credentials: { access_token: accessToken } };
   return { connection: { id }, token, problem: undefined } as unknown as ConnectionView;
 }
 
-test("a view is at hand until its connection changes", () => {
-  const views = new TokenCache<ConnectionView>();
+function changed(connectionId: string): ChangedConnection {
+  return { connectionId, userId: "ada", providerId: "op" };
+}
+
+let changes: Changes;
+beforeEach(() => {
+  changes = new Changes();
+});
+
+test("a view is cached until its connection changes", () => {
+  const views = new TokenCache<ConnectionView>(changes);
   const one = view("one");
   views.put(one);
   views.put(view("two"));
   expect(views.get("one")).toBe(one);
-  views.connectionsChanged(["one", "three"]);
+  changes.emit("connections", [changed("one"), changed("three")]);
   expect(views.get("one")).toBeUndefined();
   expect(views.get("two")).toBeDefined();
 });
 
-test("none is at hand after a provider profile changed", () => {
-  const views = new TokenCache<ConnectionView>();
+test("none is cached after a provider profile changed", () => {
+  const views = new TokenCache<ConnectionView>(changes);
   views.put(view("one"));
-  views.providersChanged();
+  changes.emit("provider", "op");
   expect(views.size).toBe(0);
 });
 
 test("the one that was used longest ago makes room", () => {
-  const views = new TokenCache<ConnectionView>(2);
+  const views = new TokenCache<ConnectionView>(changes, 2);
   views.put(view("one"));
   views.put(view("two"));
   views.get("one");
@@ -37,7 +47,7 @@ test("the one that was used longest ago makes room", () => {
 });
 
 test("a view without a token, or with a very long one, is not kept", () => {
-  const views = new TokenCache<ConnectionView>();
+  const views = new TokenCache<ConnectionView>(changes);
   views.put({ ...view("one"), token: undefined });
   views.put(view("two", "x".repeat(16_385)));
   expect(views.size).toBe(0);

@@ -7,6 +7,7 @@ import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { RevocationOutcome } from "../../../src/oauth/revocation.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine, tokenSet } from "../engine.js";
 
@@ -33,6 +34,7 @@ describe("Revoker", () => {
       store,
       vault,
       clock,
+      changes: new Changes(),
       log: silentLog,
       random: () => 0.5,
       servers: {

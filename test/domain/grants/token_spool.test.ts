@@ -192,7 +192,7 @@ describe("TokenSpool", () => {
         vault: engine.vault,
         clock: engine.clock,
         networks: loopbackNetworks,
-        onChanged: (providerId) => engine.scheduler.profileChanged(providerId),
+        onChanged: (providerId) => void engine.changes.emit("provider", providerId),
       });
     const profile = await engine.provider("op");
     const { id } = await engine.connection(profile);
@@ -279,7 +279,7 @@ describe("TokenSpool", () => {
           return Promise.resolve(answer);
         },
       },
-      onAccepted: (providerId) => engine.scheduler.clientAccepted(providerId),
+      onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });

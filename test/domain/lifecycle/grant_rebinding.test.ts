@@ -23,7 +23,7 @@ beforeEach(async () => {
     vault,
     clock,
     networks: loopbackNetworks,
-    onChanged: (id) => engine.scheduler.profileChanged(id),
+    onChanged: (id) => void engine.changes.emit("provider", id),
   });
   profile = await engine.provider("op");
 });

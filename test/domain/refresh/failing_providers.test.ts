@@ -4,6 +4,7 @@ import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import type { DaemonStatus } from "../../../src/model/connections/daemon_status.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 const windowMs = 56 * 60_000;
@@ -19,7 +20,13 @@ describe("the status of the engine", () => {
     profile = await engine.provider("op");
     ids = [(await engine.connection(profile)).id, (await engine.connection(profile)).id];
     const { store, scheduler, clock } = engine;
-    reader = new StatusReader({ store, engine: scheduler, hub: new WatchHub(), clock, version: "1" });
+    reader = new StatusReader({
+      store,
+      engine: scheduler,
+      hub: new WatchHub({ changes: new Changes() }),
+      clock,
+      version: "1",
+    });
   });
   afterEach(() => engine.close());
   const status = (): DaemonStatus => reader.read(10);

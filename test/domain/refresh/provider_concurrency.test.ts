@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
+  ConcurrencyClosed,
   globalCap,
-  LanesClosed,
   ProviderConcurrency,
   perProviderCap,
 } from "../../../src/domain/refresh/provider_concurrency.js";
@@ -30,12 +30,12 @@ function turn(): Promise<void> {
 
 describe("ProviderConcurrency", () => {
   it("caps due work, keeps places for callers, and caps those too", async () => {
-    const lanes = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency();
     const work = new Work();
-    for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
+    for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
     expect(work.started).toHaveLength(12);
-    for (let n = 0; n < 20; n++) void lanes.run("p", `call${n}`, "demand", work.run(`call${n}`));
+    for (let n = 0; n < 20; n++) void concurrency.run("p", `call${n}`, "demand", work.run(`call${n}`));
     await turn();
     expect(work.started).toHaveLength(perProviderCap);
     await work.end("due0");
@@ -43,49 +43,49 @@ describe("ProviderConcurrency", () => {
   });
 
   it("moves what a caller waits for to the front", async () => {
-    const lanes = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency();
     const work = new Work();
-    for (let n = 0; n < 40; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
-    lanes.promote("p", "due39");
+    for (let n = 0; n < 40; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
+    void concurrency.run("p", "due39", "demand", work.run("due39 again"));
     await turn();
     expect(work.started.at(-1)).toBe("due39");
   });
 
-  it("deals places in turn between providers, within the global cap", async () => {
-    const lanes = new ProviderConcurrency();
+  it("gives places in turn between providers, within the global cap", async () => {
+    const concurrency = new ProviderConcurrency();
     const work = new Work();
     for (let p = 0; p < 20; p++) {
-      for (let n = 0; n < 10; n++) void lanes.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
+      for (let n = 0; n < 10; n++) void concurrency.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
     }
     await turn();
-    expect(lanes.running).toBeLessThan(globalCap);
+    expect(concurrency.running).toBeLessThan(globalCap);
     await work.end("0/0");
     const last = work.started.at(-1) ?? "";
     expect(last.startsWith("0/")).toBe(false);
   });
 
   it("narrows the lane of a provider that does not answer until it does", async () => {
-    const lanes = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency();
     const work = new Work();
-    for (let n = 0; n < 3; n++) lanes.note("p", false);
-    for (let n = 0; n < 20; n++) void lanes.run("p", `due${n}`, "due", work.run(`due${n}`));
+    for (let n = 0; n < 3; n++) concurrency.note("p", false);
+    for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
     expect(work.started).toHaveLength(2);
-    expect(lanes.hasRoom("p")).toBe(false);
-    expect(lanes.hasRoom("q")).toBe(true);
-    lanes.note("p", true);
+    expect(concurrency.hasRoom("p")).toBe(false);
+    expect(concurrency.hasRoom("q")).toBe(true);
+    concurrency.note("p", true);
     await work.end("due0");
     expect(work.started).toHaveLength(13);
   });
 
   it("turns away who waits when it is closed", async () => {
-    const lanes = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency();
     const work = new Work();
-    const runs = Array.from({ length: 13 }, (_, n) => lanes.run("p", `${n}`, "due", work.run(`${n}`)));
+    const runs = Array.from({ length: 13 }, (_, n) => concurrency.run("p", `${n}`, "due", work.run(`${n}`)));
     await turn();
-    lanes.close();
-    await expect(runs[12]).rejects.toThrow(LanesClosed);
-    await expect(lanes.run("p", "late", "demand", work.run("late"))).rejects.toThrow(LanesClosed);
+    concurrency.close();
+    await expect(runs[12]).rejects.toThrow(ConcurrencyClosed);
+    await expect(concurrency.run("p", "late", "demand", work.run("late"))).rejects.toThrow(ConcurrencyClosed);
     expect(work.started).toHaveLength(12);
   });
 });

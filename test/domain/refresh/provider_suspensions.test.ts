@@ -71,14 +71,14 @@ describe("a provider that refuses the client", () => {
 
   it("is asked at once after it accepted the client for a consent, by one probe", async () => {
     await suspend();
-    engine.scheduler.clientAccepted(profile.id);
+    engine.changes.emit("clientAccepted", profile.id);
     await engine.untilSent(size + 1);
     engine.sent[size]?.fail(refusal);
     while (engine.store.getSuspension(profile.id)?.failures !== 2) {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(engine.sent).toHaveLength(size + 1);
-    engine.scheduler.clientAccepted(profile.id);
+    engine.changes.emit("clientAccepted", profile.id);
     await engine.untilSent(size + 2);
     engine.sent[size + 1]?.answer({ tokenSet: tokenSet() });
     await engine.untilSent(2 * size + 1);
@@ -96,7 +96,7 @@ describe("a provider that refuses the client", () => {
     for (const id of ids) await engine.until(id, ({ status }) => status === "attention");
     expect(reasons()).toEqual(ids.map(() => "misconfigured"));
     await engine.store.commit((tx) => tx.putProvider({ ...profile, version: 2n }));
-    engine.scheduler.profileChanged(profile.id);
+    engine.changes.emit("provider", profile.id);
     await engine.untilSent(2 * size);
     for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
     for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
@@ -115,7 +115,7 @@ describe("a provider that refuses the client", () => {
   it("gives its connections up to the deletion of its profile", async () => {
     await suspend();
     await engine.store.commit((tx) => tx.deleteProvider(profile.id));
-    engine.scheduler.profileChanged(profile.id);
+    engine.changes.emit("provider", profile.id);
     await untilAll("provider_deleted");
     expect(engine.sent).toHaveLength(size);
   });
@@ -213,7 +213,7 @@ describe("a provider that blames the client for one dead refresh token, as Gitea
     const before = sentOfDead();
     isDead.clear();
     await engine.store.commit((tx) => tx.putProvider({ ...profile, version: 2n }));
-    engine.scheduler.profileChanged(profile.id);
+    engine.changes.emit("provider", profile.id);
     await settle(hourMs);
     expect(before).toBeGreaterThan(4);
     expect(engine.get(dead)).toMatchObject({ status: "active", problem: undefined, credentialRevision: 2n });

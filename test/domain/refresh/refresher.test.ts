@@ -43,7 +43,7 @@ describe("Refresher", () => {
     const first = tokenSet();
     const { id } = await engine.connection(await engine.provider("op"), first);
     const seen: string[] = [];
-    engine.store.onCommitted(() => seen.push(accessToken(id) ?? ""));
+    engine.changes.on("connections", () => seen.push(accessToken(id) ?? ""));
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
     expect(accessToken(id)).toBe(first.accessToken.reveal());

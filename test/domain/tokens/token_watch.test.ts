@@ -6,6 +6,7 @@ import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import { admin, at, owner, type Principal } from "../../../src/model/access/principal.js";
 import { Unavailable } from "../../../src/model/errors.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../src/store/store.js";
@@ -45,7 +46,7 @@ describe("TokenWatch", () => {
   beforeEach(async () => {
     store = openStore();
     clock = new ManualClock(nowMs);
-    hub = new WatchHub();
+    hub = new WatchHub({ changes: new Changes() });
     commits = 0;
     isBroken = false;
     const recording = {

@@ -1,7 +1,6 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
-import { ConnectionAccessCache } from "../../../src/domain/access/connection_access_cache.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import {
   TokenService,
@@ -13,6 +12,7 @@ import { Policy } from "../../../src/model/access/policy.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { InvalidArgument } from "../../../src/model/errors.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { drawn } from "../../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
@@ -31,6 +31,7 @@ class World {
   key: Partial<ApiKeyRecord> | undefined = { role: "agent", restriction: { userIds: ["ada"] } };
   isValid = true;
   answer: Promise<Message> = Promise.resolve(create(TokenServiceGetTokenRequestSchema));
+  readonly changes = new Changes();
   readonly access: AccessControl;
   readonly #methods: readonly BoundMethod[];
 
@@ -43,7 +44,7 @@ class World {
       getAuthorization: () => undefined,
     };
     const keys = { find: () => this.key as ApiKeyRecord | undefined };
-    this.access = new AccessControl({ keys, facts: new ConnectionAccessCache({ store }), clock: this.clock });
+    this.access = new AccessControl({ keys, store, changes: this.changes, clock: this.clock });
     const validate = (): void => {
       if (!this.isValid)
         throw toWireError(new InvalidArgument([{ field: "min_ttl", description: "is bad" }]));
@@ -133,7 +134,7 @@ describe("the policy in the pipeline of a call", () => {
     const call = world.getToken(ci);
     await Promise.resolve();
     world.key = { ...world.key, revokedAtMs: 1 };
-    world.access.principalEnded("key:ci");
+    world.changes.emit("principalEnded", "key:ci");
     expect(await call).toBe(unauthenticated);
     expect(await world.getToken(ci)).toBe(unauthenticated);
   });
@@ -147,7 +148,7 @@ describe("the policy in the pipeline of a call", () => {
     const other = narrowed.getToken(jwt);
     // In the very turn in which they were admitted.
     world.key = { ...world.key, revokedAtMs: 1 };
-    world.access.principalEnded("key:ci");
+    world.changes.emit("principalEnded", "key:ci");
     narrowed.access.setPolicy(policy("bob"));
     expect(await call).toBe(unauthenticated);
     // What was sent in the turn of the admission was sent to the caller that was admitted.
@@ -190,7 +191,7 @@ describe("the policy in the pipeline of a call", () => {
     const next = mine.next();
     world.access.setPolicy(undefined);
     world.key = undefined;
-    world.access.principalEnded("key:ci");
+    world.changes.emit("principalEnded", "key:ci");
     await expect(next).rejects.toMatchObject({ code: 16 });
   });
 

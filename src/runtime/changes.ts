@@ -1,0 +1,22 @@
+import { EventEmitter } from "node:events";
+
+/** A connection whose stored state changed. */
+export interface ChangedConnection {
+  readonly connectionId: string;
+  readonly userId: string;
+  readonly providerId: string;
+}
+
+interface ChangeEvents {
+  /** Connections that one commit changed, each named once, when that is durable and before the commit resolves. */
+  connections: [changed: readonly ChangedConnection[]];
+  /** The profile of this provider was changed or deleted. */
+  provider: [providerId: string];
+  /** The provider accepted the client of its profile for a consent. */
+  clientAccepted: [providerId: string];
+  /** The API key of this principal (`key:NAME`) was revoked. */
+  principalEnded: [principalName: string];
+}
+
+/** What the parts of the domain tell each other. Listeners are called at once, in the order of their subscription; none may throw. */
+export class Changes extends EventEmitter<ChangeEvents> {}
