@@ -43,7 +43,7 @@ function processShell(): Shell {
 }
 
 function processOutput(stream: NodeJS.WriteStream): Output {
-  return { isTTY: stream.isTTY === true, write: (text) => void stream.write(text) };
+  return { isTTY: stream.isTTY === true, columns: stream.columns, write: (text) => void stream.write(text) };
 }
 
 function processInput(): Input {

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/config_error.js";
+import { ConfigError } from "../config/setting_reader.js";
 import { readVersion } from "../config/version.js";
 import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { auditCommand } from "./admin/audit.js";
@@ -18,9 +18,8 @@ import { statusCommand } from "./daemon/status.js";
 import { providersCommand } from "./manifest/providers.js";
 import { providerCommand } from "./providers/provider.js";
 import { CommandFailure } from "./shell/command_failure.js";
+import { helpWidth } from "./shell/help.js";
 import type { Output, Shell } from "./shell/shell.js";
-
-const helpWidth = 110;
 
 /**
  * Runs one command.
@@ -74,8 +73,8 @@ function bind(command: Command, shell: Shell, parents = ""): void {
       writeOut: (text) => shell.stdout.write(text),
       writeErr: (text) => shell.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
-      getOutHelpWidth: () => helpWidth,
-      getErrHelpWidth: () => helpWidth,
+      getOutHelpWidth: () => helpWidth(shell.stdout),
+      getErrHelpWidth: () => helpWidth(shell.stderr),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });

@@ -21,6 +21,7 @@ export function fakeShell(
     answers?: string[];
     piped?: string;
     outIsTTY?: boolean;
+    columns?: number | undefined;
     daemonExitCode?: number;
     browserFails?: boolean;
     userName?: () => string;
@@ -46,6 +47,7 @@ export function fakeShell(
     stdin,
     stdout: {
       isTTY: given.outIsTTY ?? false,
+      columns: given.columns,
       write: (text) => {
         written.out += text;
       },

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import { settings } from "../../src/config/settings.js";
+import { commandGroup, settings } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
@@ -67,9 +67,27 @@ describe("serve", () => {
   it("explains every setting of the daemon", async () => {
     const shell = fakeShell();
     expect(await run(["serve", "--help"], shell)).toBe(0);
-    for (const { name, readBy } of settings) {
-      expect(shell.out().includes(`  ${name}`)).toBe((readBy as readonly string[]).includes("daemon"));
+    for (const { name, group } of settings) {
+      expect(shell.out().includes(`  ${name}`)).toBe(group !== commandGroup);
     }
+    const titles = [...shell.out().matchAll(/^(\w.*):$/gm)].map(([, title]) => title);
+    expect(titles).toEqual(
+      ["Options", "The ten that matter first", ...new Set(settings.map(({ group }) => group))]
+        .filter((title) => title !== commandGroup)
+        .concat("Example"),
+    );
+  });
+
+  it.each([48, 80, 200, undefined])("breaks its help at %s columns", async (columns) => {
+    const shell = fakeShell({ columns });
+    expect(await run(["serve", "--help"], shell)).toBe(0);
+    const prose = shell
+      .out()
+      .split("\n")
+      .filter((line) => line.startsWith("      "));
+    const widest = Math.max(...prose.map((line) => line.length));
+    expect(widest).toBeLessThanOrEqual(Math.min(columns ?? 110, 110));
+    expect(widest).toBeGreaterThan(Math.min(columns ?? 110, 110) - 20);
   });
 
   it("takes no secret as an argument", async () => {

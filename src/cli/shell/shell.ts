@@ -4,6 +4,8 @@ import type { Clock } from "../../runtime/clock.js";
 /** Where a command writes. */
 export interface Output {
   readonly isTTY: boolean;
+  /** How wide the terminal is; undefined where there is none. */
+  readonly columns?: number | undefined;
   write(text: string): void;
 }
 
