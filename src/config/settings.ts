@@ -57,7 +57,8 @@ const groups = {
     },
     NEXUS_API_KEY_FILE: {
       kind: path("file"),
-      meaning: "The file that holds that key; the daemon makes one as <data-dir>/admin.key.",
+      meaning:
+        "The file that holds the API key for an http or https address; the daemon makes one as <data-dir>/admin.key.",
     },
     NEXUS_CA_FILE: {
       kind: path("file"),
@@ -68,7 +69,7 @@ const groups = {
       kind: path("file"),
       meaning: "PEM: the certificate to present at an https address; no API key is needed then.",
     },
-    NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: the private key of that certificate." },
+    NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: the private key of the client certificate." },
     NEXUS_CLIENT_SECRET: {
       kind: { ...text("secret"), isHidden: true },
       flag: false,

@@ -21,6 +21,7 @@ export function fakeShell(
     answers?: string[];
     piped?: string;
     outIsTTY?: boolean;
+    program?: string;
     columns?: number | undefined;
     daemonExitCode?: number;
     browserFails?: boolean;
@@ -44,6 +45,7 @@ export function fakeShell(
   };
   return {
     env: given.env ?? {},
+    program: given.program ?? "nexusd",
     stdin,
     stdout: {
       isTTY: given.outIsTTY ?? false,

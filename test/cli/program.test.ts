@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
+import { programName } from "../../src/cli/shell/program_name.js";
 import { commandGroup, settings } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
@@ -41,6 +42,32 @@ describe("nexusd", () => {
       expect(shell.err()).toMatch(/^nexusd: /);
     },
   );
+});
+
+describe("hints", () => {
+  it.each([
+    [["token"], "see: npx nexusd token --help"],
+    [["token", "--help"], "Usage: npx nexusd token"],
+    [["token", connectionId], "is `npx nexusd serve` running?"],
+    [["audit", "--since", "soon"], "today, yesterday, or a time as"],
+  ])("can be pasted as the program was started: %j", async (args, hint) => {
+    const shell = fakeShell({ program: "npx nexusd", env: { NEXUS_DATA_DIR: "/nonexistent" } });
+    await run(args, shell);
+    expect(shell.out() + shell.err()).toContain(hint);
+    expect(shell.out() + shell.err()).not.toMatch(/(?<!npx )nexusd [a-z]/);
+  });
+
+  it.each([
+    ["nexusd", { script: "/usr/local/bin/nexusd", env: { PATH: "/bin:/usr/local/bin" } }],
+    ["npx nexusd", { script: "/w/node_modules/.bin/nexusd", env: { npm_command: "exec" } }],
+    ["npx nexusd", { script: "/w/dist/main.js", env: { npm_command: "start" } }],
+    ["node dist/main.js", { script: "/w/dist/main.js", env: {} }],
+    ["node /app/main.js", { script: "/app/main.js", env: {} }],
+    ["./node_modules/.bin/nexusd", { script: "/w/node_modules/.bin/nexusd", env: { PATH: "/bin" } }],
+    ["/opt/bin/nexusd", { script: "/opt/bin/nexusd", env: {} }],
+  ])("begin with %s", (name, start) => {
+    expect(programName({ ...start, folder: "/w" })).toBe(name);
+  });
 });
 
 describe("serve", () => {

@@ -21,6 +21,8 @@ export interface Input {
 /** What a command sees of the process that it runs in. */
 export interface Shell {
   readonly env: NodeJS.ProcessEnv;
+  /** What a person types before a command: `nexusd`, `npx nexusd`. */
+  readonly program: string;
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
