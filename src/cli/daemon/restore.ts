@@ -16,6 +16,7 @@ interface RestoreFlags {
 /** What can be wrong, by the name of the error, and how the command ends then. */
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   DataFolderInUse: exitCodes.dataFolderInUse,
+  DataFolderUnusable: exitCodes.usage,
   KeyError: exitCodes.wrongEncryptionKey,
   StoreDamaged: exitCodes.storeDamaged,
   BackupDamaged: exitCodes.storeDamaged,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { CatalogueError } from "../../catalogue/catalogue_fault.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_fault.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
