@@ -16,10 +16,11 @@ step() {
 generated_code_is_current() {
   local folder
   folder=$(mktemp -d)
-  node scripts/generate.mjs "$folder" && diff --recursive --brief "$folder/src/gen" src/gen
+  node scripts/generate.mjs "$folder" && diff --recursive --brief "$folder/src/gen" src/gen &&
+    diff --brief "$folder/docs/settings.md" docs/settings.md
   local status=$?
   rm -rf "$folder"
-  [ "$status" -eq 0 ] || echo "src/gen differs from what proto/ says: run \`npm run generate\`" >&2
+  [ "$status" -eq 0 ] || echo "src/gen or docs/settings.md is not current: run \`npm run generate\`" >&2
   return "$status"
 }
 

@@ -1,5 +1,5 @@
-// Generates src/gen: the contract from proto/, and what Envoy calls here from the protos in @grpc/grpc-js-xds.
-// `node scripts/generate.mjs [folder]`: the folder that gets src/gen, this one by default.
+// Generates src/gen: the contract from proto/, and what Envoy calls here from the protos in @grpc/grpc-js-xds; and docs/settings.md.
+// `node scripts/generate.mjs [folder]`: the folder that gets src/gen and docs, this one by default.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -44,3 +44,4 @@ try {
 } finally {
   rmSync(folder, { recursive: true });
 }
+execFileSync("tsx", ["scripts/settings_page.ts", output], { stdio: "inherit" });

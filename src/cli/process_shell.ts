@@ -6,6 +6,7 @@ import { exitCodes } from "../daemon/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
 import { run } from "./program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
+import { programName } from "./shell/program_name.js";
 import type { Input, Output, Shell } from "./shell/shell.js";
 
 /** Runs the command that this process was started with, and ends the process. */
@@ -23,8 +24,10 @@ export async function runProcess(): Promise<never> {
 }
 
 function processShell(): Shell {
+  const env = processEnvironment();
   return {
-    env: processEnvironment(),
+    env,
+    program: programName({ env, script: process.argv[1] ?? "nexusd", folder: process.cwd() }),
     stdin: processInput(),
     stdout: processOutput(process.stdout),
     stderr: processOutput(process.stderr),
@@ -43,7 +46,7 @@ function processShell(): Shell {
 }
 
 function processOutput(stream: NodeJS.WriteStream): Output {
-  return { isTTY: stream.isTTY === true, write: (text) => void stream.write(text) };
+  return { isTTY: stream.isTTY === true, columns: stream.columns, write: (text) => void stream.write(text) };
 }
 
 function processInput(): Input {

@@ -1,5 +1,5 @@
-import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/config_error.js";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { ConfigError } from "../config/setting_reader.js";
 import { readVersion } from "../config/version.js";
 import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { auditCommand } from "./admin/audit.js";
@@ -18,19 +18,29 @@ import { statusCommand } from "./daemon/status.js";
 import { providersCommand } from "./manifest/providers.js";
 import { providerCommand } from "./providers/provider.js";
 import { CommandFailure } from "./shell/command_failure.js";
+import { helpWidth } from "./shell/help.js";
+import { asTyped } from "./shell/program_name.js";
 import type { Output, Shell } from "./shell/shell.js";
-
-const helpWidth = 110;
 
 /**
  * Runs one command.
  *
  * @param args what stands after `nexusd`
+ * @param process what the command sees of it
  * @returns the exit code
  */
-export async function run(args: readonly string[], shell: Shell): Promise<number> {
+export async function run(args: readonly string[], process: Shell): Promise<number> {
+  const commands: string[] = [];
+  const typed = (text: string): string => asTyped(text, process.program, commands);
+  const shell = {
+    ...process,
+    stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
+  };
+  const program = buildProgram(shell);
+  commands.push(...program.commands.map((command) => command.name()));
+  bind(program, shell, typed);
   try {
-    await buildProgram(shell).parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     const code = report(error, shell.stderr);
@@ -41,48 +51,52 @@ export async function run(args: readonly string[], shell: Shell): Promise<number
 }
 
 function buildProgram(shell: Shell): Command {
+  const makers = [
+    serveCommand,
+    providerCommand,
+    providersCommand,
+    connectCommand,
+    connectionsCommand,
+    tokenCommand,
+    watchCommand,
+    auditCommand,
+    keyringCommand,
+    backupCommand,
+    restoreCommand,
+    keysCommand,
+    policyCommand,
+    healthCommand,
+    statusCommand,
+  ];
   const program = new Command("nexusd")
     .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
     .version(readVersion(), "--version", "print the version")
-    .addHelpText("after", `\n${formatExitCodes()}`)
-    .addCommand(serveCommand(shell))
-    .addCommand(providerCommand(shell))
-    .addCommand(providersCommand(shell))
-    .addCommand(connectCommand(shell))
-    .addCommand(connectionsCommand(shell))
-    .addCommand(tokenCommand(shell))
-    .addCommand(watchCommand(shell))
-    .addCommand(auditCommand(shell))
-    .addCommand(keyringCommand(shell))
-    .addCommand(backupCommand(shell))
-    .addCommand(restoreCommand(shell))
-    .addCommand(keysCommand(shell))
-    .addCommand(policyCommand(shell))
-    .addCommand(healthCommand(shell))
-    .addCommand(statusCommand(shell));
-  bind(program, shell);
+    .addHelpText("after", `\n${formatExitCodes()}`);
+  for (const make of makers) program.addCommand(make(shell));
   return program;
 }
 
 /** Nothing here may end the process or write past the shell. */
-function bind(command: Command, shell: Shell, parents = ""): void {
+function bind(command: Command, shell: Shell, typed: (text: string) => string, parents = ""): void {
   const path = `${parents}${command.name()}`;
   command
     .showHelpAfterError(`see: ${path} --help`)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => shell.stdout.write(text),
+      writeOut: (text) => shell.stdout.write(typed(text)),
       writeErr: (text) => shell.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
-      getOutHelpWidth: () => helpWidth,
-      getErrHelpWidth: () => helpWidth,
+      getOutHelpWidth: () => helpWidth(shell.stdout),
+      getErrHelpWidth: () => helpWidth(shell.stderr),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
-  for (const child of command.commands) bind(child, shell, `${path} `);
+  for (const child of command.commands) bind(child, shell, typed, `${path} `);
 }
 
 function report(error: unknown, stderr: Output): number {
+  // One that commander caught is another error by now, and was shown.
+  if (error instanceof InvalidArgumentError) stderr.write(`nexusd: ${error.message}\n`);
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof ConfigError) {
     stderr.write(

@@ -2,11 +2,13 @@ import { join, resolve } from "node:path";
 import type { ListenAddress } from "../model/listen_address.js";
 import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
-import { readDataDir, readListener } from "./config.js";
-import { readTls } from "./doors_config.js";
+import { socketPathViolation } from "./address_kinds.js";
+import { readDataDir } from "./config.js";
+import { readTls } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
-import { socketPathViolation } from "./setting_values.js";
 import type { Flags } from "./settings.js";
+
+type TcpClient = Extract<ClientConfig, { kind: "tcp" }>;
 
 /** How the commands reach the daemon. */
 export type ClientConfig =
@@ -39,7 +41,7 @@ export interface ClientTls {
 export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientConfig {
   const reader = new SettingReader(env, flags);
   const socketPath = join(readDataDir(reader), "nexus.sock");
-  const config = readClient(reader, reader.read("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
+  const config = readClient(reader, reader.get("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
   reader.throwViolations();
   if (config === undefined) throw new Error("an unusable address was not noted as an error");
   return config;
@@ -56,7 +58,7 @@ export interface OpsListenerConfig {
 /** @throws ConfigError */
 export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags): OpsListenerConfig {
   const reader = new SettingReader(env, flags);
-  const addresses = readListener(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090");
+  const addresses = reader.get("NEXUS_OPS_LISTEN");
   const isTls = readTls(reader)?.listeners.includes("ops") === true;
   reader.throwViolations();
   return { addresses, isTls };
@@ -64,7 +66,7 @@ export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags): OpsListen
 
 /** The client secret of a provider profile that is to be created; undefined when it is not set. */
 export function loadClientSecret(env: NodeJS.ProcessEnv): Secret | undefined {
-  const text = new SettingReader(env, {}).read("NEXUS_CLIENT_SECRET");
+  const text = new SettingReader(env, {}).get("NEXUS_CLIENT_SECRET");
   return text === undefined ? undefined : new Secret(text);
 }
 
@@ -78,55 +80,48 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
   if (address.startsWith("unix:")) {
     const path = resolve(address.slice("unix:".length));
     const violation = address === "unix:" ? "the path is empty" : socketPathViolation(path);
-    if (violation !== undefined) reader.violation("NEXUS_ADDRESS", address, violation);
+    if (violation !== undefined) reader.refuse("NEXUS_ADDRESS", violation, address);
     return { kind: "unix", path };
   }
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    reader.violation("NEXUS_ADDRESS", address, "must be unix:path, http://host:port or https://host:port");
+    reader.refuse("NEXUS_ADDRESS", "must be unix:path, http://host:port or https://host:port", address);
     return undefined;
   }
   if (url.username !== "" || url.password !== "" || url.pathname !== "/" || /[?#]/.test(address)) {
-    reader.violationOfSecret("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
+    reader.refuse("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
   }
-  const given = reader.readOneOf("NEXUS_API_KEY", "NEXUS_API_KEY_FILE");
+  const apiKey = readApiKey(reader);
   const tls = readClientTls(reader, url);
-  if (given === undefined && tls.certificate !== undefined) {
-    return { kind: "tcp", url: url.origin, apiKey: undefined, tls };
-  }
-  if (given === undefined) {
+  if (apiKey === undefined && tls.certificate === undefined) {
     const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
-    reader.violationOfSecret("NEXUS_API_KEY_FILE", limit);
+    reader.refuse("NEXUS_API_KEY_FILE", limit);
     return undefined;
   }
-  const apiKey =
-    given.name === "NEXUS_API_KEY"
-      ? ({ source: "environment", key: new Secret(given.value) } as const)
-      : ({ source: "file", path: resolve(given.value) } as const);
-  if (apiKey.source === "environment" && !/^[\x21-\x7e]+$/.test(given.value)) {
-    reader.violationOfSecret("NEXUS_API_KEY", "holds characters that a header cannot carry");
-  }
   return { kind: "tcp", url: url.origin, apiKey, tls };
+}
+
+function readApiKey(reader: SettingReader): TcpClient["apiKey"] {
+  const name = reader.oneOf("NEXUS_API_KEY", "NEXUS_API_KEY_FILE");
+  const value = name === undefined ? undefined : reader.get(name);
+  if (value === undefined) return undefined;
+  if (name === "NEXUS_API_KEY_FILE") return { source: "file", path: value };
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    reader.refuse("NEXUS_API_KEY", "holds characters that a header cannot carry");
+  }
+  return { source: "environment", key: new Secret(value) };
 }
 
 /** Settings that stand in the environment for other addresses do no harm: only `https` has a use for them. */
 function readClientTls(reader: SettingReader, url: URL): ClientTls {
   if (url.protocol !== "https:") return { caFile: undefined, certificate: undefined };
-  const caFile = reader.read("NEXUS_CA_FILE");
-  const certFile = reader.read("NEXUS_CLIENT_CERT_FILE");
-  const keyFile = reader.read("NEXUS_CLIENT_KEY_FILE");
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    const [given, missing] =
-      certFile === undefined
-        ? (["NEXUS_CLIENT_KEY_FILE", "NEXUS_CLIENT_CERT_FILE"] as const)
-        : (["NEXUS_CLIENT_CERT_FILE", "NEXUS_CLIENT_KEY_FILE"] as const);
-    reader.violationOfSecret(missing, `is needed beside ${reader.spell(given)}`);
-  }
+  const certFile = reader.get("NEXUS_CLIENT_CERT_FILE");
+  const keyFile = reader.get("NEXUS_CLIENT_KEY_FILE");
+  const pair = ["NEXUS_CLIENT_CERT_FILE", "NEXUS_CLIENT_KEY_FILE"] as const;
+  if (certFile === undefined || keyFile === undefined)
+    reader.needs(pair[certFile === undefined ? 0 : 1], pair);
   return {
-    caFile: caFile === undefined ? undefined : resolve(caFile),
-    certificate:
-      certFile === undefined || keyFile === undefined
-        ? undefined
-        : { certFile: resolve(certFile), keyFile: resolve(keyFile) },
+    caFile: reader.get("NEXUS_CA_FILE"),
+    certificate: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
   };
 }

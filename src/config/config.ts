@@ -1,29 +1,17 @@
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import envPaths from "env-paths";
-import type { Limits } from "../model/limits.js";
-import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
+import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
+import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
-import { type AccessConfig, readAccess } from "./access_config.js";
-import { type ConsentConfig, readConsent } from "./consent_config.js";
-import { type ListenersConfig, readListenersConfig } from "./doors_config.js";
+import { socketPathViolation } from "./address_kinds.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
-import { type EncryptionKeySource, readEncryptionKey } from "./keyring_config.js";
-import { readCount, readLimits } from "./limits_config.js";
-import { readProviderNetworks } from "./outbound_config.js";
-import { type ProxyConfig, readProxy } from "./proxy_config.js";
+import type { EncryptionKeySource } from "./key_kinds.js";
+import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
-import { originViolation, publicUrlViolation, readAddress } from "./setting_values.js";
 import type { Flags } from "./settings.js";
 import { readTracing, type TracingConfig } from "./tracing_config.js";
 
-export const logLevels = ["trace", "debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof logLevels)[number];
-
-export const logFormats = ["json", "pretty"] as const;
-export type LogFormat = (typeof logFormats)[number];
-
-/** What the daemon runs with, checked and frozen; `settings` says the name and the default of each. */
+/** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
 export interface Config {
   /** Absolute. */
   readonly dataDir: string;
@@ -44,35 +32,38 @@ export interface Config {
   readonly redirectUri: string;
   /** As `URL.origin` writes them. */
   readonly allowedReturnOrigins: readonly string[];
-  readonly consent: ConsentConfig;
+  readonly consent: {
+    /** Every consent waits for `ConfirmConnection`, whatever its request says. */
+    readonly requireConfirmation: boolean;
+  };
   /** Absolute. */
   readonly catalogFile: string | undefined;
   /** Absolute. */
   readonly providersFile: string | undefined;
   /** Where providers may stand. */
   readonly providerNetworks: ProviderNetworks;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
+  readonly logFormat: "json" | "pretty";
   /** How much of the audit log is kept. */
   readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
   /** What bounds callers. */
   readonly limits: Limits;
-  readonly access: AccessConfig;
+  readonly access: {
+    /** Absolute; undefined when there is none. */
+    readonly policyFile: string | undefined;
+    /** The admin's API key; absolute. Undefined when it is `<dataDir>/admin.key`, which the first start makes. */
+    readonly adminKeyFile: string | undefined;
+  };
   /**
    * From the signal to the end, 100 to 300 000. 4 000 by default. A pod whose other containers have used its grace period up leaves a
    * sidecar 2 s (the kubelet's shortest): `deploy/kubernetes` sets less than that.
    */
   readonly drainTimeoutMs: number;
-  readonly proxy: ProxyConfig;
+  /** What the names of the secrets of proxies begin with, without the slash after it. */
+  readonly proxy: { readonly secretPrefix: string };
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
-
-type ListenerSetting =
-  | "NEXUS_GRPC_LISTEN"
-  | "NEXUS_HTTP_LISTEN"
-  | "NEXUS_BROWSER_LISTEN"
-  | "NEXUS_OPS_LISTEN";
 
 /**
  * Checks the settings of the daemon. No file is touched.
@@ -86,161 +77,104 @@ export function loadConfig(
 ): Config {
   const reader = new SettingReader(env, flags);
   const dataDir = readDataDir(reader);
-  const encryptionKey = readEncryptionKey(reader, dataDir);
-  const listeners = {
-    NEXUS_GRPC_LISTEN: readListener(reader, "NEXUS_GRPC_LISTEN", `unix:${join(dataDir, "nexus.sock")}`),
-    NEXUS_HTTP_LISTEN: readListener(reader, "NEXUS_HTTP_LISTEN", "127.0.0.1:8090"),
-    NEXUS_BROWSER_LISTEN: readListener(reader, "NEXUS_BROWSER_LISTEN", "127.0.0.1:8080"),
-    NEXUS_OPS_LISTEN: readListener(reader, "NEXUS_OPS_LISTEN", "127.0.0.1:9090"),
+  const addresses = {
+    grpc: reader.get("NEXUS_GRPC_LISTEN") ?? defaultSocket(reader, dataDir),
+    http: reader.get("NEXUS_HTTP_LISTEN"),
+    browser: reader.get("NEXUS_BROWSER_LISTEN"),
+    ops: reader.get("NEXUS_OPS_LISTEN"),
   };
-  refuseSharedAddresses(reader, listeners);
-  const listenersConfig = readListenersConfig(reader, listeners);
-  const jwt = readJwtConfig(reader);
-  const publicUrl = readPublicUrl(reader);
-  const allowedReturnOrigins = readReturnOrigins(reader);
-  const consent = readConsent(reader);
-  const catalogFile = reader.read("NEXUS_CATALOG_FILE");
-  const providersFile = reader.read("NEXUS_PROVIDERS_FILE");
-  const providerNetworks = readProviderNetworks(reader);
-  const logLevel = readWord(reader, "NEXUS_LOG_LEVEL", logLevels, "info");
-  const logFormat = readWord(reader, "NEXUS_LOG_FORMAT", logFormats, platform.isTTY ? "pretty" : "json");
-  const audit = Object.freeze({ maxEvents: readMaxEvents(reader), maxAgeMs: readMaxAge(reader) });
-  const limits = readLimits(reader);
-  const access = readAccess(reader);
-  const proxy = readProxy(reader);
-  const tracing = readTracing(reader);
-  const drainTimeoutMs = readCount(reader, "NEXUS_DRAIN_TIMEOUT_MS", {
-    fallback: 4_000,
-    min: 100,
-    max: 300_000,
-  });
-  reader.throwViolations();
-  return Object.freeze({
+  const publicUrl = reader.get("NEXUS_PUBLIC_URL");
+  const config: Config = {
     dataDir,
-    encryptionKey: Object.freeze(encryptionKey),
-    grpcListen: listeners.NEXUS_GRPC_LISTEN,
-    httpListen: listeners.NEXUS_HTTP_LISTEN,
-    browserListen: listeners.NEXUS_BROWSER_LISTEN,
-    opsListen: listeners.NEXUS_OPS_LISTEN,
-    listeners: listenersConfig,
-    jwt,
+    encryptionKey: Object.freeze(readEncryptionKey(reader, dataDir)),
+    grpcListen: addresses.grpc,
+    httpListen: addresses.http,
+    browserListen: addresses.browser,
+    opsListen: addresses.ops,
+    listeners: readListenersConfig(reader, addresses),
+    jwt: readJwtConfig(reader),
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
-    allowedReturnOrigins,
-    consent,
-    catalogFile: catalogFile === undefined ? undefined : resolve(catalogFile),
-    providersFile: providersFile === undefined ? undefined : resolve(providersFile),
-    providerNetworks,
-    logLevel,
-    logFormat,
-    audit,
-    limits,
-    access,
-    drainTimeoutMs,
-    proxy,
-    tracing,
+    allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
+    consent: Object.freeze({ requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION") }),
+    catalogFile: reader.get("NEXUS_CATALOG_FILE"),
+    providersFile: reader.get("NEXUS_PROVIDERS_FILE"),
+    providerNetworks: Object.freeze({
+      allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
+      ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
+    }),
+    logLevel: reader.get("NEXUS_LOG_LEVEL"),
+    logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
+    audit: Object.freeze({
+      maxEvents: reader.get("NEXUS_AUDIT_MAX_EVENTS"),
+      maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE"),
+    }),
+    limits: readLimits(reader),
+    access: Object.freeze({
+      policyFile: reader.get("NEXUS_POLICY_FILE"),
+      adminKeyFile: reader.get("NEXUS_ADMIN_KEY_FILE"),
+    }),
+    drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
+    proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
+    tracing: readTracing(reader),
+  };
+  reader.throwViolations();
+  return Object.freeze(config);
+}
+
+/** The data folder, absolute. */
+export function readDataDir(reader: SettingReader): string {
+  return reader.get("NEXUS_DATA_DIR") ?? envPaths("nexusd", { suffix: "" }).data;
+}
+
+function defaultSocket(reader: SettingReader, dataDir: string): readonly ListenAddress[] {
+  const path = join(dataDir, "nexus.sock");
+  const violation = socketPathViolation(path);
+  if (violation !== undefined) reader.refuse("NEXUS_GRPC_LISTEN", violation, `unix:${path}`);
+  return Object.freeze([{ kind: "unix", path }] as const);
+}
+
+/** Where the encryption key comes from: one of three settings, or a file that the first start makes. */
+function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
+  const generated = { source: "generated", path: join(dataDir, "encryption.key") } as const;
+  const name = reader.oneOf(
+    "NEXUS_ENCRYPTION_KEY",
+    "NEXUS_ENCRYPTION_KEY_FILE",
+    "NEXUS_ENCRYPTION_KEY_COMMAND",
+  );
+  if (name === undefined) return generated;
+  const value = reader.get(name);
+  return typeof value === "string" ? { source: "file", path: value } : (value ?? generated);
+}
+
+function readLimits(reader: SettingReader): Limits {
+  const idleSeconds = reader.get("NEXUS_IDLE_TIMEOUT_SECONDS");
+  const perSecond = reader.get("NEXUS_RATE_LIMIT");
+  const failuresPerMinute = reader.get("NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE");
+  return Object.freeze({
+    ...defaultLimits,
+    maxMessageBytes: reader.get("NEXUS_MAX_MESSAGE_BYTES"),
+    maxHeaderBytes: reader.get("NEXUS_MAX_HEADER_BYTES"),
+    maxBodyBytes: reader.get("NEXUS_MAX_BODY_BYTES"),
+    maxFormBytes: reader.get("NEXUS_MAX_FORM_BYTES"),
+    maxConnections: reader.get("NEXUS_MAX_CONNECTIONS"),
+    idleTimeoutMs: idleSeconds === "off" ? undefined : idleSeconds * 1_000,
+    maxStreamsPerConnection: reader.get("NEXUS_MAX_STREAMS_PER_CONNECTION"),
+    maxStreams: reader.get("NEXUS_MAX_STREAMS"),
+    maxStreamsPerPrincipal: reader.get("NEXUS_MAX_STREAMS_PER_PRINCIPAL"),
+    streamReadTimeoutMs: reader.get("NEXUS_STREAM_READ_TIMEOUT_SECONDS") * 1_000,
+    rate: rateOf(perSecond, reader.get("NEXUS_RATE_BURST")),
+    browserRate: rateOf(reader.get("NEXUS_BROWSER_RATE_LIMIT"), undefined, 10),
+    failedAuthenticationRate:
+      failuresPerMinute === "off"
+        ? undefined
+        : { perSecond: failuresPerMinute / 60, burst: failuresPerMinute },
+    maxPendingAuthorizations: reader.get("NEXUS_MAX_PENDING_AUTHORIZATIONS"),
+    maxConnectionsPerUser: reader.get("NEXUS_MAX_CONNECTIONS_PER_USER"),
   });
 }
 
-/** The data folder, absolute. A leading `~/` that no shell expanded means the home folder. */
-export function readDataDir(reader: SettingReader): string {
-  const text = reader.read("NEXUS_DATA_DIR") ?? envPaths("nexusd", { suffix: "" }).data;
-  if (text.includes("\0")) reader.violation("NEXUS_DATA_DIR", text, "must not hold a NUL character");
-  return resolve(text.startsWith("~/") ? join(homedir(), text.slice(2)) : text);
-}
-
-/** The addresses of a listener; none when it is closed by `off` or an empty value. Errors are noted in `reader`. */
-export function readListener(
-  reader: SettingReader,
-  name: ListenerSetting,
-  fallback: string,
-): readonly ListenAddress[] {
-  const text = reader.read(name, { keepEmpty: true }) ?? fallback;
-  if (text === "" || text.toLowerCase() === "off") {
-    if (name === "NEXUS_BROWSER_LISTEN") reader.violation(name, text, "this listener cannot be closed");
-    return [];
-  }
-  const addresses: ListenAddress[] = [];
-  for (const part of text.split(",").map((piece) => piece.trim())) {
-    const address = readAddress(part);
-    if (typeof address === "string") reader.violation(name, part, address);
-    else addresses.push(address);
-  }
-  return Object.freeze(addresses);
-}
-
-/** Port 0 is another port each time and can stand more than once. */
-function refuseSharedAddresses(
-  reader: SettingReader,
-  listeners: Readonly<Record<ListenerSetting, readonly ListenAddress[]>>,
-): void {
-  const taken = new Map<string, ListenerSetting>();
-  for (const [name, addresses] of Object.entries(listeners) as [
-    ListenerSetting,
-    readonly ListenAddress[],
-  ][]) {
-    for (const address of addresses) {
-      if (address.kind === "tcp" && address.port === 0) continue;
-      const text = formatListenAddress(address);
-      const first = taken.get(text);
-      if (first === undefined) taken.set(text, name);
-      else reader.violation(name, text, `the address is already taken by ${reader.spell(first)}`);
-    }
-  }
-}
-
-function readPublicUrl(reader: SettingReader): string {
-  const text = reader.read("NEXUS_PUBLIC_URL") ?? "http://localhost:8080";
-  const violation = publicUrlViolation(text);
-  if (violation !== undefined) {
-    // What stands before an @ may be a password.
-    if (text.includes("@")) reader.violationOfSecret("NEXUS_PUBLIC_URL", violation);
-    else reader.violation("NEXUS_PUBLIC_URL", text, violation);
-    return "";
-  }
-  const url = new URL(text);
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
-}
-
-function readReturnOrigins(reader: SettingReader): readonly string[] {
-  const origins = new Set<string>();
-  const parts = reader.read("NEXUS_ALLOWED_RETURN_URLS")?.split(",") ?? [];
-  for (const part of parts.map((piece) => piece.trim()).filter((piece) => piece !== "")) {
-    const violation = originViolation(part);
-    if (violation === undefined) origins.add(new URL(part).origin);
-    else if (part.includes("@")) reader.violationOfSecret("NEXUS_ALLOWED_RETURN_URLS", violation);
-    else reader.violation("NEXUS_ALLOWED_RETURN_URLS", part, violation);
-  }
-  return Object.freeze([...origins]);
-}
-
-function readWord<Word extends string>(
-  reader: SettingReader,
-  name: "NEXUS_LOG_LEVEL" | "NEXUS_LOG_FORMAT",
-  words: readonly Word[],
-  fallback: Word,
-): Word {
-  const text = reader.read(name);
-  if (text === undefined) return fallback;
-  const word = words.find((candidate) => candidate === text.toLowerCase());
-  if (word === undefined) reader.violation(name, text, `must be one of ${words.join(", ")}`);
-  return word ?? fallback;
-}
-
-function readMaxEvents(reader: SettingReader): number {
-  const text = reader.read("NEXUS_AUDIT_MAX_EVENTS") ?? "100000";
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count < 100)
-    reader.violation("NEXUS_AUDIT_MAX_EVENTS", text, "must be a whole number from 100 to 999999999");
-  return count;
-}
-
-function readMaxAge(reader: SettingReader): number {
-  const text = reader.read("NEXUS_AUDIT_MAX_AGE") ?? "365d";
-  const hourMs = 3_600_000;
-  const [, digits, unit] = /^(\d{1,5})([hd])$/.exec(text) ?? [];
-  const ageMs = Number(digits ?? 0) * (unit === "d" ? 24 * hourMs : hourMs);
-  if (ageMs < hourMs)
-    reader.violation("NEXUS_AUDIT_MAX_AGE", text, "must be days or hours, as 365d or 12h, at least 1h");
-  return ageMs;
+/** By default a burst is `burstSeconds` of calls. */
+function rateOf(perSecond: number | "off", burst: number | undefined, burstSeconds = 1): Rate | undefined {
+  return perSecond === "off" ? undefined : { perSecond, burst: burst ?? perSecond * burstSeconds };
 }

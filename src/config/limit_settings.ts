@@ -1,132 +1,87 @@
-/** What bounds a caller; `limits_config.ts` says why each default is what it is. */
-export const limitSettings = [
-  {
-    name: "NEXUS_MAX_MESSAGE_BYTES",
-    flag: "--max-message-bytes",
-    argument: "bytes",
-    default: "1048576",
-    meaning: "Longest message of an RPC: 65536 to 67108864.",
-    readBy: ["daemon"],
+import { defaultLimits as limits } from "../model/limits.js";
+import { count, countOrOff, type SettingRow } from "./setting_kinds.js";
+
+/** What bounds a caller; `model/limits.ts` says why each default is what it is. */
+export const limitSettings = {
+  NEXUS_MAX_MESSAGE_BYTES: {
+    kind: count("bytes", 65_536, 67_108_864),
+    default: `${limits.maxMessageBytes}`,
+    meaning: "Longest message of an RPC.",
   },
-  {
-    name: "NEXUS_MAX_HEADER_BYTES",
-    flag: "--max-header-bytes",
-    argument: "bytes",
-    default: "16384",
-    meaning: "All headers of a request together, at every listener: 4096 to 65536.",
-    readBy: ["daemon"],
+  NEXUS_MAX_HEADER_BYTES: {
+    kind: count("bytes", 4_096, 65_536),
+    default: `${limits.maxHeaderBytes}`,
+    meaning: "All headers of a request together, at every listener.",
   },
-  {
-    name: "NEXUS_MAX_BODY_BYTES",
-    flag: "--max-body-bytes",
-    argument: "bytes",
-    default: "1048576",
-    meaning: "Longest body of a REST request: 65536 to 67108864.",
-    readBy: ["daemon"],
+  NEXUS_MAX_BODY_BYTES: {
+    kind: count("bytes", 65_536, 67_108_864),
+    default: `${limits.maxBodyBytes}`,
+    meaning: "Longest body of a REST request.",
   },
-  {
-    name: "NEXUS_MAX_FORM_BYTES",
-    flag: "--max-form-bytes",
-    argument: "bytes",
-    default: "131072",
-    meaning: "Longest form that a browser posts: 4096 to 1048576.",
-    readBy: ["daemon"],
+  NEXUS_MAX_FORM_BYTES: {
+    kind: count("bytes", 4_096, 1_048_576),
+    default: `${limits.maxFormBytes}`,
+    meaning: "Longest form that a browser posts.",
   },
-  {
-    name: "NEXUS_MAX_CONNECTIONS",
-    flag: "--max-connections",
-    argument: "count",
-    default: "10000",
-    meaning: "Open sockets at each listening address: 1 to 1000000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_CONNECTIONS: {
+    kind: count("count", 1, 1_000_000),
+    default: `${limits.maxConnections}`,
+    meaning: "Open sockets at each listening address.",
   },
-  {
-    name: "NEXUS_IDLE_TIMEOUT_SECONDS",
-    flag: "--idle-timeout-seconds",
-    argument: "seconds",
+  NEXUS_IDLE_TIMEOUT_SECONDS: {
+    kind: countOrOff("seconds", 10, 86_400),
     default: "3600",
-    meaning: "After how long an HTTP/2 connection without a call is closed: 10 to 86400, or off.",
-    readBy: ["daemon"],
+    meaning: "After how long an HTTP/2 connection without a call is closed.",
   },
-  {
-    name: "NEXUS_MAX_STREAMS_PER_CONNECTION",
-    flag: "--max-streams-per-connection",
-    argument: "count",
-    default: "4096",
-    meaning: "Calls at a time on one HTTP/2 connection; further ones wait in the client: 1 to 100000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_STREAMS_PER_CONNECTION: {
+    kind: count("count", 1, 100_000),
+    default: `${limits.maxStreamsPerConnection}`,
+    meaning: "Calls at a time on one HTTP/2 connection; further ones wait in the client.",
   },
-  {
-    name: "NEXUS_MAX_STREAMS",
-    flag: "--max-streams",
-    argument: "count",
-    default: "50000",
-    meaning: "Watch streams open at a time, in all: 1 to 1000000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_STREAMS: {
+    kind: count("count", 1, 1_000_000),
+    default: `${limits.maxStreams}`,
+    meaning: "Watch streams open at a time, in all. Callers without a credential share a fiftieth.",
   },
-  {
-    name: "NEXUS_MAX_STREAMS_PER_PRINCIPAL",
-    flag: "--max-streams-per-principal",
-    argument: "count",
-    default: "25000",
-    meaning: "Watch streams open at a time, of one principal: 1 to 1000000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_STREAMS_PER_PRINCIPAL: {
+    kind: count("count", 1, 1_000_000),
+    default: `${limits.maxStreamsPerPrincipal}`,
+    meaning: "Watch streams open at a time, of one principal.",
   },
-  {
-    name: "NEXUS_STREAM_READ_TIMEOUT_SECONDS",
-    flag: "--stream-read-timeout-seconds",
-    argument: "seconds",
+  NEXUS_STREAM_READ_TIMEOUT_SECONDS: {
+    kind: count("seconds", 1, 3_600),
     default: "60",
-    meaning: "After how long a stream whose client does not read what was sent is reset: 1 to 3600.",
-    readBy: ["daemon"],
+    meaning: "After how long a stream is reset whose client does not read what was sent.",
   },
-  {
-    name: "NEXUS_RATE_LIMIT",
-    flag: "--rate-limit",
-    argument: "calls",
+  NEXUS_RATE_LIMIT: {
+    kind: countOrOff("calls", 1, 1_000_000),
     default: "50000",
-    meaning: "Calls per second of one principal, on average: 1 to 1000000, or off.",
-    readBy: ["daemon"],
+    meaning: "Calls per second of one principal, on average.",
   },
-  {
-    name: "NEXUS_RATE_BURST",
-    flag: "--rate-burst",
-    argument: "calls",
-    default: "the value of NEXUS_RATE_LIMIT",
-    meaning: "Calls that one principal may make at once, above that average: 1 to 1000000.",
-    readBy: ["daemon"],
+  NEXUS_RATE_BURST: {
+    kind: count("calls", 1, 1_000_000),
+    unset: "the value of NEXUS_RATE_LIMIT",
+    meaning: "Calls that one principal may make at once, above that average.",
   },
-  {
-    name: "NEXUS_BROWSER_RATE_LIMIT",
-    flag: "--browser-rate-limit",
-    argument: "requests",
+  NEXUS_BROWSER_RATE_LIMIT: {
+    kind: countOrOff("requests", 1, 100_000),
     default: "200",
     meaning:
-      "Requests per second of one address at the browser listener, with bursts of ten times that: 1 to 100000, or off. A proxy is one address.",
-    readBy: ["daemon"],
+      "Requests per second of one address at the browser listener, with bursts of ten times that. A proxy is one address.",
   },
-  {
-    name: "NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE",
-    flag: "--max-failed-authentications-per-minute",
-    argument: "count",
+  NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
+    kind: countOrOff("count", 1, 1_000_000),
     default: "600",
-    meaning: "Calls without a valid credential of one address: 1 to 1000000, or off.",
-    readBy: ["daemon"],
+    meaning: "Calls of one address without a valid credential.",
   },
-  {
-    name: "NEXUS_MAX_PENDING_AUTHORIZATIONS",
-    flag: "--max-pending-authorizations",
-    argument: "count",
-    default: "100000",
-    meaning: "Requests for consent of one principal that wait for a person: 1 to 10000000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_PENDING_AUTHORIZATIONS: {
+    kind: count("count", 1, 10_000_000),
+    default: `${limits.maxPendingAuthorizations}`,
+    meaning: "Requests for consent of one principal that wait for a person.",
   },
-  {
-    name: "NEXUS_MAX_CONNECTIONS_PER_USER",
-    flag: "--max-connections-per-user",
-    argument: "count",
-    default: "100000",
-    meaning: "Connections stored for one user id, in any state: 1 to 10000000.",
-    readBy: ["daemon"],
+  NEXUS_MAX_CONNECTIONS_PER_USER: {
+    kind: count("count", 1, 10_000_000),
+    default: `${limits.maxConnectionsPerUser}`,
+    meaning: "Connections stored for one user id, in any state.",
   },
-] as const;
+} as const satisfies Readonly<Record<string, SettingRow>>;

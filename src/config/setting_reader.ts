@@ -1,58 +1,90 @@
-import { ConfigError } from "./config_error.js";
-import { type Flags, type SettingName, settings } from "./settings.js";
+import { type Flags, type SettingName, type SettingValue, settingOf, settings } from "./settings.js";
 
-const longestPresented = 200;
+/** Settings that cannot be used. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  /** @param violations one line each: the setting, what it got (never a secret's value), the limit */
+  constructor(readonly violations: readonly string[]) {
+    super(violations.join("\n"));
+  }
+}
+
+const longestShown = 200;
 
 /**
- * Reads settings one by one and gathers the errors, so that all are reported at once. A flag wins over its variable; a
- * value is trimmed, and an empty one counts as not set unless `read` is asked to keep it.
+ * Reads settings by their rows in the table and gathers the errors, so that all are reported at once. A flag wins over its
+ * variable; a value is trimmed, and an empty one counts as not set unless its kind accepts it.
  */
 export class SettingReader {
-  readonly #violations: string[] = [];
+  readonly #values = new Map<SettingName, unknown>();
+  readonly #violations: { readonly name: SettingName; readonly line: string }[] = [];
 
   constructor(
     private readonly env: NodeJS.ProcessEnv,
     private readonly flags: Flags,
   ) {}
 
-  /** The trimmed value; undefined when it is not set. */
-  read(name: SettingName, options: { keepEmpty: boolean } = { keepEmpty: false }): string | undefined {
-    const value = (this.flags[name] ?? this.env[name])?.trim();
-    return value === "" && !options.keepEmpty ? undefined : value;
+  /** The value, or the default of the table. One that cannot be used is noted, and its default stands in for it. */
+  get<Name extends SettingName>(name: Name): SettingValue<Name> {
+    if (!this.#values.has(name)) this.#values.set(name, this.#parse(name));
+    return this.#values.get(name) as SettingValue<Name>;
+  }
+
+  isSet(name: SettingName): boolean {
+    return this.#text(name) !== undefined;
   }
 
   /** How the person wrote the setting: the flag when it was given, else the variable. */
   spell(name: SettingName): string {
-    const flag = settings.find((setting) => setting.name === name)?.flag;
-    return this.flags[name] === undefined || flag === undefined ? name : flag;
+    return this.flags[name] === undefined ? name : (settingOf(name).flag ?? name);
   }
 
-  /** Notes that `name` got `value` against the limit that `limit` states. */
-  violation(name: SettingName, value: string, limit: string): void {
-    const shown = value.length > longestPresented ? `${value.slice(0, longestPresented)}...` : value;
-    this.#violations.push(`${this.spell(name)}: got ${JSON.stringify(shown)}: ${limit}`);
+  /** Notes that the setting breaks `limit`; `shown` is what it got, and is left out where it may hold a secret. */
+  refuse(name: SettingName, limit: string, shown?: string): void {
+    // What stands before an @ may be a password.
+    const isSecret = shown === undefined || shown.includes("@") || settingOf(name).kind.isHidden === true;
+    const text =
+      shown !== undefined && shown.length > longestShown ? `${shown.slice(0, longestShown)}...` : shown;
+    const got = isSecret ? "" : `got ${JSON.stringify(text)}: `;
+    this.#violations.push({ name, line: `${this.spell(name)}: ${got}${limit}` });
   }
 
-  /** Notes an error without showing the value. */
-  violationOfSecret(name: SettingName, limit: string): void {
-    this.#violations.push(`${this.spell(name)}: ${limit}`);
-  }
-
-  /** Settings of which at most one may be set. */
-  readOneOf<Name extends SettingName>(...names: readonly Name[]): { name: Name; value: string } | undefined {
-    const values = names.flatMap((name) => {
-      const value = this.read(name);
-      return value === undefined ? [] : [{ name, value }];
-    });
-    const [first, second] = values;
-    if (first && second) {
-      this.violationOfSecret(first.name, `and ${this.spell(second.name)} are both set: set one of them`);
-    }
+  /** Which of these settings is set. That two are set is noted. */
+  oneOf<Name extends SettingName>(...names: readonly Name[]): Name | undefined {
+    const [first, second] = names.filter((name) => this.isSet(name));
+    if (first && second) this.refuse(first, `and ${this.spell(second)} are both set: set one of them`);
     return first;
   }
 
-  /** @throws ConfigError with every error noted so far */
+  /** Notes that `missing` is needed, when one of `beside` is set. */
+  needs(missing: SettingName, beside: readonly SettingName[]): void {
+    const given = beside.find((name) => this.isSet(name));
+    if (given) this.refuse(missing, `is needed beside ${this.spell(given)}`);
+  }
+
+  /** @throws ConfigError with every error noted so far, in the order of the table */
   throwViolations(): void {
-    if (this.#violations.length > 0) throw new ConfigError(this.#violations);
+    if (this.#violations.length === 0) return;
+    const order = settings.map(({ name }) => name);
+    const sorted = this.#violations.toSorted(
+      (one, other) => order.indexOf(one.name) - order.indexOf(other.name),
+    );
+    throw new ConfigError(sorted.map(({ line }) => line));
+  }
+
+  #text(name: SettingName): string | undefined {
+    const text = (this.flags[name] ?? this.env[name])?.trim();
+    return text === "" && settingOf(name).kind.acceptsEmpty !== true ? undefined : text;
+  }
+
+  #parse(name: SettingName): unknown {
+    const { kind, default: fallback } = settingOf(name);
+    const text = this.#text(name);
+    const value =
+      text === undefined
+        ? undefined
+        : kind.parse(text, (limit, shown = text) => this.refuse(name, limit, shown));
+    return value ?? (fallback === undefined ? undefined : kind.parse(fallback, () => {}));
   }
 }

@@ -8,28 +8,25 @@ export interface TracingConfig {
 
 const samplers = ["always_on", "always_off", "traceidratio"].flatMap((name) => [name, `parentbased_${name}`]);
 
-/** By the standard variables of OpenTelemetry. Errors are noted in `reader`. */
+/** By the standard variables of OpenTelemetry; without an endpoint none of them is judged. Errors are noted in `reader`. */
 export function readTracing(reader: SettingReader): TracingConfig | undefined {
-  if (reader.read("OTEL_SDK_DISABLED")?.toLowerCase() === "true") return undefined;
-  const name =
-    reader.read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") === undefined
-      ? "OTEL_EXPORTER_OTLP_ENDPOINT"
-      : "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-  const text = reader.read(name);
-  if (text === undefined || reader.read("OTEL_TRACES_EXPORTER") === "none") return undefined;
-  const sampler = reader.read("OTEL_TRACES_SAMPLER");
-  if (sampler !== undefined && !samplers.includes(sampler)) {
-    reader.violation("OTEL_TRACES_SAMPLER", sampler, `must be one of ${samplers.join(", ")}`);
+  if (reader.get("OTEL_SDK_DISABLED").toLowerCase() === "true") return undefined;
+  const name = reader.isSet("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    : "OTEL_EXPORTER_OTLP_ENDPOINT";
+  const text = reader.get(name);
+  if (text === undefined || reader.get("OTEL_TRACES_EXPORTER") === "none") return undefined;
+  const sampler = reader.get("OTEL_TRACES_SAMPLER");
+  if (!samplers.includes(sampler)) {
+    reader.refuse("OTEL_TRACES_SAMPLER", `must be one of ${samplers.join(", ")}`, sampler);
   }
-  const ratio = reader.read("OTEL_TRACES_SAMPLER_ARG");
-  if (sampler?.endsWith("traceidratio") && ratio !== undefined && !/^(0|1|[01]?\.\d{1,18})$/.test(ratio)) {
-    reader.violation("OTEL_TRACES_SAMPLER_ARG", ratio, "must be a number from 0 to 1");
+  const ratio = reader.get("OTEL_TRACES_SAMPLER_ARG");
+  if (sampler.endsWith("traceidratio") && !/^(0|1|[01]?\.\d{1,18})$/.test(ratio)) {
+    reader.refuse("OTEL_TRACES_SAMPLER_ARG", "must be a number from 0 to 1", ratio);
   }
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    // What stands before an @ may be a password.
-    reader.violationOfSecret(name, "must be a URL with http or https");
-    return undefined;
-  }
-  return Object.freeze({ receiver: url.origin });
+  if (url?.protocol === "http:" || url?.protocol === "https:") return Object.freeze({ receiver: url.origin });
+  // What stands before an @ may be a password.
+  reader.refuse(name, "must be a URL with http or https");
+  return undefined;
 }

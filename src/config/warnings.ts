@@ -1,3 +1,4 @@
+import { editDistance } from "../model/suggestions.js";
 import type { Config } from "./config.js";
 import { type SettingName, settings } from "./settings.js";
 
@@ -71,18 +72,4 @@ function tracingWarnings(env: NodeJS.ProcessEnv, { tracing }: Config): string[] 
   const protocol = env[name];
   if (!tracing || !protocol || protocol === "http/protobuf") return [];
   return [`${name} is not http/protobuf, which traces go by all the same, to ${tracing.receiver}`];
-}
-
-/** Levenshtein distance. */
-function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= other.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substituted));
-    }
-    row = next;
-  }
-  return row[other.length] ?? 0;
 }

@@ -1,11 +1,18 @@
 import { CatalogueError } from "../catalogue/catalogue_fault.js";
 import type { Config } from "../config/config.js";
-import { PolicyError } from "../policy/policy_fault.js";
+import { ProvidersFileError } from "../manifest/providers_file_error.js";
+import { PolicyError } from "../policy/policy_error.js";
 import { SystemClock } from "../runtime/clock.js";
 import { NoPeerCredentials } from "../server/callers/peer_credentials.js";
 import { ListenerError } from "../server/listen/listener.js";
 import { TlsError } from "../server/tls/tls_pair.js";
-import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/lmdb/store_error.js";
+import {
+  DataFolderInUse,
+  DataFolderUnusable,
+  StoreDamaged,
+  StoreFailed,
+  StoreHangs,
+} from "../store/lmdb/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
@@ -77,9 +84,8 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  const isUsage =
-    error instanceof CatalogueError || error instanceof PolicyError || error instanceof SecretFileOpen;
-  if (isUsage) return exitCodes.usage;
+  const usage = [CatalogueError, PolicyError, ProvidersFileError, SecretFileOpen, DataFolderUnusable];
+  if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

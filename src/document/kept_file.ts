@@ -1,5 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
-import { DocumentError } from "./document_fault.js";
+import { DocumentError } from "./document_error.js";
 import { WatchedFile } from "./watched_file.js";
 
 /** What is needed of a file that is kept. */
@@ -17,7 +17,7 @@ export class FileUnreadable extends Error {
 
   /** @param code of the system, such as `ENOENT` */
   constructor(readonly code: string | undefined) {
-    super("the file cannot be read");
+    super(`the file cannot be read: ${code}`);
   }
 }
 
@@ -29,7 +29,10 @@ export interface KeptFileOptions {
   readonly unwatched: string;
   /** Takes a text over that is another one than the last, or was asked for. */
   readonly take: (text: string) => Promise<void>;
-  /** Told why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. */
+  /**
+   * Told why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. Told once, until the file
+   * or its error is another, or it is asked for.
+   */
   readonly onFailure: (error: unknown) => void;
   readonly file?: KeepableFile | undefined;
 }
@@ -40,6 +43,9 @@ export class KeptFile {
   readonly #options: KeptFileOptions;
   /** Text that was looked at last: other events in its folder are none of ours. */
   #seen: string | undefined;
+  /** The last failure and the text that it was about. */
+  #failure = "";
+  #isSameFailure = false;
   #working: Promise<void> = Promise.resolve();
   #stopped = false;
 
@@ -60,31 +66,31 @@ export class KeptFile {
 
   /** @throws FileUnreadable, and what `take` throws */
   async load(): Promise<void> {
-    let text: string;
+    let text = "";
     try {
-      text = await this.#file.read();
+      text = await this.#read();
+      await this.#takeOver(text);
+      this.#failure = "";
     } catch (error) {
-      this.forget();
-      throw new FileUnreadable((error as NodeJS.ErrnoException).code);
-    }
-    if (text === this.#seen) return;
-    this.#seen = text;
-    try {
-      await this.#options.take(text);
-    } catch (error) {
+      const failure = `${error} ${text}`;
+      this.#isSameFailure = failure === this.#failure;
+      this.#failure = failure;
       // A broken text stays broken; whatever else it was may be over.
-      if (!(error instanceof DocumentError)) this.forget();
+      if (!(error instanceof DocumentError)) this.#forget();
       throw error;
     }
   }
 
   /** Takes the file over, changed or not. */
   reload(): Promise<void> {
-    return this.#inTurn(() => this.forget());
+    return this.#inTurn(() => {
+      this.#forget();
+      this.#failure = "";
+    });
   }
 
   /** Has the same text taken over again at the next event. */
-  forget(): void {
+  #forget(): void {
     this.#seen = undefined;
   }
 
@@ -95,11 +101,27 @@ export class KeptFile {
     await this.#working;
   }
 
+  async #read(): Promise<string> {
+    try {
+      return await this.#file.read();
+    } catch (error) {
+      throw new FileUnreadable((error as NodeJS.ErrnoException).code);
+    }
+  }
+
+  async #takeOver(text: string): Promise<void> {
+    if (text === this.#seen) return;
+    this.#seen = text;
+    await this.#options.take(text);
+  }
+
   #inTurn(first?: () => void): Promise<void> {
     this.#working = this.#working.then(async () => {
       if (this.#stopped) return;
       first?.();
-      await this.load().catch(this.#options.onFailure);
+      await this.load().catch((error) => {
+        if (!this.#isSameFailure) this.#options.onFailure(error);
+      });
       await this.watch();
     });
     return this.#working;

@@ -11,7 +11,7 @@ import {
   parseDocument,
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
-import { DocumentError, type DocumentViolation } from "./document_fault.js";
+import { DocumentError, type DocumentViolation } from "./document_error.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;

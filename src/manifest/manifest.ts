@@ -1,4 +1,4 @@
-import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
+import { DocumentError, type DocumentViolation } from "../document/document_error.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";

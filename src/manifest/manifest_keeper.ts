@@ -1,4 +1,4 @@
-import { DocumentError, formatViolations } from "../document/document_fault.js";
+import { DocumentError, formatViolations } from "../document/document_error.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
 import { daemon, type Principal } from "../model/access/principal.js";
 import { InvalidArgument, NexusError } from "../model/errors.js";
@@ -8,6 +8,7 @@ import type { Secret } from "../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import { type CurrentProfile, type Plan, type PlannedChange, planOf } from "./plan.js";
+import { ProvidersFileError } from "./providers_file_error.js";
 import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
 
@@ -44,6 +45,15 @@ export interface KeeperOptions {
 
 const pageSize = 1000;
 
+class PartlyApplied extends Error {
+  constructor(
+    readonly fields: object,
+    cause: unknown,
+  ) {
+    super("the providers file was applied in part", { cause });
+  }
+}
+
 /**
  * Makes the daemon hold what a file says, at its start and whenever the file changes. A file that is broken changes nothing, and
  * nothing is deleted unless the file itself says `prune: true`.
@@ -69,10 +79,22 @@ export class ManifestKeeper {
     });
   }
 
-  /** Applies the file once and watches it from then on. */
+  /**
+   * Applies the file once and watches it from then on. One that is broken is told of, and waited for.
+   *
+   * @throws ProvidersFileError when it cannot be read
+   */
   async start(): Promise<void> {
     await this.#kept.watch();
-    await this.reload();
+    try {
+      await this.#kept.load();
+    } catch (error) {
+      if (!(error instanceof FileUnreadable)) return this.#failed(error);
+      await this.#kept.stop();
+      throw new ProvidersFileError(
+        `the providers file ${this.#kept.path} cannot be read (${error.code}): correct --providers (NEXUS_PROVIDERS_FILE), or leave it out`,
+      );
+    }
   }
 
   /** Applies the file, changed or not: what somebody changed beside it is put right. */
@@ -93,6 +115,8 @@ export class ManifestKeeper {
     } else if (error instanceof DocumentError) {
       const violations = formatViolations(error).map((violation) => `${file}:${violation}`);
       this.#log.error({ file, violations }, "the providers file is broken: nothing was changed");
+    } else if (error instanceof PartlyApplied) {
+      this.#log.error({ file, ...error.fields }, error.message);
     } else {
       this.#log.error({ file, err: error }, "the providers file could not be applied");
     }
@@ -108,9 +132,8 @@ export class ManifestKeeper {
     } catch (error) {
       // Somebody changed a profile at the same moment, or the store takes no writes: the next change or SIGHUP tries again.
       const reason = error instanceof NexusError ? error.message : undefined;
-      const fields = { file, ...namesOf(done), ...(reason === undefined ? { err: error } : { reason }) };
-      this.#kept.forget();
-      return this.#log.error(fields, "the providers file was applied in part");
+      const why = reason === undefined ? { err: error } : { reason };
+      throw new PartlyApplied({ ...namesOf(done), ...why }, error);
     }
     const orphans = namesBy(plan.changes, "orphan");
     this.#log.info(

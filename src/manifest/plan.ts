@@ -1,4 +1,4 @@
-import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
+import { DocumentError, type DocumentViolation } from "../document/document_error.js";
 import type { JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
 import { profileOfContract } from "../model/providers/contract_profile.js";

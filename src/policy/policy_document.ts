@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DocumentError, type DocumentViolation } from "../document/document_fault.js";
+import { DocumentError, type DocumentViolation } from "../document/document_error.js";
 import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
 import { type Role, roles } from "../model/access/access_table.js";
 import { Policy, type PolicyBinding, principalViolation } from "../model/access/policy.js";

@@ -1,9 +1,9 @@
-import { DocumentError, formatViolations } from "../document/document_fault.js";
+import { DocumentError, formatViolations } from "../document/document_error.js";
 import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
 import type { Policy } from "../model/access/policy.js";
 import type { Clock } from "../runtime/clock.js";
 import { readPolicy } from "./policy_document.js";
-import { PolicyError } from "./policy_fault.js";
+import { PolicyError } from "./policy_error.js";
 
 /**
  * Keeps the policy in force what a file says: read at start, when it changes, and when it is told to. At start a file that cannot be

@@ -21,6 +21,8 @@ export function fakeShell(
     answers?: string[];
     piped?: string;
     outIsTTY?: boolean;
+    program?: string;
+    columns?: number | undefined;
     daemonExitCode?: number;
     browserFails?: boolean;
     userName?: () => string;
@@ -43,9 +45,11 @@ export function fakeShell(
   };
   return {
     env: given.env ?? {},
+    program: given.program ?? "nexusd",
     stdin,
     stdout: {
       isTTY: given.outIsTTY ?? false,
+      columns: given.columns,
       write: (text) => {
         written.out += text;
       },

@@ -3,7 +3,13 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
 import { WatchView, watchJson } from "../../src/cli/connections/watch_view.js";
-import { durationMsOf, durationOf, parseDurationMs, parseTimeMs } from "../../src/cli/shell/duration.js";
+import {
+  durationMsOf,
+  durationOf,
+  parseDurationMs,
+  parseSince,
+  parseTimeMs,
+} from "../../src/cli/shell/duration.js";
 import {
   formatExpiry,
   formatFields,
@@ -23,6 +29,22 @@ import {
 import { formatDuration } from "../../src/model/quantity_text.js";
 import { connectionId } from "./fake_daemon.js";
 import { startMs } from "./fake_shell.js";
+
+describe("since", () => {
+  const now = new Date(2026, 10, 24, 12, 30);
+  it.each([
+    ["today", new Date(2026, 10, 24).getTime()],
+    ["Yesterday", new Date(2026, 10, 23).getTime()],
+    ["90m", now.getTime() - 5_400_000],
+    ["2026-11-01", Date.UTC(2026, 10, 1)],
+  ])("reads %s", (text, ms) => {
+    expect(parseSince(text, now.getTime())).toBe(ms);
+  });
+
+  it.each(["tomorrow", "last week", ""])("says what it takes in place of %j", (text) => {
+    expect(() => parseSince(text, now.getTime())).toThrow(/today, yesterday, or a time as 2026/);
+  });
+});
 
 describe("durations", () => {
   it.each([

@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import { settings } from "../../src/config/settings.js";
+import { programName } from "../../src/cli/shell/program_name.js";
+import { commandGroup, settings } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
@@ -43,6 +44,32 @@ describe("nexusd", () => {
   );
 });
 
+describe("hints", () => {
+  it.each([
+    [["token"], "see: npx nexusd token --help"],
+    [["token", "--help"], "Usage: npx nexusd token"],
+    [["token", connectionId], "is `npx nexusd serve` running?"],
+    [["audit", "--since", "soon"], "today, yesterday, or a time as"],
+  ])("can be pasted as the program was started: %j", async (args, hint) => {
+    const shell = fakeShell({ program: "npx nexusd", env: { NEXUS_DATA_DIR: "/nonexistent" } });
+    await run(args, shell);
+    expect(shell.out() + shell.err()).toContain(hint);
+    expect(shell.out() + shell.err()).not.toMatch(/(?<!npx )nexusd [a-z]/);
+  });
+
+  it.each([
+    ["nexusd", { script: "/usr/local/bin/nexusd", env: { PATH: "/bin:/usr/local/bin" } }],
+    ["npx nexusd", { script: "/w/node_modules/.bin/nexusd", env: { npm_command: "exec" } }],
+    ["npx nexusd", { script: "/w/dist/main.js", env: { npm_command: "start" } }],
+    ["node dist/main.js", { script: "/w/dist/main.js", env: {} }],
+    ["node /app/main.js", { script: "/app/main.js", env: {} }],
+    ["./node_modules/.bin/nexusd", { script: "/w/node_modules/.bin/nexusd", env: { PATH: "/bin" } }],
+    ["/opt/bin/nexusd", { script: "/opt/bin/nexusd", env: {} }],
+  ])("begin with %s", (name, start) => {
+    expect(programName({ ...start, folder: "/w" })).toBe(name);
+  });
+});
+
 describe("serve", () => {
   it("hands the checked settings to the daemon and returns its exit code", async () => {
     const shell = fakeShell({
@@ -67,9 +94,27 @@ describe("serve", () => {
   it("explains every setting of the daemon", async () => {
     const shell = fakeShell();
     expect(await run(["serve", "--help"], shell)).toBe(0);
-    for (const { name, readBy } of settings) {
-      expect(shell.out().includes(`  ${name}`)).toBe((readBy as readonly string[]).includes("daemon"));
+    for (const { name, group } of settings) {
+      expect(shell.out().includes(`  ${name}`)).toBe(group !== commandGroup);
     }
+    const titles = [...shell.out().matchAll(/^(\w.*):$/gm)].map(([, title]) => title);
+    expect(titles).toEqual(
+      ["Options", "The ten that matter first", ...new Set(settings.map(({ group }) => group))]
+        .filter((title) => title !== commandGroup)
+        .concat("Example"),
+    );
+  });
+
+  it.each([48, 80, 200, undefined])("breaks its help at %s columns", async (columns) => {
+    const shell = fakeShell({ columns });
+    expect(await run(["serve", "--help"], shell)).toBe(0);
+    const prose = shell
+      .out()
+      .split("\n")
+      .filter((line) => line.startsWith("      "));
+    const widest = Math.max(...prose.map((line) => line.length));
+    expect(widest).toBeLessThanOrEqual(Math.min(columns ?? 110, 110));
+    expect(widest).toBeGreaterThan(Math.min(columns ?? 110, 110) - 20);
   });
 
   it("takes no secret as an argument", async () => {

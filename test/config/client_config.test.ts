@@ -5,7 +5,7 @@ import {
   loadClientSecret,
   loadOpsListener,
 } from "../../src/config/client_config.js";
-import { ConfigError } from "../../src/config/config_error.js";
+import { ConfigError } from "../../src/config/setting_reader.js";
 
 describe("loadClientConfig", () => {
   it("goes to the socket in the data folder", () => {

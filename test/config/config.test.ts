@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { ConfigError } from "../../src/config/config_error.js";
+import { ConfigError } from "../../src/config/setting_reader.js";
 import type { Flags } from "../../src/config/settings.js";
 import { defaultLimits } from "../../src/model/limits.js";
 
@@ -171,6 +171,14 @@ describe("loadConfig", () => {
     expect(violations).toHaveLength(1);
     expect(violations[0]).toMatch(new RegExp(`^${name}: got "`));
     expect(violations[0]).toContain(limit);
+  });
+
+  it("refuses a data folder whose socket has no room in an address, unless the socket stands elsewhere", () => {
+    const folder = `/${"x".repeat(120)}`;
+    expect(violationsOf({ NEXUS_DATA_DIR: folder }).join()).toMatch(
+      /^NEXUS_GRPC_LISTEN: got "unix:.*at most 10/,
+    );
+    expect(violationsOf({ NEXUS_DATA_DIR: folder, NEXUS_GRPC_LISTEN: "unix:/run/n.sock" })).toEqual([]);
   });
 
   it("reports all errors at once, by the name that the person used", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { ConfigError } from "../../src/config/config_error.js";
+import { ConfigError } from "../../src/config/setting_reader.js";
 
 const networksOf = (env: Record<string, string>) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).providerNetworks;

@@ -151,7 +151,7 @@ describe("nexusd providers", () => {
   it("asks a person, and changes nothing where nobody can be asked", async () => {
     expect(await nexusd(["apply", "-f", file])).toMatchObject({
       code: 2,
-      err: expect.stringContaining("give --yes"),
+      err: expect.stringContaining("use --yes"),
     });
     const refused = await nexusd(["apply", "-f", file], { answers: ["n"] });
     expect(refused).toMatchObject({ code: 1, err: "nexusd: nothing was changed\n" });

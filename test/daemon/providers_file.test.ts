@@ -137,12 +137,13 @@ describe("the providers file", () => {
     expect(await fixed).toMatchObject({ unchanged: 1 });
   });
 
-  it("lets the daemon start when it is broken or missing", async () => {
-    await start();
-    expect(lastOf(unreadable)).toBeDefined();
-    const refused = logged(broken);
+  it("lets the daemon start when it is broken, and not when it is missing", async () => {
+    await expect(start()).rejects.toThrow(
+      `the providers file ${file} cannot be read (ENOENT): correct --providers (NEXUS_PROVIDERS_FILE)`,
+    );
     writeFileSync(file, "providers: [");
-    expect(await refused).toMatchObject({
+    await start();
+    expect(lastOf(broken)).toMatchObject({
       violations: [expect.stringMatching(/:1:13: this is not indented/)],
     });
     expect(await present()).toEqual({});

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { DocumentError } from "../../src/document/document_fault.js";
+import { DocumentError } from "../../src/document/document_error.js";
 import { FileUnreadable, KeptFile } from "../../src/document/kept_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
@@ -91,6 +91,18 @@ describe("a file that is kept", () => {
     await noticed();
     await noticed();
     expect(taken).toEqual(["one", "two", "two"]);
+    expect(failures).toHaveLength(2);
+    await kept.reload();
+    expect(failures).toHaveLength(3);
+  });
+
+  it("tells once that it cannot be read, until it can", async () => {
+    await kept.watch();
+    for (const readable of [false, false, true, false]) {
+      text = readable ? "one" : undefined;
+      await noticed();
+    }
+    expect(failures).toHaveLength(2);
   });
 
   it("is taken over in turns, and finishes the one under way before it stops", async () => {

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
 import { describe, expect, it } from "vitest";
-import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
+import { DocumentError, formatViolations } from "../../src/document/document_error.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { escapeVariables, expandVariables } from "../../src/manifest/variables.js";
 import { InvalidArgument, NotFound } from "../../src/model/errors.js";

@@ -108,6 +108,11 @@ describe("the keeper of a providers file", () => {
     text = `providers:\n${key("a")}`;
     await keeper.start();
     expect(lines).toMatchObject([{ level: "error", message: "the providers file was applied in part" }]);
+    for (let event = 0; event < 3; event++) {
+      notice();
+      await new Promise(setImmediate);
+    }
+    expect(lines).toHaveLength(1);
     failure = undefined;
     notice();
     await new Promise(setImmediate);

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
 import { describe, expect, it } from "vitest";
-import { DocumentError } from "../../src/document/document_fault.js";
+import { DocumentError } from "../../src/document/document_error.js";
 import { applyPlan } from "../../src/manifest/apply.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { manifestText, secretVariable } from "../../src/manifest/manifest_text.js";

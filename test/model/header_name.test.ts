@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
-import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
+import { DocumentError, formatViolations } from "../../src/document/document_error.js";
 import { readManifest } from "../../src/manifest/manifest.js";
 import { headerNameViolation, tokenHeaderViolation } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";

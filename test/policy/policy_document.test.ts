@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { DocumentError, formatViolations } from "../../src/document/document_fault.js";
+import { DocumentError, formatViolations } from "../../src/document/document_error.js";
 import { Permissions } from "../../src/model/access/permissions.js";
 import type { Policy } from "../../src/model/access/policy.js";
 import { readPolicy } from "../../src/policy/policy_document.js";

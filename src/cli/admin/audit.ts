@@ -4,7 +4,7 @@ import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.j
 import { delay } from "../../runtime/clock.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { parseSince } from "../shell/duration.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTable, formatTime, printable } from "../shell/text.js";
@@ -13,7 +13,8 @@ import { auditVerifyCommand } from "./audit_verify.js";
 interface AuditFlags extends DaemonFlags {
   readonly connection?: string;
   readonly type?: string;
-  readonly since?: string;
+  /** Milliseconds of the Unix epoch. */
+  readonly since?: number;
   readonly limit: number;
   readonly follow?: boolean;
 }
@@ -34,19 +35,20 @@ function auditListCommand(shell: Shell): Command {
     .description("the newest events, the oldest of them first (also what nexusd audit does)")
     .option("--connection <id>", "only events of this connection", parseConnectionId)
     .option("--type <type>", "only events of this type, as token_retrieved")
-    .option("--since <time>", "only events since then: 90m, 2d, or 2026-11-24T15:40:00Z")
+    .option("--since <time>", "only events since then: 90m, 2d, yesterday, or 2026-11-24T15:40:00Z", (text) =>
+      parseSince(text, shell.clock.nowMs()),
+    )
     .option("--limit <count>", "how many at most", parseLimit, 50)
     .option("--follow", "wait for more, until it is interrupted");
   return addDaemonFlags(command).action((flags: AuditFlags) =>
     withDaemon(shell, flags, async (session) => {
-      const sinceMs = flags.since === undefined ? undefined : parseSince(flags.since, shell.clock.nowMs());
-      const events = await newest(session, flags, sinceMs, 0n);
+      const events = await newest(session, flags, 0n);
       show(shell, flags, events, true);
       if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
       let last = events.at(-1)?.sequence ?? 0n;
       while (flags.follow) {
         await delay(shell.clock, followIntervalMs);
-        const more = await newest(session, { ...flags, limit: Number.POSITIVE_INFINITY }, sinceMs, last);
+        const more = await newest(session, { ...flags, limit: Number.POSITIVE_INFINITY }, last);
         show(shell, flags, more, false);
         last = more.at(-1)?.sequence ?? last;
       }
@@ -58,13 +60,12 @@ function auditListCommand(shell: Shell): Command {
 async function newest(
   { daemon, call }: DaemonSession,
   flags: AuditFlags,
-  sinceMs: number | undefined,
   after: bigint,
 ): Promise<AuditEvent[]> {
   const filter = {
     connectionId: flags.connection ?? "",
     eventType: flags.type ?? "",
-    ...(sinceMs !== undefined && { since: timestampFromMs(sinceMs) }),
+    ...(flags.since !== undefined && { since: timestampFromMs(flags.since) }),
   };
   const events: AuditEvent[] = [];
   let pageToken = "";
@@ -117,11 +118,4 @@ function parseLimit(text: string): number {
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   if (limit < 1) throw new InvalidArgumentError("It must be a whole number from 1 to 999999.");
   return limit;
-}
-
-/** A duration before now, or a time (RFC 3339). */
-function parseSince(text: string, nowMs: number): number {
-  const timeMs = parseTimeMs(text);
-  if (timeMs !== undefined) return timeMs;
-  return Math.max(0, nowMs - parseDurationMs(text));
 }

@@ -49,7 +49,7 @@ function addCommand(shell: Shell): Command {
       if (flags.json) shell.stdout.write(`${JSON.stringify({ key_id: keyId, path })}\n`);
       else
         shell.stdout.write(
-          `${keyId}\nIt is in ${path}: back that file up, apart from the store, before \`nexusd keyring rotate\`.\n`,
+          `${keyId}\nIt is in ${path}: back that file up, apart from the store, before \`${shell.program} keyring rotate\`.\n`,
         );
     }),
   );

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_fault.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,

@@ -9,6 +9,7 @@ import {
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
 import { collect } from "../providers/provider_flags.js";
+import { suggestingProviders } from "../providers/provider_key.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
@@ -42,9 +43,11 @@ export function connectCommand(shell: Shell): Command {
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
     withDaemon(shell, flags, async (session) => {
       const before = flags.connection === undefined ? undefined : await read(session, flags.connection);
-      const answer = await session.call(
-        `ask for a connection to ${provider ?? before?.providerName}`,
-        (options) => session.daemon.connections.requestConnection(request(shell, provider, flags), options),
+      const asked = provider ?? before?.providerName ?? "";
+      const answer = await suggestingProviders(session, asked, () =>
+        session.call(`ask for a connection to ${asked}`, (options) =>
+          session.daemon.connections.requestConnection(request(shell, provider, flags), options),
+        ),
       );
       await announce(shell, answer, flags);
       const outcome = await waitFor(shell, session, answer, before?.revision);
@@ -126,5 +129,5 @@ function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): voi
     formatExpiry(expiresAt, shell.clock.nowMs()) || "does not expire",
   ];
   shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
-  shell.stdout.write(`\nRead the token: nexusd token ${id}\n`);
+  shell.stdout.write(`\nRead the token: ${shell.program} token ${id}\n`);
 }

@@ -7,6 +7,7 @@ import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_co
 import { durationOf, parseDurationMs } from "../shell/duration.js";
 import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
 
 interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;
@@ -14,7 +15,7 @@ interface TokenFlags extends DaemonFlags {
 
 export function tokenCommand(shell: Shell): Command {
   const command = new Command("token")
-    .description("print the current access token and nothing else: $(nexusd token ID) works")
+    .description("print the current access token or API key and nothing else: $(nexusd token ID) works")
     .addArgument(new Argument("<id>", "id of the connection").argParser(parseConnectionId))
     .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs);
   return addDaemonFlags(command).action((connectionId: string, flags: TokenFlags) =>
@@ -29,14 +30,22 @@ export function tokenCommand(shell: Shell): Command {
   );
 }
 
-function rawToken(token: Token): string {
-  const { kind } = token.strategy ?? {};
-  const field = kind?.case === "oauth2" ? kind.value.credentialField : "";
-  const value = token.credentials[field || "access_token"];
+/** The one value of a credential: what its strategy carries, or its only field. */
+function rawToken({ strategy, credentials }: Token): string {
+  const { kind } = strategy ?? {};
+  const named =
+    kind?.case === "oauth2" || kind?.case === "header" || kind?.case === "queryParam"
+      ? credentials[kind.value.credentialField]
+      : undefined;
+  const names = Object.keys(credentials).sort();
+  const value =
+    named ?? credentials["access_token"] ?? (names.length === 1 ? credentials[names[0] ?? ""] : undefined);
   if (value === undefined || value === "") {
     throw new CommandFailure(
       exitCodes.failed,
-      "the credential of this connection is not a single token: use --json",
+      printable(
+        `the credential of this connection is not a single token, it has the fields ${names.join(", ")}: use --json`,
+      ),
     );
   }
   return value;

@@ -2,7 +2,7 @@ import { get, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getSecure } from "node:https";
 import { Command } from "commander";
 import { loadOpsListener, type OpsListenerConfig } from "../../config/client_config.js";
-import { ConfigError } from "../../config/config_error.js";
+import { ConfigError } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";

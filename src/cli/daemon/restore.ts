@@ -1,24 +1,22 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { loadConfig } from "../../config/config.js";
-import type { Flags, SettingName } from "../../config/settings.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { RestoreReport } from "../../daemon/restore.js";
 import { CommandFailure } from "../shell/command_failure.js";
+import { SettingOptions } from "../shell/setting_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields } from "../shell/text.js";
 
 interface RestoreFlags {
   readonly json?: boolean;
   readonly force?: boolean;
-  readonly dataDir?: string;
-  readonly encryptionKeyFile?: string;
-  readonly encryptionKeyCommand?: string;
 }
 
 /** What can be wrong, by the name of the error, and how the command ends then. */
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   DataFolderInUse: exitCodes.dataFolderInUse,
+  DataFolderUnusable: exitCodes.usage,
   KeyError: exitCodes.wrongEncryptionKey,
   StoreDamaged: exitCodes.storeDamaged,
   BackupDamaged: exitCodes.storeDamaged,
@@ -26,16 +24,18 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
 };
 
 export function restoreCommand(shell: Shell): Command {
-  return new Command("restore")
+  const settings = new SettingOptions([
+    "NEXUS_DATA_DIR",
+    "NEXUS_ENCRYPTION_KEY_FILE",
+    "NEXUS_ENCRYPTION_KEY_COMMAND",
+  ]);
+  const command = new Command("restore")
     .description("put a backup into the data folder of a daemon that does not run; its keys must be there")
     .argument("<file>", "what nexusd backup has written")
     .option("--json", "print JSON")
     .option("--force", "in place of a store, which is kept under another name")
-    .option("--data-dir <folder>", "the data folder (NEXUS_DATA_DIR)")
-    .option("--encryption-key-file <file>", "the keys (NEXUS_ENCRYPTION_KEY_FILE, or NEXUS_ENCRYPTION_KEY)")
-    .option("--encryption-key-command <command>", "prints the keys (NEXUS_ENCRYPTION_KEY_COMMAND)")
     .action(async (name: string, flags: RestoreFlags) => {
-      const config = loadConfig(shell.env, daemonFlags(flags), { isTTY: shell.stdout.isTTY });
+      const config = loadConfig(shell.env, settings.flagsOf({ ...flags }), { isTTY: shell.stdout.isTTY });
       const file = resolve(name);
       // The command alone needs the store.
       const { restoreStore } = await import("../../daemon/restore.js");
@@ -47,15 +47,8 @@ export function restoreCommand(shell: Shell): Command {
         throw failureOf(error, file);
       }
     });
-}
-
-function daemonFlags(flags: RestoreFlags): Flags {
-  const named: [SettingName, string | undefined][] = [
-    ["NEXUS_DATA_DIR", flags.dataDir],
-    ["NEXUS_ENCRYPTION_KEY_FILE", flags.encryptionKeyFile],
-    ["NEXUS_ENCRYPTION_KEY_COMMAND", flags.encryptionKeyCommand],
-  ];
-  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+  for (const option of settings.options) command.addOption(option);
+  return command;
 }
 
 function failureOf(error: unknown, file: string): unknown {

@@ -1,47 +1,63 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { loadConfig } from "../../config/config.js";
-import { type Flags, type Setting, settings } from "../../config/settings.js";
+import {
+  commandGroup,
+  defaultOf,
+  flagText,
+  meaningOf,
+  type Setting,
+  settings,
+} from "../../config/settings.js";
 import { settingWarnings } from "../../config/warnings.js";
 import { CommandFailure } from "../shell/command_failure.js";
+import { helpWidth, wrap } from "../shell/help.js";
+import { type GivenOptions, SettingOptions } from "../shell/setting_options.js";
 import type { Shell } from "../shell/shell.js";
 
-const daemonSettings: readonly Setting[] = settings.filter((setting: Setting) =>
-  setting.readBy.includes("daemon"),
-);
+const daemonSettings = settings.filter(({ group }) => group !== commandGroup);
 
 export function serveCommand(shell: Shell): Command {
+  const flags = new SettingOptions(daemonSettings.map(({ name }) => name));
   const command = new Command("serve")
     .description("run the daemon until SIGTERM or SIGINT")
-    .addHelpText("after", `\n${formatSettings()}`);
-  const options = daemonSettings.flatMap((setting) => {
-    if (setting.flag === undefined) return [];
-    return [{ name: setting.name, option: new Option(`${setting.flag} ${placeholder(setting)}`).hideHelp() }];
-  });
-  for (const { option } of options) command.addOption(option);
-  return command.action(async (given: Record<string, string | true | undefined>) => {
-    const flags: Flags = Object.fromEntries(
-      options
-        .map(({ name, option }) => [name, given[option.attributeName()]] as const)
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => [name, String(value)]),
-    );
-    const config = loadConfig(shell.env, flags, { isTTY: shell.stdout.isTTY });
+    .addHelpText("after", () => `\n${formatSettings(helpWidth(shell.stdout))}`);
+  for (const option of flags.options) command.addOption(option.hideHelp());
+  return command.action(async (given: GivenOptions) => {
+    const config = loadConfig(shell.env, flags.flagsOf(given), { isTTY: shell.stdout.isTTY });
     const exitCode = await shell.runDaemon({ config, warnings: settingWarnings(shell.env, config) });
     if (exitCode !== 0) throw new CommandFailure(exitCode, "");
   });
 }
 
-/** `--flag [word]` may stand alone, which means `true`. */
-function placeholder({ argument }: Pick<Setting, "argument">): string {
-  return argument.startsWith("[") ? argument : `<${argument}>`;
+/** The settings of the daemon as `--help` prints them: the ten that matter first, then the others by group. */
+function formatSettings(width: number): string {
+  const others = daemonSettings.filter(({ isFirst }) => isFirst !== true);
+  const sections = [...new Set(others.map(({ group }) => group))].map((group) =>
+    formatSection(
+      group,
+      others.filter((setting) => setting.group === group),
+      width,
+    ),
+  );
+  return [
+    wrap(
+      "A setting is a flag or an environment variable; the flag wins. All of them: docs/settings.md.",
+      width,
+    ),
+    formatSection(
+      "The ten that matter first",
+      daemonSettings.filter(({ isFirst }) => isFirst),
+      width,
+    ),
+    ...sections,
+    "Example:\n  nexusd serve --data-dir ~/nexus --public-url https://nexus.example",
+  ].join("\n\n");
 }
 
-/** The settings of the daemon as `--help` prints them. */
-function formatSettings(): string {
-  const lines = daemonSettings.flatMap(({ name, flag, argument, meaning, default: fallback }) => [
-    flag === undefined ? `  ${name}` : `  ${name}, ${flag} ${placeholder({ argument })}`,
-    `      ${meaning}`,
-    `      Default: ${fallback}.`,
+function formatSection(title: string, rows: readonly Setting[], width: number): string {
+  const lines = rows.flatMap((setting) => [
+    `  ${[setting.name, flagText(setting) ?? []].flat().join(", ")}`,
+    wrap(`${meaningOf(setting)} Default: ${defaultOf(setting)}.`, width, "      "),
   ]);
-  return ["Settings; a flag wins over its variable:", ...lines].join("\n");
+  return [`${title}:`, ...lines].join("\n");
 }

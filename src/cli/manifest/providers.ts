@@ -22,7 +22,7 @@ export function providersCommand(shell: Shell): Command {
     });
   const apply = new Command("apply")
     .description("make the daemon hold what the manifest says")
-    .option("--yes", "do not ask; needed where nobody can be asked")
+    .option("--yes", "do not ask; needed without a terminal")
     .action(async (flags: ApplyFlags) => {
       const { applyManifest } = await import("./providers_run.js");
       await applyManifest(shell, flags);

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { CatalogueError } from "../../catalogue/catalogue_fault.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_fault.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
 import { readProfiles, targetOf } from "../providers/provider_target.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { confirm } from "../shell/confirm.js";
 import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
@@ -47,7 +48,9 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
       if (flags.json) shell.stdout.write(planJson(plan, { applied: true }));
       return;
     }
-    await approve(shell, flags);
+    // A manifest on standard input leaves nothing to ask at.
+    const terminal = flags.file === "-" ? { ...shell, stdin: { ...shell.stdin, isTTY: false } } : shell;
+    await confirm(terminal, "Apply this plan?", flags.yes);
     const done: PlannedChange[] = [];
     try {
       await applyPlan(plan, targetOf(session), (change) => void done.push(change));
@@ -63,16 +66,6 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
     }
     shell.stdout.write(flags.json ? planJson(plan, { applied: true }) : "applied\n");
   });
-}
-
-/** @throws CommandFailure unless a person, or the one who wrote the script, says yes */
-async function approve(shell: Shell, flags: ApplyFlags): Promise<void> {
-  if (flags.yes) return;
-  if (!shell.stdin.isTTY || flags.file === "-") {
-    throw usageFailure("nobody can be asked here: give --yes to apply the plan");
-  }
-  const answer = await shell.stdin.ask("Apply this plan? [y/N] ", { echo: true });
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure(exitCodes.failed, "nothing was changed");
 }
 
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {

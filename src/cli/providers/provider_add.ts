@@ -76,7 +76,7 @@ async function addProvider(
   );
   for (const note of template.notes) shell.stdout.write(`\n${printable(note)}\n`);
   const first = usesConsent ? "Paste the redirect URI into the provider's console, then" : "Next";
-  shell.stdout.write(`\n${first}: nexusd connect ${name}\n`);
+  shell.stdout.write(`\n${first}: ${shell.program} connect ${name}\n`);
 }
 
 function secretOf(shell: Shell, flags: AddFlags): Promise<Secret> | undefined {

@@ -50,7 +50,7 @@ async function createProvider(shell: Shell, name: string, flags: ProfileFlags & 
     ];
     shell.stdout.write(formatFields(created));
     shell.stdout.write(
-      `\nPaste the redirect URI into the provider's console, then: nexusd connect ${answer.provider?.name}\n`,
+      `\nPaste the redirect URI into the provider's console, then: ${shell.program} connect ${answer.provider?.name}\n`,
     );
   });
 }

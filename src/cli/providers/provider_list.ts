@@ -7,7 +7,7 @@ import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTable, formatTime } from "../shell/text.js";
 import { methodName } from "./provider_flags.js";
-import { findProvider } from "./provider_key.js";
+import { allProviders, findProvider } from "./provider_key.js";
 import { pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerListCommand(shell: Shell): Command {
@@ -57,19 +57,6 @@ export async function showProvider(
     );
   }
   shell.stdout.write(formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]));
-}
-
-export async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
-  const providers: Provider[] = [];
-  let pageToken = "";
-  do {
-    const page = await call("list the providers", (options) =>
-      daemon.providers.listProviders({ pageToken, pageSize: 1000 }, options),
-    );
-    providers.push(...page.providers);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return providers;
 }
 
 function describe(provider: Provider): [string, string][] {

@@ -1,7 +1,7 @@
 import type { ProfileTarget } from "../../manifest/apply.js";
 import type { CurrentProfile } from "../../manifest/plan.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import { allProviders } from "./provider_list.js";
+import { allProviders } from "./provider_key.js";
 import { messageOfSettings, settingsOfMessage } from "./provider_settings.js";
 
 /** The profiles of the daemon, for a plan. */

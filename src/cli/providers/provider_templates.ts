@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
+import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { jsonLine } from "../shell/message_json.js";
@@ -46,7 +47,7 @@ export function providerShowCommand(shell: Shell): Command {
         if (flags.template !== true) return await showProvider(shell, session, name, flags);
         const template = await findTemplate(session, name);
         if (flags.json) return shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
-        shell.stdout.write(explain(template));
+        shell.stdout.write(explain(template, shell.program));
       }),
   );
 }
@@ -57,10 +58,12 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   const templates = await listTemplates(session, wanted);
   const template = templates.find((each) => each.name === wanted);
   if (template) return template;
-  const alike = templates.length > 0 ? templates : await listTemplates(session, wanted.slice(0, 3));
-  const near = alike.map((each) => each.name).slice(0, 5);
+  const all = await listTemplates(session, "");
   const hint =
-    wanted !== "" && near.length > 0 ? `did you mean ${near.join(", ")}?` : "see nexusd provider templates";
+    didYouMean(
+      wanted,
+      all.map((each) => each.name),
+    ) ?? "see nexusd provider templates";
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 
@@ -77,7 +80,7 @@ async function listTemplates({ daemon, call }: DaemonSession, namePrefix: string
   return templates;
 }
 
-function explain(template: ProviderTemplate): string {
+function explain(template: ProviderTemplate, program: string): string {
   const { provider, variables, redirectUri } = template;
   if (!provider) throw new Error("the daemon answered a template without a profile");
   const usesConsent = isOAuth2(provider);
@@ -115,11 +118,11 @@ function explain(template: ProviderTemplate): string {
     list("Other than the standards say", quirkSentences(provider)),
     list("Good to know", template.notes),
   ];
-  return `${fields}${sections.join("")}\n${printable(`Add it: ${addLine(template, usesConsent)}`)}\n`;
+  return `${fields}${sections.join("")}\n${printable(`Add it: ${program} ${addLine(template, usesConsent)}`)}\n`;
 }
 
 function addLine({ name, variables }: ProviderTemplate, usesConsent: boolean): string {
-  const words = ["nexusd provider add", name];
+  const words = ["provider add", name];
   if (usesConsent) words.push("--client-id <id> --client-secret-file <file>");
   for (const variable of variables.filter(({ defaultValue }) => defaultValue === "")) {
     words.push(`--var ${variable.name}=<value>`);

@@ -66,7 +66,7 @@ export function callFailure(error: unknown, doing: string, address: string): Com
     ...violations.map(({ field, description }) => printable(`  ${field}: ${description}`)),
     ...(step === undefined ? [] : [step]),
   ];
-  return new CommandFailure(exitCodeOf(reason), lines.join("\n"));
+  return new CommandFailure(exitCodeOf(reason), lines.join("\n"), failure);
 }
 
 /** Whether no daemon answered at all, or none that can be trusted. */

@@ -7,8 +7,9 @@ export class CommandFailure extends Error {
   constructor(
     readonly exitCode: ExitCode | number,
     message: string,
+    cause?: unknown,
   ) {
-    super(message);
+    super(message, { cause });
   }
 }
 

@@ -1,18 +1,16 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { CommandFailure } from "./command_failure.js";
+import { CommandFailure, usageFailure } from "./command_failure.js";
 import type { Shell } from "./shell.js";
 
 /**
- * Asks a person before something is lost; a script is taken at its word.
+ * Asks a person before something is changed for good.
  *
- * @throws CommandFailure when the answer is not yes
+ * @param isYes whether `--yes` was given
+ * @throws CommandFailure when the answer is not yes, or there is no terminal to ask at
  */
-export async function confirm(
-  shell: Shell,
-  question: string,
-  isAnswered: boolean | undefined,
-): Promise<void> {
-  if (isAnswered || !shell.stdin.isTTY) return;
+export async function confirm(shell: Shell, question: string, isYes: boolean | undefined): Promise<void> {
+  if (isYes) return;
+  if (!shell.stdin.isTTY) throw usageFailure("not a terminal: use --yes");
   const answer = await shell.stdin.ask(`${question} [y/N] `, { echo: true });
   if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure(exitCodes.failed, "nothing was changed");
 }

@@ -36,6 +36,29 @@ export function parseTimeMs(text: string): number | undefined {
   return timeMs;
 }
 
+/**
+ * A time that is over: a duration before now, a time as `parseTimeMs` reads it, or `today` and `yesterday`, which begin at the local
+ * midnight.
+ *
+ * @returns milliseconds of the Unix epoch, at least 0
+ * @throws InvalidArgumentError
+ */
+export function parseSince(text: string, nowMs: number): number {
+  const day = ["today", "yesterday"].indexOf(text.toLowerCase());
+  if (day >= 0) {
+    const midnight = new Date(nowMs);
+    return midnight.setHours(-24 * day, 0, 0, 0);
+  }
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return timeMs;
+  if (!/^\d/.test(text)) {
+    throw new InvalidArgumentError(
+      "It must be a duration as 90m or 2d, today, yesterday, or a time as 2026-11-24T15:40:00Z.",
+    );
+  }
+  return Math.max(0, nowMs - parseDurationMs(text));
+}
+
 /** For the fields of messages that are plain objects: seconds and nanoseconds. */
 export function durationOf(durationMs: number): Pick<Duration, "seconds" | "nanos"> {
   return { seconds: BigInt(Math.floor(durationMs / 1000)), nanos: (durationMs % 1000) * 1_000_000 };

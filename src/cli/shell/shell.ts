@@ -4,6 +4,8 @@ import type { Clock } from "../../runtime/clock.js";
 /** Where a command writes. */
 export interface Output {
   readonly isTTY: boolean;
+  /** How wide the terminal is; undefined where there is none. */
+  readonly columns?: number | undefined;
   write(text: string): void;
 }
 
@@ -19,6 +21,8 @@ export interface Input {
 /** What a command sees of the process that it runs in. */
 export interface Shell {
   readonly env: NodeJS.ProcessEnv;
+  /** What a person types before a command: `nexusd`, `npx nexusd`. */
+  readonly program: string;
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;

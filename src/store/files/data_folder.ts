@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fchmodSync,
   ftruncateSync,
   mkdirSync,
@@ -9,9 +10,9 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { tryLock } from "fs-native-extensions";
-import { DataFolderInUse } from "../lmdb/store_error.js";
+import { DataFolderInUse, DataFolderUnusable } from "../lmdb/store_error.js";
 
 /** Held for the life of the process. The kernel releases it when the process dies, however it dies. */
 export interface DataFolderLock {
@@ -28,15 +29,33 @@ function readHolder(path: string): string {
   return /^\d+$/.test(text) ? `process ${text}` : "another process";
 }
 
-/** @throws Error when the folder is open to others and not ours to close */
+/**
+ * Makes the folder and those around it, one by one: `mkdirSync` with `recursive` does not return for a folder below /proc.
+ *
+ * @throws Error of the system
+ */
+function makeFolders(folder: string): void {
+  const missing: string[] = [];
+  for (let path = folder; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const path of missing) {
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      // Somebody else has just made it.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+}
+
+/** @throws DataFolderUnusable when the folder is open to others and not ours to close; Error of the system */
 function makePrivateFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder);
   const stat = statSync(folder);
-  if (!stat.isDirectory()) throw new Error(`the data folder ${folder} is not a folder`);
+  if (!stat.isDirectory()) throw new DataFolderUnusable(`the data folder ${folder} is not a folder`);
   if ((stat.mode & othersMask) === 0) return;
   if (process.getuid !== undefined && stat.uid !== process.getuid()) {
     const mode = (stat.mode & 0o777).toString(8);
-    throw new Error(
+    throw new DataFolderUnusable(
       `the data folder ${folder} is accessible to other users (mode ${mode}) and belongs to user ${stat.uid}: ` +
         `run "chmod 700" on it as its owner, or choose another folder`,
     );
@@ -44,14 +63,8 @@ function makePrivateFolder(folder: string): void {
   chmodSync(folder, 0o700);
 }
 
-/**
- * Makes `folder` (0700, with its parents) and takes it for this process. LMDB itself lets two processes in.
- *
- * @throws DataFolderInUse when another process, or an earlier call in this one, holds it
- * @throws Error when the folder cannot be made, or is open to others and owned by someone else
- */
-export function lockDataFolder(folder: string): DataFolderLock {
-  makePrivateFolder(folder);
+/** @throws DataFolderInUse; Error of the system */
+function openLockFile(folder: string): number {
   const path = join(folder, lockFileName);
   const descriptor = openSync(path, "a+", 0o600);
   try {
@@ -63,9 +76,30 @@ export function lockDataFolder(folder: string): DataFolderLock {
     }
     ftruncateSync(descriptor, 0);
     writeSync(descriptor, `${process.pid}\n`);
+    return descriptor;
   } catch (error) {
     closeSync(descriptor);
     throw error;
+  }
+}
+
+/**
+ * Makes `folder` (0700, with its parents) and takes it for this process. LMDB itself lets two processes in.
+ *
+ * @throws DataFolderInUse when another process, or an earlier call in this one, holds it
+ * @throws DataFolderUnusable when the folder cannot be made or written, or is open to others and owned by someone else
+ */
+export function lockDataFolder(folder: string): DataFolderLock {
+  let descriptor: number;
+  try {
+    makePrivateFolder(folder);
+    descriptor = openLockFile(folder);
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === undefined || syscall === undefined) throw error;
+    throw new DataFolderUnusable(
+      `the data folder ${folder} cannot be made or written (${code}): choose another one with --data-dir (NEXUS_DATA_DIR), or let this user write there`,
+    );
   }
   let held = true;
   return {

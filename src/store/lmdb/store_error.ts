@@ -3,6 +3,11 @@ export class StoreDamaged extends Error {
   override readonly name = "StoreDamaged";
 }
 
+/** The data folder cannot be made or written, or others can read it: the settings name the wrong one. */
+export class DataFolderUnusable extends Error {
+  override readonly name = "DataFolderUnusable";
+}
+
 /** Another process holds the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = "DataFolderInUse";

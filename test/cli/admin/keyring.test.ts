@@ -65,7 +65,7 @@ describe("keyring and backup", () => {
     expect(await run(["keyring", "retire", old], asked)).toBe(1);
     expect(daemon.got("RetireKey")).toEqual([]);
     const script = fakeShell({ env: daemon.env });
-    expect(await run(["keyring", "retire", old], script)).toBe(0);
+    expect(await run(["keyring", "retire", old, "--yes"], script)).toBe(0);
     expect(script.out()).toContain("remove it from where the keys come from");
     const wrong = fakeShell({ env: daemon.env });
     expect(await run(["keyring", "retire", "my key"], wrong)).toBe(2);

@@ -73,11 +73,14 @@ describe("connections", () => {
     expect(jsonLines(json.out())).toMatchObject([{ id: connectionId, revision: "4" }]);
   });
 
-  it("revokes and deletes, asking a person first", async () => {
+  it("revokes and deletes, asking a person first, and a script for --yes", async () => {
     for (const verb of ["revoke", "delete"]) {
       expect(await run(["connections", verb, connectionId], shellOf({ answers: ["no"] }))).toBe(1);
+      const script = shellOf();
+      expect(await run(["connections", verb, connectionId], script)).toBe(2);
+      expect(script.err()).toBe("nexusd: not a terminal: use --yes\n");
       const shell = shellOf();
-      expect(await run(["connections", verb, connectionId], shell)).toBe(0);
+      expect(await run(["connections", verb, connectionId, "--yes"], shell)).toBe(0);
       expect(shell.out()).toBe(`${connectionId} is ${verb}d\n`);
     }
     expect(daemon.got("RevokeConnection")).toHaveLength(1);
@@ -161,13 +164,29 @@ describe("token", () => {
     ]);
   });
 
+  it.each([
+    ["header", { case: "header", value: { credentialField: "api_key" } }, { api_key: "L1ve", note: "x" }],
+    ["queryParam", { case: "queryParam", value: { credentialField: "key" } }, { key: "L1ve", note: "x" }],
+    ["hmacPayload", { case: "hmacPayload", value: { secretField: "s" } }, { s: "L1ve" }],
+    ["no strategy", { case: undefined }, { whatever: "L1ve" }],
+  ] as const)(
+    "prints the one value of a credential with %s, as openai's key",
+    async (_name, kind, credentials) => {
+      daemon.tokenApi = { getToken: () => ({ token: { strategy: { kind }, credentials } }) };
+      await restart();
+      const shell = shellOf();
+      expect(await run(["token", connectionId], shell)).toBe(0);
+      expect([shell.out(), shell.err()]).toEqual(["L1ve\n", ""]);
+    },
+  );
+
   it("prints nothing when the credential is not one token", async () => {
     daemon.tokenApi = { getToken: () => ({ token: { credentials: { username: "u", password: "p" } } }) };
     await restart();
     const shell = shellOf();
     expect(await run(["token", connectionId], shell)).toBe(1);
     expect(shell.out()).toBe("");
-    expect(shell.err()).toContain("use --json");
+    expect(shell.err()).toContain("it has the fields password, username: use --json");
   });
 
   it.each(["ATTENTION_REQUIRED", "CONNECTION_PENDING", "CONNECTION_REVOKED"])(

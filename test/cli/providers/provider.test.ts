@@ -189,7 +189,20 @@ describe("provider list and get", () => {
   it("says what it did not find", async () => {
     const shell = shellOf();
     expect(await run(["provider", "get", "nope"], shell)).toBe(1);
-    expect(shell.err()).toBe("nexusd: cannot find the provider nope: not found\n");
+    expect(shell.err()).toBe("nexusd: cannot find the provider nope: not found\nsee nexusd provider list\n");
+  });
+
+  it.each([
+    ["git", ["provider", "get"]],
+    ["githbu", ["provider", "get"]],
+    ["GitHub-2", ["connections", "--provider"]],
+    ["gthub", ["connect"]],
+  ])("suggests github for %s to %j", async (word, command) => {
+    daemon.addProvider();
+    daemon.failures.set("RequestConnection", new ConnectError("there is none", Code.NotFound));
+    const shell = shellOf();
+    expect(await run([...command, word], shell)).toBe(1);
+    expect(shell.err()).toMatch(/\ndid you mean github\?\n$/);
   });
 });
 
@@ -248,9 +261,12 @@ describe("provider delete", () => {
     expect(yes.out()).toBe("github is deleted; 2 connections are left without a provider\n");
   });
 
-  it("does not ask a script, nor after --yes", async () => {
+  it("demands --yes of a script, and does not ask then", async () => {
     daemon.addProvider();
-    expect(await run(["provider", "delete", "github"], shellOf())).toBe(0);
+    const script = shellOf();
+    expect(await run(["provider", "delete", "github"], script)).toBe(2);
+    expect(script.err()).toBe("nexusd: not a terminal: use --yes\n");
+    expect(await run(["provider", "delete", "github", "--yes"], shellOf())).toBe(0);
     expect(await run(["provider", "delete", "github", "--yes"], shellOf({ answers: [] }))).toBe(0);
     expect(daemon.got("DeleteProvider")).toMatchObject([{ id: providerId }, { id: providerId }]);
   });

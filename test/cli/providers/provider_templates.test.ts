@@ -159,6 +159,8 @@ describe("provider show --template", () => {
 
   it.each([
     ["gitlab", "there is no template gitlab: did you mean github?"],
+    ["gihtub", "there is no template gihtub: did you mean github?"],
+    ["stat", "there is no template stat: did you mean static?"],
     ["zz", "there is no template zz: see nexusd provider templates"],
   ])("does not find %s", async (name, sentence) => {
     const { code, err } = await nexusd(["show", name, "--template"]);

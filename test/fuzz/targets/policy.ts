@@ -1,4 +1,4 @@
-import { DocumentError } from "../../../src/document/document_fault.js";
+import { DocumentError } from "../../../src/document/document_error.js";
 import type { Policy } from "../../../src/model/access/policy.js";
 import { readPolicy } from "../../../src/policy/policy_document.js";
 import { mutateText, type Random } from "../random.js";

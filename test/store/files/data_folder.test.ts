@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
-import { DataFolderInUse } from "../../../src/store/lmdb/store_error.js";
+import { DataFolderInUse, DataFolderUnusable } from "../../../src/store/lmdb/store_error.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { startChild } from "../child.js";
 
@@ -33,7 +33,18 @@ test("an open folder of ours is closed to others", () => {
 test("a file in place of the folder is refused", () => {
   const path = join(temporaryFolder(), "file");
   writeFileSync(path, "");
-  expect(() => lockDataFolder(path)).toThrow();
+  expect(() => lockDataFolder(path)).toThrow(DataFolderUnusable);
+  expect(() => lockDataFolder(join(path, "inside"))).toThrow(
+    /cannot be made or written \(ENOTDIR\): choose another/,
+  );
+});
+
+// `mkdirSync` with `recursive` spins there for ever.
+test.runIf(existsSync("/proc/self"))("a folder that the system makes for nobody is refused at once", () => {
+  expect(() => lockDataFolder("/proc/nexusd-test/data")).toThrow(DataFolderUnusable);
+  expect(() => lockDataFolder("/proc/nexusd-test/data")).toThrow(
+    /\(ENOENT\): choose another one with --data-dir/,
+  );
 });
 
 test("one process holds it at a time; its death by kill -9 frees it", async () => {

@@ -1,10 +1,9 @@
-import { join, resolve } from "node:path";
 import { Secret } from "../runtime/secret.js";
-import type { SettingReader } from "./setting_reader.js";
+import type { Kind, Note } from "./setting_kinds.js";
 
 /** Where the keys that seal the store come from: one key, or a ring with the newest last. */
 export type EncryptionKeySource =
-  /** Keys of 32 bytes each, base64 or base64url, apart by white space or commas. */
+  /** Keys of 32 bytes each, base64 or base64url, separated by white space or commas. */
   | { readonly source: "environment"; readonly key: Secret }
   /** A file that must exist. */
   | { readonly source: "file"; readonly path: string }
@@ -15,26 +14,27 @@ export type EncryptionKeySource =
 
 const commandPrefix = "exec:";
 
-/** Which source is set; errors are noted in `reader`. */
-export function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
-  const given = reader.readOneOf(
-    "NEXUS_ENCRYPTION_KEY",
-    "NEXUS_ENCRYPTION_KEY_FILE",
-    "NEXUS_ENCRYPTION_KEY_COMMAND",
-  );
-  if (given === undefined) return { source: "generated", path: join(dataDir, "encryption.key") };
-  const { name, value } = given;
-  if (name === "NEXUS_ENCRYPTION_KEY_FILE") return { source: "file", path: resolve(value) };
-  if (name === "NEXUS_ENCRYPTION_KEY_COMMAND" || value.startsWith(commandPrefix)) {
-    return { source: "command", argv: readCommand(reader, name, value) };
-  }
-  const violation = keysViolation(value.split(/[\s,]+/).filter((word) => word !== ""));
-  if (violation !== undefined) reader.violationOfSecret(name, violation);
-  return { source: "environment", key: new Secret(value) };
-}
+/** The keys themselves, or `exec:` and a command that prints them. */
+export const keysOrCommand: Kind<EncryptionKeySource> = {
+  argument: "keys",
+  isHidden: true,
+  parse: (value, note) => {
+    if (value.startsWith(commandPrefix)) return readCommand(value, note);
+    const violation = keysViolation(value.split(/[\s,]+/).filter((word) => word !== ""));
+    if (violation !== undefined) note(violation);
+    return { source: "environment", key: new Secret(value) };
+  },
+};
+
+/** A command that prints the keys. It is hidden too: a person may have put a password into it. */
+export const keyCommand: Kind<EncryptionKeySource> = {
+  argument: "command",
+  isHidden: true,
+  parse: readCommand,
+};
 
 /**
- * Splits a command into words, as no shell does: they stand apart by white space; what is in single or in double quotes belongs to one
+ * Splits a command into words, as no shell does: white space separates them; what is in single or in double quotes belongs to one
  * word, letter by letter. Nothing is replaced.
  *
  * @returns undefined when a quote is not closed
@@ -54,16 +54,12 @@ export function splitCommand(text: string): string[] | undefined {
   return word === undefined ? words : [...words, word];
 }
 
-function readCommand(
-  reader: SettingReader,
-  name: "NEXUS_ENCRYPTION_KEY" | "NEXUS_ENCRYPTION_KEY_COMMAND",
-  value: string,
-): readonly string[] {
+function readCommand(value: string, note: Note): EncryptionKeySource {
   const text = value.startsWith(commandPrefix) ? value.slice(commandPrefix.length) : value;
   const argv = splitCommand(text);
-  if (argv === undefined) reader.violationOfSecret(name, "has a quote that is not closed");
-  else if ((argv[0] ?? "") === "") reader.violationOfSecret(name, "names no program");
-  return argv ?? [];
+  if (argv === undefined) note("has a quote that is not closed");
+  else if ((argv[0] ?? "") === "") note("names no program");
+  return { source: "command", argv: argv ?? [] };
 }
 
 function keysViolation(keys: readonly string[]): string | undefined {

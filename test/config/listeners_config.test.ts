@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { ConfigError } from "../../src/config/config_error.js";
+import { ConfigError } from "../../src/config/setting_reader.js";
 
 const pair = { NEXUS_TLS_CERT_FILE: "/tls/tls.crt", NEXUS_TLS_KEY_FILE: "/tls/tls.key" };
 

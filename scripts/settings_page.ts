@@ -1,0 +1,63 @@
+// Writes docs/settings.md from the table of settings: `tsx scripts/settings_page.ts [folder]`, in this folder by default.
+// `npm run generate` calls it, and `npm run check` compares.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { defaultOf, flagText, meaningOf, type Setting, settings } from "../src/config/settings.js";
+
+const introduction = `# Settings
+
+Generated from \`src/config/settings.ts\` by \`npm run generate\`: edit the table there.
+
+A setting is an environment variable or a flag of \`nexusd serve\` (those of the group Commands: of the other commands). The flag wins. A value
+is trimmed, and an empty one counts as not set. \`nexusd serve\` reports all that is wrong at once, and starts only when nothing is.
+A secret has no flag, so that it does not stand in the list of processes.
+
+On Linux the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`. A listener takes a comma list of \`host:port\`,
+\`[IPv6]:port\` and \`unix:path\`; \`off\` closes it. Beyond this machine a listener speaks TLS, or does not open unless \`--insecure\` names it.
+`;
+
+function page(): string {
+  const groups = [...new Set(settings.map(({ group }) => group))];
+  return [
+    introduction,
+    section(
+      "The ten that matter first",
+      settings.filter(({ isFirst }) => isFirst),
+    ),
+    ...groups.map((group) =>
+      section(
+        group,
+        settings.filter((setting) => setting.group === group),
+      ),
+    ),
+  ].join("\n");
+}
+
+function section(title: string, rows: readonly Setting[]): string {
+  const lines = rows.map((setting) => {
+    const flag = flagText(setting);
+    const cells = [
+      `\`${setting.name}\``,
+      flag === undefined ? "" : `\`${flag.replaceAll("|", "\\|")}\``,
+      asMarkdown(defaultOf(setting)),
+      asMarkdown(meaningOf(setting)),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return [
+    `## ${title}\n`,
+    "| variable | flag | default | meaning |",
+    "| --- | --- | --- | --- |",
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+/** What Markdown would take for something else. */
+function asMarkdown(text: string): string {
+  return text.replace(/[<|*]/g, "\\$&");
+}
+
+const folder = join(process.argv[2] ?? ".", "docs");
+mkdirSync(folder, { recursive: true });
+writeFileSync(join(folder, "settings.md"), page());

@@ -1,0 +1,25 @@
+import { type Command, Help } from "commander";
+import type { Output } from "./shell.js";
+
+const widest = 110;
+/** A narrower terminal breaks the lines itself. */
+const narrowest = 40;
+
+/** How wide `--help` is: as the terminal, within reason; 110 columns where there is none. */
+export function helpWidth({ columns = widest }: Output): number {
+  return Math.max(narrowest, Math.min(columns, widest));
+}
+
+/** Breaks `text` into lines of at most `width` columns, each after `indent`; its own line breaks stay. */
+export function wrap(text: string, width: number, indent = ""): string {
+  const lines = new Help().boxWrap(text, Math.max(narrowest, width - indent.length)).split("\n");
+  return lines.map((line) => (line === "" ? "" : `${indent}${line}`)).join("\n");
+}
+
+/** Text after the options of `--help`: an example, and notes. */
+export function addNotes(command: Command, example: string, ...notes: readonly string[]): Command {
+  return command.addHelpText("after", () => {
+    const width = command.configureOutput().getOutHelpWidth?.() ?? widest;
+    return ["", ...notes.flatMap((note) => [wrap(note, width), ""]), `Example:\n  ${example}`].join("\n");
+  });
+}

@@ -1,0 +1,228 @@
+import {
+  addresses,
+  listeners,
+  listenersOrToggle,
+  networks,
+  origins,
+  publicUrl,
+  socketMode,
+} from "./address_kinds.js";
+import { keyCommand, keysOrCommand } from "./key_kinds.js";
+import { age, count, path, type SettingGroups, text, toggle, word } from "./setting_kinds.js";
+
+const listenerOff = "off closes it.";
+
+/** What the daemon is, as opposed to what limits it and how the commands reach it. */
+export const daemonSettings = {
+  "Data and keys": {
+    NEXUS_DATA_DIR: {
+      kind: path("folder"),
+      unset: "the platform's data folder for nexusd",
+      meaning: "Holds the store, the keys and the socket; made with mode 0700.",
+      isFirst: true,
+    },
+    NEXUS_ENCRYPTION_KEY: {
+      kind: keysOrCommand,
+      flag: false,
+      meaning:
+        "The key that seals the store: base64 of 32 bytes; or a ring of keys, separated by commas, the newest last; or exec: and a command, as in NEXUS_ENCRYPTION_KEY_COMMAND. Set one of the three.",
+    },
+    NEXUS_ENCRYPTION_KEY_FILE: {
+      kind: path("file"),
+      unset: "<data-dir>/encryption.key, made on first start",
+      meaning:
+        "The file that holds that key, or a ring: one key a line, the newest last, # begins a comment.",
+      isFirst: true,
+    },
+    NEXUS_ENCRYPTION_KEY_COMMAND: {
+      kind: keyCommand,
+      meaning:
+        "A program that prints that key, or a ring as in the file. It runs without a shell: white space separates words, quotes keep a word together, nothing is replaced. It has 30 s and 64 KiB.",
+    },
+  },
+  Listeners: {
+    NEXUS_GRPC_LISTEN: {
+      kind: addresses({ canClose: true }),
+      unset: "unix:<data-dir>/nexus.sock",
+      meaning: `The gRPC listener for agents: a comma list of host:port or unix:path; ${listenerOff}`,
+      isFirst: true,
+    },
+    NEXUS_HTTP_LISTEN: {
+      kind: addresses({ canClose: true }),
+      default: "127.0.0.1:8090",
+      meaning: `The listener for Connect, gRPC-Web, JSON, REST, and gRPC over plain HTTP/2; ${listenerOff}`,
+      isFirst: true,
+    },
+    NEXUS_BROWSER_LISTEN: {
+      kind: addresses({ canClose: false }),
+      default: "127.0.0.1:8080",
+      meaning: "The listener for a person's browser; it cannot be closed.",
+      isFirst: true,
+    },
+    NEXUS_OPS_LISTEN: {
+      kind: addresses({ canClose: true }),
+      default: "127.0.0.1:9090",
+      meaning: `The listener of /livez, /readyz, /metrics and the page /status; nexusd health asks here; ${listenerOff}`,
+    },
+    NEXUS_TLS_CERT_FILE: {
+      kind: path("file"),
+      meaning:
+        "PEM: the certificate of the listeners, and those that lead to its root. With it, TCP addresses speak TLS. It is read again when it changes, as are the two files below.",
+      isFirst: true,
+    },
+    NEXUS_TLS_KEY_FILE: {
+      kind: path("file"),
+      meaning: "PEM: the private key of that certificate, without a passphrase.",
+      isFirst: true,
+    },
+    NEXUS_TLS_CLIENT_CA_FILE: {
+      kind: path("file"),
+      meaning:
+        "PEM: the CAs whose client certificates are trusted at the grpc and the http listener. The caller is then cert:<SPIFFE ID> or cert:<subject>.",
+    },
+    NEXUS_TLS_CLIENT_AUTH: {
+      kind: word("word", ["none", "optional", "require"]),
+      unset: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
+      meaning: "Whether these two listeners ask for a client certificate.",
+    },
+    NEXUS_TLS_LISTENERS: {
+      kind: listeners,
+      default: "grpc,http,browser,ops",
+      meaning: "The listeners whose TCP addresses speak TLS when there is a certificate.",
+    },
+    NEXUS_INSECURE: {
+      kind: listenersOrToggle,
+      default: "false",
+      meaning:
+        "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+    },
+    NEXUS_SOCKET_MODE: {
+      kind: socketMode,
+      default: "0600",
+      meaning:
+        "Mode of the Unix sockets. With a mode wider than 0600 (Linux), another user of the machine is the caller uid:<number>.",
+    },
+  },
+  Callers: {
+    NEXUS_POLICY_FILE: {
+      kind: path("file"),
+      flag: "--policy",
+      unset:
+        "none: the owner of the socket and admin.key are admin, an API key has its own role, others may do nothing",
+      meaning:
+        "Who may do what, YAML or JSON: read at start, when it changes and on SIGHUP. A broken file stops the start; later it changes nothing.",
+      isFirst: true,
+    },
+    NEXUS_ADMIN_KEY_FILE: {
+      kind: path("file"),
+      unset: "<data-dir>/admin.key, made on first start",
+      meaning:
+        "The file that holds the admin's API key, at least 20 characters. A file that is named must exist.",
+    },
+    NEXUS_JWT_ISSUER: {
+      kind: text("url"),
+      meaning:
+        "Callers may present JSON Web Tokens of this issuer, as Kubernetes projects them into pods; they are jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+    },
+    NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "The audience that such a token must be issued for." },
+    NEXUS_JWT_JWKS_FILE: {
+      kind: path("file"),
+      meaning: "A JSON Web Key Set: the issuer's public keys. It is read again when it changes.",
+    },
+    NEXUS_JWT_JWKS_URL: {
+      kind: text("url"),
+      unset: "from the issuer's discovery document",
+      meaning: "Where the issuer publishes its keys: https. Not together with NEXUS_JWT_JWKS_FILE.",
+    },
+    NEXUS_JWT_CA_FILE: {
+      kind: path("file"),
+      unset: "the CAs of Node",
+      meaning: "PEM: the CAs to trust when the keys are fetched, such as that of a cluster.",
+    },
+    NEXUS_JWT_TOKEN_FILE: {
+      kind: path("file"),
+      meaning:
+        "Holds the bearer token to fetch the keys with, where the issuer asks for one. It is sent to the host of the settings above only.",
+    },
+  },
+  Consent: {
+    NEXUS_PUBLIC_URL: {
+      kind: publicUrl,
+      default: "http://localhost:8080",
+      meaning:
+        "How a person's browser reaches the browser listener: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
+      isFirst: true,
+    },
+    NEXUS_ALLOWED_RETURN_URLS: {
+      kind: origins,
+      default: "",
+      meaning: "Where a person may be sent after consent: a comma list of origins, https (http on loopback).",
+    },
+    NEXUS_REQUIRE_CONFIRMATION: {
+      kind: toggle,
+      default: "false",
+      meaning:
+        "true: every consent needs a return URL, and its token is readable only after ConfirmConnection, whatever its request says.",
+    },
+  },
+  Providers: {
+    NEXUS_PROVIDERS_FILE: {
+      kind: path("file"),
+      flag: "--providers",
+      meaning:
+        "A manifest of providers, as nexusd providers apply takes it: applied at start, when it changes and on SIGHUP. A missing file stops the start.",
+      isFirst: true,
+    },
+    NEXUS_CATALOG_FILE: {
+      kind: path("file"),
+      flag: "--catalog",
+      meaning:
+        "Provider templates of your own, YAML or JSON. They stand beside the built-in ones, and replace those of the same name.",
+    },
+    NEXUS_ALLOW_LOOPBACK_PROVIDERS: {
+      kind: toggle,
+      default: "false",
+      meaning:
+        "For development: providers may run on this machine, over plain http too. Otherwise a URL of a profile that leads to this machine is refused.",
+    },
+    NEXUS_ALLOWED_PRIVATE_NETWORKS: {
+      kind: networks,
+      default: "",
+      meaning:
+        "Where providers may run besides the public internet, over https: a comma list of CIDR blocks inside the private ranges, host names and *.suffixes.",
+    },
+    NEXUS_SDS_PREFIX: {
+      kind: text("text", (value) =>
+        /^[A-Za-z0-9._-]{1,64}(\/[A-Za-z0-9._-]{1,64}){0,3}$/.test(value)
+          ? undefined
+          : "must be letters, digits, dots, underscores and hyphens, in up to four parts with slashes between them",
+      ),
+      default: "nexus",
+      meaning: "What the names of Envoy's secrets begin with: nexus/<connection id>/header.",
+    },
+  },
+  "Logs, audit and shutdown": {
+    NEXUS_LOG_LEVEL: {
+      kind: word("level", ["trace", "debug", "info", "warn", "error"]),
+      default: "info",
+      meaning: "The least level that is logged.",
+    },
+    NEXUS_LOG_FORMAT: {
+      kind: word("format", ["json", "pretty"]),
+      unset: "pretty on a terminal, else json",
+      meaning: "How log lines are written.",
+    },
+    NEXUS_AUDIT_MAX_EVENTS: {
+      kind: count("count", 100, 999_999_999),
+      default: "100000",
+      meaning: "How many audit events are kept. Older ones are pruned, and the rest still verifies.",
+    },
+    NEXUS_AUDIT_MAX_AGE: { kind: age, default: "365d", meaning: "How long audit events are kept." },
+    NEXUS_DRAIN_TIMEOUT_MS: {
+      kind: count("milliseconds", 100, 300_000),
+      default: "4000",
+      meaning:
+        "How long, after SIGTERM, streams, calls and refreshes in progress may take to end. What takes longer is cut off.",
+    },
+  },
+} as const satisfies SettingGroups;

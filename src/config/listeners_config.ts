@@ -1,0 +1,109 @@
+import { formatListenAddress, isLocalAddress, type ListenAddress } from "../model/listen_address.js";
+import { type ListenerName, listenerNames } from "./address_kinds.js";
+import type { SettingReader } from "./setting_reader.js";
+
+/** How the listeners are kept, beyond their addresses. */
+export interface ListenersConfig {
+  /** Absent when every listener speaks plain text. */
+  readonly tls: TlsConfig | undefined;
+  /** Mode of the file of every Unix socket. With any but 0600 a caller is the user at the other end. */
+  readonly socketMode: number;
+}
+
+export interface TlsConfig {
+  /** Absolute, as the other two. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string | undefined;
+  /** What the grpc and the http listener ask of a client. */
+  readonly clientAuth: "none" | "optional" | "require";
+  /** Whose TCP addresses speak TLS. */
+  readonly listeners: readonly ListenerName[];
+}
+
+/** The addresses of each listener; none when it is closed. */
+export type ListenerAddresses = Readonly<Record<ListenerName, readonly ListenAddress[]>>;
+
+/**
+ * Errors are noted in `reader`: among them every TCP address that others could reach in plain text, and one that two listeners
+ * share.
+ */
+export function readListenersConfig(reader: SettingReader, addresses: ListenerAddresses): ListenersConfig {
+  refuseSharedAddresses(reader, addresses);
+  const tls = readTls(reader);
+  const insecure = reader.get("NEXUS_INSECURE");
+  for (const listener of listenerNames) {
+    if (tls?.listeners.includes(listener) || insecure.includes(listener)) continue;
+    for (const address of addresses[listener]) {
+      if (!isLocalAddress(address)) refusePlain(reader, listener, address, tls);
+    }
+  }
+  return Object.freeze({ tls, socketMode: reader.get("NEXUS_SOCKET_MODE") });
+}
+
+/** The TLS of the listeners; undefined without a certificate. Errors are noted in `reader`. */
+export function readTls(reader: SettingReader): TlsConfig | undefined {
+  const certFile = reader.get("NEXUS_TLS_CERT_FILE");
+  const keyFile = reader.get("NEXUS_TLS_KEY_FILE");
+  const clientCaFile = reader.get("NEXUS_TLS_CLIENT_CA_FILE");
+  const clientAuth = readClientAuth(reader, clientCaFile);
+  const listeners = reader.get("NEXUS_TLS_LISTENERS");
+  if (certFile === undefined || keyFile === undefined) {
+    reader.needs(certFile === undefined ? "NEXUS_TLS_CERT_FILE" : "NEXUS_TLS_KEY_FILE", [
+      "NEXUS_TLS_CERT_FILE",
+      "NEXUS_TLS_KEY_FILE",
+      "NEXUS_TLS_CLIENT_CA_FILE",
+    ]);
+    return undefined;
+  }
+  return Object.freeze({ certFile, keyFile, clientCaFile, clientAuth, listeners });
+}
+
+function readClientAuth(reader: SettingReader, clientCaFile: string | undefined): TlsConfig["clientAuth"] {
+  const word = reader.get("NEXUS_TLS_CLIENT_AUTH") ?? (clientCaFile === undefined ? "none" : "optional");
+  if (word !== "none" && clientCaFile === undefined) {
+    const caFile = reader.spell("NEXUS_TLS_CLIENT_CA_FILE");
+    reader.refuse("NEXUS_TLS_CLIENT_AUTH", `needs ${caFile}: which certificates are to be trusted?`, word);
+  }
+  return word;
+}
+
+/** Port 0 is another port each time and can stand more than once. */
+function refuseSharedAddresses(reader: SettingReader, addresses: ListenerAddresses): void {
+  const taken = new Map<string, ListenerName>();
+  for (const listener of listenerNames) {
+    for (const address of addresses[listener]) {
+      if (address.kind === "tcp" && address.port === 0) continue;
+      const text = formatListenAddress(address);
+      const first = taken.get(text);
+      if (first === undefined) taken.set(text, listener);
+      else
+        reader.refuse(
+          listenSetting(listener),
+          `the address is already taken by ${reader.spell(listenSetting(first))}`,
+          text,
+        );
+    }
+  }
+}
+
+function refusePlain(
+  reader: SettingReader,
+  listener: ListenerName,
+  address: ListenAddress,
+  tls: TlsConfig | undefined,
+): void {
+  const fix =
+    tls === undefined
+      ? "set NEXUS_TLS_CERT_FILE and NEXUS_TLS_KEY_FILE"
+      : `name ${listener} in ${reader.spell("NEXUS_TLS_LISTENERS")}`;
+  reader.refuse(
+    listenSetting(listener),
+    `the ${listener} listener would speak plain text beyond this machine: ${fix}, listen on loopback, or accept it with --insecure=${listener} (NEXUS_INSECURE=${listener})`,
+    formatListenAddress(address),
+  );
+}
+
+function listenSetting(listener: ListenerName): `NEXUS_${Uppercase<ListenerName>}_LISTEN` {
+  return `NEXUS_${listener.toUpperCase() as Uppercase<ListenerName>}_LISTEN`;
+}

@@ -1,0 +1,4 @@
+/** The providers file is missing at the start: the daemon does not start without the providers that it was told to keep. */
+export class ProvidersFileError extends Error {
+  override readonly name = "ProvidersFileError";
+}

@@ -1,0 +1,31 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { settings } from "../../src/config/settings.js";
+import { temporaryFolder } from "../temporary_folder.js";
+
+const root = join(import.meta.dirname, "../..");
+const read = (name: string): string => readFileSync(join(root, name), "utf8");
+
+/** Variable and flag of each row of the tables in `text`. */
+function rowsOf(text: string): string[] {
+  const rows = text.matchAll(/^\| `([A-Z][A-Z0-9_]+)` +\| +(?:`(--[a-z-]+)[^`]*` +)?\|/gm);
+  return [...rows].map(([, name, flag]) => `${name} ${flag ?? "no flag"}`);
+}
+
+const known = settings.map(({ name, flag, isFirst }) => ({ row: `${name} ${flag ?? "no flag"}`, isFirst }));
+const ten = known.filter(({ isFirst }) => isFirst).map(({ row }) => row);
+
+it("has docs/settings.md as the table says it: the ten first, then every setting by its group", () => {
+  const folder = temporaryFolder();
+  execFileSync(join(root, "node_modules/.bin/tsx"), ["scripts/settings_page.ts", folder], { cwd: root });
+  const page = read("docs/settings.md");
+  expect(page).toBe(readFileSync(join(folder, "docs/settings.md"), "utf8"));
+  expect(rowsOf(page)).toEqual([...ten, ...known.map(({ row }) => row)]);
+});
+
+it("names in the README the ten that matter first, with their flags, and no other", () => {
+  expect(ten).toHaveLength(10);
+  expect(rowsOf(read("README.md")).toSorted()).toEqual(ten.toSorted());
+});
