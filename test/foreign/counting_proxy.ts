@@ -1,0 +1,153 @@
+import { once } from "node:events";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { freePort } from "./server_process.js";
+
+/** One request that the server answered. */
+export interface Exchange {
+  readonly method: string;
+  readonly path: string;
+  /** The fields of a form; empty for every other body. */
+  readonly form: URLSearchParams;
+  readonly status: number;
+  readonly body: string;
+}
+
+/** `before`: the server never gets the request. `after`: the server answers, and its answer is lost. */
+export type Moment = "before" | "after";
+
+interface Hold {
+  readonly refreshToken: string;
+  readonly moment: Moment;
+  readonly caught: () => void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/**
+ * Stands before an authorization server at an origin of its own, passes every request on, and notes it. It can be closed, as a server
+ * that is down, and can keep one refresh from being answered.
+ */
+export class CountingProxy {
+  readonly exchanges: Exchange[] = [];
+  /** Refresh tokens of requests that were held before the server saw them. */
+  readonly #dropped: string[] = [];
+  readonly #holds: Hold[] = [];
+  #server: Server | undefined;
+
+  private constructor(
+    readonly port: number,
+    private readonly targetPort: number,
+  ) {}
+
+  /** @param targetPort where the server listens on 127.0.0.1 */
+  static async start(targetPort: number): Promise<CountingProxy> {
+    const proxy = new CountingProxy(await freePort(), targetPort);
+    await proxy.open();
+    return proxy;
+  }
+
+  get origin(): string {
+    return `http://localhost:${this.port}`;
+  }
+
+  /** Past this proxy. */
+  get targetOrigin(): string {
+    return `http://127.0.0.1:${this.targetPort}`;
+  }
+
+  async open(): Promise<void> {
+    this.#server = createServer((incoming, response) => void this.#serve(incoming, response));
+    await once(this.#server.listen(this.port, "127.0.0.1"), "listening");
+  }
+
+  /** From here on connections are refused. */
+  async close(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise((resolve) => this.#server?.close(resolve));
+    this.#server = undefined;
+  }
+
+  /** Leaves the next refresh with that token unanswered. Resolves when it has come, and the server has answered it if it is to. */
+  hold(refreshToken: string, moment: Moment): Promise<void> {
+    return new Promise((resolve) => {
+      this.#holds.push({ refreshToken, moment, caught: resolve });
+    });
+  }
+
+  /** Token requests of the grant, the oldest first. */
+  grants(grantType: "authorization_code" | "refresh_token"): Exchange[] {
+    return this.exchanges.filter(({ form }) => form.get("grant_type") === grantType);
+  }
+
+  /** How many requests with that refresh token arrived, those that were dropped included. */
+  timesSent(refreshToken: string): number {
+    const all = [
+      ...this.grants("refresh_token").map(({ form }) => form.get("refresh_token")),
+      ...this.#dropped,
+    ];
+    return all.filter((sent) => sent === refreshToken).length;
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await read(incoming);
+      const isForm = incoming.headers["content-type"]?.startsWith("application/x-www-form-urlencoded");
+      const form = new URLSearchParams(isForm ? body.toString() : "");
+      const hold = this.#takeHold(form);
+      if (hold?.moment === "before") {
+        this.#dropped.push(hold.refreshToken);
+        hold.caught();
+        return;
+      }
+      const answer = await this.#ask(incoming, body);
+      const path = (incoming.url ?? "").split("?")[0] ?? "";
+      const { method = "" } = incoming;
+      this.exchanges.push({ method, path, form, status: answer.status, body: answer.body.toString() });
+      if (hold) {
+        hold.caught();
+        return;
+      }
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+    } catch {
+      // The server is down, or hung up.
+      response.destroy();
+    }
+  }
+
+  #takeHold(form: URLSearchParams): Hold | undefined {
+    const index = this.#holds.findIndex(({ refreshToken }) => refreshToken === form.get("refresh_token"));
+    return index < 0 ? undefined : this.#holds.splice(index, 1)[0];
+  }
+
+  #ask(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const { method, url: path } = incoming;
+      // What is noted is read.
+      const headers = { ...incoming.headers, "accept-encoding": "identity", connection: "close" };
+      const options = { host: "127.0.0.1", port: this.targetPort, method, path, headers };
+      const outgoing = request(options, (answer) => {
+        const { statusCode: status = 502 } = answer;
+        const { connection: _, "transfer-encoding": __, ...kept } = answer.headers;
+        read(answer).then((bytes) => resolve({ status, headers: kept, body: bytes }), reject);
+      });
+      outgoing.on("error", reject).end(body);
+    });
+  }
+}
+
+async function read(message: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of message) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
