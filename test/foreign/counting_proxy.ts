@@ -28,7 +28,7 @@ interface Hold {
   readonly caught: () => void;
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -59,11 +59,6 @@ export class CountingProxy {
 
   get origin(): string {
     return `http://localhost:${this.port}`;
-  }
-
-  /** Past this proxy. */
-  get targetOrigin(): string {
-    return `http://127.0.0.1:${this.targetPort}`;
   }
 
   async open(): Promise<void> {
@@ -99,6 +94,16 @@ export class CountingProxy {
     return all.filter((sent) => sent === refreshToken).length;
   }
 
+  /** Posts a form as somebody else than the daemon: it is not noted. */
+  async post(path: string, form: URLSearchParams, headers: IncomingHttpHeaders = {}): Promise<Answer> {
+    const type = "application/x-www-form-urlencoded";
+    const host = `localhost:${this.port}`;
+    const body = Buffer.from(form.toString());
+    const length = String(body.length);
+    const all = { ...headers, host, "content-type": type, "content-length": length };
+    return await this.#ask("POST", path, all, body);
+  }
+
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const body = await read(incoming);
@@ -110,9 +115,9 @@ export class CountingProxy {
         hold.caught();
         return;
       }
-      const answer = await this.#ask(incoming, body);
-      const path = (incoming.url ?? "").split("?")[0] ?? "";
-      const { method = "" } = incoming;
+      const { method = "", url = "", headers } = incoming;
+      const answer = await this.#ask(method, url, headers, body);
+      const path = url.split("?")[0] ?? "";
       this.exchanges.push({ method, path, form, status: answer.status, body: answer.body.toString() });
       if (hold) {
         hold.caught();
@@ -130,11 +135,10 @@ export class CountingProxy {
     return index < 0 ? undefined : this.#holds.splice(index, 1)[0];
   }
 
-  #ask(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
+  #ask(method: string, path: string, given: IncomingHttpHeaders, body: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const { method, url: path } = incoming;
       // What is noted is read.
-      const headers = { ...incoming.headers, "accept-encoding": "identity", connection: "close" };
+      const headers = { ...given, "accept-encoding": "identity", connection: "close" };
       const options = { host: "127.0.0.1", port: this.targetPort, method, path, headers };
       const outgoing = request(options, (answer) => {
         const { statusCode: status = 502 } = answer;

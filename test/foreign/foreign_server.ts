@@ -14,7 +14,7 @@ export const lifetimeSeconds = 30;
 /** A server that a team elsewhere wrote, and what is known of it. */
 export interface ForeignServer {
   readonly name: string;
-  /** What happens to the newest refresh token when an older one is presented, and why. */
+  /** What becomes of the newest refresh token when a used one is presented, and why. */
   readonly reuse: Expected<"ends the grant" | "is refused">;
   /** What comes of a connection whose rotated token set was lost with the answer, and why. */
   readonly lostAnswer: Expected<"outcome_unknown" | "active">;

@@ -10,6 +10,7 @@ import { Results } from "../interop/results.js";
 import { CountingProxy } from "./counting_proxy.js";
 import { django } from "./django.js";
 import type { ForeignServer, RunningServer } from "./foreign_server.js";
+import { glewlwyd } from "./glewlwyd.js";
 import { keycloak } from "./keycloak.js";
 import { executablePath, openBrowser } from "./person.js";
 import { Scenario } from "./scenario.js";
@@ -31,7 +32,7 @@ const columns = [
   "outage",
 ] as const;
 
-const servers: readonly ForeignServer[] = [keycloak, django];
+const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const mustHave = process.env["CI"] === "true";
 const results = new Results();

@@ -43,7 +43,7 @@ export async function grant(
     const heading = await page.getByRole("heading", { level: 1 }).first().textContent();
     if (heading !== "Connected") throw new Error(`the page says: ${await page.textContent("body")}`);
   } catch (error) {
-    const words = await page.textContent("body").catch(() => "");
+    const words = (await page.textContent("body").catch(() => "")) ?? "";
     const place = page.url().split("?")[0];
     throw new Error(`${(error as Error).message}\nat ${place}: ${words.slice(0, 500)}`);
   } finally {

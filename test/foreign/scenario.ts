@@ -1,6 +1,7 @@
 import type { Browser } from "playwright-core";
 import { type Connection, ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import type { CountingProxy } from "./counting_proxy.js";
+import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
+import type { Answer, CountingProxy } from "./counting_proxy.js";
 import { eventually, Final } from "./eventually.js";
 import {
   clientId,
@@ -21,7 +22,7 @@ export interface Grant {
 /** A sidecar, a server behind its proxy, and the profile that leads from one to the other. */
 export class Scenario {
   #providerId = "";
-  #secret = "of-the-first-client-~!'()*%+&=/";
+  #secret = "";
 
   constructor(
     private readonly foreign: ForeignServer,
@@ -33,6 +34,7 @@ export class Scenario {
 
   /** The profile first: what it says is registered at the server, and must hold. */
   async register(): Promise<void> {
+    this.#secret = this.#newSecret("first");
     const { provider, redirectUri } = await this.sidecar.providers.createProvider({
       provider: { name: "foreign", clientId, clientSecret: this.#secret, ...this.server.profile },
     });
@@ -94,19 +96,24 @@ export class Scenario {
     if (good.length < 3) throw new Error(`only ${good.length} refreshes`);
   }
 
-  /** A thief presents a refresh token that the daemon has redeemed. */
+  /** A thief redeems the refresh token before the daemon does, and uses what it gets. The daemon then presents a used one. */
   async checkReuse(person: Person): Promise<void> {
     const { connectionId, refreshToken } = await this.connect(person);
-    await this.sidecar.tokens.refreshToken({ connectionId });
     const stolen = await this.#redeem(refreshToken);
-    if (stolen.ok) throw new Error("the server took a refresh token twice");
-    if (this.foreign.reuse.is === "ends the grant") {
-      equal(await codeOf(this.sidecar.tokens.refreshToken({ connectionId })), "FailedPrecondition", "a call");
-      await this.#isInAttention(connectionId, "reauth_required");
-      await this.#comesBack(connectionId, person);
-    } else {
-      await this.sidecar.tokens.refreshToken({ connectionId });
-    }
+    equal(stolen.status, 200, "the thief's redemption");
+    const { access_token: accessToken, refresh_token: next } = JSON.parse(stolen.body.toString());
+    equal(await this.server.isAlive(accessToken), true, "the server takes the thief's token");
+
+    equal(
+      await codeOf(this.sidecar.tokens.refreshToken({ connectionId })),
+      "FailedPrecondition",
+      "a refresh",
+    );
+    await this.#isInAttention(connectionId, "reauth_required");
+    equal(this.proxy.timesSent(refreshToken), 1, "times that the refresh token was sent");
+    const isTaken = (await this.#redeem(next)).status === 200;
+    equal(isTaken, this.foreign.reuse.is === "is refused", "the server takes the thief's next refresh token");
+    await this.#comesBack(connectionId, person);
   }
 
   /** Killed when its request was on the way and never arrived: the one retry is good. */
@@ -151,7 +158,8 @@ export class Scenario {
         .map(({ status }) => status);
       equal(told.at(-1), 200, "the status of the revocation");
     });
-    equal((await this.#redeem(refreshToken)).ok, false, "the server takes the refresh token");
+    const { status } = await this.#redeem(refreshToken);
+    if (status === 200) throw new Error("the server takes the refresh token");
     await eventually("the access token is dead", lifetimeSeconds + 5, async () => {
       equal(await this.server.isAlive(accessToken), false, "the server takes the access token");
     });
@@ -175,7 +183,7 @@ export class Scenario {
   async checkSecret({ connectionId }: Grant): Promise<void> {
     await this.sidecar.tokens.refreshToken({ connectionId });
     const before = await this.sidecar.connection(connectionId);
-    this.#secret = "of-the-second-client-~!'()*%+&=/";
+    this.#secret = this.#newSecret("second");
     await this.server.changeSecret(this.#secret);
     equal(
       await codeOf(this.sidecar.tokens.refreshToken({ connectionId })),
@@ -222,6 +230,13 @@ export class Scenario {
     );
   }
 
+  /** Holds what clients encode in different ways. In the header of Basic only what is the same, encoded or not. */
+  #newSecret(word: string): string {
+    const isBasic =
+      this.server.profile.tokenEndpointAuthMethod === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC;
+    return `${word}-secret-._~!'()*${isBasic ? "" : " %+&=/"}`;
+  }
+
   async #madeGood(connectionId: string): Promise<void> {
     const { status, problem } = await eventually("the refresh is made good", 60, async () => {
       const read = await this.sidecar.connection(connectionId);
@@ -232,17 +247,17 @@ export class Scenario {
     equal(problem, undefined, "the problem");
   }
 
-  /** Asks the token endpoint as the client itself. */
-  async #redeem(refreshToken: string): Promise<Response> {
+  /** Asks the token endpoint with the client's own secret. */
+  async #redeem(refreshToken: string): Promise<Answer> {
     const path = this.proxy.grants("authorization_code").at(-1)?.path ?? "";
-    const body = new URLSearchParams({
-      grant_type: "refresh_token",
-      refresh_token: refreshToken,
-      client_id: clientId,
-      client_secret: this.#secret,
-    });
-    // Past the count of what the daemon sent.
-    return await fetch(`${this.proxy.targetOrigin}${path}`, { method: "POST", body });
+    const form = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken });
+    if (this.server.profile.tokenEndpointAuthMethod === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC) {
+      const basic = Buffer.from(`${clientId}:${this.#secret}`).toString("base64");
+      return await this.proxy.post(path, form, { authorization: `Basic ${basic}` });
+    }
+    form.set("client_id", clientId);
+    form.set("client_secret", this.#secret);
+    return await this.proxy.post(path, form);
   }
 
   async #isInAttention(connectionId: string, reason: string, maxSeconds = 10): Promise<void> {
