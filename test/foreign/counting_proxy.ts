@@ -85,6 +85,16 @@ export class CountingProxy {
     return this.exchanges.filter(({ form }) => form.get("grant_type") === grantType);
   }
 
+  /** The last things said at the token and revocation endpoints, and of answers only refusals, for a person who looks for a fault. */
+  get recent(): string {
+    const posted = this.exchanges.filter(({ form }) => form.has("grant_type") || form.has("token"));
+    const lines = posted.slice(-5).map(({ path, form, status, body }) => {
+      const asked = form.get("grant_type") ?? "revocation";
+      return `  ${path} ${asked}: ${status}${status >= 400 ? ` ${body.slice(0, 300)}` : ""}`;
+    });
+    return lines.join("\n");
+  }
+
   /** How many requests with that refresh token arrived, those that were dropped included. */
   timesSent(refreshToken: string): number {
     const all = [

@@ -9,6 +9,7 @@ import type { Browser } from "playwright-core";
 import { Results } from "../interop/results.js";
 import { CountingProxy } from "./counting_proxy.js";
 import { django } from "./django.js";
+import { doorkeeper } from "./doorkeeper.js";
 import type { ForeignServer, RunningServer } from "./foreign_server.js";
 import { glewlwyd } from "./glewlwyd.js";
 import { keycloak } from "./keycloak.js";
@@ -32,7 +33,7 @@ const columns = [
   "outage",
 ] as const;
 
-const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django];
+const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const mustHave = process.env["CI"] === "true";
 const results = new Results();
@@ -44,19 +45,23 @@ function tell(text: string): void {
 
 async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
   const { name } = foreign;
+  const port = await freePort();
+  const proxy = await CountingProxy.start(port);
   const check = async <T>(
     column: (typeof columns)[number],
     body: () => Promise<T>,
   ): Promise<T | undefined> => {
     let found: T | undefined;
     await results.check(name, column, async () => {
-      found = await body();
+      try {
+        found = await body();
+      } catch (error) {
+        throw new Error(`${(error as Error).message}\nThe server was last asked:\n${proxy.recent}`);
+      }
     });
     tell(`${name}: ${column}`);
     return found;
   };
-  const port = await freePort();
-  const proxy = await CountingProxy.start(port);
   let server: RunningServer | undefined;
   const sidecar = await Sidecar.start();
   try {
@@ -108,7 +113,7 @@ async function isInstalled(foreign: ForeignServer): Promise<boolean> {
     await foreign.install();
     return true;
   } catch (error) {
-    results.fail(foreign.name, "start", (error as Error).message);
+    results.miss(foreign.name, "start", `what its install brings (${(error as Error).message})`, mustHave);
     return false;
   }
 }
