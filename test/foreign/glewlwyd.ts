@@ -53,12 +53,20 @@ export const glewlwyd: ForeignServer = {
     const process = await ServerProcess.start(command, `${direct}/config`);
     const server = new Glewlwyd(process, folder, origin, direct);
     await server.admin("POST", "/mod/plugin/", plugin(`${origin}/api/oidc`));
-    // A person asks who they are, and ends what they granted.
+    // `openid` alone is granted without a question.
+    await server.admin("POST", "/scope/", {
+      name: "read",
+      display_name: "Read",
+      password_required: false,
+      scheme: {},
+      scheme_required: {},
+    });
+    // `g_profile` lets a person end what they granted.
     for (const username of people) {
       await server.admin("POST", "/user/", {
         username,
         password,
-        scope: ["openid", "g_profile"],
+        scope: ["openid", "read", "g_profile"],
         enabled: true,
       });
     }
@@ -150,7 +158,7 @@ class Glewlwyd implements RunningServer {
     this.profile = {
       issuer: `${origin}/api/oidc`,
       enableDiscovery: true,
-      scopes: ["openid"],
+      scopes: ["openid", "read"],
       tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
     };
   }
@@ -188,7 +196,7 @@ class Glewlwyd implements RunningServer {
       // The last is what lets it revoke.
       authorization_type: ["code", "refresh_token", "client_credentials"],
       token_endpoint_auth_method: ["client_secret_basic"],
-      scope: ["openid"],
+      scope: ["openid", "read"],
     };
     await this.admin("POST", "/client/", { ...this.#client, client_secret: clientSecret });
   }
@@ -201,6 +209,15 @@ class Glewlwyd implements RunningServer {
     await page.fill("#username", person);
     await page.fill("#password", password);
     await page.click("#loginbut");
+    const allow = page.getByRole("button", { name: "Grant access" });
+    const done = page.getByText("What do you wish for?");
+    await allow.or(done).waitFor();
+    // What was granted once is not asked again.
+    if (await allow.isVisible()) {
+      await page.check("#grant-read");
+      await allow.click();
+      await done.waitFor();
+    }
     await page.getByRole("button", { name: "Continue" }).click();
   }
 

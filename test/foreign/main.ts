@@ -29,8 +29,8 @@ const columns = [
   "after",
   "revoked here",
   "revoked there",
-  "secret",
   "outage",
+  "secret",
 ] as const;
 
 const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
@@ -63,9 +63,10 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
     return found;
   };
   let server: RunningServer | undefined;
-  const sidecar = await Sidecar.start();
+  let sidecar: Sidecar | undefined;
   try {
     const scenario = await check("start", async () => {
+      sidecar = await Sidecar.start();
       server = await foreign.start(port, proxy.origin);
       const made = new Scenario(foreign, server, proxy, sidecar, browser);
       await made.register();
@@ -91,10 +92,10 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
       await check("before", () => scenario.checkKilledBefore(killed.before));
       await check("after", () => scenario.checkKilledAfter(killed.after, "fay"));
     }
-    await check("secret", () => scenario.checkSecret(granted));
     await check("outage", () => scenario.checkOutage(granted));
+    await check("secret", () => scenario.checkSecret(granted));
   } finally {
-    await sidecar.stop();
+    await sidecar?.stop();
     await server?.stop();
     await proxy.close();
   }

@@ -15,6 +15,12 @@ export interface Command {
 /** Long enough for a JVM on a laden machine. */
 const maxStartSeconds = 180;
 
+const running = new Set<ServerProcess>();
+process.once("exit", () => {
+  for (const server of running) server.kill();
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 /** Somebody else's server, in a group of processes of its own. */
 export class ServerProcess {
   readonly #child: ChildProcess;
@@ -28,7 +34,8 @@ export class ServerProcess {
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
-    this.#closed = once(this.#child, "close");
+    running.add(this);
+    this.#closed = once(this.#child, "close").finally(() => running.delete(this));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {
         this.#output = (this.#output + text).slice(-4_000);
@@ -52,11 +59,15 @@ export class ServerProcess {
     return server;
   }
 
-  async stop(): Promise<void> {
+  kill(): void {
     if (this.#child.exitCode === null && this.#child.pid !== undefined) {
       process.kill(-this.#child.pid, "SIGKILL");
-      await this.#closed;
     }
+  }
+
+  async stop(): Promise<void> {
+    this.kill();
+    await this.#closed;
   }
 }
 
