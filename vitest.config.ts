@@ -11,6 +11,7 @@ const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000, expect
 export default defineConfig({
   test: {
     maxWorkers,
+    globalSetup: ["test/run.ts"],
     projects: [
       {
         test: {
@@ -26,7 +27,7 @@ export default defineConfig({
           name: "daemon",
           include: ["test/daemon/**/*.test.ts"],
           // These tests start dist/main.js: it must be the build of the present sources however vitest was called.
-          globalSetup: ["scripts/build.mjs", "test/canary_sweep.ts"],
+          globalSetup: ["scripts/build.mjs"],
         },
       },
       {
@@ -34,7 +35,7 @@ export default defineConfig({
           ...shared,
           name: "security",
           include: ["test/security/**/*.test.ts"],
-          globalSetup: ["scripts/build.mjs", "test/canary_sweep.ts"],
+          globalSetup: ["scripts/build.mjs"],
         },
       },
     ],

@@ -3,6 +3,7 @@ import { openKeyCheck } from "../src/domain/key_check.js";
 import type { Connection } from "../src/model/connection.js";
 import { newId } from "../src/model/ids.js";
 import type { ProviderProfile } from "../src/model/provider_profile.js";
+import { redirectPathFor } from "../src/model/redirect_path.js";
 import { bearerStrategy } from "../src/model/strategy.js";
 import { Secret } from "../src/runtime/secret.js";
 import { Store } from "../src/store/store.js";
@@ -49,6 +50,7 @@ export async function fillStore({ folder, key, origin, providers, groups }: Fill
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
       version: 1n,
+      redirectPath: redirectPathFor(name),
     }),
   );
   await store.commit((tx) => {

@@ -99,7 +99,7 @@ function tickFigure(full: Place, small: Place, count: number, dueAtMs: number, r
         },
         suspensions: { nextDueMs: () => undefined, takeProbes: async () => [] },
         lanes: { hasRoom: () => true },
-        requests: { end: () => undefined },
+        requests: { end: () => "not_needed" },
         clock: new ManualClock(dueAtMs + 1),
         log: { error: () => undefined, warn: () => undefined, info: () => undefined, debug: () => undefined },
       });

@@ -10,7 +10,7 @@ import { wireDomain } from "./daemon/domain_parts.js";
 import { type OpenTls, openTls } from "./daemon/door_tls.js";
 import { loadPolicy } from "./daemon/load_policy.js";
 import { openJwt } from "./daemon/open_jwt.js";
-import { type OpenedVault, openVault } from "./daemon/open_vault.js";
+import { closeKeyFile, type OpenedVault, openVault } from "./daemon/open_vault.js";
 import type { DenialLedger } from "./domain/denial_ledger.js";
 import type { ImportRecovery } from "./domain/import_recovery.js";
 import { openKeyCheck } from "./domain/key_check.js";
@@ -24,7 +24,7 @@ import type { WatchHub } from "./domain/watch_hub.js";
 import type { KeeperOptions, ManifestKeeper } from "./manifest/manifest_keeper.js";
 import { noTracing, type Tracing } from "./model/tracing.js";
 import type { PolicyKeeper } from "./policy/policy_keeper.js";
-import { type Clock, delay } from "./runtime/clock.js";
+import { type Clock, delay, setDeadline } from "./runtime/clock.js";
 import { Doors } from "./server/doors.js";
 import { openSocketAccess } from "./server/peer_credentials.js";
 import type { BoundService } from "./service/bound_service.js";
@@ -138,6 +138,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const { config, log, clock, random, tracing = noTracing } = options;
     const apiKeyPath = config.access.adminKeyFile ?? join(config.dataDir, "admin.key");
+    closeKeyFile(apiKeyPath, config.dataDir, log);
     const apiKey = loadApiKey(apiKeyPath, { create: config.access.adminKeyFile === undefined });
     const sockets = await openSocketAccess(config.doors.socketMode);
     const jwt = await openJwt(config, { clock, log });
@@ -267,7 +268,8 @@ export class Daemon {
     rescue.save();
     this.doors.stopServing();
     const stopped = engine.stop().catch(() => undefined);
-    await Promise.race([Promise.all([store.settled(), stopped]), delay(clock, abandonMs)]);
+    const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
+    await Promise.race([Promise.all([store.settled(), stopped]), patience]);
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
@@ -296,7 +298,7 @@ export class Daemon {
     log.info({}, "draining");
     tls.stop();
     const force = new AbortController();
-    const timer = clock.setTimer(drainTimeoutMs, () => force.abort());
+    const timer = setDeadline(clock, drainTimeoutMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.doors.stopServing();
     const closed = this.doors.close(force.signal);

@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { sweep } from "./canary_sweep.js";
+import { temporaryFolder } from "./temporary_folder.js";
 
 test("the sweep after the suite finds a secret in a log and in a data folder, and lets key files alone", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-sweep-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder();
   const data = join(folder, "data");
   mkdirSync(data);
   const left = join(folder, "left");

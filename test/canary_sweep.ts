@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { filesOf } from "./security/canaries.js";
 
@@ -18,27 +17,19 @@ const secrets: Readonly<Record<string, RegExp>> = {
 /** Files that hold a secret in clear because that is what they are for. */
 const keyFiles = /^(admin|encryption)[^/]*\.key$/;
 
-/** Before and after the whole suite: what the daemons of all tests logged and left on the disk holds no secret in clear. */
-export function setup(): () => void {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-sweep-"));
-  process.env["CANARY_SWEEP_FOLDER"] = folder;
-  return () => {
-    const found = sweep(folder);
-    rmSync(folder, { recursive: true, force: true });
-    if (found.length === 0) return;
-    process.exitCode = 1;
-    throw new Error(`secrets in clear after the suite:\n  ${found.join("\n  ")}`);
-  };
-}
-
-/** What was found, and where; never the secret. */
-export function sweep(folder: string): string[] {
+/**
+ * Secrets in clear in what daemons logged and in the data folders that are still there.
+ * @param left what `run_folder.ts` wrote
+ * @returns what was found, and where; never the secret
+ */
+export function sweep(left: string): string[] {
   const places = new Map<string, string>();
-  for (const name of readdirSync(folder)) {
-    const text = readFileSync(join(folder, name), "latin1");
+  for (const name of readdirSync(left)) {
+    const lines = readFileSync(join(left, name), "latin1").split("\n");
     if (name.endsWith(".log")) {
-      for (const [index, line] of text.split("\n").entries()) places.set(`log ${name}:${index + 1}`, line);
-    } else for (const dataDir of text.split("\n").filter(existsSync)) addFiles(places, dataDir);
+      for (const [index, line] of lines.entries()) places.set(`log ${name}:${index + 1}`, line);
+    }
+    if (name.endsWith(".folders")) for (const dataDir of lines.filter(existsSync)) addFiles(places, dataDir);
   }
   return [...places].flatMap(([place, text]) =>
     Object.entries(secrets).flatMap(([kind, pattern]) =>

@@ -97,11 +97,6 @@ export class DaemonProcess {
     return this.#isStopping ? new Promise<never>(() => {}) : how;
   }
 
-  /** Where the provider sends people back to. */
-  get redirectUri(): string {
-    return `${this.publicUrl}/auth/callback`;
-  }
-
   /** The end of its log. */
   get log(): readonly string[] {
     return this.#log;

@@ -93,7 +93,7 @@ async function perform(daemon: DaemonProcess, performance: Performance): Promise
   const { tell, sightings, signal } = performance;
   await daemon.ready(signal);
   tell(scenes.daemonStarted(daemon.dataDir, daemon.publicUrl));
-  const provider = await startOpenIdProvider({ redirectUris: [daemon.redirectUri], accessTokenTtlSeconds });
+  const provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds });
   try {
     tell(scenes.providerStarted(provider.issuer, accessTokenTtlSeconds));
     await play({ ...performance, daemon, provider });

@@ -32,10 +32,11 @@ export async function play(stage: Stage): Promise<void> {
 async function registerProvider({ daemon, provider, tell, signal }: Stage): Promise<void> {
   const { clientId, clientSecret } = provider.clients.post;
   const { issuer } = provider;
-  await daemon.clients.providers.createProvider(
+  const { redirectUri } = await daemon.clients.providers.createProvider(
     { provider: { name, issuer, enableDiscovery: true, clientId, clientSecret, scopes } },
     { signal },
   );
+  provider.addRedirectUri(redirectUri);
   tell(scenes.providerRegistered(name, issuer, clientId, scopes));
 }
 

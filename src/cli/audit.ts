@@ -5,7 +5,7 @@ import { delay } from "../runtime/clock.js";
 import { auditVerifyCommand } from "./audit_verify.js";
 import { parseConnectionId } from "./connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "./daemon_command.js";
-import { parseDurationMs } from "./duration.js";
+import { parseDurationMs, parseTimeMs } from "./duration.js";
 import { jsonLine } from "./message_json.js";
 import type { Shell } from "./shell.js";
 import { formatTable, formatTime, printable } from "./text.js";
@@ -121,6 +121,7 @@ function parseLimit(text: string): number {
 
 /** A duration before now, or a time (RFC 3339). */
 function parseSince(text: string, nowMs: number): number {
-  if (/^\d{4}-\d\d-\d\d(T.*)?$/.test(text) && !Number.isNaN(Date.parse(text))) return Date.parse(text);
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return timeMs;
   return Math.max(0, nowMs - parseDurationMs(text));
 }

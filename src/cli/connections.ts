@@ -4,6 +4,7 @@ import {
   ConnectionSchema,
   ConnectionStatus,
   DeleteConnectionResponseSchema,
+  ProviderRevocation,
 } from "../gen/nexus/v1/connection_pb.js";
 import { connectionStatuses, type ConnectionStatus as StatusName } from "../model/connection.js";
 import { confirm } from "./confirm.js";
@@ -84,6 +85,15 @@ function getCommand(shell: Shell): Command {
   );
 }
 
+const providerRevocations: Readonly<Record<ProviderRevocation, string | undefined>> = {
+  [ProviderRevocation.UNSPECIFIED]: undefined,
+  [ProviderRevocation.NOT_NEEDED]: "the provider had nothing to revoke",
+  [ProviderRevocation.PENDING]: "the provider has not answered yet, the daemon goes on asking it",
+  [ProviderRevocation.DONE]: "the provider revoked its token too",
+  [ProviderRevocation.NOT_POSSIBLE]:
+    "the provider cannot be told, and its token lives there until it expires; withdraw the consent in the provider's own settings",
+};
+
 function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
     .description("end a connection for good: its credentials are erased, its record stays")
@@ -96,7 +106,8 @@ function revokeCommand(shell: Shell): Command {
         daemon.connections.revokeConnection({ connectionId }, options),
       );
       if (flags.json && connection) return shell.stdout.write(jsonLine(ConnectionSchema, connection));
-      shell.stdout.write(`${connectionId} is revoked\n`);
+      const told = connection && providerRevocations[connection.providerRevocation];
+      shell.stdout.write(`${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`);
     }),
   );
 }
@@ -167,6 +178,7 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
       .map(([name, value]): [string, string] => [`metadata ${name}`, value]),
     ["request ends", formatTime(connection.requestExpiresAt)],
     ["awaits", connection.awaitingConfirmation ? "ConfirmConnection by the application" : ""],
+    ["at provider", providerRevocations[connection.providerRevocation] ?? ""],
     ["created", formatTime(connection.createdAt)],
     ["updated", formatTime(connection.updatedAt)],
   ];

@@ -1,5 +1,6 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
+import { isDay } from "../model/rfc3339.js";
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -19,6 +20,20 @@ export function parseDurationMs(text: string): number {
     0,
   );
   return Math.round(totalMs);
+}
+
+/**
+ * A time as RFC 3339 writes it, or its date alone.
+ *
+ * @returns milliseconds of the Unix epoch; undefined for what does not begin with a date
+ * @throws InvalidArgumentError for a date that is in no calendar
+ */
+export function parseTimeMs(text: string): number | undefined {
+  const [, date] = /^(\d{4}-\d\d-\d\d)(T.*)?$/.exec(text) ?? [];
+  if (date === undefined) return undefined;
+  const timeMs = isDay(date) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(timeMs)) throw new InvalidArgumentError(`${JSON.stringify(text)} is not a time.`);
+  return timeMs;
 }
 
 /** For the fields of messages that are plain objects: seconds and nanoseconds. */

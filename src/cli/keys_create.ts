@@ -1,10 +1,10 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { CreateApiKeyResponseSchema } from "../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../model/access_table.js";
 import { parseConnectionId } from "./connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "./daemon_command.js";
-import { parseDurationMs } from "./duration.js";
+import { parseDurationMs, parseTimeMs } from "./duration.js";
 import { jsonLine } from "./message_json.js";
 import { NewSecretFile } from "./secret_file.js";
 import type { Shell } from "./shell.js";
@@ -82,11 +82,8 @@ function collectConnection(text: string, before: string[]): string[] {
 
 /** A duration from now, or a time (RFC 3339). */
 function parseWhen(text: string): (nowMs: number) => number {
-  if (/^\d{4}-\d\d-\d\d(T.*)?$/.test(text)) {
-    const timeMs = Date.parse(text);
-    if (Number.isNaN(timeMs)) throw new InvalidArgumentError(`${JSON.stringify(text)} is not a time.`);
-    return () => timeMs;
-  }
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return () => timeMs;
   const durationMs = parseDurationMs(text);
   return (nowMs) => nowMs + durationMs;
 }

@@ -44,7 +44,7 @@ async function addProvider(
   templateName: string,
   flags: AddFlags,
 ): Promise<void> {
-  const { template } = await findTemplate(session, templateName);
+  const template = await findTemplate(session, templateName);
   const usesConsent = template.provider !== undefined && isOAuth2(template.provider);
   if (usesConsent && flags.clientId === undefined) throw usageFailure("--client-id is needed");
   if (!usesConsent && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {

@@ -10,19 +10,13 @@ import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.j
 import type { Shell } from "./shell.js";
 import { formatFields, formatTable, printable } from "./text.js";
 
-/** A template, and the redirect URI of the daemon that it came from. */
-export interface FoundTemplate {
-  readonly template: ProviderTemplate;
-  readonly redirectUri: string;
-}
-
 export function providerTemplatesCommand(shell: Shell): Command {
   const command = new Command("templates")
     .description("list the providers that the daemon knows")
     .argument("[prefix]", "only names that begin so");
   return addDaemonFlags(command).action((prefix: string | undefined, flags: DaemonFlags) =>
     withDaemon(shell, flags, async (session) => {
-      const { templates } = await listTemplates(session, canonicalName(prefix ?? ""));
+      const templates = await listTemplates(session, canonicalName(prefix ?? ""));
       if (flags.json) {
         for (const template of templates) shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
         return;
@@ -50,21 +44,21 @@ export function providerShowCommand(shell: Shell): Command {
     (name: string, flags: DaemonFlags & { readonly template?: boolean }) =>
       withDaemon(shell, flags, async (session) => {
         if (flags.template !== true) return await showProvider(shell, session, name, flags);
-        const found = await findTemplate(session, name);
-        if (flags.json) return shell.stdout.write(jsonLine(ProviderTemplateSchema, found.template));
-        shell.stdout.write(explain(found));
+        const template = await findTemplate(session, name);
+        if (flags.json) return shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
+        shell.stdout.write(explain(template));
       }),
   );
 }
 
 /** @throws CommandFailure when there is none of this name */
-export async function findTemplate(session: DaemonSession, name: string): Promise<FoundTemplate> {
+export async function findTemplate(session: DaemonSession, name: string): Promise<ProviderTemplate> {
   const wanted = canonicalName(name);
-  const { templates, redirectUri } = await listTemplates(session, wanted);
+  const templates = await listTemplates(session, wanted);
   const template = templates.find((each) => each.name === wanted);
-  if (template) return { template, redirectUri: template.redirectUri || redirectUri };
-  const alike = templates.length > 0 ? { templates } : await listTemplates(session, wanted.slice(0, 3));
-  const near = alike.templates.map((each) => each.name).slice(0, 5);
+  if (template) return template;
+  const alike = templates.length > 0 ? templates : await listTemplates(session, wanted.slice(0, 3));
+  const near = alike.map((each) => each.name).slice(0, 5);
   const hint =
     wanted !== "" && near.length > 0 ? `did you mean ${near.join(", ")}?` : "see nexusd provider templates";
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
@@ -72,21 +66,19 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
 
 async function listTemplates({ daemon, call }: DaemonSession, namePrefix: string) {
   const templates: ProviderTemplate[] = [];
-  let redirectUri = "";
   let pageToken = "";
   do {
     const page = await call("list the templates", (options) =>
       daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),
     );
     templates.push(...page.templates);
-    redirectUri = page.redirectUri;
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
-  return { templates, redirectUri };
+  return templates;
 }
 
-function explain({ template, redirectUri }: FoundTemplate): string {
-  const { provider, variables } = template;
+function explain(template: ProviderTemplate): string {
+  const { provider, variables, redirectUri } = template;
   if (!provider) throw new Error("the daemon answered a template without a profile");
   const usesConsent = isOAuth2(provider);
   const params = Object.entries(provider.authorizationParams).map(([name, value]) => `${name}=${value}`);

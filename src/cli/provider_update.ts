@@ -11,15 +11,13 @@ import type { Shell } from "./shell.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;
-  readonly ownRedirectUri?: boolean;
 }
 
 export function providerUpdateCommand(shell: Shell): Command {
   const command = new Command("update")
     .description("change a provider: what is not given stays")
     .argument("<provider>", "name or id")
-    .option("--name <name>", "the new name")
-    .option("--own-redirect-uri", "give a provider of an older version a redirect URI of its own");
+    .option("--name <name>", "the new name; the redirect URI stays what it is");
   for (const option of profileOptions()) command.addOption(option);
   return addDaemonFlags(command)
     .addHelpText(
@@ -42,20 +40,17 @@ async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags
   } else if (flags.authMethod === "none") {
     paths.push("client_secret");
   }
-  const ownRedirectUri = flags.ownRedirectUri === true;
-  if (paths.length === 0 && !ownRedirectUri) throw usageFailure("nothing to change: give at least one flag");
+  if (paths.length === 0) throw usageFailure("nothing to change: give at least one flag");
   await withDaemon(shell, flags, async (session) => {
-    const { provider, redirectUri: before } = await findProvider(session, idOrName);
+    const { provider } = await findProvider(session, idOrName);
     const answer = await session.call(`update the provider ${provider.name}`, (options) =>
       session.daemon.providers.updateProvider(
-        { provider: { ...fields, id: provider.id }, updateMask: { paths }, ownRedirectUri },
+        { provider: { ...fields, id: provider.id }, updateMask: { paths } },
         options,
       ),
     );
     if (flags.json) return shell.stdout.write(jsonLine(UpdateProviderResponseSchema, answer));
-    const moved = answer.redirectUri === before ? [] : [`redirect URI ${answer.redirectUri}`];
-    shell.stdout.write(`${answer.provider?.name} is updated: ${[...paths, ...moved].join(", ")}\n`);
-    if (moved.length > 0) shell.stdout.write("Paste the redirect URI into the provider's console.\n");
+    shell.stdout.write(`${answer.provider?.name} is updated: ${paths.join(", ")}\n`);
     if (answer.partedConnections > 0) {
       shell.stderr.write(
         `${answer.partedConnections} ${answer.partedConnections === 1 ? "connection waits" : "connections wait"} for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,

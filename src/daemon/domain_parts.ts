@@ -29,7 +29,6 @@ import { KnownViews } from "../domain/known_views.js";
 import { ProviderRegistry } from "../domain/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy_authorizer.js";
 import { ReadLedger } from "../domain/read_ledger.js";
-import { RedirectPaths } from "../domain/redirect_paths.js";
 import { RefreshEngine } from "../domain/refresh_engine.js";
 import { RequestGate } from "../domain/request_gate.js";
 import { RevocationQueue } from "../domain/revocation_queue.js";
@@ -132,7 +131,6 @@ export function wireDomain(options: DomainOptions) {
     engine.profileChanged(providerId);
   };
   const onAccepted = (providerId: string): void => engine.clientAccepted(providerId);
-  const redirectPaths = new RedirectPaths({ store, servers, clock });
   const sealing = { store, ring: sealer, vault, clock, log };
   const tokens = new AuditedTokens({
     manager: new TokenManager({ reader, refresher: engine.refresher, clock }),
@@ -146,15 +144,15 @@ export function wireDomain(options: DomainOptions) {
     unknownStates,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, networks, redirectPaths, onChanged }),
+    registry: new ProviderRegistry({ store, vault, clock, networks, onChanged }),
     connections: new ConnectionManager({
+      revocationAttempted: (connectionId) => revoker.attempted(connectionId),
       ...config,
       ...config.consent,
       store,
       vault,
       servers,
       revocations,
-      redirectPaths,
       clock,
     }),
     confirmer: new ConsentConfirmer({ ...base, writer, revocations, locks }),

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.js";
 import { storeFileName } from "../store/store.js";
 import type { Logger } from "../telemetry/logger.js";
 import { KeyRingSource } from "../vault/key_source.js";
+import { closeSecretFile } from "../vault/secret_file.js";
 import { Vault } from "../vault/vault.js";
 
 export interface OpenedVault {
@@ -22,6 +23,7 @@ export async function openVault(options: {
   const { config, environment, clock, log } = options;
   const storeExists = existsSync(join(config.dataDir, storeFileName));
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
+  if (source.path !== undefined) closeKeyFile(source.path, config.dataDir, log);
   const { keys, created } = await source.load(storeExists);
   if (created) {
     log.info(
@@ -32,4 +34,14 @@ export async function openVault(options: {
   const vault = new Vault(keys);
   for (const key of keys) key.fill(0);
   return { vault, source };
+}
+
+/** Closes a key file of the data folder to other users, and says so; one that lies elsewhere is refused when it is read. */
+export function closeKeyFile(path: string, dataDir: string, log: Pick<Logger, "warn">): void {
+  const mode = closeSecretFile(path, dataDir);
+  if (mode === undefined) return;
+  log.warn(
+    { path, mode },
+    "a key file in the data folder was open to other users and is now 0600; replace the key if anybody may have read it",
+  );
 }

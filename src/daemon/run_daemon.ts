@@ -10,6 +10,7 @@ import { TlsFault } from "../server/tls_pair.js";
 import { DataFolderInUse, StoreDamaged, StoreFailed, StoreHangs } from "../store/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
 import { KeyFault } from "../vault/key_file.js";
+import { SecretFileOpen } from "../vault/secret_file.js";
 import { endAtOnce } from "./end_at_once.js";
 import { type OpenTracing, openTracing } from "./open_tracing.js";
 
@@ -76,7 +77,9 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  if (error instanceof CatalogueFault || error instanceof PolicyFault) return exitCodes.usage;
+  const isUsage =
+    error instanceof CatalogueFault || error instanceof PolicyFault || error instanceof SecretFileOpen;
+  if (isUsage) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyFault) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

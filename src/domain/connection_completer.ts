@@ -3,7 +3,7 @@ import type { ProblemReason } from "../model/connection.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../model/errors.js";
 import { at, browser } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
-import { demandsIssuer, pathOfRedirectUri } from "../model/redirect_path.js";
+import { pathOfRedirectUri } from "../model/redirect_path.js";
 import { authorizationUrl } from "../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../oauth/authorization_server.js";
@@ -21,6 +21,7 @@ import {
   bindingName,
   changedProvider,
   expiredRequest,
+  foreignError,
   returnToCaller,
   sameText,
   successOf,
@@ -121,6 +122,7 @@ export class ConnectionCompleter implements ConsentFlow {
     const requested = this.#store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
     if (requested && (requested.held || this.#isStatic(requested))) return unknownRequest;
+    if (requested && (await this.#isForeignError(requested, query, state))) return foreignError;
     const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
       await this.#unknownStates.record(visitor);
@@ -164,12 +166,7 @@ export class ConnectionCompleter implements ConsentFlow {
       return server;
     }
 
-    const response = processAuthorizationResponse(
-      demandsIssuer(profile) ? { ...server, issParameterSupported: true } : server,
-      profile.clientId,
-      query,
-      state,
-    );
+    const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
       return await this.#ending.refuse(
@@ -211,6 +208,22 @@ export class ConnectionCompleter implements ConsentFlow {
       completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
     );
     return returnToCaller(pending, profile, successOf(completionCode));
+  }
+
+  /** An error whose `iss` is not the provider's (RFC 9207 section 2.4) says nothing about the request, and must not end it. */
+  async #isForeignError(
+    pending: PendingAuthorization,
+    query: URLSearchParams,
+    state: string,
+  ): Promise<boolean> {
+    const profile = query.get("error") ? this.#profileOf(pending) : undefined;
+    const server = profile && (await this.#resolve(profile));
+    if (!server || "kind" in server) return false;
+    const response = processAuthorizationResponse(server, profile.clientId, query, state);
+    if (response.kind !== "invalid" || !response.reason.startsWith("iss_")) return false;
+    const { connectionId, providerId } = pending;
+    this.#log.warn({ connectionId, providerId, reason: response.reason }, "error of another issuer ignored");
+    return true;
   }
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */

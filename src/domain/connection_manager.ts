@@ -13,7 +13,6 @@ import {
 } from "./connection_requests.js";
 import type { CredentialVault } from "./credential_vault.js";
 import { PendingRequests } from "./pending_requests.js";
-import { RedirectPaths } from "./redirect_paths.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 import { type ConnectionFilter, isWanted } from "./seen_connections.js";
 import type { StoredLimits } from "./stored_limits.js";
@@ -27,6 +26,7 @@ type ManagerStore = Pick<
 export class ConnectionManager {
   readonly #store: ManagerStore;
   readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
+  readonly #attempted: (connectionId: string) => Promise<void>;
   readonly #pending: PendingRequests;
   readonly #requests: ConnectionRequests;
   readonly #clock: Clock;
@@ -36,8 +36,8 @@ export class ConnectionManager {
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
     revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
-    /** Shared with the registry. */
-    redirectPaths?: RedirectPaths;
+    /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
+    revocationAttempted?: (connectionId: string) => Promise<void>;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
@@ -47,9 +47,9 @@ export class ConnectionManager {
   }) {
     this.#store = options.store;
     this.#revocations = options.revocations;
+    this.#attempted = options.revocationAttempted ?? (() => Promise.resolve());
     this.#pending = new PendingRequests(options);
-    const redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
-    this.#requests = new ConnectionRequests({ ...options, redirectPaths, pending: this.#pending });
+    this.#requests = new ConnectionRequests({ ...options, pending: this.#pending });
     this.#clock = options.clock;
   }
 
@@ -91,15 +91,27 @@ export class ConnectionManager {
     return { connections, nextAfterId: afterId };
   }
 
-  /** Erases the credential and keeps the record; its token is revoked at the provider afterwards. A refresh under way finds it revoked and drops its answer. @throws NotFound */
+  /**
+   * Erases the credential and keeps the record; its token is revoked at the provider afterwards. A refresh under way finds it revoked
+   * and drops its answer.
+   *
+   * @returns the connection as it is when the provider has answered for the first time, or has not for 2 s
+   * @throws NotFound
+   */
   async revoke(connectionId: string, principal: Principal): Promise<Connection> {
+    const revoked = await this.#end(connectionId, principal);
+    await this.#attempted(connectionId);
+    return this.#store.getConnection(connectionId) ?? revoked;
+  }
+
+  async #end(connectionId: string, principal: Principal): Promise<Connection> {
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
-      this.#pending.end(tx, before, "ends");
-      this.#revocations.enqueueStored(tx, before);
+      const held = this.#pending.end(tx, before, "ends");
+      const stored = this.#revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
         before,
@@ -113,6 +125,7 @@ export class ConnectionManager {
           pendingStateHash: undefined,
           requestExpiresAtMs: undefined,
           awaitingConfirmation: undefined,
+          providerRevocation: stored === "not_needed" ? held : stored,
         },
         nowMs,
       );

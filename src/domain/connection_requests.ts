@@ -4,20 +4,17 @@ import type { Connection } from "../model/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../model/errors.js";
 import { newId, newToken } from "../model/ids.js";
 import { defaultLimits } from "../model/limits.js";
-import { daemon, type Principal } from "../model/principal.js";
+import type { Principal } from "../model/principal.js";
 import { canonicalName, type ProviderProfile } from "../model/provider_profile.js";
-import { demandsIssuer, redirectPathOf } from "../model/redirect_path.js";
 import { checkReturnUrl } from "../model/return_url.js";
 import { newCodeVerifier } from "../oauth/pkce.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
-import type { Transaction } from "../store/transaction.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import { changeConnection, consentRequested } from "./connection_change.js";
 import { type CredentialVault, hashState } from "./credential_vault.js";
 import { newConnection } from "./new_connection.js";
 import type { PendingRequests } from "./pending_requests.js";
-import type { RedirectPaths } from "./redirect_paths.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "./stored_limits.js";
 
 /** A request for consent. */
@@ -48,7 +45,6 @@ export class ConnectionRequests {
   readonly #vault: CredentialVault;
   readonly #servers: Pick<AuthorizationServers, "resolve">;
   readonly #pending: PendingRequests;
-  readonly #redirectPaths: RedirectPaths;
   readonly #clock: Clock;
   readonly #publicUrl: string;
   readonly #allowedReturnOrigins: readonly string[];
@@ -60,7 +56,6 @@ export class ConnectionRequests {
     vault: CredentialVault;
     servers: Pick<AuthorizationServers, "resolve">;
     pending: PendingRequests;
-    redirectPaths: RedirectPaths;
     clock: Clock;
     /** Without a trailing slash. */
     publicUrl: string;
@@ -73,7 +68,6 @@ export class ConnectionRequests {
     this.#vault = options.vault;
     this.#servers = options.servers;
     this.#pending = options.pending;
-    this.#redirectPaths = options.redirectPaths;
     this.#clock = options.clock;
     this.#publicUrl = options.publicUrl;
     this.#allowedReturnOrigins = options.allowedReturnOrigins;
@@ -95,7 +89,8 @@ export class ConnectionRequests {
     const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
     refuseUnverifiableOpenId(profile, scopes);
     const { returnUrl, requireConfirmation } = this.#returning(request);
-    const isOwnPathDue = !isStatic && (await this.#lostIssuer(profile));
+    // Without its discovery document no consent can begin: better said here than on a person's page.
+    if (!isStatic) await this.#servers.resolve(profile);
 
     const state = newToken();
     const stateHash = hashState(state);
@@ -115,7 +110,6 @@ export class ConnectionRequests {
         ? tx.getConnection(existing.id)
         : newConnection(connectionId, request.userId, profile, nowMs);
       if (!before) throw new NotFound("connection");
-      const redirectPath = isOwnPathDue ? this.#giveOwnPath(tx, current, nowMs) : redirectPathOf(current);
       this.#pending.end(tx, before, "goes_on");
       if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
       refuseMoreAuthorizations(tx, principal, this.#limits);
@@ -124,7 +118,7 @@ export class ConnectionRequests {
         providerVersion: profile.version,
         scopes,
         returnUrl,
-        redirectUri: `${this.#publicUrl}${redirectPath}`,
+        redirectUri: `${this.#publicUrl}${current.redirectPath}`,
         sealed,
         requireConfirmation,
         requestedBy: principal.name,
@@ -163,28 +157,6 @@ export class ConnectionRequests {
     const why = this.#alwaysConfirm ? "NEXUS_REQUIRE_CONFIRMATION is set" : "require_confirmation is set";
     const description = `is required when ${why}: the completion code comes back to it`;
     throw new InvalidArgument([{ field: "return_url", description }]);
-  }
-
-  /** Whether the profile's redirect URI is one that only providers may have that announce `iss`, and this one does not. */
-  async #lostIssuer(profile: ProviderProfile): Promise<boolean> {
-    const server = await this.#servers.resolve(profile);
-    return demandsIssuer(profile) && !server.issParameterSupported;
-  }
-
-  /** No consent was ever given over the shared path, which demands `iss`: so nothing is lost. */
-  #giveOwnPath(tx: Transaction, profile: ProviderProfile, nowMs: number): string {
-    const redirectPath = this.#redirectPaths.free(profile);
-    const moved = { ...profile, redirectPath };
-    tx.putProvider(moved);
-    this.#redirectPaths.written(moved);
-    tx.appendAudit({
-      timeMs: nowMs,
-      type: "provider.updated",
-      principal: daemon.name,
-      providerId: profile.id,
-      reason: "own_redirect_uri",
-    });
-    return redirectPath;
   }
 
   #profileNamed(request: ConnectionRequest): ProviderProfile {

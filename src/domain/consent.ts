@@ -38,7 +38,7 @@ export interface ConsentFlow {
   /** Idempotent: a prefetch or a reload consumes nothing. */
   start(state: string): Promise<StartOutcome>;
   /**
-   * Consumes the state.
+   * Consumes the state, unless the answer is an error of another issuer.
    *
    * @param query the query of the callback, exactly as received
    * @param cookie reads a cookie of the request by the name given in `binding.name`

@@ -29,6 +29,15 @@ export const unreachableProvider: ConsentFailure = {
   message: "The provider cannot be reached at the moment.",
 };
 
+/** Nothing is over: the provider's own answer may still come. */
+export const foreignError: ConsentFailure = {
+  kind: "failure",
+  status: 400,
+  reason: "state_verification_failed",
+  message:
+    "This answer is not from the provider that you were sent to. Go on in the provider's own page, or open the link again.",
+};
+
 /** Name of the cookie that binds a browser to a request. */
 export function bindingName(stateHash: string): string {
   return stateHash.slice(0, 16);

@@ -1,4 +1,4 @@
-import type { Connection } from "../model/connection.js";
+import type { Connection, Refusals } from "../model/connection.js";
 import type { Clock } from "../runtime/clock.js";
 import type { DueEntry, Store } from "../store/store.js";
 import { changeConnection } from "./connection_change.js";
@@ -82,6 +82,15 @@ function shifted(connection: Connection, jumpMs: number): Partial<Connection> {
     refreshNotBeforeMs: shift(connection.refreshNotBeforeMs),
     refreshExpiresAtMs: shift(connection.refreshExpiresAtMs),
     requestExpiresAtMs: shift(connection.requestExpiresAtMs),
-    problem: problem && { ...problem, retryAtMs: shift(problem.retryAtMs) },
+    problem: problem && {
+      ...problem,
+      retryAtMs: shift(problem.retryAtMs),
+      ...(problem.refused && { refused: shiftedRefusals(problem.refused, jumpMs) }),
+    },
   };
+}
+
+function shiftedRefusals(refused: Refusals, jumpMs: number): Refusals {
+  const { sinceMs, lastMs } = refused;
+  return { ...refused, sinceMs: Math.round(sinceMs + jumpMs), lastMs: Math.round(lastMs + jumpMs) };
 }

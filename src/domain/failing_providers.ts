@@ -23,13 +23,13 @@ interface Trouble {
  * remembered here until one is answered or the process ends.
  */
 export class FailingProviders {
-  readonly #store: Pick<Store, "getProvider" | "listSuspensions">;
+  readonly #store: Pick<Store, "getProvider" | "getSuspension" | "listSuspensions">;
   readonly #suspensions: Pick<ProviderSuspensions, "of">;
   readonly #clock: Clock;
   readonly #troubles = new Map<string, Trouble>();
 
   constructor(options: {
-    store: Pick<Store, "getProvider" | "listSuspensions">;
+    store: Pick<Store, "getProvider" | "getSuspension" | "listSuspensions">;
     suspensions: Pick<ProviderSuspensions, "of">;
     clock: Clock;
   }) {
@@ -71,8 +71,9 @@ export class FailingProviders {
     const known = new Set(suspended.map(({ providerId }) => providerId));
     const troubled = [...this.#troubles].flatMap(([providerId, trouble]): FailingProvider[] => {
       if (trouble.failures < failingAfter || known.has(providerId)) return [];
-      // The suspension was the failure, and it is over.
-      if (trouble.reason === "misconfigured") return [];
+      // The refusal of the client was the failure, and it is over, or was that of one connection while others are accepted.
+      if (trouble.reason === "misconfigured" && !this.#store.getSuspension(providerId)?.unconfirmed)
+        return [];
       const profile = this.#profileOf(providerId);
       if (!profile) return [];
       return [

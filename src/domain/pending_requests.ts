@@ -5,7 +5,7 @@ import { daemon } from "../model/principal.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Transaction } from "../store/transaction.js";
 import type { CredentialVault } from "./credential_vault.js";
-import type { RevocationQueue } from "./revocation_queue.js";
+import type { QueuedRevocation, RevocationQueue } from "./revocation_queue.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingRequests {
@@ -28,12 +28,13 @@ export class PendingRequests {
    * very account which the connection holds already is only erased, since at many providers both would die.
    *
    * @param fate whether the connection goes on without it
+   * @returns what becomes of the token that it held
    */
-  end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): void {
+  end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): QueuedRevocation {
     const key = connection.pendingStateHash;
-    if (key === undefined) return;
+    if (key === undefined) return "not_needed";
     const pending = tx.takeAuthorization(key);
-    if (pending?.held) this.#release(tx, connection, key, pending, fate);
+    return pending?.held ? this.#release(tx, connection, key, pending, fate) : "not_needed";
   }
 
   #release(
@@ -42,15 +43,15 @@ export class PendingRequests {
     key: string,
     pending: PendingAuthorization,
     fate: "goes_on" | "ends",
-  ): void {
+  ): QueuedRevocation {
     const { connectionId, providerId } = pending;
     const place = { connectionId, providerId, revision: 0n };
     try {
       const { held } = this.#vault.openAuthorization(key, pending);
-      if (held?.kind !== "token_set") return;
+      if (held?.kind !== "token_set") return "not_needed";
       const { subject } = held.tokenSet;
-      if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return;
-      this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
+      if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return "not_needed";
+      return this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
@@ -60,6 +61,7 @@ export class PendingRequests {
         ...place,
         reason: "data_loss",
       });
+      return "not_possible";
     }
   }
 }

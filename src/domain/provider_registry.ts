@@ -10,7 +10,6 @@ import {
   type ProviderProfile,
   type ProviderSettings,
 } from "../model/provider_profile.js";
-import { demandsIssuer, sameIssuer } from "../model/redirect_path.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { Store } from "../store/store.js";
@@ -24,8 +23,6 @@ import { RedirectPaths } from "./redirect_paths.js";
 export interface ProviderChange {
   readonly settings: Partial<ProviderSettings>;
   readonly clientSecret?: Secret | null;
-  /** Gives the profile a redirect URI of its own, if it has none. */
-  readonly ownRedirectUri?: boolean;
 }
 
 export interface UpdatedProvider {
@@ -52,8 +49,6 @@ export class ProviderRegistry {
     store: RegistryStore;
     vault: CredentialVault;
     clock: Clock;
-    /** Shared with the requests for consent. */
-    redirectPaths?: RedirectPaths;
     /** Where a profile's URLs may lead. */
     networks: ProviderNetworks;
     /** Called when a profile was changed or deleted, and that is durable. */
@@ -63,7 +58,7 @@ export class ProviderRegistry {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#clock = options.clock;
-    this.#redirectPaths = options.redirectPaths ?? new RedirectPaths(options);
+    this.#redirectPaths = new RedirectPaths(options);
     this.#networks = options.networks;
   }
 
@@ -98,37 +93,27 @@ export class ProviderRegistry {
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
       version: 1n,
+      redirectPath: "",
     };
     refuseTakenName(this.#store, profile);
-    const announces = await this.#redirectPaths.announcesIssuer(profile);
-    const created = await this.#store.commit((tx) => {
-      refuseTakenName(tx, profile);
-      const written = this.#withPath(profile, undefined, announces, false);
-      tx.putProvider(written);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
-      return written;
-    });
-    this.#redirectPaths.written(created);
-    return created;
+    try {
+      return await this.#store.commit((tx) => {
+        refuseTakenName(tx, profile);
+        const redirectPath = profile.authType === "oauth2" ? this.#redirectPaths.take(profile) : "";
+        const written = { ...profile, redirectPath };
+        tx.putProvider(written);
+        tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
+        return written;
+      });
+    } catch (error) {
+      this.#redirectPaths.release(id);
+      throw error;
+    }
   }
 
-  #withPath(
-    profile: ProviderProfile,
-    before: ProviderProfile | undefined,
-    announces: boolean,
-    wantsOwn: boolean,
-  ): ProviderProfile {
-    const { redirectPath: _, ...rest } = profile;
-    const redirectPath = this.#redirectPaths.choose(profile, before, announces, wantsOwn);
-    return redirectPath === undefined ? rest : { ...rest, redirectPath };
-  }
-
-  /** Asks only where the answer may move the redirect URI. */
-  async #announcesAnew(id: string, change: ProviderChange): Promise<boolean> {
-    const before = this.#store.getProvider(id);
-    if (!before || !demandsIssuer(before)) return false;
-    const after = { ...before, ...change.settings };
-    return sameIssuer(before, after) || (await this.#redirectPaths.announcesIssuer(after));
+  /** The redirect path of the profile of this name, or the one that it would get if it were created now. */
+  redirectPathFor(name: string): string {
+    return this.#store.findProviderByName(name)?.redirectPath || this.#redirectPaths.free(name);
   }
 
   /** @throws NotFound */
@@ -179,7 +164,6 @@ export class ProviderRegistry {
     expectedVersion: bigint | undefined,
     principal: Principal,
   ): Promise<UpdatedProvider> {
-    const announces = await this.#announcesAnew(id, change);
     const nowMs = this.#clock.nowMs();
     const updated = await this.#store.commit((tx) => {
       const before = tx.getProvider(id);
@@ -189,14 +173,13 @@ export class ProviderRegistry {
       }
       const version = before.version + 1n;
       const clientSecret = this.#sealedFor(before, version, change.clientSecret);
-      const after: ProviderProfile = {
+      const profile: ProviderProfile = {
         ...before,
         ...change.settings,
         clientSecret,
         updatedAtMs: nowMs,
         version,
       };
-      const profile = this.#withPath(after, before, announces, change.ownRedirectUri === true);
       refuseFaults(profile, clientSecret !== undefined, this.#networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
@@ -204,7 +187,6 @@ export class ProviderRegistry {
       followStrategy(tx, before, profile);
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
-    this.#redirectPaths.written(updated.profile);
     this.#onChanged(id);
     return updated;
   }
@@ -235,14 +217,13 @@ export class ProviderRegistry {
    */
   async delete(id: string, principal: Principal): Promise<number> {
     const nowMs = this.#clock.nowMs();
-    const { left, profile } = await this.#store.commit((tx) => {
-      const profile = tx.getProvider(id);
-      if (!profile) throw new NotFound("provider");
+    const left = await this.#store.commit((tx) => {
+      if (!tx.getProvider(id)) throw new NotFound("provider");
       tx.deleteProvider(id);
       tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
-      return { left: tx.countConnections(id), profile };
+      return tx.countConnections(id);
     });
-    this.#redirectPaths.deleted(profile);
+    this.#redirectPaths.release(id);
     this.#onChanged(id);
     return left;
   }

@@ -2,8 +2,10 @@ import type { AuditEventType } from "../model/audit_event.js";
 import {
   type Connection,
   hasUsableToken,
+  type Problem,
   type ProblemReason,
   type RefreshIntent,
+  type Refusals,
 } from "../model/connection.js";
 import { DataLoss } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
@@ -15,31 +17,41 @@ import type { Transaction } from "../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection, problemSince } from "./connection_change.js";
 import type { Log } from "./log.js";
 import { movedGrant } from "./moved_grants.js";
-import type { ProviderSuspensions } from "./provider_suspensions.js";
+import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
-import { isRefreshable, outcomeProbeDelayMs, retryDelayMs } from "./refresh_policy.js";
+import {
+  isRefreshable,
+  isRefusedAlone,
+  isRefusedForGood,
+  outcomeProbeDelayMs,
+  remainingMs,
+  retryDelayMs,
+  suspensionDelayMs,
+} from "./refresh_policy.js";
 
 /** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
-export interface Attempt {
-  readonly connection: Connection;
-  readonly profile: ProviderProfile;
+export interface Attempt extends RefusedAttempt {
   /** Of the same credential; set when an earlier request may have been redeemed. */
   readonly earlier: RefreshIntent | undefined;
-  /** Made to find out whether the provider accepts the client again. */
-  readonly isProbe: boolean;
+}
+
+/** What a refresh that failed does to its connection. */
+interface FailedRefresh {
+  readonly change: ConnectionChange;
+  readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
 }
 
 /** Writes what came of a refresh that failed; only against the revision that it was made with. */
 export class RefreshFailures {
   readonly #store: Pick<Store, "commit">;
-  readonly #suspensions: Pick<ProviderSuspensions, "suspend">;
+  readonly #suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #log: Log;
 
   constructor(options: {
     store: Pick<Store, "commit">;
-    suspensions: Pick<ProviderSuspensions, "suspend">;
+    suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
     clock: Clock;
     random: () => number;
     log: Log;
@@ -62,8 +74,16 @@ export class RefreshFailures {
         return await this.condemn(connection, isPlain ? refused : "outcome_unknown");
       }
       case "client":
-        return await this.refuseClient(attempt, failure.message);
+        // What the provider did not answer says nothing of the connection.
+        if (failure.httpStatus === undefined) return await this.suspend(attempt, failure.message);
+        if (failure.mayConcernGrant && earlier && earlier.sends > 0) {
+          return await this.condemn(connection, "outcome_unknown");
+        }
+        return await this.#refuseClient(attempt, failure);
       case "transient":
+        if (failure.isRefusal && failure.httpStatus !== undefined) {
+          return await this.#refused(attempt, failure.message, failure.httpStatus);
+        }
         return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
@@ -74,13 +94,24 @@ export class RefreshFailures {
   }
 
   /** A failure that time does not mend: a person must act. */
-  async condemn(connection: Connection, reason: ProblemReason): Promise<RefreshOutcome> {
-    this.#log.warn({ connectionId: connection.id, reason }, "the grant is lost: consent is needed again");
-    const written = await this.#write(connection, (current, nowMs) => ({
-      change: attention(current, reason, nowMs),
-      audit: { type: "token_refresh_fatal", reason },
-    }));
+  async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
+    const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
+    this.#log.warn(said, "the grant is lost: consent is needed again");
+    const written = await this.#write(connection, (current, nowMs) => {
+      const change = attention(current, reason, nowMs);
+      const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
+      return { change: { ...change, problem }, audit: { type: "token_refresh_fatal", reason } };
+    });
     return written ? "attention" : "superseded";
+  }
+
+  /** A 4xx that does not say why: after a lost answer the end of the grant, otherwise when it goes on for too long. */
+  async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    if (earlier) return await this.condemn(connection, "outcome_unknown");
+    const refused = this.#suspensions.refusedAgain(connection, profile, httpStatus);
+    if (isRefusedForGood(refused)) return await this.condemn(connection, "refresh_refused", refused);
+    return await this.retryLater(attempt, failure, undefined, refused);
   }
 
   /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
@@ -105,44 +136,81 @@ export class RefreshFailures {
     return "not_refreshable";
   }
 
-  /** The provider refuses the client, or the profile cannot be used: all its connections wait. */
-  async refuseClient(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
+  /** The profile cannot be used: all its connections wait. */
+  async suspend(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
     const { connection, profile, isProbe } = attempt;
-    this.#log.error(
-      { connectionId: connection.id, providerId: profile.id, failure },
-      "the provider refuses the client: its profile is suspended",
-    );
-    await this.#park(attempt, (tx) => this.#suspensions.suspend(tx, profile, connection.id, isProbe));
+    const said = { connectionId: connection.id, providerId: profile.id, failure };
+    this.#log.error(said, "the profile cannot be used: it is suspended");
+    const suspend = (tx: Transaction): void => this.#suspensions.suspend(tx, profile, connection.id, isProbe);
+    const written = await this.#write(connection, (current, nowMs, tx) => {
+      suspend(tx);
+      return this.#waiting(attempt, current, nowMs, {});
+    });
+    // The connection has moved on; that its profile cannot be used holds all the same.
+    if (!written) await this.#store.commit(suspend);
     return "suspended";
+  }
+
+  /**
+   * The provider refuses the client. All connections of the profile wait when it refuses it for another one too; this one alone, asked
+   * again less and less often, when it does not; and when it goes on accepting others, its grant is given up.
+   */
+  async #refuseClient(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
+    const { connection, profile, earlier } = attempt;
+    const said = { connectionId: connection.id, providerId: profile.id, failure: failure.message };
+    let isGivenUp = false;
+    const written = await this.#write(connection, (current, nowMs, tx) => {
+      const refused = this.#suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
+      const isSuspended = this.#suspensions.refuse(tx, attempt, refused);
+      if (!isSuspended && isRefusedAlone(refused)) {
+        isGivenUp = true;
+        const reason = earlier ? "outcome_unknown" : "reauth_required";
+        const change = attention(current, reason, nowMs);
+        return { change, audit: { type: "token_refresh_fatal", reason } };
+      }
+      if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused });
+      const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.#random());
+      return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
+    });
+    if (!written) return "superseded";
+    if (!isGivenUp) {
+      this.#log.error(said, "the provider refuses the client");
+      return "suspended";
+    }
+    this.#log.warn(said, "the provider refuses this grant alone: consent is needed again");
+    return "attention";
   }
 
   /** Fell due while its provider is suspended: nothing is sent. */
   async park(connection: Connection, profile: ProviderProfile): Promise<RefreshOutcome> {
-    if (connection.problem?.reason === "misconfigured") return "suspended";
-    await this.#park(
-      { connection, profile, earlier: connection.refreshIntent, isProbe: false },
-      () => undefined,
-    );
+    const { problem, refreshIntent: earlier } = connection;
+    if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
+    const attempt: Attempt = { connection, profile, earlier, isProbe: false };
+    await this.#write(connection, (current, nowMs) => {
+      const { refused } = current.problem ?? {};
+      return this.#waiting(attempt, current, nowMs, refused ? { refused } : {});
+    });
     return "suspended";
   }
 
-  async #park(attempt: Attempt, alongside: (tx: Transaction) => void): Promise<void> {
+  /** What is written of a connection that waits for its client to be accepted: until `retryAtMs`, or else until it is woken. */
+  #waiting(
+    { earlier }: Attempt,
+    current: Connection,
+    nowMs: number,
+    wait: Pick<Problem, "refused" | "firm"> & { readonly retryAtMs?: number },
+  ): FailedRefresh {
     const reason = "misconfigured";
-    const written = await this.#write(
-      attempt.connection,
-      (current, nowMs) => ({
-        change: {
-          ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" as const }),
-          refreshIntent: attempt.earlier,
-          problem: problemSince(current, reason, nowMs),
-          failedRefreshes: 0,
-        },
-        audit: { type: "token_refresh_failed", reason },
-      }),
-      alongside,
-    );
-    // The connection has moved on; that its provider refuses the client holds all the same.
-    if (!written) await this.#store.commit(alongside);
+    const { retryAtMs, ...rest } = wait;
+    return {
+      change: {
+        ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" }),
+        refreshIntent: earlier,
+        problem: { ...problemSince(current, reason, nowMs, retryAtMs), ...rest },
+        failedRefreshes: retryAtMs === undefined ? 0 : current.failedRefreshes + 1,
+      },
+      audit: { type: "token_refresh_failed", reason },
+    };
   }
 
   /** The provider has not redeemed anything: the refresh token may be sent as if this attempt had not been. */
@@ -150,18 +218,22 @@ export class RefreshFailures {
     attempt: Attempt,
     failure: string,
     retryAfterMs: number | undefined,
+    refused = attempt.connection.problem?.refused,
   ): Promise<RefreshOutcome> {
     const { connection, earlier } = attempt;
-    const limits = { retryAfterMs, remainingMs: this.#remainingMs(connection) };
+    const limits = { retryAfterMs, remainingMs: remainingMs(connection, this.#clock.nowMs()) };
     const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.#random());
     return await this.#retry(connection, failure, delayMs, retryAfterMs !== undefined, {
       refreshIntent: earlier,
+      refused,
     });
   }
 
   /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
   async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
-    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {});
+    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {
+      refused: connection.problem?.refused,
+    });
   }
 
   async #retry(
@@ -169,7 +241,7 @@ export class RefreshFailures {
     failure: string,
     delayMs: number,
     firm: boolean,
-    change: Pick<ConnectionChange, "refreshIntent">,
+    { refused, ...change }: Pick<ConnectionChange, "refreshIntent"> & { refused: Refusals | undefined },
   ): Promise<RefreshOutcome> {
     const failedRefreshes = connection.failedRefreshes + 1;
     const retryAtMs = this.#clock.nowMs() + delayMs;
@@ -179,7 +251,11 @@ export class RefreshFailures {
       "refresh failed and will be tried again",
     );
     const written = await this.#write(connection, (current, nowMs) => {
-      const problem = { ...problemSince(current, reason, nowMs, retryAtMs), ...(firm ? { firm } : {}) };
+      const problem = {
+        ...problemSince(current, reason, nowMs, retryAtMs),
+        ...(firm ? { firm } : {}),
+        ...(refused === undefined ? {} : { refused }),
+      };
       return {
         change: { ...change, status: "active", problem, failedRefreshes },
         audit: { type: "token_refresh_failed", reason },
@@ -188,35 +264,18 @@ export class RefreshFailures {
     return written ? "retry" : "superseded";
   }
 
-  /** How long the token that dies first lives still; 0 when none does. */
-  #remainingMs(connection: Connection): number {
-    const nowMs = this.#clock.nowMs();
-    const ends = [connection.expiresAtMs, connection.refreshExpiresAtMs].filter(
-      (endMs) => endMs !== undefined && endMs > nowMs,
-    ) as number[];
-    return ends.length === 0 ? 0 : Math.min(...ends) - nowMs;
-  }
-
   async #write(
     attempted: Connection,
-    outcome: (
-      current: Connection,
-      nowMs: number,
-    ) => {
-      readonly change: ConnectionChange;
-      readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
-    },
-    alongside: (tx: Transaction) => void = () => undefined,
+    outcome: (current: Connection, nowMs: number, tx: Transaction) => FailedRefresh,
   ): Promise<boolean> {
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
       const current = tx.getConnection(attempted.id);
       if (!isSame(current, attempted)) return false;
-      const { change, audit } = outcome(current, nowMs);
+      const { change, audit } = outcome(current, nowMs, tx);
       tx.putConnection(changeConnection(current, change, nowMs));
       const { id: connectionId, providerId } = current;
       tx.appendAudit({ timeMs: nowMs, principal: daemon.name, connectionId, providerId, ...audit });
-      alongside(tx);
       return true;
     });
   }

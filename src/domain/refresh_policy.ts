@@ -1,4 +1,4 @@
-import type { Connection } from "../model/connection.js";
+import type { Connection, Refusals } from "../model/connection.js";
 import { type Backoff, fullJitterMs } from "../runtime/backoff.js";
 
 /** Upper bound of the refresh window. */
@@ -80,6 +80,12 @@ export function retryDelayMs(
   return Math.round(Math.max(minRetryMs, retryAfterMs, cappedMs));
 }
 
+/** How long the token that dies first lives still; 0 when none does. */
+export function remainingMs({ expiresAtMs, refreshExpiresAtMs }: Connection, nowMs: number): number {
+  const ends = [expiresAtMs, refreshExpiresAtMs].filter((endMs) => endMs !== undefined && endMs > nowMs);
+  return ends.length === 0 ? 0 : Math.min(...(ends as number[])) - nowMs;
+}
+
 /** Delay before the one probe after a lost answer. @param random uniform in [0, 1) */
 export function outcomeProbeDelayMs(random: number): number {
   return Math.round(probeDelayMs * (1 + random));
@@ -94,6 +100,25 @@ export function outcomeProbeDelayMs(random: number): number {
 export function suspensionDelayMs(failures: number, random: number): number {
   const ceilingMs = Math.min(suspensionMaxMs, suspensionBaseMs * 2 ** Math.min(failures - 1, 20));
   return Math.round(ceilingMs * (0.5 + random / 2));
+}
+
+/** Refusals that speak for one connection alone after which its grant is given up: fewer may be a provider that wavers. */
+const refusalsAlone = 3;
+
+/** Whether the provider refuses this connection, and not the client: it went on accepting others all along. */
+export function isRefusedAlone(refused: Refusals): boolean {
+  return refused.alone >= refusalsAlone;
+}
+
+/** For how long refreshes may be refused without a word before the grant is given up, whatever becomes of others. */
+const refusedForMs = 60 * 60_000;
+/** And how often at least: a machine that slept has not asked meanwhile. */
+const refusedTimes = 5;
+
+/** Whether refusals that do not say why have to be taken for the end of the grant. */
+export function isRefusedForGood(refused: Refusals): boolean {
+  const { sinceMs, lastMs, times } = refused;
+  return isRefusedAlone(refused) || (lastMs - sinceMs >= refusedForMs && times >= refusedTimes);
 }
 
 /** When a suspended provider may be probed; a time that no delay can explain was set before the clock was set back. */
@@ -124,9 +149,8 @@ export type DueAction = "refresh" | "announce_expiry" | "expire_request" | "none
 /** The due action at `nowMs`; a refresh comes before an expiry, since it may make it moot. */
 export function dueAction(connection: Connection, nowMs: number): DueAction {
   if (isPast(connection.requestExpiresAtMs, nowMs)) return "expire_request";
-  if (connection.status !== "active") return "none";
   if (isPast(refreshDueMs(connection), nowMs)) return "refresh";
-  return isPast(connection.expiresAtMs, nowMs) ? "announce_expiry" : "none";
+  return connection.status === "active" && isPast(connection.expiresAtMs, nowMs) ? "announce_expiry" : "none";
 }
 
 /**
@@ -139,18 +163,17 @@ export function nextDueMs(connection: Connection, nowMs: number): number | undef
     if (timeMs !== undefined) times.push(timeMs);
   };
   add(connection.requestExpiresAtMs);
-  if (connection.status === "active") {
-    add(refreshDueMs(connection));
-    if (!isPast(connection.expiresAtMs, nowMs)) add(connection.expiresAtMs);
-  }
+  add(refreshDueMs(connection));
+  if (connection.status === "active" && !isPast(connection.expiresAtMs, nowMs)) add(connection.expiresAtMs);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
 function refreshDueMs(connection: Connection): number | undefined {
-  const reason = connection.problem?.reason;
-  if (!connection.refreshable || reason === "provider_deleted" || reason === "misconfigured")
-    return undefined;
-  return connection.problem?.retryAtMs ?? connection.refreshNotBeforeMs;
+  const { problem } = connection;
+  if (!isRefreshable(connection) || problem?.reason === "provider_deleted") return undefined;
+  // Without a time of its own it waits for the suspension of its provider to end.
+  if (problem?.reason === "misconfigured") return problem.retryAtMs;
+  return problem?.retryAtMs ?? connection.refreshNotBeforeMs;
 }
 
 function isPast(timeMs: number | undefined, nowMs: number): boolean {

@@ -49,7 +49,7 @@ export interface RefresherOptions {
   /** Shared with the completer: one token request per connection. */
   readonly locks: KeyedMutex<string>;
   readonly lanes: RefreshLanes;
-  readonly suspensions: Pick<ProviderSuspensions, "of" | "resume">;
+  readonly suspensions: Pick<ProviderSuspensions, "of" | "accepted">;
   readonly failures: RefreshFailures;
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
@@ -242,7 +242,7 @@ export class Refresher {
     } catch (error) {
       if (error instanceof FailedPrecondition) {
         failing.failed(profile.id, "misconfigured", error.message);
-        return await failures.refuseClient(attempt, error.message);
+        return await failures.suspend(attempt, error.message);
       }
       if (!(error instanceof NexusError)) throw error;
       failing.failed(profile.id, "transient", error.message);
@@ -271,7 +271,7 @@ export class Refresher {
   #accepted(profile: ProviderProfile): void {
     const { suspensions, log } = this.#parts;
     suspensions
-      .resume(profile.id)
+      .accepted(profile)
       .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
   }
 

@@ -1,10 +1,11 @@
 import type { Connection } from "../model/connection.js";
-import type { Credential } from "../model/credential.js";
+import type { Credential, TokenSet } from "../model/credential.js";
 import { DataLoss } from "../model/errors.js";
 import { grantBinding } from "../model/grant_binding.js";
 import { newId } from "../model/ids.js";
 import { daemon } from "../model/principal.js";
 import type { ProviderProfile } from "../model/provider_profile.js";
+import type { ProviderRevocation } from "../model/revocation.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Transaction } from "../store/transaction.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -18,6 +19,13 @@ export interface RevokedPlace {
   /** `grantBinding` of the profile that it was obtained with; undefined when that is not known. */
   readonly binding?: string | undefined;
 }
+
+/** What is revoked, with the lifetime that its access token has left; undefined when that is not known. */
+type RevokedTokens = Pick<Credential, "accessToken" | "refreshToken"> &
+  Partial<Pick<TokenSet, "expiresInMs">>;
+
+/** What becomes of tokens that are to be revoked: it is only known later of those that are queued. */
+export type QueuedRevocation = Exclude<ProviderRevocation, "done">;
 
 /**
  * Queues tokens for revocation at their provider, in the commit that ends what they were for. Nothing is queued where nobody can be
@@ -33,7 +41,7 @@ export class RevocationQueue {
   }
 
   /** What a connection holds, while it still does. */
-  enqueueStored(tx: Transaction, connection: Connection): void {
+  enqueueStored(tx: Transaction, connection: Connection): QueuedRevocation {
     const place = {
       connectionId: connection.id,
       providerId: connection.providerId,
@@ -41,9 +49,13 @@ export class RevocationQueue {
     };
     try {
       const stored = tx.getCredential(connection.id);
-      if (!stored || !canRevoke(tx.getProvider(connection.providerId))) return;
+      if (!stored) return "not_needed";
+      const profile = tx.getProvider(connection.providerId);
+      if (!canRevoke(profile)) return withoutQueue(profile);
       const credential = this.#vault.openCredential(connection, stored);
-      this.enqueue(tx, { ...place, binding: credential.binding }, credential);
+      const { expiresAtMs } = connection;
+      const expiresInMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.#clock.nowMs();
+      return this.enqueue(tx, { ...place, binding: credential.binding }, { ...credential, expiresInMs });
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
@@ -53,6 +65,7 @@ export class RevocationQueue {
         ...place,
         reason: "data_loss",
       });
+      return "not_possible";
     }
   }
 
@@ -63,36 +76,34 @@ export class RevocationQueue {
   enqueueLate(
     tx: Transaction,
     connection: Connection,
-    answer: Pick<Credential, "accessToken" | "refreshToken">,
+    answer: RevokedTokens,
     redeemed: Pick<Credential, "refreshToken" | "binding">,
   ): undefined {
     const current = tx.getConnection(connection.id);
     if (current && current.status !== "revoked") return undefined;
     const { id: connectionId, providerId, credentialRevision: revision } = connection;
     const refreshToken = answer.refreshToken ?? redeemed.refreshToken;
-    const { accessToken } = answer;
     const place = { connectionId, providerId, revision, binding: redeemed.binding };
-    this.enqueue(tx, place, { accessToken, refreshToken });
+    const providerRevocation = this.enqueue(tx, place, { ...answer, refreshToken });
+    if (current) tx.putUnannounced({ ...current, providerRevocation });
     return undefined;
   }
 
   /** The refresh token, and with it the grant (RFC 7009 section 2.1); the access token where there is no other. */
-  enqueue(
-    tx: Transaction,
-    place: RevokedPlace,
-    credential: Pick<Credential, "accessToken" | "refreshToken">,
-  ): void {
+  enqueue(tx: Transaction, place: RevokedPlace, credential: RevokedTokens): QueuedRevocation {
     const profile = tx.getProvider(place.providerId);
-    if (!canRevoke(profile)) return;
+    if (!canRevoke(profile)) return withoutQueue(profile);
     const token = credential.refreshToken ?? credential.accessToken;
-    if (token.reveal() === "") return;
+    // What is known of the end of a refresh token may be too early: see `CredentialWriter`.
+    const expiresInMs = credential.refreshToken ? undefined : credential.expiresInMs;
+    if (token.reveal() === "" || (expiresInMs !== undefined && expiresInMs <= 0)) return "not_needed";
     const nowMs = this.#clock.nowMs();
     const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
     if (binding !== grantBinding(profile)) {
       // The profile names somebody else now, who must not get it.
       const event = { timeMs: nowMs, principal: daemon.name, connectionId, providerId, revision };
       tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
-      return;
+      return "not_possible";
     }
     const id = newId();
     tx.putRevocation({
@@ -106,8 +117,15 @@ export class RevocationQueue {
       nextAttemptMs: nowMs,
       sealed: this.#vault.sealToken(revocationPlace({ id, ...place }), token),
       binding,
+      tokenExpiresAtMs: expiresInMs === undefined ? undefined : nowMs + expiresInMs,
     });
+    return "pending";
   }
+}
+
+/** Where nobody can be asked: credentials of static types are nothing that a provider revokes. */
+function withoutQueue(profile: ProviderProfile | undefined): QueuedRevocation {
+  return profile !== undefined && profile.authType !== "oauth2" ? "not_needed" : "not_possible";
 }
 
 function canRevoke(profile: ProviderProfile | undefined): profile is ProviderProfile {

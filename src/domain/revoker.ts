@@ -1,9 +1,9 @@
 import { DataLoss, NexusError } from "../model/errors.js";
 import { daemon } from "../model/principal.js";
-import type { PendingRevocation } from "../model/revocation.js";
+import type { PendingRevocation, ProviderRevocation } from "../model/revocation.js";
 import type { RevocationOutcome } from "../oauth/revocation.js";
 import { type Backoff, fullJitterMs } from "../runtime/backoff.js";
-import type { Clock, Timer } from "../runtime/clock.js";
+import { type Clock, delay, type Timer } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { AuthorizationServers } from "./authorization_servers.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -11,17 +11,24 @@ import { GrantMoved, type Grants } from "./grants.js";
 import type { Log } from "./log.js";
 import { revocationPlace } from "./sealed_place.js";
 
-/** A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. */
+/**
+ * A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. An access token is
+ * given up when it dies.
+ */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;
 const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 60 * 60_000 };
 /** Full jitter may draw 0; a provider is not asked again sooner than this. */
 const minRetryMs = 1_000;
 /** The queue is looked at this often even when nothing is due. */
 const maxSleepMs = 30_000;
+/** Whoever ends a connection waits so long to hear what the provider says. */
+const answerWaitMs = 2_000;
 const maxRunning = 16;
 /** Requests at one provider at a time: one that hangs must not hold up the others. */
 const perProvider = 4;
 const batch = 64;
+/** Why a token was given up that died by itself. */
+const tokenExpired = "token_expired";
 
 type RevokerStore = Pick<Store, "commit" | "dueRevocations" | "getRevocation" | "getProvider">;
 
@@ -37,8 +44,11 @@ export class Revoker {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #log: Log;
-  /** What is under way, with its provider. */
-  readonly #running = new Map<string, { readonly providerId: string; readonly ended: Promise<void> }>();
+  /** What is under way. */
+  readonly #running = new Map<
+    string,
+    { readonly connectionId: string; readonly providerId: string; readonly ended: Promise<void> }
+  >();
   readonly #stop = new AbortController();
   #timer: Timer | undefined;
   #started = false;
@@ -93,6 +103,15 @@ export class Revoker {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
+  /** Resolves when the attempts under way for a connection are over and stored, after 2 s at the latest. */
+  async attempted(connectionId: string): Promise<void> {
+    const mine = [...this.#running.values()].filter((running) => running.connectionId === connectionId);
+    if (mine.length === 0) return;
+    const over = new AbortController();
+    const ended = Promise.all(mine.map((running) => running.ended)).finally(() => over.abort());
+    await Promise.race([ended, delay(this.#clock, answerWaitMs, over.signal)]);
+  }
+
   #hasRoom(providerId: string): boolean {
     if (this.#running.size >= maxRunning) return false;
     const there = [...this.#running.values()].filter((running) => running.providerId === providerId);
@@ -100,14 +119,14 @@ export class Revoker {
   }
 
   #run(revocation: PendingRevocation): void {
-    const { id, providerId } = revocation;
+    const { id, connectionId, providerId } = revocation;
     const ended = this.#attempt(revocation)
       .catch((error: unknown) => this.#log.error({ err: error, revocationId: id }, "revocation failed"))
       .finally(() => {
         this.#running.delete(id);
         this.wake();
       });
-    this.#running.set(id, { providerId, ended });
+    this.#running.set(id, { connectionId, providerId, ended });
   }
 
   async #attempt(revocation: PendingRevocation): Promise<void> {
@@ -129,14 +148,20 @@ export class Revoker {
       { connectionId, providerId, reason: outcome.reason, attempts },
       "token not revoked at the provider yet",
     );
+    // When the token dies it is looked at again, and given up.
+    const nextAttemptMs = Math.min(nowMs + delayMs, revocation.tokenExpiresAtMs ?? Number.POSITIVE_INFINITY);
     await this.#store.commit((tx) => {
       // It may have been sealed anew meanwhile.
       const current = tx.getRevocation(revocation.id);
-      if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs: nowMs + delayMs });
+      if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs });
     });
   }
 
   async #ask(revocation: PendingRevocation): Promise<RevocationOutcome> {
+    const { tokenExpiresAtMs } = revocation;
+    if (tokenExpiresAtMs !== undefined && this.#clock.nowMs() >= tokenExpiresAtMs) {
+      return { kind: "refused", reason: tokenExpired };
+    }
     try {
       const profile = this.#store.getProvider(revocation.providerId);
       if (!profile) return { kind: "refused", reason: "provider_deleted" };
@@ -164,15 +189,26 @@ export class Revoker {
     const event = { timeMs: this.#clock.nowMs(), principal: daemon.name, connectionId, providerId, revision };
     await this.#store.commit((tx) => {
       tx.deleteRevocation(id);
+      const connection = tx.getConnection(connectionId);
+      if (connection?.status === "revoked") {
+        tx.putUnannounced({ ...connection, providerRevocation: endOf(outcome) });
+      }
       if (outcome.kind === "revoked") tx.appendAudit({ ...event, type: "revoked_at_provider" });
       else tx.appendAudit({ ...event, type: "revocation_given_up", reason: outcome.reason });
     });
     if (outcome.kind === "revoked")
       this.#log.info({ connectionId, providerId }, "token revoked at the provider");
+    else if (outcome.reason === tokenExpired)
+      this.#log.info({ connectionId, providerId }, "token expired before the provider could be told");
     else
       this.#log.warn(
         { connectionId, providerId, reason: outcome.reason },
         "token cannot be revoked at the provider: it may live there until it expires",
       );
   }
+}
+
+function endOf(outcome: Exclude<RevocationOutcome, { kind: "retry" }>): ProviderRevocation {
+  if (outcome.kind === "revoked") return "done";
+  return outcome.reason === tokenExpired ? "not_needed" : "not_possible";
 }

@@ -67,6 +67,7 @@ export class TokenManager {
     const { problem } = connection;
     const nowMs = this.#clock.nowMs();
     if (problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs) {
+      if (problem.reason === "misconfigured") throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
       throw retryLater(connection, nowMs);
     }
     const outcome = await this.#refresher.refresh(connectionId);

@@ -21,6 +21,7 @@ const maxLengths: readonly [name: string, read: (settings: ProviderSettings) => 
   ["oauth2_options.lifetime_field", ({ oauth2 }) => oauth2.lifetimeField, 64],
 ];
 
+const statusAliasPattern = /^http_status=4([013-9][0-79]|18|2[0-4678]|[3-9]8)$/;
 const aliasPattern = /^([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*=)?[ -<>-~][ -~]*$/;
 const maxScopes = 100;
 const maxScopeLength = 256;
@@ -79,6 +80,8 @@ export function limitFaults(settings: ProviderSettings, clientSecret: string): F
     const field = `oauth2_options.invalid_grant_aliases[${index}]`;
     if (alias.length > 256 || !aliasPattern.test(alias)) {
       fault(field, "must be a value of `error`, or path=value, in at most 256 characters of printable ASCII");
+    } else if (alias.startsWith("http_status=") && !statusAliasPattern.test(alias)) {
+      fault(field, "http_status must be 400 to 499, and not 408, 425 or 429");
     } else if (all.indexOf(alias) < index) fault(field, "stands here twice");
   });
   bareKeyFault(settings, fault);

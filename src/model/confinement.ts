@@ -5,7 +5,7 @@ import { isId } from "./ids.js";
 export interface Confinement {
   /** User ids; `acme:*` is every one that begins so, `*` is any. */
   readonly userIds?: readonly string[];
-  /** Names or ids of provider profiles; `*` is any. */
+  /** Names or ids of provider profiles, a UUID being an id; `*` is any. */
   readonly providers?: readonly string[];
   readonly connectionIds?: readonly string[];
 }
@@ -57,12 +57,14 @@ class Texts {
 /** A confinement, made ready to judge many calls. */
 export class CompiledConfinement {
   readonly #users: Texts | undefined;
-  readonly #providers: Texts | undefined;
+  readonly #providerIds: ReadonlySet<string> | undefined;
+  readonly #providerNames: ReadonlySet<string> | undefined;
   readonly #connections: ReadonlySet<string> | undefined;
 
   constructor(readonly stated: Confinement) {
     this.#users = stated.userIds && new Texts(stated.userIds);
-    this.#providers = stated.providers && new Texts(stated.providers);
+    this.#providerIds = stated.providers && new Set(stated.providers.filter(isId));
+    this.#providerNames = stated.providers && new Set(stated.providers.filter((text) => !isId(text)));
     this.#connections = stated.connectionIds && new Set(stated.connectionIds);
   }
 
@@ -93,7 +95,9 @@ export class CompiledConfinement {
   }
 
   #hasProvider({ id, name }: ProviderFacts): boolean {
-    return this.#providers === undefined || this.#providers.has(name) || this.#providers.has(id);
+    if (this.#providerIds === undefined || this.#providerNames === undefined) return true;
+    // What is written as an id is one: of a profile that is named so it says nothing.
+    return this.#providerIds.has(id) || this.#providerNames.has(name) || this.#providerNames.has("*");
   }
 }
 

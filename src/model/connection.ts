@@ -1,3 +1,4 @@
+import type { ProviderRevocation } from "./revocation.js";
 import type { Strategy } from "./strategy.js";
 
 /** See `nexus.v1.ConnectionStatus`; the order is that of the numbers of the enum, from 1. */
@@ -13,6 +14,7 @@ export type ProblemReason =
   | "no_refresh_token"
   | "outcome_unknown"
   | "refresh_failing"
+  | "refresh_refused"
   | "restored"
   | "access_denied"
   | "authorization_failed"
@@ -33,6 +35,24 @@ export interface Problem {
   readonly firm?: boolean;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string;
+  /** The provider refused refreshes, and none succeeded since. */
+  readonly refused?: Refusals;
+}
+
+/** Refusals of the refreshes of one connection, none of which named its refresh token as the cause. */
+export interface Refusals {
+  readonly sinceMs: number;
+  readonly lastMs: number;
+  readonly times: number;
+  /**
+   * How many of them came after the provider had accepted another connection since the one before: these speak for this connection
+   * alone.
+   */
+  readonly alone: number;
+  /** Of the profile; refusals of another version do not count. */
+  readonly profileVersion: bigint;
+  /** Of the last one. */
+  readonly httpStatus: number;
 }
 
 export const problemMessages: Readonly<Record<ProblemReason, string>> = {
@@ -46,6 +66,7 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   outcome_unknown:
     "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
+  refresh_refused: "The provider refuses the refresh and does not say why: a person must consent again.",
   restored:
     "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
   access_denied: "The person or the provider denied consent.",
@@ -60,9 +81,35 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
 };
 
 /** The sentence of a problem. */
-export function problemSentence({ reason, movedFrom }: Pick<Problem, "reason" | "movedFrom">): string {
+export function problemSentence({
+  reason,
+  movedFrom,
+  refused,
+}: Pick<Problem, "reason" | "movedFrom" | "refused">): string {
+  if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
   return movedFrom === undefined ? problemMessages[reason] : movedSentence;
 }
+
+function refusedSentence({ httpStatus, times }: Refusals): string {
+  const name = statusNames.get(httpStatus);
+  const status = `HTTP status ${httpStatus}${name === undefined ? "" : ` (${name})`}`;
+  return `The provider refused ${times} refreshes in a row, the last with ${status}, and did not say why: a person must consent again.`;
+}
+
+/** RFC 9110 section 15.5: those that token endpoints have been seen to refuse with. */
+const statusNames: ReadonlyMap<number, string> = new Map([
+  [400, "Bad Request"],
+  [401, "Unauthorized"],
+  [402, "Payment Required"],
+  [403, "Forbidden"],
+  [404, "Not Found"],
+  [405, "Method Not Allowed"],
+  [406, "Not Acceptable"],
+  [409, "Conflict"],
+  [410, "Gone"],
+  [415, "Unsupported Media Type"],
+  [422, "Unprocessable Content"],
+]);
 
 const movedSentence =
   "The provider profile now names another client, issuer or token endpoint than this consent was given to: a person must consent again, or the profile be set back.";
@@ -116,6 +163,8 @@ export interface Connection {
   readonly refreshExpiresAtMs?: number | undefined;
   /** The pending authorization holds a credential that waits for its confirmation. */
   readonly awaitingConfirmation?: boolean | undefined;
+  /** Of a revoked one: whether the provider has been told. */
+  readonly providerRevocation?: ProviderRevocation | undefined;
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

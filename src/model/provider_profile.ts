@@ -1,5 +1,7 @@
 import type { SealedRecord } from "./credential.js";
 import type { FieldViolation } from "./errors.js";
+import { headerNameFault, tokenHeaderFault } from "./header_name.js";
+import { isId } from "./ids.js";
 import type { JsonObject } from "./json.js";
 import type { OAuth2Options } from "./oauth2_options.js";
 import { textFaults } from "./profile_texts.js";
@@ -68,8 +70,8 @@ export interface ProviderProfile extends ProviderSettings {
   readonly updatedAtMs: number;
   /** Counts the changes of this profile, from 1. */
   readonly version: bigint;
-  /** Path of its redirect URI; undefined in profiles that are older than such paths. See `redirectPathOf`. */
-  readonly redirectPath?: string;
+  /** Path of its redirect URI below the public URL, decided when it was created; empty unless `authType` is `oauth2`. */
+  readonly redirectPath: string;
 }
 
 const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -133,6 +135,8 @@ export function providerFaults(settings: ProviderSettings, hasSecret: boolean): 
   };
   if (!namePattern.test(settings.name) || settings.name.length > 63) {
     fault("name", "must be 1 to 63 lower-case letters, digits and inner hyphens");
+  } else if (isId(settings.name)) {
+    fault("name", "must not be a UUID: those are the ids of providers");
   }
   if (settings.apiBaseUrl !== "") fault("api_base_url", endpointFault(settings.apiBaseUrl, true));
   faults.push(...textFaults(settings));
@@ -184,12 +188,7 @@ function oauth2Faults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, fault, grantParams);
   refuseProtocolParams("oauth2_options.refresh_params", settings.oauth2.refreshParams, fault, grantParams);
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
-    const owned = ["authorization", "content-type", "content-length", "host", "cookie"].includes(
-      name.toLowerCase(),
-    );
-    if (owned || !headerNamePattern.test(name)) {
-      fault(`oauth2_options.token_headers["${name}"]`, "is a header that cannot be set");
-    }
+    fault(`oauth2_options.token_headers["${name}"]`, tokenHeaderFault(name));
   }
 }
 
@@ -214,9 +213,6 @@ function staticFaults(settings: ProviderSettings, hasSecret: boolean, fault: Fau
   if (settings.tokenUrl !== "") fault("token_url", unwanted);
 }
 
-/** RFC 9110 section 5.1. */
-const headerNamePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
 function strategyFaults({ authType, strategy }: ProviderSettings, fault: Fault): void {
   const kinds = strategiesOfType[authType];
   if (!kinds.includes(strategy.kind)) {
@@ -224,9 +220,7 @@ function strategyFaults({ authType, strategy }: ProviderSettings, fault: Fault):
     return;
   }
   const at = (name: string): string => `strategy.${strategy.kind}.${name}`;
-  if ("headerName" in strategy && !headerNamePattern.test(strategy.headerName)) {
-    fault(at("header_name"), "must be a header name");
-  }
+  if ("headerName" in strategy) fault(at("header_name"), headerNameFault(strategy.headerName));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if ("valuePrefix" in strategy && /[\u0000-\u001f\u007f-\uffff]/.test(strategy.valuePrefix)) {
     fault(at("value_prefix"), "must be printable ASCII");

@@ -16,7 +16,16 @@ export interface PendingRevocation {
   readonly sealed: SealedRecord;
   /** `grantBinding` of the profile that the token was obtained with; undefined in those of older stores. */
   readonly binding?: string | undefined;
+  /** When the token dies; undefined when that is not known, as of refresh tokens. */
+  readonly tokenExpiresAtMs?: number | undefined;
 }
 
 export const tokenTypeHints = ["refresh_token", "access_token"] as const;
 export type TokenTypeHint = (typeof tokenTypeHints)[number];
+
+/**
+ * Whether a provider has been told that a connection was ended. `not_needed`: there was nothing to tell, or the token died first;
+ * `pending`: it will be; `done`: it was; `not_possible`: it cannot be.
+ */
+export const providerRevocations = ["not_needed", "pending", "done", "not_possible"] as const;
+export type ProviderRevocation = (typeof providerRevocations)[number];

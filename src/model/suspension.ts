@@ -1,4 +1,7 @@
-/** A provider that refuses the client of its profile: none of its connections is refreshed, one probe at a time excepted. */
+/**
+ * A provider that refuses the client of its profile: none of its connections is refreshed, one probe at a time excepted. While it is
+ * unconfirmed only one connection was refused, and the others are refreshed as they fall due.
+ */
 export interface Suspension {
   readonly providerId: string;
   /** The version of the profile that was refused; another one ends the suspension. */
@@ -12,4 +15,6 @@ export interface Suspension {
   readonly probeConnectionId: string;
   /** It is over, and its connections are being woken. */
   readonly resuming: boolean;
+  /** Only `probeConnectionId` was refused, and no other was refused or accepted since. */
+  readonly unconfirmed: boolean;
 }

@@ -14,10 +14,14 @@ export type InvalidResponseReason =
   | "state_mismatch"
   | "duplicate_parameter"
   | "missing_code"
+  | "malformed_code"
   | "unexpected_parameter";
 
 /** Parameters of flows that were not asked for: JARM, implicit and hybrid. */
 const foreignParams = ["response", "id_token", "token", "access_token"];
+
+/** RFC 6749 appendix A.11. What is no UTF-8 was decoded to U+FFFD. */
+const codeSyntax = /^[\x20-\x7e]+$/;
 
 /**
  * Judges what the browser brought back (RFC 6749 section 4.1.2, RFC 9207 section 2.4). An error response passes the same
@@ -44,7 +48,9 @@ export function processAuthorizationResponse(
   if (foreignParams.some((name) => params.has(name))) return invalid("unexpected_parameter");
   const error = params.get("error");
   if (error !== null) return { kind: "error", error: sanitised(error) };
-  if (!params.has("code")) return invalid("missing_code");
+  const code = params.get("code");
+  if (code === null) return invalid("missing_code");
+  if (!codeSyntax.test(code)) return invalid("malformed_code");
   try {
     return {
       kind: "code",

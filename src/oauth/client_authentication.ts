@@ -29,10 +29,7 @@ export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
     : oauth.ClientSecretPost(secret);
 }
 
-/**
- * Both halves form-encoded as the URL Standard has it (RFC 6749 appendix B). The library's own also encodes `-`, `.` and `_`, which
- * is the same text to a server that decodes, and another to the many that do not.
- */
+/** Both halves form-encoded (RFC 6749 section 2.3.1). */
 function basicAuthentication(secret: string): oauth.ClientAuth {
   return (_server, client, _body, headers) => {
     const pair = `${formEncoded(client.client_id)}:${formEncoded(secret)}`;
@@ -40,8 +37,14 @@ function basicAuthentication(secret: string): oauth.ClientAuth {
   };
 }
 
+/**
+ * Form-encoded (RFC 6749 appendix B), but for what a URL may hold as it is: `-._~` (RFC 3986 section 2.3), and `!*'()`. Encoded or not,
+ * it is the same text to a server that decodes, and another to the many that do not. The library encodes all of them, the URL
+ * Standard's serializer `~!'()`.
+ */
 function formEncoded(text: string): string {
-  return new URLSearchParams([["", text]]).toString().slice(1);
+  const encoded = new URLSearchParams([["", text]]).toString().slice(1);
+  return encoded.replace(/%(?:7E|21|27|28|29)/g, decodeURIComponent);
 }
 
 /** The client for `oauth4webapi`, which reads the machine's clock: the skew makes it judge by `clock`. */

@@ -66,6 +66,10 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   const { server, client, clock, expectedNonce, fetch } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
+  const { accessTokenFault: detail } = answer;
+  if (detail !== undefined) {
+    throw new GrantFailure({ kind: "rejected", reason: "malformed_response", detail });
+  }
   if (!exchange.requireIdToken) return toTokenSet(tokens, undefined, answer.metadata);
   if (answer.idToken === undefined) throw idTokenFailure("missing");
   try {
@@ -74,10 +78,13 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
     await verifySignature(server, judged, fetch, clock);
     return toTokenSet(tokens, judged, answer.metadata);
   } catch (fault) {
-    throw idTokenFailure(fault instanceof IdTokenError ? fault.fault : "malformed");
+    throw fault instanceof IdTokenError
+      ? idTokenFailure(fault.fault, fault.detail)
+      : idTokenFailure("malformed");
   }
 }
 
-function idTokenFailure(idTokenFault: IdTokenFault): GrantFailure {
-  return new GrantFailure({ kind: "rejected", reason: "id_token_verification_failed", idTokenFault });
+function idTokenFailure(idTokenFault: IdTokenFault, detail?: string): GrantFailure {
+  const reason = "id_token_verification_failed";
+  return new GrantFailure({ kind: "rejected", reason, idTokenFault, detail });
 }

@@ -24,6 +24,8 @@ export type IdTokenFault =
   | "sub"
   | "iat"
   | "signature"
+  /** The set of keys has none of the `kid` that the token names. */
+  | "unknown_key"
   | "weak_key"
   | "jwks_unavailable";
 
@@ -37,8 +39,12 @@ export interface GrantFailureFields {
   /** Of kind `rejected`. */
   readonly reason?: RejectedReason | undefined;
   readonly idTokenFault?: IdTokenFault | undefined;
+  /** What more a log should say of `reason` or `idTokenFault`, in words of ours. */
+  readonly detail?: string | undefined;
   /** Of kind `invalid_grant`: the provider says that consent was withdrawn, not only that the grant is of no use. */
   readonly consentRevoked?: boolean | undefined;
+  /** Of kind `transient`: a 4xx that says neither why nor when to come again. */
+  readonly isRefusal?: boolean | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
   readonly refusal?: string | undefined;
 }
@@ -64,10 +70,12 @@ export class GrantFailure extends Error {
   readonly idTokenFault: IdTokenFault | undefined;
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
+  readonly isRefusal: boolean;
 
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenFault, fields.oauthError, fields.httpStatus];
-    const words = details.filter((detail) => detail !== undefined).join(" ");
+    const said = fields.detail === undefined ? "" : `: ${fields.detail}`;
+    const words = details.filter((detail) => detail !== undefined).join(" ") + said;
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
     this.kind = fields.kind;
@@ -78,6 +86,13 @@ export class GrantFailure extends Error {
     this.idTokenFault = fields.idTokenFault;
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
+    this.isRefusal = fields.isRefusal === true;
+  }
+
+  /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
+  get mayConcernGrant(): boolean {
+    const { kind, httpStatus, oauthError = "" } = this;
+    return kind === "client" && httpStatus !== undefined && !authenticationCodes.has(oauthError);
   }
 }
 
@@ -112,6 +127,29 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["invalid_client_id", "client"],
   ["bad_client_secret", "client"],
   ["bad_redirect_uri", "client"],
+]);
+
+/** Words that promise a better answer later. */
+const passingCodes: ReadonlySet<string> = new Set([
+  "temporarily_unavailable",
+  "server_error",
+  "internal_error",
+  "service_unavailable",
+  "slow_down",
+  "ratelimited",
+  "rate_limited",
+  "rate_limit_exceeded",
+]);
+
+/** On an answer whose 4xx is the normaliser's, not the provider's: it came with a status of success. */
+export const successHeader = "nexus-answered-with-success";
+
+/** Words of the second kind by which client authentication failed: the refresh token was not looked at (RFC 6749 section 5.2). */
+const authenticationCodes: ReadonlySet<string> = new Set([
+  "invalid_client",
+  "incorrect_client_credentials",
+  "invalid_client_id",
+  "bad_client_secret",
 ]);
 
 /** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
@@ -170,10 +208,17 @@ function fromAnswer(
   const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
   const retryAfterMs =
     kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
+  const isRefusal =
+    kind === "transient" &&
+    judged &&
+    httpStatus >= 400 &&
+    retryAfterMs === undefined &&
+    !passingCodes.has(oauthError ?? "") &&
+    !response.headers.has(successHeader);
   const consentRevoked =
     kind === "invalid_grant" &&
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
-  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs, consentRevoked });
+  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal });
 }
 
 function sanitisedCode(code: string | undefined): string | undefined {

@@ -3,12 +3,16 @@ import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenFault } from "./failure.js";
-import { type Jwks, JwksUnavailable } from "./jwks.js";
+import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
 import type { OutboundFetch } from "./outbound.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {
-  constructor(readonly fault: IdTokenFault) {
+  /** @param detail what more a log should say, in words of ours */
+  constructor(
+    readonly fault: IdTokenFault,
+    readonly detail?: string,
+  ) {
     super(`the id_token failed verification (${fault})`);
     this.name = "IdTokenError";
   }
@@ -67,7 +71,7 @@ export async function processIdToken(
 
 /**
  * The signature of a judged id_token by the provider's JWKS (OpenID Connect Core 1.0 section 10.1). A signature that the cached set does
- * not verify may be of a rotated key, so the set is fetched anew, as often as `KeySet.renew` allows.
+ * not verify may be of a rotated key, so the set is fetched anew, once for each `kid` and as often as `KeySet.renew` allows.
  *
  * @throws IdTokenError
  */
@@ -80,13 +84,14 @@ export async function verifySignature(
   const { keys } = server;
   if (keys === undefined) throw new IdTokenError("jwks_unavailable");
   try {
-    const fault = await signatureFault(server, judged, await keys.get(fetch, clock));
+    const cached = await keys.get(fetch, clock);
+    const fault = await signatureFault(server, judged, cached);
     if (fault === undefined) return;
-    const renewed = await keys.renew(fetch, clock);
+    const renewed = await keys.renew(cached, keyIdOf(judged.idToken), fetch, clock);
     const again = renewed === undefined ? fault : await signatureFault(server, judged, renewed);
-    if (again !== undefined) throw new IdTokenError(again);
+    if (again !== undefined) throw new IdTokenError(again, signatureDetail(again, renewed !== undefined));
   } catch (fault) {
-    if (fault instanceof JwksUnavailable) throw new IdTokenError("jwks_unavailable");
+    if (fault instanceof JwksUnavailable) throw new IdTokenError("jwks_unavailable", fault.message);
     throw fault;
   }
 }
@@ -95,24 +100,40 @@ export async function verifySignature(
 async function signatureFault(
   server: AuthorizationServer,
   judged: JudgedIdToken,
-  { keys, refusedKeyIds }: Jwks,
+  jwks: Jwks,
 ): Promise<IdTokenFault | undefined> {
   const uat = Math.floor(new SystemClock().nowMs() / 1000);
   try {
     await oauth.validateApplicationLevelSignature({ ...server.metadata }, judged.response, {
       [oauth.allowInsecureRequests]: true,
-      [oauth.jwksCache]: { jwks: { keys: [...keys] as oauth.JWK[] }, uat },
+      [oauth.jwksCache]: { jwks: { keys: [...jwks.keys] as oauth.JWK[] }, uat },
     });
     return undefined;
   } catch {
-    return isRefusedKey(judged.idToken, refusedKeyIds) ? "weak_key" : "signature";
+    const keyId = keyIdOf(judged.idToken);
+    if (keyId === undefined) return "signature";
+    if (!holdsKey(jwks, keyId)) return "unknown_key";
+    return jwks.refusedKeyIds.includes(keyId) ? "weak_key" : "signature";
   }
 }
 
-function isRefusedKey(idToken: string, refusedKeyIds: readonly string[]): boolean {
+/** Never the key id itself: it is a text of the provider. */
+function signatureDetail(fault: IdTokenFault, wasFetched: boolean): string {
+  if (fault === "unknown_key") {
+    return wasFetched
+      ? "the provider's keys were fetched anew and lack the one that it names"
+      : "the provider's keys lack the one that it names, and were fetched too often to be fetched now";
+  }
+  return wasFetched
+    ? "checked with the provider's keys, which were fetched anew"
+    : "checked with the provider's keys at hand, which were fetched too often to be fetched now";
+}
+
+/** `kid` of the header (RFC 7515 section 4.1.4). */
+function keyIdOf(idToken: string): string | undefined {
   const header: unknown = JSON.parse(Buffer.from(idToken.split(".")[0] ?? "", "base64url").toString("utf8"));
   const kid = typeof header === "object" && header !== null && "kid" in header ? header.kid : undefined;
-  return typeof kid === "string" && refusedKeyIds.includes(kid);
+  return typeof kid === "string" ? kid : undefined;
 }
 
 function claimFault(fault: unknown): IdTokenFault {

@@ -10,10 +10,12 @@ const minRsaBits = 2048;
 const maxRsaBits = 8192;
 /** A set serves for so long: a key that was withdrawn is not believed longer. */
 const freshMs = 5 * 60_000;
-/** A key that the set does not know is looked for by one fetch in so much time: tokens with made-up key ids cost no more. */
+/** One key is looked for by one fetch in so much time. */
 const renewEveryMs = 60_000;
 /** Fetches of one set, those that failed included, in a minute. */
 const maxFetchesPerMinute = 6;
+/** From so many fetches on, none is made to look for a key: tokens with made-up key ids leave one for a set that grew old. */
+const maxRenewalsPerMinute = maxFetchesPerMinute - 1;
 
 /** A public key as RFC 7517 writes it. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
@@ -97,7 +99,8 @@ export class KeySet {
   readonly #flight = new SingleFlight<"fetch", Jwks>();
   #known: { readonly jwks: Jwks; readonly atMs: number } | undefined;
   #fetchedAtMs: number[] = [];
-  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  /** When a key was looked for and the set could be had, by the key's id; of the last minute, so at most as many as fetches. */
+  readonly #soughtAtMs = new Map<string, number>();
 
   constructor(uri: string) {
     this.#uri = uri;
@@ -110,28 +113,57 @@ export class KeySet {
   }
 
   /**
-   * The set once more, because it did not verify a signature: its keys may have been rotated.
+   * The set once more, because `tried` did not verify a signature: its keys may have been rotated.
    *
-   * @returns undefined when that was done less than a minute ago
+   * @param keyId `kid` of the token; undefined when it names none
+   * @returns undefined when this key was looked for less than a minute ago, or there were too many fetches
    * @throws JwksUnavailable
    */
-  async renew(fetch: OutboundFetch, clock: Clock): Promise<Jwks | undefined> {
-    if (clock.monotonicMs() - this.#renewedAtMs < renewEveryMs) return undefined;
-    this.#renewedAtMs = clock.monotonicMs();
-    return await this.#fetch(fetch, clock);
+  async renew(
+    tried: Jwks,
+    keyId: string | undefined,
+    fetch: OutboundFetch,
+    clock: Clock,
+  ): Promise<Jwks | undefined> {
+    // A fetch that is under way began before this key was missed: it may bring the key, and need not.
+    if (this.#flight.has("fetch")) await this.#fetch(fetch, clock);
+    const known = this.#known?.jwks;
+    if (known && known !== tried && (keyId === undefined || holdsKey(known, keyId))) return known;
+    if (this.#flight.has("fetch")) return await this.#fetch(fetch, clock);
+
+    const nowMs = clock.monotonicMs();
+    for (const [id, atMs] of this.#soughtAtMs) if (nowMs - atMs >= renewEveryMs) this.#soughtAtMs.delete(id);
+    const sought = keyId ?? "";
+    if (this.#soughtAtMs.has(sought) || this.#fetchesLately(nowMs) >= maxRenewalsPerMinute) return undefined;
+    this.#soughtAtMs.set(sought, nowMs);
+    try {
+      return await this.#fetch(fetch, clock);
+    } catch (fault) {
+      this.#soughtAtMs.delete(sought);
+      throw fault;
+    }
+  }
+
+  #fetchesLately(nowMs: number): number {
+    this.#fetchedAtMs = this.#fetchedAtMs.filter((atMs) => nowMs - atMs < 60_000);
+    return this.#fetchedAtMs.length;
   }
 
   #fetch(fetch: OutboundFetch, clock: Clock): Promise<Jwks> {
     return this.#flight.run("fetch", async () => {
       const nowMs = clock.monotonicMs();
-      this.#fetchedAtMs = this.#fetchedAtMs.filter((atMs) => nowMs - atMs < 60_000);
-      if (this.#fetchedAtMs.length >= maxFetchesPerMinute) throw new JwksUnavailable("fetched too often");
+      if (this.#fetchesLately(nowMs) >= maxFetchesPerMinute) throw new JwksUnavailable("fetched too often");
       this.#fetchedAtMs.push(nowMs);
       const jwks = processJwks(await sendJwksRequest(this.#uri, fetch));
       this.#known = { jwks, atMs: nowMs };
       return jwks;
     });
   }
+}
+
+/** Whether a key of this id is in the set, fit or not. */
+export function holdsKey({ keys, refusedKeyIds }: Jwks, keyId: string): boolean {
+  return refusedKeyIds.includes(keyId) || keys.some(({ kid }) => kid === keyId);
 }
 
 async function sendJwksRequest(uri: string, fetch: OutboundFetch): Promise<string> {

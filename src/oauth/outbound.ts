@@ -1,6 +1,6 @@
 import type { AddressRefusal } from "../model/address_judge.js";
 import { type ProviderNetworks, publicNetworks } from "../model/provider_networks.js";
-import { SystemClock } from "../runtime/clock.js";
+import { SystemClock, setDeadline } from "../runtime/clock.js";
 import {
   AddressRefused,
   isPermittedScheme,
@@ -25,7 +25,10 @@ export interface OutboundRequest {
 export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>;
 
 export interface OutboundOptions {
-  /** From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. */
+  /**
+   * From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. An
+   * answer that came while the process was paused is read all the same: see `setDeadline`.
+   */
   readonly timeoutMs?: number;
   /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */
   readonly maxBytes?: number;
@@ -102,7 +105,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.abort();
     };
     const onAbort = (): void => end("aborted");
-    const timer = clock.setTimer(timeoutMs, () => end("timeout"));
+    const timer = setDeadline(clock, timeoutMs, () => end("timeout"));
     if (request.signal?.aborted) onAbort();
     request.signal?.addEventListener("abort", onAbort, { once: true });
     try {

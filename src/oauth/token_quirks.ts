@@ -1,4 +1,5 @@
 import { maxMetadataValues, metadataText, namesSecret } from "../model/connection_metadata.js";
+import { tokenHeaderFault } from "../model/header_name.js";
 import type { OAuth2Options } from "../model/oauth2_options.js";
 import type { OutboundRequest } from "./outbound.js";
 
@@ -13,15 +14,12 @@ export type TokenQuirks = Pick<
   | "invalidGrantAliases"
 >;
 
-/** Set by the protocol or by the transport, whatever a profile says. */
-const ownedHeaders = new Set(["authorization", "content-type", "content-length", "host", "cookie"]);
-
 /** The request as the provider wants it: further headers, and JSON in place of a form. */
 export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of new Headers(request.headers)) headers[name] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
-    if (!ownedHeaders.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+    if (tokenHeaderFault(name) === undefined) headers[name.toLowerCase()] = value;
   }
   if (quirks.tokenRequestFormat !== "json" || request.body === undefined) return { ...request, headers };
   headers["content-type"] = "application/json";
@@ -41,17 +39,25 @@ export interface AdaptedAnswer {
  *
  * @param isRefresh those declarations are about refreshes; and where the path leads nowhere, take the root: Slack answers a refresh
  * without the `authed_user` of its code exchange. Never for a code exchange, whose root holds another token.
+ * `httpStatus` is for the aliases by status; undefined where they do not apply.
  */
 export function adaptTokenAnswer(
   bodyText: string,
   quirks: TokenQuirks,
-  options: { readonly nowMs: number; readonly isRefresh: boolean },
+  options: {
+    readonly nowMs: number;
+    readonly isRefresh: boolean;
+    readonly httpStatus?: number | undefined;
+  },
 ): AdaptedAnswer {
   const asIs = { bodyText, metadata: {} };
   const root = jsonObject(bodyText);
   if (root !== undefined && options.isRefresh && meansInvalidGrant(root, quirks.invalidGrantAliases)) {
     const { error_description } = root;
     return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant", error_description }) };
+  }
+  if (options.isRefresh && statusMeansInvalidGrant(bodyText, root, quirks, options.httpStatus)) {
+    return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant" }) };
   }
   if (root === undefined || root["ok"] === false || isErrorWord(root["error"])) return asIs;
   const metadata = keptValues(root, quirks.tokenMetadata);
@@ -88,10 +94,25 @@ function flat(token: JsonRecord): JsonRecord {
 function meansInvalidGrant(root: JsonRecord, aliases: readonly string[]): boolean {
   if ("access_token" in root) return false;
   return aliases.some((alias) => {
+    if (alias.startsWith(statusAlias)) return false;
     const [, path = "error", value = ""] = /^(?:([\w.-]+)=)?(.*)$/.exec(alias) ?? [];
     const said = valueAt(root, path);
     return (typeof said === "string" || typeof said === "number") && value !== "" && String(said) === value;
   });
+}
+
+const statusAlias = "http_status=";
+
+/** Whether the HTTP status alone says that the refresh token is dead: by an alias, and of an answer that names no error. */
+function statusMeansInvalidGrant(
+  bodyText: string,
+  root: JsonRecord | undefined,
+  { invalidGrantAliases }: TokenQuirks,
+  httpStatus: number | undefined,
+): boolean {
+  if (httpStatus === undefined || httpStatus < 400) return false;
+  const namesError = root === undefined ? /(^|&)error=/.test(bodyText) : isErrorWord(root["error"]);
+  return !namesError && invalidGrantAliases.includes(`${statusAlias}${httpStatus}`);
 }
 
 /** Seconds, or the instant of expiry: seconds or milliseconds of the Unix epoch, or RFC 3339. */

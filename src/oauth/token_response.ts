@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credential.js";
 import { Secret } from "../runtime/secret.js";
+import { successHeader } from "./failure.js";
 import type { OutboundFetch } from "./outbound.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
@@ -18,9 +19,17 @@ export interface TokenResponseBody {
   refresh_token_expires_in?: number;
 }
 
+/** Why an access token must not be served, in words for a log. */
+export type AccessTokenFault =
+  | "the access token has characters that RFC 6749 appendix A.12 does not allow"
+  | "the access token is longer than 64 KiB"
+  | "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
+
 export interface NormalisedTokenResponse {
   readonly status: number;
   readonly body: TokenResponseBody;
+  /** Of a success whose access token must not be served; its other members count all the same. */
+  readonly accessTokenFault?: AccessTokenFault | undefined;
 }
 
 /** The answer of a token endpoint, its id_token set aside so that a fault in it cannot lose the tokens. */
@@ -29,6 +38,7 @@ export interface TokenAnswer {
   readonly idToken: string | undefined;
   /** What the profile keeps of the answer. */
   readonly metadata: Readonly<Record<string, string>>;
+  readonly accessTokenFault: AccessTokenFault | undefined;
 }
 
 /**
@@ -42,6 +52,27 @@ const refreshLifetimeMembers = [
   "refresh_expires_in",
   "x_refresh_token_expires_in",
 ] as const;
+
+/** RFC 6749 appendix A.12. A line break would give whoever writes the token into a request a header of the provider's choice. */
+const accessTokenSyntax = /^[\x20-\x7e]+$/;
+/** The longest seen are JWTs of 10 KiB, and no server takes a header of more than 64. */
+const maxAccessTokenLength = 64 * 1024;
+
+/**
+ * What providers call a bearer token, in lower case, beside the registered word (RFC 6750 section 6.1.1): Slack (two), Apigee, and
+ * eBay (two). One that is not named is one as well: many leave the member out, though RFC 6749 section 5.1 requires it.
+ */
+const bearerWords: ReadonlySet<unknown> = new Set([
+  undefined,
+  null,
+  "",
+  "bearer",
+  "bot",
+  "user",
+  "bearertoken",
+  "user access token",
+  "application access token",
+]);
 
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
 const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
@@ -59,17 +90,26 @@ export async function sendTokenRequest(
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
   let metadata: Readonly<Record<string, string>> = {};
+  let accessTokenFault: AccessTokenFault | undefined;
   const response = await send(async (url, request) => {
     const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
-    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, shape);
-    const { status, body } = normaliseTokenResponse(raw.status, adapted.bodyText);
+    const retryAfter = raw.headers.get("retry-after");
+    // A provider that says when to come again has not refused for good.
+    const httpStatus = retryAfter === null ? raw.status : undefined;
+    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, { ...shape, httpStatus });
+    const normalised = normaliseTokenResponse(raw.status, adapted.bodyText);
+    const { status, body } = normalised;
+    accessTokenFault = normalised.accessTokenFault;
     if (status === 200) metadata = adapted.metadata;
     const { id_token, ...rest } = body;
     idToken = id_token;
-    const retryAfter = raw.headers.get("retry-after");
-    return Response.json(rest, { status, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
+    const headers = {
+      ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
+      ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
+    };
+    return Response.json(rest, { status, headers });
   });
-  return { response, idToken, metadata };
+  return { response, idToken, metadata, accessTokenFault };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
@@ -123,7 +163,22 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   if (refreshLifetimes.length > 0) body.refresh_token_expires_in = Math.min(...refreshLifetimes);
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
-  return { status: 200, body: body.access_token === undefined ? {} : body };
+  if (body.access_token === undefined) return { status: 200, body: {} };
+  return {
+    status: 200,
+    body,
+    accessTokenFault: findAccessTokenFault(body.access_token, fields.get("token_type")),
+  };
+}
+
+function findAccessTokenFault(accessToken: string, tokenType: unknown): AccessTokenFault | undefined {
+  if (accessToken.length > maxAccessTokenLength) return "the access token is longer than 64 KiB";
+  if (!accessTokenSyntax.test(accessToken)) {
+    return "the access token has characters that RFC 6749 appendix A.12 does not allow";
+  }
+  const word = typeof tokenType === "string" ? tokenType.trim().toLowerCase() : tokenType;
+  if (word === "dpop" || bearerWords.has(word)) return undefined;
+  return "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
 }
 
 /** A map, not an object: names come from outside. Of a repeated member the last counts, as RFC 8259 section 4 lets a parser do. */

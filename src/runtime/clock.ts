@@ -53,3 +53,32 @@ export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener("abort", finish, { once: true });
   });
 }
+
+/** A timer that fires later than this was held up: the process was paused, or its event loop was. */
+const lateMs = 250;
+/** How long what came in a pause, and what comes right after it, may take to be read. */
+const graceMs = 2_000;
+
+/**
+ * A timer for what ends work that reads. After a pause (SIGSTOP, a container's freezer, a virtual machine that moves) timers that are
+ * due fire before any socket is read. So this one gives I/O one more turn before it calls `callback`, and waits another two seconds
+ * whenever it fired late.
+ */
+export function setDeadline(clock: Clock, delayMs: number, callback: () => void): Timer {
+  let timer: Timer;
+  let turn: NodeJS.Immediate | undefined;
+  const arm = (waitMs: number): void => {
+    const dueMs = clock.monotonicMs() + waitMs;
+    timer = clock.setTimer(waitMs, () => {
+      if (clock.monotonicMs() - dueMs > lateMs) arm(graceMs);
+      else turn = setImmediate(callback);
+    });
+  };
+  arm(Math.max(0, delayMs));
+  return {
+    cancel: () => {
+      timer.cancel();
+      clearImmediate(turn);
+    },
+  };
+}

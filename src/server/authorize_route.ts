@@ -6,6 +6,7 @@ import {
   type CheckResponse,
   type OkHttpResponse,
 } from "../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { headerNameFault } from "../model/header_name.js";
 import type { Principal } from "../model/principal.js";
 import type { BoundService } from "../service/bound_service.js";
 import { routeFields } from "../service/check_message.js";
@@ -15,7 +16,7 @@ import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import type { Routes } from "./http_door.js";
 import { pathOf, type Request, type Response } from "./http_message.js";
-import { answerJson, writeJson } from "./json_answer.js";
+import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 
 export interface AuthorizeRouteOptions {
   /** `envoy.service.auth.v3.Authorization`. */
@@ -76,7 +77,9 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
     } else {
       serve(request, response, connectionId, principal).catch((error: unknown) => {
         if (!(error instanceof WireError)) onUnexpected(error, path);
-        answerJson(response, 503, "unavailable", "the request cannot be decided just now");
+        answerOrDestroy(response, () =>
+          answerJson(response, 503, "unavailable", "the request cannot be decided just now"),
+        );
       });
     }
     return true;
@@ -105,8 +108,14 @@ function send(response: Response, { httpResponse }: CheckResponse, path: string)
   });
 }
 
+/** @throws Error for a header that would frame the answer itself, whatever let it through */
 function headersOf(options: OkHttpResponse["headers"]): [string, string][] {
-  return options.flatMap(({ header }) => (header ? [[header.key, header.value]] : []));
+  return options.flatMap(({ header }) => {
+    if (!header) return [];
+    const fault = headerNameFault(header.key);
+    if (fault !== undefined) throw new Error(`the header ${header.key} ${fault}`);
+    return [[header.key, header.value]];
+  });
 }
 
 /** The path with the credential in its query; undefined where it does not go there. */

@@ -5,7 +5,7 @@ import { isRedirectPath } from "../model/redirect_path.js";
 import { RateLimiter } from "../service/rate_limiter.js";
 import { addressKey } from "./address_limits.js";
 import { BindingCookie } from "./binding_cookie.js";
-import { hostOf, hostsOf, isEmbedded, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
+import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
@@ -127,10 +127,10 @@ export class BrowserDoor implements Door {
     if (!this.#hosts.has(host)) return misdirectedPage(this.#options.publicUrl.origin);
     const { path, query } = target;
     const visit: Visit = { path, query, headers, body, origin: socket.remoteAddress };
-    const isForm = path === capturePath;
-    if (isForm && method === "POST") return this.#submit(visit);
+    const isCapture = path === capturePath;
+    if (isCapture && method === "POST") return this.#submit(visit);
     if (method !== "GET" && method !== "HEAD") {
-      return isForm ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
+      return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
     }
     const act = this.#actOf(path);
     if (!act) return (this.#pages.get(path) ?? notFoundPage)(query);
@@ -182,6 +182,7 @@ export class BrowserDoor implements Door {
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return incompletePage();
+    if (!isForm(headers)) return formRefusedPage(415);
     if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
     if (body === "too_large") return formTooLargePage();
     const cookies = new CookieReader(this.#cookie, headers.cookie);

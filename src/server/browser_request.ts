@@ -13,10 +13,14 @@ export function isEmbedded(headers: IncomingHttpHeaders): boolean {
   return destination !== undefined && destination !== "document";
 }
 
+/** The one media type in which browsers send the forms of this door. */
+export function isForm(headers: IncomingHttpHeaders): boolean {
+  const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
+  return type === "application/x-www-form-urlencoded";
+}
+
 /** A form of a page of this door, as far as the browser says (Fetch, section 3.2; Fetch Metadata, section 2.4). */
 export function isOwnForm(headers: IncomingHttpHeaders, publicUrl: URL): boolean {
-  const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/x-www-form-urlencoded") return false;
   const site = headers["sec-fetch-site"];
   if (site !== undefined && site !== "same-origin" && site !== "none") return false;
   const { origin } = headers;

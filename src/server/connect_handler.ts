@@ -1,4 +1,4 @@
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { ResourceExhausted } from "../model/errors.js";
 import type { Limits } from "../model/limits.js";
@@ -9,14 +9,20 @@ import { restError } from "../service/rest/rest_error.js";
 import { codes, WireError } from "../service/wire_error.js";
 import { unauthenticatedMessage } from "./api_key.js";
 import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
+import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import type { OnUnexpected } from "./door.js";
 import { type DoorLimits, headersRefusal, limitsOf, messageTooLarge } from "./door_limits.js";
 import { refuseEarly } from "./early_refusal.js";
-import { pathOf, type Request, type Response, refuseRest } from "./http_message.js";
-import { answerJson, writeJson } from "./json_answer.js";
+import { isHttp2, pathOf, type Request, type Response, refuseRest } from "./http_message.js";
+import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
+import { noteCredential } from "./socket_guard.js";
+import { StrangerStreams } from "./stranger_streams.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
+
+/** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
+const maxStrangerStreams = 32;
 
 /** What the protocols put before a message. */
 const envelopeBytes = 5;
@@ -54,10 +60,12 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   };
   const plain = new PlainJsonCalls(options.services, options.onUnexpected);
   const limits = limitsOf(options.bounds);
+  const strangers = new StrangerStreams(maxStrangerStreams, options.bounds?.clock);
   const serve = (request: Request, response: Response): void => {
     refuseRest(response);
     if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
+      if (isHttp2(response) && !strangers.take(response.stream)) return;
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
@@ -82,6 +90,8 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
     }
   };
   const serveTo = (caller: Caller, request: Request, response: Response): void => {
+    if (isPrincipal(caller)) noteCredential(request.socket);
+    else if (isHttp2(response) && !strangers.take(response.stream)) return;
     const path = pathOf(request);
     const handler = handlerOf(path);
     if (!handler) {
@@ -111,7 +121,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   ): void => {
     const context = contextOf(caller, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
-    handler(body === undefined ? call : { ...call, body: chunksOf(body) })
+    handler({ ...call, body: body === undefined ? decodable(handler, request, call.body) : chunksOf(body) })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
@@ -119,17 +129,34 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
         response.destroy();
       });
   };
+  const decodable = (
+    { method }: UniversalHandler,
+    request: Request,
+    body: UniversalServerRequest["body"],
+  ) => {
+    const [type = ""] = (request.headers["content-type"] ?? "").split(";");
+    const isBinary = binaryTypes.test(type);
+    return isBinary && isStream(body)
+      ? decodableBody(body, method.input, type, limits.maxMessageBytes)
+      : body;
+  };
   const guard = (request: Request, response: Response, work: () => void): void => {
     try {
       work();
     } catch (error) {
       // A stream that was reset before it was served has lost its socket, and the library trips over that.
-      if (request.destroyed) return;
+      if (isHttp2(response) ? request.destroyed : response.destroyed) return;
       options.onUnexpected(error, pathOf(request));
-      answerJson(response, 500, "internal", "internal error");
+      answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
     }
   };
   return (request, response) => guard(request, response, () => serve(request, response));
+}
+
+const binaryTypes = /^application\/((connect|grpc|grpc-web)\+)?proto$|^application\/grpc(-web)?$/;
+
+function isStream(body: UniversalServerRequest["body"]): body is AsyncIterable<Uint8Array> {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
 function isPrincipal(caller: Caller): caller is Principal {

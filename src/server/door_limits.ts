@@ -18,10 +18,23 @@ export function limitsOf(bounds: DoorLimits | undefined): Limits {
   return bounds?.limits ?? defaultLimits;
 }
 
+/** How long a connection lives at a door of callers with credentials when it never showed one. */
+const strangerLifeMs = 30_000;
+
+/** @param door the callers of `grpc` and `http` show credentials, those of the others never */
 export function guardOf(bounds: DoorLimits | undefined, door: string): SocketGuard | undefined {
   if (!bounds) return undefined;
   const { limits, clock, onFull } = bounds;
-  return new SocketGuard({ maxConnections: limits.maxConnections, clock, onFull: () => onFull(door) });
+  const { maxConnections } = limits;
+  const isForCallers = door === "grpc" || door === "http";
+  return new SocketGuard({
+    maxConnections,
+    // An idle HTTP/2 session takes some 30 KB.
+    maxStrangers: isForCallers ? Math.min(maxConnections, Math.max(64, maxConnections / 20)) : undefined,
+    strangerLifeMs: isForCallers ? strangerLifeMs : undefined,
+    clock,
+    onFull: () => onFull(door),
+  });
 }
 
 /** Bytes of all fields, names and values, with what HTTP/1.1 puts between them. */
@@ -74,11 +87,17 @@ export function messageTooLarge(maxMessageBytes: number): ResourceExhausted {
   });
 }
 
-/** What node:http could not make a request of: answers with the limit that was broken, and closes. */
+/** Time a peer has to close a connection that was answered for the last time. */
+const closingGraceMs = 1_000;
+
+/**
+ * What node:http could not make a request of: answers with the limit that was broken, and closes. The connection is destroyed after a
+ * second, whether or not the peer closes its half.
+ */
 export function answerClientError(
   error: NodeJS.ErrnoException,
   socket: Socket & { _httpMessage?: IncomingMessage },
-  limits: Limits,
+  bounds: DoorLimits | undefined,
   form: "json" | "text",
 ): void {
   // An answer that is under way would be torn by another one.
@@ -86,7 +105,7 @@ export function answerClientError(
     socket.destroy();
     return;
   }
-  const [status, word, message] = clientError(error, limits);
+  const [status, word, message] = clientError(error, limitsOf(bounds));
   const body = form === "json" ? JSON.stringify({ error: word, message }) : `${message}\n`;
   const head = [
     `HTTP/1.1 ${status}`,
@@ -96,6 +115,8 @@ export function answerClientError(
     "X-Content-Type-Options: nosniff",
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
+  const timer = bounds?.clock.setTimer(closingGraceMs, () => socket.destroy());
+  socket.once("close", () => timer?.cancel());
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 

@@ -101,10 +101,15 @@ function handleUnary(
   return (call, callback) => {
     const signal = signalOf(call);
     const context = { principal: binding.principalOf(call.metadata), signal, trace: traceOf(call.metadata) };
-    unlessAborted(async () => method.call(decoded(call.request, method.descriptor), context), signal).then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(toStatus(error, signal, method, binding)),
-    );
+    unlessAborted(async () => method.call(decoded(call.request, method.descriptor), context), signal)
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toStatus(error, signal, method, binding)),
+      )
+      .catch((error: unknown) => {
+        binding.onUnexpected(error, methodName(method.descriptor));
+        resetCall(call);
+      });
   };
 }
 
@@ -246,6 +251,6 @@ export function detailsOf(error: WireError): Metadata {
 }
 
 /** grpc-js writes the message with `encodeURI`, which throws on half a surrogate pair. */
-function wellFormed(text: string): string {
+export function wellFormed(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -20,13 +20,15 @@ import { toWireError as toServiceError } from "../service/error_table.js";
 import { shownCredentials, unauthenticatedMessage } from "./api_key.js";
 import type { Door, DoorPlace, OnUnexpected } from "./door.js";
 import { guardOf, headersRefusal, limitsOf } from "./door_limits.js";
-import { defineService, detailsOf, implementService } from "./grpc_binding.js";
+import { defineService, detailsOf, implementService, wellFormed } from "./grpc_binding.js";
 import { GrpcStandardServices, isOpenToAll } from "./grpc_standard_services.js";
 import { Listener } from "./listener.js";
 import { peerOfCall } from "./peer.js";
 import { PlainCalls } from "./plain_calls.js";
 import { ResetGuard } from "./reset_guard.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { noteCredential } from "./socket_guard.js";
+import { StrangerStreams } from "./stranger_streams.js";
 import { offerStreams } from "./taken_streams.js";
 import { streamOfCall } from "./unread_stream.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
@@ -49,6 +51,9 @@ const serverOptions = {
   /** Statistics that nobody reads, kept for every connection and call. */
   "grpc.enable_channelz": 0,
 } as const;
+
+/** Refusals that wait for their caller, at one address. */
+const maxRefusals = 512;
 
 /** Of all streams; health and reflection are open to strangers, who could hold thousands on each of their connections. */
 const strangersShare = 1 / 50;
@@ -122,7 +127,8 @@ export class GrpcDoor implements Door {
     const { bounds } = this.#options;
     const limits = limitsOf(bounds);
     const resets = new ResetGuard();
-    const interceptors = [this.#admit(address, callers, limits, resets)];
+    const refusals = new StrangerStreams(maxRefusals, bounds?.clock);
+    const interceptors = [this.#admit(address, callers, limits, resets, refusals)];
     const server = new Server({ ...optionsOf(limits), interceptors });
     const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
     const principalOf = (metadata: Metadata): Principal => {
@@ -148,6 +154,7 @@ export class GrpcDoor implements Door {
       limits,
       clock: bounds?.clock,
       resets,
+      strangers: refusals,
       onUnexpected,
     });
     offerStreams(server, (stream, headers) => plain.take(stream, headers));
@@ -162,7 +169,7 @@ export class GrpcDoor implements Door {
   /** What a caller is told whose credentials could not be verified just now. */
   #refusal(error: unknown, path: string): Pick<StatusObject, "code" | "details"> & Partial<StatusObject> {
     const wire = toWireError(toServiceError(error), neverAborted, path.slice(1), this.#options.onUnexpected);
-    return { code: wire.code as number, details: wire.message, metadata: detailsOf(wire) };
+    return { code: wire.code as number, details: wellFormed(wire.message), metadata: detailsOf(wire) };
   }
 
   #countStranger(stream: ServerHttp2Stream | undefined): void {
@@ -177,6 +184,7 @@ export class GrpcDoor implements Door {
     callers: WeakMap<Metadata, Principal>,
     limits: Limits,
     resets: ResetGuard,
+    refusals: StrangerStreams,
   ): ServerInterceptor {
     const field = (metadata: Metadata, name: string): string | undefined => metadata.get(name)[0]?.toString();
     const maxStrangers = Math.max(1, Math.floor(limits.maxStreams * strangersShare));
@@ -187,7 +195,9 @@ export class GrpcDoor implements Door {
             onReceiveMetadata: (metadata, pass) => {
               const stream = streamOfCall(call);
               if (stream) resets.watch(stream);
-              const refuse = (error: unknown): void => call.sendStatus(this.#refusal(error, method.path));
+              const refuse = (error: unknown): void => {
+                if (!stream || refusals.take(stream)) call.sendStatus(this.#refusal(error, method.path));
+              };
               const tooLarge = headersRefusal(metadata.toHttp2Headers(), limits);
               if (tooLarge) {
                 refuse(tooLarge);
@@ -201,8 +211,11 @@ export class GrpcDoor implements Door {
                 peerOfCall(call),
               );
               const admit = (principal: Principal | undefined): void => {
-                if (principal) callers.set(metadata, principal);
-                else if (!isOpenToAll(method.path)) {
+                if (principal) {
+                  callers.set(metadata, principal);
+                  if (stream?.session && !stream.session.destroyed) noteCredential(stream.session.socket);
+                } else if (!isOpenToAll(method.path)) {
+                  if (stream && !refusals.take(stream)) return;
                   call.sendStatus({ code: status.UNAUTHENTICATED, details: unauthenticatedMessage });
                   return;
                 } else if (this.#strangers >= maxStrangers) {

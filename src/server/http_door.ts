@@ -64,7 +64,7 @@ export class HttpDoor implements Door {
       handle(request, response);
     });
     this.#http1.on("clientError", (error, socket) =>
-      answerClientError(error, socket as Socket, limits, "json"),
+      answerClientError(error, socket as Socket, options.bounds, "json"),
     );
     const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
     this.#http2 = createHttp2Server({ settings }, handle);

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { OnUnexpected } from "./door.js";
 import { answerClientError, type DoorLimits, guardOf, limitsOf } from "./door_limits.js";
+import { answerOrDestroy } from "./json_answer.js";
 import { Listener } from "./listener.js";
 import type { SocketAccess } from "./peer_credentials.js";
 import { readBody } from "./request_body.js";
@@ -58,7 +59,9 @@ export class HttpListener {
       });
       void this.#serve(request, response);
     });
-    server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, bounds, "text"));
+    server.on("clientError", (error, socket) =>
+      answerClientError(error, socket as Socket, options.bounds, "text"),
+    );
     this.#server = server;
     const isPageTls =
       options.door === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
@@ -98,7 +101,7 @@ export class HttpListener {
       if (body !== "aborted") this.#send(request, response, await this.#options.answer(request, body));
     } catch (error) {
       this.#options.onUnexpected(error, splitTarget(request.url)?.path ?? "");
-      this.#send(request, response, this.#options.internalError);
+      answerOrDestroy(response, () => this.#send(request, response, this.#options.internalError));
     }
   }
 

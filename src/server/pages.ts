@@ -101,8 +101,9 @@ export function methodNotAllowedPage(allow = "GET, HEAD"): Answer {
   return { ...answer, headers: { ...answer.headers, allow } };
 }
 
-export function formRefusedPage(): Answer {
-  return page(400, {
+/** @param status 415 for another media type than that of forms (RFC 9110 section 15.5.16) */
+export function formRefusedPage(status: 400 | 415 = 400): Answer {
+  return page(status, {
     title: "Not sent",
     mark: "stopped",
     lines: [

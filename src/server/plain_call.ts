@@ -7,7 +7,7 @@ import type { StreamSink, StreamSource } from "../runtime/stream_sink.js";
 import type { CallContext } from "../service/bound_service.js";
 import { frameOf, sharedFrame } from "../service/shared_message.js";
 import { codes, WireError } from "../service/wire_error.js";
-import { type ReadPatience, resetStream } from "./unread_stream.js";
+import { breakStream, type ReadPatience, resetStream } from "./unread_stream.js";
 import { encodeDetails } from "./wire_answer.js";
 
 const callKey = Symbol("call");
@@ -28,8 +28,10 @@ export interface PlainCallOptions {
   readonly path: string;
   readonly output: DescMessage;
   readonly maxMessageBytes: number;
-  /** The whole request is there. Must not throw. */
+  /** The whole request is there. */
   readonly onRequest: (call: PlainCall, message: Buffer) => void;
+  /** What was thrown where nobody else catches it; the stream is reset. */
+  readonly onBroken: (error: unknown) => void;
   /** What a caller is told of what a stream ended with. */
   readonly toWire: (error: unknown) => WireError;
   /** For clients that do not read; without it they are waited for. */
@@ -84,11 +86,13 @@ export class PlainCall implements CallContext, StreamSink<Message> {
 
   /** Ends the call when `timer` says so, unless it has ended. */
   startDeadline(setTimer: (onPassed: () => void) => Timer): void {
-    this.#deadline = setTimer(() => {
-      if (this.isOver) return;
-      this.fail(new WireError(codes.deadline_exceeded, "Deadline exceeded"));
-      this.#abort();
-    });
+    this.#deadline = setTimer(() =>
+      this.guard(() => {
+        if (this.isOver) return;
+        this.fail(new WireError(codes.deadline_exceeded, "Deadline exceeded"));
+        this.#abort();
+      }),
+    );
   }
 
   /** What answers the call. It is cancelled when the caller has left or its deadline has passed, at once when it has already. */
@@ -108,8 +112,11 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     if (this.isOver) return;
     const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
     this.#isAnswered = true;
-    this.#respond();
-    this.stream.end(frame);
+    this.guard(() => {
+      this.#respond();
+      this.stream.end(frame);
+      this.#startPatience();
+    });
   }
 
   send(message: Message): boolean {
@@ -153,22 +160,27 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     }
     this.#isAnswered = true;
     this.#source = undefined;
-    if (!this.stream.headersSent) this.#respond();
-    this.#endStream();
+    this.guard(() => {
+      if (!this.stream.headersSent) this.#respond();
+      this.#endStream();
+    });
   }
 
   fail(error: WireError): void {
     if (this.isOver) return;
     this.#isAnswered = true;
     this.#deadline?.cancel();
-    if (this.stream.headersSent) {
-      this.#status = error;
-      this.#endStream();
-      return;
-    }
-    this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
-    // What the caller still sends is taken and dropped.
-    this.stream.resume();
+    this.guard(() => {
+      if (this.stream.headersSent) {
+        this.#status = error;
+        this.#endStream();
+        return;
+      }
+      this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
+      this.#startPatience();
+      // What the caller still sends is taken and dropped.
+      this.stream.resume();
+    });
   }
 
   #respond(): void {
@@ -239,6 +251,17 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#options.onClose(this.stream);
   }
 
+  /** The last catch: what a listener threw would end the process, and what cannot be answered is reset. */
+  guard(work: (call: this) => void): void {
+    try {
+      work(this);
+    } catch (error) {
+      this.#options.onBroken(error);
+      this.#deadline?.cancel();
+      breakStream(this.stream);
+    }
+  }
+
   #abort(): void {
     if (this.#isGone) return;
     this.#isGone = true;
@@ -266,22 +289,14 @@ function ignore(): void {
   // A stream that fails closes, which is what tells of it.
 }
 
-function onData(this: PlainStream, chunk: Buffer): void {
-  this[callKey]?.receive(chunk);
+/** A listener that all calls share. */
+function listener<Args extends unknown[]>(work: (call: PlainCall, ...args: Args) => void) {
+  return function (this: PlainStream, ...args: Args): void {
+    this[callKey]?.guard((call) => work(call, ...args));
+  };
 }
-
-function onEnd(this: PlainStream): void {
-  this[callKey]?.receiveEnd();
-}
-
-function onClose(this: PlainStream): void {
-  this[callKey]?.closed();
-}
-
-function onDrain(this: PlainStream): void {
-  this[callKey]?.drained();
-}
-
-function onWantTrailers(this: PlainStream): void {
-  this[callKey]?.sendTrailers();
-}
+const onData = listener((call, chunk: Buffer) => call.receive(chunk));
+const onEnd = listener((call) => call.receiveEnd());
+const onClose = listener((call) => call.closed());
+const onDrain = listener((call) => call.drained());
+const onWantTrailers = listener((call) => call.sendTrailers());

@@ -15,6 +15,7 @@ import { PlainCall, type PlainCallOptions } from "./plain_call.js";
 import type { ResetGuard } from "./reset_guard.js";
 import { SessionCallers } from "./session_callers.js";
 import type { Authenticate } from "./shown_credentials.js";
+import type { StrangerStreams } from "./stranger_streams.js";
 import { methodName, neverAborted, toWireError } from "./wire_answer.js";
 
 export interface PlainCallsOptions {
@@ -25,6 +26,7 @@ export interface PlainCallsOptions {
   /** Without it deadlines are left to grpc-js, and clients that do not read are waited for. */
   readonly clock: Clock | undefined;
   readonly resets: ResetGuard;
+  readonly strangers: StrangerStreams;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -68,6 +70,7 @@ export class PlainCalls {
           output: method.descriptor.output,
           maxMessageBytes: limits.maxMessageBytes,
           onRequest: (call, message) => this.#run(method, call, message),
+          onBroken: (error) => options.onUnexpected(error, methodName(method.descriptor)),
           toWire: (error) => this.#wire(error, method),
           patience: clock && { clock, timeoutMs: limits.streamReadTimeoutMs },
           onClose: (stream) => resets.closed(stream),
@@ -81,28 +84,33 @@ export class PlainCalls {
     const route = this.#routes.get(headers[":path"] ?? "");
     if (!route || !isPlain(headers) || stream.destroyed) return false;
     const timeoutMs = timeoutOf(headers["grpc-timeout"]);
-    const { clock, limits } = this.#options;
+    const { clock } = this.#options;
     if (timeoutMs !== undefined && (Number.isNaN(timeoutMs) || !clock)) return false;
     const call = new PlainCall(stream, route.options);
     call.trace = callerTrace(headers["traceparent"], headers["tracestate"]);
     if (timeoutMs !== undefined && clock) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
+    call.guard(() => this.#admit(call, route.method, headers));
+    return true;
+  }
+
+  #admit(call: PlainCall, method: PlainMethod, headers: IncomingHttpHeaders): void {
+    const { limits, strangers } = this.#options;
     const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {
-      call.fail(toServiceError(tooLarge) as WireError);
-      return true;
+      if (strangers.take(call.stream)) call.fail(toServiceError(tooLarge) as WireError);
+      return;
     }
+    const refuse = (error: unknown): void => {
+      if (strangers.take(call.stream)) call.guard(() => call.fail(this.#refusal(method, error)));
+    };
     try {
-      const caller = this.#callers.callerOf(stream, headers);
-      if (caller instanceof Promise) {
-        caller.then(
-          (principal) => admit(call, principal),
-          (error: unknown) => call.fail(this.#refusal(route.method, error)),
-        );
-      } else admit(call, caller);
+      const caller = this.#callers.callerOf(call.stream, headers);
+      if (caller instanceof Promise)
+        caller.then((principal) => call.guard(() => admit(call, principal, strangers)), refuse);
+      else admit(call, caller, strangers);
     } catch (error) {
-      call.fail(this.#refusal(route.method, error));
+      refuse(error);
     }
-    return true;
   }
 
   /** What a caller is told whose credentials could not be verified just now. */
@@ -124,14 +132,15 @@ export class PlainCalls {
       call.fail(new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`));
       return;
     }
-    const failed = (error: unknown): void => {
-      if (!call.isOver) call.fail(this.#wire(error, method));
-    };
-    if (method.kind === "server_streaming") {
-      call.answeredBy(method.open(request, call, call));
-      return;
-    }
+    const failed = (error: unknown): void =>
+      call.guard(() => {
+        if (!call.isOver) call.fail(this.#wire(error, method));
+      });
     try {
+      if (method.kind === "server_streaming") {
+        call.answeredBy(method.open(request, call, call));
+        return;
+      }
       const answer = method.call(request, call);
       if (answer instanceof Promise) answer.then((message) => call.answer(message)).catch(failed);
       else call.answer(answer);
@@ -145,9 +154,9 @@ export class PlainCalls {
   }
 }
 
-function admit(call: PlainCall, principal: Principal | undefined): void {
+function admit(call: PlainCall, principal: Principal | undefined, strangers: StrangerStreams): void {
   if (!principal) {
-    call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
+    if (strangers.take(call.stream)) call.fail(new WireError(codes.unauthenticated, unauthenticatedMessage));
     return;
   }
   call.principal = principal;

@@ -5,6 +5,7 @@ import { toConnectError } from "./connect_binding.js";
 import type { OnUnexpected } from "./door.js";
 import { refuseEarly } from "./early_refusal.js";
 import { isHttp2, type Request, type Response } from "./http_message.js";
+import { answerOrDestroy } from "./json_answer.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
 /** Longer requests are left to the library; one that names a connection has 55 bytes. */
@@ -85,8 +86,10 @@ export class PlainJsonCalls {
     }
     const call = new PlainJsonCall(principal, response);
     const failed = (error: unknown): void => {
-      const wire = toWireError(error, call.signal, methodName(method.descriptor), this.#onUnexpected);
-      refuseEarly(request, response, toConnectError(wire), wire);
+      answerOrDestroy(response, () => {
+        const wire = toWireError(error, call.signal, methodName(method.descriptor), this.#onUnexpected);
+        refuseEarly(request, response, toConnectError(wire), wire);
+      });
     };
     const succeeded = (answer: Parameters<typeof jsonOf>[1]): void =>
       writeAnswer(response, jsonOf(method.descriptor.output, answer));

@@ -11,7 +11,7 @@ import { callerTrace } from "./caller_trace.js";
 import type { OnUnexpected } from "./door.js";
 import type { Routes } from "./http_door.js";
 import { pathOf, type Request, type Response } from "./http_message.js";
-import { writeJson } from "./json_answer.js";
+import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
 import { readJsonBody } from "./json_body.js";
 import { unlessAborted } from "./unless_aborted.js";
 
@@ -97,7 +97,7 @@ export function restRoutes(options: RestRoutesOptions): Routes {
       })
       .catch((error: unknown) => {
         onUnexpected(error, path);
-        response.destroy();
+        answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
       });
     return true;
   };

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.js";
 import { shownCredentials } from "./api_key.js";
 import { peerOf } from "./peer.js";
 import type { Authenticate } from "./shown_credentials.js";
+import { noteCredential } from "./socket_guard.js";
 
 /**
  * How long a connection's last answer is taken for the same credentials. It saves the digest of each call; that a key was revoked, or
@@ -51,7 +52,14 @@ export class SessionCallers {
     const origin = originOf(live);
     const shown = shownCredentials(this.address, authorization, apiKey, origin, peerOf(live?.socket));
     const principal = this.authenticate(shown);
-    if (principal && !(principal instanceof Promise) && live && this.clock) {
+    if (principal instanceof Promise) {
+      return principal.then((caller) => {
+        if (caller && session && !session.destroyed) noteCredential(session.socket);
+        return caller;
+      });
+    }
+    if (principal && live) noteCredential(live.socket);
+    if (principal && live && this.clock) {
       const untilMs = this.clock.monotonicMs() + trustMs;
       this.#known.set(live, { authorization, apiKey, principal, untilMs });
     }

@@ -1,29 +1,58 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../runtime/clock.js";
+import { addressKey } from "./address_limits.js";
 
 /** Time a new connection has to send its first byte. As long as the headers of a request may take. */
 const silenceMs = 10_000;
 
-/** How often silent connections are looked for. */
+/** How often connections that are due to end are looked for. */
 const sweepMs = 5_000;
+
+/** All peers of a Unix socket: its mode says who they are, and a machine's agents may all start at once. */
+const unix = "unix";
+
+/** A property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on. */
+const provenKey = Symbol("proven");
+
+type Guarded = Socket & { [provenKey]?: () => void };
+
+/** A valid credential came over this connection: from now on it is no stranger's. */
+export function noteCredential(socket: Socket | undefined): void {
+  (socket as Guarded | undefined)?.[provenKey]?.();
+}
+
+/** What is noted on `outer`, which speaks TLS, counts for the connection under it. */
+export function standFor(outer: Socket, inner: Socket): void {
+  const proven = (inner as Guarded)[provenKey];
+  if (proven) (outer as Guarded)[provenKey] = proven;
+}
 
 export interface SocketGuardOptions {
   /** Open sockets of one listening address. */
   readonly maxConnections: number;
+  /** Of them, those over which no valid credential came; default all, as at a Unix socket. */
+  readonly maxStrangers?: number | undefined;
+  /** How long one of those may live; default without end. */
+  readonly strangerLifeMs?: number | undefined;
   readonly clock: Clock;
-  /** Told of each socket that was closed because of that many. */
+  /** Told of each socket that was closed because of `maxConnections`. */
   onFull(): void;
 }
 
 /**
- * Keeps the sockets of one listening address within their number. Room for a new one is made by closing the one that has been
- * silent longest since it came: whoever only opens sockets shuts out nobody but himself. Without a silent one the new one
- * is closed. One timer looks after all sockets that have not sent a byte.
+ * Keeps the sockets of one listening address within their numbers. A socket is a stranger's until a valid credential comes over it. Room
+ * for a new one is made by closing the oldest stranger of the address that has the most of them, so that whoever
+ * opens thousands shuts out himself first; without a stranger the new one is closed. One timer looks after all strangers.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;
-  /** When each came, the oldest first; those that have spoken leave it when they are met. */
-  readonly #silent = new Map<Socket, number>();
+  /** When each came, by address, the oldest first. */
+  readonly #strangers = new Map<string, Map<Socket, number>>();
+  /** Addresses by how many strangers they have, so that the one with the most is found at once. */
+  readonly #addresses: Set<string>[] = [];
+  /** Gives the place of a socket back, once. */
+  readonly #leave = new WeakMap<Socket, () => void>();
+  #strangerCount = 0;
   #count = 0;
   #timer: Timer | undefined;
 
@@ -37,23 +66,30 @@ export class SocketGuard {
   }
 
   add(socket: Socket): void {
-    const { maxConnections, clock, onFull } = this.#options;
+    const { maxConnections, maxStrangers = maxConnections, clock, onFull } = this.#options;
+    const address = addressKey(socket.remoteAddress) ?? unix;
     if (this.#count >= maxConnections) {
       onFull();
-      const silent = this.#longestSilent();
-      (silent ?? socket).destroy();
-      if (!silent) return;
-    }
+      if (!this.#closeStranger()) {
+        socket.destroy();
+        return;
+      }
+    } else if (address !== unix && this.#strangerCount >= maxStrangers) this.#closeStranger();
+    const ofAddress = this.#strangers.get(address) ?? new Map<Socket, number>();
+    this.#strangers.set(address, ofAddress);
+    ofAddress.set(socket, clock.monotonicMs());
     this.#count++;
-    this.#silent.set(socket, clock.monotonicMs());
+    this.#strangerCount++;
+    this.#moved(address, ofAddress.size - 1, ofAddress.size);
+    (socket as Guarded)[provenKey] = () => this.#forget(address, socket);
     let isOpen = true;
-    const leave = (): void => {
+    this.#leave.set(socket, () => {
       if (!isOpen) return;
       isOpen = false;
       this.#count--;
-      this.#silent.delete(socket);
-    };
-    socket.once("close", leave);
+      this.#forget(address, socket);
+    });
+    socket.once("close", () => this.#leave.get(socket)?.());
     this.#timer ??= clock.setTimer(sweepMs, () => this.#sweep());
   }
 
@@ -62,21 +98,42 @@ export class SocketGuard {
     this.#timer = undefined;
   }
 
-  #longestSilent(): Socket | undefined {
-    for (const socket of this.#silent.keys()) {
-      this.#silent.delete(socket);
-      if (socket.bytesRead === 0 && !socket.destroyed) return socket;
-    }
-    return undefined;
+  /** @returns whether there was one */
+  #closeStranger(): boolean {
+    const [address] = this.#addresses.at(-1) ?? [];
+    const [oldest] = (address === undefined ? undefined : this.#strangers.get(address))?.keys() ?? [];
+    if (!oldest) return false;
+    // Its place is free now, and not when its event comes: many may be accepted in one turn.
+    this.#leave.get(oldest)?.();
+    oldest.destroy();
+    return true;
+  }
+
+  #forget(address: string, socket: Socket): void {
+    const ofAddress = this.#strangers.get(address);
+    if (!ofAddress?.delete(socket)) return;
+    this.#strangerCount--;
+    this.#moved(address, ofAddress.size + 1, ofAddress.size);
+    if (ofAddress.size === 0) this.#strangers.delete(address);
+  }
+
+  #moved(address: string, before: number, now: number): void {
+    this.#addresses[before]?.delete(address);
+    const others = this.#addresses[now] ?? new Set();
+    this.#addresses[now] = now > 0 ? others.add(address) : others;
+    this.#addresses[0] ??= new Set();
+    while (this.#addresses.length > 1 && this.#addresses.at(-1)?.size === 0) this.#addresses.pop();
   }
 
   #sweep(): void {
-    const { clock } = this.#options;
-    const latestMs = clock.monotonicMs() - silenceMs;
-    for (const [socket, sinceMs] of this.#silent) {
-      if (socket.bytesRead > 0) this.#silent.delete(socket);
-      else if (sinceMs <= latestMs) socket.destroy();
+    const { clock, strangerLifeMs = Number.POSITIVE_INFINITY } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const ofAddress of this.#strangers.values()) {
+      for (const [socket, sinceMs] of ofAddress) {
+        const allowedMs = socket.bytesRead === 0 ? silenceMs : strangerLifeMs;
+        if (nowMs - sinceMs >= allowedMs) socket.destroy();
+      }
     }
-    this.#timer = this.#silent.size === 0 ? undefined : clock.setTimer(sweepMs, () => this.#sweep());
+    this.#timer = this.#strangerCount === 0 ? undefined : clock.setTimer(sweepMs, () => this.#sweep());
   }
 }

@@ -1,7 +1,9 @@
+import type { Socket } from "node:net";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import type { Logger } from "../telemetry/logger.js";
 import { certificatePrincipal } from "./client_certificate.js";
 import { notePeer } from "./peer.js";
+import { standFor } from "./socket_guard.js";
 import type { TlsKeeper } from "./tls_keeper.js";
 
 /** `optional`: a caller may show a certificate; `require`: without one of a trusted CA there is no connection. */
@@ -36,7 +38,18 @@ export class DoorTls {
       requestCert: clientAuth !== "none",
       rejectUnauthorized: clientAuth === "require",
     });
+    const shaking = new Map<string, Socket>();
+    server.on("connection", (socket: Socket) => {
+      const origin = originOf(socket);
+      shaking.set(origin, socket);
+      socket.once("close", () => {
+        if (shaking.get(origin) === socket) shaking.delete(origin);
+      });
+    });
     server.on("secureConnection", (socket) => {
+      const inner = shaking.get(originOf(socket));
+      if (inner) standFor(socket, inner);
+      shaking.delete(originOf(socket));
       // What comes before the engine that gets the socket listens: the end of a connection is no fault of anything.
       socket.on("error", () => undefined);
       if (clientAuth !== "none") this.#note(socket);
@@ -68,4 +81,9 @@ export class DoorTls {
         "a client certificate proves nobody",
       );
   }
+}
+
+/** Tells the connections of one listening address apart. */
+function originOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

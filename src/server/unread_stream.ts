@@ -32,6 +32,11 @@ export function resetStream(stream: ServerHttp2Stream): void {
   stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/** The last catch of a call that can be answered no more: `INTERNAL_ERROR`, which gRPC clients read as INTERNAL. Never throws. */
+export function breakStream(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+}
+
 export function resetResponse(response: Response): void {
   if (isHttp2(response)) resetStream(response.stream);
   else response.destroy();

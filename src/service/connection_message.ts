@@ -4,6 +4,7 @@ import {
   ConnectionSchema,
   type Problem as ProblemMessage,
   ProblemSchema,
+  ProviderRevocation,
   ConnectionStatus as Status,
 } from "../gen/nexus/v1/connection_pb.js";
 import {
@@ -22,6 +23,13 @@ export const statusMessages: Readonly<Record<ConnectionStatus, Status>> = {
   expired: Status.EXPIRED,
   failed: Status.FAILED,
 };
+
+const revocationMessages = {
+  not_needed: ProviderRevocation.NOT_NEEDED,
+  pending: ProviderRevocation.PENDING,
+  done: ProviderRevocation.DONE,
+  not_possible: ProviderRevocation.NOT_POSSIBLE,
+} as const;
 
 export function statusOf(message: Status): ConnectionStatus | undefined {
   return (Object.keys(statusMessages) as ConnectionStatus[]).find(
@@ -63,6 +71,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       metadata: { ...connection.metadata },
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       awaitingConfirmation: connection.awaitingConfirmation === true,
+      providerRevocation: connection.providerRevocation && revocationMessages[connection.providerRevocation],
     }),
   );
 }

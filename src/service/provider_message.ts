@@ -175,13 +175,11 @@ export function changeOf(
   message: Provider,
   paths: readonly string[],
   authType: ModelAuthType,
-  ownRedirectUri = false,
 ): ProviderChange {
   if (paths.length > maxMaskPaths) {
     const description = `must name at most ${maxMaskPaths} fields, not ${paths.length}`;
     throw new InvalidArgument([{ field: "update_mask", description }]);
   }
-  if (paths.length === 0 && ownRedirectUri) return { settings: {}, ownRedirectUri };
   const unknown = [...paths.entries()].filter(
     ([, path]) => path !== "client_secret" && !Object.hasOwn(maskable, path),
   );
@@ -205,6 +203,6 @@ export function changeOf(
     }),
   );
   return paths.includes("client_secret")
-    ? { settings, ownRedirectUri, clientSecret: clientSecretOf(message) ?? null }
-    : { settings, ownRedirectUri };
+    ? { settings, clientSecret: clientSecretOf(message) ?? null }
+    : { settings };
 }

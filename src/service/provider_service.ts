@@ -19,7 +19,6 @@ import {
   type ProviderProfile,
   type ProviderSettings,
 } from "../model/provider_profile.js";
-import { redirectPathOf, sharedRedirectPath } from "../model/redirect_path.js";
 import { bindService } from "./bind_service.js";
 import type { BoundService } from "./bound_service.js";
 import { decodePageToken, encodePageToken, pageSize } from "./page_token.js";
@@ -27,17 +26,21 @@ import { changeOf, clientSecretOf, providerMessage, settingsOf, versionOfEtag } 
 import { settingsOver, type Templates, templateMessage } from "./template_message.js";
 
 export function providerService(options: {
-  readonly registry: Pick<ProviderRegistry, "create" | "get" | "list" | "update" | "delete">;
+  readonly registry: Pick<
+    ProviderRegistry,
+    "create" | "get" | "list" | "update" | "delete" | "redirectPathFor"
+  >;
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;
   readonly access: Pick<AccessControl, "viewOf">;
 }): BoundService {
   const { registry, templates, publicUrl, access } = options;
-  const redirectUriOf = (profile: ProviderProfile): string => `${publicUrl}${redirectPathOf(profile)}`;
+  const redirectUriOf = ({ redirectPath }: Pick<ProviderProfile, "redirectPath">): string =>
+    redirectPath === "" ? "" : `${publicUrl}${redirectPath}`;
   const messageOf = (profile: ProviderProfile): Provider => {
     const message = providerMessage(profile);
-    if (profile.authType === "oauth2") message.redirectUri = redirectUriOf(profile);
+    message.redirectUri = redirectUriOf(profile);
     return message;
   };
   return bindService(ProviderService, {
@@ -90,7 +93,7 @@ export function providerService(options: {
         ]);
       }
       const { authType } = registry.get({ id: provider.id });
-      const change = changeOf(provider, request.updateMask?.paths ?? [], authType, request.ownRedirectUri);
+      const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
       const { profile, partedConnections } = await registry.update(
         provider.id,
         change,
@@ -117,9 +120,12 @@ export function providerService(options: {
       const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
-        templates: page.map((template) => templateMessage(template, publicUrl)),
+        templates: page.map((template) => {
+          const isOAuth2 = template.settings.authType === "oauth2";
+          const redirectPath = isOAuth2 ? registry.redirectPathFor(template.name) : "";
+          return templateMessage(template, redirectUriOf({ redirectPath }));
+        }),
         nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
-        redirectUri: `${publicUrl}${sharedRedirectPath}`,
       });
     },
   });

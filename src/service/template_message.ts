@@ -9,7 +9,6 @@ import {
 import { InvalidArgument } from "../model/errors.js";
 import { authTypes, type ProviderSettings } from "../model/provider_profile.js";
 import type { ProviderTemplate } from "../model/provider_template.js";
-import { ownRedirectPath, sharedRedirectPath } from "../model/redirect_path.js";
 import { settingsMessage, settingsOf } from "./provider_message.js";
 
 /** Where templates come from. */
@@ -24,8 +23,8 @@ export interface Templates {
   instantiate(name: string, variables: Readonly<Record<string, string>>): ProviderSettings;
 }
 
-/** @param publicUrl without a trailing slash */
-export function templateMessage(template: ProviderTemplate, publicUrl: string): TemplateMessage {
+/** @param redirectUri of a profile with the template's name; empty for static types */
+export function templateMessage(template: ProviderTemplate, redirectUri: string): TemplateMessage {
   return create(ProviderTemplateSchema, {
     name: template.name,
     displayName: template.displayName,
@@ -38,13 +37,8 @@ export function templateMessage(template: ProviderTemplate, publicUrl: string): 
     })),
     docsUrl: template.docsUrl,
     notes: [...template.notes],
-    redirectUri: redirectUriOf(template, publicUrl),
+    redirectUri,
   });
-}
-
-function redirectUriOf({ name, settings }: ProviderTemplate, publicUrl: string): string {
-  if (settings.authType !== "oauth2") return "";
-  return `${publicUrl}${settings.enableDiscovery ? sharedRedirectPath : ownRedirectPath(name)}`;
 }
 
 /**

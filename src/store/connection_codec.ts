@@ -4,6 +4,8 @@ import {
   ConnectionRecordSchema,
   ProblemRecordSchema,
   RefreshIntentRecordSchema,
+  type RefusalsRecord,
+  RefusalsRecordSchema,
 } from "../gen/nexus/store/v1/records_pb.js";
 import {
   type Connection,
@@ -11,7 +13,9 @@ import {
   type Problem,
   type ProblemReason,
   problemMessages,
+  type Refusals,
 } from "../model/connection.js";
+import { providerRevocations } from "../model/revocation.js";
 import {
   decodeText,
   decodeTime,
@@ -60,6 +64,9 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
     awaitingConfirmation: connection.awaitingConfirmation === true,
   });
+  if (connection.providerRevocation !== undefined) {
+    record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
+  }
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
       reason: problem.reason,
@@ -67,6 +74,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       retryAtMs: encodeTime(problem.retryAtMs),
       firm: problem.firm === true,
       movedFrom: problem.movedFrom ?? "",
+      ...(problem.refused === undefined ? {} : { refused: encodeRefusals(problem.refused) }),
     });
   }
   if (refreshIntent !== undefined) {
@@ -96,7 +104,17 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     retryAtMs: decodeTime(record.retryAtMs),
     ...(record.firm ? { firm: true } : {}),
     ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
+    ...(record.refused === undefined ? {} : { refused: decodeRefusals(record.refused) }),
   };
+}
+
+function encodeRefusals({ sinceMs, lastMs, ...counts }: Refusals): RefusalsRecord {
+  return create(RefusalsRecordSchema, { ...counts, sinceMs: BigInt(sinceMs), lastMs: BigInt(lastMs) });
+}
+
+function decodeRefusals(record: RefusalsRecord): Refusals {
+  const { sinceMs, lastMs, times, alone, profileVersion, httpStatus } = record;
+  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion, httpStatus };
 }
 
 function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["refreshIntent"] {
@@ -142,6 +160,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
         ? {}
         : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
       ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
+      ...(record.providerRevocation === 0
+        ? {}
+        : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
     },
   };
 }

@@ -1,15 +1,19 @@
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { readNewestMetaPage } from "./meta_page.js";
 import { PageWalk } from "./page_walk.js";
 import { StoreDamaged } from "./store_error.js";
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
+
+const otherShape = "is no regular file";
 
 /** What is wrong with the file, as the end of a sentence about it; undefined when it is healthy. */
 function findFault(descriptor: number): string | undefined {
-  const { size } = fstatSync(descriptor);
+  const stat = fstatSync(descriptor);
+  if (!stat.isFile()) return otherShape;
+  const { size } = stat;
   if (size === 0) return "is empty";
   const meta = readNewestMetaPage(descriptor);
   if (typeof meta === "string") return meta;
@@ -19,6 +23,12 @@ function findFault(descriptor: number): string | undefined {
   const walk = new PageWalk(descriptor, size, meta);
   if (walk.missingPagesAreFree() || walk.isComplete()) return undefined;
   return `is truncated: it has ${size} bytes, its newest commit needs ${neededBytes}`;
+}
+
+function damaged(path: string, fault: string): StoreDamaged {
+  return new StoreDamaged(
+    `the store ${path} ${fault}: restore it from a backup, or move it away to start with an empty store`,
+  );
 }
 
 /**
@@ -32,17 +42,17 @@ function findFault(descriptor: number): string | undefined {
 export function checkStoreFile(path: string): void {
   let descriptor: number;
   try {
-    descriptor = openSync(path, "r");
+    // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (isMissing(error)) return;
+    if (hasCode(error, "ENOENT")) return;
+    // A socket.
+    if (hasCode(error, "ENXIO")) throw damaged(path, otherShape);
     throw error;
   }
   try {
     const fault = findFault(descriptor);
-    if (fault === undefined) return;
-    throw new StoreDamaged(
-      `the store ${path} ${fault}: restore it from a backup, or move it away to start with an empty store`,
-    );
+    if (fault !== undefined) throw damaged(path, fault);
   } finally {
     closeSync(descriptor);
   }

@@ -6,7 +6,7 @@ import {
 } from "../gen/nexus/store/v1/records_pb.js";
 import type { PendingImport } from "../model/pending_import.js";
 import { type PendingRevocation, tokenTypeHints } from "../model/revocation.js";
-import { encodeTime } from "./field_codec.js";
+import { decodeTime, encodeTime } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
 
 export function encodeRevocation(revocation: PendingRevocation): Uint8Array {
@@ -21,6 +21,7 @@ export function encodeRevocation(revocation: PendingRevocation): Uint8Array {
     nextAttemptMs: encodeTime(revocation.nextAttemptMs),
     sealed: toSealedMessage(revocation.sealed),
     grantBinding: revocation.binding ?? "",
+    tokenExpiresAtMs: encodeTime(revocation.tokenExpiresAtMs),
   });
   return toBinary(RevocationRecordSchema, record);
 }
@@ -38,6 +39,7 @@ export function decodeRevocation(bytes: Uint8Array): PendingRevocation {
     nextAttemptMs: Number(record.nextAttemptMs),
     sealed: fromSealedMessage(record.sealed ?? create(SealedRecordSchema)),
     ...(record.grantBinding === "" ? {} : { binding: record.grantBinding }),
+    ...(record.tokenExpiresAtMs === 0n ? {} : { tokenExpiresAtMs: decodeTime(record.tokenExpiresAtMs) }),
   };
 }
 

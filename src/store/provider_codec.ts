@@ -39,7 +39,7 @@ export function encodeProvider(profile: ProviderProfile): Uint8Array {
     paramsJson: Object.keys(same.params).length === 0 ? "" : JSON.stringify(same.params),
     oauth2Options: toOptionsMessage(same.oauth2),
     template: same.template,
-    redirectPath: same.redirectPath ?? "",
+    redirectPath: same.redirectPath,
   });
   if (clientSecret !== undefined) record.clientSecret = toSealedMessage(clientSecret);
   return toBinary(ProviderRecordSchema, record);
@@ -79,7 +79,7 @@ export function decodeProvider(bytes: Uint8Array): ProviderProfile {
     params: decodeJson(record.paramsJson) ?? {},
     oauth2: record.oauth2Options ? fromOptionsMessage(record.oauth2Options) : plainOAuth2,
     template: record.template,
-    ...(record.redirectPath === "" ? {} : { redirectPath: record.redirectPath }),
+    redirectPath: record.redirectPath,
   };
 }
 

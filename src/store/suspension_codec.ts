@@ -10,6 +10,7 @@ export function encodeSuspension(suspension: Suspension): Uint8Array {
     retryAtMs: BigInt(suspension.retryAtMs),
     probeConnectionId: suspension.probeConnectionId,
     resuming: suspension.resuming,
+    unconfirmed: suspension.unconfirmed,
   });
   return toBinary(SuspensionRecordSchema, record);
 }
@@ -24,5 +25,6 @@ export function decodeSuspension(providerId: string, bytes: Uint8Array): Suspens
     retryAtMs: Number(record.retryAtMs),
     probeConnectionId: record.probeConnectionId,
     resuming: record.resuming,
+    unconfirmed: record.unconfirmed,
   };
 }

@@ -1,3 +1,4 @@
+import { headerNameFault } from "../model/header_name.js";
 import { hmacAlgos, hmacEncodings, type Strategy } from "../model/strategy.js";
 import { strategyOfConfig } from "../model/strategy_config.js";
 import { StrategyError } from "./strategy_error.js";
@@ -56,10 +57,8 @@ function refuseFaults(strategy: Strategy): void {
   const refuse = (field: string, description: string): never => {
     throw new StrategyError("invalid_strategy", field, description);
   };
-  // RFC 9110 section 5.1
-  if ("headerName" in strategy && !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(strategy.headerName)) {
-    refuse("header_name", "must be a header name");
-  }
+  const nameFault = "headerName" in strategy ? headerNameFault(strategy.headerName) : undefined;
+  if (nameFault !== undefined) refuse("header_name", nameFault);
   if (strategy.kind === "query_param" && strategy.paramName === "") refuse("param_name", "is required");
   if (strategy.kind === "aws_sigv4" && strategy.service === "") refuse("service", "is required");
   if (strategy.kind === "hmac_payload") {

@@ -1,16 +1,8 @@
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { keyIdOf } from "./sealing_key.js";
+import { readSecretFile, SecretFileOpen } from "./secret_file.js";
 
 /** The key cannot be used; the message is for a person and names the file, never the key. */
 export class KeyFault extends Error {
@@ -119,8 +111,9 @@ function syncFolder(folder: string): void {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readSecretFile(path);
   } catch (error) {
+    if (error instanceof SecretFileOpen) throw new KeyFault(error.message);
     throw new KeyFault(`the encryption key ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
 }

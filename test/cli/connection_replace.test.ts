@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { ReplaceCredentialRequest } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType, type ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -18,7 +18,7 @@ describe("connection replace", () => {
   let daemon: FakeDaemon;
   let folder: string;
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "nexus-replace-"));
+    folder = temporaryFolder();
     daemon = new FakeDaemon();
     daemon.connectionApi = {
       replaceCredential: (request) => ({ connection: { id: request.connectionId, revision: 2n } }),
@@ -26,10 +26,7 @@ describe("connection replace", () => {
     await daemon.start();
     daemon.addConnection({});
   });
-  afterEach(async () => {
-    await daemon.stop();
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => daemon.stop());
 
   const replace = async (
     provider: MessageInitShape<typeof ProviderSchema>,

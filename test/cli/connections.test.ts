@@ -3,7 +3,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
-import { ConnectionStatus, type ListConnectionsRequest } from "../../src/gen/nexus/v1/connection_pb.js";
+import {
+  ConnectionStatus,
+  type ListConnectionsRequest,
+  ProviderRevocation,
+} from "../../src/gen/nexus/v1/connection_pb.js";
 import type { TokenServiceGetTokenRequest } from "../../src/gen/nexus/v1/token_pb.js";
 import { connectionId, FakeDaemon, providerId } from "./fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "./fake_shell.js";
@@ -78,6 +82,25 @@ describe("connections", () => {
     }
     expect(daemon.got("RevokeConnection")).toHaveLength(1);
     expect(daemon.got("DeleteConnection")).toHaveLength(1);
+  });
+
+  it.each([
+    [ProviderRevocation.NOT_NEEDED, "the provider had nothing to revoke"],
+    [ProviderRevocation.PENDING, "the provider has not answered yet, the daemon goes on asking it"],
+    [ProviderRevocation.DONE, "the provider revoked its token too"],
+    [
+      ProviderRevocation.NOT_POSSIBLE,
+      "the provider cannot be told, and its token lives there until it expires",
+    ],
+  ])("says after a revocation what the provider knows: %s", async (providerRevocation, words) => {
+    const id = "44444444-4444-4444-8444-444444444444";
+    daemon.addConnection({ id, status: ConnectionStatus.REVOKED, providerRevocation });
+    const shell = shellOf();
+    expect(await run(["connections", "revoke", id, "--yes"], shell)).toBe(0);
+    expect(shell.out()).toContain(`${id} is revoked: ${words}`);
+    const later = shellOf();
+    expect(await run(["connections", "get", id], later)).toBe(0);
+    expect(later.out()).toContain(words);
   });
 
   it.each([

@@ -1,7 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -17,18 +15,19 @@ import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { startMs } from "./fake_shell.js";
 
 export const providerId = "11111111-1111-4111-8111-111111111111";
 export const connectionId = "22222222-2222-4222-8222-222222222222";
-export const redirectUri = "http://localhost:8080/auth/callback";
+export const redirectUri = "http://localhost:8080/auth/callback/github";
 
 export type WatchEvents = AsyncIterable<MessageInitShape<typeof WatchTokensResponseSchema>>;
 type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"]>[0]) => WatchEvents;
 
 /** Services over gRPC on a Unix socket, with answers that tests set. */
 export class FakeDaemon {
-  readonly #folder = mkdtempSync(join(tmpdir(), "nexusd-cli-"));
+  readonly #folder = temporaryFolder();
   readonly #sessions = new Set<ServerHttp2Session>();
   #server: Http2Server | undefined;
 
@@ -95,7 +94,6 @@ export class FakeDaemon {
     for (const session of this.#sessions) session.destroy();
     const server = this.#server;
     if (server) await new Promise((resolve) => server.close(resolve));
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   addProvider(fields: MessageInitShape<typeof ProviderSchema> = {}): Provider {
@@ -136,8 +134,8 @@ export class FakeDaemon {
         redirectUri,
       }),
       listProviders: ({ pageToken }) => onePage(this.providers, pageToken, "providers"),
-      updateProvider: ({ provider, ownRedirectUri }) => ({
-        redirectUri: ownRedirectUri ? `${redirectUri}/github` : redirectUri,
+      updateProvider: ({ provider }) => ({
+        redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
       deleteProvider: () => ({ orphanedConnections: 2 }),

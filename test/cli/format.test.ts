@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
-import { durationMsOf, durationOf, parseDurationMs } from "../../src/cli/duration.js";
+import { durationMsOf, durationOf, parseDurationMs, parseTimeMs } from "../../src/cli/duration.js";
 import { exitCodes, formatExitCodes } from "../../src/cli/exit_codes.js";
 import {
   formatExpiry,
@@ -59,6 +59,15 @@ describe("durations", () => {
     expect(durationMsOf(durationOf(1500))).toBe(1500);
     expect(durationMsOf(undefined)).toBe(0);
   });
+});
+
+it("a time is in the calendar", () => {
+  expect(parseTimeMs("2024-02-29")).toBe(Date.UTC(2024, 1, 29));
+  expect(parseTimeMs("2024-02-29T01:00:00+01:00")).toBe(Date.UTC(2024, 1, 29));
+  expect(parseTimeMs("5m")).toBeUndefined();
+  for (const text of ["2023-02-29", "2020-02-30T00:00:00Z", "2020-01-01T25:00:00Z"]) {
+    expect(() => parseTimeMs(text)).toThrow(InvalidArgumentError);
+  }
 });
 
 describe("text", () => {

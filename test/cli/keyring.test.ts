@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { KeySource } from "../../src/gen/nexus/v1/keyring_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { FakeDaemon } from "./fake_daemon.js";
 import { fakeShell } from "./fake_shell.js";
 
@@ -86,7 +86,7 @@ describe("keyring and backup", () => {
       },
     };
     await daemon.start();
-    const file = join(mkdtempSync(join(tmpdir(), "nexusd-backup-")), "b");
+    const file = join(temporaryFolder(), "b");
     const shell = fakeShell({ env: daemon.env });
     expect(await run(["backup", file], shell)).toBe(0);
     expect(readFileSync(file, "utf8")).toBe("one two");
@@ -109,14 +109,14 @@ describe("keyring and backup", () => {
       },
     };
     await daemon.start();
-    const folder = mkdtempSync(join(tmpdir(), "nexusd-backup-"));
+    const folder = temporaryFolder();
     expect(await run(["backup", join(folder, "b")], fakeShell({ env: daemon.env }))).toBe(1);
     expect(readdirSync(folder)).toEqual([]);
   });
 
   it("restore says what is no backup, and touches nothing", async () => {
     await daemon.start();
-    const folder = mkdtempSync(join(tmpdir(), "nexusd-restore-"));
+    const folder = temporaryFolder();
     const shell = fakeShell({ env: { NEXUS_DATA_DIR: folder } });
     expect(await run(["restore", import.meta.filename], shell)).toBe(12);
     expect(shell.err()).toContain("is no backup of nexusd");

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +10,7 @@ import {
   TokenEndpointAuthMethod,
   type UpdateProviderRequest,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { FakeDaemon, providerId, redirectUri } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -19,14 +19,11 @@ let folder: string;
 
 beforeEach(async () => {
   daemon = new FakeDaemon();
-  folder = mkdtempSync(join(tmpdir(), "nexusd-secret-"));
+  folder = temporaryFolder();
   await daemon.start();
 });
 
-afterEach(async () => {
-  await daemon.stop();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => daemon.stop());
 
 type Given = Parameters<typeof fakeShell>[0];
 
@@ -207,10 +204,11 @@ describe("provider update", () => {
 
   it("changes what is given and nothing else", async () => {
     const env = { NEXUS_CLIENT_SECRET: "not asked for" };
-    const { code, request, paths } = await update(["--description", "", "--name", "gh"], { env });
+    const { code, request, paths, shell } = await update(["--description", "", "--name", "gh"], { env });
     expect(code).toBe(0);
     expect(paths).toEqual(["description", "name"]);
     expect(request?.provider).toMatchObject({ id: providerId, name: "gh", clientSecret: "" });
+    expect(shell.out()).toBe("github is updated: description, name\n");
   });
 
   it("clears the endpoints for discovery, and the secret of a public client", async () => {
@@ -229,19 +227,6 @@ describe("provider update", () => {
     const { request, paths } = await update(["--client-secret-file", "-"], { piped: "new\n" });
     expect(paths).toEqual(["client_secret"]);
     expect(request?.provider?.clientSecret).toBe("new");
-  });
-
-  it("gives a redirect URI of its own, and says which", async () => {
-    const { request, paths, shell } = await update(["--own-redirect-uri"]);
-    expect(paths).toEqual([]);
-    expect(request?.ownRedirectUri).toBe(true);
-    expect(shell.out()).toBe(
-      `github is updated: redirect URI ${redirectUri}/github\nPaste the redirect URI into the provider's console.\n`,
-    );
-    daemon.requests.length = 0;
-    const other = await update(["--description", "x"]);
-    expect(other.request?.ownRedirectUri).toBe(false);
-    expect(other.shell.out()).toBe("github is updated: description\n");
   });
 
   it("wants something to change", async () => {

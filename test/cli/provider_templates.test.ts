@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +10,7 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { FakeDaemon, redirectUri } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -18,6 +18,7 @@ const templates = [
   create(ProviderTemplateSchema, {
     name: "github",
     displayName: "GitHub",
+    redirectUri,
     docsUrl: "https://docs.example",
     notes: ["A note \u001b[31mof another."],
     provider: {
@@ -31,6 +32,7 @@ const templates = [
   create(ProviderTemplateSchema, {
     name: "quirky",
     displayName: "Quirky",
+    redirectUri: "http://localhost:8080/auth/callback/quirky",
     provider: {
       authType: AuthType.OAUTH2,
       issuer: "https://{sub}.example",
@@ -75,21 +77,18 @@ let daemon: FakeDaemon;
 let folder: string;
 beforeEach(async () => {
   daemon = new FakeDaemon();
-  folder = mkdtempSync(join(tmpdir(), "nexusd-templates-"));
+  folder = temporaryFolder();
   daemon.providerApi = {
     listProviderTemplates: ({ namePrefix, pageToken }) => {
       const found = templates.filter(({ name }) => name.startsWith(namePrefix));
       const index = Number(pageToken || 0);
       const nextPageToken = index + 1 < found.length ? String(index + 1) : "";
-      return { templates: found.slice(index, index + 1), nextPageToken, redirectUri };
+      return { templates: found.slice(index, index + 1), nextPageToken };
     },
   };
   await daemon.start();
 });
-afterEach(async () => {
-  await daemon.stop();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => daemon.stop());
 
 async function nexusd(args: string[], given: Parameters<typeof fakeShell>[0] = {}) {
   const shell = fakeShell({ ...given, env: { ...daemon.env, ...given?.env } });
@@ -121,7 +120,7 @@ describe("provider show --template", () => {
     const { code, out } = await nexusd(["show", "quirky", "--template"]);
     expect(code).toBe(0);
     for (const words of [
-      `${redirectUri} (paste it into the provider's console)`,
+      "http://localhost:8080/auth/callback/quirky (paste it into the provider's console)",
       "https://{sub}.example (its discovery document says the endpoints)",
       "access_type=offline",
       "--var sub=...  Your part\n",

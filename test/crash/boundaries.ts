@@ -20,3 +20,6 @@ export type Boundary = ChildBoundary | ServerBoundary | "random";
 export const boundaries: readonly Boundary[] = [...childBoundaries, ...serverBoundaries].flatMap(
   (boundary, index): Boundary[] => (index % 2 === 1 ? [boundary, "random"] : [boundary]),
 );
+
+/** Time-out of the token requests of a child that is to be paused: a busy machine keeps it, and a sweep can wait for it. */
+export const pausedTimeoutMs = 2_000;

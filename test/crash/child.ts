@@ -1,7 +1,8 @@
 /**
  * A daemon's domain in a process of its own, to be killed: `child <folder> <life> <boundary> <after>`. It mends what the last
- * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. What callers were shown is
- * printed before it is anything else.
+ * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. One that is to be paused
+ * (`pause`) has a short time-out instead, and ends in order when it is told `end`. What callers were shown is printed before it is
+ * anything else.
  */
 
 import { writeSync } from "node:fs";
@@ -13,7 +14,7 @@ import type { Transaction } from "../../src/store/transaction.js";
 import { lifeHeader } from "../fakes/hostile_listener.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
-import type { ChildBoundary } from "./boundaries.js";
+import { type ChildBoundary, pausedTimeoutMs } from "./boundaries.js";
 
 const [folder = "", life = "", boundary = "", after = "0"] = process.argv.slice(2);
 let passagesLeft = Number(after);
@@ -69,7 +70,10 @@ const store = new Proxy(real, {
   },
 });
 
-const fetch = createOutboundFetch({ networks: loopbackNetworks });
+const fetch = createOutboundFetch({
+  networks: loopbackNetworks,
+  ...(boundary === "pause" ? { timeoutMs: pausedTimeoutMs } : {}),
+});
 const outbound: OutboundFetch = async (url, request) => {
   pass("before_send");
   const response = await fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: life } });
@@ -107,12 +111,17 @@ for (const { id, status, providerName } of all()) {
   if (status === "attention") await domain.consent(providerName, id);
 }
 say("settled");
-process.stdin.once("data", () => {
-  isArmed = true;
+let isEnding = false;
+process.stdin.on("data", (line) => {
+  if (String(line) === "end\n") isEnding = true;
+  else isArmed = true;
 });
-for (;;) {
+while (!isEnding) {
   await new Promise((resolve) => setTimeout(resolve, 5));
   const connections = all();
   const chosen = connections[Math.floor(Math.random() * connections.length)];
   if (chosen) void call(chosen.id);
 }
+await engine.stop();
+await real.close();
+process.exit(0);

@@ -1,4 +1,7 @@
-/** `npm run test:crash -- [--kills N] [--json]`: kills a child at every boundary of a refresh, and at random instants. */
+/**
+ * `npm run test:crash -- [--kills N] [--json]`: kills a child at every boundary of a refresh, and at random instants. Before each round
+ * of the boundaries one is paused for longer than the time-out of its requests.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -12,6 +15,7 @@ const { values } = parseArgs({
 });
 /** A passage is drawn from so many, so that the kill meets a different crowd each time. */
 const maxPassages = 12;
+const drawPassages = () => Math.floor(Math.random() * maxPassages);
 
 /** Compiled once: a child must start in a fraction of a second. */
 function compileChild(): string {
@@ -49,8 +53,8 @@ const sweep = new Sweep(compileChild());
 await sweep.open();
 try {
   for (let kill = 0; kill < Number(values.kills); kill++) {
-    const boundary = boundaries[kill % boundaries.length] ?? "random";
-    await sweep.kill(boundary, Math.floor(Math.random() * maxPassages));
+    if (kill % boundaries.length === 0) await sweep.pause(drawPassages());
+    await sweep.kill(boundaries[kill % boundaries.length] ?? "random", drawPassages());
   }
 } finally {
   await sweep.close();
@@ -60,7 +64,7 @@ if (values.json) console.log(JSON.stringify(result));
 else {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
-    `${result.kills} kills, ${result.reopenings} reopenings, ${result.grantsLost} grants lost, ` +
+    `${result.kills} kills, ${result.pauses} pauses, ${result.reopenings} reopenings, ${result.grantsLost} grants lost, ` +
       `${result.doubleRedemptions} double redemptions, ${result.outcomeUnknown} outcomes unknown, ${seconds} s`,
   );
 }

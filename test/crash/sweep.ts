@@ -12,7 +12,7 @@ import { HostileListener, lifeHeader } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { manualSettings, testVault, WiredDomain } from "../fakes/wired_domain.js";
-import { type Boundary, serverBoundaries } from "./boundaries.js";
+import { type Boundary, pausedTimeoutMs, serverBoundaries } from "./boundaries.js";
 
 const connectionCount = 40;
 const providerNames = ["north", "south"];
@@ -21,16 +21,23 @@ const patienceMs = 20_000;
 
 export interface SweepResult {
   kills: number;
+  pauses: number;
   reopenings: number;
   grantsLost: number;
   doubleRedemptions: number;
   outcomeUnknown: number;
 }
 
+interface Life {
+  readonly child: ChildProcess;
+  readonly gone: Promise<unknown>;
+}
+
 /** One store, many lives of the child that works on it, and a provider that forgives nothing. */
 export class Sweep {
   readonly result: SweepResult = {
     kills: 0,
+    pauses: 0,
     reopenings: 0,
     grantsLost: 0,
     doubleRedemptions: 0,
@@ -79,32 +86,69 @@ export class Sweep {
 
   /** One life: it mends what the last one left, works, and is killed. */
   async kill(boundary: Boundary, after: number): Promise<void> {
-    const life = String(this.result.kills + 1);
+    const { child, gone } = await this.#start(boundary, after);
+    this.#arm(child, boundary, after);
+    await this.#over(child, gone, boundary);
+    this.result.kills++;
+    await this.#look();
+    this.result.reopenings++;
+  }
+
+  /**
+   * One life: it mends what the last one left, works, is paused at its `after`th token request until that is out of time and answered,
+   * and ends in order. It must then hold every token that it was sent.
+   */
+  async pause(after: number): Promise<void> {
+    const { child, gone } = await this.#start("pause", after);
+    let passagesLeft = after;
+    this.#listener.onPoint = (point) => {
+      if (point !== "arrived" || passagesLeft-- !== 0) return false;
+      child.kill("SIGSTOP");
+      setTimeout(
+        () => {
+          child.stdin?.write("end\n");
+          child.kill("SIGCONT");
+        },
+        // Late by a little and by more: what is due is read in one turn of I/O, or in the seconds that it is given.
+        pausedTimeoutMs + 50 * (after + 1),
+      );
+      return false;
+    };
+    await this.#over(child, gone, "pause");
+    this.result.pauses++;
+    await this.#look();
+    this.result.reopenings++;
+    for (const id of this.#unknown) {
+      this.result.grantsLost++;
+      this.faults.push(`${id} lost the answer that came in a pause`);
+    }
+  }
+
+  /** A child that has mended what the last one left. */
+  async #start(boundary: Boundary | "pause", after: number): Promise<Life> {
+    const life = String(this.result.kills + this.result.pauses + 1);
     this.#listener.life = life;
     const child = spawn(process.execPath, [this.childFile, this.#folder, life, boundary, String(after)], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     const gone = once(child, "close");
     const lines = createInterface({ input: child.stdout });
-    const settled = new Promise<void>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       lines.on("line", (line) => (line === "settled" ? resolve() : this.#read(line)));
       child.once("close", () => reject(new Error(`life ${life} ended before it had settled`)));
     });
-    await settled;
-    this.#arm(child, boundary, after);
+    return { child, gone };
+  }
+
+  async #over(child: ChildProcess, gone: Promise<unknown>, boundary: Boundary | "pause"): Promise<void> {
     const patience = setTimeout(() => {
-      this.faults.push(`life ${life} did not pass ${boundary}`);
+      this.faults.push(`life ${this.#listener.life} did not pass ${boundary}`);
       child.kill("SIGKILL");
     }, patienceMs);
     await gone;
     clearTimeout(patience);
     this.#listener.onPoint = () => false;
     this.#listener.life = "";
-    this.result.kills++;
-    await this.#look();
-    this.result.reopenings++;
-    this.result.doubleRedemptions = this.#server.doubleRedemptions;
-    this.faults.push(...this.#server.violations.splice(0));
   }
 
   #arm(child: ChildProcess, boundary: Boundary, after: number): void {
@@ -171,5 +215,7 @@ export class Sweep {
       this.#unknown.add(id);
     }
     await store.close();
+    this.result.doubleRedemptions = this.#server.doubleRedemptions;
+    this.faults.push(...this.#server.violations.splice(0));
   }
 }

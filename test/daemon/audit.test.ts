@@ -79,7 +79,7 @@ describe("the audit log", () => {
     );
     await new Browser().get(foreign.url);
     for (let i = 0; i < 20; i++) {
-      await new Browser().get(`${world.place.config.redirectUri}?code=x&state=made-up-${i}`);
+      await new Browser().get(`${world.place.config.redirectUri}/op?code=x&state=made-up-${i}`);
     }
     const before = await auditEvents(world.clients);
     expect(told(before.filter(({ principal }) => principal === "browser"))).toEqual([

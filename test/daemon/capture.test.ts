@@ -140,7 +140,7 @@ describe("a capture", () => {
 
     const { state, authUrl } = await requestStatic(world, providerId);
     await browser.get(authUrl);
-    const callback = `${world.place.config.redirectUri}?state=${state}&code=x`;
+    const callback = `${world.place.config.redirectUri}/op?state=${state}&code=x`;
     expect((await browser.get(callback)).status).toBe(404);
     expect((await capture(state, { api_key: "k" })).status).toBe(ConnectionStatus.ACTIVE);
   });

@@ -1,29 +1,12 @@
-import { existsSync } from "node:fs";
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type Page,
-} from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { browser } from "../browser_fixture.js";
 import { ScriptedApi } from "../fakes/scripted_api.js";
 import { registerStatic, requestStatic } from "./capture_world.js";
 import { Place, World } from "./harness.js";
 
-const executablePath = "/usr/bin/chromium";
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--proxy-server=http://127.0.0.1:9",
-];
 /** Where screenshots are put; none are made when it is unset. */
 const shots = process.env["NEXUS_TEST_SHOTS"];
 
@@ -60,31 +43,23 @@ const custom = {
 };
 
 describe("a person in Chromium who enters a key", () => {
-  let browser: Browser;
+  const chromium = browser();
   let world: World;
   let app: ScriptedApi;
   let providerId: string;
 
   beforeAll(async () => {
-    if (!existsSync(executablePath)) {
-      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
-    }
     app = await ScriptedApi.start();
-    [browser, world] = await Promise.all([
-      chromium.launch({ executablePath, headless: true, args: flags }),
-      World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url })),
-    ]);
+    world = await World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url }));
     providerId = await registerStatic(world, { name: "acme", credentialSchema: custom });
-  }, 60_000);
+  });
   afterAll(async () => {
-    await browser?.close();
     await world?.close();
     await app?.stop();
   });
 
   const open = async (options: BrowserContextOptions = {}, more: { returnUrl?: string } = {}) => {
-    const context: BrowserContext = await browser.newContext(options);
-    onTestFinished(() => context.close());
+    const context = await chromium.newContext(options);
     const page = await context.newPage();
     const troubles = troublesOf(page);
     const { authUrl, connectionId } = await requestStatic(world, providerId, more);
@@ -229,8 +204,7 @@ describe("a person in Chromium who enters a key", () => {
         required: ["api_key"],
       },
     });
-    const context = await browser.newContext({ viewport: { width: 360, height: 740 } });
-    onTestFinished(() => context.close());
+    const context = await chromium.newContext({ viewport: { width: 360, height: 740 } });
     const page = await context.newPage();
     const troubles = troublesOf(page);
     const { authUrl, connectionId } = await requestStatic(world, id);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon.js";
@@ -8,6 +7,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { type Clients, Place } from "./harness.js";
@@ -19,7 +19,7 @@ let provider: ScriptedProvider;
 let clients: Clients;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "nexusd-catalogue-"));
+  folder = temporaryFolder();
   provider = await ScriptedProvider.start();
   const file = join(folder, "own.yaml");
   writeFileSync(
@@ -45,7 +45,6 @@ providers:
 afterAll(async () => {
   await daemon.stop();
   await provider.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const secret = { clientId: "id", clientSecret: "s" };
@@ -57,7 +56,6 @@ describe("ListProviderTemplates", () => {
     do {
       const page = await clients.providers.listProviderTemplates({ pageSize: 50, pageToken });
       expect(page.templates.length).toBeLessThanOrEqual(50);
-      expect(page.redirectUri).toBe(place.config.redirectUri);
       names.push(...page.templates.map(({ name }) => name));
       pageToken = page.nextPageToken;
     } while (pageToken !== "");

@@ -1,23 +1,10 @@
-import { existsSync } from "node:fs";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { BrowserContext, Page } from "playwright-core";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { browser } from "../browser_fixture.js";
 import { consent, Browser as HttpBrowser } from "../fakes/browser.js";
 import { World } from "./harness.js";
-
-const executablePath = "/usr/bin/chromium";
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Chromium calls its maker all the same. Loopback goes past this proxy, which does not exist; all else ends there.
-  "--proxy-server=http://127.0.0.1:9",
-];
 
 /** A tab, and everything in it that would trouble a person. */
 class Tab {
@@ -58,35 +45,22 @@ async function expectPlainPage(page: Page): Promise<void> {
 }
 
 describe("a person in Chromium", () => {
-  let browser: Browser;
+  const chromium = browser();
   let context: BrowserContext;
   let world: World;
   let connectionId: string;
   let authUrl: string;
 
-  beforeAll(async () => {
-    if (!existsSync(executablePath)) {
-      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
-    }
-    browser = await chromium.launch({ executablePath, headless: true, args: flags });
-  }, 60_000);
-  afterAll(async () => {
-    await browser?.close();
-  });
-
   beforeEach(async () => {
     world = await World.make();
-    context = await browser.newContext();
+    context = await chromium.newContext();
     const providerId = await world.register();
     ({ connectionId, authUrl } = await world.clients.connections.requestConnection({
       userId: "ada",
       provider: { case: "providerId", value: providerId },
     }));
   });
-  afterEach(async () => {
-    await context.close();
-    await world.close();
-  });
+  afterEach(() => world.close());
 
   const readConnection = async () =>
     (await world.clients.connections.getConnection({ connectionId })).connection;

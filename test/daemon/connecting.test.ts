@@ -54,7 +54,7 @@ describe("connecting", () => {
     expect(sent.get("code_challenge")).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(sent.get("nonce")).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(sent.get("nonce")).not.toBe(sent.get("state"));
-    expect(sent.get("redirect_uri")).toBe(world.place.config.redirectUri);
+    expect(sent.get("redirect_uri")).toBe(`${world.place.config.redirectUri}/op`);
   });
 
   it("lets requested scopes override the defaults", async () => {
@@ -145,8 +145,8 @@ describe("connecting", () => {
     for (const [path, status] of [
       ["/auth/start?state=nope", 404],
       ["/auth/start", 400],
-      ["/auth/callback?state=nope&code=x", 404],
-      ["/auth/callback", 404],
+      ["/auth/callback/op?state=nope&code=x", 404],
+      ["/auth/callback/op", 404],
     ] as const) {
       expect((await world.browser.get(world.place.config.publicUrl + path)).status).toBe(status);
     }
@@ -236,14 +236,14 @@ describe("connecting", () => {
         scopes: ["read"],
       },
     });
-    await world.provider.setRedirectUris([world.place.config.redirectUri, redirectUri]);
+    world.provider.addRedirectUri(redirectUri);
     const connectionId = await world.connect(provider?.id ?? "");
     const { token } = await world.clients.tokens.refreshToken({ connectionId });
     expect(token?.revision).toBe(2n);
   });
 
   it("says so when the client secret is wrong", async () => {
-    const { provider } = await world.clients.providers.createProvider({
+    const { provider, redirectUri } = await world.clients.providers.createProvider({
       provider: {
         name: "wrong-secret",
         clientId: world.provider.clients.post.clientId,
@@ -253,6 +253,7 @@ describe("connecting", () => {
         scopes: ["read"],
       },
     });
+    world.provider.addRedirectUri(redirectUri);
     const requested = await world.clients.connections.requestConnection({
       userId: "ada",
       provider: { case: "providerId", value: provider?.id ?? "" },

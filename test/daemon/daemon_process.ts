@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { leaveLog } from "../swept_folder.js";
+import { leaveLog } from "../run_folder.js";
 
 const root = join(import.meta.dirname, "../..");
 

@@ -2,7 +2,6 @@
  * The twenty faults of today's Nexus server, each asked for as its clients meet it: ours must pass where it fails. Those that
  * need static credentials or the audit log are in `faults_static.test.ts`. `MUTATION` says what was put back to see the test fail.
  */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -13,6 +12,7 @@ import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { restTable } from "../../src/service/rest/table.js";
 import { Store } from "../../src/store/store.js";
 import { Browser } from "../fakes/browser.js";
+import { limitFileSize } from "../fakes/file_size_limit.js";
 import { json } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
 import { DaemonProcess } from "./daemon_process.js";
@@ -311,7 +311,7 @@ it("11: a lost database is not `connection not found`, and health does not stay 
     });
   expect((await register("good")).status).toBe(201);
   expect((await fetch(`${place.opsUrl}/readyz`)).status).toBe(200);
-  execFileSync("prlimit", ["--pid", String(daemon.pid), "--fsize=1:1"]);
+  limitFileSize(daemon.pid, 1n);
   // Each is stored, or refused as what it is, until the daemon is gone.
   for (let attempt = 0; ; attempt++) {
     const answer = await register(`full-${attempt}`).catch(() => undefined);

@@ -1,12 +1,12 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { Daemon } from "../../src/daemon.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { Place } from "./harness.js";
 
 const secret = "s3cret-of-github";
@@ -37,12 +37,11 @@ describe("nexusd providers", () => {
   beforeAll(async () => {
     place = await Place.make();
     daemon = await place.start(new ManualClock(Date.now()));
-    folder = mkdtempSync(join(tmpdir(), "nexus-gitops-"));
+    folder = temporaryFolder();
     file = join(folder, "nexus-providers.yaml");
   });
   afterAll(async () => {
     await daemon.stop();
-    for (const path of [folder, place.config.dataDir]) rmSync(path, { recursive: true });
     expect(written).not.toContain(secret);
   });
   beforeEach(async () => {

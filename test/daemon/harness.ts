@@ -1,6 +1,5 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -22,7 +21,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
-import { leaveFolder, leaveLog } from "../swept_folder.js";
+import { leaveLog, sweptFolder } from "../run_folder.js";
 import { RestClient } from "./rest_client.js";
 
 /** Below the ports that the system gives to outgoing connections, and apart from those of other workers. */
@@ -82,7 +81,6 @@ export class Place {
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<Place> {
     const port = await freePort();
     const all = {
-      NEXUS_DATA_DIR: mkdtempSync(join(tmpdir(), "nexus-daemon-")),
       NEXUS_BROWSER_LISTEN: `127.0.0.1:${port}`,
       NEXUS_PUBLIC_URL: `http://localhost:${port}`,
       NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
@@ -91,8 +89,8 @@ export class Place {
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       ...environment,
+      NEXUS_DATA_DIR: sweptFolder(environment["NEXUS_DATA_DIR"]),
     };
-    leaveFolder(all.NEXUS_DATA_DIR);
     return new Place(loadConfig(all, {}, { isTTY: false }), all);
   }
 
@@ -176,9 +174,9 @@ export class World {
     this.daemon = await this.place.start(this.clock);
   }
 
-  /** Registers the provider by discovery and answers the id of the profile. */
+  /** Registers the provider by discovery, the redirect URI at the provider, and answers the id of the profile. */
   async register(name = "op"): Promise<string> {
-    const { provider } = await this.clients.providers.createProvider({
+    const { provider, redirectUri } = await this.clients.providers.createProvider({
       provider: {
         name,
         clientId: this.provider.clients.post.clientId,
@@ -188,6 +186,7 @@ export class World {
         scopes: ["openid", "email"],
       },
     });
+    this.provider.addRedirectUri(redirectUri);
     return provider?.id ?? "";
   }
 

@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { processes } from "../processes.js";
 import { World } from "./harness.js";
 
 describe("a second client, over Connect JSON with plain fetch", () => {
@@ -118,7 +118,9 @@ describe("a second client, over Connect JSON with plain fetch", () => {
     const places: Record<string, string> = {
       log: world.place.logLines.join(""),
       metrics: await (await fetch(`${world.place.opsUrl}/metrics`)).text(),
-      arguments: execFileSync("ps", ["ax", "-o", "args"], { encoding: "utf8" }),
+      arguments: processes()
+        .map(({ command }) => command)
+        .join("\n"),
     };
     for (const name of files) places[name] = readFileSync(join(world.place.config.dataDir, name), "latin1");
     expect(files).toContain("nexus.mdb");

@@ -1,17 +1,17 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { Daemon } from "../../src/daemon.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type FakeShell, fakeShell, jsonLines, startMs } from "../cli/fake_shell.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { Place } from "./harness.js";
 
 const keyForm = /^nxk_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
 
 describe("nexusd keys and nexusd policy", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-keys-"));
+  const folder = temporaryFolder();
   const policyFile = join(folder, "policy.yaml");
   let place: Place;
   let daemon: Daemon;
@@ -111,7 +111,7 @@ describe("nexusd keys and nexusd policy", () => {
 });
 
 describe("nexusd policy without a daemon", () => {
-  const file = join(mkdtempSync(join(tmpdir(), "nexus-policy-")), "policy.yaml");
+  const file = join(temporaryFolder(), "policy.yaml");
   const nexusd = async (...args: string[]): Promise<FakeShell & { code: number }> => {
     const shell = fakeShell({ env: {} });
     return Object.assign(shell, { code: await run(["policy", ...args], shell) });

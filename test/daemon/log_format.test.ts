@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { needs } from "../needs.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
 
@@ -29,7 +30,8 @@ describe("the log on standard output", () => {
     }
   });
 
-  it("is for a person, in colours, where a terminal is attached", async () => {
+  it("is for a person, in colours, where a terminal is attached", async (context) => {
+    needs(context, "script");
     daemon = new DaemonProcess(place.environment, ["serve"], onTerminal);
     await daemon.wrote(/nexusd is ready/);
     const line = daemon.output.split("\n").find((text) => text.includes("nexusd is ready")) ?? "";
@@ -39,7 +41,8 @@ describe("the log on standard output", () => {
     expect(daemon.output).not.toMatch(/^\{/m);
   });
 
-  it("is an object a line on a terminal too where that is asked for", async () => {
+  it("is an object a line on a terminal too where that is asked for", async (context) => {
+    needs(context, "script");
     daemon = new DaemonProcess({ ...place.environment, NEXUS_LOG_FORMAT: "json" }, ["serve"], onTerminal);
     await daemon.ready();
     expect(daemon.output).toMatch(/^\{.*"nexusd is ready"\}\r?$/m);

@@ -1,12 +1,13 @@
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { Authority } from "../fakes/certificates.js";
+import { needs } from "../needs.js";
 import { json } from "../oauth/scripted_server.js";
-import { hasPromtool, missingPromtool, promtool } from "../observability/promtool.js";
+import { promtool } from "../observability/promtool.js";
 import { writePair } from "../server/tls_fixture.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { failureOf } from "./errors.js";
 import { Watcher } from "./harness.js";
 import { ScriptedWorld } from "./scripted_world.js";
@@ -55,10 +56,7 @@ describe("the metrics of a daemon that has worked", () => {
   const scrape = async (): Promise<string> => await (await fetch(`${world.place.opsUrl}/metrics`)).text();
 
   beforeAll(async () => {
-    const { certFile, keyFile } = writePair(
-      mkdtempSync(join(tmpdir(), "nexus-tls-")),
-      new Authority("metrics").issueServer(),
-    );
+    const { certFile, keyFile } = writePair(temporaryFolder(), new Authority("metrics").issueServer());
     world = await ScriptedWorld.make({
       NEXUS_TLS_CERT_FILE: certFile,
       NEXUS_TLS_KEY_FILE: keyFile,
@@ -107,8 +105,8 @@ describe("the metrics of a daemon that has worked", () => {
       expect(text).toMatch(told);
   });
 
-  it("are named, helped and measured as Prometheus's own tool wants it, without a warning", ({ skip }) => {
-    if (!hasPromtool) return missingPromtool(skip);
+  it("are named, helped and measured as Prometheus's own tool wants it, without a warning", (context) => {
+    needs(context, "promtool");
     expect(promtool(["check", "metrics"], text)).toEqual({ code: 0, output: "" });
     // The tool does complain.
     expect(promtool(["check", "metrics"], "# TYPE a_total gauge\na_total 1\n").output).toContain("_total");

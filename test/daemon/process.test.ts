@@ -1,7 +1,7 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
@@ -9,11 +9,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
@@ -25,10 +26,7 @@ describe("the process", () => {
     place = await Place.make();
     running = [];
   });
-  afterEach(async () => {
-    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
-    rmSync(place.config.dataDir, { recursive: true, force: true });
-  });
+  afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
   const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
     const daemon = new DaemonProcess({ ...place.environment, ...environment });
     running.push(daemon);
@@ -79,13 +77,12 @@ describe("the process", () => {
   );
 
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
-    const elsewhere = `${place.config.dataDir}-admin.key`;
-    onTestFinished(() => rmSync(elsewhere, { force: true }));
+    const elsewhere = join(temporaryFolder(), "admin.key");
     const environment = { NEXUS_ADMIN_KEY_FILE: elsewhere };
     const missing = start(environment);
     expect(await missing.exited).toBe(1);
     expect(missing.output).toContain(`there is no file ${elsewhere}: NEXUS_ADMIN_KEY_FILE names it`);
-    writeFileSync(elsewhere, "short\n");
+    writeFileSync(elsewhere, "short\n", { mode: 0o600 });
     const short = start(environment);
     expect(await short.exited).toBe(1);
     expect(short.output).toContain(`${elsewhere} does not hold an API key of at least 20 characters`);
@@ -109,18 +106,55 @@ describe("the process", () => {
     await (await started()).kill("SIGTERM");
     const other = Buffer.alloc(32, 7).toString("base64");
     await refused(start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
-    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
-    writeFileSync(elsewhere, "too short");
+    const elsewhere = join(temporaryFolder(), "key");
+    writeFileSync(elsewhere, "too short", { mode: 0o600 });
     const malformed = start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
     await refused(malformed, 11, /must hold base64 of 32 bytes/);
     rmSync(file("encryption.key"));
     await refused(start(), 11, /encryption\.key is missing/);
   });
 
+  it("refuses key files that other users can read, and closes those in its folder", async () => {
+    await (await started()).kill("SIGTERM");
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o777);
+    for (const [setting, name] of [
+      ["NEXUS_ENCRYPTION_KEY_FILE", "encryption.key"],
+      ["NEXUS_ADMIN_KEY_FILE", "admin.key"],
+    ] as const) {
+      const elsewhere = join(folder, name);
+      copyFileSync(file(name), elsewhere);
+      for (const [mode, shown] of [
+        [0o644, "0644"],
+        [0o666, "0666"],
+        [0o602, "0602"],
+      ] as const) {
+        chmodSync(elsewhere, mode);
+        const daemon = start({ [setting]: elsewhere });
+        await refused(daemon, setting === "NEXUS_ADMIN_KEY_FILE" ? 2 : 11, /run \\?"chmod 600\\?" on it/);
+        expect(daemon.output).toContain(`(mode ${shown})`);
+        expect(statSync(elsewhere).mode & 0o777).toBe(mode);
+      }
+      // As a pod mounts it.
+      chmodSync(elsewhere, 0o440);
+      await (await started({ [setting]: elsewhere })).kill("SIGTERM");
+    }
+    for (const name of ["encryption.key", "admin.key"]) chmodSync(file(name), 0o644);
+    const daemon = await started();
+    for (const name of ["encryption.key", "admin.key"]) {
+      expect(statSync(file(name)).mode & 0o777).toBe(0o600);
+      expect(daemon.output).toContain(file(name));
+    }
+    expect(daemon.output).toContain("was open to other users and is now 0600");
+    await daemon.kill("SIGTERM");
+    const again = await started();
+    expect(again.output).not.toContain("open to other users");
+  });
+
   it("accepts the key from a file or from the environment", async () => {
     await (await started()).kill("SIGTERM");
     const key = readFileSync(file("encryption.key"), "utf8").trim();
-    const elsewhere = join(mkdtempSync(join(tmpdir(), "nexus-key-")), "key");
+    const elsewhere = join(temporaryFolder(), "key");
     copyFileSync(file("encryption.key"), elsewhere);
     rmSync(file("encryption.key"));
     await (await started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");
@@ -159,7 +193,7 @@ describe("the process", () => {
     let connectionId: string;
     let daemon: DaemonProcess;
     beforeEach(async () => {
-      provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+      provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
       daemon = await started();
       const clients = place.clients();
       await clients.providers.createProvider({
@@ -222,6 +256,24 @@ describe("the process", () => {
       await provider.setOutage("none");
       daemon = await started();
       expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+    });
+
+    it("paused while it drains, for longer than that may take: stores what came meanwhile", async () => {
+      await daemon.kill("SIGTERM");
+      daemon = await started({ NEXUS_DRAIN_TIMEOUT_MS: "500" });
+      const release = provider.holdTokenResponses();
+      const answer = place.clients().tokens.refreshToken({ connectionId });
+      await provider.waitForTokenRequests(2);
+      daemon.signal("SIGTERM");
+      await daemon.wrote(/"draining"/);
+      daemon.signal("SIGSTOP");
+      release();
+      await delay(new SystemClock(), 1_500);
+      daemon.signal("SIGCONT");
+      expect((await answer).token?.revision).toBe(2n);
+      expect(await daemon.exited).toBe(0);
+      daemon = await started();
+      expect((await place.clients().tokens.getToken({ connectionId })).token?.revision).toBe(2n);
     });
 
     it("exits 0 within 5 s even while the provider hangs", async () => {

@@ -159,6 +159,19 @@ describe("providers", () => {
       { authType: AuthType.API_KEY, strategy: { kind: { case: "header", value: { headerName: "X Y" } } } },
       "provider.strategy.header.header_name",
     ],
+    [
+      "a name that is a UUID",
+      { authType: AuthType.API_KEY, name: "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00" },
+      "provider.name",
+    ],
+    [
+      "a header that frames the message",
+      {
+        authType: AuthType.API_KEY,
+        strategy: { kind: { case: "header", value: { headerName: "Transfer-Encoding" } } },
+      },
+      "provider.strategy.header.header_name",
+    ],
   ] as [string, ProviderInit, string][])("refuses %s", async (_name, provider, field) => {
     expect(await failureOf(create({ name: "static", ...provider }))).toMatchObject({
       code: "InvalidArgument",

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon.js";
 import { SystemClock } from "../../src/runtime/clock.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
 
@@ -35,7 +35,7 @@ describe("the providers file", () => {
   let running: DaemonProcess | undefined;
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "nexus-providers-"));
+    folder = temporaryFolder();
     file = join(folder, "providers.yaml");
     place = await Place.make({ NEXUS_PROVIDERS_FILE: file, ...secrets });
   });
@@ -47,7 +47,6 @@ describe("the providers file", () => {
     await running?.kill("SIGKILL");
     daemon = undefined;
     running = undefined;
-    for (const path of [folder, place.config.dataDir]) rmSync(path, { recursive: true, force: true });
   });
 
   const start = async (): Promise<Daemon> => {

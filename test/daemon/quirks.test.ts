@@ -349,7 +349,16 @@ describe("answers in another shape", () => {
     expect(await refuseWith([], "unauthorized_client")).toBe(undeclared);
   });
 
-  it.each(["", "a\nb", "x".repeat(257)])("refuses %j as such a declaration", async (alias) => {
+  it.each([
+    "",
+    "a\nb",
+    "x".repeat(257),
+    "http_status=408",
+    "http_status=425",
+    "http_status=429",
+    "http_status=500",
+    "http_status=x",
+  ])("refuses %j as such a declaration", async (alias) => {
     const failure = await failureOf(register({ invalidGrantAliases: ["ok", alias] }));
     expect(failure.fields).toEqual(["provider.oauth2_options.invalid_grant_aliases[1]"]);
   });
@@ -467,6 +476,7 @@ it.each([
   ["token_params", { tokenParams: { grant_type: "password" } }, 'token_params["grant_type"]'],
   ["refresh_params", { refreshParams: { refresh_token: "x" } }, 'refresh_params["refresh_token"]'],
   ["token_headers", { tokenHeaders: { Authorization: "x" } }, 'token_headers["Authorization"]'],
+  ["a framing token_header", { tokenHeaders: { Expect: "x" } }, 'token_headers["Expect"]'],
 ])("%s cannot change what the protocol says", async (_name, options, field) => {
   expect((await failureOf(register(options))).fields).toEqual([`provider.oauth2_options.${field}`]);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { World } from "./harness.js";
 
@@ -43,6 +43,7 @@ describe("ending a connection", () => {
     await world.provider.setOutage("503");
     const { connection } = await world.clients.connections.revokeConnection({ connectionId });
     expect(connection?.status).toBe(ConnectionStatus.REVOKED);
+    expect(connection?.providerRevocation).toBe(ProviderRevocation.PENDING);
     const state = await watcher.state(({ status }) => status === ConnectionStatus.REVOKED);
     expect(state.token).toBeUndefined();
     watcher.cancel();
@@ -57,6 +58,33 @@ describe("ending a connection", () => {
       revoked = (await auditEvents(world.clients, { eventType: "revoked_at_provider" })).length;
     }
     expect(await lives(token)).toBe(false);
+    const { connection: told } = await world.clients.connections.getConnection({ connectionId });
+    expect(told?.providerRevocation).toBe(ProviderRevocation.DONE);
+  });
+
+  describe("says whether the provider is told", () => {
+    const revoke = async (id = connectionId) =>
+      (await world.clients.connections.revokeConnection({ connectionId: id })).connection?.providerRevocation;
+
+    it("it was, also when asked again", async () => {
+      const { connection } = await world.clients.connections.getConnection({ connectionId });
+      expect(connection?.providerRevocation).toBe(ProviderRevocation.UNSPECIFIED);
+      expect(await revoke()).toBe(ProviderRevocation.DONE);
+      expect(await revoke()).toBe(ProviderRevocation.DONE);
+    });
+
+    it("it cannot be: the profile is gone", async () => {
+      await world.clients.providers.deleteProvider({ id: providerId });
+      expect(await revoke()).toBe(ProviderRevocation.NOT_POSSIBLE);
+    });
+
+    it("it need not be: nobody has consented", async () => {
+      const requested = await world.clients.connections.requestConnection({
+        userId: "ada",
+        provider: { case: "providerId", value: providerId },
+      });
+      expect(await revoke(requested.connectionId)).toBe(ProviderRevocation.NOT_NEEDED);
+    });
   });
 
   it("revokes also what a refresh brings for a connection that was ended meanwhile", async () => {

@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { HostileListener } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
+import { has, mountTmpfs, type NeedName, needs } from "../needs.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
 
@@ -16,35 +17,6 @@ const ends: readonly (number | string)[] = [storeNotWritten, ...("execve" in pro
 const connectionCount = 8;
 /** Left in the small file system when the faults begin: a few pages of the store. */
 const roomBytes = 48 * 1024;
-
-function works(command: string, ...args: string[]): boolean {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
-}
-
-/** What the faults need of the machine, by name; undefined where it is there. */
-const missing = {
-  strace: works("strace", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "true")
-    ? undefined
-    : "strace that may trace (apt-get install strace, CAP_SYS_PTRACE)",
-  tmpfs: canMount() ? undefined : "mount of a tmpfs (root, CAP_SYS_ADMIN)",
-};
-
-function mount(folder: string): boolean {
-  return works("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", folder);
-}
-
-function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-small-"));
-  const done = mount(folder);
-  if (done) spawnSync("umount", [folder]);
-  rmSync(folder, { recursive: true });
-  return done;
-}
-
-function mountSmall(): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-small-"));
-  return mount(folder) ? folder : undefined;
-}
 
 /** @param of the file that the fault is for; every one when left out */
 function injected(call: string, error: string, of?: "nexus.mdb"): (folder: string) => string[] {
@@ -65,30 +37,30 @@ function fill(folder: string, leftBytes: number): string {
 
 interface Fault {
   readonly name: string;
-  readonly needs: keyof typeof missing;
+  readonly needed: NeedName;
   readonly wrapper: (folder: string) => readonly string[];
   /** Whether the rescue file can be written meanwhile: then no grant is lost at all. */
   readonly isRescued: boolean;
 }
 
 const faults: readonly Fault[] = [
-  { name: "a full disk", needs: "tmpfs", wrapper: () => [], isRescued: true },
+  { name: "a full disk", needed: "mount", wrapper: () => [], isRescued: true },
   {
     name: "ENOSPC on write",
-    needs: "strace",
+    needed: "strace",
     wrapper: injected("pwrite64,pwritev", "ENOSPC", "nexus.mdb"),
     isRescued: true,
   },
   {
     name: "EIO on write",
-    needs: "strace",
+    needed: "strace",
     wrapper: injected("pwrite64,pwritev", "EIO", "nexus.mdb"),
     isRescued: true,
   },
-  { name: "EIO on sync", needs: "strace", wrapper: injected("fdatasync", "EIO"), isRescued: true },
+  { name: "EIO on sync", needed: "strace", wrapper: injected("fdatasync", "EIO"), isRescued: true },
   {
     name: "EIO on every write",
-    needs: "strace",
+    needed: "strace",
     wrapper: injected("pwrite64,pwritev", "EIO"),
     isRescued: false,
   },
@@ -103,7 +75,9 @@ describe("a store that cannot be written any more", () => {
   beforeEach(async () => {
     server = new HostileServer(16);
     listener = new HostileListener(server);
-    small = mountSmall();
+    small = has("mount") ? temporaryFolder() : undefined;
+    if (small !== undefined && mountTmpfs(small))
+      onTestFinished(() => void spawnSync("umount", [small ?? ""]));
     place = await Place.make(small === undefined ? {} : { NEXUS_DATA_DIR: small });
     daemon = new DaemonProcess(place.environment);
     await daemon.ready();
@@ -111,8 +85,6 @@ describe("a store that cannot be written any more", () => {
   afterEach(async () => {
     await daemon.kill("SIGKILL");
     await listener.close();
-    if (small !== undefined) spawnSync("umount", [small]);
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 
   /** Registers the hostile provider and consents, the code of each consent being the id of its connection. */
@@ -161,65 +133,55 @@ describe("a store that cannot be written any more", () => {
     return shown;
   };
 
-  /** As `it`, for what `needs` names: a machine of CI must have it; elsewhere a person sees what was not tested, and why. */
-  const testWith = (needs: keyof typeof missing, title: string, test: () => Promise<void>): void => {
-    const lacks = missing[needs];
-    if (lacks === undefined) it(title, test, 60_000);
-    else if (process.env["CI"] === "true") it(title, () => expect.fail(`this machine lacks ${lacks}`));
-    else it.skip(`${title} (not tested: this machine lacks ${lacks})`);
-  };
+  it("a provider that rotates while the disk is full: its token sets are there after a restart", async (context) => {
+    needs(context, "mount");
+    const ids = await connect();
+    server.script = () => "slow";
+    const { tokens, connections, providers } = place.clients();
+    for (const connectionId of ids) void tokens.refreshToken({ connectionId }).catch(() => undefined);
+    while (server.held < ids.length) await new Promise((resolve) => setImmediate(resolve));
+    const ballast = fill(place.config.dataDir, 0);
+    const description = "x".repeat(1000);
+    const urls = { authUrl: "http://127.0.0.1:1/auth", tokenUrl: "http://127.0.0.1:1/token" };
+    for (let count = 0; !daemon.output.includes("the store cannot be written"); count++) {
+      const provider = {
+        name: `filler-${count}`,
+        clientId: "c",
+        clientSecret: "s".repeat(1000),
+        description,
+      };
+      await providers.createProvider({ provider: { ...provider, ...urls } }).catch(() => undefined);
+    }
+    server.release();
+    expect(ends).toContain(await daemon.exited);
 
-  testWith(
-    "tmpfs",
-    "a provider that rotates while the disk is full: its token sets are there after a restart",
-    async () => {
-      const ids = await connect();
-      server.script = () => "slow";
-      const { tokens, connections, providers } = place.clients();
-      for (const connectionId of ids) void tokens.refreshToken({ connectionId }).catch(() => undefined);
-      while (server.held < ids.length) await new Promise((resolve) => setImmediate(resolve));
-      const ballast = fill(place.config.dataDir, 0);
-      const description = "x".repeat(1000);
-      const urls = { authUrl: "http://127.0.0.1:1/auth", tokenUrl: "http://127.0.0.1:1/token" };
-      for (let count = 0; !daemon.output.includes("the store cannot be written"); count++) {
-        const provider = {
-          name: `filler-${count}`,
-          clientId: "c",
-          clientSecret: "s".repeat(1000),
-          description,
-        };
-        await providers.createProvider({ provider: { ...provider, ...urls } }).catch(() => undefined);
-      }
-      server.release();
-      expect(ends).toContain(await daemon.exited);
+    // A start without room ends, or brings some of them home; the rest stays where it is.
+    daemon = new DaemonProcess(place.environment);
+    await Promise.race([daemon.exited, daemon.ready().catch(() => undefined)]);
+    await daemon.kill("SIGKILL");
+    rmSync(ballast);
 
-      // A start without room ends, or brings some of them home; the rest stays where it is.
-      daemon = new DaemonProcess(place.environment);
-      await Promise.race([daemon.exited, daemon.ready().catch(() => undefined)]);
-      await daemon.kill("SIGKILL");
-      rmSync(ballast);
+    server.script = () => "rotate";
+    daemon = new DaemonProcess(place.environment);
+    await daemon.ready();
+    for (const connectionId of ids) {
+      const { connection } = await connections.getConnection({ connectionId });
+      expect([connection?.status, connection?.revision]).toEqual([ConnectionStatus.ACTIVE, 2n]);
+      const { token } = await tokens.refreshToken({ connectionId });
+      expect(token?.revision).toBe(3n);
+    }
+    expect([server.violations, server.doubleRedemptions, server.probes]).toEqual([[], 0, 0]);
+  }, 60_000);
 
-      server.script = () => "rotate";
-      daemon = new DaemonProcess(place.environment);
-      await daemon.ready();
-      for (const connectionId of ids) {
-        const { connection } = await connections.getConnection({ connectionId });
-        expect([connection?.status, connection?.revision]).toEqual([ConnectionStatus.ACTIVE, 2n]);
-        const { token } = await tokens.refreshToken({ connectionId });
-        expect(token?.revision).toBe(3n);
-      }
-      expect([server.violations, server.doubleRedemptions, server.probes]).toEqual([[], 0, 0]);
-    },
-  );
-
-  for (const { name, needs, wrapper, isRescued } of faults) {
+  for (const { name, needed, wrapper, isRescued } of faults) {
     const loss = isRescued ? "no grant" : "only what came then";
     const title = `${name}: ends with its code, shows nothing that is not on disk, loses ${loss}`;
-    testWith(needs, title, async () => {
+    it(title, async (context) => {
+      needs(context, needed);
       const ids = await connect();
       await daemon.kill("SIGTERM");
       const folder = place.config.dataDir;
-      const ballast = needs === "tmpfs" ? fill(folder, roomBytes) : undefined;
+      const ballast = needed === "mount" ? fill(folder, roomBytes) : undefined;
       daemon = new DaemonProcess(place.environment, ["serve"], wrapper(folder));
       await daemon.ready();
       const shown = await hammer(ids);
@@ -250,6 +212,6 @@ describe("a store that cannot be written any more", () => {
       }
       if (isRescued) expect(dead).toEqual([]);
       expect(server.violations.filter((text) => isRescued || !text.startsWith("I2"))).toEqual([]);
-    });
+    }, 60_000);
   }
 });

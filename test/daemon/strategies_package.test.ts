@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -29,7 +29,7 @@ try {
 describe("nexus-sidecar/strategies", () => {
   let folder: string;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "nexus-consumer-"));
+    folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
     symlinkSync(root, join(folder, "node_modules", "nexus-sidecar"));
     writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
@@ -49,7 +49,6 @@ describe("nexus-sidecar/strategies", () => {
       }),
     );
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
   it("has types that a consumer can compile against, and runs", () => {
     const tsc = join(root, "node_modules/typescript/bin/tsc");

@@ -1,5 +1,4 @@
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+import { pathOf } from "../needs.js";
 
 /** What the tests need and where it comes from. */
 const tools = {
@@ -11,19 +10,9 @@ const tools = {
 
 /** One sentence for each tool that is not there. */
 export function missingTools(): string[] {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
   const missing = Object.entries(tools)
-    .filter(([name]) => !folders.some((folder) => isExecutable(join(folder, name))))
+    .filter(([name]) => pathOf(name) === undefined)
     .map(([name, origin]) => `${name} (${origin})`);
   if (process.getuid?.() !== 0) missing.push("root, to be the users of the containers");
   return missing;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

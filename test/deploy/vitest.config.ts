@@ -6,6 +6,7 @@ export default defineConfig({
     name: "deploy",
     root: `${import.meta.dirname}/../..`,
     include: ["test/deploy/**/*.test.ts"],
+    globalSetup: ["test/run.ts"],
     pool: "forks",
     // The pods stand on one loopback with their ports.
     fileParallelism: false,

@@ -1,18 +1,10 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WatchedFile } from "../../src/document/watched_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 describe("a watched file", () => {
   let folder: string;
@@ -22,7 +14,7 @@ describe("a watched file", () => {
   const watched = new Map<string, () => void>();
 
   beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "nexus-manifest-")));
+    folder = realpathSync(temporaryFolder());
     clock = new ManualClock(0);
     changes = 0;
     watched.clear();
@@ -35,10 +27,7 @@ describe("a watched file", () => {
       },
     });
   });
-  afterEach(() => {
-    file.close();
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => file.close());
   const watch = () => file.watch(() => void changes++);
   const event = () => watched.get(folder)?.();
 

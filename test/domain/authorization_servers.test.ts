@@ -1,18 +1,16 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuthorizationServers } from "../../src/domain/authorization_servers.js";
 import { FailedPrecondition, Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
 import { provider } from "../store/samples.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const issuer = "https://op.example";
 const hourMs = 3_600_000;
 const profile = provider("p", { issuer, enableDiscovery: true });
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 function documentOf(tokenPath: string, change: object = {}): string {
   return JSON.stringify({
@@ -33,7 +31,7 @@ describe("AuthorizationServers", () => {
   /** Each fetch waits here for the test to answer it. */
   let fetches: { answer(document: string): void; fail(): void }[];
   beforeEach(() => {
-    store = Store.open({ folder: mkdtempSync(join(tmpdir(), "nexus-discovery-")), nowMs: clock.nowMs() });
+    store = Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() });
     fetches = [];
   });
   afterEach(async () => {
@@ -44,7 +42,7 @@ describe("AuthorizationServers", () => {
       networks: loopbackNetworks,
       store,
       clock,
-      log: silent,
+      log: silentLog,
       fetchDocument: () =>
         new Promise((resolve, reject) => {
           fetches.push({ answer: resolve, fail: () => reject(new Error("down")) });

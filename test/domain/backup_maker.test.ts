@@ -1,14 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { BackupMaker } from "../../src/domain/backup_maker.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Vault } from "../../src/vault/vault.js";
+import { silentLog } from "../silent_log.js";
 import { openStore } from "../store/temporary_store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 it("a start removes what a crash left, and no backup that a person keeps in the data folder", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-kept-"));
+  const folder = temporaryFolder();
   const left = ["backup-Ab3xYz", "restore-0aZ9qQ"].map((name) => join(folder, name));
   for (const path of left) {
     mkdirSync(path);
@@ -18,16 +19,14 @@ it("a start removes what a crash left, and no backup that a person keeps in the 
   for (const name of kept) writeFileSync(join(folder, name), "a backup of somebody");
   mkdirSync(join(folder, "backup-archive"));
   writeFileSync(join(folder, "backup-Monday"), "a name of just that length");
-  const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   new BackupMaker({
     store: openStore(),
     ring: new Vault(Buffer.alloc(32, 1)),
     folder,
     clock: new ManualClock(0),
-    log: silent,
+    log: silentLog,
   }).start();
   for (const path of left) expect(existsSync(path)).toBe(false);
   for (const name of [...kept, "backup-archive", "backup-Monday"])
     expect(existsSync(join(folder, name)), name).toBe(true);
-  rmSync(folder, { recursive: true, force: true });
 });

@@ -8,9 +8,8 @@ import type { TokenSet } from "../../src/model/credential.js";
 import { owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, tokenSet } from "./engine.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 describe("ConnectionCompleter", () => {
   let engine: Engine;
@@ -20,7 +19,7 @@ describe("ConnectionCompleter", () => {
   beforeEach(() => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
-    const shared = { store, vault, clock, log: silent };
+    const shared = { store, vault, clock, log: silentLog };
     const servers = new AuthorizationServers({
       ...shared,
       networks: loopbackNetworks,
@@ -59,7 +58,12 @@ describe("ConnectionCompleter", () => {
     const started = await completer.start(requested.state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state: requested.state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
+    const outcome = await completer.finish(
+      query,
+      () => started.binding.value,
+      undefined,
+      "/auth/callback/op",
+    );
     expect(outcome.kind).toBe("done");
     return requested.connectionId;
   };

@@ -11,9 +11,9 @@ import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import { admin, owner } from "../../src/model/principal.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, hourMs, tokenSet } from "./engine.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const returnUrl = "https://app.example/back";
 
 describe("a consent that waits for its confirmation", () => {
@@ -25,7 +25,7 @@ describe("a consent that waits for its confirmation", () => {
   beforeEach(async () => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
-    const shared = { store, vault, clock, log: silent };
+    const shared = { store, vault, clock, log: silentLog };
     const servers = new AuthorizationServers({
       ...shared,
       networks: loopbackNetworks,
@@ -60,7 +60,12 @@ describe("a consent that waits for its confirmation", () => {
     const started = await completer.start(state);
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state, code: "c" });
-    const outcome = await completer.finish(query, () => started.binding.value, undefined, "/auth/callback");
+    const outcome = await completer.finish(
+      query,
+      () => started.binding.value,
+      undefined,
+      "/auth/callback/op",
+    );
     if (outcome.kind !== "return") throw new Error(outcome.kind);
     return { id, code: new URL(outcome.location).searchParams.get("completion_code") ?? "" };
   };

@@ -6,10 +6,9 @@ import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../src/mo
 import { owner } from "../../src/model/principal.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import { silentLog } from "../silent_log.js";
 import { Engine } from "./engine.js";
 import { profileOf } from "./static_profile.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 describe("a capture and its record", () => {
   let engine: Engine;
@@ -26,7 +25,7 @@ describe("a capture and its record", () => {
     const trial = { try: () => onTrial() };
     const holder = new ConsentHolder({ vault, clock });
     const locks = new KeyedMutex<string>();
-    capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silent });
+    capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silentLog });
   });
   afterEach(() => engine.close());
 
@@ -36,7 +35,7 @@ describe("a capture and its record", () => {
       store,
       vault,
       clock,
-      revocations: { enqueueStored: () => undefined, enqueue: () => undefined },
+      revocations: { enqueueStored: () => "not_needed", enqueue: () => "not_needed" },
       servers: { resolve: () => Promise.reject(new Error("a static type has no authorization server")) },
       publicUrl: "http://localhost:8080",
       allowedReturnOrigins: [],

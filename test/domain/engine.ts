@@ -1,6 +1,3 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AuthorizationServers } from "../../src/domain/authorization_servers.js";
 import { CredentialReader } from "../../src/domain/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credential_vault.js";
@@ -25,11 +22,11 @@ import type { RescueFile } from "../../src/store/rescue_file.js";
 import { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 export const startMs = 1_800_000_000_000;
 export const hourMs = 3_600_000;
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
   return {
@@ -66,7 +63,7 @@ export class Engine {
   readonly rescue: TokenRescue;
   #onSent: (() => void) | undefined;
 
-  constructor(folder = mkdtempSync(join(tmpdir(), "nexus-engine-")), rescueFile?: RescueFile) {
+  constructor(folder = temporaryFolder(), rescueFile?: RescueFile) {
     this.store = Store.open({ folder, nowMs: startMs });
     this.vault = new CredentialVault({
       vault: new Vault(Buffer.alloc(32, 1)),
@@ -76,7 +73,7 @@ export class Engine {
       store: this.store,
       vault: this.vault,
       clock: this.clock,
-      log: silent,
+      log: silentLog,
       random: () => 0.5,
     };
     this.writer = new CredentialWriter(shared);
@@ -139,6 +136,7 @@ export class Engine {
       createdAtMs: startMs,
       updatedAtMs: startMs,
       version: 1n,
+      redirectPath: `/auth/callback/${name}`,
       ...change,
     };
     await this.store.commit((tx) => tx.putProvider(profile));

@@ -11,12 +11,12 @@ import { Secret } from "../../src/runtime/secret.js";
 import type { Store } from "../../src/store/store.js";
 import { KeyFault } from "../../src/vault/key_file.js";
 import { Vault } from "../../src/vault/vault.js";
+import { silentLog } from "../silent_log.js";
 import { connection, nowMs, pending, provider, stateHash } from "../store/samples.js";
 import { openStore } from "../store/temporary_store.js";
 
 const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];
 const [oneId, twoId] = [one, two].map((key) => new Vault(key).keyId) as [string, string];
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 describe("KeyringManager", () => {
   let store: Store;
@@ -34,7 +34,7 @@ describe("KeyringManager", () => {
   const life = (ring = new Vault(keys)) => {
     ring.usePrimary(store.keyCheck?.keyId ?? "");
     const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
-    const parts = { store, ring, vault, clock: new ManualClock(nowMs), log: silent };
+    const parts = { store, ring, vault, clock: new ManualClock(nowMs), log: silentLog };
     const rotation = new KeyRotation(parts);
     rotations.push(rotation);
     const source = {

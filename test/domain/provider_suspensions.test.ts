@@ -126,3 +126,121 @@ describe("a provider that refuses the client", () => {
     return suspension;
   }
 });
+
+describe("a provider that blames the client for one dead refresh token, as Gitea does", () => {
+  const blame = new GrantFailure({ kind: "client", oauthError: "unauthorized_client", httpStatus: 400 });
+  let engine: Engine;
+  let profile: ProviderProfile;
+  let dead: string;
+  let healthy: string[];
+  const isDead = new Set<string>();
+  let answered = 0;
+  beforeEach(async () => {
+    engine = new Engine();
+    answered = 0;
+    engine.scheduler.start();
+    profile = await engine.provider("gitea");
+    isDead.clear();
+    const first = tokenSet();
+    isDead.add(first.refreshToken?.reveal() ?? "");
+    dead = (await engine.connection(profile, first)).id;
+    healthy = [];
+    for (let count = 0; count < 3; count++) healthy.push((await engine.connection(profile)).id);
+  });
+  afterEach(() => engine.close());
+
+  /** Answers what was sent until nothing more comes: what was begun is on disk when an empty commit behind it is. */
+  const settle = async (expiresInMs: number): Promise<void> => {
+    for (let still = 0; still < 3; still++) {
+      await engine.store.commit(() => undefined);
+      for (; answered < engine.sent.length; answered++) {
+        const request = engine.sent[answered];
+        if (isDead.has(request?.refreshToken ?? "")) request?.fail(blame);
+        else request?.answer({ tokenSet: tokenSet({ expiresInMs }) });
+      }
+      const { running, waiting } = engine.scheduler.load;
+      if (running + waiting > 0) still = -1;
+    }
+  };
+  /** Lets time pass in small steps. */
+  const pass = async (forMs: number, stepMs: number, lifetimeMs: number, look: () => void): Promise<void> => {
+    for (let passedMs = 0; passedMs < forMs; passedMs += stepMs) {
+      engine.clock.advance(stepMs);
+      await settle(lifetimeMs);
+      look();
+    }
+  };
+  const sentOfDead = (): number => engine.sent.filter(({ refreshToken }) => isDead.has(refreshToken)).length;
+
+  it.each([
+    ["30 s", 30_000, 5_000, 10 * 60_000],
+    ["1 h", hourMs, 5 * 60_000, 6 * hourMs],
+  ])(
+    "costs the others nothing, and ends in reauth_required, with tokens of %s",
+    async (_name, lifetimeMs, stepMs, forMs) => {
+      answered = 0;
+      engine.clock.advance(56 * 60_000);
+      await settle(lifetimeMs);
+      expect(engine.get(dead)).toMatchObject({ status: "active", problem: { reason: "misconfigured" } });
+      await pass(forMs, stepMs, lifetimeMs, () => {
+        expect(engine.scheduler.suspendedProviders).toBe(0);
+        for (const id of healthy) {
+          expect(engine.reader.view(id)?.token).toBeDefined();
+          expect(engine.get(id).problem).toBeUndefined();
+        }
+      });
+      expect(engine.get(dead)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
+      expect(sentOfDead()).toBeLessThan(20);
+      expect(engine.store.listSuspensions()).toEqual([]);
+      expect(engine.scheduler.failingProviders()).toEqual([]);
+    },
+  );
+
+  it("waits for a success between two refusals before it gives a grant up", async () => {
+    for (const id of healthy) await engine.store.commit((tx) => tx.deleteConnection(id));
+    engine.clock.advance(56 * 60_000);
+    await settle(hourMs);
+    await pass(8 * hourMs, 10 * 60_000, hourMs, () => {
+      expect(engine.get(dead).problem?.reason).toBe("misconfigured");
+      expect(engine.scheduler.suspendedProviders).toBe(0);
+    });
+    expect(engine.get(dead).status).toBe("attention");
+    expect(sentOfDead()).toBeLessThan(30);
+    expect(engine.scheduler.failingProviders()).toMatchObject([
+      { reason: "misconfigured", isSuspended: false },
+    ]);
+    // The profile is mended: it is asked at once.
+    const before = sentOfDead();
+    isDead.clear();
+    await engine.store.commit((tx) => tx.putProvider({ ...profile, version: 2n }));
+    engine.scheduler.profileChanged(profile.id);
+    await settle(hourMs);
+    expect(before).toBeGreaterThan(4);
+    expect(engine.get(dead)).toMatchObject({ status: "active", problem: undefined, credentialRevision: 2n });
+  });
+
+  it("is suspended when another connection is refused before any is accepted", async () => {
+    const [second = ""] = healthy;
+    const stored = engine.vault.openCredential(engine.get(second), credentialOf(second));
+    isDead.add(stored.refreshToken?.reveal() ?? "");
+    for (const id of healthy.slice(1)) await engine.store.commit((tx) => tx.deleteConnection(id));
+    engine.clock.advance(56 * 60_000);
+    await settle(hourMs);
+    expect(engine.scheduler.suspendedProviders).toBe(1);
+  });
+
+  it("ends in outcome_unknown after an answer that was lost, without a third request", async () => {
+    void engine.refresher.refresh(dead);
+    await engine.untilSent(1);
+    engine.sent[answered++]?.fail(new GrantFailure({ kind: "ambiguous" }));
+    await pass(60_000, 5_000, hourMs, () => undefined);
+    expect(engine.get(dead)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+    expect(sentOfDead()).toBe(2);
+  });
+
+  function credentialOf(id: string) {
+    const stored = engine.store.getCredential(id);
+    if (!stored) throw new Error("no credential");
+    return stored;
+  }
+});

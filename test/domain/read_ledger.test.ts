@@ -4,10 +4,9 @@ import { FailedPrecondition, NotFound, Unavailable } from "../../src/model/error
 import { admin, at, owner } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { Store } from "../../src/store/store.js";
+import { silentLog } from "../silent_log.js";
 import { connection, nowMs } from "../store/samples.js";
 import { openStore } from "../store/temporary_store.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 describe("ReadLedger", () => {
   let store: Store;
@@ -18,7 +17,7 @@ describe("ReadLedger", () => {
   beforeEach(async () => {
     store = openStore();
     clock = new ManualClock(nowMs);
-    ledger = new ReadLedger({ store, clock, log: silent });
+    ledger = new ReadLedger({ store, clock, log: silentLog });
     await store.commit((tx) => tx.putConnection(connection("c1", { providerId: "p1" })));
   });
   afterEach(async () => {
@@ -104,7 +103,7 @@ describe("ReadLedger", () => {
     const failing = new ReadLedger({
       store: { commit: (change) => (broken ? Promise.reject(new Error("disk")) : store.commit(change)) },
       clock,
-      log: silent,
+      log: silentLog,
     });
     await expect(failing.read(caller, "c1", 1n)).rejects.toBeInstanceOf(Unavailable);
     await expect(failing.read(caller, "c1", 1n)).rejects.toBeInstanceOf(Unavailable);
@@ -114,7 +113,7 @@ describe("ReadLedger", () => {
   });
 
   it("forgets the readers that were not seen for longest, with their counts on record", async () => {
-    ledger = new ReadLedger({ store, clock, log: silent, maxEntries: 3 });
+    ledger = new ReadLedger({ store, clock, log: silentLog, maxEntries: 3 });
     for (const id of ["a", "b", "c"]) await ledger.read(caller, id, 1n);
     void ledger.read(caller, "a", 1n);
     void ledger.read(caller, "c", 1n);

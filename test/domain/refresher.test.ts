@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { problemSentence } from "../../src/model/connection.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Engine, hourMs, startMs, tokenSet } from "./engine.js";
@@ -165,6 +166,64 @@ describe("Refresher", () => {
     expect(await engine.refresher.refresh(id)).toBe("refreshed");
     expect(engine.sent).toHaveLength(1);
     expect(accessToken(id)).toBe(second.accessToken.reveal());
+  });
+
+  const bare = new GrantFailure({ kind: "transient", httpStatus: 403, isRefusal: true });
+
+  it("gives up a grant that is refused without a word for an hour, and names the status", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    let attempts = 0;
+    for (; engine.get(id).status === "active" && attempts < 100; attempts++) {
+      engine.clock.jump(Math.max(0, (engine.get(id).problem?.retryAtMs ?? 0) - engine.clock.nowMs()));
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(attempts + 1);
+      engine.sent[attempts]?.fail(bare);
+      expect(await refreshed).toBe(engine.get(id).status === "active" ? "retry" : "attention");
+      if (engine.clock.nowMs() < startMs + hourMs) expect(engine.get(id).status).toBe("active");
+    }
+    expect(engine.clock.nowMs()).toBeLessThan(startMs + 3 * hourMs);
+    expect(attempts).toBeLessThan(15);
+    const { problem } = engine.get(id);
+    expect(problem?.reason).toBe("refresh_refused");
+    expect(problem && problemSentence(problem)).toContain("HTTP status 403 (Forbidden)");
+    expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+  });
+
+  it("gives it up after three refusals when another connection was accepted before each", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    const other = await engine.connection(profile);
+    const outcomes: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      for (const [each, answer] of [
+        [other.id, true],
+        [id, false],
+      ] as const) {
+        const refreshed = engine.refresher.refresh(each);
+        const count = engine.sent.length + 1;
+        await engine.untilSent(count);
+        if (answer) engine.sent[count - 1]?.answer({ tokenSet: tokenSet() });
+        else engine.sent[count - 1]?.fail(bare);
+        const outcome = await refreshed;
+        if (!answer) outcomes.push(outcome);
+        engine.clock.jump(10_000);
+      }
+    }
+    expect(outcomes).toEqual(["retry", "retry", "retry", "attention"]);
+    expect(engine.get(id).problem?.reason).toBe("refresh_refused");
+    expect(engine.get(other.id)).toMatchObject({ status: "active", problem: undefined });
+  });
+
+  it("takes a refusal without a word for an answer after one that was lost", async () => {
+    const { id } = await engine.connection(await engine.provider("op"));
+    for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), bare].entries()) {
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(round + 1);
+      engine.sent[round]?.fail(failure);
+      await refreshed;
+    }
+    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+    expect(engine.sent).toHaveLength(2);
   });
 
   it("never asks again sooner than Retry-After says", async () => {

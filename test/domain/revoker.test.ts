@@ -7,9 +7,9 @@ import { plainOAuth2 } from "../../src/model/oauth2_options.js";
 import type { ProviderProfile } from "../../src/model/provider_profile.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import type { RevocationOutcome } from "../../src/oauth/revocation.js";
+import { silentLog } from "../silent_log.js";
 import { Engine, tokenSet } from "./engine.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const dayMs = 86_400_000;
 const revocationUrl = "https://op.example/revoke";
 
@@ -33,7 +33,7 @@ describe("Revoker", () => {
       store,
       vault,
       clock,
-      log: silent,
+      log: silentLog,
       random: () => 0.5,
       servers: {
         resolve: async (given) => {
@@ -129,6 +129,63 @@ describe("Revoker", () => {
     expect(events()).toEqual([["revocation_given_up", "status_503"]]);
   });
 
+  const busy: RevocationOutcome = { kind: "retry", reason: "status_503", retryAfterMs: 600_000 };
+
+  it("gives an access token up when it is dead, and does not send it again", async () => {
+    await enqueue(profile.id, tokenSet({ refreshToken: undefined, expiresInMs: 30_000 }));
+    (await untilAsked(1)).answer(busy);
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    engine.clock.advance(29_999);
+    expect(queued()).toHaveLength(1);
+    engine.clock.advance(1);
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revocation_given_up", "token_expired"]]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("does not send an access token that died while the daemon was down, nor queue one that is dead", async () => {
+    await revoker.stop();
+    await enqueue(profile.id, tokenSet({ refreshToken: undefined, expiresInMs: 30_000 }));
+    await enqueue(profile.id, tokenSet({ refreshToken: undefined, expiresInMs: 0 }));
+    expect(queued()).toHaveLength(1);
+    engine.clock.advance(30_000);
+    revoker = makeRevoker();
+    revoker.start();
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revocation_given_up", "token_expired"]]);
+    expect(asked).toHaveLength(0);
+  });
+
+  it("goes on for a refresh token after its access token has died", async () => {
+    await enqueue(profile.id, tokenSet({ expiresInMs: 30_000, refreshExpiresInMs: 30_000 }));
+    (await untilAsked(1)).answer(busy);
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    engine.clock.advance(600_000);
+    (await untilAsked(2)).answer({ kind: "revoked" });
+    await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revoked_at_provider", undefined]]);
+  });
+
+  it("lets whoever ends a connection wait for the answer, 2 s at most", async () => {
+    const id = "11111111-1111-4111-8111-111111111111";
+    await revoker.attempted(id);
+    await enqueue();
+    const { answer } = await untilAsked(1);
+    let isOver = false;
+    const first = revoker.attempted(id).then(() => {
+      isOver = true;
+    });
+    engine.clock.advance(1_999);
+    await settled(() => true);
+    expect(isOver).toBe(false);
+    engine.clock.advance(1);
+    await first;
+    const second = revoker.attempted(id);
+    answer({ kind: "revoked" });
+    await second;
+    expect(queued()).toEqual([]);
+  });
+
   it("takes a refusal for an end", async () => {
     await enqueue();
     (await untilAsked(1)).answer({ kind: "refused", reason: "unsupported_token_type" });
@@ -181,6 +238,53 @@ describe("Revoker", () => {
     revoker.start();
     await settled(() => queued().length === 0);
     expect(events()).toEqual([["revocation_given_up", "provider_deleted"]]);
+  });
+
+  it.each([
+    ["the provider revokes it", { kind: "revoked" }, "done"],
+    ["the provider refuses", { kind: "refused", reason: "unsupported_token_type" }, "not_possible"],
+  ] as const)("writes what came of it on the connection: %s", async (_, outcome, word) => {
+    const connection = await engine.connection(profile);
+    await engine.store.commit((tx) => {
+      const providerRevocation = queue.enqueueStored(tx, connection);
+      expect(providerRevocation).toBe("pending");
+      tx.putConnection({ ...connection, status: "revoked", providerRevocation });
+    });
+    revoker.wake();
+    (await untilAsked(1)).answer(outcome);
+    await settled(() => queued().length === 0);
+    expect(engine.store.getConnection(connection.id)).toMatchObject({
+      status: "revoked",
+      providerRevocation: word,
+    });
+  });
+
+  it("writes on the connection that its access token died first", async () => {
+    const connection = await engine.connection(
+      profile,
+      tokenSet({ refreshToken: undefined, expiresInMs: 30_000 }),
+    );
+    await engine.store.commit((tx) => {
+      const providerRevocation = queue.enqueueStored(tx, connection);
+      tx.deleteCredential(connection.id);
+      tx.putConnection({ ...connection, status: "revoked", providerRevocation });
+    });
+    revoker.wake();
+    (await untilAsked(1)).answer(busy);
+    await settled(() => (queued()[0]?.nextAttemptMs ?? 0) > engine.clock.nowMs());
+    engine.clock.advance(30_000);
+    await settled(() => queued().length === 0);
+    expect(engine.store.getConnection(connection.id)?.providerRevocation).toBe("not_needed");
+  });
+
+  it("tells tokens that cannot be revoked from what needs no revocation", async () => {
+    const noEndpoint = await engine.provider("no-endpoint");
+    const without = await engine.connection(noEndpoint);
+    await engine.store.commit((tx) => {
+      expect(queue.enqueueStored(tx, without)).toBe("not_possible");
+      tx.deleteCredential(without.id);
+      expect(queue.enqueueStored(tx, without)).toBe("not_needed");
+    });
   });
 
   it("queues what a connection holds, sealed for its new place", async () => {

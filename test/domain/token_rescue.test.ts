@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../src/domain/connection_completer.js";
@@ -13,9 +12,10 @@ import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { RescueFile, rescueFileName } from "../../src/store/rescue_file.js";
 import { StoreFailed } from "../../src/store/store_error.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { silentLog } from "../silent_log.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { Engine, hourMs, tokenSet } from "./engine.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const revocationUrl = "https://op.example/revoke";
 
 describe("TokenRescue", () => {
@@ -31,12 +31,11 @@ describe("TokenRescue", () => {
     file.close();
   };
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "nexus-rescue-"));
+    folder = temporaryFolder();
     live();
   });
   afterEach(async () => {
     await die();
-    rmSync(folder, { recursive: true, force: true });
   });
   const fileBytes = (): Buffer => readFileSync(join(folder, rescueFileName));
   const isEmpty = (): boolean => fileBytes().every((byte) => byte === 0);
@@ -250,7 +249,7 @@ describe("TokenRescue", () => {
   it("brings the tokens of a consent home", async () => {
     const { store, vault, clock, writer, rescue } = engine;
     const answer = second();
-    const shared = { store, vault, clock, log: silent };
+    const shared = { store, vault, clock, log: silentLog };
     const servers = { resolve: () => Promise.reject(new Error()) };
     await engine.provider("op");
     const revocations = new RevocationQueue({ vault, clock });
@@ -290,7 +289,7 @@ describe("TokenRescue", () => {
     const started = await completer.start(state);
     const query = new URLSearchParams({ state, code: "c" });
     const cookie = started.kind === "redirect" ? started.binding.value : "";
-    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback")).rejects.toThrow(
+    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback/op")).rejects.toThrow(
       StoreFailed,
     );
     rescue.save();

@@ -9,10 +9,10 @@ import { admin, at, owner, type Principal } from "../../src/model/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
+import { silentLog } from "../silent_log.js";
 import { connection, nowMs } from "../store/samples.js";
 import { openStore } from "../store/temporary_store.js";
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const everything = { seesConnection: () => true, seesChange: () => true, epochOf: (epoch: string) => epoch };
 
 /** What a stream got, in words. */
@@ -61,7 +61,7 @@ describe("TokenWatch", () => {
         return found && { connection: found, token, problem: undefined };
       },
     };
-    ledger = new ReadLedger({ store: recording, clock, log: silent });
+    ledger = new ReadLedger({ store: recording, clock, log: silentLog });
     watch = new TokenWatch({ store, reader, hub, ledger, clock, random: () => 0.5 });
     store.onCommitted((changes) => hub.announce(changes));
     await change("c1", 1n);

@@ -10,10 +10,9 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
+import { silentLog } from "../silent_log.js";
 import { connection, nowMs } from "../store/samples.js";
 import { openStore } from "../store/temporary_store.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export type WatchStep =
   | { readonly do: "change" | "delete"; readonly ids: readonly number[] }
@@ -137,7 +136,7 @@ export class WatchWorld {
       },
     };
     const commit = <T>(change: (tx: Transaction) => T): Promise<T> => this.#record(change);
-    const ledger = new ReadLedger({ store: { commit }, clock: this.#clock, log: silent, maxEntries: 4 });
+    const ledger = new ReadLedger({ store: { commit }, clock: this.#clock, log: silentLog, maxEntries: 4 });
     const shared = { store, hub: this.#hub, clock: this.#clock };
     this.#watch = new TokenWatch({ ...shared, reader, ledger, random: () => 0.5 });
     store.onCommitted((changes) => {

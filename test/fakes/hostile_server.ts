@@ -34,7 +34,10 @@ export class HostileServer {
   readonly #inFlight = new Map<string, number>();
   readonly #perProvider = new Map<string, number>();
   readonly #held = new Set<() => void>();
-  readonly #refused = new Set<string>();
+  /** By provider: the holders for whom it refused the client. */
+  readonly #refused = new Map<string, Set<string>>();
+  /** By token: how often it was answered by a refusal that does not name it. */
+  readonly #refusals = new Map<string, number>();
   #count = 0;
   /** What no client may do, in words. */
   readonly violations: string[] = [];
@@ -47,6 +50,9 @@ export class HostileServer {
   probes = 0;
   /** How the next refresh of this provider is answered. */
   script: (provider: string, holder: string) => Answer = () => "rotate";
+
+  /** Providers that say `unauthorized_client` of a dead refresh token, as Gitea and Forgejo do. */
+  readonly blamesClient = new Set<string>();
 
   /** Of the access tokens. */
   lifetimeSeconds = 3600;
@@ -137,8 +143,13 @@ export class HostileServer {
     return this.#grants.get(token)?.current;
   }
 
-  hasRefusedClient(provider: string): boolean {
-    return this.#refused.has(provider);
+  /** The holders for whom the provider refused the client. */
+  clientRefusals(provider: string): ReadonlySet<string> {
+    return this.#refused.get(provider) ?? new Set();
+  }
+
+  timesRefused(token: string): number {
+    return this.#refusals.get(token) ?? 0;
   }
 
   inFlightOf(holder: string): number {
@@ -184,7 +195,8 @@ export class HostileServer {
         this.#condemned.add(token);
         grant.dead = true;
       }
-      if (answer === "invalid_client" || answer === "invalid_scope") this.#refused.add(provider);
+      if (answer === "no_code") this.#refusals.set(token, this.timesRefused(token) + 1);
+      if (answer === "invalid_client" || answer === "invalid_scope") this.#refuseClient(grant, token);
       return failure;
     }
     if (grant.dead || grant.current !== token) return this.#refuse(grant, token);
@@ -212,7 +224,14 @@ export class HostileServer {
     }
     grant.dead = true;
     this.#condemned.add(token);
-    return error(400, "invalid_grant");
+    if (!this.blamesClient.has(grant.provider)) return error(400, "invalid_grant");
+    this.#refuseClient(grant, token);
+    return error(400, "unauthorized_client");
+  }
+
+  #refuseClient({ provider, holder }: Grant, token: string): void {
+    this.#refusals.set(token, this.timesRefused(token) + 1);
+    this.#refused.set(provider, (this.#refused.get(provider) ?? new Set()).add(holder));
   }
 
   #newToken(grant: Grant): string {

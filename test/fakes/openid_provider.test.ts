@@ -114,7 +114,7 @@ describe("a connection", () => {
     const refused = await new Browser().get((await authorizationRequest(who, elsewhere)).url);
     expect(refused.status).toBe(400);
     expect(refused.body).toContain("invalid_redirect_uri");
-    await provider.setRedirectUris([redirectUri, elsewhere.redirect_uri]);
+    provider.addRedirectUri(elsewhere.redirect_uri);
     const accepted = await new Browser().get((await authorizationRequest(who, elsewhere)).url);
     expect(accepted.status).toBe(200);
   });

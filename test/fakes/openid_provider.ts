@@ -27,7 +27,7 @@ export interface OpenIdProviderOptions {
   authorizationCodeTtlSeconds?: number;
   /** Default 14 days, counted anew for each rotated token. */
   refreshTokenTtlSeconds?: number;
-  /** Registered for the three clients of `OpenIdProvider.clients`. `setRedirectUris` changes them later. */
+  /** Registered for the three clients of `OpenIdProvider.clients`. `addRedirectUri` adds to them later. */
   redirectUris: string[];
   /** Registered besides the three. */
   clients?: readonly ClientRegistration[];
@@ -67,8 +67,8 @@ export interface OpenIdProvider {
   waitForTokenRequests(count: number): Promise<void>;
   /** What a person does in the provider's console: every token dies, the next refresh answers `invalid_grant`. */
   revokeAllGrants(): Promise<void>;
-  /** As a person pastes a redirect URI into the provider's console. Replaces those of the three clients. */
-  setRedirectUris(redirectUris: string[]): Promise<void>;
+  /** As a person pastes a redirect URI into the provider's console: for the three clients, besides what they have. */
+  addRedirectUri(redirectUri: string): void;
   setOutage(mode: Outage): Promise<void>;
   /** Closes the port and cuts every connection. State stays for `restart`. */
   stop(): Promise<void>;
@@ -115,7 +115,8 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
     register({ client_id: clients.public.clientId, token_endpoint_auth_method: "none", redirect_uris });
   }
 
-  registerOurs(options.redirectUris);
+  const redirectUris = [...options.redirectUris];
+  registerOurs(redirectUris);
   for (const client of options.clients ?? []) register(client);
 
   const configuration = await configure(options, store);
@@ -158,7 +159,8 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
     async revokeAllGrants() {
       for (const model of ["Grant", "RefreshToken", "AccessToken", "AuthorizationCode"]) store.clear(model);
     },
-    async setRedirectUris(redirectUris) {
+    addRedirectUri(redirectUri) {
+      redirectUris.push(redirectUri);
       registerOurs(redirectUris);
     },
     async setOutage(mode) {

@@ -21,9 +21,8 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { silentLog } from "../silent_log.js";
 import { loopbackNetworks } from "./loopback_networks.js";
-
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** The domain as daemon.ts wires it, without doors, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
@@ -46,7 +45,7 @@ export class WiredDomain {
   }) {
     const { store, clock, outbound } = options;
     const vault = testVault(store);
-    const shared = { store, vault, clock, random: options.random, log: silent };
+    const shared = { store, vault, clock, random: options.random, log: silentLog };
     const locks = new KeyedMutex<string>();
     const servers = new AuthorizationServers({
       ...shared,

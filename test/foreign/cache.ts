@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { pathOf } from "../needs.js";
 
 /** What the suite installs stays here for the next run. */
 export const cacheFolder = join(
@@ -15,8 +16,7 @@ export function cached(name: string): string {
 
 /** @returns one sentence for each program that is not on the `PATH` @param programs by name, with where each comes from */
 export function missingPrograms(programs: Readonly<Record<string, string>>): string[] {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
   return Object.entries(programs)
-    .filter(([name]) => !folders.some((folder) => existsSync(join(folder, name))))
+    .filter(([name]) => pathOf(name) === undefined)
     .map(([name, origin]) => `${name} (${origin})`);
 }

@@ -3,17 +3,17 @@
  * proxy that counts, with consents in Chromium and tokens that live 30 seconds. Prints a table. What is missing is named; with
  * `CI=true` that is a failure.
  */
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Browser } from "playwright-core";
 import { Results } from "../interop/results.js";
+import { launchChromium } from "../launch_chromium.js";
+import { has } from "../needs.js";
 import { CountingProxy } from "./counting_proxy.js";
 import { django } from "./django.js";
 import { doorkeeper } from "./doorkeeper.js";
 import type { ForeignServer, RunningServer } from "./foreign_server.js";
 import { glewlwyd } from "./glewlwyd.js";
 import { keycloak } from "./keycloak.js";
-import { executablePath, openBrowser } from "./person.js";
 import { Scenario } from "./scenario.js";
 import { freePort } from "./server_process.js";
 import { Sidecar } from "./sidecar.js";
@@ -103,10 +103,7 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
 
 /** @returns whether it can be started */
 async function isInstalled(foreign: ForeignServer): Promise<boolean> {
-  const missing = [
-    ...foreign.missing(),
-    ...(existsSync(executablePath) ? [] : ["chromium (Debian's chromium)"]),
-  ];
+  const missing = [...foreign.missing(), ...(has("chromium") ? [] : ["chromium (Debian's chromium)"])];
   for (const words of missing) results.miss(foreign.name, "start", words, mustHave);
   if (missing.length > 0) return false;
   tell(`installing: ${foreign.name}`);
@@ -126,7 +123,7 @@ for (const foreign of servers) {
 }
 
 if (ready.length > 0) {
-  const browser = await openBrowser();
+  const browser = await launchChromium();
   // All at once: most of the time each waits for a token to end.
   await Promise.all(ready.map((foreign) => play(foreign, browser)));
   await browser.close();

@@ -1,26 +1,8 @@
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import type { Person, RunningServer } from "./foreign_server.js";
-
-export const executablePath = "/usr/bin/chromium";
-
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Chromium calls its maker all the same. Loopback goes past this proxy, which does not exist; all else ends there.
-  "--proxy-server=http://127.0.0.1:9",
-];
 
 /** Consents take turns on a laden machine. */
 const timeout = 60_000;
-
-export async function openBrowser(): Promise<Browser> {
-  return await chromium.launch({ executablePath, headless: true, args: flags });
-}
 
 /**
  * Opens the link, signs in at the server and grants what is asked, in a browser that knows nothing yet.

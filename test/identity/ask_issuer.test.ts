@@ -11,7 +11,7 @@ import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
-import { temporaryFolder } from "../server/temporary.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const authority = new Authority("Cluster CA");
 

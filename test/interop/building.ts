@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process";
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
-import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
+import { pathOf } from "../needs.js";
 import type { Language, Step } from "./languages.js";
 
 /** A build that takes longer hangs, on two cores under load too. */
@@ -13,7 +11,7 @@ export type Built = "ok" | { readonly missing: string } | { readonly failed: str
 /** Generates and builds; a toolchain that is not there is named. */
 export async function build(language: Language): Promise<Built> {
   for (const program of language.needs) {
-    if (!(await isOnPath(program))) return { missing: program };
+    if (pathOf(program) === undefined) return { missing: program };
   }
   for (const step of language.build) {
     const { code, output } = await run(step, maxBuildSeconds);
@@ -21,19 +19,6 @@ export async function build(language: Language): Promise<Built> {
       return { failed: `${step.command.join(" ")} ended with ${code}:\n${output.slice(-3000)}` };
   }
   return "ok";
-}
-
-export async function isOnPath(program: string): Promise<boolean> {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  const found = await Promise.all(
-    folders.map((folder) =>
-      access(join(folder, program), constants.X_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return found.includes(true);
 }
 
 /**

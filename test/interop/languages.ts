@@ -73,7 +73,7 @@ export const languages: readonly Language[] = [
 
 export const page: Language = {
   name: "browser page",
-  needs: ["node", "npm", "chromium"],
+  needs: ["node", "npm"],
   build: npmBuild("browser"),
   run: [process.execPath, join(examples, "browser/serve.js")],
 };

@@ -5,8 +5,9 @@
  */
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { pathOf } from "../needs.js";
 import { overhearAuthority } from "./authority.js";
-import { type Built, build, isOnPath } from "./building.js";
+import { type Built, build } from "./building.js";
 import { goTools, type Language, languages, page, toolsFolder } from "./languages.js";
 import { checkReconnecting } from "./reconnecting.js";
 import { Results } from "./results.js";
@@ -58,7 +59,7 @@ try {
   );
   if (isWanted(goTools)) {
     tell("playing: the tools");
-    if (!(await isOnPath("curl"))) results.miss("curl", "json", "curl", mustHave);
+    if (pathOf("curl") === undefined) results.miss("curl", "json", "curl", mustHave);
     await playTools(stage, hasTools, results);
   }
   if (hasPage) {

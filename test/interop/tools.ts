@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
+import { launchChromium } from "../launch_chromium.js";
 import { AgentProcess } from "./agent_process.js";
 import { run } from "./building.js";
 import { page, root, toolsFolder } from "./languages.js";
@@ -117,18 +118,6 @@ function uses(stage: Stage, header: string, hasGoTools: boolean): Use[] {
   ];
 }
 
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Chromium calls its maker all the same. Loopback goes past this proxy, which does not exist; all else ends there.
-  "--proxy-server=http://127.0.0.1:9",
-];
-
 /** The page of the example, in a real browser, by gRPC-Web and by Connect. */
 export async function playPage(stage: Stage, results: Results): Promise<void> {
   const server = new AgentProcess(page.run, ["0"], {
@@ -139,7 +128,7 @@ export async function playPage(stage: Stage, results: Results): Promise<void> {
   try {
     await server.printed(/^open /, 0, maxToolSeconds);
     const origin = server.lines.find((line) => line.startsWith("open "))?.slice("open ".length) ?? "";
-    browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: flags });
+    browser = await launchChromium();
     for (const protocol of ["grpc-web", "connect"]) {
       await playTab(stage, browser, `${origin}/?protocol=${protocol}`, `browser page, ${protocol}`, results);
     }

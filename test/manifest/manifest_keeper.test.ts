@@ -23,6 +23,7 @@ describe("the keeper of a providers file", () => {
     createdAtMs: 0,
     updatedAtMs: 0,
     version: 7n,
+    redirectPath: "",
   });
   const registry: KeptRegistry = {
     list: ({ afterName }) => (afterName === undefined ? [...profiles.values()] : []),

@@ -20,6 +20,7 @@ describe("a confinement", () => {
     [{ providers: ["github"] }, true],
     [{ providers: [provider.id] }, true],
     [{ providers: ["git"] }, false],
+    [{ providers: ["*"] }, true],
     [{ connectionIds: [id] }, true],
     [{ connectionIds: [provider.id] }, false],
     [{ userIds: ["acme:eva"], providers: ["slack"] }, false],
@@ -27,6 +28,15 @@ describe("a confinement", () => {
     [{ userIds: [] }, false],
   ])("%j holds a connection: %s", (confinement, expected) => {
     expect(contains(confinement, connection)).toBe(expected);
+  });
+
+  it("by the id of a provider does not hold one that is named with it", () => {
+    const named = { id: "22222222-2222-4222-8222-222222222222", name: provider.id };
+    for (const kind of ["connection", "new", "provider"] as const) {
+      const resource = { ...connection, kind, provider: named, holdsAny: () => true };
+      expect(contains({ providers: [provider.id] }, resource as Parameters<typeof contains>[1])).toBe(false);
+      expect(contains({ providers: [named.id] }, resource as Parameters<typeof contains>[1])).toBe(true);
+    }
   });
 
   it("by connections alone holds no new one, and the providers of those that it names", () => {

@@ -25,6 +25,12 @@ const judge = (query: string, server = servers["one that promises iss"]) =>
   processAuthorizationResponse(server, "client", new URLSearchParams(query), "st");
 const iss = `iss=${encodeURIComponent(issuer)}`;
 
+test("a code of any visible ASCII and spaces (RFC 6749 appendix A.11)", () => {
+  const code = Array.from({ length: 0x7f - 0x20 }, (_, i) => String.fromCharCode(0x20 + i)).join("");
+  const response = judge(new URLSearchParams({ code, state: "st", iss: issuer }).toString());
+  expect(response.kind === "code" && response.params.get("code")).toBe(code);
+});
+
 test("a code", () => {
   const response = judge(`code=c%20d&state=st&${iss}&session_state=x&scope=a+b`);
   expect(response.kind).toBe("code");
@@ -96,6 +102,11 @@ describe("invalid", () => {
     ["missing_code", `state=st&${iss}`],
     ["missing_code", `code=&state=st&${iss}`],
     ["missing_code", `code=&error=&state=st&${iss}`],
+    ["malformed_code", `code=c%0D%0A&state=st&${iss}`],
+    ["malformed_code", `code=%00&state=st&${iss}`],
+    ["malformed_code", `code=c%7F&state=st&${iss}`],
+    ["malformed_code", `code=c%FF&state=st&${iss}`],
+    ["malformed_code", `code=%C3%A9&state=st&${iss}`],
     ["unexpected_parameter", `code=c&state=st&${iss}&response=jwt`],
     ["unexpected_parameter", `code=c&state=st&${iss}&id_token=jwt`],
     ["unexpected_parameter", `code=c&state=st&${iss}&token=t`],

@@ -122,6 +122,17 @@ describe("the request", () => {
     expect(request?.form.has("client_secret")).toBe(false);
   });
 
+  test("client_secret_basic: what many servers do not decode is left as it is", async () => {
+    server.script = json(tokens);
+    const plain = "Az09-._~!*'()";
+    const client = { clientId: `${plain}:%7E`, clientSecret: new Secret(`${plain} %21:+/é`) };
+    await exchange({ client: { ...client, method: "client_secret_basic" } });
+    const [, credentials = ""] = server.requests[0]?.headers.authorization?.split(" ") ?? [];
+    expect(Buffer.from(credentials, "base64").toString()).toBe(
+      `${plain}%3A%257E:${plain}+%2521%3A%2B%2F%C3%A9`,
+    );
+  });
+
   test("none", async () => {
     server.script = json(tokens);
     await exchange({ client: { clientId, method: "none" } });
@@ -155,6 +166,13 @@ describe("odd answers that are good", () => {
       { tokenType: "Bearer", scopes: undefined },
     ],
     ["an odd type", json({ ...tokens, token_type: "user" }), { tokenType: "Bearer" }],
+    ...["BEARER", " bearer ", "bot", "BearerToken", "User Access Token", "", null].map(
+      (type): [name: string, script: Script, expected: Partial<TokenSet>] => [
+        `the type ${JSON.stringify(type)}`,
+        json({ ...tokens, token_type: type }),
+        { tokenType: "Bearer" },
+      ],
+    ),
     ["DPoP", json({ ...tokens, token_type: "DPoP" }), { tokenType: "DPoP" }],
     [
       "nulls",
@@ -172,6 +190,15 @@ describe("odd answers that are good", () => {
     expect(tokenSet.accessToken.reveal()).toBe(`${canary}-at`);
     expect(tokenSet).toMatchObject(expected);
   });
+});
+
+test.each<[members: object, words: string]>([
+  [{ access_token: "a\n" }, "the access token has characters that RFC 6749 appendix A.12 does not allow"],
+  [{ access_token: "a".repeat(65_537) }, "the access token is longer than 64 KiB"],
+  [{ token_type: "mac" }, "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
+])("what is wrong with an access token is said", async (members, words) => {
+  server.script = json({ ...tokens, ...members });
+  expect((await failure(exchange())).message).toContain(words);
 });
 
 describe("failures", () => {
@@ -233,6 +260,25 @@ describe("failures", () => {
       json(`{"access_token":"${canary}`),
       { kind: "rejected", reason: "malformed_response" },
     ],
+    ...["\r\nx-evil: 1", "\0", "\u001b[2J", "\u007f", "é", "\ud800"].map(
+      (text): [name: string, script: Script, expected: Partial<GrantFailure>] => [
+        `an access token with ${JSON.stringify(text)}`,
+        json({ ...tokens, access_token: `a${text}` }),
+        { kind: "rejected", reason: "malformed_response" },
+      ],
+    ),
+    [
+      "an access token of more than 64 KiB",
+      json({ ...tokens, access_token: "a".repeat(65_537) }),
+      { kind: "rejected", reason: "malformed_response" },
+    ],
+    ...["mac", "N_A", "__proto__", "constructor", 5, ["Bearer"], "Bearer x"].map(
+      (type): [name: string, script: Script, expected: Partial<GrantFailure>] => [
+        `the token type ${JSON.stringify(type)}`,
+        json({ ...tokens, token_type: type }),
+        { kind: "rejected", reason: "malformed_response" },
+      ],
+    ),
     ["nothing", json("", 204), { kind: "rejected", reason: "malformed_response" }],
     ["a flood", json({ ...tokens, flood: canary.repeat(200_000) }), { kind: "ambiguous" }],
     ["a cut", hangUp, { kind: "ambiguous" }],
@@ -365,7 +411,7 @@ describe("the id_token", () => {
     ["alg", () => key.sign(claims(), { alg: "HS256" })],
     ["malformed", () => key.sign(claims(), { crit: ["x"] })],
     ["signature", () => forged.sign(claims())],
-    ["signature", () => next.sign(claims())],
+    ["unknown_key", () => next.sign(claims())],
     ["signature", () => key.sign(claims(), { alg: "RS384" })],
     ["signature", () => key.sign(claims(), { alg: "ES256" })],
     ["signature", () => key.sign(claims()).replace(/\.[^.]+$/, ".")],
@@ -383,6 +429,38 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
+  test("so is a second one within the minute", async () => {
+    const third = newSigningKey("k3");
+    idToken = key.sign(claims());
+    await openId();
+    for (const signing of [next, third]) {
+      jwks = { keys: [signing.jwk] };
+      idToken = signing.sign(claims());
+      expect((await openId()).subject).toBe("ada");
+    }
+    expect(fetched()).toBe(3);
+  });
+
+  test("a key that the set lacks is called that, and whether it was fetched anew", async () => {
+    idToken = next.sign(claims());
+    const words = "id_token_verification_failed unknown_key: the provider's keys";
+    expect((await failure(openId())).message).toContain(
+      `${words} were fetched anew and lack the one that it names`,
+    );
+    const again = await failure(openId());
+    expect(again.message).toContain(
+      `${words} lack the one that it names, and were fetched too often to be fetched now`,
+    );
+    expect(again.idTokenFault).toBe("unknown_key");
+    const sendTokens = server.script;
+    server.script = (response, request) =>
+      (request.path === "/jwks" ? json({}, 503) : sendTokens)(response, request);
+    idToken = next.sign(claims(), { kid: "k3" });
+    expect((await failure(openId())).message).toContain(
+      "jwks_unavailable: the keys of the provider cannot be had: status 503",
+    );
+  });
+
   test("a wrong signature costs one fetch more, not a loop", async () => {
     idToken = key.sign(claims());
     await openId();
@@ -391,16 +469,16 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
-  test("made-up keys cost one fetch a minute, and a good token is verified meanwhile", async () => {
+  test("made-up keys cost five fetches a minute, and a good token is verified meanwhile", async () => {
     idToken = key.sign(claims());
     await openId();
     for (let i = 0; i < 20; i++) {
       idToken = next.sign(claims(), { kid: `made-up-${i}` });
-      expect(await failure(openId())).toMatchObject({ idTokenFault: "signature" });
+      expect(await failure(openId())).toMatchObject({ idTokenFault: "unknown_key" });
     }
     idToken = key.sign(claims());
     expect((await openId()).subject).toBe("ada");
-    expect(fetched()).toBe(2);
+    expect(fetched()).toBe(5);
   });
 
   test("a key that is too weak verifies nothing", async () => {

@@ -124,6 +124,30 @@ describe("answers without an OAuth error", () => {
   });
 });
 
+describe("a refusal that does not say why", () => {
+  test.each<[status: number, error: string | undefined, headers: Record<string, string>, is: boolean]>([
+    [400, undefined, {}, true],
+    [401, undefined, {}, true],
+    [403, undefined, {}, true],
+    [404, undefined, {}, true],
+    [400, "who_knows", {}, true],
+    [400, "temporarily_unavailable", {}, false],
+    [403, undefined, { "retry-after": "30" }, false],
+    [400, undefined, { "nexus-answered-with-success": "1" }, false],
+    [408, undefined, {}, false],
+    [425, undefined, {}, false],
+    [429, undefined, {}, false],
+    [302, undefined, {}, false],
+    [500, undefined, {}, false],
+    [400, "invalid_grant", {}, false],
+    [401, "invalid_client", {}, false],
+  ])("%d %s %j: %s", (status, error, headers, is) => {
+    const fault =
+      error === undefined ? new Response("", { status, headers }) : answered(status, error, headers);
+    expect(classify(fault, nowMs).isRefusal).toBe(is);
+  });
+});
+
 describe("no answer", () => {
   test.each<[fault: OutboundError, kind: string]>([
     [new OutboundError("network", "before_send", "h", "ECONNREFUSED"), "transient"],

@@ -82,6 +82,11 @@ describe("its fetching", () => {
     keys = new KeySet("https://idp.example/jwks");
   });
 
+  /** As one who verifies does: with the set at hand first. */
+  const renew = async (keyId: string | undefined) => {
+    return await keys.renew(await keys.get(fetch, clock), keyId, fetch, clock);
+  };
+
   test("serves for five minutes, and callers at once share one", async () => {
     await Promise.all([keys.get(fetch, clock), keys.get(fetch, clock), keys.get(fetch, clock)]);
     clock.advance(299_999);
@@ -92,15 +97,51 @@ describe("its fetching", () => {
     expect(fetches).toBe(2);
   });
 
-  test("a thousand unknown keys a minute cost one more", async () => {
+  test("each key id is looked for once a minute, however often it is asked for", async () => {
     await keys.get(fetch, clock);
-    const renewed = await Promise.all(Array.from({ length: 1000 }, () => keys.renew(fetch, clock)));
+    const renewed = await Promise.all(Array.from({ length: 1000 }, () => renew("k2")));
     expect(renewed.filter((jwks) => jwks !== undefined)).toHaveLength(1);
     expect(fetches).toBe(2);
+    expect(await renew("k3")).toBeDefined();
+    expect(fetches).toBe(3);
     clock.advance(59_999);
-    expect(await keys.renew(fetch, clock)).toBeUndefined();
+    expect(await renew("k2")).toBeUndefined();
     clock.advance(1);
-    expect(await keys.renew(fetch, clock)).toBeDefined();
+    expect(await renew("k2")).toBeDefined();
+    expect(fetches).toBe(4);
+  });
+
+  test("a thousand made-up key ids cost five fetches a minute, and the set can still be had", async () => {
+    await keys.get(fetch, clock);
+    clock.advance(299_000);
+    for (let i = 0; i < 1000; i++) {
+      expect((await renew(`made-up-${i}`)) !== undefined).toBe(i < 5);
+    }
+    for (let i = 0; i < 59; i++) {
+      clock.advance(1000);
+      expect(await renew(`again-${i}`)).toBeUndefined();
+    }
+    expect(fetches).toBe(6);
+    answer = async () => new Response("", { status: 500 });
+    clock.advance(1000);
+    await expect(renew("k2")).rejects.toThrow("status 500");
+    for (let i = 0; i < 10; i++) await renew(`later-${i}`).catch(() => undefined);
+    expect(fetches).toBe(11);
+    clock.advance(241_000);
+    answer = async () => new Response(text(strong));
+    expect((await keys.get(fetch, clock)).keys).toHaveLength(1);
+  });
+
+  test("one that was published while another was looked for is looked for by a fetch of its own", async () => {
+    const tried = await keys.get(fetch, clock);
+    let arrive: (response: Response) => void = () => undefined;
+    answer = () => new Promise((resolve) => (arrive = resolve));
+    const second = keys.renew(tried, "k2", fetch, clock);
+    const third = keys.renew(tried, "k3", fetch, clock);
+    answer = async () => new Response(text({ ...strong, kid: "k2" }, { ...strong, kid: "k3" }));
+    arrive(new Response(text({ ...strong, kid: "k2" })));
+    expect((await second)?.keys).toHaveLength(1);
+    expect((await third)?.keys).toHaveLength(2);
     expect(fetches).toBe(3);
   });
 
@@ -113,10 +154,27 @@ describe("its fetching", () => {
     expect((await keys.get(fetch, clock)).keys).toHaveLength(1);
   });
 
+  test("one that was brought meanwhile is taken without a fetch", async () => {
+    const tried = await keys.get(fetch, clock);
+    answer = async () => new Response(text({ ...strong, kid: "k2" }));
+    const renewed = await renew("k2");
+    expect(await keys.renew(tried, "k2", fetch, clock)).toBe(renewed);
+    expect(await keys.renew(tried, undefined, fetch, clock)).toBe(renewed);
+    expect(fetches).toBe(2);
+  });
+
+  test("a look that failed does not count as one", async () => {
+    await keys.get(fetch, clock);
+    answer = () => Promise.reject(new OutboundError("network", "before_send", "idp.example"));
+    await expect(renew("k2")).rejects.toThrow(JwksUnavailable);
+    answer = async () => new Response(text({ ...strong, kid: "k2" }));
+    expect((await renew("k2"))?.keys).toHaveLength(1);
+  });
+
   test("a renewal that fails leaves the set that was known", async () => {
     await keys.get(fetch, clock);
     answer = async () => new Response("", { status: 500 });
-    await expect(keys.renew(fetch, clock)).rejects.toThrow("status 500");
+    await expect(renew("k2")).rejects.toThrow("status 500");
     expect((await keys.get(fetch, clock)).keys).toHaveLength(1);
   });
 });

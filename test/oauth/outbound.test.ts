@@ -61,6 +61,49 @@ async function failure(answer: Promise<Response>): Promise<OutboundError> {
   return fault as OutboundError;
 }
 
+/** Stops this process's event loop, as SIGSTOP and a freezer do: the kernel goes on taking what is sent. */
+function pause(pauseMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+}
+
+describe("a pause for longer than the deadline", () => {
+  const timeoutMs = 200;
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs });
+
+  test.each([
+    ["a little", timeoutMs],
+    ["much", timeoutMs + 1_000],
+  ])("an answer that came meanwhile is read: %s longer", async (_, pauseMs) => {
+    server.script = (response, request) => {
+      json({ refresh_token: "rotated" })(response, request);
+      pause(pauseMs);
+    };
+    const response = await fetch(server.origin, post({ refresh_token: canary }));
+    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+  });
+
+  test("an answer whose rest comes after it is read", async () => {
+    server.script = (response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write('{"refresh_token":');
+      setTimeout(() => response.end('"rotated"}'), timeoutMs + 1_100);
+      pause(timeoutMs + 1_000);
+    };
+    const response = await fetch(server.origin, post({ refresh_token: canary }));
+    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+  });
+
+  test("without an answer the request ends two seconds later", async () => {
+    server.script = () => pause(timeoutMs + 1_000);
+    const startedMs = performance.now();
+    expect(await failure(fetch(server.origin, post({ code: canary })))).toMatchObject({
+      reason: "timeout",
+      phase: "after_send",
+    });
+    expect(performance.now() - startedMs).toBeGreaterThan(timeoutMs + 2_900);
+  });
+});
+
 describe("an answer", () => {
   test("comes back whole, without cookies", async () => {
     server.script = json({ a: 1 }, 201, { "set-cookie": "a=b", "retry-after": "7" });

@@ -1,14 +1,15 @@
-import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Authority } from "../fakes/certificates.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
-const folder = mkdtempSync(join(tmpdir(), "nexus-tls-"));
-const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+const authority = new Authority();
+const cert = join(temporaryFolder(), "ca.pem");
 const child = join(import.meta.dirname, "tls_child.ts");
 let server: Server;
 let port: number;
@@ -16,30 +17,26 @@ let bodies: string[] = [];
 let servernames: unknown[] = [];
 
 beforeAll(async () => {
-  const names = "subjectAltName=DNS:idp.example,IP:127.0.0.1";
-  const made = ["-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=idp", "-addext", names];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", ...made], {
-    stdio: "ignore",
-  });
-  server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    bodies.push(body);
-    servernames.push((request.socket as TLSSocket).servername);
-    response.end(`${request.headers.host?.split(":")[0]} ${request.url}`);
-  });
+  writeFileSync(cert, authority.pem);
+  server = createServer(
+    authority.issue({ dns: ["idp.example"], ips: ["127.0.0.1"] }),
+    async (request, response) => {
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      bodies.push(body);
+      servernames.push((request.socket as TLSSocket).servername);
+      response.end(`${request.headers.host?.split(":")[0]} ${request.url}`);
+    },
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as { port: number }).port;
 });
-afterAll(async () => {
-  await new Promise((resolve) => server.close(resolve));
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
 
 async function outcomes(urls: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
   [bodies, servernames] = [[], []];
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child, ...urls], {
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], TMPDIR: process.env["TMPDIR"], ...env },
   });
   return JSON.parse(stdout);
 }

@@ -191,6 +191,21 @@ describe("failures", () => {
     if (status === 400) await expect(redeem()).rejects.toMatchObject({ kind: "client" });
   });
 
+  test.each([
+    [403, {}, "invalid_grant"],
+    [403, "", "invalid_grant"],
+    [403, { error: "invalid_client" }, "client"],
+    [403, "error=invalid_client", "client"],
+    [400, {}, "transient"],
+    [503, {}, "transient"],
+    [200, {}, "rejected"],
+  ])("an alias of invalid_grant by the status 403: %d %j is %s", async (status, body, kind) => {
+    server.script =
+      typeof body === "string" ? (response) => response.writeHead(status).end(body) : json(body, status);
+    const options = { ...plainOAuth2, invalidGrantAliases: ["http_status=403"] };
+    await expect(redeem({ options })).rejects.toMatchObject({ kind });
+  });
+
   test("silence, until the caller gives up", async () => {
     const stop = new AbortController();
     server.script = () => stop.abort();

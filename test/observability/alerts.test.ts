@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { needs } from "../needs.js";
 import { type AlertCase, alertCases } from "./alert_cases.js";
-import { hasPromtool, missingPromtool, promtool, testRules } from "./promtool.js";
+import { promtool, testRules } from "./promtool.js";
 
 interface Alert {
   readonly alert: string;
@@ -45,16 +46,16 @@ function ruleTest({ alert, series, quietAt, firesAt, labels }: AlertCase): strin
 }
 
 describe("the alert rules", () => {
-  it("are taken by promtool", ({ skip }) => {
-    if (!hasPromtool) return missingPromtool(skip);
+  it("are taken by promtool", (context) => {
+    needs(context, "promtool");
     const { code, output } = promtool(["check", "rules", path]);
     expect([code, output]).toEqual([0, expect.stringContaining(`SUCCESS: ${alerts.length} rules found`)]);
   });
 
   it.for(alertCases.map((each) => [`${each.alert}${each.name ? `, ${each.name},` : ""}`, each] as const))(
     "%s fires when it must and only then",
-    ([, each], { skip }) => {
-      if (!hasPromtool) return missingPromtool(skip);
+    ([, each], context) => {
+      needs(context, "promtool");
       const { code, output } = testRules(ruleTest(each));
       expect([code, output]).toEqual([0, expect.stringContaining("SUCCESS")]);
     },

@@ -1,12 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { ProxyProgram, programPath } from "./programs.js";
+import { ProxyProgram } from "./programs.js";
 import { importHmac, importQuery, itFollowsTheConnection, itJudgesTheApi, proxied } from "./proxied.js";
 import { forged } from "./proxy_world.js";
 
-const caddy = programPath("caddy", "apt-get install caddy");
-
-describe.skipIf(caddy === undefined)("Caddy's forward_auth", () => {
-  const use = proxied((variables) => ProxyProgram.caddy(caddy ?? "", variables));
+describe("Caddy's forward_auth", () => {
+  const use = proxied("caddy", (variables) => ProxyProgram.caddy(variables));
 
   it("denies what goes into the query, and says why", async () => {
     const url = await use.start(await importQuery(use.world));

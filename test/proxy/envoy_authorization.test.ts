@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { applyStrategy } from "../../src/strategies/apply_strategy.js";
-import { envoyPath, ProxyProgram } from "./programs.js";
+import { ProxyProgram } from "./programs.js";
 import {
   importHmac,
   importQuery,
@@ -12,10 +12,8 @@ import {
 } from "./proxied.js";
 import { forged } from "./proxy_world.js";
 
-const envoy = envoyPath();
-
-describe.skipIf(envoy === undefined)("Envoy's external authorization", () => {
-  const use = proxied((variables) => ProxyProgram.envoy(envoy ?? "", "authorization.yaml", variables));
+describe("Envoy's external authorization", () => {
+  const use = proxied("envoy", (variables) => ProxyProgram.envoy("authorization.yaml", variables));
 
   it("puts the value into the query, in the place of every forged spelling", async () => {
     const url = await use.start(await importQuery(use.world));

@@ -1,15 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { envoyPath, ProxyProgram } from "./programs.js";
+import { has } from "../needs.js";
+import { ProxyProgram } from "./programs.js";
 import { itJudgesTheApi, proxied } from "./proxied.js";
 import { eventually, forged } from "./proxy_world.js";
 
-const envoy = envoyPath();
-
-describe.skipIf(envoy === undefined)("Envoy's credential injector, by secret discovery", () => {
-  const use = proxied((variables) => ProxyProgram.envoy(envoy ?? "", "injector.yaml", variables));
+describe("Envoy's credential injector, by secret discovery", () => {
+  const use = proxied("envoy", (variables) => ProxyProgram.envoy("injector.yaml", variables));
   let url: string;
   let id: string;
   beforeAll(async () => {
+    if (!has("envoy")) return;
     id = await use.world.connect();
     url = await use.start(id);
   });

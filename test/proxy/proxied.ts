@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { has, needs } from "../needs.js";
 import type { ProxyProgram, Variables } from "./programs.js";
 import { forged, ProxyWorld } from "./proxy_world.js";
 
@@ -14,7 +15,10 @@ export interface Proxied {
 }
 
 /** A world for the tests of one proxy, and proxies in it that end with it. */
-export function proxied(startProgram: (variables: Variables) => Promise<ProxyProgram>): Proxied {
+export function proxied(
+  name: "envoy" | "nginx" | "caddy",
+  startProgram: (variables: Variables) => Promise<ProxyProgram>,
+): Proxied {
   let world: ProxyWorld | undefined;
   const running: ProxyProgram[] = [];
   const made = (): ProxyWorld => {
@@ -22,11 +26,12 @@ export function proxied(startProgram: (variables: Variables) => Promise<ProxyPro
     return world;
   };
   beforeAll(async () => {
-    world = await ProxyWorld.make();
+    if (has(name)) world = await ProxyWorld.make();
   });
+  beforeEach((context) => needs(context, name));
   afterAll(async () => {
     await Promise.all(running.map((program) => program.stop()));
-    await made().close();
+    await world?.close();
   });
   return {
     get world() {

@@ -1,8 +1,7 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { createServer, type Server } from "node:https";
 import { type AddressInfo, connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { createClient } from "@connectrpc/connect";
@@ -14,6 +13,7 @@ import { type Clients, freePort, Place } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { Authority } from "../fakes/certificates.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import type { Variables } from "./programs.js";
 
 /** What reached the stand-in API. */
@@ -57,7 +57,7 @@ export class ProxyWorld {
   static async make(): Promise<ProxyWorld> {
     const ca = new Authority("Proxy CA");
     const { cert, key } = ca.issueServer();
-    const folder = mkdtempSync(join(tmpdir(), "nexus-proxied-"));
+    const folder = temporaryFolder();
     const place = await Place.make({
       NEXUS_DATA_DIR: folder,
       NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()},unix:${join(folder, "http.sock")}`,
@@ -65,7 +65,7 @@ export class ProxyWorld {
       NEXUS_TLS_KEY_FILE: written("tls.key", key),
       NEXUS_TLS_DOORS: "grpc,http",
     });
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider, ca);
     await new Promise<void>((resolve) => world.#api.listen(0, "127.0.0.1", resolve));
     await world.daemon.ready();
@@ -165,7 +165,7 @@ export class ProxyWorld {
 }
 
 function written(name: string, text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), "nexus-proxied-")), name);
+  const file = join(temporaryFolder(), name);
   writeFileSync(file, text);
   return file;
 }

@@ -6,6 +6,7 @@ export default defineConfig({
     name: "proxy",
     root: `${import.meta.dirname}/../..`,
     include: ["test/proxy/**/*.test.ts"],
+    globalSetup: ["test/run.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -7,6 +7,7 @@ const reasons = new Set([
   "outcome_unknown",
   "provider_deleted",
   "misconfigured",
+  "refresh_refused",
 ]);
 
 /** Everything that is wrong in the world as it stands still; I1, I2 and I7 are watched by the provider at every request. */
@@ -35,19 +36,29 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
   if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
     if (server.inFlightOf(id) === 0) yield `I4: the successor of ${token} came, and was not kept`;
   }
+  if (problem?.reason === "misconfigured" && !mayWait(world, connection)) {
+    yield "I8: misconfigured, but the client was refused for one other connection at most";
+  }
   if (status !== "attention") return;
   const reason = problem?.reason ?? "nothing";
   if (!reasons.has(reason)) yield `I6: attention for ${reason}`;
   if (token === undefined) return;
   const refused = reason === "reauth_required" || reason === "consent_revoked";
-  if (refused && !server.isCondemned(token)) yield `I5: ${reason}, but nobody refused ${token}`;
+  if (refused && !server.isCondemned(token) && server.timesRefused(token) < 4)
+    yield `I5: ${reason}, but nobody refused ${token}`;
   if (refused && server.isLost(token)) yield `I6: ${reason}, but the answer to ${token} was lost`;
+  if (reason === "refresh_refused" && server.timesRefused(token) < 4) {
+    yield `I5: refresh_refused, but ${token} was not refused time and again`;
+  }
   if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashesOf(token) < 2) {
     yield `I2: outcome_unknown without a probe of ${token}`;
   }
-  if (reason === "misconfigured" && !server.hasRefusedClient(connection.providerName)) {
-    yield "I6: misconfigured, but the client was never refused";
-  }
+}
+
+/** A connection waits for its client when it was refused itself, or when two others were. */
+function mayWait({ server }: World, { id, providerName }: Connection): boolean {
+  const holders = server.clientRefusals(providerName);
+  return holders.has(id) || holders.size > 1;
 }
 
 /**
@@ -65,7 +76,11 @@ export function findLosses(world: World): string[] {
     const { status, problem } = connection;
     const lives = world.server.isGood(token);
     // A crash before anything was sent cannot be told from a lost answer, and two of these are one too many.
-    const doubtful = problem?.reason === "outcome_unknown" && world.faultsOf(token) >= 2;
+    const faults = world.faultsOf(token);
+    const refusals = world.server.timesRefused(token);
+    const isUnknown = problem?.reason === "outcome_unknown" && (faults >= 2 || (faults > 0 && refusals > 0));
+    // A provider that refuses one connection time and again, and others not, has said enough.
+    const doubtful = isUnknown || refusals >= 4;
     if (lives && status !== "active" && !doubtful) found.push(`lost: ${id} is ${status}, ${problem?.reason}`);
     if (lives && status === "active" && problem !== undefined) found.push(`stuck: ${id}, ${problem.reason}`);
     if (!lives && status === "active" && !isFresh(world, connection)) found.push(`unnoticed: ${id}`);

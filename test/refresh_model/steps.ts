@@ -11,6 +11,7 @@ export type Step =
   | { readonly do: "get" | "force" | "revoke" | "delete" | "withdraw"; readonly at: number }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
+  | { readonly do: "blame_client"; readonly provider: ProviderName }
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
   | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
@@ -50,6 +51,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("blame_client" as const), provider }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -125,6 +127,9 @@ async function perform(world: World, step: Step): Promise<void> {
       return world.script(step.provider, step.answers);
     case "refuse_client":
       return world.refuseClient(step.provider, step.refuses);
+    case "blame_client":
+      world.server.blamesClient.add(step.provider);
+      return;
     case "edit_profile":
     case "delete_profile":
       return detach(changeProfile(world, step.provider, step.do === "delete_profile"));

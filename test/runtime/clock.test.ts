@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { delay, SystemClock } from "../../src/runtime/clock.js";
+import { type Clock, delay, SystemClock, setDeadline } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 describe("SystemClock", () => {
@@ -67,6 +67,67 @@ describe("delay", () => {
     stop.abort();
     await stopped;
     await delay(clock, 50, AbortSignal.abort());
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("setDeadline", () => {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+  /** A clock whose next timer fires `lateMs` late, as all do that are due when a process was paused. */
+  function pausedFor(clock: ManualClock, lateMs: number): Clock {
+    let behindMs = lateMs;
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      setTimer: (delayMs, callback) => {
+        const timer = clock.setTimer(delayMs + behindMs, callback);
+        behindMs = 0;
+        return timer;
+      },
+    };
+  }
+
+  it("gives I/O one turn before it fires", async () => {
+    const clock = new ManualClock(0);
+    let fired = false;
+    setDeadline(clock, 50, () => {
+      fired = true;
+    });
+    clock.advance(50);
+    expect(fired).toBe(false);
+    await turn();
+    expect(fired).toBe(true);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("waits two seconds more when it fired late, counted from then", async () => {
+    const clock = new ManualClock(0);
+    const fired: number[] = [];
+    setDeadline(pausedFor(clock, 60_000), 10_000, () => fired.push(clock.monotonicMs()));
+    clock.advance(71_999);
+    await turn();
+    expect(fired).toEqual([]);
+    clock.advance(1);
+    await turn();
+    expect(fired).toEqual([72_000]);
+  });
+
+  it("does not fire after it was cancelled: before its time, in its last turn, after a pause", async () => {
+    const clock = new ManualClock(0);
+    const fired: string[] = [];
+    const early = setDeadline(clock, 50, () => fired.push("early"));
+    early.cancel();
+    const last = setDeadline(clock, 50, () => fired.push("last"));
+    const late = setDeadline(pausedFor(clock, 1_000), 50, () => fired.push("late"));
+    clock.advance(50);
+    last.cancel();
+    clock.advance(1_000);
+    expect(clock.pending).toBe(1);
+    late.cancel();
+    clock.advance(5_000);
+    await turn();
+    expect(fired).toEqual([]);
     expect(clock.pending).toBe(0);
   });
 });

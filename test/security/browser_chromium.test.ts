@@ -1,46 +1,26 @@
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { browser } from "../browser_fixture.js";
 import { freePort } from "../daemon/harness.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 
-const executablePath = "/usr/bin/chromium";
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Loopback goes past this proxy, which does not exist; all else ends there.
-  "--proxy-server=http://127.0.0.1:9",
-];
 const hostile = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">call +1 555 0100`;
 
 describe("the browser that calls us: in Chromium", () => {
-  let browser: Browser;
+  const chromium = browser();
   let world: ScriptedWorld;
   let providerId: string;
   let applicationPort: number;
   beforeAll(async () => {
-    if (!existsSync(executablePath)) {
-      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
-    }
-    browser = await chromium.launch({ executablePath, headless: true, args: flags });
     applicationPort = await freePort();
     world = await ScriptedWorld.make({
       NEXUS_ALLOWED_RETURN_URLS: `http://127.0.0.1:${applicationPort}`,
     });
     providerId = await world.register({ name: "acme" });
-  }, 60_000);
-  afterAll(async () => {
-    await browser?.close();
-    await world?.close();
   });
+  afterAll(() => world?.close());
 
   const requested = (provider = providerId, more: { returnUrl?: string } = {}) =>
     world.clients.connections.requestConnection({
@@ -48,11 +28,7 @@ describe("the browser that calls us: in Chromium", () => {
       provider: { case: "providerId", value: provider },
       ...more,
     });
-  const tab = async () => {
-    const context = await browser.newContext();
-    onTestFinished(() => context.close());
-    return await context.newPage();
-  };
+  const tab = async () => (await chromium.newContext()).newPage();
   /** The provider answers with an error and a text of its own. */
   const refuseWith = (error: string) => {
     const { script } = world.provider;

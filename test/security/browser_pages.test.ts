@@ -67,7 +67,7 @@ describe("the browser that calls us: pages", () => {
       ["home", await visit(at("/")), "none"],
       ["done", await visit(at("/auth/done")), "none"],
       ["unknown", await visit(at("/nowhere")), "none"],
-      ["failed", await visit(at("/auth/callback?state=x&code=y")), "none"],
+      ["failed", await visit(at("/auth/callback/acme?state=x&code=y")), "none"],
       ["incomplete", await visit(at("/auth/start")), "none"],
       ["method", await visit(at("/"), { method: "DELETE" }), "none"],
       ["host", await visit(at("/"), { headers: { host: "evil.example" } }), "none"],
@@ -190,9 +190,9 @@ describe("the browser that calls us: pages", () => {
   test("an oversized query or header is answered with 431 and cut off", async () => {
     const long = "x".repeat(20_000);
     const host = `localhost:${port()}`;
-    expect(await raw(port(), `GET /auth/callback?state=${long} HTTP/1.1\r\nhost: ${host}\r\n\r\n`)).toMatch(
-      /^HTTP\/1\.1 431 /,
-    );
+    expect(
+      await raw(port(), `GET /auth/callback/acme?state=${long} HTTP/1.1\r\nhost: ${host}\r\n\r\n`),
+    ).toMatch(/^HTTP\/1\.1 431 /);
     expect(await raw(port(), `GET / HTTP/1.1\r\nhost: ${host}\r\ncookie: ${long}\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 431 /,
     );

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -13,6 +12,7 @@ import { Place } from "../daemon/harness.js";
 import { Authority } from "../fakes/certificates.js";
 import { OtlpReceiver } from "../fakes/otlp_receiver.js";
 import { type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { type Canary, filesOf, formsOf, foundIn } from "./canaries.js";
 
 const mark = (kind: string): string => `${kind}-canary-${randomBytes(12).toString("hex")}`;
@@ -31,7 +31,7 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
   let place: Place;
   let provider: ScriptedServer;
   let traces: OtlpReceiver;
-  const keyFolder = mkdtempSync(join(tmpdir(), "nexus-canary-"));
+  const keyFolder = temporaryFolder();
 
   const plant = <T extends string>(kind: string, value: T): T => {
     canaries.push({ kind, value });
@@ -87,8 +87,6 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
   }, 120_000);
   afterAll(async () => {
     await Promise.all([provider.close(), traces.close()]);
-    rmSync(keyFolder, { recursive: true, force: true });
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 
   /** From the first start to a crash and the start after it. */

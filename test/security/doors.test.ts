@@ -1,9 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { get as getSecure } from "node:https";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
@@ -17,6 +15,8 @@ import { DaemonProcess } from "../daemon/daemon_process.js";
 import { freePort, Place } from "../daemon/harness.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
+import { needs } from "../needs.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const unknownConnection = "00000000-0000-4000-8000-000000000000";
 const spiffe = "spiffe://prod.example/ns/agents/sa/mailer";
@@ -35,7 +35,7 @@ class Guarded {
   readonly serverCa = new Authority("Server CA");
   readonly clientCa = new Authority("Client CA");
   readonly signer = new JwtSigner();
-  readonly folder = mkdtempSync(join(tmpdir(), "nexus-doors-"));
+  readonly folder = temporaryFolder();
   place!: Place;
   daemon!: Daemon;
   readonly ports = { grpc: 0, http: 0, browser: 0, ops: 0 };
@@ -142,7 +142,6 @@ class Guarded {
 
   async close(): Promise<void> {
     await this.daemon.stop();
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
@@ -314,7 +313,6 @@ describe("a TCP door beyond loopback", () => {
     for (const part of [setting, address, `the ${door} door`, "NEXUS_TLS_CERT_FILE", "--insecure"]) {
       expect(daemon.output).toContain(part);
     }
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 
   test("starts with --insecure, by flag or variable", async () => {
@@ -331,14 +329,14 @@ describe("a TCP door beyond loopback", () => {
       await daemon.kill("SIGTERM");
       await daemon.exited;
     }
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 
   test("does not start on a pair that does not match", async () => {
     const place = await Place.make();
     const ca = new Authority();
+    const folder = temporaryFolder();
     const file = (name: string, text: string): string => {
-      const path = join(place.config.dataDir, name);
+      const path = join(folder, name);
       writeFileSync(path, text);
       return path;
     };
@@ -349,7 +347,6 @@ describe("a TCP door beyond loopback", () => {
     });
     expect(await daemon.exited).toBe(exitCodes.doorNotOpened);
     expect(daemon.output).toContain("the key is not that of the certificate");
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 });
 
@@ -369,30 +366,25 @@ describe("a Unix socket", () => {
     for (const authorization of ["Bearer", "Bearer wrong key", "Basic b3duZXI6", place.apiKey, "Bearer,"])
       expect(await ask({ authorization })).toBe(Code.Unauthenticated);
     await daemon.stop();
-    rmSync(place.config.dataDir, { recursive: true, force: true });
   });
 
-  test.runIf(process.getuid?.() === 0)(
-    "that is wider than 0600 tells the users of the machine apart",
-    async () => {
-      const folder = mkdtempSync(join(tmpdir(), "nexus-socket-"));
-      const socket = join(folder, "nexus.sock");
-      spawnSync("chmod", ["755", folder]);
-      const place = await Place.make({ NEXUS_HTTP_LISTEN: `unix:${socket}`, NEXUS_SOCKET_MODE: "0666" });
-      const daemon = await place.start(new ManualClock(Date.now()));
-      const script = `require("node:http").get({ socketPath: ${JSON.stringify(socket)}, path: "/v1/check-connection/${unknownConnection}" },
+  test("that is wider than 0600 tells the users of the machine apart", async (context) => {
+    needs(context, "root");
+    const folder = temporaryFolder();
+    const socket = join(folder, "nexus.sock");
+    chmodSync(folder, 0o755);
+    const place = await Place.make({ NEXUS_HTTP_LISTEN: `unix:${socket}`, NEXUS_SOCKET_MODE: "0666" });
+    const daemon = await place.start(new ManualClock(Date.now()));
+    const script = `require("node:http").get({ socketPath: ${JSON.stringify(socket)}, path: "/v1/check-connection/${unknownConnection}" },
       (response) => { response.resume(); process.stdout.write(String(response.statusCode)); })`;
-      const { stdout } = await spawnAside(process.execPath, ["-e", script], {
-        uid: 12_345,
-        gid: 12_345,
-        cwd: "/",
-      });
-      expect(["403", "404"]).toContain(stdout);
-      await daemon.stop();
-      rmSync(place.config.dataDir, { recursive: true, force: true });
-      rmSync(folder, { recursive: true, force: true });
-    },
-  );
+    const { stdout } = await spawnAside(process.execPath, ["-e", script], {
+      uid: 12_345,
+      gid: 12_345,
+      cwd: "/",
+    });
+    expect(["403", "404"]).toContain(stdout);
+    await daemon.stop();
+  });
 });
 
 /** Runs `nexusd` in a process of its own while this one, with the daemon in it, goes on. */

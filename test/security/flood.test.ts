@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, clientsOf, freePort, Place } from "../daemon/harness.js";
+import { sweptFolder } from "../run_folder.js";
 
 /** Calls whose median is taken. */
 const calls = 100;
@@ -64,7 +64,7 @@ test("whoever resets streams as fast as they open is cut off, again and again, a
 }, 120_000);
 
 async function startDaemon() {
-  const dataDir = mkdtempSync(join(tmpdir(), "nexus-flood-"));
+  const dataDir = sweptFolder();
   const grpcPort = await freePort();
   const place = await Place.make({
     NEXUS_DATA_DIR: dataDir,

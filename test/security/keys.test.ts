@@ -1,14 +1,4 @@
-import {
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Keyring } from "../../src/gen/nexus/v1/keyring_pb.js";
@@ -17,29 +7,20 @@ import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { keyIdsOf, multiply } from "./sealed_store.js";
 
 /** `nexusd` as an operator runs it, on one data folder. */
 describe("keys", { timeout: 180_000 }, () => {
   let place: Place;
   let running: DaemonProcess[];
-  let folders: string[];
   beforeEach(async () => {
     place = await Place.make();
     running = [];
-    folders = [place.config.dataDir];
   });
-  afterEach(async () => {
-    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-  });
+  afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
 
   const file = (name: string): string => join(place.config.dataDir, name);
-  const folder = (): string => {
-    const made = mkdtempSync(join(tmpdir(), "nexus-keys-"));
-    folders.push(made);
-    return made;
-  };
   const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
     const daemon = new DaemonProcess({ ...place.environment, ...environment });
     running.push(daemon);
@@ -88,7 +69,7 @@ describe("keys", { timeout: 180_000 }, () => {
 
   it("a rotation runs while tokens are read and refreshed, goes on after SIGKILL, and the old key can be retired only then", async () => {
     let daemon = await started();
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const oauthId = await connectTo(place, provider);
     const staticId = await makeStatic("the first");
     const old = await primary();
@@ -135,8 +116,8 @@ describe("keys", { timeout: 180_000 }, () => {
   });
 
   it("a command supplies the ring, without a shell, and what it prints on standard error is logged nowhere", async () => {
-    const keys = join(folder(), "ring");
-    const script = join(folder(), "kms.mjs");
+    const keys = join(temporaryFolder(), "ring");
+    const script = join(temporaryFolder(), "kms.mjs");
     const line = (byte: number): string => `${Buffer.alloc(32, byte).toString("base64")}\n`;
     writeFileSync(keys, line(1));
     writeFileSync(
@@ -223,7 +204,7 @@ describe("keys", { timeout: 180_000 }, () => {
 
   it("a backup is made while the daemon serves, every record opened, and a restore brings it back with a new epoch and its refresh tokens marked", async () => {
     let daemon = await started();
-    const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
+    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const spent = await connectTo(place, provider);
     const unspent = await connectTo(place, provider);
     const fixed = await makeStatic("in the backup");
@@ -236,7 +217,7 @@ describe("keys", { timeout: 180_000 }, () => {
       provider: { case: "providerName", value: "op" },
     });
 
-    const target = join(folder(), "nexus.backup");
+    const target = join(temporaryFolder(), "nexus.backup");
     const made = await command("backup", target);
     expect(made).toMatchObject({ code: 0 });
     // Two credentials, one static one, a client secret, a pending authorization.
@@ -257,10 +238,10 @@ describe("keys", { timeout: 180_000 }, () => {
     expect(busy.code).toBe(10);
     await daemon.kill("SIGTERM");
 
-    const elsewhere = folder();
+    const elsewhere = temporaryFolder();
     expect((await command("restore", target, "--data-dir", elsewhere)).code).toBe(11);
     expect((await command("restore", target)).code).toBe(1);
-    const altered = join(folder(), "altered");
+    const altered = join(temporaryFolder(), "altered");
     for (const at of [60, 300, 4096 + 9000, bytes.length - 1]) {
       const copy = Buffer.from(bytes);
       copy[at] = (copy[at] ?? 0) ^ 1;

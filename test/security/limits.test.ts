@@ -133,7 +133,7 @@ describe("limits", () => {
     await expect.poll(again).toBe("open");
   });
 
-  test("a listening address has so many sockets; those that only came give way", async () => {
+  test("a listening address has so many sockets; the oldest without a credential give way", async () => {
     const world = await LimitedWorld.make({ NEXUS_MAX_CONNECTIONS: "3" });
     const url = world.place.opsUrl;
     const request = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -146,9 +146,11 @@ describe("limits", () => {
     expect(await late.until(/ok$/)).toContain("200 OK");
     await silent.closed;
 
-    const refused = await new RawSocket(url).connected();
-    await refused.closed;
-    expect(refused.received).toBe("");
+    const later = await new RawSocket(url).connected();
+    later.socket.write(request);
+    expect(await later.until(/ok$/)).toContain("200 OK");
+    await busy[0]?.closed;
+    expect(busy[1]?.socket.destroyed).toBe(false);
     const warnings = world.place.logLines.filter((line) => line.includes("a door is full"));
     expect(warnings).toHaveLength(1);
     expect(JSON.parse(warnings[0] ?? "")).toMatchObject({
@@ -156,6 +158,16 @@ describe("limits", () => {
       maxConnections: 3,
       setting: "NEXUS_MAX_CONNECTIONS",
     });
+
+    const { httpUrl, apiKey } = world.place;
+    const known = await Promise.all([1, 2, 3].map(() => new RawSocket(httpUrl).connected()));
+    for (const one of known) {
+      one.socket.write(`GET /v1/audit?limit=1 HTTP/1.1\r\nHost: a\r\nX-API-Key: ${apiKey}\r\n\r\n`);
+      expect(await one.until(/200 OK/)).toContain("200 OK");
+    }
+    const refused = await new RawSocket(httpUrl).connected();
+    await refused.closed;
+    expect(refused.received).toBe("");
   });
 
   test("a principal calls at a rate, whatever the door; others are not slowed", async () => {

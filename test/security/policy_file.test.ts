@@ -1,5 +1,4 @@
-import { mkdtempSync, renameSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,6 +6,7 @@ import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { AccessWorld } from "./access_world.js";
 
 const inForce = "the policy file is in force";
@@ -26,7 +26,7 @@ async function endOf(watcher: Watcher): Promise<string> {
 }
 
 describe("the policy file", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-policy-"));
+  const folder = temporaryFolder();
   const file = join(folder, "policy.yaml");
   let world: AccessWorld;
   beforeAll(async () => {
@@ -156,7 +156,7 @@ describe("a daemon", () => {
     ["broken", "bindings: 1\n", /policy file cannot be used:\n.*policy\.yaml:1:11: bindings: must be a list/],
     ["missing", undefined, /policy file cannot be used:\n.*policy\.yaml: cannot be read: ENOENT/],
   ])("does not start with a policy file that is %s", async (_, text, message) => {
-    const file = join(mkdtempSync(join(tmpdir(), "nexus-policy-")), "policy.yaml");
+    const file = join(temporaryFolder(), "policy.yaml");
     if (text !== undefined) writeFileSync(file, text);
     const place = await Place.make({ NEXUS_POLICY_FILE: file });
     await expect(place.start(new SystemClock())).rejects.toThrow(message);

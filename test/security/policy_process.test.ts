@@ -1,17 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { Place } from "../daemon/harness.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 describe("nexusd serve --policy", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-policy-"));
+  const folder = temporaryFolder();
   const file = join(folder, "policy.yaml");
   let running: DaemonProcess | undefined;
   afterEach(async () => {
     await running?.kill("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
   });
 
   it("refuses a broken file with exit code 2, and reads a good one again on SIGHUP", async () => {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Store } from "../../src/store/store.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
@@ -47,17 +46,30 @@ describe("the browser that calls us: redirect URIs", () => {
     expect(world.tokenRequests.at(-1)?.form.get("redirect_uri")).toBe(created.redirectUri);
   });
 
-  test("an issuer by hand verifies nothing, since its provider need not say iss", async () => {
-    expect((await create("acme", { issuer: "https://issuer.example" })).redirectUri).toBe(`${shared()}/acme`);
+  test.each<[name: string, document: object | undefined]>([
+    ["announces iss", { authorization_response_iss_parameter_supported: true }],
+    ["announces nothing", {}],
+    ["is down", undefined],
+  ])("a provider by discovery that %s gets its own as well", async (_name, document) => {
+    if (document) discovery(document);
+    const { redirectUri } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    expect(redirectUri).toBe(`${shared()}/op`);
   });
 
-  test("a provider that announces iss shares the redirect URI, and no answer of it passes without iss", async () => {
-    discovery({ authorization_response_iss_parameter_supported: true });
+  test("what was printed while the provider was down is what the first consent sends", async () => {
     const { redirectUri, provider } = await create("op", {
       issuer: world.provider.origin,
       enableDiscovery: true,
     });
-    expect(redirectUri).toBe(shared());
+    discovery({});
+    await world.connect(provider?.id ?? "");
+    expect(sentRedirectUri()).toBe(redirectUri);
+    expect((await read("op")).redirectUri).toBe(redirectUri);
+  });
+
+  test("no answer of a provider that announces iss passes without it", async () => {
+    discovery({ authorization_response_iss_parameter_supported: true });
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
     const { authUrl, connection_id } = await world.request(provider?.id ?? "");
     const page = await world.consent(authUrl);
     expect(page.status).toBe(400);
@@ -65,28 +77,51 @@ describe("the browser that calls us: redirect URIs", () => {
     expect(await world.status(connection_id)).toBe("failed");
   });
 
-  test("a provider whose document announces nothing gets a redirect URI of its own", async () => {
-    discovery({});
-    const { redirectUri, provider } = await create("op", {
-      issuer: world.provider.origin,
-      enableDiscovery: true,
-    });
-    expect(redirectUri).toBe(`${shared()}/op`);
-    await world.connect(provider?.id ?? "");
-    expect(sentRedirectUri()).toBe(redirectUri);
+  test.each(["%0D%0AX-Header:+1", "%00", "%FF", "%C3%A9"])(
+    "a code that is none (%s) is refused before anything is sent",
+    async (code) => {
+      const { provider } = await create("acme");
+      const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+      const browser = new Browser();
+      const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+      expect((await browser.get(url.replace(/code=[^&]+/, `code=${code}`))).status).toBe(400);
+      expect(world.tokenRequests).toEqual([]);
+      expect(await world.status(connection_id)).toBe("failed");
+    },
+  );
+
+  test.each<[name: string, document: object, iss: string]>([
+    ["names another issuer", {}, "&iss=https%3A%2F%2Fevil.example"],
+    ["names none and must", { authorization_response_iss_parameter_supported: true }, ""],
+  ])("an error that %s is not believed, and the flow goes on", async (_name, document, iss) => {
+    discovery(document);
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    const forged = `${url.replace(/code=[^&]+/, "error=access_denied")}${iss}`;
+    for (let times = 0; times < 2; times++) {
+      const page = await browser.get(forged);
+      expect(page.status).toBe(400);
+      expect(page.body).toContain("Go on in the provider");
+    }
+    expect(await world.status(connection_id)).toBe("pending");
+    const answer = `${url}&iss=${encodeURIComponent(world.provider.origin)}`;
+    const page = await browser.get(answer, (each) => each.startsWith("http://127.0.0.1:3999/"));
+    expect(page.url).toContain("status=success");
+    expect(await world.status(connection_id)).toBe("active");
   });
 
-  test("a provider that was not there when it was registered gets its own before the first consent", async () => {
-    const { redirectUri, provider } = await create("op", {
-      issuer: world.provider.origin,
-      enableDiscovery: true,
-    });
-    expect(redirectUri).toBe(shared());
+  test("an error of the provider itself ends the flow", async () => {
     discovery({});
-    const { authUrl } = await world.request(provider?.id ?? "");
-    expect((await read("op")).redirectUri).toBe(`${shared()}/op`);
-    await world.consent(authUrl);
-    expect(sentRedirectUri()).toBe(`${shared()}/op`);
+    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    const { authUrl, connection_id } = await world.request(provider?.id ?? "");
+    const browser = new Browser();
+    const { url } = await browser.get(authUrl, (each) => each.startsWith(shared()));
+    const said = `${url.replace(/code=[^&]+/, "error=access_denied")}&iss=${encodeURIComponent(world.provider.origin)}`;
+    const page = await browser.get(said, (each) => each.startsWith("http://127.0.0.1:3999/"));
+    expect(page.url).toContain("error=access_denied");
+    expect(await world.status(connection_id)).toBe("failed");
   });
 
   test("an answer that comes to the redirect URI of another provider is refused, and its code goes nowhere", async () => {
@@ -156,50 +191,51 @@ describe("the browser that calls us: redirect URIs", () => {
     expect(world.tokenRequests).toEqual([]);
   });
 
-  test("a profile of an older version keeps its redirect URI until it is given its own", async () => {
-    const { provider } = await create("acme");
+  test("no edit moves it: neither another issuer, nor discovery given up", async () => {
+    const { provider, redirectUri } = await create("op", {
+      issuer: "https://other.example",
+      enableDiscovery: true,
+    });
     const id = provider?.id ?? "";
-    await world.restart(async () => {
-      const store = Store.open({ folder: world.place.config.dataDir, nowMs: world.clock.nowMs() });
-      await store.commit((tx) => {
-        const profile = tx.getProvider(id);
-        if (!profile) throw new Error("no profile");
-        const { redirectPath: _, ...old } = profile;
-        tx.putProvider(old);
-      });
-      await store.close();
-    });
-    expect((await read("acme")).redirectUri).toBe(shared());
-    await world.connect(id);
-    expect(sentRedirectUri()).toBe(shared());
-    const edited = await world.clients.providers.updateProvider({
-      provider: { id, scopes: ["read"] },
-      updateMask: { paths: ["scopes"] },
-    });
-    expect(edited.redirectUri).toBe(shared());
     const moved = await world.clients.providers.updateProvider({
-      provider: { id },
-      updateMask: { paths: [] },
-      ownRedirectUri: true,
+      provider: { id, issuer: world.provider.origin },
+      updateMask: { paths: ["issuer"] },
     });
-    expect(moved.redirectUri).toBe(`${shared()}/acme`);
-    await world.connect(id);
-    expect(sentRedirectUri()).toBe(`${shared()}/acme`);
-  });
-
-  test("an edit that leaves discovery gives the profile its own", async () => {
-    discovery({ authorization_response_iss_parameter_supported: true });
-    const { provider } = await create("op", { issuer: world.provider.origin, enableDiscovery: true });
+    expect(moved.redirectUri).toBe(redirectUri);
     const { authUrl, tokenUrl } = manual("op");
     const edited = await world.clients.providers.updateProvider({
-      provider: { id: provider?.id ?? "", authUrl, tokenUrl, enableDiscovery: false },
+      provider: { id, authUrl, tokenUrl, enableDiscovery: false },
       updateMask: { paths: ["auth_url", "token_url", "enable_discovery"] },
     });
-    expect(edited.redirectUri).toBe(`${shared()}/op`);
+    expect(edited.redirectUri).toBe(redirectUri);
   });
 
-  test("the catalogue says the redirect URI before anything is registered", async () => {
-    const { templates } = await world.clients.providers.listProviderTemplates({ namePrefix: "github" });
-    expect(templates.find(({ name }) => name === "github")?.redirectUri).toBe(`${shared()}/github`);
+  test("two profiles made at once under names that lead to one path get two", async () => {
+    const { provider } = await create("acme");
+    await world.clients.providers.updateProvider({
+      provider: { id: provider?.id ?? "", name: "acme-old" },
+      updateMask: { paths: ["name"] },
+    });
+    const made = await Promise.all([create("acme"), create("acme-2")]);
+    expect(new Set(made.map(({ redirectUri }) => redirectUri)).size).toBe(2);
+  });
+
+  test("the catalogue says the redirect URI that creating the profile answers", async () => {
+    const said = async (name: string) => {
+      const { templates } = await world.clients.providers.listProviderTemplates({ namePrefix: name });
+      return templates.find((template) => template.name === name)?.redirectUri;
+    };
+    expect(await said("github")).toBe(`${shared()}/github`);
+    // By discovery, and its document announces no `iss`.
+    expect(await said("google")).toBe(`${shared()}/google`);
+    expect(await said("openai")).toBe("");
+    const { provider } = await create("github");
+    await world.clients.providers.updateProvider({
+      provider: { id: provider?.id ?? "", name: "github-old" },
+      updateMask: { paths: ["name"] },
+    });
+    expect(await said("github")).toBe(`${shared()}/github-2`);
+    expect((await create("github")).redirectUri).toBe(`${shared()}/github-2`);
+    expect(await said("github")).toBe(`${shared()}/github-2`);
   });
 });

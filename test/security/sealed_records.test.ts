@@ -185,7 +185,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
   });
 
   it("a queued revocation that was altered or moved is given up, and the others are made", async () => {
-    await world.provider.setOutage("hang");
+    await world.provider.setOutage("503");
     await world.clients.connections.revokeConnection({ connectionId: hurt });
     await world.clients.connections.revokeConnection({ connectionId: well });
     await world.daemon.stop();

@@ -127,7 +127,7 @@ async function openDoor(publicUrl = "http://localhost:8080") {
 }
 
 const start = "/auth/start?state=s1";
-const callback = "/auth/callback?code=c&state=s1&iss=https%3A%2F%2Fp";
+const callback = "/auth/callback/p?code=c&state=s1&iss=https%3A%2F%2Fp";
 
 describe("a consent", () => {
   test("begins with a cookie and a 302 to the provider", async () => {
@@ -195,7 +195,7 @@ describe("a consent", () => {
   });
 
   test.each([
-    ["/auth/callback", 303],
+    ["/auth/callback", 404],
     ["/auth/callback/github", 303],
     ["/auth/callback/git-hub-2", 303],
     ["/auth/callback/", 404],
@@ -343,10 +343,10 @@ describe("the capture form", () => {
     ["another origin", { origin: "https://evil.example" }, 400],
     ["another port", { origin: "http://localhost:8081" }, 400],
     ["no origin at all", { origin: "null" }, 400],
-    ["a form of text", { "content-type": "text/plain" }, 400],
-    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 400],
-    ["JSON", { "content-type": "application/json" }, 400],
-    ["no type", { "content-type": "" }, 400],
+    ["a form of text", { "content-type": "text/plain" }, 415],
+    ["a form in parts", { "content-type": "multipart/form-data; boundary=x" }, 415],
+    ["JSON", { "content-type": "application/json" }, 415],
+    ["no type", { "content-type": "" }, 415],
     ["another host", { host: "evil.example" }, 421],
   ] as const)("refuses a form of %s", async (_name, headers, status) => {
     const { send, capture } = await openDoor();
@@ -456,7 +456,7 @@ describe("faults", () => {
       expect(reply.body).not.toContain("4711");
       expect(reply.headers["x-frame-options"]).toBe("DENY");
     }
-    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback"]);
+    expect(unexpected.map(([, where]) => where)).toEqual(["/auth/start", "/auth/callback/p"]);
   });
 
   test("a location that no header may hold is one of them", async () => {

@@ -11,9 +11,10 @@ import { GrpcDoor } from "../../src/server/grpc_door.js";
 import { HttpDoor } from "../../src/server/http_door.js";
 import { Listener } from "../../src/server/listener.js";
 import { OpsDoor } from "../../src/server/ops_door.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { daemonStatus } from "./daemon_status.js";
 import { authenticate, FakeServices } from "./fake_services.js";
-import { loopback, opened, temporaryFolder } from "./temporary.js";
+import { loopback, opened } from "./temporary.js";
 
 const listenerOn = (address: ListenAddress): Listener =>
   new Listener(createServer(), address, "grpc", "NEXUS_GRPC_LISTEN");

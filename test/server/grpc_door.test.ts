@@ -11,9 +11,10 @@ import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import { GrpcDoor } from "../../src/server/grpc_door.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { errorOf, GrpcTestClient, rawCall } from "./grpc_client.js";
-import { loopback, opened, portOf, temporaryFolder } from "./temporary.js";
+import { loopback, opened, portOf } from "./temporary.js";
 
 const { getToken, refreshToken } = TokenService.method;
 

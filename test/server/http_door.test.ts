@@ -8,9 +8,9 @@ import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { answerJson } from "../../src/server/json_answer.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey } from "./fake_services.js";
 import { failure, getTokenPath, json, openDoor, transports, withKey } from "./http_door_fixture.js";
-import { temporaryFolder } from "./temporary.js";
 
 let consoleError: ReturnType<typeof vi.spyOn>;
 beforeEach(() => {

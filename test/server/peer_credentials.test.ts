@@ -12,12 +12,13 @@ import { GrpcDoor } from "../../src/server/grpc_door.js";
 import { HttpDoor } from "../../src/server/http_door.js";
 import { openSocketAccess, type SocketAccess } from "../../src/server/peer_credentials.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
+import { needs } from "../needs.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, FakeServices, noKeys } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
-import { opened, temporaryFolder } from "./temporary.js";
+import { opened } from "./temporary.js";
 
 const ownUid = process.getuid?.() ?? -1;
-const isRoot = ownUid === 0;
 const stranger = 12_345;
 
 async function openOn(mode: number, access?: SocketAccess) {
@@ -88,15 +89,13 @@ test("a key that is shown on a socket names the caller, and a wrong one makes no
   await expect(overGrpc(grpcPath, "wrong")).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
 });
 
-test.runIf(isRoot)(
-  "another user is told by its number where the mode lets it in, and kept out otherwise",
-  async () => {
-    expect(await overHttpAs(stranger, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
-    expect(await overHttpAs(stranger, (await openOn(0o600)).httpPath)).toBe("EACCES");
-    const withKey = await overHttpAs(stranger, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
-    expect(withKey).toMatch(/^200 .*"admin"/);
-  },
-);
+test("another user is told by its number where the mode lets it in, and kept out otherwise", async (context) => {
+  needs(context, "root");
+  expect(await overHttpAs(stranger, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
+  expect(await overHttpAs(stranger, (await openOn(0o600)).httpPath)).toBe("EACCES");
+  const withKey = await overHttpAs(stranger, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
+  expect(withKey).toMatch(/^200 .*"admin"/);
+});
 
 test("a peer that cannot be read is nobody, and is not taken for the owner", async () => {
   const { grpcPath } = await openOn(0o666, { mode: 0o666, uidOf: () => undefined });

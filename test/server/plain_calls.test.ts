@@ -10,8 +10,9 @@ import { defaultLimits } from "../../src/model/limits.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { GrpcDoor } from "../../src/server/grpc_door.js";
 import type { ShownCredentials } from "../../src/server/shown_credentials.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { authenticate, FakeServices } from "./fake_services.js";
-import { opened, temporaryFolder } from "./temporary.js";
+import { opened } from "./temporary.js";
 
 async function openDoor() {
   const fake = new FakeServices();

@@ -6,9 +6,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { JsonValue } from "../../src/model/json.js";
 import { restRoutes } from "../../src/server/rest_routes.js";
 import { answer, type Route } from "../../src/service/rest/route.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey } from "./fake_services.js";
 import { connectTo, openDoor } from "./http_door_fixture.js";
-import { temporaryFolder } from "./temporary.js";
 
 const headers = { "x-api-key": apiKey };
 const basic = {

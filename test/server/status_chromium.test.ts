@@ -1,14 +1,11 @@
-import { existsSync } from "node:fs";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import type { DaemonStatus } from "../../src/model/daemon_status.js";
 import { OpsDoor } from "../../src/server/ops_door.js";
+import { browser } from "../browser_fixture.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "./daemon_status.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
-const executablePath = "/usr/bin/chromium";
-/** Loopback goes past this proxy, which does not exist; all else ends there. */
-const flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--proxy-server=http://127.0.0.1:9"];
 /** Where screenshots are put; none are made when it is unset. */
 const shots = process.env["NEXUS_TEST_SHOTS"];
 
@@ -64,14 +61,7 @@ const statuses: Readonly<Record<string, DaemonStatus>> = {
 };
 
 describe("the status in Chromium", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    if (!existsSync(executablePath)) {
-      throw new Error(`Chromium is missing at ${executablePath}: apt-get install chromium`);
-    }
-    browser = await chromium.launch({ executablePath, headless: true, args: flags });
-  }, 60_000);
-  afterAll(() => browser?.close());
+  const chromium = browser();
 
   const show = async (status: DaemonStatus, options: BrowserContextOptions = {}) => {
     const shown = { status, visits: 0 };
@@ -90,8 +80,7 @@ describe("the status in Chromium", () => {
         },
       }),
     );
-    const context = await browser.newContext(options);
-    onTestFinished(() => context.close());
+    const context = await chromium.newContext(options);
     const page = await context.newPage();
     const troubles: string[] = [];
     page.on("console", (message) => void troubles.push(message.text()));

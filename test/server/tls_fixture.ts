@@ -16,9 +16,10 @@ import type { TlsPaths } from "../../src/server/tls_files.js";
 import { TlsKeeper } from "../../src/server/tls_keeper.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, FakeServices, noKeys } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
-import { loopback, opened, portOf, temporaryFolder } from "./temporary.js";
+import { loopback, opened, portOf } from "./temporary.js";
 
 /** Lines of a log, each with its message. */
 export class LogLines {

@@ -7,8 +7,8 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { lookEveryMs, TlsKeeper } from "../../src/server/tls_keeper.js";
 import { TlsFault } from "../../src/server/tls_pair.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey } from "./fake_services.js";
-import { temporaryFolder } from "./temporary.js";
 import { LogLines, TlsWorld, writePair } from "./tls_fixture.js";
 
 const authority = new Authority();

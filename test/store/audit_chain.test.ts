@@ -9,8 +9,9 @@ import {
 import type { AuditCheckpoint, AuditVerdict } from "../../src/store/audit_verification.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { nowMs } from "./samples.js";
-import { openStore, temporaryFolder } from "./temporary_store.js";
+import { openStore } from "./temporary_store.js";
 
 const connectionOf = (number: number) => `c${number % 3}`;
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../src/store/store.js";
 import { Store } from "../../src/store/store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs, provider } from "./samples.js";
-import { openStore, temporaryFolder } from "./temporary_store.js";
+import { openStore } from "./temporary_store.js";
 
 function put(store: Store, id: string): Promise<void> {
   return store.commit((tx) => tx.putConnection(connection(id)));

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openDatabases } from "../../src/store/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs } from "./samples.js";
-import { temporaryFolder } from "./temporary_store.js";
 
 test("connections of a store that was made before they were counted by user id are counted once", async () => {
   const folder = temporaryFolder();

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lockDataFolder } from "../../src/store/data_folder.js";
 import { DataFolderInUse } from "../../src/store/store_error.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { startChild } from "./child.js";
-import { temporaryFolder } from "./temporary_store.js";
 
 function mode(path: string): number {
   return statSync(path).mode & 0o777;

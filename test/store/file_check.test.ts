@@ -1,21 +1,15 @@
-import {
-  copyFileSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { checkStoreFile } from "../../src/store/file_check.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { StoreDamaged } from "../../src/store/store_error.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { startChild } from "./child.js";
 import { connection, nowMs, sealed } from "./samples.js";
-import { temporaryFolder } from "./temporary_store.js";
 
 /** Numbers in [0, below), the same in every run. */
 function pseudoRandom(seed: number): (below: number) => number {
@@ -77,14 +71,13 @@ test("a file that a killed process leaves passes", async () => {
 describe("a damaged file is refused with what is wrong, where, and what to do", () => {
   let whole: Buffer;
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), "nexusd-store-"));
+    const folder = temporaryFolder();
     const store = await workload(folder, 9, 10, () => undefined);
     await store.commit((tx) => {
       for (let i = 0; i < 500; i++) tx.putConnection(connection(`filler-${i}`));
     });
     await store.close();
     whole = readFileSync(join(folder, storeFileName));
-    rmSync(folder, { recursive: true });
   });
 
   /** @returns the sentence of the refusal, undefined when it passes */
@@ -123,6 +116,27 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
         /is empty|is truncated/,
       );
     }
+  });
+
+  test("a FIFO, a socket, a folder and a device, at once", async () => {
+    const refused = (path: string): void => {
+      expect(() => checkStoreFile(path)).toThrow(StoreDamaged);
+      expect(() => checkStoreFile(path)).toThrow(
+        /is no regular file: restore it from a backup, or move it away/,
+      );
+    };
+    const folder = temporaryFolder();
+    const fifo = join(folder, storeFileName);
+    execFileSync("mkfifo", [fifo]);
+    refused(fifo);
+    expect(() => Store.open({ folder, nowMs })).toThrow(StoreDamaged);
+    const socket = join(folder, "socket");
+    const server = createServer().listen(socket);
+    await once(server, "listening");
+    refused(socket);
+    server.close();
+    refused(folder);
+    refused("/dev/null");
   });
 
   test("garbage, zeros, a text, another data format, an absurd page size", () => {

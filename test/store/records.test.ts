@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connection.js";
 import { Store } from "../../src/store/store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";
-import { openStore, temporaryFolder } from "./temporary_store.js";
+import { openStore } from "./temporary_store.js";
 
 const fullProvider = provider("p2", {
   name: "full",

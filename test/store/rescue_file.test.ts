@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { RescuedTokenSet } from "../../src/model/rescued_token_set.js";
 import { RescueFile, rescueFileBytes, rescueFileName } from "../../src/store/rescue_file.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection } from "./samples.js";
-import { temporaryFolder } from "./temporary_store.js";
 
 function entry(id: string, ciphertextBytes = 100): RescuedTokenSet {
   const sealed = {

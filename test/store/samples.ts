@@ -44,6 +44,7 @@ export function provider(id: string, changes: Partial<ProviderProfile> = {}): Pr
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
     version: 1n,
+    redirectPath: "",
     ...changes,
   };
 }

@@ -3,8 +3,8 @@ import { StatusReader } from "../../src/domain/status_reader.js";
 import { WatchHub } from "../../src/domain/watch_hub.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs } from "./samples.js";
-import { temporaryFolder } from "./temporary_store.js";
 
 /** The fastest of several runs: the others were disturbed. */
 async function fastestMs(runs: number, run: () => Promise<void> | void): Promise<number> {

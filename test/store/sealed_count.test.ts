@@ -4,8 +4,9 @@ import type { SealedRecord } from "../../src/model/credential.js";
 import { openDatabases } from "../../src/store/databases.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { readStoreRecord, writeStoreRecord } from "../../src/store/store_record.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";
-import { openStore, temporaryFolder } from "./temporary_store.js";
+import { openStore } from "./temporary_store.js";
 
 const by = (keyId: string): SealedRecord => ({ ...sealed("x"), keyId });
 const countsOf = (store: Store): Record<string, number> =>

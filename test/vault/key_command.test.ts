@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { commandTimeoutMs, runKeyCommand } from "../../src/vault/key_command.js";
 import { KeyFault } from "../../src/vault/key_file.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const node = process.execPath;
 const run = (argv: readonly string[], clock = new SystemClock(), environment: NodeJS.ProcessEnv = {}) =>
@@ -13,7 +13,7 @@ const run = (argv: readonly string[], clock = new SystemClock(), environment: No
 
 describe("a command that prints keys", () => {
   it("gets its arguments as they are, and no shell", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "nexus-command-"));
+    const folder = temporaryFolder();
     const marker = join(folder, "pwned");
     const words = [`$(touch ${marker})`, `; touch ${marker}`, "`id`", "two words", "*"];
     const output = await run([node, "-e", "console.log(JSON.stringify(process.argv.slice(1)))", ...words]);
@@ -52,7 +52,7 @@ describe("a command that prints keys", () => {
 
   it("is ended with all that it started after 30 seconds", async () => {
     const clock = new ManualClock(1_000);
-    const file = join(mkdtempSync(join(tmpdir(), "nexus-command-")), "pid");
+    const file = join(temporaryFolder(), "pid");
     const child = `require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' }).pid`;
     const script = `require('node:fs').writeFileSync(${JSON.stringify(file)}, String(${child})); setInterval(() => {}, 1000)`;
     const failure = run([node, "-e", script], clock).catch((error: unknown) => error as Error);

@@ -1,14 +1,12 @@
 import {
   chmodSync,
   lstatSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -21,9 +19,10 @@ import {
   removeFromKeyFile,
 } from "../../src/vault/key_file.js";
 import { keyIdOf } from "../../src/vault/sealing_key.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 describe("key file", () => {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-key-"));
+  const folder = temporaryFolder();
 
   it("is made once, for its owner only, and read back", () => {
     const path = join(folder, "encryption.key");
@@ -42,7 +41,7 @@ describe("key file", () => {
     ["with a stray character", `${"A".repeat(42)}!=`],
   ])("refuses a key that is %s without repeating it", (_name, text) => {
     const path = join(folder, "bad.key");
-    writeFileSync(path, text);
+    writeFileSync(path, text, { mode: 0o600 });
     expect(() => readKeyFile(path)).toThrow(KeyFault);
     expect(() => readKeyFile(path)).toThrow(path);
   });
@@ -62,6 +61,7 @@ describe("key file", () => {
     writeFileSync(
       path,
       `# made in 2026\n${one.toString("base64")}\n\n${two.toString("base64")} # the newest\n`,
+      { mode: 0o600 },
     );
     expect(readKeyFile(path)).toEqual([one, two]);
     expect(decodeKeys(`${one.toString("base64")},${two.toString("base64")}`, "x")).toEqual([one, two]);
@@ -74,7 +74,7 @@ describe("key file", () => {
     const link = join(folder, "link.key");
     const first = createKeyFile(path);
     symlinkSync(path, link);
-    chmodSync(path, 0o644);
+    chmodSync(path, 0o640);
     writeFileSync(`${path}.new`, "left by a crash");
     const added = addToKeyFile(link);
     const [kept, fresh = Buffer.alloc(0)] = readKeyFile(path);
@@ -85,6 +85,16 @@ describe("key file", () => {
     removeFromKeyFile(link, keyIdOf(first));
     expect(readKeyFile(path)).toEqual([fresh]);
     expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  it.each([0o644, 0o666, 0o604, 0o602])("is refused at mode %o, read or changed", (mode) => {
+    const path = join(folder, `open-${mode}.key`);
+    const key = createKeyFile(path);
+    chmodSync(path, mode);
+    expect(() => readKeyFile(path)).toThrow(KeyFault);
+    expect(() => addToKeyFile(path)).toThrow(`(mode 0${mode.toString(8)}): run "chmod 600" on it`);
+    chmodSync(path, 0o440);
+    expect(readKeyFile(path)).toEqual([key]);
   });
 
   it("says which file cannot be changed", () => {

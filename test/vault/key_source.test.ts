@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { KeyFault } from "../../src/vault/key_file.js";
 import { KeyRingSource, type KeySource } from "../../src/vault/key_source.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const line = (byte: number): string => Buffer.alloc(32, byte).toString("base64");
 const sourceOf = (source: KeySource, environment: NodeJS.ProcessEnv = {}): KeyRingSource =>
@@ -13,7 +13,7 @@ const sourceOf = (source: KeySource, environment: NodeJS.ProcessEnv = {}): KeyRi
 
 describe("KeyRingSource", () => {
   it("makes the first key once, and never for a store that exists", async () => {
-    const path = join(mkdtempSync(join(tmpdir(), "nexus-source-")), "encryption.key");
+    const path = join(temporaryFolder(), "encryption.key");
     const source = sourceOf({ source: "generated", path });
     await expect(source.load(true)).rejects.toThrow(/encryption\.key is missing: put it back/);
     const first = await source.load(false);

@@ -2,6 +2,7 @@ import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/prot
 import { type AuditEvent, AuditEventSchema, AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
+import { parseRfc3339 } from "../../model/rfc3339.js";
 import type { Call } from "./call.js";
 import { idOf } from "./input.js";
 import { alias, answer, type QueryParameter, type Route } from "./route.js";
@@ -85,15 +86,12 @@ function limitOf(text: string): number {
   return Math.min(Number(text), maxLimit);
 }
 
-/** RFC 3339 section 5.6; its offset is not optional, as `Date.parse` has it. */
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
 function sinceOf(text: string): Timestamp | undefined {
   if (text === "") return undefined;
   // A `+` that was not encoded arrives as a space.
   const written = text.replace(/ (\d\d:\d\d)$/, "+$1");
-  const timeMs = rfc3339.test(written) ? Date.parse(written.toUpperCase().replace(" ", "T")) : Number.NaN;
-  if (Number.isNaN(timeMs)) {
+  const timeMs = parseRfc3339(written);
+  if (timeMs === undefined) {
     throw new InvalidArgument([{ field: "since", description: "must be a time as RFC 3339 writes it" }]);
   }
   return timestampFromDate(new Date(timeMs));

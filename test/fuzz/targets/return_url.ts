@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
 import { parse as legacyParse } from "node:url";
-import { type Browser, chromium } from "playwright-core";
 import { InvalidArgument } from "../../../src/model/errors.js";
 import { checkReturnUrl } from "../../../src/model/return_url.js";
+import { launchChromium } from "../../launch_chromium.js";
+import { has } from "../../needs.js";
 import { mutateText, type Random } from "../random.js";
 import { count, demand, shorterTexts, type Target, Violation } from "../target.js";
 
@@ -138,15 +138,13 @@ async function askChromium(
   accepted: Map<string, readonly string[]>,
   tally: Map<string, number>,
 ): Promise<void> {
-  const executablePath = "/usr/bin/chromium";
   if (accepted.size === 0) return;
-  if (!existsSync(executablePath)) {
+  if (!has("chromium")) {
     tally.set("chromium is missing", 1);
     return;
   }
-  let browser: Browser | undefined;
+  const browser = await launchChromium();
   try {
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
     const page = await browser.newPage();
     const urls = [...accepted.keys()];
     for (let at = 0; at < urls.length; at += 5_000) {
@@ -159,7 +157,7 @@ async function askChromium(
       tally.set("asked Chromium", at + batch.length);
     }
   } finally {
-    await browser?.close();
+    await browser.close();
   }
 }
 

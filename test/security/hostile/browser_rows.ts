@@ -26,7 +26,7 @@ function row(
 }
 
 const start = "GET /auth/start";
-const callback = "GET /auth/callback";
+const callback = "GET /auth/callback/op";
 const form = "GET /auth/capture";
 const submit = "POST /auth/capture";
 const sent = { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };
@@ -106,7 +106,7 @@ export const browserRows: readonly HttpRow[] = [
       headers: { ...sent, "content-type": "application/json" },
       body: `{"api_key":"${canary}"}`,
     }),
-    400,
+    415,
   ),
   row(
     submit,

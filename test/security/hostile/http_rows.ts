@@ -402,6 +402,7 @@ const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
     one("limit", "1e3", "1e3", /1 to 1000/),
     one("limit", "twenty digits", "9".repeat(20), /1 to 1000/),
     one("since", "no time", "yesterday", /RFC 3339/),
+    one("since", "the 30th of February", "2020-02-30T00:00:00Z", /RFC 3339/),
     one("since", "the 32nd", "2026-01-32T00:00:00Z", /RFC 3339/),
     one("since", "year 0", "0000-01-01T00:00:00Z", /year 1 to 9999|RFC 3339/),
     one("event_type", "65 characters", letters(65), /64/),

@@ -188,9 +188,10 @@ const maps: readonly ProviderFault[] = [
   }),
   ...[
     ["a line end in a value", { "X-A": `a\r\nX-Evil: ${canary}` }, /printable ASCII/, "X-A"],
-    ["a line end in a name", { "X-A\r\nX-Evil": "a" }, /cannot be set/, "X-A\\u{d}\\u{a}X-Evil"],
-    ["Authorization", { authorization: canary }, /cannot be set/, "authorization"],
-    ["Host", { Host: "evil.example" }, /cannot be set/, "Host"],
+    ["a line end in a name", { "X-A\r\nX-Evil": "a" }, /must be a header name/, "X-A\\u{d}\\u{a}X-Evil"],
+    ["Authorization", { authorization: canary }, /the protocol sets itself/, "authorization"],
+    ["Host", { Host: "evil.example" }, /frames the message/, "Host"],
+    ["Expect", { expect: "100-continue" }, /frames the message/, "expect"],
     ["a value of 2049 characters", { "X-A": letters(2049) }, /2048/, "X-A"],
   ].map(
     ([name, headers, says, at]): ProviderFault => ({
@@ -310,6 +311,7 @@ const strategies: readonly ProviderFault[] = (
     ["oauth2", "oauth2", "credential_field", { credentialField: "__proto__" }, /reserved/],
     ["oauth2", "oauth2", "credential_field", { credentialField: "a\u0007" }, /control/],
     ["header", "header", "header_name", { headerName: "no header" }, /header name/],
+    ["header", "header", "header_name", { headerName: "Transfer-Encoding" }, /frames the message/],
     ["header", "header", "value_prefix", { valuePrefix: "\u001b[2J" }, /ASCII/],
     ["header", "header", "credential_field", { credentialField: "__proto__" }, /reserved/],
     ["query", "queryParam", "param_name", { paramName: "a\nb" }, /control/],
@@ -706,14 +708,6 @@ export const providerRows: readonly RpcRow[] = [
       },
     ]),
   ),
-  ...rows("UpdateProvider", [
-    {
-      name: "a text for a flag",
-      fields: ["own_redirect_uri"],
-      json: () => '{"own_redirect_uri": "yes"}',
-      demand: { code: "InvalidArgument" as const },
-    },
-  ]),
   ...rows("DeleteProvider", [
     { name: "no UUID", fields: ["id"], message: () => ({ id: "oauth2" }), demand: invalid(/UUID/) },
     { name: "U+0000", fields: ["id"], message: () => ({ id: "\0" }), demand: invalid(/U\+0000/) },

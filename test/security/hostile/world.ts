@@ -35,6 +35,8 @@ export interface Ending {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly bytes: Buffer;
+  /** As text. */
   readonly body: string;
 }
 
@@ -153,7 +155,7 @@ export class HostileWorld {
     const bytes = Buffer.from(json as string);
     const head = Buffer.alloc(5);
     head.writeUInt32BE(bytes.length, 1);
-    const { status, body } = await this.http("http", "POST", path, {
+    const { status, bytes: answer } = await this.http("http", "POST", path, {
       headers: {
         "content-type": isStream ? "application/connect+json" : "application/json",
         authorization: `Bearer ${this.place.apiKey}`,
@@ -162,7 +164,9 @@ export class HostileWorld {
       firstChunkOnly: isStream,
     });
     if (!isStream && status === 200) return success;
-    const message = JSON.parse(isStream ? body.slice(5) : body) as Record<string, JsonError>;
+    // Envelopes that were sent together come together: the first is the answer.
+    const first = isStream ? answer.subarray(5, 5 + answer.readUInt32BE(1)) : answer;
+    const message = JSON.parse(first.toString("utf8")) as Record<string, JsonError>;
     const error = (isStream ? message["error"] : (message as unknown as JsonError)) as JsonError | undefined;
     if (!error) return { ...success, event: Object.keys(message)[0] };
     const code = Object.values(Code).find(
@@ -202,12 +206,11 @@ export class HostileWorld {
       sent.on("error", reject);
       sent.once("response", (response) => {
         const chunks: Buffer[] = [];
-        const finish = (): void =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString("utf8"),
-          });
+        const finish = (): void => {
+          const bytes = Buffer.concat(chunks);
+          const { statusCode: status = 0, headers } = response;
+          resolve({ status, headers, bytes, body: bytes.toString("utf8") });
+        };
         response.on("data", (chunk: Buffer) => {
           chunks.push(chunk);
           if (options.firstChunkOnly) {

@@ -29,7 +29,7 @@ export type Confinement = Message<"nexus.v1.Confinement"> & {
   userIds: string[];
 
   /**
-   * Providers by name or id; `*` is any.
+   * Providers by name or id, a UUID being an id; `*` is any.
    *
    * @generated from field: repeated string providers = 2;
    */

@@ -293,7 +293,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
   /**
    * Class of the last failure, a stable word; `reason` of `nexus_refresh_total` in `/metrics` has the same ones but for the first:
    * `misconfigured` (it refuses the client of the profile, or stands where the daemon must not call: the profile is suspended, and probed
-   * with one connection at a time), `transient` (it did not process the request: unreachable, overloaded or broken), `ambiguous` (the
+   * with one connection at a time; while only one connection was refused, that one is asked again by itself, and `suspended` is false), `transient` (it did not process the request: unreachable, overloaded or broken), `ambiguous` (the
    * request was sent, and no answer came), `rejected` (its answer fails the checks of the protocol). A provider that refuses one refresh
    * token is not failing.
    *

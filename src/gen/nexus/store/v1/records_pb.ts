@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKrBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiaAoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJIpMBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIokBCgxSZXNjdWVSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQi6QEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5EhUKDWdyYW50X2JpbmRpbmcYPCABKAkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK6AgoTQXV0aG9yaXphdGlvblJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg4KBnNjb3BlcxgDIAMoCRISCgpyZXR1cm5fdXJsGAQgASgJEhQKDHJlZGlyZWN0X3VyaRgFIAEoCRIVCg1leHBpcmVzX2F0X21zGAYgASgDEiwKBnNlYWxlZBgHIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIYChBwcm92aWRlcl92ZXJzaW9uGAggASgEEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAkgASgIEhQKDHJlcXVlc3RlZF9ieRgKIAEoCRIMCgRoZWxkGAsgASgIEhwKFGZhaWxlZF9jb25maXJtYXRpb25zGAwgASgNIoIBChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbCL8AwoOSGVsZENyZWRlbnRpYWwSNAoKY3JlZGVudGlhbBgBIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQSFgoOcmVjZWl2ZWRfYXRfbXMYAiABKAMSGgoNZXhwaXJlc19pbl9tcxgDIAEoA0gAiAEBEiIKFXJlZnJlc2hfZXhwaXJlc19pbl9tcxgEIAEoA0gBiAEBEhQKDHNjb3Blc19rbm93bhgFIAEoCBIOCgZzY29wZXMYBiADKAkSDwoHc3ViamVjdBgHIAEoCRI+CghtZXRhZGF0YRgIIAMoCzIsLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLk1ldGFkYXRhRW50cnkSTwoRY2FsbGJhY2tfbWV0YWRhdGEYCSADKAsyNC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5DYWxsYmFja01ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUNhbGxiYWNrTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhAKDl9leHBpcmVzX2luX21zQhgKFl9yZWZyZXNoX2V4cGlyZXNfaW5fbXMiOgoPRGlzY292ZXJ5UmVjb3JkEhAKCGRvY3VtZW50GAEgASgJEhUKDWZldGNoZWRfYXRfbXMYAiABKAMiXAoMQ2hhbmdlUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcmVtb3ZlZBgCIAEoCBIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJIsABCgtBdWRpdFJlY29yZBIPCgd0aW1lX21zGAEgASgDEhIKCmV2ZW50X3R5cGUYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEhUKDWNvbm5lY3Rpb25faWQYBCABKAkSEwoLcHJvdmlkZXJfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIMCgRoYXNoGAggASgMEg0KBWNvdW50GAkgASgEEhAKCHJldmlzaW9uGAogASgEIl8KD0F1ZGl0SGVhZFJlY29yZBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhcKD2FuY2hvcl9zZXF1ZW5jZRgDIAEoBBITCgthbmNob3JfaGFzaBgEIAEoDCL8AQoQUmV2b2NhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhAKCHJldmlzaW9uGAQgASgEEhcKD3Rva2VuX3R5cGVfaGludBgFIAEoCRIQCghhdHRlbXB0cxgGIAEoDRIVCg1jcmVhdGVkX2F0X21zGAcgASgDEhcKD25leHRfYXR0ZW1wdF9tcxgIIAEoAxIsCgZzZWFsZWQYCSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCSLaAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLIBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBIbChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKZAQoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJEi8KB3JlZnVzZWQYPSABKAsyHi5uZXh1cy5zdG9yZS52MS5SZWZ1c2Fsc1JlY29yZCJ/Cg5SZWZ1c2Fsc1JlY29yZBIQCghzaW5jZV9tcxgBIAEoAxIPCgdsYXN0X21zGAIgASgDEg0KBXRpbWVzGAMgASgNEg0KBWFsb25lGAQgASgNEhcKD3Byb2ZpbGVfdmVyc2lvbhgFIAEoBBITCgtodHRwX3N0YXR1cxgGIAEoDSKoAQoQU3VzcGVuc2lvblJlY29yZBIXCg9wcm9maWxlX3ZlcnNpb24YASABKAQSEAoIc2luY2VfbXMYAiABKAMSEAoIZmFpbHVyZXMYAyABKA0SEwoLcmV0cnlfYXRfbXMYBCABKAMSGwoTcHJvYmVfY29ubmVjdGlvbl9pZBgFIAEoCRIQCghyZXN1bWluZxgGIAEoCBITCgt1bmNvbmZpcm1lZBgHIAEoCCJqChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCCJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCKJAQoMUmVzY3VlUmVjb3JkEg0KBWdyYW50GAEgASgNEjQKCmNvbm5lY3Rpb24YAiABKAsyIC5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkEjQKCmNyZWRlbnRpYWwYAyABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsUmVjb3JkIukBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKCAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwi/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIlwKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLaAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM");
 
 /**
  * Key `store` of database `meta`.
@@ -298,7 +298,7 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
   template: string;
 
   /**
-   * Path of its redirect URI; empty in records that are older than such paths, which means `/auth/callback`.
+   * Path of its redirect URI below the public URL, for `oauth2`; never changed.
    *
    * @generated from field: string redirect_path = 55;
    */
@@ -653,6 +653,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: bool awaiting_confirmation = 55;
    */
   awaitingConfirmation: boolean;
+
+  /**
+   * Number of `nexus.v1.ProviderRevocation`.
+   *
+   * @generated from field: uint32 provider_revocation = 61;
+   */
+  providerRevocation: number;
 };
 
 /**
@@ -702,6 +709,13 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
    * @generated from field: string moved_from = 60;
    */
   movedFrom: string;
+
+  /**
+   * The provider refused the refreshes of this connection, and none succeeded since; unset when it did not.
+   *
+   * @generated from field: nexus.store.v1.RefusalsRecord refused = 61;
+   */
+  refused?: RefusalsRecord | undefined;
 };
 
 /**
@@ -712,8 +726,65 @@ export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 6);
 
 /**
+ * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
+ *
+ * @generated from message nexus.store.v1.RefusalsRecord
+ */
+export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
+  /**
+   * When the first came.
+   *
+   * @generated from field: int64 since_ms = 1;
+   */
+  sinceMs: bigint;
+
+  /**
+   * When the last came.
+   *
+   * @generated from field: int64 last_ms = 2;
+   */
+  lastMs: bigint;
+
+  /**
+   * How many came.
+   *
+   * @generated from field: uint32 times = 3;
+   */
+  times: number;
+
+  /**
+   * How many of them came after the provider had accepted another connection since the one before: these speak for this
+   * connection alone.
+   *
+   * @generated from field: uint32 alone = 4;
+   */
+  alone: number;
+
+  /**
+   * Version of the profile that they were made with; those of another version do not count.
+   *
+   * @generated from field: uint64 profile_version = 5;
+   */
+  profileVersion: bigint;
+
+  /**
+   * HTTP status of the last one.
+   *
+   * @generated from field: uint32 http_status = 6;
+   */
+  httpStatus: number;
+};
+
+/**
+ * Describes the message nexus.store.v1.RefusalsRecord.
+ * Use `create(RefusalsRecordSchema)` to create a new message.
+ */
+export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 7);
+
+/**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
- * one probe at a time excepted.
+ * one probe at a time excepted. A refusal of one connection is written here too, until another is refused or accepted.
  *
  * @generated from message nexus.store.v1.SuspensionRecord
  */
@@ -759,6 +830,13 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
    * @generated from field: bool resuming = 6;
    */
   resuming: boolean;
+
+  /**
+   * Only one connection, `probe_connection_id`, was refused so far: the others are refreshed as they fall due.
+   *
+   * @generated from field: bool unconfirmed = 7;
+   */
+  unconfirmed: boolean;
 };
 
 /**
@@ -766,7 +844,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -809,7 +887,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -837,7 +915,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * An entry of `rescue.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -873,7 +951,7 @@ export type RescueRecord = Message<"nexus.store.v1.RescueRecord"> & {
  * Use `create(RescueRecordSchema)` to create a new message.
  */
 export const RescueRecordSchema: GenMessage<RescueRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Plaintext of a credential.
@@ -930,7 +1008,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -1029,7 +1107,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Plaintext of a pending authorization.
@@ -1071,7 +1149,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * A credential between consent and confirmation.
@@ -1148,7 +1226,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1176,7 +1254,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1218,7 +1296,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1304,7 +1382,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1346,7 +1424,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1424,6 +1502,13 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
    * @generated from field: string grant_binding = 60;
    */
   grantBinding: string;
+
+  /**
+   * When the token dies; 0 when that is not known, as of refresh tokens.
+   *
+   * @generated from field: int64 token_expires_at_ms = 61;
+   */
+  tokenExpiresAtMs: bigint;
 };
 
 /**
@@ -1431,7 +1516,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1509,7 +1594,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1614,5 +1699,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 22);
 

