@@ -22,6 +22,8 @@ export const django: ForeignServer = {
     is: "ends the grant",
     because: "REFRESH_TOKEN_REUSE_PROTECTION revokes the family of a token that was rotated",
   },
+  deadToken: { is: "reauth_required", because: "it answers `invalid_grant`" },
+  wrongSecret: { is: "misconfigured", because: "it answers 401 with `invalid_client`" },
   lostAnswer: {
     is: "outcome_unknown",
     because: "REFRESH_TOKEN_GRACE_PERIOD_SECONDS is 0: the second use of the token counts as reuse",

@@ -22,6 +22,8 @@ export const doorkeeper: ForeignServer = {
     is: "is refused",
     because: "Doorkeeper has no reuse detection: what was revoked is refused, and what came of it lives on",
   },
+  deadToken: { is: "reauth_required", because: "it answers `invalid_grant`" },
+  wrongSecret: { is: "misconfigured", because: "it answers 401 with `invalid_client`" },
   lostAnswer: {
     is: "active",
     because:

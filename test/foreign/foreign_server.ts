@@ -16,6 +16,10 @@ export interface ForeignServer {
   readonly name: string;
   /** What becomes of the newest refresh token when a used one is presented, and why. */
   readonly reuse: Expected<"ends the grant" | "is refused">;
+  /** The problem of a connection whose refresh token the server takes no more, and why. */
+  readonly deadToken: Expected<"reauth_required" | "refresh_refused">;
+  /** The problem of a connection whose refresh was sent with a wrong client secret, and why. */
+  readonly wrongSecret: Expected<"misconfigured" | "refresh_failing">;
   /** What comes of a connection whose rotated token set was lost with the answer, and why. */
   readonly lostAnswer: Expected<"outcome_unknown" | "active">;
   /** Names what is not on this machine and cannot be installed without root. */

@@ -27,6 +27,8 @@ export const glewlwyd: ForeignServer = {
     is: "ends the grant",
     because: "with `refresh-token-one-use` a second use disables the last token of the chain",
   },
+  deadToken: { is: "refresh_refused", because: "it answers 400 without a body" },
+  wrongSecret: { is: "refresh_failing", because: "it answers 400 without a body here too" },
   lostAnswer: { is: "outcome_unknown", because: "the second use of the token counts as reuse" },
 
   missing: () =>

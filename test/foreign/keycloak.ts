@@ -33,6 +33,8 @@ export const keycloak: ForeignServer = {
     is: "ends the grant",
     because: "with `revokeRefreshToken` a token that was used before ends the client's session",
   },
+  deadToken: { is: "reauth_required", because: "it answers `invalid_grant`" },
+  wrongSecret: { is: "misconfigured", because: "it answers 401 with `unauthorized_client`" },
   lostAnswer: {
     is: "outcome_unknown",
     because: "`refreshTokenMaxReuse` is 0: the second use of the token counts as reuse",

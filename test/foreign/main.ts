@@ -17,6 +17,7 @@ import { keycloak } from "./keycloak.js";
 import { Scenario } from "./scenario.js";
 import { freePort } from "./server_process.js";
 import { Sidecar } from "./sidecar.js";
+import { Stage } from "./stage.js";
 
 const columns = [
   "start",
@@ -65,26 +66,26 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
   let server: RunningServer | undefined;
   let sidecar: Sidecar | undefined;
   try {
-    const scenario = await check("start", async () => {
+    const made = await check("start", async () => {
       sidecar = await Sidecar.start();
       server = await foreign.start(port, proxy.origin);
-      const made = new Scenario(foreign, server, proxy, sidecar, browser);
-      await made.register();
-      return made;
+      const stage = new Stage(foreign, server, proxy, sidecar, browser);
+      await stage.register();
+      return { stage, scenario: new Scenario(stage) };
     });
-    const granted = scenario && (await check("consent", () => scenario.checkConsent("ada")));
-    if (!scenario || !granted) return;
+    if (!made) return;
+    const { stage, scenario } = made;
+    const granted = await check("consent", () => scenario.checkConsent("ada"));
+    if (!granted) return;
     await Promise.all([
       check("3 refreshes", () => scenario.checkThreeRefreshes(granted)),
-      (async () => {
-        await check("revoked here", () => scenario.checkRevokedHere("bea"));
-        await check("revoked there", () => scenario.checkRevokedThere("cem"));
-        await check("reuse", () => scenario.checkReuse("dan"));
-      })(),
+      check("revoked here", () => scenario.checkRevokedHere("bea")),
+      check("revoked there", () => scenario.checkRevokedThere("cem")),
+      check("reuse", () => scenario.checkReuse("dan")),
     ]);
     await check("rotation", () => scenario.checkRotation());
     const killed = await check("killed", async () => {
-      const [before, after] = [await scenario.connect("eve"), await scenario.connect("fay")];
+      const [before, after] = [await stage.connect("eve"), await stage.connect("fay")];
       await scenario.killInRefresh(before, after);
       return { before, after };
     });
