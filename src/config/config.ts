@@ -35,6 +35,8 @@ export interface Config {
   readonly consent: {
     /** Every consent waits for `ConfirmConnection`, whatever its request says. */
     readonly requireConfirmation: boolean;
+    /** New oauth2 profiles share the redirect URI of the existing Nexus. */
+    readonly sharedRedirectUri: boolean;
   };
   /** Absolute. */
   readonly catalogFile: string | undefined;
@@ -96,7 +98,10 @@ export function loadConfig(
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
-    consent: Object.freeze({ requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION") }),
+    consent: Object.freeze({
+      requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION"),
+      sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
+    }),
     catalogFile: reader.get("NEXUS_CATALOG_FILE"),
     providersFile: reader.get("NEXUS_PROVIDERS_FILE"),
     providerNetworks: Object.freeze({

@@ -158,6 +158,12 @@ export const daemonSettings = {
       default: "",
       meaning: "Where a person may be sent after consent: a comma list of origins, https (http on loopback).",
     },
+    NEXUS_SHARED_REDIRECT_URI: {
+      kind: toggle,
+      default: "false",
+      meaning:
+        "true: new oauth2 profiles get <public-url>/auth/callback, the redirect URI of the existing Nexus, so that nothing changes in the providers' consoles. Only where every provider is trusted: one that answers for another (a mix-up) is noticed by its iss alone, and many send none.",
+    },
     NEXUS_REQUIRE_CONFIRMATION: {
       kind: toggle,
       default: "false",

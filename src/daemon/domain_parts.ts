@@ -128,7 +128,7 @@ export function wireDomain(options: DomainOptions) {
     unknownStateAudit,
     revoker,
     recovery: new ImportRecovery({ store, importer, clock, random, log }),
-    registry: new ProviderRegistry({ store, vault, clock, networks, onChanged }),
+    registry: new ProviderRegistry({ ...config.consent, store, vault, clock, networks, onChanged }),
     connections: new Connections({
       revocationAttempted: (connectionId) => revoker.attempted(connectionId),
       ...config,

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
@@ -237,5 +237,28 @@ describe("the browser that calls us: redirect URIs", () => {
     expect(await said("github")).toBe(`${shared()}/github-2`);
     expect((await create("github")).redirectUri).toBe(`${shared()}/github-2`);
     expect(await said("github")).toBe(`${shared()}/github-2`);
+  });
+});
+
+describe("with NEXUS_SHARED_REDIRECT_URI", () => {
+  test("new profiles have the redirect URI of the existing Nexus", async () => {
+    const world = await ScriptedWorld.make({ NEXUS_SHARED_REDIRECT_URI: "true" });
+    onTestFinished(() => world.close());
+    const shared = world.place.config.redirectUri;
+    const create = (name: string) =>
+      world.clients.providers.createProvider({
+        provider: {
+          name,
+          clientId: scriptedClient.clientId,
+          clientSecret: scriptedClient.clientSecret,
+          authUrl: `${world.provider.origin}/authorize`,
+          tokenUrl: `${world.provider.origin}/token`,
+        },
+      });
+    const [one, two] = [await create("one"), await create("two")];
+    expect([one.redirectUri, two.redirectUri]).toEqual([shared, shared]);
+    await world.connect(two.provider?.id ?? "");
+    expect(world.authorizations.at(-1)?.get("redirect_uri")).toBe(shared);
+    expect(world.tokenRequests.at(-1)?.form.get("redirect_uri")).toBe(shared);
   });
 });

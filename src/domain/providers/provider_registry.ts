@@ -51,6 +51,8 @@ export class ProviderRegistry {
     clock: Clock;
     /** Where a profile's URLs may lead. */
     networks: ProviderNetworks;
+    /** See `RedirectPaths`. */
+    sharedRedirectUri?: boolean;
     /** Called when a profile was changed or deleted, and that is durable. */
     onChanged?: (providerId: string) => void;
   }) {

@@ -1,5 +1,5 @@
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { redirectPathFor } from "../../model/providers/redirect_path.js";
+import { redirectPathFor, sharedRedirectPath } from "../../model/providers/redirect_path.js";
 import type { Store } from "../../store/store.js";
 
 const pageSize = 1000;
@@ -13,16 +13,19 @@ type Holder = Pick<ProviderProfile, "id" | "name">;
  */
 export class RedirectPaths {
   readonly #store: Pick<Store, "listProviders">;
+  readonly #isShared: boolean;
   /** Path to the id of the profile that has it; read from the store when it is first needed. */
   #holders: Map<string, string> | undefined;
 
-  constructor(options: { store: Pick<Store, "listProviders"> }) {
+  /** @param options.sharedRedirectUri new profiles get the one path of the existing Nexus; those that have one of their own keep it */
+  constructor(options: { store: Pick<Store, "listProviders">; sharedRedirectUri?: boolean }) {
     this.#store = options.store;
+    this.#isShared = options.sharedRedirectUri ?? false;
   }
 
   /** The path that a new profile of this name would get. A profile that was renamed still has that of its old name. */
   free(name: string): string {
-    return this.#freeFor({ id: "", name });
+    return this.#isShared ? sharedRedirectPath : this.#freeFor({ id: "", name });
   }
 
   /**
@@ -30,6 +33,7 @@ export class RedirectPaths {
    * Taking it twice gives the same path.
    */
   take(holder: Holder): string {
+    if (this.#isShared) return sharedRedirectPath;
     const path = this.#freeFor(holder);
     this.#read().set(path, holder.id);
     return path;

@@ -32,4 +32,16 @@ describe("the redirect path of a profile", () => {
     paths.release("2");
     expect(paths.free("acme-2")).toBe(path("acme-2"));
   });
+
+  it("is one for all new profiles where that is asked for, and those with one of their own keep it", async () => {
+    const own = await engine.provider("own", { redirectPath: path("own") });
+    const sharing = new RedirectPaths({ store: engine.store, sharedRedirectUri: true });
+    expect(sharing.free("acme")).toBe("/auth/callback");
+    expect(sharing.take({ id: "1", name: "acme" })).toBe("/auth/callback");
+    expect(sharing.take({ id: "2", name: "other" })).toBe("/auth/callback");
+    sharing.release("1");
+    expect(engine.store.getProvider(own.id)?.redirectPath).toBe(path("own"));
+    await engine.provider("shared", { redirectPath: "/auth/callback" });
+    expect(new RedirectPaths(engine).free("shared")).toBe(path("shared"));
+  });
 });

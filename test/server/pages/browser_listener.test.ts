@@ -195,7 +195,7 @@ describe("a consent", () => {
   });
 
   test.each([
-    ["/auth/callback", 404],
+    ["/auth/callback", 303],
     ["/auth/callback/github", 303],
     ["/auth/callback/git-hub-2", 303],
     ["/auth/callback/", 404],
