@@ -3,6 +3,7 @@ import { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
+import { authenticateBy } from "../domain/access/authenticate.js";
 import type { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import type { ImportRecovery } from "../domain/connections/import_recovery.js";
 import type { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
@@ -17,6 +18,7 @@ import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.
 import { noTracing, type Tracing } from "../model/tracing.js";
 import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { openSocketAccess } from "../server/callers/peer_credentials.js";
 import { Listeners } from "../server/listeners.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
@@ -25,11 +27,9 @@ import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.
 import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store } from "../store/store.js";
-import type { Logger } from "../telemetry/logger.js";
 import { Metrics } from "../telemetry/metrics.js";
 import { loadApiKey } from "../vault/api_key_file.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
-import { authenticateBy } from "./authenticate.js";
 import { definedServices, proxyServices } from "./bound_services.js";
 import { wireDomain } from "./domain_parts.js";
 import { type OpenTls, openTls } from "./door_tls.js";
@@ -48,7 +48,7 @@ const statusEntries = 20;
 
 export interface DaemonOptions {
   readonly config: Config;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -82,7 +82,7 @@ export class Daemon {
       readonly policy: PolicyKeeper | undefined;
       readonly drainTimeoutMs: number;
       readonly clock: Clock;
-      readonly log: Logger;
+      readonly log: Log;
     },
   ) {}
 
@@ -333,7 +333,7 @@ export class Daemon {
 }
 
 /** Without it the daemon runs, and what the store cannot take dies with the process. */
-function openSpoolFile(folder: string, log: Logger): SpoolFile | undefined {
+function openSpoolFile(folder: string, log: Log): SpoolFile | undefined {
   try {
     const file = SpoolFile.open(folder);
     if (file.violation !== undefined)

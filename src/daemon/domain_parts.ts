@@ -47,10 +47,10 @@ import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { Log } from "../runtime/log.js";
 import type { SpoolFile } from "../store/files/spool_file.js";
 import type { Store } from "../store/store.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
-import type { Logger } from "../telemetry/logger.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";
@@ -66,7 +66,7 @@ export interface DomainOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 export type DomainParts = ReturnType<typeof wireDomain>;
