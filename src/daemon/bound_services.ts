@@ -13,11 +13,11 @@ import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
-import type { DomainParts } from "./domain_parts.js";
+import type { Domain } from "./wire_domain.js";
 
 /** Every service of the contract, over the domain. */
 export function definedServices(
-  parts: DomainParts,
+  parts: Domain,
   templates: Catalogue,
   config: Config,
   nowMs: () => number,
@@ -54,7 +54,7 @@ export interface ProxyServices {
   readonly authorization: ServiceDefinition;
 }
 
-export function proxyServices({ secrets, authorizer, access }: DomainParts): ProxyServices {
+export function proxyServices({ secrets, authorizer, access }: Domain): ProxyServices {
   return {
     secrets: secretDiscoveryService({ secrets, access }),
     authorization: authorizationService({ authorizer }),

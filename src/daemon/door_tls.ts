@@ -1,9 +1,9 @@
 import type { Config } from "../config/config.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import type { ListenerName } from "../server/listeners.js";
 import { TlsKeeper } from "../server/tls/tls_keeper.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
-import type { Logger } from "../telemetry/logger.js";
 
 /** TLS as the settings want it; whoever opens it stops it. */
 export interface OpenTls {
@@ -16,7 +16,7 @@ export interface OpenTls {
 /** Reads the certificate, if there is one to be. @throws TlsError */
 export async function openTls(
   { listeners: { tls } }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTls> {
   if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
   const keeper = await TlsKeeper.load({ ...tls, clock, log });

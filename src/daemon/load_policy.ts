@@ -3,8 +3,8 @@ import type { AccessControl } from "../domain/access/access_control.js";
 import { daemon } from "../model/access/principal.js";
 import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import type { Store } from "../store/store.js";
-import type { Logger } from "../telemetry/logger.js";
 
 /** What reads a policy file takes long to load, and most daemons have none. */
 export async function loadPolicy(
@@ -13,7 +13,7 @@ export async function loadPolicy(
     readonly access: Pick<AccessControl, "setPolicy">;
     readonly store: Pick<Store, "commit">;
     readonly clock: Clock;
-    readonly log: Logger;
+    readonly log: Log;
   },
 ): Promise<PolicyKeeper | undefined> {
   if (policyFile === undefined) return undefined;

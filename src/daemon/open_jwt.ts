@@ -1,12 +1,12 @@
 import type { Config } from "../config/config.js";
+import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { Clock } from "../runtime/clock.js";
-import type { Logger } from "../telemetry/logger.js";
-import type { AuthenticateOptions } from "./authenticate.js";
+import type { Log } from "../runtime/log.js";
 
 /** What verifies JWTs; undefined, and nothing of it loaded, where no issuer is configured. */
 export async function openJwt(
   { jwt }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<AuthenticateOptions["jwt"]> {
   if (jwt === undefined) return undefined;
   const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.js";
 import { readVersion } from "../config/version.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
-import type { Logger } from "../telemetry/logger.js";
+import type { Log } from "../runtime/log.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
@@ -20,7 +20,7 @@ export interface OpenTracing {
 /** The libraries take a while to load and some memory, and most daemons are not traced. */
 export async function openTracing(
   { tracing: config }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTracing> {
   if (!config) return { tracing: noTracing, logFields: () => ({}), close: async () => undefined };
   const { OtlpTracing } = await import("../telemetry/otlp_tracing.js");

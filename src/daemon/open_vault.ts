@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { storeFileName } from "../store/store.js";
-import type { Logger } from "../telemetry/logger.js";
 import { KeyRingSource } from "../vault/key_source.js";
 import { closeSecretFile } from "../vault/secret_file.js";
 import { Vault } from "../vault/vault.js";
@@ -18,7 +18,7 @@ export async function openVault(options: {
   readonly config: Pick<Config, "dataDir" | "encryptionKey">;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: Log;
 }): Promise<OpenedVault> {
   const { config, environment, clock, log } = options;
   const storeExists = existsSync(join(config.dataDir, storeFileName));
@@ -37,7 +37,7 @@ export async function openVault(options: {
 }
 
 /** Closes a key file of the data folder to other users, and says so; one that lies elsewhere is refused when it is read. */
-export function closeKeyFile(path: string, dataDir: string, log: Pick<Logger, "warn">): void {
+export function closeKeyFile(path: string, dataDir: string, log: Log): void {
   const mode = closeSecretFile(path, dataDir);
   if (mode === undefined) return;
   log.warn(

@@ -1,15 +1,10 @@
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { DocumentError } from "./document_error.js";
 import { WatchedFile } from "./watched_file.js";
 
 /** What is needed of a file that is kept. */
 export type KeepableFile = Pick<WatchedFile, "path" | "read" | "watch" | "close">;
-
-/** Constant messages, variables as fields. */
-export interface KeeperLog {
-  info(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** The file is not there, or not for this process to read. */
 export class FileUnreadable extends Error {
@@ -24,7 +19,7 @@ export class FileUnreadable extends Error {
 export interface KeptFileOptions {
   readonly path: string;
   readonly clock: Clock;
-  readonly log: Pick<KeeperLog, "error">;
+  readonly log: Log;
   /** What is logged when a folder cannot be watched. */
   readonly unwatched: string;
   /** Takes a text over that is another one than the last, or was asked for. */

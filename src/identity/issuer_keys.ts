@@ -8,6 +8,7 @@ import {
 } from "jose";
 import { Unavailable } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { SingleFlight } from "../runtime/single_flight.js";
 import { type AskIssuer, IssuerError } from "./ask_issuer.js";
 
@@ -22,7 +23,7 @@ export interface IssuerKeysOptions {
   readonly source: KeySource;
   readonly ask: AskIssuer;
   readonly clock: Clock;
-  readonly log: { warn(fields: object, message: string): void };
+  readonly log: Log;
 }
 
 /** How old the keys get before they are fetched anew, in the background: a key that the issuer withdrew verifies no longer than that. */

@@ -1,9 +1,10 @@
 import { DocumentError, formatViolations } from "../document/document_error.js";
-import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
+import { FileUnreadable, type KeepableFile, KeptFile } from "../document/kept_file.js";
 import { daemon, type Principal } from "../model/access/principal.js";
 import { InvalidArgument, NexusError } from "../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../model/providers/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import type { Secret } from "../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
@@ -39,7 +40,7 @@ export interface KeeperOptions {
   readonly variables: Variables;
   readonly templates?: ManifestTemplates | undefined;
   readonly clock: Clock;
-  readonly log: KeeperLog;
+  readonly log: Log;
   readonly file?: KeepableFile;
 }
 
@@ -63,7 +64,7 @@ export class ManifestKeeper {
   readonly #registry: KeptRegistry;
   readonly #variables: Variables;
   readonly #templates: ManifestTemplates | undefined;
-  readonly #log: KeeperLog;
+  readonly #log: Log;
 
   constructor(options: KeeperOptions) {
     this.#registry = options.registry;

@@ -1,7 +1,8 @@
 import { DocumentError, formatViolations } from "../document/document_error.js";
-import { FileUnreadable, type KeepableFile, type KeeperLog, KeptFile } from "../document/kept_file.js";
+import { FileUnreadable, type KeepableFile, KeptFile } from "../document/kept_file.js";
 import type { Policy } from "../model/access/policy.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { readPolicy } from "./policy_document.js";
 import { PolicyError } from "./policy_error.js";
 
@@ -11,14 +12,14 @@ import { PolicyError } from "./policy_error.js";
  */
 export class PolicyKeeper {
   readonly #kept: KeptFile;
-  readonly #log: KeeperLog;
+  readonly #log: Log;
   readonly #apply: (policy: Policy) => Promise<void>;
   #digest: string | undefined;
 
   constructor(options: {
     readonly path: string;
     readonly clock: Clock;
-    readonly log: KeeperLog;
+    readonly log: Log;
     /** Takes the policy over; called for another one than before only. */
     readonly apply: (policy: Policy) => Promise<void>;
     readonly file?: KeepableFile;

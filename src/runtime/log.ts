@@ -1,4 +1,4 @@
-/** What the domain writes: constant messages, variables as fields, no secrets. */
+/** Constant messages, variables as fields, no secrets. An error may be the value of any field. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

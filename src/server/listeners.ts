@@ -1,3 +1,4 @@
+import type { Authenticate } from "../domain/access/presented_credentials.js";
 import type { CaptureFlow, ConsentFlow } from "../domain/consent/consent_types.js";
 import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
@@ -7,7 +8,6 @@ import type { BoundService } from "../service/pipeline/bound_service.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import type { SocketAccess } from "./callers/peer_credentials.js";
-import type { Authenticate } from "./callers/presented_credentials.js";
 import { ApiListener, type Routes } from "./connect/api_listener.js";
 import { GrpcListener } from "./grpc/grpc_listener.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";

@@ -1,16 +1,7 @@
 import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
 import { PinoPretty } from "pino-pretty";
+import type { Log } from "../runtime/log.js";
 import { redactFields } from "./redact.js";
-
-/** Messages are constant text; what varies goes into the fields. An error may be the value of any field. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-  /** A logger whose every line carries `fields`. */
-  child(fields: object): Logger;
-}
 
 export interface LoggerOptions {
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
@@ -24,7 +15,7 @@ export interface LoggerOptions {
   readonly context?: () => object;
 }
 
-export function createLogger(options: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Log {
   const { write, context } = options;
   const sink: DestinationStream = write ? { write } : destination({ dest: 1, sync: true });
   const stream = options.format === "json" ? sink : prettyStream(sink, options.isTTY);
@@ -54,7 +45,7 @@ function prettyStream(sink: DestinationStream, isTTY: boolean): DestinationStrea
   return { write: (line) => sink.write(prettify(line)) };
 }
 
-class PinoBackedLogger implements Logger {
+class PinoBackedLogger implements Log {
   constructor(private readonly pino: PinoLogger) {}
 
   debug(fields: object, message: string): void {
@@ -71,10 +62,6 @@ class PinoBackedLogger implements Logger {
 
   error(fields: object, message: string): void {
     this.#log("error", fields, message);
-  }
-
-  child(fields: object): Logger {
-    return new PinoBackedLogger(this.pino.child(redactFields(fields)));
   }
 
   #log(level: "debug" | "info" | "warn" | "error", fields: object, message: string): void {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { DocumentError } from "../../src/document/document_error.js";
 import { FileUnreadable, KeptFile } from "../../src/document/kept_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { silentLog } from "../silent_log.js";
 
 describe("a file that is kept", () => {
   let text: string | undefined;
@@ -27,7 +28,7 @@ describe("a file that is kept", () => {
     kept = new KeptFile({
       path: "/f.yaml",
       clock: new ManualClock(0),
-      log: { error: (fields, message) => void logged.push({ ...fields, message }) },
+      log: { ...silentLog, error: (fields, message) => void logged.push({ ...fields, message }) },
       unwatched: "not watched",
       take: async (given) => {
         taken.push(given);

@@ -11,6 +11,7 @@ import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
+import { silentLog } from "../silent_log.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const authority = new Authority("Cluster CA");
@@ -139,7 +140,7 @@ test("finds the keys by discovery, of the issuer that was asked and no other", a
   const verifierOf = (issuer: string) => {
     const { ask, clock } = asking(origin);
     const warnings: unknown[] = [];
-    const log = { warn: (fields: object) => void warnings.push(fields), debug: () => undefined };
+    const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
     const keys = new IssuerKeys({ source: { from: "discovery", issuer }, ask, clock, log });
     return { warnings, verifier: new JwtVerifier({ issuer, audience: "nexusd", keys, clock, log }) };
   };
@@ -158,7 +159,7 @@ test("reads the keys of a file, and again when it changes", async () => {
   const [first, next] = [new JwtSigner("1"), new JwtSigner("2")];
   writeFileSync(path, JSON.stringify({ keys: [first.jwk] }));
   const clock = new ManualClock(Date.now());
-  const log = { warn: () => undefined, debug: () => undefined };
+  const log = silentLog;
   const ask = () => Promise.reject(new Error("nobody is to be asked"));
   const keys = new IssuerKeys({ source: { from: "file", path }, ask, clock, log });
   const verifier = new JwtVerifier({ issuer: "urn:test", audience: "nexusd", keys, clock, log });

@@ -5,6 +5,7 @@ import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
 import { Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type Algorithm, JwtSigner } from "../fakes/jwt_issuer.js";
+import { silentLog } from "../silent_log.js";
 
 const issuer = "https://kubernetes.default.svc";
 const audience = "nexusd";
@@ -42,7 +43,7 @@ describe("JwtVerifier", () => {
         return published;
       },
       clock,
-      log: { warn: (fields) => void warnings.push(fields) },
+      log: { ...silentLog, warn: (fields) => void warnings.push(fields) },
     });
     const log = { debug: (fields: object) => void reasons.push((fields as { reason: unknown }).reason) };
     verifier = new JwtVerifier({ issuer, audience, keys, clock, log });

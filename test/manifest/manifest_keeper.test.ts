@@ -4,6 +4,7 @@ import { Aborted, InvalidArgument } from "../../src/model/errors.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { silentLog } from "../silent_log.js";
 
 const key = (name: string) => `  - {name: ${name}, auth_type: api_key}\n`;
 
@@ -69,7 +70,7 @@ describe("the keeper of a providers file", () => {
       registry,
       variables: {},
       clock: new ManualClock(0),
-      log: { info: log("info"), error: log("error") },
+      log: { ...silentLog, info: log("info"), error: log("error") },
     });
   });
 

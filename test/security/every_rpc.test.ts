@@ -2,10 +2,9 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { definedServices, proxyServices } from "../../src/daemon/bound_services.js";
-import { type DomainOptions, wireDomain } from "../../src/daemon/domain_parts.js";
+import { type DomainResources, wireDomain } from "../../src/daemon/wire_domain.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
-import { noTracing } from "../../src/model/tracing.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/pipeline/bound_service.js";
@@ -14,7 +13,6 @@ import { rpcName } from "../../src/service/pipeline/rpc_access.js";
 import { Store } from "../../src/store/store.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
-import type { Vault } from "../../src/vault/vault.js";
 import { Place } from "../daemon/harness.js";
 
 const signal = new AbortController().signal;
@@ -29,21 +27,9 @@ describe("every RPC that the daemon serves", () => {
     store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs() });
     const metrics = new Metrics({ version: "test" });
     // Nothing gets as far as what is sealed.
-    const sealer = {} as Vault;
-    const keySource = {} as DomainOptions["keySource"];
-    const spoolFile = undefined;
-    const parts = wireDomain({
-      config,
-      store,
-      spoolFile,
-      sealer,
-      keySource,
-      metrics,
-      tracing: noTracing,
-      clock,
-      random: () => 0.5,
-      log,
-    });
+    const opened = {} as DomainResources["opened"];
+    const options = { config, clock, random: () => 0.5, log };
+    const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
     const { secrets, authorization } = proxyServices(parts);
     const services = [
       ...definedServices(parts, await Catalogue.open(undefined), config, () => 0),

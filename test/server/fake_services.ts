@@ -1,5 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import { create, type Message } from "@bufbuild/protobuf";
+import type { Authenticate } from "../../src/domain/access/presented_credentials.js";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import {
@@ -13,7 +14,6 @@ import {
 } from "../../src/gen/nexus/v1/token_pb.js";
 import { admin, at, owner } from "../../src/model/access/principal.js";
 import { pump } from "../../src/runtime/stream_sink.js";
-import type { Authenticate } from "../../src/server/callers/presented_credentials.js";
 import type { BoundService, CallContext } from "../../src/service/pipeline/bound_service.js";
 import { codes, WireError } from "../../src/service/pipeline/wire_error.js";
 

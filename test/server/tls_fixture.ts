@@ -6,7 +6,7 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { credentials } from "@grpc/grpc-js";
 import { onTestFinished } from "vitest";
-import { authenticateBy } from "../../src/daemon/authenticate.js";
+import { authenticateBy } from "../../src/domain/access/authenticate.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { ApiListener } from "../../src/server/connect/api_listener.js";

@@ -38,10 +38,11 @@ export function restoreCommand(shell: Shell): Command {
       const config = loadConfig(shell.env, settings.flagsOf({ ...flags }), { isTTY: shell.stdout.isTTY });
       const file = resolve(name);
       // The command alone needs the store.
-      const { restoreStore } = await import("../../daemon/restore.js");
+      const { restoreFromSettings } = await import("../../daemon/restore.js");
       try {
         const { env: environment, clock } = shell;
-        const report = await restoreStore({ config, file, force: flags.force === true, environment, clock });
+        const force = flags.force === true;
+        const report = await restoreFromSettings({ config, file, force, environment, clock });
         shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatReport(report));
       } catch (error) {
         throw failureOf(error, file);

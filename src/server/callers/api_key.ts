@@ -1,5 +1,5 @@
+import type { Peer, PresentedCredentials } from "../../domain/access/presented_credentials.js";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { Peer, PresentedCredentials } from "./presented_credentials.js";
 
 /** What a caller is told who shows nothing valid: no key, no token, no certificate. */
 export const unauthenticatedMessage =

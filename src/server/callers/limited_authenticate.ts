@@ -1,7 +1,7 @@
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import type { Principal } from "../../model/access/principal.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import type { FailedAuthentications } from "./address_limits.js";
-import type { Authenticate } from "./presented_credentials.js";
 
 /**
  * The same, with addresses slowed down that show wrong credentials. Who shows none at all tries nothing, and counts as nothing.

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
-import type { Peer } from "./presented_credentials.js";
+import type { Peer } from "../../domain/access/presented_credentials.js";
 
 /** A property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on. */
 const peerKey = Symbol("peer");

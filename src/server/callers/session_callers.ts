@@ -1,11 +1,11 @@
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import { noteCredential } from "../listen/socket_guard.js";
 import { presentedCredentials } from "./api_key.js";
 import { peerOf } from "./peer.js";
-import type { Authenticate } from "./presented_credentials.js";
 
 /**
  * How long a connection's last answer is taken for the same credentials. It saves the digest of each call; that a key was revoked, or

@@ -1,13 +1,13 @@
 import { createServer as createHttp1Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { createServer, type Socket } from "node:net";
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { presentedCredentials } from "../callers/api_key.js";
 import { peerOf } from "../callers/peer.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
 import type { Request, Response } from "../listen/http_message.js";
 import { Http2Sessions } from "../listen/http2_sessions.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";

@@ -11,6 +11,7 @@ import {
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import type { Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
@@ -19,7 +20,6 @@ import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
 import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
 import { peerOfCall } from "../callers/peer.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
 import { neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { guardOf, headersRefusal, limitsOf } from "../listen/listener_limits.js";

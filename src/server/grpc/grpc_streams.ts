@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Limits } from "../../model/limits.js";
 import type { ListenAddress } from "../../model/listen_address.js";
@@ -9,7 +10,6 @@ import { toWireError as toServiceError } from "../../service/pipeline/error_tabl
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { Authenticate } from "../callers/presented_credentials.js";
 import { SessionCallers } from "../callers/session_callers.js";
 import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";

@@ -1,12 +1,12 @@
 import type { Server as TlsServer } from "node:tls";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Logger } from "../../telemetry/logger.js";
+import type { Log } from "../../runtime/log.js";
 import { digestOf, readMaterial, stampOf, type TlsPaths } from "./tls_files.js";
 import { readPair, TlsError, type TlsPair } from "./tls_pair.js";
 
 export interface TlsKeeperOptions extends TlsPaths {
   readonly clock: Clock;
-  readonly log: Pick<Logger, "info" | "warn" | "error">;
+  readonly log: Log;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
-import type { Logger } from "../../telemetry/logger.js";
+import type { Log } from "../../runtime/log.js";
 import { certificatePrincipal } from "../callers/client_certificate.js";
 import { notePeer } from "../callers/peer.js";
 import { standFor } from "../listen/socket_guard.js";
@@ -13,7 +13,7 @@ export interface ListenerTlsOptions {
   readonly listener: string;
   readonly keeper: Pick<TlsKeeper, "pair" | "renew">;
   readonly clientAuth: ClientAuth;
-  readonly log: Pick<Logger, "debug">;
+  readonly log: Log;
 }
 
 /** Time for a handshake, as long as the headers of a request may take; the default of Node is two minutes. */

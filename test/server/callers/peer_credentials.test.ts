@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
-import { authenticateBy } from "../../../src/daemon/authenticate.js";
+import { authenticateBy } from "../../../src/domain/access/authenticate.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { openSocketAccess, type SocketAccess } from "../../../src/server/callers/peer_credentials.js";

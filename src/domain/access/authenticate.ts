@@ -1,7 +1,7 @@
-import type { ApiKeys } from "../domain/access/api_keys.js";
-import { admin, at, owner, type Principal } from "../model/access/principal.js";
-import type { Authenticate, PresentedCredentials } from "../server/callers/presented_credentials.js";
-import type { ApiKey } from "../vault/api_key_file.js";
+import { admin, at, owner, type Principal } from "../../model/access/principal.js";
+import type { ApiKey } from "../../vault/api_key_file.js";
+import type { ApiKeys } from "./api_keys.js";
+import type { Authenticate, PresentedCredentials } from "./presented_credentials.js";
 
 export interface AuthenticateOptions {
   readonly adminKey: ApiKey;

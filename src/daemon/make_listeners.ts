@@ -1,0 +1,73 @@
+import type { Catalogue } from "../catalogue/catalogue.js";
+import { authenticateBy } from "../domain/access/authenticate.js";
+import { noTracing } from "../model/tracing.js";
+import { openSocketAccess } from "../server/callers/peer_credentials.js";
+import { Listeners } from "../server/listeners.js";
+import { CallLimits } from "../service/pipeline/call_limits.js";
+import { CallPipeline } from "../service/pipeline/call_pipeline.js";
+import type { ApiKey } from "../vault/api_key_file.js";
+import { atMostEachMinute } from "./at_most_each_minute.js";
+import { definedServices, proxyServices } from "./bound_services.js";
+import { openJwt } from "./open_jwt.js";
+import type { DaemonOptions, Resources } from "./resources.js";
+import type { Domain } from "./wire_domain.js";
+
+/** Rows of each list of the page `/status`. */
+const statusEntries = 20;
+
+/** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
+export async function makeListeners(
+  options: DaemonOptions,
+  { metrics, tls }: Resources,
+  domain: Domain,
+  parts: { readonly adminKey: ApiKey; readonly templates: Catalogue },
+): Promise<Listeners> {
+  const { config, log, clock } = options;
+  const services = definedServices(domain, parts.templates, config, () => clock.nowMs());
+  const forProxies = proxyServices(domain);
+  const [grpc, http] = pipelines(options, metrics, domain);
+  return new Listeners({
+    ...config,
+    grpcServices: [...services, forProxies.secrets, forProxies.authorization].map((one) => grpc.bind(one)),
+    httpServices: services.map((one) => http.bind(one)),
+    authorization: [http.bind(forProxies.authorization)],
+    flow: domain.consent,
+    capture: domain.captureForm,
+    authenticate: authenticateBy({
+      adminKey: parts.adminKey,
+      keys: domain.keys,
+      jwt: await openJwt(config, { clock, log }),
+      ownUid: process.getuid?.(),
+      nowMs: () => clock.nowMs(),
+    }),
+    tlsOf: tls.of,
+    sockets: await openSocketAccess(config.listeners.socketMode),
+    readiness: () => domain.status.checks(),
+    status: () => domain.status.read(statusEntries),
+    metrics: () => metrics.render(),
+    onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+    onFull: atMostEachMinute(clock, (listener) => {
+      const { maxConnections } = config.limits;
+      log.warn(
+        { listener, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+        "a listener is full: sockets are closed",
+      );
+    }),
+    clock,
+  });
+}
+
+/** What happens around a call at the `grpc` and at the `http` listeners, which share their limits. */
+function pipelines(
+  { config, tracing = noTracing }: DaemonOptions,
+  metrics: Resources["metrics"],
+  { guard }: Domain,
+): [grpc: CallPipeline, http: CallPipeline] {
+  const limits = new CallLimits(config.limits);
+  const pipeline = (listener: "grpc" | "http"): CallPipeline => {
+    const onAnswered = (method: string, code: string): void =>
+      metrics.rpcAnswered({ method, code, listener });
+    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing } });
+  };
+  return [pipeline("grpc"), pipeline("http")];
+}

@@ -1,0 +1,120 @@
+import type { Config } from "../config/config.js";
+import { processEnvironment } from "../config/environment.js";
+import { readVersion } from "../config/version.js";
+import { openKeyCheck } from "../domain/operations/key_check.js";
+import type { Tracing } from "../model/tracing.js";
+import { type Clock, delay } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
+import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
+import { SpoolFile } from "../store/files/spool_file.js";
+import { StoreHangs } from "../store/lmdb/store_error.js";
+import { Store } from "../store/store.js";
+import { Metrics } from "../telemetry/metrics.js";
+import { type OpenTls, openTls } from "./door_tls.js";
+import { type OpenedVault, openVault } from "./open_vault.js";
+
+/** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
+const closeMs = 1_000;
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Called once when the store takes no more writes: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+  /** None by default. */
+  readonly tracing?: Tracing;
+  /** The variables that the providers file may name; those of the process by default. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** What a daemon opens before it is wired, and closes last. */
+export class Resources {
+  private constructor(
+    readonly lock: DataFolderLock,
+    readonly tls: OpenTls,
+    readonly opened: OpenedVault,
+    readonly store: Store,
+    readonly spoolFile: SpoolFile | undefined,
+    readonly metrics: Metrics,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed */
+  static async open(options: DaemonOptions): Promise<Resources> {
+    const { config, log, clock } = options;
+    const lock = lockDataFolder(config.dataDir);
+    let tls: OpenTls | undefined;
+    let store: Store | undefined;
+    const metrics = new Metrics({ version: readVersion() });
+    try {
+      tls = await openTls(config, options);
+      const environment = options.environment ?? processEnvironment();
+      const opened = await openVault({ config, environment, clock, log });
+      store = openStore(options, metrics);
+      await openKeyCheck(store, opened.vault);
+      const spoolFile = openSpoolFile(config.dataDir, log);
+      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock);
+    } catch (error) {
+      await giveUp({ lock, tls, store, clock, cause: error });
+      throw error;
+    }
+  }
+
+  /** After an orderly end: the store closes when its last commit is durable. */
+  async close(): Promise<void> {
+    await this.store.close();
+    this.spoolFile?.close();
+    this.lock.release();
+  }
+
+  /** After a failure at the start. @throws StoreHangs when the store does not close within a second */
+  async giveUp(cause: unknown): Promise<void> {
+    await giveUp({ ...this, clock: this.clock, cause });
+  }
+}
+
+async function giveUp(parts: {
+  readonly lock: DataFolderLock;
+  readonly tls: OpenTls | undefined;
+  readonly store: Store | undefined;
+  readonly spoolFile?: SpoolFile | undefined;
+  readonly clock: Clock;
+  readonly cause: unknown;
+}): Promise<void> {
+  const { lock, tls, store, spoolFile, clock, cause } = parts;
+  tls?.stop();
+  const late = delay(clock, closeMs).then(() => "late");
+  const closed = await Promise.race([store?.close(), late]);
+  spoolFile?.close();
+  lock.release();
+  if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause });
+}
+
+function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics): Store {
+  return Store.open({
+    folder: config.dataDir,
+    nowMs: clock.nowMs(),
+    onFatal,
+    audit: config.audit,
+    timing: {
+      monotonicMs: () => clock.monotonicMs(),
+      committed: (durationMs) => metrics.committed(durationMs),
+    },
+  });
+}
+
+/** Without it the daemon runs, and what the store cannot take dies with the process. */
+function openSpoolFile(folder: string, log: Log): SpoolFile | undefined {
+  try {
+    const file = SpoolFile.open(folder);
+    if (file.violation !== undefined)
+      log.warn({ err: file.violation }, "the spool file has not all of its room");
+    return file;
+  } catch (error) {
+    log.warn({ err: error }, "the spool file cannot be opened");
+    return undefined;
+  }
+}

@@ -1,0 +1,186 @@
+import { readVersion } from "../config/version.js";
+import { AccessControl } from "../domain/access/access_control.js";
+import { AccessExplainer } from "../domain/access/access_explainer.js";
+import { ApiKeys } from "../domain/access/api_keys.js";
+import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
+import { RequestGate } from "../domain/access/request_gate.js";
+import { VisibleConnections } from "../domain/access/visible_connections.js";
+import { ConnectionImporter } from "../domain/connections/connection_importer.js";
+import { Connections } from "../domain/connections/connections.js";
+import { credentialCheck } from "../domain/connections/credential_check.js";
+import { ImportRecovery } from "../domain/connections/import_recovery.js";
+import { CredentialCapture } from "../domain/consent/capture.js";
+import { CaptureFormFlow } from "../domain/consent/capture_form.js";
+import { ConsentConfirmation } from "../domain/consent/confirmation.js";
+import { ConnectionCompleter } from "../domain/consent/consent_flow.js";
+import { ConsentHolder } from "../domain/consent/consent_holder.js";
+import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
+import { CredentialVault } from "../domain/credentials/credential_vault.js";
+import { CredentialWriter } from "../domain/credentials/credential_writer.js";
+import { TokenCache } from "../domain/credentials/token_cache.js";
+import { IssuerMetadata } from "../domain/grants/issuer_metadata.js";
+import { RevocationQueue } from "../domain/grants/revocation_queue.js";
+import { Revoker } from "../domain/grants/revoker.js";
+import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
+import { TokenSpool } from "../domain/grants/token_spool.js";
+import { AuditReader } from "../domain/operations/audit_reader.js";
+import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { KeyRotation } from "../domain/operations/key_rotation.js";
+import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { StatusReader } from "../domain/operations/status_reader.js";
+import { ProviderRegistry } from "../domain/providers/provider_registry.js";
+import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
+import { SecretSource } from "../domain/proxy/secret_source.js";
+import { SecretStreams } from "../domain/proxy/secret_stream.js";
+import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
+import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
+import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { TokenWatch } from "../domain/tokens/token_watch.js";
+import { Tokens } from "../domain/tokens/tokens.js";
+import { WatchHub } from "../domain/tokens/watch_hub.js";
+import { noTracing } from "../model/tracing.js";
+import { fetchDiscoveryDocument } from "../oauth/discovery.js";
+import { createOutboundFetch } from "../outbound/outbound.js";
+import { tracedOutbound } from "../outbound/traced_outbound.js";
+import { Changes } from "../runtime/changes.js";
+import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import { applyStrategy } from "../strategies/apply_strategy.js";
+import type { DaemonOptions, Resources } from "./resources.js";
+
+export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log">;
+export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
+export type Domain = ReturnType<typeof wireDomain>;
+
+/** Every part of the domain, wired; nothing runs yet. */
+export function wireDomain(options: DomainOptions, resources: DomainResources) {
+  const shared = sharedParts(options, resources);
+  const access = accessParts(shared);
+  const refresh = refreshParts(shared, resources);
+  return {
+    ...access,
+    ...refresh,
+    ...tokenParts(shared, refresh),
+    ...connectionParts(shared, refresh),
+    ...operationParts(shared, refresh, resources),
+  };
+}
+
+type Shared = ReturnType<typeof sharedParts>;
+type RefreshParts = ReturnType<typeof refreshParts>;
+
+/** What most parts need. */
+function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
+  const { config, tracing = noTracing, clock, random, log } = options;
+  const networks = config.providerNetworks;
+  const plainOutbound = createOutboundFetch({ networks });
+  const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
+  const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
+  const fetchDocument = (issuer: string): Promise<string> => fetchDiscoveryDocument(issuer, outbound);
+  const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
+  const changes = new Changes();
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  const cache = new TokenCache<ConnectionView>(changes);
+  return {
+    config,
+    networks,
+    outbound,
+    store,
+    vault,
+    servers,
+    changes,
+    grants: new TokenEndpointClient({ vault, clock, outbound }),
+    writer: new CredentialWriter({ vault, clock, random }),
+    reader: new CredentialReader({ store, vault, clock, cache }),
+    revocations: new RevocationQueue({ vault, clock }),
+    readAudit: new ReadAudit({ store, clock, log }),
+    hub: new WatchHub({ changes }),
+    /** One token request per connection. */
+    locks: new KeyedMutex<string>(),
+    tracing,
+    clock,
+    random,
+    log,
+  };
+}
+
+function accessParts(shared: Shared) {
+  const { store } = shared;
+  const keys = new ApiKeys(shared);
+  const access = new AccessControl({ ...shared, keys });
+  const deniedAccess = new DeniedAccessAudit(shared);
+  return {
+    keys,
+    access,
+    deniedAccess,
+    guard: { access, gate: new RequestGate({ access, store }), deniedAccess },
+    explainer: new AccessExplainer({ access, store }),
+    seen: new VisibleConnections({ store }),
+  };
+}
+
+/** What calls providers by itself. */
+function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
+  const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
+  const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  return {
+    spool,
+    engine: new RefreshEngine({ ...shared, spool, metrics }),
+    revoker: new Revoker(shared),
+  };
+}
+
+/** What gives tokens to agents and proxies. */
+function tokenParts(shared: Shared, { engine }: RefreshParts) {
+  const { config, hub, readAudit, clock, log } = shared;
+  const tokens = new Tokens({ ...shared, refresher: engine.refresher });
+  const source = new SecretSource({ ...shared, prefix: config.proxy.secretPrefix });
+  return {
+    hub,
+    readAudit,
+    tokens,
+    watch: new TokenWatch(shared),
+    authorizer: new ProxyAuthorizer({ tokens, clock }),
+    secrets: new SecretStreams({ source, hub, clock, log }),
+  };
+}
+
+/** What makes providers and connections, and ends them. */
+function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
+  const { config, store, changes, vault, clock, log, outbound } = shared;
+  const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
+  const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+  const holder = new ConsentHolder({ vault, clock });
+  const capture = new CredentialCapture({ ...shared, holder, trial });
+  const importer = new ConnectionImporter({
+    ...shared,
+    checkFields: credentialCheck(trial),
+    limits: config.limits,
+  });
+  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
+  const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
+  const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
+  return {
+    registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
+    connections: new Connections({ ...config, ...config.consent, ...shared, revocationAttempted }),
+    importer,
+    recovery: new ImportRecovery({ ...shared, importer }),
+    capture,
+    captureForm: new CaptureFormFlow({ capture, vault, log }),
+    confirmer: new ConsentConfirmation(shared),
+    consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
+    unknownStateAudit,
+  };
+}
+
+/** What the operator asks of the daemon itself. */
+function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: DomainResources) {
+  const { config, store } = shared;
+  const sealing = { ...shared, ring: opened.vault };
+  return {
+    audit: new AuditReader({ store }),
+    status: new StatusReader({ ...shared, engine, version: readVersion() }),
+    keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
+    backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
+  };
+}
