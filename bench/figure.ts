@@ -90,7 +90,7 @@ export function boundFigure(options: {
   };
 }
 
-/** The table of the README: what was measured against what, and whether the goal is met. */
+/** The table of bench/README.md: what was measured against what, and whether the goal is met. */
 export function markdownOf(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, value, unit, against, ratio, goal, met }) => [
     name,

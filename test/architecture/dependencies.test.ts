@@ -19,7 +19,7 @@ interface Lock {
 describe("dependencies", () => {
   const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Manifest;
   const { packages } = JSON.parse(read("package-lock.json")) as Lock;
-  const rows = [...read("CONTRIBUTING.md").matchAll(/^\| (`[^|]+) \| +(\S[^|]*?) *\|$/gm)]
+  const rows = [...read("docs/dependencies.md").matchAll(/^\| (`[^|]+) \| +(\S[^|]*?) *\|$/gm)]
     .filter(([, names = ""]) => /^(`[@a-z0-9./-]+`(, )?)+( \(dev\))? *$/.test(names))
     .map(([, names = "", why = ""]) => ({
       names: [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
@@ -35,7 +35,7 @@ describe("dependencies", () => {
       .flatMap(({ names }) => names)
       .sort();
 
-  it("each has one line in CONTRIBUTING.md that says why it is here", () => {
+  it("each has one line in docs/dependencies.md that says why it is here", () => {
     expect(justified(false)).toEqual(Object.keys(dependencies).sort());
     expect(justified(true)).toEqual(Object.keys(devDependencies).sort());
     for (const { names, why } of rows) expect([names, why.length >= 5]).toEqual([names, true]);
