@@ -188,7 +188,7 @@ describe("keys", { timeout: 180_000 }, () => {
     const old = await primary();
     const nothing = await command("keyring", "rotate");
     expect(nothing).toMatchObject({ code: 1 });
-    expect(nothing.output).toContain("nexusd keyring add");
+    expect(nothing.output).toContain("keyring add");
     const added = await command("keyring", "add", "--json");
     const { key_id: fresh } = JSON.parse(added.output) as { key_id: string };
     expect((await command("keyring", "retire", old)).output).toContain("is the primary");
