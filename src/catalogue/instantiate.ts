@@ -61,7 +61,7 @@ function valueViolation(variable: TemplateVariable, value: string): string | und
   if (value.length > maxValueLength) return `must have at most ${maxValueLength} characters`;
   const fits = harmless.test(value) && !value.includes("..") && !/^\./.test(value);
   if (fits && RE2JS.compile(variable.pattern).matches(value)) return undefined;
-  return `must match ${variable.pattern}, as ${variable.example} does`;
+  return `must have the form of ${variable.example}: ${variable.description}`;
 }
 
 function filled(settings: ProviderSettings, values: VariableValues): ProviderSettings {

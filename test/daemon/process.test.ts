@@ -182,6 +182,17 @@ describe("the process", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  it("refuses a data folder and a providers file that it cannot use, in a sentence", async () => {
+    const folder = { NEXUS_DATA_DIR: "/proc/nexusd/data", NEXUS_GRPC_LISTEN: "off" };
+    await refused(
+      start(folder),
+      2,
+      /the data folder \/proc\/nexusd\/data cannot be made or written \(ENOENT\)/,
+    );
+    const providers = { NEXUS_PROVIDERS_FILE: file("none.yaml") };
+    await refused(start(providers), 2, /the providers file .*none.yaml cannot be read \(ENOENT\)/);
+  });
+
   it("reports all errors of the settings at once, with code 2", async () => {
     const daemon = start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
     await refused(daemon, 2, /NEXUS_HTTP_LISTEN/);

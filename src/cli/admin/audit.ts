@@ -5,9 +5,8 @@ import { delay } from "../../runtime/clock.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { parseSince } from "../shell/duration.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatTable, formatTime, printable } from "../shell/text.js";
+import { formatTable, formatTime, jsonLine, printable } from "../shell/text.js";
 import { auditVerifyCommand } from "./audit_verify.js";
 
 interface AuditFlags extends DaemonFlags {

@@ -3,9 +3,8 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import { type VerifyAuditLogResponse, VerifyAuditLogResponseSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
+import { jsonLine, printable } from "../shell/text.js";
 
 interface Checkpoint {
   readonly sequence: bigint;

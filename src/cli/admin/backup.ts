@@ -11,9 +11,8 @@ import {
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTime } from "../shell/text.js";
+import { formatFields, formatTime, jsonLine } from "../shell/text.js";
 
 interface BackupFlags extends DaemonFlags {
   readonly force?: boolean;

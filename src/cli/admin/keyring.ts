@@ -5,9 +5,8 @@ import { delay } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable } from "../shell/text.js";
+import { formatFields, formatTable, jsonLine } from "../shell/text.js";
 
 /** How often a rotation is asked how far it is. */
 const progressIntervalMs = 1_000;

@@ -5,10 +5,9 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
-import { jsonLine } from "../shell/message_json.js";
 import { NewSecretFile } from "../shell/secret_file.js";
 import type { Shell } from "../shell/shell.js";
-import { formatTime } from "../shell/text.js";
+import { formatTime, jsonLine } from "../shell/text.js";
 
 interface CreateFlags extends DaemonFlags {
   readonly role: Role;

@@ -3,9 +3,8 @@ import { type ApiKey, ApiKeySchema, type Restriction, type Role } from "../../ge
 import { roles } from "../../model/access/access_table.js";
 import { describeRestriction } from "../../model/access/scope_restriction.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatTable, formatTime } from "../shell/text.js";
+import { formatTable, formatTime, jsonLine } from "../shell/text.js";
 
 interface ListFlags extends DaemonFlags {
   readonly all?: boolean;

@@ -2,8 +2,8 @@ import { Command } from "commander";
 import { RevokeApiKeyResponseSchema } from "../../gen/nexus/v1/access_pb.js";
 import { confirm } from "../shell/confirm.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
+import { jsonLine } from "../shell/text.js";
 
 interface RevokeFlags extends DaemonFlags {
   readonly yes?: boolean;

@@ -14,9 +14,8 @@ import type { Resource } from "../../model/access/scope_restriction.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, printable } from "../shell/text.js";
+import { formatFields, jsonLine, printable } from "../shell/text.js";
 import { roleName } from "./keys_list.js";
 import type { ExplainFlags } from "./policy_flags.js";
 

@@ -14,9 +14,8 @@ import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, printable } from "../shell/text.js";
+import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 interface ConnectFlags extends DaemonFlags {

@@ -5,9 +5,8 @@ import { AuthType, type Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { findProvider } from "../providers/provider_key.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatStatus } from "../shell/text.js";
+import { formatStatus, jsonLine } from "../shell/text.js";
 
 interface ImportFlags extends DaemonFlags {
   readonly user?: string;

@@ -3,8 +3,8 @@ import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { findProvider } from "../providers/provider_key.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
+import { jsonLine } from "../shell/text.js";
 import { readCredentialFields } from "./credential_input.js";
 
 interface ReplaceFlags extends DaemonFlags {

@@ -14,9 +14,15 @@ import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, formatFields, formatStatus, formatTable, formatTime } from "../shell/text.js";
+import {
+  formatExpiry,
+  formatFields,
+  formatStatus,
+  formatTable,
+  formatTime,
+  jsonLine,
+} from "../shell/text.js";
 import { connectionImportCommand } from "./connection_import.js";
 import { connectionReplaceCommand } from "./connection_replace.js";
 

@@ -5,9 +5,8 @@ import { CommandFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationOf, parseDurationMs } from "../shell/duration.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
+import { jsonLine, printable } from "../shell/text.js";
 
 interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;

@@ -2,7 +2,7 @@ import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { Position, TokenService, WatchTokensResponse } from "../../gen/nexus/v1/token_pb.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
-import { isNotReachable } from "../shell/call_failure.js";
+import { isNotReachable, isOtherProtocol } from "../shell/call_failure.js";
 import { durationMsOf, durationOf } from "../shell/duration.js";
 
 /** What `WatchTokens` says about connecting again. */
@@ -33,7 +33,7 @@ export interface TokenStreamOptions {
  * The messages of `WatchTokens` over as many streams as it takes, each resumed where the one before ended. It ends only
  * by the reader.
  *
- * @throws ConnectError that another attempt will not fix: a permanent code, or no daemon at the first attempt
+ * @throws ConnectError that another attempt will not fix: a permanent code, or no daemon at the first attempt, or one that does not speak gRPC
  */
 export async function* readTokenStream(options: TokenStreamOptions): AsyncGenerator<WatchTokensResponse> {
   let position: Position | undefined;
@@ -57,7 +57,8 @@ export async function* readTokenStream(options: TokenStreamOptions): AsyncGenera
       }
     } catch (error) {
       cause = ConnectError.from(error);
-      if (permanentCodes.includes(cause.code) || (!hasReceived && isNotReachable(cause))) throw cause;
+      const isFirst = !hasReceived && (isNotReachable(cause) || isOtherProtocol(cause));
+      if (isFirst || permanentCodes.includes(cause.code)) throw cause;
     } finally {
       silence.end();
     }

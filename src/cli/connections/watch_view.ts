@@ -7,8 +7,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { jsonLine } from "../shell/message_json.js";
-import { formatExpiry, formatStatus, printable, shortId } from "../shell/text.js";
+import { formatExpiry, formatStatus, jsonLine, printable, shortId } from "../shell/text.js";
 
 interface Seen {
   readonly providerName: string;

@@ -11,9 +11,8 @@ import { counted, formatBytes, formatCount, formatDuration } from "../../model/q
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatStatus, formatTable, printable } from "../shell/text.js";
+import { formatFields, formatStatus, formatTable, jsonLine, printable } from "../shell/text.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;

@@ -3,9 +3,8 @@ import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provi
 import { obtainClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields } from "../shell/text.js";
+import { formatFields, jsonLine } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
 

@@ -2,8 +2,8 @@ import { Command } from "commander";
 import { DeleteProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { confirm } from "../shell/confirm.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
+import { jsonLine } from "../shell/text.js";
 import { findProvider } from "./provider_key.js";
 
 interface DeleteFlags extends DaemonFlags {

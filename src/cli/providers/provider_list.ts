@@ -3,9 +3,8 @@ import { GetProviderResponseSchema, type Provider, ProviderSchema } from "../../
 import { formatDuration } from "../../model/quantity_text.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, formatTime } from "../shell/text.js";
+import { formatFields, formatTable, formatTime, jsonLine } from "../shell/text.js";
 import { methodName } from "./provider_flags.js";
 import { allProviders, findProvider } from "./provider_key.js";
 import { pkceWord, quirkSentences, typeName } from "./provider_words.js";

@@ -5,9 +5,8 @@ import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { jsonLine } from "../shell/message_json.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, printable } from "../shell/text.js";
+import { formatFields, formatTable, jsonLine, printable } from "../shell/text.js";
 import { showProvider } from "./provider_list.js";
 import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 

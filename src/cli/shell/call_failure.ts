@@ -51,6 +51,12 @@ export function callFailure(error: unknown, doing: string, address: string): Com
   }
   if (isNotReachable(failure)) {
     const cause = systemCode(failure);
+    if (cause === "EACCES") {
+      return new CommandFailure(
+        exitCodes.notReachable,
+        `cannot ${doing}: this user may not connect to ${address} (EACCES): run the command as the user of the daemon, or let others in with NEXUS_SOCKET_MODE, or use --address and --api-key-file`,
+      );
+    }
     const found = cause === undefined ? "" : ` (${cause})`;
     return new CommandFailure(
       exitCodes.notReachable,
@@ -76,6 +82,15 @@ export function isNotReachable(failure: ConnectError): boolean {
     systemCode(failure) ?? "",
   );
 }
+
+/** Whether what answered, if anything did, does not speak gRPC: another listener, TLS where there is none, or the other way round. */
+export function isOtherProtocol(failure: ConnectError): boolean {
+  // So connect-node calls a stream whose connection ended before it spoke HTTP/2.
+  const isCut = failure.code === Code.Canceled && failure.rawMessage.startsWith("http/2 stream closed");
+  return isCut || codeOf(failure, (code) => otherProtocol.test(code)) !== undefined;
+}
+
+const otherProtocol = /^(EPROTO|ECONNRESET|ERR_SSL_|ERR_HTTP2_)/;
 
 /** What Node calls a certificate that it does not accept. */
 const untrusted =

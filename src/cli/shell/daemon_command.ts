@@ -1,8 +1,11 @@
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { loadClientConfig } from "../../config/client_config.js";
-import { callFailure } from "./call_failure.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
+import { CommandFailure } from "./command_failure.js";
+import { explainAddress } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
 import type { Shell } from "./shell.js";
 
@@ -58,6 +61,11 @@ export async function withDaemon(
   };
   try {
     await work({ daemon, call });
+  } catch (error) {
+    const cause = error instanceof CommandFailure ? error.cause : undefined;
+    if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
+    const why = await explainAddress(config.url, shell.clock);
+    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
   } finally {
     daemon.close();
   }

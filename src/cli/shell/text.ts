@@ -1,3 +1,4 @@
+import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
@@ -49,4 +50,9 @@ export function formatTime(time: Timestamp | undefined): string {
 /** The first group of a UUID: enough for a person to tell connections apart. */
 export function shortId(id: string): string {
   return id.slice(0, 8);
+}
+
+/** One line of protobuf JSON with the field names of the proto files. */
+export function jsonLine<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): string {
+  return `${JSON.stringify(toJson(schema, message, { useProtoFieldName: true }))}\n`;
 }

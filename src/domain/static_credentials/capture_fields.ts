@@ -6,6 +6,7 @@ import type { CaptureField } from "./capture_field.js";
 import { formatPhrase } from "./credential_keywords.js";
 import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";
+import { compilePattern } from "./safe_pattern.js";
 
 type CaptureSettings = Pick<ProviderSettings, "credentialSchema" | "strategy">;
 
@@ -35,7 +36,7 @@ export function captureFields(
       kind,
       choices: kind === "choice" ? (property["enum"] as string[]) : [],
       inputType: inputTypeOf(property),
-      isRequired: required.includes(name) && !read?.mayBeEmpty,
+      isRequired: required.includes(name) && !(read?.mayBeEmpty && acceptsEmpty(property)),
       hint: kind === "text" || kind === "secret" ? hintOf(property) : "",
       value: shownValue(property, kind, entered?.[name]),
       violation: violation && `${label} ${violation.description}.`,
@@ -67,6 +68,14 @@ export function enteredValues(settings: CaptureSettings, form: URLSearchParams):
   );
 }
 
+/** Whether the schema has nothing against an empty text, which the strategy could carry. */
+function acceptsEmpty({ minLength, pattern, format, enum: choices }: JsonObject): boolean {
+  if (typeof minLength === "number" && minLength > 0) return false;
+  if (typeof pattern === "string" && !compilePattern(pattern).test("")) return false;
+  if (Array.isArray(choices) && !choices.includes("")) return false;
+  return format === undefined || format === "password";
+}
+
 function kindOf(property: JsonObject, isSecret: boolean): CaptureField["kind"] {
   if (property["const"] !== undefined) return "fixed";
   if (Array.isArray(property["enum"])) return "choice";
@@ -84,12 +93,11 @@ function inputTypeOf({ format }: JsonObject): CaptureField["inputType"] {
   return format === "uri" ? "url" : "text";
 }
 
-function hintOf({ pattern, minLength, maxLength, format }: JsonObject): string {
+function hintOf({ minLength, maxLength, format }: JsonObject): string {
   const parts = [
     typeof minLength === "number" && minLength > 1 ? `at least ${minLength} characters` : "",
     typeof maxLength === "number" ? `at most ${maxLength} characters` : "",
     formatPhrase(format),
-    typeof pattern === "string" ? `the pattern ${pattern}` : "",
   ].filter((part) => part !== "");
   return parts.length === 0 ? "" : `Expected: ${parts.join(", ")}`;
 }

@@ -127,7 +127,7 @@ function sentence({ keyword, params, message }: ErrorObject): string {
     case "maxLength":
       return `must have at most ${limit} characters`;
     case "pattern":
-      return `must match the pattern ${params["pattern"]}`;
+      return "must have the form that the provider gives it: compare it with what the provider shows";
     case "format":
       return `must be ${formatPhrase(params["format"])}`;
     case "enum":

@@ -11,6 +11,7 @@ import type {
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../../model/errors.js";
+import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
 import { KnownRequests } from "./known_requests.js";
@@ -139,7 +140,7 @@ class Rules {
     throw new InvalidArgument(
       result.violations.map((violation) => ({
         field: violation.field.length === 0 ? descriptor.name : pathToString(violation.field),
-        description: violation.message,
+        description: inWords(violation.message),
       })),
     );
   }

@@ -2,6 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
+import { callFailure } from "../../../src/cli/shell/call_failure.js";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   ConnectionStatus,
@@ -234,6 +235,20 @@ describe("the way to the daemon", () => {
       expect(shell.err()).toMatch(/^nexusd: cannot .* is `nexusd serve` running\? looked at unix:/);
       expect(shell.err()).toContain(socketPath);
     }
+  });
+
+  it("does not call a socket that this user may not use a daemon that is away", () => {
+    const cause = Object.assign(new Error("connect EACCES"), { code: "EACCES" });
+    const failure = callFailure(
+      new ConnectError("no", Code.Unavailable, undefined, undefined, cause),
+      "x",
+      "unix:/s",
+    );
+    expect(failure.exitCode).toBe(20);
+    expect(failure.message).toMatch(
+      /may not connect to unix:\/s \(EACCES\): run the command as the user of the daemon/,
+    );
+    expect(failure.message).not.toContain("running");
   });
 
   it("shows the key on TCP, and says where it is when it is refused", async () => {

@@ -140,7 +140,9 @@ describe("values", () => {
     [
       "a wrong pattern",
       { api_key: "k" },
-      ["credentials.api_key must match the pattern ^sk-"],
+      [
+        "credentials.api_key must have the form that the provider gives it: compare it with what the provider shows",
+      ],
       schemaWith({ api_key: { type: "string", pattern: "^sk-" } }),
     ],
     [

@@ -515,7 +515,7 @@ export const providerRows: readonly RpcRow[] = [
         template: "zendesk",
         templateVariables: { subdomain: "evil.example/" },
       }),
-      demand: invalid(/must match/, 'template_variables["subdomain"]'),
+      demand: invalid(/must have the form of/, 'template_variables["subdomain"]'),
     },
     {
       name: "the variable __proto__",

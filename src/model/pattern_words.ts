@@ -1,0 +1,31 @@
+/** What the patterns of the contract mean: a person reads no regular expression. By the pattern, as the proto has it. */
+export const patternWords: ReadonlyMap<string, string> = new Map([
+  ["^[^\\x00-\\x1F\\x7F]*$", "must not hold control characters"],
+  ["^[\\x20-\\x7E]*$", "must be printable ASCII"],
+  ["^[\\x21-\\x7E]+$", "must be printable ASCII without spaces, and not empty"],
+  [
+    "^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$",
+    "must be printable ASCII without spaces, quotes and backslashes, and not empty (RFC 6749 section 3.3)",
+  ],
+  [
+    "^[a-z0-9][a-z0-9._-]{0,62}$",
+    "must be 1 to 63 lower-case letters, digits, dots, underscores and hyphens, and begin with a letter or digit",
+  ],
+  ["^([a-z0-9-]{1,63}|\\*)$", "must be the name of a provider, or * for all"],
+  ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
+  ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
+  [
+    "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*)?$",
+    "must be names of letters, digits, underscores and hyphens, with dots between them",
+  ],
+  [
+    "^([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*=)?[ -<>-~][ -~]*$",
+    "must be printable ASCII: an error code, or field=value, where the field may be a path with dots",
+  ],
+]);
+
+/** The message of a rule, with words in place of its pattern. */
+export function inWords(message: string): string {
+  const [, pattern = ""] = /regex pattern `(.*)`$/.exec(message) ?? [];
+  return patternWords.get(pattern) ?? message;
+}
