@@ -8,16 +8,19 @@ import { temporaryFolder } from "./temporary_folder.js";
 const root = join(import.meta.dirname, "..");
 
 /** Runs the tests of `run_fixture/` whose names match, on a `PATH` without programs. */
-async function runUntidy(name: string, environment: NodeJS.ProcessEnv = {}) {
+async function runUntidy(name: string, environment: NodeJS.ProcessEnv = {}, interruptAt?: string) {
   const temporary = temporaryFolder();
   const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--testNamePattern", name];
   const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
-    execFile(
+    const child = execFile(
       process.execPath,
       [...vitest, "--config", "test/run_fixture/vitest.config.ts"],
       { cwd: root, env: { PATH: temporaryFolder(), TMPDIR: temporary, NO_COLOR: "1", ...environment } },
       (error, stdout, stderr) => resolve({ code: error?.code ?? 0, output: stdout + stderr }),
     );
+    child.stdout?.on("data", (text: string) => {
+      if (interruptAt !== undefined && text.includes(interruptAt)) child.kill("SIGINT");
+    });
   });
   return { code, output, left: readdirSync(temporary) };
 }
@@ -38,6 +41,15 @@ test.each(["passes", "fails"])(
   },
   60_000,
 );
+
+test("a run that is interrupted leaves no file and no process behind", async () => {
+  const { code, output, left } = await runUntidy("passes|waits", {}, "waiting");
+  expect(code).toBe(130);
+  expect(left).toEqual([]);
+  const pid = Number(/left process (\d+)\./.exec(output)?.[1]);
+  expect(pid).toBeGreaterThan(1);
+  expect(processes().filter((process) => process.pid === pid && process.command !== "")).toEqual([]);
+}, 60_000);
 
 test("what a machine lacks is skipped, and named in the last line", async () => {
   const { code, output } = await runUntidy("needs");

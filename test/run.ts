@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { TestProject } from "vitest/node";
 import { sweep } from "./canary_sweep.js";
 import { processes } from "./processes.js";
 
@@ -12,7 +13,7 @@ const endingMs = 3_000;
  * Before and after a run of vitest. Everything that tests write lies in one folder, which is removed in the end. A run after which
  * a secret lies about in clear, or a process goes on, has failed. What was skipped is said in the last line.
  */
-export function setup(): () => Promise<void> {
+export function setup({ vitest }: TestProject): () => Promise<void> {
   const run = mkdtempSync(join(tmpdir(), "nexus-run-"));
   const [left, temporary] = [join(run, "left"), join(run, "tmp")];
   for (const folder of [left, temporary]) mkdirSync(folder);
@@ -21,7 +22,15 @@ export function setup(): () => Promise<void> {
   const before = process.env["TMPDIR"];
   process.env["TEST_RUN_FOLDER"] = left;
   process.env["TMPDIR"] = temporary;
+  // Vitest that is interrupted (Ctrl-C) exits without its teardown.
+  const abandon = () => {
+    for (const { pid } of processesOf(run, { withWorkers: true })) kill(pid);
+    const folders = [vitest.getRootProject(), ...vitest.projects].map(({ tmpDir }) => tmpDir);
+    for (const folder of [run, ...folders]) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once("exit", abandon);
   return async () => {
+    process.off("exit", abandon);
     const processes = await endProcesses(run);
     const secrets = sweep(left);
     const skipped = skippedIn(left);
@@ -65,15 +74,26 @@ async function endProcesses(run: string): Promise<string[]> {
     await sleep(50);
     left = processesOf(run);
   }
-  for (const { pid } of left) process.kill(pid, "SIGKILL");
+  for (const { pid } of left) kill(pid);
   return left.map(({ pid, command }) => `${pid} ${command}`);
 }
 
-/** Those that have the run's folder in their environment or arguments, but vitest's own. Empty where there is no /proc. */
-function processesOf(run: string): { readonly pid: number; readonly command: string }[] {
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+/** Those that have the run's folder in their environment or arguments, vitest's own workers left out. Empty where there is no /proc. */
+function processesOf(
+  run: string,
+  { withWorkers = false } = {},
+): { readonly pid: number; readonly command: string }[] {
   return processes().flatMap(({ pid, parent, command, environment }) => {
     const isOurs = command.includes(run) || environment.includes(run);
-    const isVitest = pid === process.pid || parent === process.pid;
+    const isVitest = pid === process.pid || (parent === process.pid && !withWorkers);
     return isOurs && !isVitest ? [{ pid, command }] : [];
   });
 }

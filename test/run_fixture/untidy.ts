@@ -20,6 +20,11 @@ test.each(["passes", "fails"])("leaves folders, a process and secrets, and %s", 
   if (ends === "fails") expect.fail("on purpose");
 });
 
+test("waits for ever", async () => {
+  console.log("waiting");
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+}, 60_000);
+
 test.for([1, 2])("needs promtool %i", (_, context) => {
   needs(context, "promtool");
 });
