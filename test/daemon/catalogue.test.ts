@@ -254,7 +254,7 @@ describe("the process", () => {
       "--client-secret-file",
       file,
     ]);
-    expect([code, output]).toEqual([0, expect.stringContaining("nexusd connect gh")]);
+    expect([code, output]).toEqual([0, expect.stringContaining(" connect gh")]);
     expect(output).toContain(place.config.redirectUri);
 
     const connecting = new DaemonProcess(place.environment, ["connect", "gh", "--scope", "repo", "--json"]);

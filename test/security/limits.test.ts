@@ -242,7 +242,7 @@ describe("limits", () => {
     });
     expect([rest.status, await rest.json()]).toEqual([
       429,
-      { error: "too_many_connections", message: said.message },
+      { error: "too_many_connections", code: "too_many_connections", message: said.message },
     ]);
     expect(await world.count()).toBe(2);
     await world.import("bob");
