@@ -82,7 +82,8 @@ describe.each(documents)("%s", (name) => {
       const help = await helpOf(words);
       const [first = "", second = ""] = words;
       const isGroup = first !== "" && (await helpOf([first])).split("\n")[0]?.includes("[command]");
-      const usage = new RegExp(`^Usage: nexusd ${first}(\\|\\w+)? ${isGroup ? second : ""}`);
+      const named = first === "" ? "" : ` ${first}(\\|\\w+)?${isGroup ? ` ${second}` : ""}`;
+      const usage = new RegExp(`^Usage: nexusd${named}`);
       expect([words, help]).toEqual([words, expect.stringMatching(usage)]);
       for (const flag of flags) expect([words, help]).toEqual([words, expect.stringContaining(flag)]);
     }
