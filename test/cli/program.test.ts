@@ -155,6 +155,24 @@ describe("watch", () => {
     expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
   });
 
+  it.each([
+    ["a pipe, each 5 s with --json", ["--json"], false, 5n],
+    ["a pipe, each 30 s for a person", [], false, 30n],
+    ["a terminal, each 30 s", ["--json"], true, 30n],
+  ])(
+    "asks for bookmarks on %s: what it writes ends it when its reader has gone",
+    async (_name, args, outIsTTY, seconds) => {
+      const asked: (bigint | undefined)[] = [];
+      const { watch } = daemon;
+      daemon.watch = (request) => {
+        asked.push(request.bookmarkInterval?.seconds);
+        return watch(request);
+      };
+      await run(["watch", connectionId, ...args], fakeShell({ env: daemon.env, outIsTTY }));
+      expect(asked).toEqual([seconds]);
+    },
+  );
+
   it("writes every message as JSON, without tokens", async () => {
     const shell = fakeShell({ env: daemon.env });
     await run(["watch", connectionId, "--json"], shell);
