@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { examples } from "../../src/cli/examples.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
 import { commandGroup, settings } from "../../src/config/settings.js";
@@ -42,6 +43,22 @@ describe("nexusd", () => {
       expect(shell.err()).toMatch(/^nexusd: /);
     },
   );
+});
+
+describe("examples", () => {
+  it.each(Object.entries(examples))("shows one for nexusd %s", async (path, example) => {
+    const shell = fakeShell();
+    expect(await run([...path.split(" "), "--help"], shell)).toBe(0);
+    expect(shell.out()).toContain(`\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}\n`);
+  });
+
+  // These would write files here.
+  const others = Object.entries(examples).filter(([path]) => !["restore", "keys create"].includes(path));
+  it.each(others)("shows one that can be read: nexusd %s", async (path, example) => {
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: "/nonexistent" } });
+    await run([...path.split(" "), ...example.split(" ").filter((word) => word !== "")], shell);
+    expect(shell.err()).not.toMatch(/unknown (option|command)|argument|see: nexusd/);
+  });
 });
 
 describe("hints", () => {
