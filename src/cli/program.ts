@@ -15,6 +15,7 @@ import { healthCommand } from "./daemon/health.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
+import { examples } from "./examples.js";
 import { providersCommand } from "./manifest/providers.js";
 import { providerCommand } from "./providers/provider.js";
 import { CommandFailure } from "./shell/command_failure.js";
@@ -92,6 +93,13 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
       getErrHasColors: () => false,
     });
   for (const child of command.commands) bind(child, shell, typed, `${path} `);
+  if (command.commands.length === 0) addExample(command, path);
+}
+
+function addExample(command: Command, path: string): void {
+  const example = examples[path.slice("nexusd ".length)];
+  if (example === undefined) throw new Error(`${path} has no example: add one to cli/examples.ts`);
+  command.addHelpText("after", `\nExample:\n  ${`${path} ${example}`.trimEnd()}`);
 }
 
 function report(error: unknown, stderr: Output): number {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { examples } from "../../src/cli/examples.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
 import { commandGroup, settings } from "../../src/config/settings.js";
@@ -42,6 +43,22 @@ describe("nexusd", () => {
       expect(shell.err()).toMatch(/^nexusd: /);
     },
   );
+});
+
+describe("examples", () => {
+  it.each(Object.entries(examples))("shows one for nexusd %s", async (path, example) => {
+    const shell = fakeShell();
+    expect(await run([...path.split(" "), "--help"], shell)).toBe(0);
+    expect(shell.out()).toContain(`\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}\n`);
+  });
+
+  // These would write files here.
+  const others = Object.entries(examples).filter(([path]) => !["restore", "keys create"].includes(path));
+  it.each(others)("shows one that can be read: nexusd %s", async (path, example) => {
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: "/nonexistent" } });
+    await run([...path.split(" "), ...example.split(" ").filter((word) => word !== "")], shell);
+    expect(shell.err()).not.toMatch(/unknown (option|command)|argument|see: nexusd/);
+  });
 });
 
 describe("hints", () => {
@@ -154,6 +171,24 @@ describe("watch", () => {
     ]);
     expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
   });
+
+  it.each([
+    ["a pipe, each 5 s with --json", ["--json"], false, 5n],
+    ["a pipe, each 30 s for a person", [], false, 30n],
+    ["a terminal, each 30 s", ["--json"], true, 30n],
+  ])(
+    "asks for bookmarks on %s: what it writes ends it when its reader has gone",
+    async (_name, args, outIsTTY, seconds) => {
+      const asked: (bigint | undefined)[] = [];
+      const { watch } = daemon;
+      daemon.watch = (request) => {
+        asked.push(request.bookmarkInterval?.seconds);
+        return watch(request);
+      };
+      await run(["watch", connectionId, ...args], fakeShell({ env: daemon.env, outIsTTY }));
+      expect(asked).toEqual([seconds]);
+    },
+  );
 
   it("writes every message as JSON, without tokens", async () => {
     const shell = fakeShell({ env: daemon.env });

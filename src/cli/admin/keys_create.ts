@@ -5,6 +5,7 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { addNotes } from "../shell/help.js";
 import { NewSecretFile } from "../shell/secret_file.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTime, jsonLine } from "../shell/text.js";
@@ -18,9 +19,8 @@ interface CreateFlags extends DaemonFlags {
   readonly output?: string;
 }
 
-const notes = `
-The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and
-connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.`;
+const notes =
+  "The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.";
 
 export function keysCreateCommand(shell: Shell): Command {
   const command = new Command("create")
@@ -35,9 +35,8 @@ export function keysCreateCommand(shell: Shell): Command {
       "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
       parseWhen,
     )
-    .option("--output <file>", "write the key into a new file (0600) and do not print it")
-    .addHelpText("after", notes);
-  return addDaemonFlags(command).action((name: string, flags: CreateFlags) =>
+    .option("--output <file>", "write the key into a new file (0600) and do not print it");
+  return addDaemonFlags(addNotes(command, notes)).action((name: string, flags: CreateFlags) =>
     withDaemon(shell, flags, async (session) => {
       const expiresAtMs = flags.expires?.(shell.clock.nowMs());
       const { user: userIds, provider: providers, connection: connectionIds } = flags;

@@ -1,16 +1,13 @@
 import { Command } from "commander";
 import { addDaemonFlags } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import type { ExplainFlags } from "./policy_flags.js";
 
-const notes = `
-  nexusd policy explain --principal key:ci --action token.read --resource connection:<id>
-  nexusd policy explain --principal jwt:system:serviceaccount:agents:research --action TokenService/GetToken \\
-      --resource user:ada,provider:github
-
-A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the
-principal may of the action at all. With --policy the file is asked and no daemon: of a connection it knows what is written
-in --resource, and of a key what the file says and not what the key was made with.`;
+const notes = [
+  "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, as jwt:system:serviceaccount:agents:research; an action can be an RPC, as TokenService/GetToken.",
+  "With --policy the file is asked and no daemon: of a connection it knows what is written in --resource, and of a key what the file says and not what the key was made with.",
+];
 
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
 export function policyCommand(shell: Shell): Command {
@@ -20,9 +17,8 @@ export function policyCommand(shell: Shell): Command {
     .requiredOption("--action <action>", "an action, as token.read, or an RPC, as TokenService/GetToken")
     .option("--resource <resource>", "what it is about")
     .option("--policy <file>", "ask this file in place of the daemon")
-    .option("--exit-code", "end with 1 when it is denied")
-    .addHelpText("after", notes);
-  addDaemonFlags(explain).action(async (flags: ExplainFlags) => {
+    .option("--exit-code", "end with 1 when it is denied");
+  addDaemonFlags(addNotes(explain, ...notes)).action(async (flags: ExplainFlags) => {
     const { explainAccess } = await import("./policy_run.js");
     await explainAccess(shell, flags);
   });

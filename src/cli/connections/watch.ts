@@ -14,6 +14,8 @@ interface WatchFlags extends DaemonFlags {
 
 /** The daemon's own default. */
 const bookmarkIntervalMs = 30_000;
+/** A pipe tells only at a write that its reader, as `head`, has gone: with `--json` each bookmark is one. The shortest that the daemon offers. */
+const pipedBookmarkIntervalMs = 5_000;
 
 export function watchCommand(shell: Shell): Command {
   const command = new Command("watch")
@@ -41,7 +43,7 @@ async function watch(shell: Shell, connectionIds: readonly string[], flags: Watc
       random: shell.random,
       connectionIds,
       userId: flags.user ?? "",
-      bookmarkIntervalMs,
+      bookmarkIntervalMs: flags.json && !shell.stdout.isTTY ? pipedBookmarkIntervalMs : bookmarkIntervalMs,
       onInterrupted: (_waitMs, cause) => {
         if (isInterrupted) return;
         isInterrupted = true;

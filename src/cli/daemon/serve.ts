@@ -50,7 +50,6 @@ function formatSettings(width: number): string {
       width,
     ),
     ...sections,
-    "Example:\n  nexusd serve --data-dir ~/nexus --public-url https://nexus.example",
   ].join("\n\n");
 }
 

@@ -11,6 +11,7 @@ import { counted, formatBytes, formatCount, formatDuration } from "../../model/q
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable } from "../shell/text.js";
 
@@ -25,11 +26,11 @@ export function statusCommand(shell: Shell): Command {
   const command = new Command("status")
     .description("the daemon at a glance: connections by state, failing providers, what is refreshed next")
     .option("--check", `end with ${exitCodes.attentionNeeded} when something needs a person`)
-    .option("--entries <number>", `rows of each list at most, 1 to ${maxEntries}`, parseEntries, 10)
-    .addHelpText(
-      "after",
-      `\nEnds with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and\nfailing providers change that with --check alone. To follow it: watch nexusd status`,
-    );
+    .option("--entries <number>", `rows of each list at most, 1 to ${maxEntries}`, parseEntries, 10);
+  addNotes(
+    command,
+    `Ends with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and failing providers change that with --check alone. To follow it: watch nexusd status`,
+  );
   return addDaemonFlags(command).action((flags: StatusFlags) =>
     withDaemon(shell, flags, async ({ daemon, call }) => {
       const status = await call("read the status", (options) =>

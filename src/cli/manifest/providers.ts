@@ -1,15 +1,13 @@
 import { Command } from "commander";
 import { addDaemonFlags } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_flags.js";
 
-const notes = `
-The manifest is YAML: providers: [...], each with the keys of a profile (client_id, scopes, params, ...). A field that
-is left out has its default, or what the profile's template says; one that is removed is a change. \${NAME} in a value is
-the variable NAME; $$ is a dollar sign. A client secret cannot be read back: it is sent when none is stored, or with
---rotate-secrets.
-
-  + create    ~ update    - delete (only with --prune)    ! in the daemon and not in the manifest`;
+const notes = [
+  `The manifest is YAML: providers: [...], each with the keys of a profile (client_id, scopes, params, ...). A field that is left out has its default, or what the profile's template says; one that is removed is a change. \${NAME} in a value is the variable NAME; $$ is a dollar sign. A client secret cannot be read back: it is sent when none is stored, or with --rotate-secrets.`,
+  "  + create    ~ update    - delete (only with --prune)    ! in the daemon and not in the manifest",
+];
 
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
 export function providersCommand(shell: Shell): Command {
@@ -33,7 +31,7 @@ export function providersCommand(shell: Shell): Command {
       .option("--prune", "delete profiles that the manifest does not name")
       .option("--rotate-secrets", "send every client secret again")
       .option("--catalog <file>", "provider templates of your own, as the daemon has them");
-    addDaemonFlags(command).addHelpText("after", notes);
+    addDaemonFlags(addNotes(command, ...notes));
   }
   const write = new Command("export")
     .description("write the providers of the daemon as a manifest")
@@ -43,9 +41,11 @@ export function providersCommand(shell: Shell): Command {
       const { exportProviders } = await import("./providers_export.js");
       await exportProviders(shell, flags);
     });
-  addDaemonFlags(write).addHelpText(
-    "after",
-    `\nClient secrets never leave the daemon: each stands there as a variable, \${GITHUB_CLIENT_SECRET} for github.`,
+  addDaemonFlags(
+    addNotes(
+      write,
+      `Client secrets never leave the daemon: each stands there as a variable, \${GITHUB_CLIENT_SECRET} for github.`,
+    ),
   );
   return new Command("providers")
     .description("keep the providers as a file says")

@@ -4,6 +4,7 @@ import type { Secret } from "../../runtime/secret.js";
 import { obtainClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine, printable } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
@@ -27,14 +28,14 @@ export function providerAddCommand(shell: Shell): Command {
       ),
     );
   for (const option of profileOptions()) command.addOption(option);
-  return addDaemonFlags(command)
-    .addHelpText(
-      "after",
-      "\nWhat is given takes the place of what the template says; --param adds to its parameters. The client secret is read from\n--client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.",
-    )
-    .action((template: string, flags: AddFlags) =>
-      withDaemon(shell, flags, (session) => addProvider(shell, session, template, flags)),
-    );
+  return addDaemonFlags(
+    addNotes(
+      command,
+      "What is given takes the place of what the template says; --param adds to its parameters. The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.",
+    ),
+  ).action((template: string, flags: AddFlags) =>
+    withDaemon(shell, flags, (session) => addProvider(shell, session, template, flags)),
+  );
 }
 
 async function addProvider(

@@ -3,6 +3,7 @@ import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provi
 import { obtainClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
@@ -13,12 +14,12 @@ export function providerCreateCommand(shell: Shell): Command {
     .description("register a provider")
     .argument("<name>", "lower-case letters, digits and inner hyphens");
   for (const option of profileOptions()) command.addOption(option);
-  return addDaemonFlags(command)
-    .addHelpText(
-      "after",
-      "\nThe client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.",
-    )
-    .action((name: string, flags: ProfileFlags & DaemonFlags) => createProvider(shell, name, flags));
+  return addDaemonFlags(
+    addNotes(
+      command,
+      "The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.",
+    ),
+  ).action((name: string, flags: ProfileFlags & DaemonFlags) => createProvider(shell, name, flags));
 }
 
 async function createProvider(shell: Shell, name: string, flags: ProfileFlags & DaemonFlags): Promise<void> {

@@ -3,6 +3,7 @@ import { UpdateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js"
 import { readClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { jsonLine } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
@@ -19,12 +20,12 @@ export function providerUpdateCommand(shell: Shell): Command {
     .argument("<provider>", "name or id")
     .option("--name <name>", "the new name; the redirect URI stays what it is");
   for (const option of profileOptions()) command.addOption(option);
-  return addDaemonFlags(command)
-    .addHelpText(
-      "after",
-      "\nAn empty value clears its field. Scopes and --param replace all that were set before. --discovery clears the endpoints, --auth-method none the client secret.",
-    )
-    .action((provider: string, flags: UpdateFlags) => updateProvider(shell, provider, flags));
+  return addDaemonFlags(
+    addNotes(
+      command,
+      "An empty value clears its field. Scopes and --param replace all that were set before. --discovery clears the endpoints, --auth-method none the client secret.",
+    ),
+  ).action((provider: string, flags: UpdateFlags) => updateProvider(shell, provider, flags));
 }
 
 async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags): Promise<void> {

@@ -39,7 +39,7 @@ const clientOptions = (): SettingOptions =>
 export function addDaemonFlags(command: Command): Command {
   command.option("--json", "print JSON");
   for (const option of clientOptions().options) {
-    command.addOption(option.helpGroup("Where the daemon is (see docs/settings.md):"));
+    command.addOption(option.helpGroup("Where the daemon is:"));
   }
   return command;
 }

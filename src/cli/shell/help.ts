@@ -16,10 +16,10 @@ export function wrap(text: string, width: number, indent = ""): string {
   return lines.map((line) => (line === "" ? "" : `${indent}${line}`)).join("\n");
 }
 
-/** Text after the options of `--help`: an example, and notes. */
-export function addNotes(command: Command, example: string, ...notes: readonly string[]): Command {
+/** Paragraphs after the options of `--help`. */
+export function addNotes(command: Command, ...notes: readonly string[]): Command {
   return command.addHelpText("after", () => {
     const width = command.configureOutput().getOutHelpWidth?.() ?? widest;
-    return ["", ...notes.flatMap((note) => [wrap(note, width), ""]), `Example:\n  ${example}`].join("\n");
+    return notes.map((note) => `\n${wrap(note, width)}`).join("\n");
   });
 }
