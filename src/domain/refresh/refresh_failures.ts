@@ -46,7 +46,7 @@ interface FailedRefresh {
   readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
 }
 
-/** Writes what came of a refresh that failed; only against the revision that it was made with. */
+/** Writes the outcome of a failed refresh, only against the revision that the refresh was made with. */
 export class RefreshFailures {
   readonly #store: Pick<Store, "commit">;
   readonly #suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
@@ -76,13 +76,13 @@ export class RefreshFailures {
         const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
         // Of a restored token that was not sent from here, only the provider's own word says more.
         const isPlain = !earlier || (earlier.sends === 0 && failure.consentRevoked);
-        return await this.condemn(connection, isPlain ? refused : "outcome_unknown");
+        return await this.requireReauthorization(connection, isPlain ? refused : "outcome_unknown");
       }
       case "client":
         // What the provider did not answer says nothing of the connection.
         if (failure.httpStatus === undefined) return await this.suspend(attempt, failure.message);
         if (failure.mayConcernGrant && earlier && earlier.sends > 0) {
-          return await this.condemn(connection, "outcome_unknown");
+          return await this.requireReauthorization(connection, "outcome_unknown");
         }
         return await this.#refuseClient(attempt, failure);
       case "transient":
@@ -93,13 +93,18 @@ export class RefreshFailures {
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
       case "rejected":
-        if (earlier && earlier.sends > 0) return await this.condemn(connection, "outcome_unknown");
+        if (earlier && earlier.sends > 0)
+          return await this.requireReauthorization(connection, "outcome_unknown");
         return await this.probeLater(attempt, failure.message);
     }
   }
 
   /** A failure that time does not fix: a person must act. */
-  async condemn(connection: Connection, reason: ProblemReason, refused?: Refusals): Promise<RefreshOutcome> {
+  async requireReauthorization(
+    connection: Connection,
+    reason: ProblemReason,
+    refused?: Refusals,
+  ): Promise<RefreshOutcome> {
     const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
     this.#log.warn(said, "the grant is lost: consent is needed again");
     const written = await this.#write(connection, (current, nowMs) => {
@@ -113,15 +118,19 @@ export class RefreshFailures {
   /** A 4xx that does not say why: after a lost answer the end of the grant, otherwise when it goes on for too long. */
   async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
-    if (earlier) return await this.condemn(connection, "outcome_unknown");
+    if (earlier) return await this.requireReauthorization(connection, "outcome_unknown");
     const refused = this.#suspensions.refusedAgain(connection, profile, httpStatus);
-    if (isRefusedForGood(refused)) return await this.condemn(connection, "refresh_refused", refused);
+    if (isRefusedForGood(refused))
+      return await this.requireReauthorization(connection, "refresh_refused", refused);
     return await this.retryLater(attempt, failure, undefined, refused);
   }
 
   /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
-  async part(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
-    this.#log.warn({ connectionId: connection.id }, "the profile was led elsewhere: consent is needed again");
+  async detach(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
+    this.#log.warn(
+      { connectionId: connection.id },
+      "the profile names another client, issuer or token endpoint: consent is needed again",
+    );
     const written = await this.#write(connection, (current, nowMs) => ({
       change: movedGrant(current, movedFrom, nowMs),
       audit: { type: "grant_parted", reason: "reauth_required" },
@@ -130,7 +139,7 @@ export class RefreshFailures {
   }
 
   /** The profile is gone: the token is good until it expires. */
-  async orphan(connection: Connection): Promise<RefreshOutcome> {
+  async markProviderDeleted(connection: Connection): Promise<RefreshOutcome> {
     const reason = "provider_deleted";
     await this.#write(connection, (current, nowMs) => ({
       change: hasUsableToken(current, nowMs)
@@ -187,7 +196,7 @@ export class RefreshFailures {
   }
 
   /** Fell due while its provider is suspended: nothing is sent. */
-  async park(connection: Connection, profile: ProviderProfile): Promise<RefreshOutcome> {
+  async awaitProvider(connection: Connection, profile: ProviderProfile): Promise<RefreshOutcome> {
     const { problem, refreshIntent: earlier } = connection;
     if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
     const attempt: Attempt = { connection, profile, earlier, isProbe: false };

@@ -13,13 +13,13 @@ import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
 const maxSleepMs = 30_000;
-/** Due entries dealt out in one go, before other work of the process gets its turn. */
+/** Due entries dispatched at once, before other work of the process runs. */
 const batch = 256;
 /** A jump of the clock that matters. */
 const jumpMs = 5_000;
-/** Work that failed without a trace in the store is taken up again after this, doubled each time. */
-const holdMs = 1_000;
-const maxHoldMs = 5 * 60_000;
+/** Work that failed without a trace in the store is dispatched up again after this, doubled each time. */
+const deferMs = 1_000;
+const maxDeferMs = 5 * 60_000;
 /** Due work that could run and does not for this long means that the engine is stuck. */
 const stuckMs = 60_000;
 
@@ -28,8 +28,8 @@ type SchedulerStore = Pick<
   "commit" | "due" | "nextDueMs" | "getConnection" | "changesSince" | "revision"
 >;
 
-/** A connection that was dealt out and is not done. */
-interface Taken {
+/** A connection whose due work is dispatched and not done. */
+interface Dispatched {
   readonly dueAtMs: number;
   readonly sinceMonotonicMs: number;
   /** When watchers must be told that its token died while it waited; undefined when never, or when they were. */
@@ -37,8 +37,8 @@ interface Taken {
 }
 
 /**
- * One timer over the ordered queue of the store. What is due is dealt out once, in the order of the queue: behind a mark that moves
- * forward, so that a tick costs what has become due. What a commit puts before the mark is told by that commit.
+ * One timer over the ordered queue of the store. Due work is dispatched once, in the order of the queue, behind a mark that moves forward:
+ * a tick costs as much as has become due. Work that a commit puts before the mark is announced by that commit.
  */
 export class RefreshScheduler {
   readonly #store: SchedulerStore;
@@ -49,8 +49,8 @@ export class RefreshScheduler {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #jumps: ClockJumps;
-  readonly #taken = new Map<string, Taken>();
-  readonly #held = new Map<string, number>();
+  readonly #dispatched = new Map<string, Dispatched>();
+  readonly #deferred = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
   #mark: DueEntry | undefined;
   #timer: Timer | undefined;
@@ -112,9 +112,9 @@ export class RefreshScheduler {
     if (this.#stopped || monotonicMs - this.#calmSinceMonotonicMs < stuckMs) return undefined;
     const [first] = this.#store.due(this.#clock.nowMs() - stuckMs, 1);
     const connection = first && this.#store.getConnection(first.connectionId);
-    if (connection?.dueAtMs === undefined || this.#held.has(connection.id)) return undefined;
-    const taken = this.#taken.get(connection.id);
-    const waitedMs = monotonicMs - (taken?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
+    if (connection?.dueAtMs === undefined || this.#deferred.has(connection.id)) return undefined;
+    const dispatched = this.#dispatched.get(connection.id);
+    const waitedMs = monotonicMs - (dispatched?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
     if (waitedMs < stuckMs || !this.#concurrency.hasRoom(connection.providerId)) return undefined;
     return `due work has not moved for ${Math.round(waitedMs / 1000)} s although there is room for it`;
   }
@@ -127,28 +127,28 @@ export class RefreshScheduler {
     for (const entry of entries) {
       this.#mark = entry;
       const connection = this.#store.getConnection(entry.connectionId);
-      if (connection) this.#deal(connection);
+      if (connection) this.#dispatch(connection);
     }
-    for (const [connectionId, taken] of this.#taken) {
-      if (taken.expiresAtMs === undefined || taken.expiresAtMs > nowMs) continue;
-      taken.expiresAtMs = undefined;
+    for (const [connectionId, dispatched] of this.#dispatched) {
+      if (dispatched.expiresAtMs === undefined || dispatched.expiresAtMs > nowMs) continue;
+      dispatched.expiresAtMs = undefined;
       this.#run(connectionId, announceExpiry(this.#store, connectionId, nowMs));
     }
     this.#probe(nowMs);
     this.arm();
   }
 
-  #deal(connection: Connection): void {
+  #dispatch(connection: Connection): void {
     const { id, dueAtMs } = connection;
-    if (dueAtMs === undefined || this.#taken.has(id)) return;
+    if (dueAtMs === undefined || this.#dispatched.has(id)) return;
     const isRefresh = dueAction(connection, this.#clock.nowMs()) === "refresh";
     const expiresAtMs = isRefresh ? connection.expiresAtMs : undefined;
-    this.#taken.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
+    this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
     const work = isRefresh
       ? this.#refresher.refresh(id, "due").then(() => undefined)
       : settleDue(this.#store, this.#requests, id, this.#clock.nowMs());
     this.#run(id, work, () => {
-      this.#taken.delete(id);
+      this.#dispatched.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);
     });
   }
@@ -166,22 +166,24 @@ export class RefreshScheduler {
   /** What is due as before has left no trace of its work in the store: it must not be tried in a circle. */
   #lookAgain(connectionId: string, workedAtMs: number): void {
     if (this.#store.getConnection(connectionId)?.dueAtMs !== workedAtMs) {
-      this.#held.delete(connectionId);
+      this.#deferred.delete(connectionId);
       this.#look(connectionId);
       return;
     }
-    const times = this.#held.get(connectionId) ?? 0;
-    this.#held.set(connectionId, times + 1);
-    this.#clock.setTimer(Math.min(maxHoldMs, holdMs * 2 ** Math.min(times, 20)), () => {
+    const times = this.#deferred.get(connectionId) ?? 0;
+    this.#deferred.set(connectionId, times + 1);
+    this.#clock.setTimer(Math.min(maxDeferMs, deferMs * 2 ** Math.min(times, 20)), () => {
       if (!this.#stopped) this.#look(connectionId);
     });
   }
 
   #look(connectionId: string): void {
-    const connection = this.#taken.has(connectionId) ? undefined : this.#store.getConnection(connectionId);
+    const connection = this.#dispatched.has(connectionId)
+      ? undefined
+      : this.#store.getConnection(connectionId);
     if (connection?.dueAtMs === undefined) return;
     if (connection.dueAtMs <= this.#clock.nowMs()) {
-      this.#deal(connection);
+      this.#dispatch(connection);
       return;
     }
     // Only after the clock was set back can something be due later and yet lie before the mark.
@@ -227,7 +229,7 @@ export class RefreshScheduler {
     const nowMs = this.#clock.nowMs();
     let nextMs = Math.min(nowMs + maxSleepMs, this.#store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY);
     if (!this.#probing) nextMs = Math.min(nextMs, this.#suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
-    for (const { expiresAtMs } of this.#taken.values()) {
+    for (const { expiresAtMs } of this.#dispatched.values()) {
       if (expiresAtMs !== undefined && expiresAtMs < nextMs) nextMs = expiresAtMs;
     }
     this.#armedMs = nextMs;

@@ -91,17 +91,18 @@ export class Refresher {
   async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.deps;
     const connection = store.getConnection(connectionId);
-    const kept = this.#unwritten.get(connectionId);
-    if (kept && isOwed(connection, kept.connection)) return await this.#write(kept);
-    if (kept) this.#forget(connectionId);
+    const unwritten = this.#unwritten.get(connectionId);
+    if (unwritten && belongsTo(connection, unwritten.connection)) return await this.#write(unwritten);
+    if (unwritten) this.#forget(connectionId);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
 
     const profile = store.getProvider(connection.providerId);
-    if (!profile) return await failures.orphan(connection);
-    if (!isProbe && suspensions.of(profile)) return await failures.park(connection, profile);
+    if (!profile) return await failures.markProviderDeleted(connection);
+    if (!isProbe && suspensions.of(profile)) return await failures.awaitProvider(connection, profile);
     const intent = connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
-    if (earlier && earlier.sends >= 2) return await failures.condemn(connection, "outcome_unknown");
+    if (earlier && earlier.sends >= 2)
+      return await failures.requireReauthorization(connection, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
@@ -153,7 +154,7 @@ export class Refresher {
   }
 
   /**
-   * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is kept here, and the next
+   * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is unwritten here, and the next
    * attempt writes it in place of sending anything. A store that has failed takes the process with it: `spool` has it then.
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
@@ -163,7 +164,7 @@ export class Refresher {
     if (result.idTokenViolation !== undefined) {
       log.warn(
         { connectionId, violation: result.idTokenViolation },
-        "id_token of a refresh does not verify; the tokens are kept",
+        "id_token of a refresh does not verify; the tokens are unwritten",
       );
     }
     this.#unwritten.set(connectionId, success);
@@ -176,7 +177,7 @@ export class Refresher {
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
-        if (!isOwed(current, connection))
+        if (!belongsTo(current, connection))
           return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
         tx.appendAudit({
           timeMs: clock.nowMs(),
@@ -214,12 +215,12 @@ export class Refresher {
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
-      return await failures.condemn(connection, "data_loss");
+      return await failures.requireReauthorization(connection, "data_loss");
     }
     const { refreshToken, binding } = credential;
     if (!refreshToken) return "not_refreshable";
     if (binding !== undefined && binding !== grantBinding(profile)) {
-      return await failures.part(connection, binding);
+      return await failures.detach(connection, binding);
     }
     try {
       return { server: await servers.resolve(profile), credential, refreshToken };
@@ -266,6 +267,6 @@ export class Refresher {
 }
 
 /** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
-function isOwed(current: Connection | undefined, attempted: Connection): current is Connection {
+function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isParted(current, attempted);
 }

@@ -46,7 +46,7 @@ export class TokenWatch {
     const { hub, clock, random } = options;
     this.#followers = {
       hub,
-      rounds: new WatchFanout({
+      fanout: new WatchFanout({
         readAudit: options.readAudit,
         stateOf: (id, view) => this.#stateOf(id, view),
       }),

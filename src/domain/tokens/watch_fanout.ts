@@ -3,37 +3,37 @@ import type { View } from "../access/access_control.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { WatchEvent } from "./watch_event.js";
 
-/** A stream that follows, as a round sees it. None of its methods throws. */
-export interface RoundMember {
+/** A stream that follows, as a delivery sees it. None of its methods throws. */
+export interface FanoutStream {
   readonly principal: Principal;
   readonly view: Pick<View, "seesConnection">;
-  /** It waits for the round of a connection. */
-  joined(): void;
-  /** The round is over for it. @returns whether it takes the state now; when not, it asks for the connection again by itself */
-  left(connectionId: string): boolean;
-  /** What `left` said that it takes. */
+  /** It waits for the delivery of a connection. */
+  subscribed(): void;
+  /** The delivery is over for it. @returns whether it takes the state now; when not, it asks for the connection again by itself */
+  leave(connectionId: string): boolean;
+  /** What `leave` said that it takes. */
   deliver(event: WatchEvent): void;
   fail(error: unknown): void;
 }
 
 /** The streams of one principal that are to have the newest state of one connection. */
-interface Round {
+interface Delivery {
   readonly connectionId: string;
   readonly principal: Principal;
   readonly view: Pick<View, "seesConnection">;
-  readonly members: Set<RoundMember>;
+  readonly members: Set<FanoutStream>;
 }
 
 /**
  * Carries the newest state of what changed to all streams that follow it: judged and read once for all streams of a principal, the
  * reads of all of them put on record in one commit, then written to one stream after the other. A connection that changes again before
- * its reads are on record takes the same round.
+ * its reads are on record takes the same delivery.
  */
 export class WatchFanout {
   readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
   readonly #stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
-  readonly #open = new Map<string, Map<Principal, Round>>();
-  #due: Round[] = [];
+  readonly #open = new Map<string, Map<Principal, Delivery>>();
+  #due: Delivery[] = [];
 
   constructor(options: {
     readAudit: Pick<ReadAudit, "read" | "announce">;
@@ -43,77 +43,77 @@ export class WatchFanout {
     this.#stateOf = options.stateOf;
   }
 
-  join(connectionId: string, member: RoundMember): void {
-    const { members } = this.#roundOf(connectionId, member);
+  subscribe(connectionId: string, member: FanoutStream): void {
+    const { members } = this.#deliveryOf(connectionId, member);
     const before = members.size;
-    if (members.add(member).size > before) member.joined();
+    if (members.add(member).size > before) member.subscribed();
   }
 
-  #roundOf(connectionId: string, { principal, view }: RoundMember): Round {
+  #deliveryOf(connectionId: string, { principal, view }: FanoutStream): Delivery {
     let ofConnection = this.#open.get(connectionId);
     if (!ofConnection) {
       ofConnection = new Map();
       this.#open.set(connectionId, ofConnection);
     }
-    let round = ofConnection.get(principal);
-    if (!round) {
-      round = { connectionId, principal, view, members: new Set() };
-      ofConnection.set(principal, round);
+    let delivery = ofConnection.get(principal);
+    if (!delivery) {
+      delivery = { connectionId, principal, view, members: new Set() };
+      ofConnection.set(principal, delivery);
       // When everybody has been told of the commit, in the same turn.
-      if (this.#due.push(round) === 1) queueMicrotask(() => this.#run());
+      if (this.#due.push(delivery) === 1) queueMicrotask(() => this.#run());
     }
-    return round;
+    return delivery;
   }
 
   #run(): void {
     const due = this.#due;
     this.#due = [];
-    for (const round of due) this.#advance(round, undefined);
+    for (const delivery of due) this.#advance(delivery, undefined);
   }
 
-  /** @param recordedRevision is on record for this round */
-  #advance(round: Round, recordedRevision: bigint | undefined): void {
-    const { connectionId, principal } = round;
+  /** @param recordedRevision is on record for this delivery */
+  #advance(delivery: Delivery, recordedRevision: bigint | undefined): void {
+    const { connectionId, principal } = delivery;
     try {
       // Read anew at each step, since it may have changed while the last read was put on record.
-      const event = this.#stateOf(connectionId, round.view);
+      const event = this.#stateOf(connectionId, delivery.view);
       const revision = event.kind === "state" ? event.view.token?.revision : undefined;
       if (revision !== undefined && revision !== recordedRevision) {
         const recorded = this.#readAudit.announce(principal, connectionId, revision);
         if (recorded !== undefined) {
           recorded.then(
-            () => this.#advance(round, revision),
-            (error: unknown) => this.#fail(round, error),
+            () => this.#advance(delivery, revision),
+            (error: unknown) => this.#fail(delivery, error),
           );
           return;
         }
       }
-      this.#close(round);
-      this.#deliver(round, event, revision);
+      this.#close(delivery);
+      this.#deliver(delivery, event, revision);
     } catch (error) {
-      this.#fail(round, error);
+      this.#fail(delivery, error);
     }
   }
 
   #deliver(
-    { connectionId, principal, members }: Round,
+    { connectionId, principal, members }: Delivery,
     event: WatchEvent,
     revision: bigint | undefined,
   ): void {
-    const taking: RoundMember[] = [];
-    for (const member of members) if (member.left(connectionId)) taking.push(member);
+    const taking: FanoutStream[] = [];
+    for (const member of members) if (member.leave(connectionId)) taking.push(member);
     if (revision !== undefined && taking.length > 0) {
       void this.#readAudit.read(principal, connectionId, revision, taking.length);
     }
     for (const member of taking) member.deliver(event);
   }
 
-  #fail(round: Round, error: unknown): void {
-    this.#close(round);
-    for (const member of round.members) member.fail(error);
+  #fail(delivery: Delivery, error: unknown): void {
+    this.#close(delivery);
+    for (const member of delivery.members) member.fail(error);
   }
 
-  #close({ connectionId, principal }: Round): void {
+  #close({ connectionId, principal }: Delivery): void {
     const ofConnection = this.#open.get(connectionId);
     ofConnection?.delete(principal);
     if (ofConnection?.size === 0) this.#open.delete(connectionId);

@@ -3,13 +3,13 @@ import { pumpBriefly, type StreamSink, type StreamSource } from "../../runtime/s
 import type { View } from "../access/access_control.js";
 import type { BookmarkMember, TimerWheel } from "./timer_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
-import type { RoundMember, WatchFanout } from "./watch_fanout.js";
+import type { FanoutStream, WatchFanout } from "./watch_fanout.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
 
 /** What all streams that follow share. */
 export interface Followers {
   readonly hub: Pick<WatchHub, "unsubscribe" | "draining">;
-  readonly rounds: Pick<WatchFanout, "join">;
+  readonly fanout: Pick<WatchFanout, "subscribe">;
   readonly bookmarks: Pick<TimerWheel, "add" | "delete">;
   position(view: Pick<View, "epochOf">): WatchPosition;
   /** Of a client that is drained, each another. */
@@ -17,13 +17,13 @@ export interface Followers {
 }
 
 /** Connections that a stream asks for at a time: a commit may change thousands of them, which all the streams ask for at once. */
-const maxRounds = 64;
+const maxDeliveries = 64;
 
 /**
  * One stream: at first it sends what its opening yields, then it follows. While it follows it is this object and nothing else: which
  * connections changed, while its reader has no room for them, and where it stands in the wheel of bookmarks.
  */
-export class WatchStream implements Subscriber, StreamSource, RoundMember, BookmarkMember {
+export class WatchStream implements Subscriber, StreamSource, FanoutStream, BookmarkMember {
   readonly filter: WatchFilter;
   readonly principal: Principal;
   readonly view: WatchOptions["view"];
@@ -35,10 +35,10 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
   /** One slot for each connection: the newest state is read when the slot is emptied. */
   #pending: Set<string> | undefined;
   /** Rounds that it waits for. */
-  #rounds = 0;
+  #deliveries = 0;
   #hasRoom = true;
   #isBookmarkDue = false;
-  /** Of the bookmark that waits for the rounds under way; what changes meanwhile is pending, else there would be rounds without end. */
+  /** Of the bookmark that waits for the deliveries under way; what changes meanwhile is pending, else there would be deliveries without end. */
   #bookmark: WatchPosition | undefined;
   /** In the wheel of bookmarks; 0 when it is not there. */
   #slot = 0;
@@ -63,8 +63,8 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
 
   mark(connectionId: string): void {
     if (this.#isOver) return;
-    const canJoin = this.#hasRoom && !this.#opening && !this.#bookmark && this.#rounds < maxRounds;
-    if (canJoin) this.#followers.rounds.join(connectionId, this);
+    const canJoin = this.#hasRoom && !this.#opening && !this.#bookmark && this.#deliveries < maxDeliveries;
+    if (canJoin) this.#followers.fanout.subscribe(connectionId, this);
     else this.#remember(connectionId);
   }
 
@@ -78,12 +78,12 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
     this.#settle();
   }
 
-  joined(): void {
-    this.#rounds++;
+  subscribed(): void {
+    this.#deliveries++;
   }
 
-  left(connectionId: string): boolean {
-    this.#rounds--;
+  leave(connectionId: string): boolean {
+    this.#deliveries--;
     if (this.#isOver) return false;
     if (!this.#hasRoom) {
       this.#remember(connectionId);
@@ -128,14 +128,14 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
     else if (this.#bookmark) this.#sendBookmark(this.#bookmark);
     else if (this.#pending) this.#catchUp(this.#pending);
     else if (this.#isBookmarkDue) {
-      // Nothing is pending at this moment, and every settled change was marked before: all of them were sent, or are in a round.
+      // Nothing is pending at this moment, and every settled change was marked before: all of them were sent, or are in a delivery.
       this.#bookmark = this.#followers.position(this.view);
       this.#sendBookmark(this.#bookmark);
     }
   }
 
   #sendBookmark(position: WatchPosition): void {
-    if (this.#rounds > 0) return;
+    if (this.#deliveries > 0) return;
     this.#bookmark = undefined;
     this.#isBookmarkDue = false;
     this.#awaitBookmark();
@@ -145,9 +145,9 @@ export class WatchStream implements Subscriber, StreamSource, RoundMember, Bookm
 
   #catchUp(pending: Set<string>): void {
     for (const connectionId of pending) {
-      if (this.#rounds >= maxRounds) return;
+      if (this.#deliveries >= maxDeliveries) return;
       pending.delete(connectionId);
-      this.#followers.rounds.join(connectionId, this);
+      this.#followers.fanout.subscribe(connectionId, this);
     }
     this.#pending = undefined;
   }

@@ -272,7 +272,7 @@ describe("Refresher", () => {
     },
   );
 
-  it("does not let a late failure condemn a newer revision", async () => {
+  it("does not let a late failure end a newer revision", async () => {
     const profile = await engine.provider("op");
     const { id } = await engine.connection(profile);
     const refreshed = engine.refresher.refresh(id);
