@@ -7,7 +7,6 @@ import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
-import type { SocketAccess } from "./callers/peer_credentials.js";
 import { ApiListener, type Routes } from "./connect/api_listener.js";
 import { GrpcListener } from "./grpc/grpc_listener.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
@@ -15,6 +14,7 @@ import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
+import type { SocketAccess } from "./sockets/peer_credentials.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
 
 export interface ListenersOptions {

@@ -8,16 +8,23 @@ import { toWireError as toServiceError } from "../../service/pipeline/error_tabl
 import { restError } from "../../service/pipeline/rest_error.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
-import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";
+import {
+  answerOrDestroy,
+  isHttp2,
+  pathOf,
+  type Request,
+  type Response,
+  refuseRest,
+} from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
-import { noteCredential } from "../listen/socket_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { noteCredential } from "../sockets/socket_guard.js";
 import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
-import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
+import { answerJson, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
