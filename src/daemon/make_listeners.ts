@@ -1,8 +1,8 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import { noTracing } from "../model/tracing.js";
-import { openSocketAccess } from "../server/callers/peer_credentials.js";
 import { Listeners } from "../server/listeners.js";
+import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";

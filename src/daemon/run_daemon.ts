@@ -3,8 +3,8 @@ import type { Config } from "../config/config.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { SystemClock } from "../runtime/clock.js";
-import { NoPeerCredentials } from "../server/callers/peer_credentials.js";
 import { ListenerError } from "../server/listen/listener.js";
+import { NoPeerCredentials } from "../server/sockets/peer_credentials.js";
 import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,

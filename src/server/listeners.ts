@@ -7,7 +7,6 @@ import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
-import type { SocketAccess } from "./callers/peer_credentials.js";
 import { ApiListener, type Routes } from "./connect/api_listener.js";
 import { GrpcListener } from "./grpc/grpc_listener.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
@@ -15,6 +14,7 @@ import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
+import type { SocketAccess } from "./sockets/peer_credentials.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
 
 export interface ListenersOptions {
@@ -54,75 +54,12 @@ export class Listeners {
   readonly #ops: readonly Listener[];
 
   constructor(options: ListenersOptions) {
-    const { onUnexpected, clock, limits, onFull } = options;
-    const bounds = { limits, clock, onFull };
-    const failures = new FailedAuthentications(limits.failedAuthenticationRate);
+    const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
     const authenticate = limitedAuthenticate(options.authenticate, failures);
-    this.#grpc =
-      options.grpcListen.length === 0
-        ? undefined
-        : new GrpcListener({
-            listen: options.grpcListen,
-            services: options.grpcServices,
-            authenticate,
-            onUnexpected,
-            setting: "NEXUS_GRPC_LISTEN",
-            tls: options.tlsOf("grpc"),
-            bounds,
-            sockets: options.sockets,
-          });
-    this.#http = options.httpListen.map(
-      (listen) =>
-        new ApiListener({
-          listen,
-          services: options.httpServices,
-          routes: firstOf([
-            ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
-            restRoutes({
-              services: options.httpServices,
-              onUnexpected,
-              maxBodyBytes: limits.maxBodyBytes,
-              nowMs: () => clock.nowMs(),
-              metrics: options.metrics,
-            }),
-          ]),
-          authenticate,
-          onUnexpected,
-          clock,
-          setting: "NEXUS_HTTP_LISTEN",
-          tls: options.tlsOf("http"),
-          bounds,
-          sockets: options.sockets,
-        }),
-    );
-    this.#browser = options.browserListen.map(
-      (listen) =>
-        new BrowserListener({
-          listen,
-          publicUrl: new URL(options.publicUrl),
-          flow: options.flow,
-          capture: options.capture,
-          onUnexpected,
-          setting: "NEXUS_BROWSER_LISTEN",
-          tls: options.tlsOf("browser"),
-          bounds,
-          sockets: options.sockets,
-        }),
-    );
-    this.#ops = options.opsListen.map(
-      (listen) =>
-        new OpsListener({
-          listen,
-          readiness: options.readiness,
-          metrics: options.metrics,
-          status: options.status,
-          onUnexpected,
-          setting: "NEXUS_OPS_LISTEN",
-          tls: options.tlsOf("ops"),
-          bounds,
-          sockets: options.sockets,
-        }),
-    );
+    this.#grpc = options.grpcListen.length === 0 ? undefined : grpcListener(options, authenticate);
+    this.#http = options.httpListen.map((listen) => httpListener(options, listen, authenticate));
+    this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
+    this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
   }
 
   /** The addresses really bound, by kind of listener. */
@@ -165,4 +102,46 @@ export class Listeners {
 /** The answer of the first that has one. */
 function firstOf(all: readonly Routes[]): Routes {
   return (request, response, principal) => all.some((routes) => routes(request, response, principal));
+}
+
+/** What every listener is told about its place. */
+function placeOf(
+  { limits, clock, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
+  name: ListenerName,
+) {
+  const bounds = { limits, clock, onFull };
+  return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
+}
+
+function grpcListener(options: ListenersOptions, authenticate: Authenticate): GrpcListener {
+  const { grpcListen: listen, grpcServices: services } = options;
+  return new GrpcListener({ ...placeOf(options, "grpc"), listen, services, authenticate });
+}
+
+function httpListener(
+  options: ListenersOptions,
+  listen: ListenAddress,
+  authenticate: Authenticate,
+): ApiListener {
+  const { httpServices: services, onUnexpected, clock, metrics } = options;
+  const { maxBodyBytes } = options.limits;
+  const rest = { services, onUnexpected, maxBodyBytes, nowMs: () => clock.nowMs(), metrics };
+  const routes = firstOf([
+    ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
+    restRoutes(rest),
+  ]);
+  return new ApiListener({ ...placeOf(options, "http"), listen, services, routes, authenticate, clock });
+}
+
+function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
+  const { publicUrl, flow, capture } = options;
+  return new BrowserListener({
+    ...placeOf(options, "browser"),
+    ...{ listen, publicUrl: new URL(publicUrl), flow, capture },
+  });
+}
+
+function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
+  const { readiness, metrics, status } = options;
+  return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, status });
 }

@@ -5,7 +5,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
-import { sniffTimeoutMs } from "../../src/server/listen/sniff.js";
+import { sniffTimeoutMs } from "../../src/server/sockets/sniff.js";
 import { apiKey } from "./fake_services.js";
 import { connectTo, getTokenPath, json, openListener, withKey } from "./http_door_fixture.js";
 

@@ -3,9 +3,9 @@ import type { Authenticate } from "../../domain/access/presented_credentials.js"
 import type { Principal } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
-import { noteCredential } from "../listen/socket_guard.js";
+import { peerOf } from "../sockets/peer.js";
+import { noteCredential } from "../sockets/socket_guard.js";
 import { presentedCredentials } from "./api_key.js";
-import { peerOf } from "./peer.js";
 
 /**
  * How long a connection's last answer is taken for the same credentials. It saves the digest of each call; that a key was revoked, or

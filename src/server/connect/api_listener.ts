@@ -7,14 +7,14 @@ import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { presentedCredentials } from "../callers/api_key.js";
-import { peerOf } from "../callers/peer.js";
 import type { Request, Response } from "../listen/http_message.js";
 import { Http2Sessions } from "../listen/http2_sessions.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
 import { ResetGuard } from "../listen/reset_guard.js";
-import { sniff } from "../listen/sniff.js";
 import { StreamListener } from "../listen/stream_listener.js";
+import { peerOf } from "../sockets/peer.js";
+import { sniff } from "../sockets/sniff.js";
 import { type ConnectHandler, connectHandler } from "./connect_handler.js";
 
 /**

@@ -8,16 +8,23 @@ import { toWireError as toServiceError } from "../../service/pipeline/error_tabl
 import { restError } from "../../service/pipeline/rest_error.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
-import { isHttp2, pathOf, type Request, type Response, refuseRest } from "../listen/http_message.js";
+import {
+  answerOrDestroy,
+  isHttp2,
+  pathOf,
+  type Request,
+  type Response,
+  refuseRest,
+} from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
-import { noteCredential } from "../listen/socket_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { noteCredential } from "../sockets/socket_guard.js";
 import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
-import { answerJson, answerOrDestroy, writeJson } from "./json_answer.js";
+import { answerJson, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
@@ -47,110 +54,134 @@ export interface ConnectHandlerOptions {
  * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  // Made for the first request: a daemon whose agents speak gRPC alone needs none.
-  let handlers: ReadonlyMap<string, UniversalHandler> | undefined;
-  const handlerOf = (path: string) => {
-    handlers ??= new Map(
-      routeServices(options.services, options.onUnexpected, options.bounds).map((handler) => [
-        handler.requestPath,
-        handler,
-      ]),
-    );
-    return handlers.get(path);
-  };
-  const plain = new PlainJsonCalls(options.services, options.onUnexpected);
-  const limits = limitsOf(options.bounds);
-  const unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, options.bounds?.clock);
-  const serve = (request: Request, response: Response): void => {
+  const requests = new ConnectRequests(options);
+  return (request, response) => requests.handle(request, response);
+}
+
+class ConnectRequests {
+  /** Made for the first request: a daemon whose agents speak gRPC alone needs none. */
+  #handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+  readonly #plain: PlainJsonCalls;
+  readonly #limits: Limits;
+  readonly #unauthenticated: UnauthenticatedStreams;
+
+  constructor(private readonly options: ConnectHandlerOptions) {
+    const { services, onUnexpected, bounds } = options;
+    this.#plain = new PlainJsonCalls(services, onUnexpected);
+    this.#limits = limitsOf(bounds);
+    this.#unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, bounds?.clock);
+  }
+
+  handle(request: Request, response: Response): void {
+    this.#guard(request, response, () => this.#serve(request, response));
+  }
+
+  #serve(request: Request, response: Response): void {
     refuseRest(response);
-    if (!options.checksAuthority) request.headers[authorityField(request)] = "localhost";
+    if (!this.options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
-      if (isHttp2(response) && !unauthenticated.take(response.stream)) return;
+      if (isHttp2(response) && !this.#unauthenticated.take(response.stream)) return;
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
-    const refusal = (error: unknown): WireError =>
-      toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), options.onUnexpected);
-    const principal = identify(request, refusal);
+    const principal = this.#identify(request);
     if (!(principal instanceof Promise)) {
-      serveTo(principal, request, response);
+      this.#serveTo(principal, request, response);
       return;
     }
     void principal
-      .catch(refusal)
-      .then((caller) => guard(request, response, () => serveTo(caller, request, response)));
-  };
-  const identify = (request: Request, refusal: (error: unknown) => WireError) => {
-    const tooLarge = request.httpVersionMajor === 2 ? headersRefusal(request.headers, limits) : undefined;
-    if (tooLarge) return refusal(tooLarge);
+      .catch((error: unknown) => this.#refusal(request, error))
+      .then((caller) => this.#guard(request, response, () => this.#serveTo(caller, request, response)));
+  }
+
+  #identify(request: Request): Caller | Promise<Caller> {
+    const tooLarge =
+      request.httpVersionMajor === 2 ? headersRefusal(request.headers, this.#limits) : undefined;
+    if (tooLarge) return this.#refusal(request, tooLarge);
     try {
-      return options.identify(request);
+      return this.options.identify(request);
     } catch (error) {
-      return refusal(error);
+      return this.#refusal(request, error);
     }
-  };
-  const serveTo = (caller: Caller, request: Request, response: Response): void => {
+  }
+
+  #refusal(request: Request, error: unknown): WireError {
+    const { onUnexpected } = this.options;
+    return toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), onUnexpected);
+  }
+
+  #serveTo(caller: Caller, request: Request, response: Response): void {
     if (isPrincipal(caller)) noteCredential(request.socket);
-    else if (isHttp2(response) && !unauthenticated.take(response.stream)) return;
-    const path = pathOf(request);
-    const handler = handlerOf(path);
+    else if (isHttp2(response) && !this.#unauthenticated.take(response.stream)) return;
+    const handler = this.#handlerOf(pathOf(request));
     if (!handler) {
       if (caller instanceof WireError) answerRefusal(response, caller);
-      else if (options.routes?.(request, response, caller)) return;
+      else if (this.options.routes?.(request, response, caller)) return;
       else answerJson(response, 404, "not_found", "there is nothing at this path");
       return;
     }
-    const refused = refusalOf(caller, request, limits);
+    const refused = refusalOf(caller, request, this.#limits);
     // Of another method or type the library reads nothing, and says what it takes.
     const type = request.headers["content-type"] ?? null;
     if (refused && request.method === "POST" && handler.supportedContentType(type)) {
       refuseEarly(request, response, toConnectError(refused), refused);
       return;
     }
-    // The library trips over what it cannot make a URL or headers of, and by then nobody else listens.
+    // The library throws on what it cannot make a URL or headers of, and by then nothing else catches it.
     const leave = (body?: Buffer): void =>
-      guard(request, response, () => serveByLibrary(handler, caller, request, response, body));
-    if (refused || !isPrincipal(caller) || !plain.take(request, response, caller, leave)) leave();
-  };
-  const serveByLibrary = (
+      this.#guard(request, response, () => this.#serveByLibrary(handler, caller, request, response, body));
+    if (refused || !isPrincipal(caller) || !this.#plain.take(request, response, caller, leave)) leave();
+  }
+
+  #handlerOf(path: string): UniversalHandler | undefined {
+    const { services, onUnexpected, bounds } = this.options;
+    this.#handlers ??= new Map(
+      routeServices(services, onUnexpected, bounds).map((handler) => [handler.requestPath, handler]),
+    );
+    return this.#handlers.get(path);
+  }
+
+  #serveByLibrary(
     handler: UniversalHandler,
     caller: Caller,
     request: Request,
     response: Response,
     body: Buffer | undefined,
-  ): void => {
+  ): void {
     const context = contextOf(caller, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
-    handler({ ...call, body: body === undefined ? decodable(handler, request, call.body) : chunksOf(body) })
+    const whole = body === undefined ? this.#decodable(handler, request, call.body) : chunksOf(body);
+    handler({ ...call, body: whole })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
-        if (!call.signal.aborted) options.onUnexpected(error, handler.requestPath.slice(1));
+        if (!call.signal.aborted) this.options.onUnexpected(error, handler.requestPath.slice(1));
         response.destroy();
       });
-  };
-  const decodable = (
+  }
+
+  #decodable(
     { method }: UniversalHandler,
     request: Request,
     body: UniversalServerRequest["body"],
-  ) => {
+  ): UniversalServerRequest["body"] {
     const [type = ""] = (request.headers["content-type"] ?? "").split(";");
     const isBinary = binaryTypes.test(type);
     return isBinary && isStream(body)
-      ? decodableBody(body, method.input, type, limits.maxMessageBytes)
+      ? decodableBody(body, method.input, type, this.#limits.maxMessageBytes)
       : body;
-  };
-  const guard = (request: Request, response: Response, work: () => void): void => {
+  }
+
+  #guard(request: Request, response: Response, work: () => void): void {
     try {
       work();
     } catch (error) {
-      // A stream that was reset before it was served has lost its socket, and the library trips over that.
+      // A stream that was reset before it was served has lost its socket, and the library throws on that.
       if (isHttp2(response) ? request.destroyed : response.destroyed) return;
-      options.onUnexpected(error, pathOf(request));
+      this.options.onUnexpected(error, pathOf(request));
       answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
     }
-  };
-  return (request, response) => guard(request, response, () => serve(request, response));
+  }
 }
 
 const binaryTypes = /^application\/((connect|grpc|grpc-web)\+)?proto$|^application\/grpc(-web)?$/;

@@ -1,6 +1,5 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { JsonValue } from "../../model/json.js";
-import type { Response } from "../listen/http_message.js";
 
 /** What both generations of HTTP have of a response. */
 interface Answerable {
@@ -9,23 +8,6 @@ interface Answerable {
   writeHead(status: number, headers: OutgoingHttpHeaders): unknown;
   end(): unknown;
   end(body: string): unknown;
-}
-
-/**
- * The last catch of a handler: gives `answer` in place of the headers that the failed one left behind, and destroys the connection (over
- * HTTP/2 the stream) where an answer was begun or cannot be given. Never throws: what left here would end the process.
- */
-export function answerOrDestroy(response: Response, answer: () => void): void {
-  try {
-    if (response.headersSent) {
-      if (!response.writableEnded) response.destroy();
-      return;
-    }
-    for (const name of response.getHeaderNames()) response.removeHeader(name);
-    answer();
-  } catch {
-    response.destroy();
-  }
 }
 
 /** Answers `{"error": word, "code": word, "message": sentence}`, unless an answer is under way. */

@@ -1,11 +1,10 @@
 import type { Principal } from "../../model/access/principal.js";
 import { jsonOf } from "../../service/messages/shared_message.js";
 import type { BoundMethod, BoundService, CallContext } from "../../service/pipeline/bound_service.js";
-import { isHttp2, type Request, type Response } from "../listen/http_message.js";
+import { answerOrDestroy, isHttp2, type Request, type Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { toConnectError } from "./connect_binding.js";
 import { refuseEarly } from "./early_refusal.js";
-import { answerOrDestroy } from "./json_answer.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
 /** Longer requests are left to the library; one that names a connection has 55 bytes. */

@@ -7,8 +7,8 @@ import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallContext } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { encodeDetails } from "../connect/wire_answer.js";
 import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
+import { trailersOf } from "./grpc_trailers.js";
 
 const callKey = Symbol("call");
 type PlainStream = ServerHttp2Stream & { [callKey]?: PlainCall };
@@ -273,16 +273,6 @@ export class PlainCall implements CallContext, StreamSink<Message> {
 
 function lengthOf(received: Buffer): number {
   return received.length < prefixBytes ? 0 : received.readUInt32BE(1);
-}
-
-/** `grpc-message` as grpc-js writes it. `encodeURI` throws on half a surrogate pair. */
-function trailersOf(error: WireError): Record<string, string | number> {
-  const details = encodeDetails(error);
-  return {
-    "grpc-status": error.code,
-    "grpc-message": encodeURI(Buffer.from(error.message).toString()),
-    ...(details && { "grpc-status-details-bin": details.toString("base64") }),
-  };
 }
 
 function ignore(): void {

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { SocketAccess } from "../callers/peer_credentials.js";
-import { answerOrDestroy } from "../connect/json_answer.js";
+import type { SocketAccess } from "../sockets/peer_credentials.js";
 import type { ListenerTls } from "../tls/tls_listener.js";
+import { answerOrDestroy } from "./http_message.js";
 import type { OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
 import { readBody } from "./request_body.js";

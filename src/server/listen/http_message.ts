@@ -26,3 +26,20 @@ export function refuseRest(response: Response): void {
 export function pathOf(request: Request): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
+
+/**
+ * The last catch of a handler: gives `answer` in place of the headers that the failed one left behind, and destroys the connection (over
+ * HTTP/2 the stream) where an answer was begun or cannot be given. Never throws: what left here would end the process.
+ */
+export function answerOrDestroy(response: Response, answer: () => void): void {
+  try {
+    if (response.headersSent) {
+      if (!response.writableEnded) response.destroy();
+      return;
+    }
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    answer();
+  } catch {
+    response.destroy();
+  }
+}

@@ -1,5 +1,5 @@
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
-import type { SocketAccess } from "../callers/peer_credentials.js";
+import type { SocketAccess } from "../sockets/peer_credentials.js";
 import type { ListenerTls } from "../tls/tls_listener.js";
 import type { ListenerLimits } from "./listener_limits.js";
 

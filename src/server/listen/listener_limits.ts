@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
-import { SocketGuard } from "./socket_guard.js";
+import { SocketGuard } from "../sockets/socket_guard.js";
 
 /** What bounds the visitors of a listener. */
 export interface ListenerLimits {

@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { addressKey } from "../callers/address_limits.js";
+import { addressKey } from "../sockets/address_key.js";
 
 /**
  * Calls that the clients of one address may take back before anything was answered. A client does so when a deadline passes or its

@@ -1,9 +1,9 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import { noteUser, ownerOnly, type SocketAccess } from "../callers/peer_credentials.js";
+import { noteUser, ownerOnly, type SocketAccess } from "../sockets/peer_credentials.js";
+import type { SocketGuard } from "../sockets/socket_guard.js";
+import { clearSocketPath, withSocketMode } from "../sockets/unix_socket.js";
 import { ListenerError } from "./listener.js";
-import type { SocketGuard } from "./socket_guard.js";
-import { clearSocketPath, withSocketMode } from "./unix_socket.js";
 
 /** Connections the system holds until they are accepted; the default of 511 turns a burst of agents away on a Unix socket. */
 const backlog = 4096;

@@ -3,11 +3,11 @@ import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/conse
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { addressKey } from "../callers/address_limits.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
+import { addressKey } from "../sockets/address_key.js";
 import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";

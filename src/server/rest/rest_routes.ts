@@ -10,9 +10,9 @@ import { RestRefusal, restError } from "../../service/pipeline/rest_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { Routes } from "../connect/api_listener.js";
-import { answerJson, answerOrDestroy, writeJson } from "../connect/json_answer.js";
+import { answerJson, writeJson } from "../connect/json_answer.js";
 import { readJsonBody } from "../connect/json_body.js";
-import { pathOf, type Request, type Response } from "../listen/http_message.js";
+import { answerOrDestroy, pathOf, type Request, type Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
 
@@ -21,73 +21,35 @@ export interface RestRoutesOptions {
   readonly onUnexpected: OnUnexpected;
   readonly table?: readonly Route[];
   readonly maxBodyBytes?: number;
-  nowMs(): number;
+  readonly nowMs: () => number;
   readonly metrics: RestRequest["metrics"];
 }
 
 /** The REST routes, for the paths that are no RPC. They ask for the key that RPCs ask for. */
 export function restRoutes(options: RestRoutesOptions): Routes {
-  const { services, onUnexpected, table = restTable, maxBodyBytes = defaultLimits.maxBodyBytes } = options;
-  const callerFor = callerOf(services);
-  const patterns = table.map((route) => ({ route, segments: route.path.slice(1).split("/") }));
+  const routes = new RestRoutes(options);
+  return (request, response, principal) => routes.answer(request, response, principal);
+}
 
-  /** What is served at a path: its methods, those of the pattern that spells out most. */
-  const find = (segments: readonly string[]): Found => {
-    const fitting = patterns.filter((pattern) => fits(pattern.segments, segments));
-    const spelled = (pattern: (typeof patterns)[number]): number =>
-      pattern.segments.filter((segment) => !segment.startsWith("{")).length;
-    const most = Math.max(...fitting.map(spelled));
-    const best = fitting.filter((pattern) => spelled(pattern) === most);
-    return {
-      routes: best.map(({ route }) => route),
-      params: paramsOf(best[0]?.segments ?? [], segments),
-    };
-  };
+class RestRoutes {
+  readonly #patterns: readonly Pattern[];
+  readonly #callerFor: ReturnType<typeof callerOf>;
 
-  const serve = async (
-    request: Request,
-    found: Found,
-    principal: Principal | undefined,
-    signal: AbortSignal,
-  ): Promise<RestAnswer> => {
-    const { routes, params } = found;
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    const allow = allowed(routes);
-    if (method === "OPTIONS") return { status: 204, body: null, headers: { allow } };
-    const route = routes.find((candidate) => candidate.method === method);
-    if (!principal && !route?.open) {
-      throw new RestRefusal(401, "unauthenticated", unauthenticatedMessage, { "www-authenticate": "Bearer" });
-    }
-    if (!route) {
-      throw new RestRefusal(405, "method_not_allowed", `this path takes ${allow}`, { allow });
-    }
-    if (!params) throw new RestRefusal(400, "bad_request", "the path is not well percent-encoded");
-    const rest: RestRequest = {
-      params,
-      query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
-      body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
-      nowMs: options.nowMs(),
-      metrics: options.metrics,
-    };
-    // An open route makes no calls: there is nobody to make them for.
-    const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
-    const call = principal
-      ? callerFor({ principal, signal, trace })
-      : () => Promise.reject(new Error("an open route made a call"));
-    return await unlessAborted(() => route.handle(rest, call), signal);
-  };
+  constructor(private readonly options: RestRoutesOptions) {
+    const { table = restTable, services } = options;
+    this.#patterns = table.map((route) => ({ route, segments: route.path.slice(1).split("/") }));
+    this.#callerFor = callerOf(services);
+  }
 
-  return (request, response, principal) => {
+  /** @returns false when nothing is served at the path */
+  answer(request: Request, response: Response, principal: Principal | undefined): boolean {
     const path = pathOf(request);
-    const found = find(
-      path
-        .replace(/(?<=.)\/+$/, "")
-        .slice(1)
-        .split("/"),
-    );
+    const { onUnexpected } = this.options;
+    const withoutSlash = path.replace(/(?<=.)\/+$/, "").slice(1);
+    const found = this.#find(withoutSlash.split("/"));
     if (found.routes.length === 0) return false;
     const signal = untilClosed(response);
-    serve(request, found, principal, signal)
+    this.#serve(request, found, principal, signal)
       .catch((error: unknown) => {
         if (signal.aborted && error === signal.reason) return undefined;
         try {
@@ -105,7 +67,58 @@ export function restRoutes(options: RestRoutesOptions): Routes {
         answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
       });
     return true;
-  };
+  }
+
+  /** The methods of a path, by the pattern with the most literal segments. */
+  #find(segments: readonly string[]): Found {
+    const fitting = this.#patterns.filter((pattern) => fits(pattern.segments, segments));
+    const literals = (pattern: Pattern): number =>
+      pattern.segments.filter((segment) => !segment.startsWith("{")).length;
+    const most = Math.max(...fitting.map(literals));
+    const best = fitting.filter((pattern) => literals(pattern) === most);
+    return {
+      routes: best.map(({ route }) => route),
+      params: paramsOf(best[0]?.segments ?? [], segments),
+    };
+  }
+
+  async #serve(
+    request: Request,
+    { routes, params }: Found,
+    principal: Principal | undefined,
+    signal: AbortSignal,
+  ): Promise<RestAnswer> {
+    const { maxBodyBytes = defaultLimits.maxBodyBytes, nowMs, metrics } = this.options;
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const allow = allowed(routes);
+    if (method === "OPTIONS") return { status: 204, body: null, headers: { allow } };
+    const route = routes.find((candidate) => candidate.method === method);
+    if (!principal && !route?.open) {
+      throw new RestRefusal(401, "unauthenticated", unauthenticatedMessage, { "www-authenticate": "Bearer" });
+    }
+    if (!route) {
+      throw new RestRefusal(405, "method_not_allowed", `this path takes ${allow}`, { allow });
+    }
+    if (!params) throw new RestRefusal(400, "bad_request", "the path is not well percent-encoded");
+    const rest: RestRequest = {
+      params,
+      query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
+      body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
+      nowMs: nowMs(),
+      metrics,
+    };
+    const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
+    // An open route makes no calls, for it has no caller.
+    const call = principal
+      ? this.#callerFor({ principal, signal, trace })
+      : () => Promise.reject(new Error("an open route made a call"));
+    return await unlessAborted(() => route.handle(rest, call), signal);
+  }
+}
+
+interface Pattern {
+  readonly route: Route;
+  readonly segments: readonly string[];
 }
 
 interface Found {

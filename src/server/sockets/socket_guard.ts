@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import { addressKey } from "../callers/address_limits.js";
+import { addressKey } from "./address_key.js";
 
 /** Time a new connection has to send its first byte. As long as the headers of a request may take. */
 const silenceMs = 10_000;
