@@ -60,7 +60,7 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
 function networkWarnings({ providerNetworks }: Config): string[] {
   if (!providerNetworks.allowLoopback) return [];
   return [
-    "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: whoever may write a profile reaches the ports of this machine",
+    "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: every caller that may write a provider reaches the ports of this machine",
   ];
 }
 

@@ -19,7 +19,7 @@ export type KeySource =
   /** OpenID Connect Discovery 1.0, section 4: `<issuer>/.well-known/openid-configuration` says where. */
   | { readonly from: "discovery"; readonly issuer: string };
 
-export interface IssuerKeysOptions {
+export interface IssuerKeysDeps {
   readonly source: KeySource;
   readonly ask: AskIssuer;
   readonly clock: Clock;
@@ -35,7 +35,7 @@ export const cooldownMs = 30_000;
 /** As long as there are no keys at all, as when the daemon starts before the network of its pod. */
 const firstRetryMs = 1_000;
 
-/** A file costs nothing to read, and whoever replaces it expects it to count. */
+/** A file costs nothing to read, and a person who replaces it expects it to count soon. */
 const fileAgeMs = 5_000;
 
 /** Issuers publish two or three, the largest a dozen. */
@@ -45,7 +45,6 @@ type LocalKeys = ReturnType<typeof createLocalJWKSet>;
 
 /** The public keys of one issuer, fetched when a token needs them. */
 export class IssuerKeys {
-  readonly #options: IssuerKeysOptions;
   readonly #flights = new SingleFlight<"load", void>();
   #keys: LocalKeys | undefined;
   #text = "";
@@ -54,14 +53,12 @@ export class IssuerKeys {
   #loadedAtMs = Number.NEGATIVE_INFINITY;
   #triedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: IssuerKeysOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly deps: IssuerKeysDeps) {}
 
   /**
    * The key that a token names by `kid`. An unknown one is looked for once more at the issuer, if the last look is old enough.
    *
-   * @throws Unavailable when no keys could be had yet; an error of jose when none fits
+   * @throws Unavailable when no keys could be fetched yet; an error of jose when none fits
    */
   async keyFor(header: JWSHeaderParameters, token: FlattenedJWSInput): ReturnType<LocalKeys> {
     if (this.#keys === undefined) await this.#load();
@@ -75,22 +72,22 @@ export class IssuerKeys {
     }
   }
 
-  /** Fetches in the background what has become old; until that has come, the old keys count. */
+  /** Fetches keys in the background when those at hand are old, which count until then. */
   refresh(): void {
-    const { source, clock } = this.#options;
+    const { source, clock } = this.deps;
     const limitMs = source.from === "file" ? fileAgeMs : maxAgeMs;
     if (clock.monotonicMs() - this.#loadedAtMs >= limitMs) void this.#load();
   }
 
   #held(): LocalKeys {
     if (this.#keys === undefined)
-      throw new Unavailable("the keys of the JWT issuer cannot be had just now", firstRetryMs);
+      throw new Unavailable("the keys of the JWT issuer cannot be fetched at the moment", firstRetryMs);
     return this.#keys;
   }
 
   /** @returns whether a look was taken, which it is not within the cooldown */
   async #load(): Promise<boolean> {
-    const { source, clock } = this.#options;
+    const { source, clock } = this.deps;
     const waitMs = this.#keys === undefined ? firstRetryMs : source.from === "file" ? fileAgeMs : cooldownMs;
     const isUnderWay = this.#flights.has("load");
     if (!isUnderWay && clock.monotonicMs() - this.#triedAtMs < waitMs) return false;
@@ -100,7 +97,7 @@ export class IssuerKeys {
   }
 
   async #replace(): Promise<void> {
-    const { source, clock, log } = this.#options;
+    const { source, clock, log } = this.deps;
     try {
       const document = await this.#fetchKeys();
       const text = JSON.stringify(document);
@@ -114,13 +111,13 @@ export class IssuerKeys {
       const reason = error instanceof IssuerError ? error.message : "the document is no JSON Web Key Set";
       log.warn(
         { from: source.from, reason },
-        "the keys of the JWT issuer could not be fetched: those at hand stay",
+        "the keys of the JWT issuer could not be fetched: the keys at hand stay in use",
       );
     }
   }
 
   async #fetchKeys(): Promise<unknown> {
-    const { source, ask } = this.#options;
+    const { source, ask } = this.deps;
     if (source.from === "file") return await readKeyFile(source.path);
     if (source.from === "url") return await ask(source.url);
     const document = await ask(`${source.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
@@ -136,7 +133,7 @@ function processDiscovery(document: unknown, issuer: string): string {
   return uri;
 }
 
-/** Symmetric keys are no public keys: whoever reads the set could sign with them. */
+/** Symmetric keys are no public keys: every reader of the set could sign with them. */
 function processKeySet(document: unknown): JSONWebKeySet {
   const { keys } = (document ?? {}) as { keys?: unknown };
   if (!Array.isArray(keys)) throw new IssuerError("the document holds no keys");

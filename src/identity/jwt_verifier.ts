@@ -5,17 +5,17 @@ import { NexusError } from "../model/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import type { IssuerKeys } from "./issuer_keys.js";
 
-export interface JwtVerifierOptions {
-  /** Letter by letter what `iss` must be. */
+export interface JwtVerifierDeps {
+  /** `iss` must be exactly this. */
   readonly issuer: string;
-  /** What `aud` must be or hold. */
+  /** `aud` must be this, or hold it. */
   readonly audience: string;
   readonly keys: Pick<IssuerKeys, "keyFor" | "generation" | "refresh">;
   readonly clock: Clock;
   readonly log: { debug(fields: object, message: string): void };
 }
 
-/** Signatures by a private key alone: with `none` or a symmetric algorithm whoever knows the public key could sign (RFC 8725, section 3.1). */
+/** Signatures by a private key only: with `none` or a symmetric algorithm, everybody who knows the public key could sign (RFC 8725 section 3.1). */
 const algorithms = [
   "RS256",
   "RS384",
@@ -45,21 +45,18 @@ interface Verified {
 
 /** Callers by JSON Web Tokens of one issuer for one audience (RFC 7519, RFC 8725). */
 export class JwtVerifier {
-  readonly #options: JwtVerifierOptions;
   /** By the digest of the token; the oldest first. */
   readonly #verified = new Map<string, Verified>();
 
-  constructor(options: JwtVerifierOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly deps: JwtVerifierDeps) {}
 
   /**
-   * `jwt:<sub>` until `exp`, at once for a token that was verified before; undefined for a token that proves nobody.
+   * `jwt:<sub>` until `exp`, at once for a token that was verified before; undefined for a token that is not valid.
    *
    * @throws Unavailable (as a rejection) when the keys of the issuer cannot be had
    */
   principalOf(token: string): Principal | undefined | Promise<Principal | undefined> {
-    const { keys, clock } = this.#options;
+    const { keys, clock } = this.deps;
     const digest = createHash("sha256").update(token).digest("base64");
     const known = this.#verified.get(digest);
     if (known === undefined || known.generation !== keys.generation) return this.#verify(token, digest);
@@ -70,7 +67,7 @@ export class JwtVerifier {
   }
 
   async #verify(token: string, digest: string): Promise<Principal | undefined> {
-    const { issuer, audience, keys, clock, log } = this.#options;
+    const { issuer, audience, keys, clock, log } = this.deps;
     let generation = keys.generation;
     const keyFor: typeof keys.keyFor = async (header, input) => {
       const key = await keys.keyFor(header, input);
@@ -91,13 +88,13 @@ export class JwtVerifier {
         this.#remember(digest, { principal, generation });
         return principal;
       }
-      log.debug({ reason: principal }, "a JWT proves nobody");
+      log.debug({ reason: principal }, "a JWT is not valid");
     } catch (error) {
       if (error instanceof NexusError) throw error;
-      // Claims of the token are in the error: its code alone is told.
+      // Claims of the token are in the error: only its code is logged.
       log.debug(
         { reason: error instanceof errors.JOSEError ? error.code : "malformed" },
-        "a JWT proves nobody",
+        "a JWT is not valid",
       );
     }
     this.#verified.delete(digest);
@@ -114,7 +111,7 @@ export class JwtVerifier {
   }
 }
 
-/** What jose leaves to us: the leeway is for the beginning of a token, not for its end. */
+/** The checks that jose leaves to us: the leeway is for the beginning of a token, not for its end. */
 function processClaims({ sub, exp, iat }: JWTPayload, nowMs: number): Principal | string {
   if (exp === undefined || exp * 1000 <= nowMs) return "it has expired";
   if (iat !== undefined && iat * 1000 > nowMs + leewayMs) return "it was issued in the future";

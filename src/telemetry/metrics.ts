@@ -11,7 +11,7 @@ export interface RpcOutcome {
   readonly listener: "grpc" | "http";
 }
 
-/** What is read each time the metrics are asked for. It must be quick. */
+/** The values that are read each time the metrics are. Reading them must be quick. */
 export interface MetricsSources {
   connectionsByStatus(): Readonly<Record<ConnectionStatus, number>>;
   watchSubscribers(): number;
@@ -29,7 +29,7 @@ export interface MetricsSources {
   nowMs(): number;
 }
 
-/** From a provider next listener to one that is about to time out. */
+/** From a provider in the same network to one that is about to time out. */
 const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** From a flush to a fast disk to one that is about to be given up. */
@@ -75,7 +75,7 @@ export class Metrics {
     });
     this.#refreshes = new Counter({
       name: "nexus_refresh_total",
-      help: "Refresh grants, by what came of them.",
+      help: "Refresh grants, by result.",
       labelNames: ["provider", "result", "reason"],
       registers,
     });
@@ -99,7 +99,7 @@ export class Metrics {
     });
     this.#spooled = new Counter({
       name: "nexus_spooled_token_sets_total",
-      help: "Token sets found in the spool file at start, by what came of them.",
+      help: "Token sets found in the spool file at start, by outcome.",
       labelNames: ["outcome"],
       registers,
     });
@@ -149,8 +149,8 @@ export class Metrics {
   }
 
   /**
-   * The text format of Prometheus. From the first call on the process itself is measured too, which wakes it up every 10 ms: a daemon whom
-   * nobody asks sleeps. So the first answer has no statistics of the event loop's lag yet.
+   * The text format of Prometheus. From the first call on the process itself is measured too, which wakes it up every 10 ms: a daemon whose
+   * metrics nothing reads sleeps. So the first answer has no statistics of the event loop's lag yet.
    */
   async render(): Promise<{ readonly contentType: string; readonly body: string }> {
     const isFirst = !this.#measuresProcess;
@@ -224,7 +224,7 @@ export class Metrics {
     );
     this.#addReadGauge(
       "nexus_time_seconds",
-      "What the daemon takes the time to be, in Unix time; it decides when a token is due.",
+      "The time of the daemon's clock, in Unix time; it decides when a token is due.",
       (from) => inSeconds(from.nowMs()),
     );
   }

@@ -26,7 +26,7 @@ const kinds = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, client: Sp
 interface Active {
   readonly context: Context;
   readonly span: OtelSpan;
-  /** What was left running by it, such as a timer, is no part of it any more. */
+  /** Work that outlives the span, such as a timer, does not belong to it. */
   ended: boolean;
 }
 
@@ -92,7 +92,7 @@ export class OtlpTracing implements Tracing {
     return { trace_id: traceId, span_id: spanId };
   }
 
-  /** Sends what waits to be sent, and stops. */
+  /** Sends the spans that wait, and stops. */
   async close(): Promise<void> {
     await this.#provider.shutdown();
   }

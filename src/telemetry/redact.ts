@@ -47,7 +47,7 @@ const inText: readonly [RegExp, string][] = [
 ];
 
 /**
- * The second line of defence: callers do not log secrets, and what looks like one all the same is replaced. Errors are
+ * The second line of defence: callers do not log secrets, and a text that looks like one is replaced. Errors are
  * reduced to name, message, code and stack along their causes, since those of HTTP and OAuth libraries carry responses.
  */
 export function redactFields(fields: object): Record<string, unknown> {

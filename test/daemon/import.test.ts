@@ -150,7 +150,7 @@ describe("importing the fields of a static type", () => {
     const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
     const asked = fakeShell({ env, answers: ["you", "secret"] });
     expect(await run(["connection", "import", "keys", "--user", "bob"], asked)).toBe(0);
-    expect(asked.questions.map(({ question }) => question)).toEqual(["username: ", "password: "]);
+    expect(asked.questions.map(({ question }) => question)).toEqual(["User name: ", "Password: "]);
     const piped = fakeShell({ env, piped: '{"username":"a","password":"b"}' });
     expect(await run(["connection", "import", "keys", "--user", "cleo"], piped)).toBe(0);
     await world.close();

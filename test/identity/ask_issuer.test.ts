@@ -150,7 +150,7 @@ test("finds the keys by discovery, of the issuer that was asked and no other", a
   });
   claimed = "https://evil.example";
   const { verifier, warnings } = verifierOf(origin);
-  await expect(verifier.principalOf(signer.sign({ claims }))).rejects.toThrow("cannot be had");
+  await expect(verifier.principalOf(signer.sign({ claims }))).rejects.toThrow("cannot be fetched");
   expect(warnings).toEqual([{ from: "discovery", reason: "the discovery document is of another issuer" }]);
 });
 

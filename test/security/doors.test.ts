@@ -225,7 +225,7 @@ describe("a daemon whose listeners speak TLS", () => {
     const token = world.signer.sign({ claims });
     await world.answers({ token });
     const log = world.place.logLines.join("");
-    expect(log).toContain("a JWT proves nobody");
+    expect(log).toContain("a JWT is not valid");
     for (const secret of [token, token.split(".")[1] ?? "", "PRIVATE KEY", world.place.apiKey])
       expect(log).not.toContain(secret);
   });

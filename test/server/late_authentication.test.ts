@@ -55,7 +55,7 @@ describe("a caller whose proof takes time", () => {
   });
 
   test("is told to come again when that cannot be known just now", async () => {
-    const reason = "the keys of the JWT issuer cannot be had just now";
+    const reason = "the keys of the JWT issuer cannot be fetched at the moment";
     const { overGrpc, overHttp, base, unexpected } = await listenersWith(() =>
       Promise.reject(new Unavailable(reason)),
     );

@@ -5,8 +5,8 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
-import { NewSecretFile } from "../shell/secret_file.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTime, jsonLine } from "../shell/text.js";
 

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
@@ -14,6 +13,7 @@ import type { Resource } from "../../model/access/scope_restriction.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { withDaemon } from "../shell/daemon_command.js";
+import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine, printable } from "../shell/text.js";
 import { roleName } from "./keys_list.js";
@@ -112,12 +112,7 @@ function parseResource(text: string): Asked {
 }
 
 function load(file: string): Policy {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw usageFailure(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-  }
+  const text = readText(file, "");
   try {
     return readPolicy(text);
   } catch (error) {

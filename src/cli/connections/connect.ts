@@ -28,7 +28,7 @@ interface ConnectFlags extends DaemonFlags {
 
 export function connectCommand(shell: Shell): Command {
   const command = new Command("connect")
-    .description("ask for a person's consent, wait for it and show what came of it")
+    .description("ask a person for consent, wait for it and show the result")
     .argument("[provider]", "name or id; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(

@@ -13,7 +13,13 @@ import {
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import { parseConnectionId } from "../shell/connection_id.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import {
+  addDaemonFlags,
+  allPages,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import {
   formatExpiry,
@@ -147,16 +153,12 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
     userId: flags.user ?? "",
     status: flags.status === undefined ? ConnectionStatus.UNSPECIFIED : statusNumber(flags.status),
   };
-  const connections: Connection[] = [];
-  let pageToken = "";
-  do {
-    const page = await session.call("list the connections", (options) =>
+  return allPages(async (pageToken) => {
+    const { connections, nextPageToken } = await session.call("list the connections", (options) =>
       session.daemon.connections.listConnections({ ...filter, pageToken }, options),
     );
-    connections.push(...page.connections);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return connections;
+    return { items: connections, nextPageToken };
+  });
 }
 
 function statusNumber(name: StatusName): ConnectionStatus {

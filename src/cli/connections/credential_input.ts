@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { usageFailure } from "../shell/command_failure.js";
+import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
@@ -15,7 +15,7 @@ export async function readCredentialFields(
   provider: Provider,
   file: string | undefined,
 ): Promise<Record<string, string>> {
-  if (file !== undefined && file !== "-") return parseFields(readText(file), file);
+  if (file !== undefined && file !== "-") return parseFields(readText(file, "--file"), file);
   if (!shell.stdin.isTTY) return parseFields(await shell.stdin.readAll(), "standard input");
   const fields: Record<string, string> = {};
   const mayBeEmpty = passwordField(provider);
@@ -26,13 +26,22 @@ export async function readCredentialFields(
   return fields;
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw usageFailure(`--file: ${file} cannot be read: ${code}`);
-  }
+/**
+ * A refresh token: one line of the file or of standard input, or the answer of a person, unseen. Messages never hold what was read.
+ *
+ * @throws CommandFailure
+ */
+export async function readRefreshToken(shell: Shell, file: string | undefined): Promise<string> {
+  const text =
+    file !== undefined && file !== "-"
+      ? readText(file, "--file")
+      : shell.stdin.isTTY
+        ? await shell.stdin.ask("Refresh token: ", { echo: false })
+        : await shell.stdin.readAll();
+  const value = text.replace(/\r?\n$/, "");
+  if (value === "") throw usageFailure("the refresh token is empty");
+  if (/[\r\n]/.test(value)) throw usageFailure("the refresh token must be one line");
+  return value;
 }
 
 function parseFields(text: string, origin: string): Record<string, string> {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { CatalogueError } from "../../catalogue/catalogue_fault.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
@@ -7,9 +6,10 @@ import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
 import { readProfiles, targetOf } from "../providers/provider_target.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { formatPlan, planJson } from "./plan_text.js";
@@ -69,7 +69,7 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
 }
 
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
-  const text = file === "-" ? await shell.stdin.readAll() : readText(file);
+  const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
   const templates = await openCatalogue(catalog);
   return told(file, () => readManifest(text, { variables: shell.env, templates }));
 }
@@ -91,14 +91,6 @@ async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanF
       rotateSecrets: flags.rotateSecrets ?? false,
     }),
   );
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw usageFailure(`--file: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-  }
 }
 
 function told<T>(file: string, work: () => T): T {

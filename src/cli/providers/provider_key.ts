@@ -4,7 +4,7 @@ import { isId } from "../../model/ids.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import type { DaemonSession } from "../shell/daemon_command.js";
+import { allPages, type DaemonSession } from "../shell/daemon_command.js";
 
 /** Finds a profile by its id or its name. */
 export async function findProvider(
@@ -46,15 +46,11 @@ export async function suggestingProviders<Answer>(
   }
 }
 
-export async function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
-  const providers: Provider[] = [];
-  let pageToken = "";
-  do {
-    const page = await call("list the providers", (options) =>
+export function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
+  return allPages(async (pageToken) => {
+    const { providers, nextPageToken } = await call("list the providers", (options) =>
       daemon.providers.listProviders({ pageToken, pageSize: 1000 }, options),
     );
-    providers.push(...page.providers);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return providers;
+    return { items: providers, nextPageToken };
+  });
 }

@@ -4,7 +4,13 @@ import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import {
+  addDaemonFlags,
+  allPages,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTable, jsonLine, printable } from "../shell/text.js";
 import { showProvider } from "./provider_list.js";
@@ -66,17 +72,13 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 
-async function listTemplates({ daemon, call }: DaemonSession, namePrefix: string) {
-  const templates: ProviderTemplate[] = [];
-  let pageToken = "";
-  do {
-    const page = await call("list the templates", (options) =>
+function listTemplates({ daemon, call }: DaemonSession, namePrefix: string): Promise<ProviderTemplate[]> {
+  return allPages(async (pageToken) => {
+    const { templates, nextPageToken } = await call("list the templates", (options) =>
       daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),
     );
-    templates.push(...page.templates);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return templates;
+    return { items: templates, nextPageToken };
+  });
 }
 
 function explain(template: ProviderTemplate, program: string): string {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
@@ -13,6 +12,7 @@ import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import { usageFailure } from "./command_failure.js";
+import { readText } from "./files.js";
 
 /** The daemon's services. */
 export interface Daemon {
@@ -92,29 +92,17 @@ function tlsOptions({ tls: { caFile, certificate } }: TcpConfig): SecureContextO
   };
 }
 
-function readPem(setting: string, path: string): Buffer {
-  try {
-    const bytes = readFileSync(path);
-    if (bytes.includes("-----BEGIN ")) return bytes;
-  } catch (error) {
-    throw usageFailure(`${setting}: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  throw usageFailure(`${setting}: ${path} holds no PEM`);
+function readPem(setting: string, path: string): string {
+  const text = readText(path, setting);
+  if (!text.includes("-----BEGIN ")) throw usageFailure(`${setting}: ${path} holds no PEM`);
+  return text;
 }
 
 function readApiKey(apiKey: NonNullable<TcpConfig["apiKey"]>): string {
   if (apiKey.source === "environment") return apiKey.key.reveal();
-  let text: string;
-  try {
-    text = readFileSync(apiKey.path, "utf8").trim();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw usageFailure(`NEXUS_API_KEY_FILE: ${apiKey.path} cannot be read: ${code}`);
-  }
-  if (!/^[\x21-\x7e]+$/.test(text)) {
-    throw usageFailure(
-      `NEXUS_API_KEY_FILE: ${apiKey.path} does not hold an API key: one line of printable characters`,
-    );
-  }
-  return text;
+  const text = readText(apiKey.path, "NEXUS_API_KEY_FILE").trim();
+  if (/^[\x21-\x7e]+$/.test(text)) return text;
+  throw usageFailure(
+    `NEXUS_API_KEY_FILE: ${apiKey.path} does not hold an API key: one line of printable characters`,
+  );
 }

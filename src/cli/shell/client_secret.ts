@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { loadClientSecret } from "../../config/client_config.js";
 import { Secret } from "../../runtime/secret.js";
 import { usageFailure } from "./command_failure.js";
+import { readText } from "./files.js";
 import type { Shell } from "./shell.js";
 
 /**
@@ -22,19 +22,10 @@ export async function obtainClientSecret(shell: Shell, file: string | undefined)
 
 /** Reads a secret file; `-` is standard input, and asks a person who sits there. The line end is no part of it. */
 export async function readClientSecret(shell: Shell, file: string): Promise<Secret> {
-  if (file !== "-") return checked(readText(file), file);
+  if (file !== "-") return checked(readText(file, "--client-secret-file"), file);
   if (shell.stdin.isTTY)
     return checked(await shell.stdin.ask("Client secret: ", { echo: false }), "the answer");
   return checked(await shell.stdin.readAll(), "standard input");
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw usageFailure(`--client-secret-file: ${file} cannot be read: ${code}`);
-  }
 }
 
 function checked(text: string, origin: string): Secret {

@@ -44,6 +44,22 @@ export function addDaemonFlags(command: Command): Command {
   return command;
 }
 
+/** The items of all pages of a list, in order. */
+export async function allPages<Item>(
+  readPage: (
+    pageToken: string,
+  ) => Promise<{ readonly items: readonly Item[]; readonly nextPageToken: string }>,
+): Promise<Item[]> {
+  const all: Item[] = [];
+  let pageToken = "";
+  do {
+    const { items, nextPageToken } = await readPage(pageToken);
+    all.push(...items);
+    pageToken = nextPageToken;
+  } while (pageToken !== "");
+  return all;
+}
+
 /** Runs `work` against the daemon that flags and environment name, and hangs up. */
 export async function withDaemon(
   shell: Shell,

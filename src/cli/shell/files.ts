@@ -1,5 +1,20 @@
-import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { usageFailure } from "./command_failure.js";
+
+/**
+ * The text of a file in UTF-8.
+ *
+ * @param setting the flag or variable that named the file; empty for an argument
+ * @throws CommandFailure when it cannot be read
+ */
+export function readText(path: string, setting: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const named = setting === "" ? "" : `${setting}: `;
+    throw usageFailure(`${named}${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
 
 /** A file that did not exist and that its owner alone may read (0600), made before the secret is. */
 export class NewSecretFile {
