@@ -1,7 +1,8 @@
 import type { Strategy, StrategyKind } from "../model/credentials/strategy.js";
 import { strategyOfConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject } from "../model/json.js";
-import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import {
   type AuthType,
   type ProviderSettings,

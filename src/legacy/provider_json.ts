@@ -3,16 +3,15 @@ import type { Provider } from "../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../model/errors.js";
 import type { JsonObject } from "../model/json.js";
 import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
-import { authTypes, type ProviderSettings, providerViolations } from "../model/providers/provider_profile.js";
-import { settingsMessage, settingsOf } from "../service/messages/provider_message.js";
-import { strategyOf } from "../service/messages/strategy_message.js";
+import { profileMessage, profileSettings } from "../model/providers/profile_fields.js";
+import { authTypes, providerViolations } from "../model/providers/provider_profile.js";
 import { contractField } from "../service/pipeline/rest_error.js";
 
 /** A profile as the existing contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {
   return {
     id: provider.id,
-    ...contractOfProfile(storedSettings(provider)),
+    ...contractOfProfile(profileSettings(provider)),
     client_secret_set: provider.clientSecretSet,
     ...(provider.createdAt ? { created_at: timestampDate(provider.createdAt).toISOString() } : {}),
     ...(provider.updatedAt ? { updated_at: timestampDate(provider.updatedAt).toISOString() } : {}),
@@ -33,12 +32,6 @@ export function metadataJson(provider: Provider): JsonObject {
 
 export function authTypeOf(provider: Provider): string {
   return authTypes[provider.authType - 1] ?? "oauth2";
-}
-
-/** The settings behind a message of ours, in which the strategy is always set. */
-export function storedSettings(provider: Provider): ProviderSettings {
-  const settings = settingsOf(provider);
-  return { ...settings, strategy: strategyOf(provider.strategy) ?? settings.strategy };
 }
 
 /**
@@ -72,7 +65,7 @@ export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider 
       [...new Map(all.toReversed().map((violation) => [violation.field, violation])).values()].toReversed(),
     );
   }
-  const message = settingsMessage(draft.settings);
+  const message = profileMessage(draft.settings);
   message.clientSecret = secret;
   return message;
 }

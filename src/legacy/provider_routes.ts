@@ -1,19 +1,13 @@
 import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import type { JsonObject } from "../model/json.js";
 import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
+import { profileSettings } from "../model/providers/profile_fields.js";
 import { changeablePaths } from "../service/messages/provider_message.js";
 import { RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";
 import { idOf, readFields } from "./input.js";
-import {
-  authTypeOf,
-  draftMessage,
-  mentioned,
-  metadataJson,
-  profileJson,
-  storedSettings,
-} from "./provider_json.js";
+import { authTypeOf, draftMessage, mentioned, metadataJson, profileJson } from "./provider_json.js";
 import { alias, answer, type RestRequest, type Route } from "./route.js";
 
 const create: Route = {
@@ -142,7 +136,7 @@ async function change({ params, body }: RestRequest, call: Call) {
   const id = idOf(params["id"]);
   for (let attempt = 1; ; attempt++) {
     const before = await readProvider(call, id);
-    const draft = changeOfContract(storedSettings(before), mentioned(body));
+    const draft = changeOfContract(profileSettings(before), mentioned(body));
     const provider = draftMessage(draft, before.clientSecretSet);
     const paths = changeablePaths.filter((path) => path !== "client_secret" || draft.clientSecret);
     try {

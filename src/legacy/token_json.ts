@@ -1,7 +1,7 @@
 import type { Token } from "../gen/nexus/v1/token_pb.js";
 import { strategyConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject } from "../model/json.js";
-import { strategyOf } from "../service/messages/strategy_message.js";
+import { strategyOf } from "../model/providers/strategy_message.js";
 
 /**
  * A token as the existing contract writes it: for `oauth2` with the credentials laid flat at the root too. Its

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { FieldViolation } from "../errors.js";
 import type { JsonObject } from "../json.js";
 import { durationText, JsonFields } from "../json_fields.js";
-import { type OAuth2Options, plainOAuth2 } from "./oauth2_options.js";
+import { plainOAuth2 } from "./profile_fields.js";
+import type { OAuth2Options } from "./profile_settings.js";
 
 /** The options by their names in the proto. */
 export const optionNames = {
