@@ -22,7 +22,8 @@ const create: Route = {
   async handle({ body }, call) {
     const profile = readFields(body, (fields) => fields.object("profile"));
     if (!profile) throw new RestRefusal(400, "missing_profile", 'the body must be {"profile": {...}}');
-    const provider = draftMessage(profileOfContract(mentioned(profile)), false);
+    const json = mentioned(profile);
+    const provider = draftMessage(profileOfContract(json), json, false);
     const created = await call(ProviderService.method.createProvider, { provider });
     return answer({ id: stored(created.provider).id, message: "Provider profile created" }, 201);
   },
@@ -136,8 +137,9 @@ async function change({ params, body }: RestRequest, call: Call) {
   const id = idOf(params["id"]);
   for (let attempt = 1; ; attempt++) {
     const before = await readProvider(call, id);
-    const draft = changeOfContract(profileSettings(before), mentioned(body));
-    const provider = draftMessage(draft, before.clientSecretSet);
+    const json = mentioned(body);
+    const draft = changeOfContract(profileSettings(before), json);
+    const provider = draftMessage(draft, json, before.clientSecretSet);
     const paths = changeablePaths.filter((path) => path !== "client_secret" || draft.clientSecret);
     try {
       const changed = await call(ProviderService.method.updateProvider, {

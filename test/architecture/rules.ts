@@ -32,7 +32,7 @@ export const layers = {
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "model", "runtime"],
   document: ["document", "model", "runtime"],
-  manifest: ["manifest", "document", "model", "runtime"],
+  manifest: ["manifest", "document", "model", "runtime", "gen"],
   policy: ["policy", "document", "model", "runtime"],
   cli: [
     "cli",
@@ -58,8 +58,8 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli"],
-  "@bufbuild/protovalidate": ["gen", "service"],
+  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli", "manifest"],
+  "@bufbuild/protovalidate": ["gen", "service", "manifest"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@opentelemetry/api": ["telemetry"],
   "@opentelemetry/core": ["telemetry"],

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
@@ -152,7 +153,7 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * Changes what `change` names and nothing else; a change to what is stored already writes nothing. What would send refresh tokens elsewhere parts the profile's connections from their
    * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version
@@ -171,6 +172,7 @@ export class ProviderRegistry {
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
         throw new Aborted("the provider profile has changed since it was read: read it again");
       }
+      if (this.#isStored(before, change)) return { profile: before, partedConnections: 0 };
       const version = before.version + 1n;
       const clientSecret = this.#sealedFor(before, version, change.clientSecret);
       const profile: ProviderProfile = {
@@ -189,6 +191,13 @@ export class ProviderRegistry {
     });
     this.#onChanged(id);
     return updated;
+  }
+
+  #isStored(profile: ProviderProfile, { settings, clientSecret }: ProviderChange): boolean {
+    const isSameSecret = clientSecret
+      ? this.holdsSecret(profile, clientSecret)
+      : clientSecret === undefined || profile.clientSecret === undefined;
+    return isSameSecret && isDeepStrictEqual({ ...profile, ...settings }, profile);
   }
 
   /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */

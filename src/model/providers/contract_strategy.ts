@@ -53,9 +53,9 @@ export function strategyOfContract(
     config["header_name"] = authHeader;
   }
   if (authType === "api_key" && kind === "header" && config["value_prefix"] === undefined) {
-    // A bare key goes out as a bearer token.
-    const name = config["header_name"] ?? "";
-    if (name === "" || name.toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
+    config["header_name"] ||= "X-API-Key";
+    // In this header a key without a prefix of its own goes out as a bearer token.
+    if (config["header_name"].toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
   }
   return found(authType, kind, config, "auth_strategy", violations);
 }
