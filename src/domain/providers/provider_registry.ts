@@ -193,11 +193,13 @@ export class ProviderRegistry {
     return updated;
   }
 
+  /** A secret that is sent alone is sealed anew, even where it is the one that is stored. */
   #isStored(profile: ProviderProfile, { settings, clientSecret }: ProviderChange): boolean {
     const isSameSecret = clientSecret
       ? this.holdsSecret(profile, clientSecret)
       : clientSecret === undefined || profile.clientSecret === undefined;
-    return isSameSecret && isDeepStrictEqual({ ...profile, ...settings }, profile);
+    const hasSettings = Object.keys(settings).length > 0;
+    return hasSettings && isSameSecret && isDeepStrictEqual({ ...profile, ...settings }, profile);
   }
 
   /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */

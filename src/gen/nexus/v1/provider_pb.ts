@@ -1063,7 +1063,8 @@ export const ProviderService: GenService<{
   },
   /**
    * Changes the fields that `update_mask` names and no others; they take effect with the next request to the provider.
-   * A field named in the mask and unset in `provider` is cleared.
+   * A field named in the mask and unset in `provider` is cleared. A request that names what is stored already changes nothing: the
+   * `etag` stays, and no event is written. A `client_secret` that is named alone is sealed anew in any case.
    *
    * A change of `client_id`, `issuer`, `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at an origin
    * of its own would send refresh tokens to somebody to whom they were not given. It puts the profile's connections to `attention`
