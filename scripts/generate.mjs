@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { writeProfileComments } from "./profile-comments.mjs";
 
 const roots = ["envoy-api", "xds", "protoc-gen-validate", "googleapis"].map((name) =>
   join("node_modules/@grpc/grpc-js-xds/deps", name),
@@ -41,6 +42,7 @@ try {
     output,
   ];
   execFileSync("buf", ["generate", folder, ...flags], { stdio: "inherit" });
+  writeProfileComments(output);
 } finally {
   rmSync(folder, { recursive: true });
 }

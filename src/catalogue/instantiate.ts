@@ -1,5 +1,12 @@
 import { RE2JS } from "re2js";
 import { type FieldViolation, InvalidArgument } from "../model/errors.js";
+import {
+  optionFields,
+  type ProfileField,
+  profileFields,
+  settingOf,
+} from "../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate, TemplateVariable } from "../model/providers/provider_template.js";
 
@@ -32,7 +39,7 @@ export function instantiate(template: ProviderTemplate, given: VariableValues): 
     else violations.push(violation(variable.name, wrong));
   }
   if (violations.length > 0) throw new InvalidArgument(violations);
-  return filled(template.settings, values);
+  return mapTemplated(template.settings, (text) => filledUrl(text, values));
 }
 
 /** Names of the variables in a text. */
@@ -42,18 +49,34 @@ export function variablesIn(text: string): string[] {
 
 /** The texts of the settings that may hold variables, by field. */
 export function templatedTexts(settings: ProviderSettings): (readonly [field: string, text: string])[] {
-  const { oauth2 } = settings;
-  return [
-    ["issuer", settings.issuer],
-    ["auth_url", settings.authUrl],
-    ["token_url", settings.tokenUrl],
-    ["jwks_url", settings.jwksUrl],
-    ["api_base_url", settings.apiBaseUrl],
-    ["user_info_endpoint", settings.userInfoEndpoint],
-    ["oauth2_options.refresh_url", oauth2.refreshUrl],
-    ["oauth2_options.revocation_url", oauth2.revocationUrl],
-    ...settings.scopes.filter(isUrl).map((scope) => ["scopes", scope] as const),
-  ];
+  const texts: (readonly [string, string])[] = [];
+  mapTemplated(settings, (text, field) => {
+    texts.push([field, text]);
+    return text;
+  });
+  return texts;
+}
+
+/** Whether a setting is a URL, by its name in the proto. */
+export function isUrlField({ name }: ProfileField): boolean {
+  return name.endsWith("_url") || name === "issuer" || name === "user_info_endpoint";
+}
+
+/** The settings with each URL, and each scope that is a URL, as `map` has it. */
+function mapTemplated(
+  settings: ProviderSettings,
+  map: (text: string, field: string) => string,
+): ProviderSettings {
+  const mapped = (fields: readonly ProfileField[], from: ProviderSettings | OAuth2Options, prefix: string) =>
+    Object.fromEntries(
+      fields
+        .filter(isUrlField)
+        .map((field) => [field.key, map(settingOf(from, field) as string, `${prefix}${field.name}`)]),
+    );
+  const urls = mapped(profileFields, settings, "");
+  const oauth2 = { ...settings.oauth2, ...mapped(optionFields, settings.oauth2, "oauth2_options.") };
+  const scopes = settings.scopes.map((scope) => (isUrl(scope) ? map(scope, "scopes") : scope));
+  return { ...settings, ...urls, scopes, oauth2 };
 }
 
 function valueViolation(variable: TemplateVariable, value: string): string | undefined {
@@ -62,25 +85,6 @@ function valueViolation(variable: TemplateVariable, value: string): string | und
   const fits = harmless.test(value) && !value.includes("..") && !/^\./.test(value);
   if (fits && RE2JS.compile(variable.pattern).matches(value)) return undefined;
   return `must have the form of ${variable.example}: ${variable.description}`;
-}
-
-function filled(settings: ProviderSettings, values: VariableValues): ProviderSettings {
-  const fill = (text: string): string => filledUrl(text, values);
-  return {
-    ...settings,
-    issuer: fill(settings.issuer),
-    authUrl: fill(settings.authUrl),
-    tokenUrl: fill(settings.tokenUrl),
-    jwksUrl: fill(settings.jwksUrl),
-    apiBaseUrl: fill(settings.apiBaseUrl),
-    userInfoEndpoint: fill(settings.userInfoEndpoint),
-    scopes: settings.scopes.map((scope) => (isUrl(scope) ? fill(scope) : scope)),
-    oauth2: {
-      ...settings.oauth2,
-      refreshUrl: fill(settings.oauth2.refreshUrl),
-      revocationUrl: fill(settings.oauth2.revocationUrl),
-    },
-  };
 }
 
 /**

@@ -1,18 +1,22 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Provider } from "../gen/nexus/v1/provider_pb.js";
-import { InvalidArgument } from "../model/errors.js";
+import { type FieldViolation, InvalidArgument } from "../model/errors.js";
 import type { JsonObject } from "../model/json.js";
-import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
-import { authTypes, type ProviderSettings, providerViolations } from "../model/providers/provider_profile.js";
-import { settingsMessage, settingsOf } from "../service/messages/provider_message.js";
-import { strategyOf } from "../service/messages/strategy_message.js";
+import { contractOfProfile, type Dialect, type ProfileDraft } from "../model/providers/contract_profile.js";
+import { profileMessage, profileSettings } from "../model/providers/profile_fields.js";
+import { authTypes, canonicalName, providerViolations } from "../model/providers/provider_profile.js";
 import { contractField } from "../service/pipeline/rest_error.js";
+
+/** As the existing Nexus has it: an `api_key` whose profile names no header goes bare into this one. */
+export const nexus: Dialect = { bareKeyHeader: "X-API-Key" };
 
 /** A profile as the existing contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {
   return {
     id: provider.id,
-    ...contractOfProfile(storedSettings(provider)),
+    ...contractOfProfile(profileSettings(provider), nexus),
+    // As Go writes a list that was never given: its clients compare by presence.
+    scopes: provider.scopes.length === 0 ? null : [...provider.scopes],
     client_secret_set: provider.clientSecretSet,
     ...(provider.createdAt ? { created_at: timestampDate(provider.createdAt).toISOString() } : {}),
     ...(provider.updatedAt ? { updated_at: timestampDate(provider.updatedAt).toISOString() } : {}),
@@ -35,12 +39,6 @@ export function authTypeOf(provider: Provider): string {
   return authTypes[provider.authType - 1] ?? "oauth2";
 }
 
-/** The settings behind a message of ours, in which the strategy is always set. */
-export function storedSettings(provider: Provider): ProviderSettings {
-  const settings = settingsOf(provider);
-  return { ...settings, strategy: strategyOf(provider.strategy) ?? settings.strategy };
-}
-
 /**
  * What the existing contract's clients leave out: a null is an unset field of theirs, an empty secret is one that they could
  * not read.
@@ -53,17 +51,25 @@ export function mentioned(profile: JsonObject): JsonObject {
   );
 }
 
+/** A name is looked up in any case and written in lower case alone, so that what is read back is what was written. */
+function nameViolations({ name }: JsonObject): FieldViolation[] {
+  if (typeof name !== "string" || name === canonicalName(name)) return [];
+  return [{ field: "name", description: "must be 1 to 63 lower-case letters, digits and inner hyphens" }];
+}
+
 /**
  * The message that a draft asks for.
  *
+ * @param json that the draft was read from
  * @param hasSecret whether a secret is stored already
  * @throws InvalidArgument naming what the JSON cannot say, and with it every error of the profile that it does say
  */
-export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider {
+export function draftMessage(draft: ProfileDraft, json: JsonObject, hasSecret: boolean): Provider {
   const secret = draft.clientSecret?.reveal() ?? "";
-  if (draft.violations.length > 0) {
+  const unread = [...nameViolations(json), ...draft.violations];
+  if (unread.length > 0) {
     const judged = providerViolations(draft.settings, hasSecret || secret !== "");
-    const all = [...draft.violations, ...judged].map((violation) => ({
+    const all = [...unread, ...judged].map((violation) => ({
       ...violation,
       field: contractField(violation.field),
     }));
@@ -72,7 +78,7 @@ export function draftMessage(draft: ProfileDraft, hasSecret: boolean): Provider 
       [...new Map(all.toReversed().map((violation) => [violation.field, violation])).values()].toReversed(),
     );
   }
-  const message = settingsMessage(draft.settings);
+  const message = profileMessage(draft.settings);
   message.clientSecret = secret;
   return message;
 }

@@ -1,19 +1,13 @@
 import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import type { JsonObject } from "../model/json.js";
 import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
+import { profileSettings } from "../model/providers/profile_fields.js";
 import { changeablePaths } from "../service/messages/provider_message.js";
 import { RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";
 import { idOf, readFields } from "./input.js";
-import {
-  authTypeOf,
-  draftMessage,
-  mentioned,
-  metadataJson,
-  profileJson,
-  storedSettings,
-} from "./provider_json.js";
+import { authTypeOf, draftMessage, mentioned, metadataJson, nexus, profileJson } from "./provider_json.js";
 import { alias, answer, type RestRequest, type Route } from "./route.js";
 
 const create: Route = {
@@ -28,7 +22,8 @@ const create: Route = {
   async handle({ body }, call) {
     const profile = readFields(body, (fields) => fields.object("profile"));
     if (!profile) throw new RestRefusal(400, "missing_profile", 'the body must be {"profile": {...}}');
-    const provider = draftMessage(profileOfContract(mentioned(profile)), false);
+    const json = mentioned(profile);
+    const provider = draftMessage(profileOfContract(json, nexus), json, false);
     const created = await call(ProviderService.method.createProvider, { provider });
     return answer({ id: stored(created.provider).id, message: "Provider profile created" }, 201);
   },
@@ -156,8 +151,9 @@ async function change({ params, body }: RestRequest, call: Call) {
   const id = idOf(params["id"]);
   for (let attempt = 1; ; attempt++) {
     const before = await readProvider(call, id);
-    const draft = changeOfContract(storedSettings(before), mentioned(body));
-    const provider = draftMessage(draft, before.clientSecretSet);
+    const json = mentioned(body);
+    const draft = changeOfContract(profileSettings(before), json, nexus);
+    const provider = draftMessage(draft, json, before.clientSecretSet);
     const paths = changeablePaths.filter((path) => path !== "client_secret" || draft.clientSecret);
     try {
       const changed = await call(ProviderService.method.updateProvider, {

@@ -127,6 +127,10 @@ export const schemas = {
     {
       id: uuid,
       ...readable,
+      scopes: says(
+        { type: ["array", "null"], items: text },
+        "Defaults of new connections; null where there are none.",
+      ),
       client_secret_set: { type: "boolean" },
       created_at: time,
       updated_at: time,

@@ -1,9 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { strategyConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
-import { durationText, isJsonObject } from "../model/json_fields.js";
+import { isJsonObject } from "../model/json_fields.js";
 import { withoutStrategy } from "../model/providers/contract_strategy.js";
-import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import {
+  oauth2Fields,
+  type ProfileField,
+  profileFields,
+  settingOf,
+} from "../model/providers/profile_fields.js";
+import { isEmptyJson, settingJson } from "../model/providers/profile_json.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 
 /** What stands in place of a secret. */
@@ -17,59 +23,20 @@ export interface Difference {
   readonly after: JsonValue | undefined;
 }
 
-/** A setting by its name in the proto, and how it is shown: objects name by name. */
-interface Field {
-  readonly path: string;
-  readonly key: keyof ProviderSettings;
-  readonly show: (settings: ProviderSettings) => JsonValue;
-  readonly oauth2Only?: true;
-}
-
 /** Headers and parameters of token requests carry keys as often as not. */
 const maskedOptions = ["token_headers", "token_params", "refresh_params"];
 
-const fields: readonly Field[] = [
-  { path: "description", key: "description", show: ({ description }) => description },
-  { path: "category", key: "category", show: ({ category }) => category },
-  { path: "client_id", key: "clientId", show: ({ clientId }) => clientId },
-  {
-    path: "token_endpoint_auth_method",
-    key: "tokenEndpointAuthMethod",
-    show: ({ tokenEndpointAuthMethod }) => tokenEndpointAuthMethod,
-    oauth2Only: true,
-  },
-  { path: "issuer", key: "issuer", show: ({ issuer }) => issuer },
-  { path: "enable_discovery", key: "enableDiscovery", show: ({ enableDiscovery }) => enableDiscovery },
-  { path: "auth_url", key: "authUrl", show: ({ authUrl }) => authUrl },
-  { path: "token_url", key: "tokenUrl", show: ({ tokenUrl }) => tokenUrl },
-  { path: "jwks_url", key: "jwksUrl", show: ({ jwksUrl }) => jwksUrl },
-  { path: "scopes", key: "scopes", show: ({ scopes }) => [...scopes] },
-  {
-    path: "authorization_params",
-    key: "authorizationParams",
-    show: ({ authorizationParams }) => ({ ...authorizationParams }),
-    oauth2Only: true,
-  },
-  { path: "api_base_url", key: "apiBaseUrl", show: ({ apiBaseUrl }) => apiBaseUrl },
-  { path: "user_info_endpoint", key: "userInfoEndpoint", show: ({ userInfoEndpoint }) => userInfoEndpoint },
-  {
-    path: "refresh_window",
-    key: "refreshWindowMs",
-    show: ({ refreshWindowMs }) => (refreshWindowMs === undefined ? null : durationText(refreshWindowMs)),
-  },
-  {
-    path: "strategy",
-    key: "strategy",
-    show: ({ strategy }) => ({ type: strategy.kind, ...strategyConfig(strategy) }),
-  },
-  {
-    path: "credential_schema",
-    key: "credentialSchema",
-    show: ({ credentialSchema }) => credentialSchema ?? null,
-  },
-  { path: "params", key: "params", show: meaningfulParams },
-  { path: "oauth2_options", key: "oauth2", show: ({ oauth2 }) => optionsConfig(oauth2), oauth2Only: true },
-];
+/** All but what a profile is known by. */
+const fields = profileFields.filter(({ name }) => !["name", "auth_type", "template"].includes(name));
+
+/** A setting as it is compared and shown; undefined for what counts as not set. */
+function shown(field: ProfileField, settings: ProviderSettings): JsonValue | undefined {
+  if (field.name === "params") return given(meaningfulParams(settings));
+  if (field.kind === "strategy") {
+    return { type: settings.strategy.kind, ...strategyConfig(settings.strategy) };
+  }
+  return given(settingJson(field, settingOf(settings, field)));
+}
 
 /** What two profiles of one type differ in, and the names of the settings that hold it, as an update mask wants them. */
 export function differencesOf(
@@ -80,17 +47,15 @@ export function differencesOf(
   readonly paths: string[];
   readonly settings: Partial<ProviderSettings>;
 } {
-  const changed = fields.filter(
-    ({ show, oauth2Only }) =>
-      !(oauth2Only && after.authType !== "oauth2") &&
-      !isDeepStrictEqual(given(show(before)), given(show(after))),
-  );
+  const isOAuth2 = after.authType === "oauth2";
+  const changed = fields
+    .filter(({ name }) => isOAuth2 || !oauth2Fields.includes(name))
+    .map((field) => ({ field, was: shown(field, before), is: shown(field, after) }))
+    .filter(({ was, is }) => !isDeepStrictEqual(was, is));
   return {
-    differences: changed.flatMap(({ path, show }) =>
-      difference(path, given(show(before)), given(show(after))),
-    ),
-    paths: changed.map(({ path }) => path),
-    settings: Object.fromEntries(changed.map(({ key }) => [key, after[key]])),
+    differences: changed.flatMap(({ field, was, is }) => difference(field.name, was, is)),
+    paths: changed.map(({ field }) => field.name),
+    settings: Object.fromEntries(changed.map(({ field }) => [field.key, settingOf(after, field)])),
   };
 }
 
@@ -105,12 +70,7 @@ export function meaningfulParams({ authType, params }: ProviderSettings): JsonOb
 
 /** Undefined for what counts as not set. */
 function given(value: JsonValue): JsonValue | undefined {
-  const isEmpty =
-    value === null ||
-    value === "" ||
-    value === false ||
-    (typeof value === "object" && Object.keys(value).length === 0);
-  return isEmpty ? undefined : value;
+  return isEmptyJson(value) ? undefined : value;
 }
 
 function difference(

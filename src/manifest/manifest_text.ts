@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
-import { strategyConfig } from "../model/credentials/strategy_config.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
-import { durationText, isJsonObject } from "../model/json_fields.js";
+import { isJsonObject } from "../model/json_fields.js";
 import { defaultStrategyOf } from "../model/providers/contract_strategy.js";
-import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import { oauth2Fields } from "../model/providers/profile_fields.js";
+import { givenSettings } from "../model/providers/profile_json.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 import { meaningfulParams } from "./differences.js";
 import type { CurrentProfile } from "./plan.js";
@@ -35,41 +35,15 @@ export function secretVariable(name: string): string {
 }
 
 /** The settings of a profile that are not the default, by their names in a manifest and in the proto. */
-export function givenProfile(settings: ProviderSettings): JsonObject {
-  const isOAuth2 = settings.authType === "oauth2";
-  const method = settings.tokenEndpointAuthMethod;
-  const { strategy } = settings;
-  const isDefaultStrategy = isDeepStrictEqual(strategy, defaultStrategyOf(settings.authType));
-  const all: JsonObject = {
-    name: settings.name,
-    auth_type: settings.authType,
-    description: settings.description,
-    category: settings.category,
-    client_id: settings.clientId,
-    token_endpoint_auth_method: isOAuth2 && method !== "client_secret_post" ? method : "",
-    issuer: settings.issuer,
-    enable_discovery: settings.enableDiscovery,
-    auth_url: settings.authUrl,
-    token_url: settings.tokenUrl,
-    jwks_url: settings.jwksUrl,
-    scopes: [...settings.scopes],
-    authorization_params: isOAuth2 ? { ...settings.authorizationParams } : {},
-    api_base_url: settings.apiBaseUrl,
-    user_info_endpoint: settings.userInfoEndpoint,
-    refresh_window: settings.refreshWindowMs === undefined ? "" : durationText(settings.refreshWindowMs),
-    strategy: isDefaultStrategy ? {} : { type: strategy.kind, config: strategyConfig(strategy) },
-    params: meaningfulParams(settings),
-    oauth2_options: isOAuth2 ? optionsConfig(settings.oauth2) : {},
+function givenProfile(settings: ProviderSettings): JsonObject {
+  const { template: _, ...given } = givenSettings({ ...settings, params: meaningfulParams(settings) });
+  const isDefault = (name: string): boolean => {
+    if (name === "strategy")
+      return isDeepStrictEqual(settings.strategy, defaultStrategyOf(settings.authType));
+    if (settings.authType !== "oauth2") return oauth2Fields.includes(name);
+    return name === "token_endpoint_auth_method" && settings.tokenEndpointAuthMethod === "client_secret_post";
   };
-  const given = Object.entries(all).filter(([, value]) => !isEmpty(value));
-  const schema = settings.credentialSchema;
-  return { ...Object.fromEntries(given), ...(schema ? { credential_schema: schema } : {}) };
-}
-
-function isEmpty(value: JsonValue): boolean {
-  return (
-    value === "" || value === false || (typeof value === "object" && Object.keys(value ?? {}).length === 0)
-  );
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isDefault(name)));
 }
 
 function escaped(value: JsonValue): JsonValue {

@@ -8,7 +8,7 @@ import {
   profileOfContract,
 } from "../model/providers/contract_profile.js";
 import { strategyParams, withoutStrategy } from "../model/providers/contract_strategy.js";
-import { optionsConfig } from "../model/providers/oauth2_options_config.js";
+import { optionsConfig } from "../model/providers/profile_json.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
 
 /** The catalogue, as far as a manifest needs it. */

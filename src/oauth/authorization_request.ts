@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
-import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 
 export interface AuthorizationRequest {

@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
-import { type OAuth2Options, plainOAuth2 } from "../model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";

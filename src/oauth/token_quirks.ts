@@ -1,6 +1,6 @@
 import { tokenHeaderViolation } from "../model/header_name.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
-import type { OAuth2Options } from "../model/providers/oauth2_options.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
 
 /** What a profile declares about both token requests and their answers. */

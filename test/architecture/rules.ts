@@ -1,7 +1,7 @@
 /** A layer is a folder of src/ with all that is below it. `daemon` and `main` wire. */
 export const layers = {
   runtime: ["runtime"],
-  model: ["model", "runtime"],
+  model: ["model", "runtime", "gen"],
   gen: ["gen"],
   config: ["config", "outbound", "model", "runtime"],
   // Verifies callers' JWTs. It fetches the keys of the one issuer that the operator configures, never of a provider: so
@@ -32,7 +32,7 @@ export const layers = {
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "model", "runtime"],
   document: ["document", "model", "runtime"],
-  manifest: ["manifest", "document", "model", "runtime"],
+  manifest: ["manifest", "document", "model", "runtime", "gen"],
   policy: ["policy", "document", "model", "runtime"],
   cli: [
     "cli",
@@ -58,8 +58,8 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "store", "service", "legacy", "server", "cli"],
-  "@bufbuild/protovalidate": ["gen", "service"],
+  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli", "manifest"],
+  "@bufbuild/protovalidate": ["gen", "service", "manifest"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@opentelemetry/api": ["telemetry"],
   "@opentelemetry/core": ["telemetry"],

@@ -39,10 +39,7 @@ describe("2: a static profile can be registered and connected", () => {
       "api_key",
       {},
       { api_key: "k" },
-      {
-        type: "header",
-        config: { header_name: "Authorization", value_prefix: "Bearer ", credential_field: "api_key" },
-      },
+      { type: "header", config: { header_name: "X-API-Key", value_prefix: "", credential_field: "api_key" } },
     ],
     [
       "api_key",

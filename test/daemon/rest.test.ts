@@ -62,8 +62,14 @@ describe("the REST routes", () => {
     });
 
     it("answers 409 when the name is taken", async () => {
-      const again = await rest.post("/v1/providers", { profile: { ...manual, name: "GitHub " } });
+      const again = await rest.post("/v1/providers", { profile: { ...manual, name: "github" } });
       expect([again.status, again.body.error]).toEqual([409, "already_exists"]);
+    });
+
+    it.each(["GitLab-2", " gitlab-2"])("answers 400 to the name %j, and stores nothing", async (name) => {
+      const refused = await rest.post("/v1/providers", { profile: { ...manual, name } });
+      expect([refused.status, refused.body.details[0].field]).toEqual([400, "name"]);
+      expect((await rest.get("/providers/by-name/gitlab-2")).status).toBe(404);
     });
 
     it("answers 400 with every error named, by the fields of the contract", async () => {

@@ -12,7 +12,7 @@ import type { Connection } from "../../src/model/connections/connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { bearerStrategy } from "../../src/model/credentials/strategy.js";
 import { newId } from "../../src/model/ids.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
 import { Changes } from "../../src/runtime/changes.js";

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from "../../src/model/json.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 
 /** Settings of an API-key profile. */

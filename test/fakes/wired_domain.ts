@@ -14,7 +14,7 @@ import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
 import { bearerStrategy } from "../../src/model/credentials/strategy.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Changes } from "../../src/runtime/changes.js";

@@ -173,11 +173,6 @@ providers:
       ["2:5: strategy.query_param.param_name: is required"],
     ],
     [
-      "a bare key that the API would prefix",
-      key("params: {header_name: Authorization, value_prefix: ''}"),
-      [expect.stringMatching(/^4:13: strategy: an api_key in Authorization/)],
-    ],
-    [
       "a scope with a space",
       key("scopes: ['a b']"),
       [expect.stringMatching(/^4:14: scopes\[0\]: must be one scope/)],

@@ -6,7 +6,7 @@ import { readManifest } from "../../src/manifest/manifest.js";
 import { headerNameViolation, tokenHeaderViolation } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { providerViolations } from "../../src/model/providers/provider_profile.js";
 import { adaptTokenRequest } from "../../src/oauth/token_quirks.js";
 import { applyStrategy } from "../../src/strategies/apply_strategy.js";

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
 import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "../../src/oauth/token_quirks.js";
 
 const nowMs = Date.UTC(2031, 0, 1);

@@ -2,7 +2,7 @@ import type { PendingAuthorization } from "../../src/model/connections/authoriza
 import type { Connection } from "../../src/model/connections/connection.js";
 import type { SealedRecord } from "../../src/model/credentials/credential.js";
 import { bearerStrategy } from "../../src/model/credentials/strategy.js";
-import { plainOAuth2 } from "../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 
 export const nowMs = 1_700_000_000_000;

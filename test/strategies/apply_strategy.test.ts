@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { StrategySchema } from "../../src/gen/nexus/v1/strategy_pb.js";
 import type { Strategy } from "../../src/model/credentials/strategy.js";
 import { strategyConfig } from "../../src/model/credentials/strategy_config.js";
-import { strategyMessage } from "../../src/service/messages/strategy_message.js";
+import { strategyMessage } from "../../src/model/providers/strategy_message.js";
 import { type AnyStrategy, applyStrategy } from "../../src/strategies/apply_strategy.js";
 
 const request = { method: "GET", url: "https://api.example/v1?b=2", headers: { Accept: "*/*" } };

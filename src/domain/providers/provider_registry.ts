@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
@@ -154,7 +155,7 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else. What would send refresh tokens elsewhere parts the profile's connections from their
+   * Changes what `change` names and nothing else; a change to what is stored already writes nothing. What would send refresh tokens elsewhere parts the profile's connections from their
    * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version
@@ -173,6 +174,7 @@ export class ProviderRegistry {
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
         throw new Aborted("the provider profile has changed since it was read: read it again");
       }
+      if (this.#isStored(before, change)) return { profile: before, partedConnections: 0 };
       const version = before.version + 1n;
       const clientSecret = this.#sealedFor(before, version, change.clientSecret);
       const profile: ProviderProfile = {
@@ -191,6 +193,15 @@ export class ProviderRegistry {
     });
     this.#onChanged(id);
     return updated;
+  }
+
+  /** A secret that is sent alone is sealed anew, even where it is the one that is stored. */
+  #isStored(profile: ProviderProfile, { settings, clientSecret }: ProviderChange): boolean {
+    const isSameSecret = clientSecret
+      ? this.holdsSecret(profile, clientSecret)
+      : clientSecret === undefined || profile.clientSecret === undefined;
+    const hasSettings = Object.keys(settings).length > 0;
+    return hasSettings && isSameSecret && isDeepStrictEqual({ ...profile, ...settings }, profile);
   }
 
   /** The new secret, or the one that is stored, sealed for the next version; one that cannot be opened stays what it is. */

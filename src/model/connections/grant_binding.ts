@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { OAuth2Options } from "../providers/oauth2_options.js";
+import type { OAuth2Options } from "../providers/profile_settings.js";
 import type { ProviderSettings } from "../providers/provider_profile.js";
 
 type BoundSettings = Pick<

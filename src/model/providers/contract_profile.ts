@@ -1,7 +1,7 @@
 import { Secret } from "../../runtime/secret.js";
 import type { FieldViolation } from "../errors.js";
 import type { JsonObject } from "../json.js";
-import { durationText, isJsonObject, JsonFields } from "../json_fields.js";
+import { isJsonObject, JsonFields } from "../json_fields.js";
 import { canBeExtraParam, readContractParams, withoutExtraParams } from "./contract_params.js";
 import {
   contractOfStrategy,
@@ -9,41 +9,52 @@ import {
   strategyOfJson,
   withoutStrategy,
 } from "./contract_strategy.js";
-import { optionsConfig, optionsOfConfig } from "./oauth2_options_config.js";
 import {
   authTypes,
-  canonicalName,
-  type ProviderSettings,
-  type TokenEndpointAuthMethod,
+  oauth2Fields,
+  plainOAuth2,
+  profileFields,
+  settingOf,
   tokenEndpointAuthMethods,
-} from "./provider_profile.js";
+} from "./profile_fields.js";
+import { isEmptyJson, optionsConfig, optionsOfConfig, readSetting, settingJson } from "./profile_json.js";
+import type { AuthType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
+import { canonicalName } from "./provider_profile.js";
 
-/** Keys of a profile in the existing contract's JSON, and those that say what it cannot. */
-export const contractKeys: readonly string[] = [
+/** Keys of a profile in the JSON of the existing contract that are always said, whatever they hold. */
+const contractsOwn: readonly string[] = [
   "name",
   "auth_type",
   "client_id",
-  "client_secret",
   "auth_url",
   "token_url",
   "issuer",
   "enable_discovery",
   "scopes",
-  "auth_header",
-  "auth_strategy",
   "api_base_url",
   "user_info_endpoint",
   "description",
   "category",
-  "params",
-  // Beyond the contract; each wins over what the keys above say of the same.
-  "token_endpoint_auth_method",
-  "jwks_url",
-  "authorization_params",
-  "refresh_window",
+];
+
+/** Settings that the contract says in its own way, or in several. */
+const special: readonly string[] = [
+  "name",
+  "auth_type",
+  ...oauth2Fields,
   "strategy",
   "credential_schema",
-  "oauth2_options",
+  "params",
+  "template",
+];
+const plainFields = profileFields.filter(({ name }) => !special.includes(name));
+
+/** Keys of a profile in the contract's JSON: its own, and the proto's, of which each wins over what the first say of the same. */
+export const contractKeys: readonly string[] = [
+  ...profileFields.map(({ name }) => name).filter((name) => name !== "template"),
+  "client_secret",
+  "auth_header",
+  "auth_strategy",
 ];
 
 /** What a profile in JSON says. `providerViolations` has not judged it yet. */
@@ -55,13 +66,50 @@ export interface ProfileDraft {
   readonly violations: readonly FieldViolation[];
 }
 
+/** In what the JSON of one place differs from that of another. */
+export interface Dialect {
+  /** Where an `api_key` goes whose profile names no header; by default `Authorization`, as a bearer token. */
+  readonly bareKeyHeader?: string | undefined;
+}
+
 /** Reads a whole profile. Keys that are not known are left to the caller. */
-export function profileOfContract(json: JsonObject): ProfileDraft {
+export function profileOfContract(json: JsonObject, dialect: Dialect = {}): ProfileDraft {
   const violations: FieldViolation[] = [];
   const fields = new JsonFields(json, violations);
   const authType = fields.word("auth_type", authTypes) ?? "oauth2";
+  const plain = plainFields.map((field) => [field.key, readSetting(field, fields)]);
+  const secret = fields.text("client_secret");
+  return {
+    settings: {
+      ...(Object.fromEntries(plain) as ProviderSettings),
+      name: canonicalName(fields.text("name")),
+      authType,
+      template: "",
+      ...specialSettings(authType, json, fields, violations, dialect),
+    },
+    clientSecret: Object.hasOwn(json, "client_secret")
+      ? secret === ""
+        ? null
+        : new Secret(secret)
+      : undefined,
+    violations,
+  };
+}
+
+type SpecialSettings = Pick<
+  ProviderSettings,
+  "tokenEndpointAuthMethod" | "authorizationParams" | "strategy" | "credentialSchema" | "params" | "oauth2"
+>;
+
+function specialSettings(
+  authType: AuthType,
+  json: JsonObject,
+  fields: JsonFields,
+  violations: FieldViolation[],
+  { bareKeyHeader }: Dialect,
+): SpecialSettings {
   const isOAuth2 = authType === "oauth2";
-  for (const name of ["token_endpoint_auth_method", "authorization_params", "oauth2_options"]) {
+  for (const name of oauth2Fields) {
     if (!isOAuth2 && fields.has(name)) fields.violation(name, `is for oauth2, not for ${authType}`);
   }
   const given = fields.object("params") ?? {};
@@ -69,63 +117,43 @@ export function profileOfContract(json: JsonObject): ProfileDraft {
   const authHeader = fields.text("auth_header");
   const typed = fields.object("strategy");
   const spelling = { authHeader, authStrategy: json["auth_strategy"], params: given };
+  const strategy = typed
+    ? strategyOfJson(authType, typed, violations)
+    : strategyOfContract(authType, spelling, violations, bareKeyHeader);
+  const credentialSchema = fields.object("credential_schema") ?? params.credentialSchema;
+  const rest = typed ? withoutStrategy(params.rest) : params.rest;
   const method = fields.word("token_endpoint_auth_method", tokenEndpointAuthMethods);
-  const skips = {
+  if (!isOAuth2) {
+    const tokenEndpointAuthMethod = method ?? "client_secret_post";
+    const unused = { tokenEndpointAuthMethod, authorizationParams: params.authorizationParams };
+    return { ...unused, strategy, credentialSchema, params: rest, oauth2: plainOAuth2 };
+  }
+  const spelledMethod = methodOfHeader(authHeader);
+  const options = {
     ...(params.skipScopeOnAuth ? { skip_scope_on_auth: true } : {}),
     ...(params.skipScopeOnExchange ? { skip_scope_on_exchange: true } : {}),
+    ...fields.object("oauth2_options"),
   };
-  const options = { ...(isOAuth2 ? skips : {}), ...(isOAuth2 ? fields.object("oauth2_options") : {}) };
-  const clientSecret = fields.text("client_secret");
   return {
-    settings: {
-      name: canonicalName(fields.text("name")),
-      authType,
-      clientId: fields.text("client_id"),
-      tokenEndpointAuthMethod: method ?? (isOAuth2 ? methodOfHeader(authHeader) : "client_secret_post"),
-      issuer: fields.text("issuer"),
-      enableDiscovery: fields.flag("enable_discovery"),
-      authUrl: fields.text("auth_url"),
-      tokenUrl: fields.text("token_url"),
-      jwksUrl: fields.text("jwks_url"),
-      scopes: fields.texts("scopes"),
-      authorizationParams: {
-        ...params.authorizationParams,
-        ...(isOAuth2 ? fields.textMap("authorization_params") : {}),
-      },
-      apiBaseUrl: fields.text("api_base_url"),
-      userInfoEndpoint: fields.text("user_info_endpoint"),
-      description: fields.text("description"),
-      category: fields.text("category"),
-      refreshWindowMs: fields.durationMs("refresh_window"),
-      strategy: typed
-        ? strategyOfJson(authType, typed, violations)
-        : strategyOfContract(authType, spelling, violations),
-      credentialSchema: fields.object("credential_schema") ?? params.credentialSchema,
-      params: {
-        ...(typed ? withoutStrategy(params.rest) : params.rest),
-        ...(isOAuth2 && authHeader !== plainHeader(methodOfHeader(authHeader))
-          ? { auth_header: authHeader }
-          : {}),
-      },
-      oauth2: optionsOfConfig(options, violations, "oauth2_options."),
-      template: "",
-    },
-    clientSecret: Object.hasOwn(json, "client_secret")
-      ? clientSecret === ""
-        ? null
-        : new Secret(clientSecret)
-      : undefined,
-    violations,
+    tokenEndpointAuthMethod: method ?? spelledMethod,
+    authorizationParams: { ...params.authorizationParams, ...fields.textMap("authorization_params") },
+    strategy,
+    credentialSchema,
+    params: { ...rest, ...(authHeader === plainHeader(spelledMethod) ? {} : { auth_header: authHeader }) },
+    oauth2: optionsOfConfig(options, violations, "oauth2_options."),
   };
 }
 
 /** Reads a profile of which only the fields that are present change. The type cannot. */
-export function changeOfContract(before: ProviderSettings, patch: JsonObject): ProfileDraft {
-  const { settings, clientSecret, violations } = profileOfContract({
-    ...baseOf(before, patch),
-    ...patch,
-    auth_type: before.authType,
-  });
+export function changeOfContract(
+  before: ProviderSettings,
+  patch: JsonObject,
+  dialect: Dialect = {},
+): ProfileDraft {
+  const { settings, clientSecret, violations } = profileOfContract(
+    { ...baseOf(before, patch, dialect), ...patch, auth_type: before.authType },
+    dialect,
+  );
   const { auth_type: wanted } = patch;
   const isAnother = wanted !== undefined && wanted !== null && wanted !== "" && wanted !== before.authType;
   const violation = { field: "auth_type", description: `cannot be changed: it is ${before.authType}` };
@@ -137,8 +165,8 @@ export function changeOfContract(before: ProviderSettings, patch: JsonObject): P
 }
 
 /** The contract's JSON of a profile before a change, without what would win over the change. */
-function baseOf(before: ProviderSettings, patch: JsonObject): JsonObject {
-  const base = contractOfProfile(before);
+function baseOf(before: ProviderSettings, patch: JsonObject, dialect: Dialect): JsonObject {
+  const base = contractOfProfile(before, dialect);
   let params = isJsonObject(base["params"]) ? base["params"] : {};
   const drop = (...names: string[]): void => {
     params = Object.fromEntries(Object.entries(params).filter(([name]) => !names.includes(name)));
@@ -157,29 +185,24 @@ function baseOf(before: ProviderSettings, patch: JsonObject): JsonObject {
 }
 
 /** The contract's JSON of a profile, without its secret. `profileOfContract` reads the same settings out of it. */
-export function contractOfProfile(settings: ProviderSettings): JsonObject {
+export function contractOfProfile(settings: ProviderSettings, dialect: Dialect = {}): JsonObject {
   const isOAuth2 = settings.authType === "oauth2";
   const { auth_header: spelledHeader, ...others } = settings.params;
   const kept = isOAuth2 ? others : settings.params;
-  const spelling = contractOfStrategy(settings.authType, settings.strategy, kept);
+  const spelling = contractOfStrategy(settings.authType, settings.strategy, kept, dialect.bareKeyHeader);
   const { skip_scope_on_auth, skip_scope_on_exchange, ...options } = optionsConfig(settings.oauth2);
   const extras = Object.entries(settings.authorizationParams);
   const hidden = Object.fromEntries(extras.filter(([name]) => !canBeExtraParam(name)));
+  const fields = profileFields.filter(
+    (field) => contractsOwn.includes(field.name) || plainFields.includes(field),
+  );
+  const plain = fields
+    .map((field) => [field.name, settingJson(field, settingOf(settings, field))] as const)
+    .filter(([name, value]) => contractsOwn.includes(name) || !isEmptyJson(value));
   return {
-    name: settings.name,
-    auth_type: settings.authType,
-    client_id: settings.clientId,
-    auth_url: settings.authUrl,
-    token_url: settings.tokenUrl,
-    issuer: settings.issuer,
-    enable_discovery: settings.enableDiscovery,
-    scopes: [...settings.scopes],
+    ...Object.fromEntries(plain),
     auth_header: isOAuth2 ? headerOf(settings.tokenEndpointAuthMethod, spelledHeader) : spelling.authHeader,
     auth_strategy: spelling.authStrategy ?? "",
-    api_base_url: settings.apiBaseUrl,
-    user_info_endpoint: settings.userInfoEndpoint,
-    description: settings.description,
-    category: settings.category,
     params: {
       ...Object.fromEntries(extras.filter(([name]) => canBeExtraParam(name))),
       ...spelling.params,
@@ -190,11 +213,7 @@ export function contractOfProfile(settings: ProviderSettings): JsonObject {
     ...(isOAuth2 && settings.tokenEndpointAuthMethod === "none"
       ? { token_endpoint_auth_method: "none" }
       : {}),
-    ...(settings.jwksUrl === "" ? {} : { jwks_url: settings.jwksUrl }),
     ...(Object.keys(hidden).length === 0 ? {} : { authorization_params: hidden }),
-    ...(settings.refreshWindowMs === undefined
-      ? {}
-      : { refresh_window: durationText(settings.refreshWindowMs) }),
     ...(isOAuth2 && Object.keys(options).length > 0 ? { oauth2_options: options } : {}),
   };
 }

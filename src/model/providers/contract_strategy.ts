@@ -30,11 +30,19 @@ export interface StrategySpelling {
   readonly params: JsonObject;
 }
 
-/** The strategy that a spelling says; `params.auth_strategy` before the flat keys, these before `auth_header`. */
+/** Where an `api_key` goes whose profile names no header: in manifests and over the API. */
+const defaultKeyHeader = "Authorization";
+
+/**
+ * The strategy that a spelling says; `params.auth_strategy` before the flat keys, these before `auth_header`.
+ *
+ * @param bareKeyHeader the header of an `api_key` whose profile names none
+ */
 export function strategyOfContract(
   authType: AuthType,
   { authHeader, authStrategy, params }: StrategySpelling,
   violations: FieldViolation[],
+  bareKeyHeader = defaultKeyHeader,
 ): Strategy {
   const beside = spelled(authStrategy, "auth_strategy", violations);
   const inside = spelled(params["auth_strategy"], "params.auth_strategy", violations);
@@ -53,9 +61,9 @@ export function strategyOfContract(
     config["header_name"] = authHeader;
   }
   if (authType === "api_key" && kind === "header" && config["value_prefix"] === undefined) {
-    // A bare key goes out as a bearer token.
-    const name = config["header_name"] ?? "";
-    if (name === "" || name.toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
+    config["header_name"] ||= bareKeyHeader;
+    // In this header a key without a prefix of its own goes out as a bearer token.
+    if (config["header_name"].toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
   }
   return found(authType, kind, config, "auth_strategy", violations);
 }
@@ -87,6 +95,7 @@ export function contractOfStrategy(
   authType: AuthType,
   strategy: Strategy,
   params: JsonObject,
+  bareKeyHeader = defaultKeyHeader,
 ): StrategySpelling {
   const authStrategy = authType === "oauth2" ? "" : strategy.kind;
   const bare = withoutStrategy(params);
@@ -95,7 +104,7 @@ export function contractOfStrategy(
     headers.map((authHeader) => ({ authHeader, authStrategy, params: candidate })),
   );
   const way = ways.find((candidate) =>
-    isDeepStrictEqual(strategyOfContract(authType, candidate, []), strategy),
+    isDeepStrictEqual(strategyOfContract(authType, candidate, [], bareKeyHeader), strategy),
   );
   const whole = { type: strategy.kind, config: strategyConfig(strategy) };
   return way ?? { authHeader: "", authStrategy, params: { ...bare, auth_strategy: whole } };

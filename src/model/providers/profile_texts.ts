@@ -3,7 +3,7 @@ import { strategyConfig } from "../credentials/strategy_config.js";
 import type { FieldViolation } from "../errors.js";
 import type { JsonObject } from "../json.js";
 import { namesSecret } from "./connection_metadata.js";
-import type { OAuth2Options } from "./oauth2_options.js";
+import type { OAuth2Options } from "./profile_settings.js";
 
 const maxParamNameLength = 128;
 const maxParamValueLength = 2_048;

@@ -1,27 +1,13 @@
 import type { SealedRecord } from "../credentials/credential.js";
-import { hmacAlgos, hmacEncodings, type Strategy, type StrategyKind } from "../credentials/strategy.js";
+import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import type { JsonObject } from "../json.js";
-import type { OAuth2Options } from "./oauth2_options.js";
+import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
-/** RFC 7591 section 2. */
-export const tokenEndpointAuthMethods = ["client_secret_post", "client_secret_basic", "none"] as const;
-export type TokenEndpointAuthMethod = (typeof tokenEndpointAuthMethods)[number];
-
-/** In the order of the numbers of `nexus.v1.AuthType`, from 1. */
-export const authTypes = [
-  "oauth2",
-  "api_key",
-  "basic_auth",
-  "header",
-  "query_param",
-  "hmac_payload",
-  "aws_sigv4",
-] as const;
-export type AuthType = (typeof authTypes)[number];
+export { authTypes, tokenEndpointAuthMethods } from "./profile_fields.js";
+export type { AuthType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
 
 /** Which strategies fit a type; the first is the default one. */
 export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
@@ -33,34 +19,6 @@ export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]
   hmac_payload: ["hmac_payload"],
   aws_sigv4: ["aws_sigv4"],
 };
-
-/** What a caller can set. */
-export interface ProviderSettings {
-  readonly name: string;
-  readonly authType: AuthType;
-  readonly clientId: string;
-  readonly tokenEndpointAuthMethod: TokenEndpointAuthMethod;
-  readonly issuer: string;
-  readonly enableDiscovery: boolean;
-  readonly authUrl: string;
-  readonly tokenUrl: string;
-  readonly jwksUrl: string;
-  readonly scopes: readonly string[];
-  readonly authorizationParams: Readonly<Record<string, string>>;
-  readonly apiBaseUrl: string;
-  readonly userInfoEndpoint: string;
-  readonly description: string;
-  readonly category: string;
-  readonly refreshWindowMs: number | undefined;
-  readonly strategy: Strategy;
-  /** Undefined means the default one of the type. */
-  readonly credentialSchema: JsonObject | undefined;
-  /** What the existing contract's `params` hold beyond these settings. */
-  readonly params: JsonObject;
-  readonly oauth2: OAuth2Options;
-  /** Name of the catalogue's template; empty for a profile of its own. */
-  readonly template: string;
-}
 
 /** A provider profile as stored. */
 export interface ProviderProfile extends ProviderSettings {

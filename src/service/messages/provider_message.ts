@@ -1,33 +1,28 @@
-import { create } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { ProviderChange } from "../../domain/providers/provider_registry.js";
-import { type Provider, ProviderSchema, TokenEndpointAuthMethod } from "../../gen/nexus/v1/provider_pb.js";
-import type { Strategy } from "../../model/credentials/strategy.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import type { HeaderStrategy, Strategy } from "../../model/credentials/strategy.js";
 import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { InvalidArgument } from "../../model/errors.js";
-import type { JsonObject } from "../../model/json.js";
 import {
-  type TokenEndpointAuthMethod as AuthMethod,
   authTypes,
+  profileFields,
+  profileMessage,
+  profileSettings,
+  settingOf,
+} from "../../model/providers/profile_fields.js";
+import {
   canonicalName,
   type AuthType as ModelAuthType,
   type ProviderProfile,
   type ProviderSettings,
   strategiesOfType,
 } from "../../model/providers/provider_profile.js";
+import { strategyOf } from "../../model/providers/strategy_message.js";
 import { Secret } from "../../runtime/secret.js";
-import { optionsMessage, optionsOf } from "./oauth2_options_message.js";
-import { strategyMessage, strategyOf } from "./strategy_message.js";
 import { timestampOf } from "./timestamps.js";
 
-const authMethods: Readonly<Record<AuthMethod, TokenEndpointAuthMethod>> = {
-  client_secret_post: TokenEndpointAuthMethod.CLIENT_SECRET_POST,
-  client_secret_basic: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
-  none: TokenEndpointAuthMethod.NONE,
-};
-
 export function providerMessage(profile: ProviderProfile): Provider {
-  const message = settingsMessage(profile);
+  const message = profileMessage(profile);
   message.id = profile.id;
   message.clientSecretSet = profile.clientSecret !== undefined;
   message.etag = etagOf(profile);
@@ -35,37 +30,6 @@ export function providerMessage(profile: ProviderProfile): Provider {
   const updatedAt = timestampOf(profile.updatedAtMs);
   if (createdAt) message.createdAt = createdAt;
   if (updatedAt) message.updatedAt = updatedAt;
-  return message;
-}
-
-/** The fields that a caller can set, without the secret. */
-export function settingsMessage(profile: ProviderSettings): Provider {
-  const message = create(ProviderSchema, {
-    name: profile.name,
-    authType: authTypes.indexOf(profile.authType) + 1,
-    clientId: profile.clientId,
-    tokenEndpointAuthMethod:
-      profile.authType === "oauth2"
-        ? authMethods[profile.tokenEndpointAuthMethod]
-        : TokenEndpointAuthMethod.UNSPECIFIED,
-    issuer: profile.issuer,
-    enableDiscovery: profile.enableDiscovery,
-    authUrl: profile.authUrl,
-    tokenUrl: profile.tokenUrl,
-    jwksUrl: profile.jwksUrl,
-    scopes: [...profile.scopes],
-    authorizationParams: { ...profile.authorizationParams },
-    apiBaseUrl: profile.apiBaseUrl,
-    userInfoEndpoint: profile.userInfoEndpoint,
-    description: profile.description,
-    category: profile.category,
-    strategy: strategyMessage(profile.strategy),
-    template: profile.template,
-  });
-  if (profile.authType === "oauth2") message.oauth2Options = optionsMessage(profile.oauth2);
-  if (profile.credentialSchema) message.credentialSchema = profile.credentialSchema;
-  if (Object.keys(profile.params).length > 0) message.params = profile.params;
-  if (profile.refreshWindowMs !== undefined) message.refreshWindow = durationFromMs(profile.refreshWindowMs);
   return message;
 }
 
@@ -82,88 +46,42 @@ export function versionOfEtag(etag: string): bigint | undefined {
   return BigInt(etag.slice(1));
 }
 
-/** Settings of a profile that is to be created. @throws InvalidArgument for a strategy that is missing */
+/** Settings of a profile that is to be created; the template is for the daemon to say. */
 export function settingsOf(message: Provider): ProviderSettings {
-  const authType = authTypes[message.authType - 1] ?? "oauth2";
+  const settings = profileSettings(message);
   return {
+    ...settings,
     name: canonicalName(message.name),
-    authType,
-    clientId: message.clientId,
-    tokenEndpointAuthMethod: authMethodOf(message.tokenEndpointAuthMethod),
-    issuer: message.issuer,
-    enableDiscovery: message.enableDiscovery,
-    authUrl: message.authUrl,
-    tokenUrl: message.tokenUrl,
-    jwksUrl: message.jwksUrl,
-    scopes: [...message.scopes],
-    authorizationParams: { ...message.authorizationParams },
-    apiBaseUrl: message.apiBaseUrl,
-    userInfoEndpoint: message.userInfoEndpoint,
-    description: message.description,
-    category: message.category,
-    refreshWindowMs: message.refreshWindow && durationMs(message.refreshWindow),
-    strategy: strategyFor(authType, message),
-    credentialSchema: message.credentialSchema as JsonObject | undefined,
-    params: (message.params as JsonObject | undefined) ?? {},
-    oauth2: optionsOf(message.oauth2Options),
+    strategy: strategyFor(settings.authType, message),
     template: "",
   };
 }
 
 /** The strategy of the message, or the default one of the type, which has its own for `query_param` and the two signers. */
-function strategyFor(authType: ModelAuthType, message: Provider): Strategy {
-  const given = strategyOf(message.strategy);
-  if (authType === "api_key" && (given === undefined || given.kind === "header")) {
-    // The key goes out as a bearer token unless the profile names a header or a prefix of its own.
-    const bare = given === undefined || (given.headerName === "Authorization" && given.valuePrefix === "");
-    return {
-      kind: "header",
-      headerName: "Authorization",
-      credentialField: "api_key",
-      ...given,
-      ...(bare ? { valuePrefix: "Bearer " } : { valuePrefix: given.valuePrefix }),
-    };
+function strategyFor(authType: ModelAuthType, { strategy }: Provider): Strategy {
+  const given = strategyOf(strategy);
+  if (authType !== "api_key" || (given && given.kind !== "header")) {
+    return given ?? (strategyOfConfig(strategiesOfType[authType][0] ?? authType, {}) as Strategy);
   }
-  return given ?? (strategyOfConfig(strategiesOfType[authType][0] ?? authType, {}) as Strategy);
+  // The key goes out as a bearer token unless the profile names a header or a prefix of its own.
+  const header = given ?? (strategyOfConfig("header", {}) as HeaderStrategy);
+  const hasPrefix = strategy?.kind.case === "header" && strategy.kind.value.valuePrefix !== undefined;
+  const isBare = header.headerName.toLowerCase() === "authorization" && !hasPrefix;
+  return isBare ? { ...header, valuePrefix: "Bearer " } : header;
 }
 
 export function clientSecretOf(message: Provider): Secret | undefined {
   return message.clientSecret === "" ? undefined : new Secret(message.clientSecret);
 }
 
-function authMethodOf(method: TokenEndpointAuthMethod): AuthMethod {
-  if (method === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC) return "client_secret_basic";
-  return method === TokenEndpointAuthMethod.NONE ? "none" : "client_secret_post";
-}
-
-/** Settings that a field mask can name, by their names in the proto. */
-const maskable: Readonly<Record<string, keyof ProviderSettings>> = {
-  name: "name",
-  client_id: "clientId",
-  token_endpoint_auth_method: "tokenEndpointAuthMethod",
-  issuer: "issuer",
-  enable_discovery: "enableDiscovery",
-  auth_url: "authUrl",
-  token_url: "tokenUrl",
-  jwks_url: "jwksUrl",
-  scopes: "scopes",
-  authorization_params: "authorizationParams",
-  api_base_url: "apiBaseUrl",
-  user_info_endpoint: "userInfoEndpoint",
-  description: "description",
-  category: "category",
-  refresh_window: "refreshWindowMs",
-  strategy: "strategy",
-  credential_schema: "credentialSchema",
-  params: "params",
-  oauth2_options: "oauth2",
-};
+/** Settings that a field mask can name: all but the two that never change. */
+const maskable = profileFields.filter(({ name }) => name !== "auth_type" && name !== "template");
 
 /** Several times what a field mask can name: some name a field twice. */
 const maxMaskPaths = 100;
 
 /** Every path that a field mask can name. */
-export const changeablePaths: readonly string[] = ["client_secret", ...Object.keys(maskable)];
+export const changeablePaths: readonly string[] = ["client_secret", ...maskable.map(({ name }) => name)];
 
 /**
  * What `paths` name of `message`.
@@ -180,9 +98,7 @@ export function changeOf(
     const description = `must name at most ${maxMaskPaths} fields, not ${paths.length}`;
     throw new InvalidArgument([{ field: "update_mask", description }]);
   }
-  const unknown = [...paths.entries()].filter(
-    ([, path]) => path !== "client_secret" && !Object.hasOwn(maskable, path),
-  );
+  const unknown = [...paths.entries()].filter(([, path]) => !changeablePaths.includes(path));
   if (paths.length === 0) {
     throw new InvalidArgument([{ field: "update_mask", description: "must name at least one field" }]);
   }
@@ -196,12 +112,8 @@ export function changeOf(
     );
   }
   const all = settingsOf({ ...message, authType: authTypes.indexOf(authType) + 1 });
-  const settings = Object.fromEntries(
-    paths.flatMap((path) => {
-      const key = maskable[path];
-      return key === undefined ? [] : [[key, all[key]]];
-    }),
-  );
+  const named = maskable.filter(({ name }) => paths.includes(name));
+  const settings = Object.fromEntries(named.map((field) => [field.key, settingOf(all, field)]));
   return paths.includes("client_secret")
     ? { settings, clientSecret: clientSecretOf(message) ?? null }
     : { settings };

@@ -7,9 +7,10 @@ import {
   type ProviderTemplate as TemplateMessage,
 } from "../../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
+import { profileMessage } from "../../model/providers/profile_fields.js";
 import { authTypes, type ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../../model/providers/provider_template.js";
-import { settingsMessage, settingsOf } from "./provider_message.js";
+import { settingsOf } from "./provider_message.js";
 
 /** Where templates come from. */
 export interface Templates {
@@ -28,7 +29,7 @@ export function templateMessage(template: ProviderTemplate, redirectUri: string)
   return create(ProviderTemplateSchema, {
     name: template.name,
     displayName: template.displayName,
-    provider: settingsMessage(template.settings),
+    provider: profileMessage(template.settings),
     variables: template.variables.map(({ name, description, pattern, defaultValue, example }) => ({
       name,
       description: `${description}, for example ${example}`,
@@ -52,7 +53,7 @@ export function settingsOver(base: ProviderSettings, given: Provider): ProviderS
     const description = `is ${base.authType} in the template ${base.template}: leave it out`;
     throw new InvalidArgument([{ field: "provider.auth_type", description }]);
   }
-  const template = settingsMessage(base);
+  const template = profileMessage(base);
   const merged = create(ProviderSchema, {
     ...template,
     ...setFields(ProviderSchema, given),

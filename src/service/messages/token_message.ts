@@ -9,8 +9,8 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
+import { strategyMessage } from "../../model/providers/strategy_message.js";
 import { problemMessage, statusMessages } from "./connection_message.js";
-import { strategyMessage } from "./strategy_message.js";
 import { present, timestampOf } from "./timestamps.js";
 
 /** @param withIdToken left out of what streams push: an agent seldom needs it, and each update would carry it */

@@ -14,7 +14,9 @@ import {
   type Refusals,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
+import { bearerStrategy } from "../../model/credentials/strategy.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+import { strategyMessage, strategyOf } from "../../model/providers/strategy_message.js";
 import {
   decodeText,
   decodeTime,
@@ -23,7 +25,6 @@ import {
   encodeTime,
   encodeWord,
 } from "./field_codec.js";
-import { fromStrategyMessage, toStrategyMessage } from "./strategy_codec.js";
 
 /** A connection with the revision of its newest change, which is the key of its entry in `changes`. */
 export interface StoredConnection {
@@ -58,7 +59,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     updatedAtMs: BigInt(connection.updatedAtMs),
     dueAtMs: encodeTime(connection.dueAtMs),
     subject: connection.subject ?? "",
-    strategy: toStrategyMessage(connection.strategy),
+    strategy: strategyMessage(connection.strategy),
     metadata: { ...connection.metadata },
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
     awaitingConfirmation: connection.awaitingConfirmation === true,
@@ -153,7 +154,7 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       updatedAtMs: Number(record.updatedAtMs),
       dueAtMs: decodeTime(record.dueAtMs),
       subject: decodeText(record.subject),
-      strategy: fromStrategyMessage(record.strategy),
+      strategy: strategyOf(record.strategy) ?? bearerStrategy,
       metadata: record.metadata,
       ...(record.refreshExpiresAtMs === 0n
         ? {}

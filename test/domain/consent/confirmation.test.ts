@@ -8,7 +8,7 @@ import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import { admin, owner } from "../../../src/model/access/principal.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { silentLog } from "../../silent_log.js";

@@ -3,7 +3,7 @@ import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js"
 import { Revoker } from "../../../src/domain/grants/revoker.js";
 import type { RevocationRequest } from "../../../src/domain/grants/token_endpoint_client.js";
 import { Unavailable } from "../../../src/model/errors.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { RevocationOutcome } from "../../../src/oauth/revocation.js";

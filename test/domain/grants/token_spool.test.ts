@@ -7,7 +7,7 @@ import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_aud
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { owner } from "../../../src/model/access/principal.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { GrantMoved, TokenEndpointClient } from "../../../src/domain/grants/token_endpoint_client.js";
 import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { grantBinding } from "../../../src/model/connections/grant_binding.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { adaptTokenAnswer, type TokenQuirks } from "../../../src/oauth/token_quirks.js";
 import { normaliseTokenResponse, sendTokenRequest, toTokenSet } from "../../../src/oauth/token_response.js";
 import { mutateText, type Random } from "../random.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bearerStrategy } from "../../../src/model/credentials/strategy.js";
-import { plainOAuth2 } from "../../../src/model/providers/oauth2_options.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { maxParamsBytes, textViolations } from "../../../src/model/providers/profile_texts.js";
 import type { ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 

@@ -8,13 +8,17 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Provider } from "../../v1/provider_pb.js";
+import { file_nexus_v1_provider } from "../../v1/provider_pb.js";
+import type { Strategy } from "../../v1/strategy_pb.js";
+import { file_nexus_v1_strategy } from "../../v1/strategy_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKtBgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglhdXRoX3R5cGUYAyABKA0SEQoJY2xpZW50X2lkGAQgASgJEjMKDWNsaWVudF9zZWNyZXQYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSIgoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBiABKAkSDgoGaXNzdWVyGAcgASgJEhgKEGVuYWJsZV9kaXNjb3ZlcnkYCCABKAgSEAoIYXV0aF91cmwYCSABKAkSEQoJdG9rZW5fdXJsGAogASgJEhAKCGp3a3NfdXJsGAsgASgJEg4KBnNjb3BlcxgMIAMoCRJVChRhdXRob3JpemF0aW9uX3BhcmFtcxgNIAMoCzI3Lm5leHVzLnN0b3JlLnYxLlByb3ZpZGVyUmVjb3JkLkF1dGhvcml6YXRpb25QYXJhbXNFbnRyeRIUCgxhcGlfYmFzZV91cmwYDiABKAkSGgoSdXNlcl9pbmZvX2VuZHBvaW50GA8gASgJEhMKC2Rlc2NyaXB0aW9uGBAgASgJEhAKCGNhdGVnb3J5GBEgASgJEhUKDWNyZWF0ZWRfYXRfbXMYEiABKAMSFQoNdXBkYXRlZF9hdF9tcxgTIAEoAxIPCgd2ZXJzaW9uGBQgASgEEhkKEXJlZnJlc2hfd2luZG93X21zGBUgASgDEjAKCHN0cmF0ZWd5GBYgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSHgoWY3JlZGVudGlhbF9zY2hlbWFfanNvbhgXIAEoCRITCgtwYXJhbXNfanNvbhgYIAEoCRI7Cg5vYXV0aDJfb3B0aW9ucxgZIAEoCzIjLm5leHVzLnN0b3JlLnYxLk9BdXRoMk9wdGlvbnNSZWNvcmQSEAoIdGVtcGxhdGUYGiABKAkSFQoNcmVkaXJlY3RfcGF0aBg3IAEoCRo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU3RyYXRlZ3lSZWNvcmQSDAoEa2luZBgBIAEoCRI6CgZjb25maWcYAiADKAsyKi5uZXh1cy5zdG9yZS52MS5TdHJhdGVneVJlY29yZC5Db25maWdFbnRyeRotCgtDb25maWdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvUFChNPQXV0aDJPcHRpb25zUmVjb3JkEhcKD3Njb3BlX3NlcGFyYXRvchgBIAEoCRJKCgx0b2tlbl9wYXJhbXMYAiADKAsyNC5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlRva2VuUGFyYW1zRW50cnkSTgoOcmVmcmVzaF9wYXJhbXMYAyADKAsyNi5uZXh1cy5zdG9yZS52MS5PQXV0aDJPcHRpb25zUmVjb3JkLlJlZnJlc2hQYXJhbXNFbnRyeRJMCg10b2tlbl9oZWFkZXJzGAQgAygLMjUubmV4dXMuc3RvcmUudjEuT0F1dGgyT3B0aW9uc1JlY29yZC5Ub2tlbkhlYWRlcnNFbnRyeRIcChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoCRITCgtyZWZyZXNoX3VybBgGIAEoCRIWCg5yZXZvY2F0aW9uX3VybBgHIAEoCRIbChN0b2tlbl9yZXNwb25zZV9wYXRoGAggASgJEhYKDmxpZmV0aW1lX2ZpZWxkGAkgASgJEhsKE2RlZmF1bHRfbGlmZXRpbWVfbXMYCiABKAMSEQoJb21pdF9wa2NlGAsgASgIEhoKEnNraXBfc2NvcGVfb25fYXV0aBgMIAEoCBIeChZza2lwX3Njb3BlX29uX2V4Y2hhbmdlGA0gASgIEhkKEWNhbGxiYWNrX21ldGFkYXRhGA4gAygJEhYKDnRva2VuX21ldGFkYXRhGA8gAygJEh0KFWludmFsaWRfZ3JhbnRfYWxpYXNlcxgQIAMoCRoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLIBgoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEjAKCHN0cmF0ZWd5GBcgASgLMh4ubmV4dXMuc3RvcmUudjEuU3RyYXRlZ3lSZWNvcmQSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBIbChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKZAQoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJEi8KB3JlZnVzZWQYPSABKAsyHi5uZXh1cy5zdG9yZS52MS5SZWZ1c2Fsc1JlY29yZCJ/Cg5SZWZ1c2Fsc1JlY29yZBIQCghzaW5jZV9tcxgBIAEoAxIPCgdsYXN0X21zGAIgASgDEg0KBXRpbWVzGAMgASgNEg0KBWFsb25lGAQgASgNEhcKD3Byb2ZpbGVfdmVyc2lvbhgFIAEoBBITCgtodHRwX3N0YXR1cxgGIAEoDSKoAQoQU3VzcGVuc2lvblJlY29yZBIXCg9wcm9maWxlX3ZlcnNpb24YASABKAQSEAoIc2luY2VfbXMYAiABKAMSEAoIZmFpbHVyZXMYAyABKA0SEwoLcmV0cnlfYXRfbXMYBCABKAMSGwoTcHJvYmVfY29ubmVjdGlvbl9pZBgFIAEoCRIQCghyZXN1bWluZxgGIAEoCBITCgt1bmNvbmZpcm1lZBgHIAEoCCJqChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCCJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCKIAQoLU3Bvb2xSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQi6QEKEENyZWRlbnRpYWxTZWNyZXQSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhUKDXJlZnJlc2hfdG9rZW4YAiABKAkSEgoKdG9rZW5fdHlwZRgDIAEoCRIQCghpZF90b2tlbhgEIAEoCRI8CgZmaWVsZHMYBSADKAsyLC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0LkZpZWxkc0VudHJ5EhUKDWdyYW50X2JpbmRpbmcYPCABKAkaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK6AgoTQXV0aG9yaXphdGlvblJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg4KBnNjb3BlcxgDIAMoCRISCgpyZXR1cm5fdXJsGAQgASgJEhQKDHJlZGlyZWN0X3VyaRgFIAEoCRIVCg1leHBpcmVzX2F0X21zGAYgASgDEiwKBnNlYWxlZBgHIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIYChBwcm92aWRlcl92ZXJzaW9uGAggASgEEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAkgASgIEhQKDHJlcXVlc3RlZF9ieRgKIAEoCRIMCgRoZWxkGAsgASgIEhwKFGZhaWxlZF9jb25maXJtYXRpb25zGAwgASgNIoIBChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbCL8AwoOSGVsZENyZWRlbnRpYWwSNAoKY3JlZGVudGlhbBgBIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQSFgoOcmVjZWl2ZWRfYXRfbXMYAiABKAMSGgoNZXhwaXJlc19pbl9tcxgDIAEoA0gAiAEBEiIKFXJlZnJlc2hfZXhwaXJlc19pbl9tcxgEIAEoA0gBiAEBEhQKDHNjb3Blc19rbm93bhgFIAEoCBIOCgZzY29wZXMYBiADKAkSDwoHc3ViamVjdBgHIAEoCRI+CghtZXRhZGF0YRgIIAMoCzIsLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLk1ldGFkYXRhRW50cnkSTwoRY2FsbGJhY2tfbWV0YWRhdGEYCSADKAsyNC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5DYWxsYmFja01ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUNhbGxiYWNrTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhAKDl9leHBpcmVzX2luX21zQhgKFl9yZWZyZXNoX2V4cGlyZXNfaW5fbXMiOgoPRGlzY292ZXJ5UmVjb3JkEhAKCGRvY3VtZW50GAEgASgJEhUKDWZldGNoZWRfYXRfbXMYAiABKAMiXAoMQ2hhbmdlUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcmVtb3ZlZBgCIAEoCBIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJIsABCgtBdWRpdFJlY29yZBIPCgd0aW1lX21zGAEgASgDEhIKCmV2ZW50X3R5cGUYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEhUKDWNvbm5lY3Rpb25faWQYBCABKAkSEwoLcHJvdmlkZXJfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIMCgRoYXNoGAggASgMEg0KBWNvdW50GAkgASgEEhAKCHJldmlzaW9uGAogASgEIl8KD0F1ZGl0SGVhZFJlY29yZBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhcKD2FuY2hvcl9zZXF1ZW5jZRgDIAEoBBITCgthbmNob3JfaGFzaBgEIAEoDCKZAgoQUmV2b2NhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhAKCHJldmlzaW9uGAQgASgEEhcKD3Rva2VuX3R5cGVfaGludBgFIAEoCRIQCghhdHRlbXB0cxgGIAEoDRIVCg1jcmVhdGVkX2F0X21zGAcgASgDEhcKD25leHRfYXR0ZW1wdF9tcxgIIAEoAxIsCgZzZWFsZWQYCSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRIbChN0b2tlbl9leHBpcmVzX2F0X21zGD0gASgDItoBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkiiQIKDEFwaUtleVJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmRpZ2VzdBgDIAEoDBIMCgRyb2xlGAQgASgNEhAKCHVzZXJfaWRzGAUgAygJEhEKCXByb3ZpZGVycxgGIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgHIAMoCRIVCg1jcmVhdGVkX2F0X21zGAggASgDEhIKCmNyZWF0ZWRfYnkYCSABKAkSFQoNZXhwaXJlc19hdF9tcxgKIAEoAxIVCg1yZXZva2VkX2F0X21zGAsgASgDEhIKCnJldm9rZWRfYnkYDCABKAkSFwoPbGFzdF91c2VkX2F0X21zGA0gASgDQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw");
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSLNAQoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkivAYKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIvCgdyZWZ1c2VkGD0gASgLMh4ubmV4dXMuc3RvcmUudjEuUmVmdXNhbHNSZWNvcmQifwoOUmVmdXNhbHNSZWNvcmQSEAoIc2luY2VfbXMYASABKAMSDwoHbGFzdF9tcxgCIAEoAxINCgV0aW1lcxgDIAEoDRINCgVhbG9uZRgEIAEoDRIXCg9wcm9maWxlX3ZlcnNpb24YBSABKAQSEwoLaHR0cF9zdGF0dXMYBiABKA0iqAEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgSEwoLdW5jb25maXJtZWQYByABKAgiagoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0SEAoIcmVzdG9yZWQYMyABKAgiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiiAEKC1Nwb29sUmVjb3JkEg0KBWdyYW50GAEgASgNEjQKCmNvbm5lY3Rpb24YAiABKAsyIC5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkEjQKCmNyZWRlbnRpYWwYAyABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsUmVjb3JkIukBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKCAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwi/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDIlwKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLaAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM", [file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -123,184 +127,44 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
   id: string;
 
   /**
-   * Unique; database `provider_names` maps it to the id.
+   * What a caller can set, as it is served: neither the secret nor a field that is output only.
    *
-   * @generated from field: string name = 2;
+   * @generated from field: nexus.v1.Provider settings = 2;
    */
-  name: string;
-
-  /**
-   * Number of `nexus.v1.AuthType`.
-   *
-   * @generated from field: uint32 auth_type = 3;
-   */
-  authType: number;
-
-  /**
-   * OAuth client identifier.
-   *
-   * @generated from field: string client_id = 4;
-   */
-  clientId: string;
+  settings?: Provider | undefined;
 
   /**
    * The client secret; unset for public clients.
    *
-   * @generated from field: nexus.store.v1.SealedRecord client_secret = 5;
+   * @generated from field: nexus.store.v1.SealedRecord client_secret = 3;
    */
   clientSecret?: SealedRecord | undefined;
 
   /**
-   * `client_secret_post`, `client_secret_basic` or `none`.
-   *
-   * @generated from field: string token_endpoint_auth_method = 6;
-   */
-  tokenEndpointAuthMethod: string;
-
-  /**
-   * Issuer identifier.
-   *
-   * @generated from field: string issuer = 7;
-   */
-  issuer: string;
-
-  /**
-   * Whether endpoints come from discovery.
-   *
-   * @generated from field: bool enable_discovery = 8;
-   */
-  enableDiscovery: boolean;
-
-  /**
-   * Authorization endpoint, without discovery.
-   *
-   * @generated from field: string auth_url = 9;
-   */
-  authUrl: string;
-
-  /**
-   * Token endpoint, without discovery.
-   *
-   * @generated from field: string token_url = 10;
-   */
-  tokenUrl: string;
-
-  /**
-   * JWKS, without discovery.
-   *
-   * @generated from field: string jwks_url = 11;
-   */
-  jwksUrl: string;
-
-  /**
-   * Default scopes.
-   *
-   * @generated from field: repeated string scopes = 12;
-   */
-  scopes: string[];
-
-  /**
-   * Additional parameters of the authorization request.
-   *
-   * @generated from field: map<string, string> authorization_params = 13;
-   */
-  authorizationParams: { [key: string]: string };
-
-  /**
-   * Information for agents.
-   *
-   * @generated from field: string api_base_url = 14;
-   */
-  apiBaseUrl: string;
-
-  /**
-   * Information for agents.
-   *
-   * @generated from field: string user_info_endpoint = 15;
-   */
-  userInfoEndpoint: string;
-
-  /**
-   * Text for lists.
-   *
-   * @generated from field: string description = 16;
-   */
-  description: string;
-
-  /**
-   * Text for lists.
-   *
-   * @generated from field: string category = 17;
-   */
-  category: string;
-
-  /**
    * When it was registered.
    *
-   * @generated from field: int64 created_at_ms = 18;
+   * @generated from field: int64 created_at_ms = 4;
    */
   createdAtMs: bigint;
 
   /**
    * When it was last changed.
    *
-   * @generated from field: int64 updated_at_ms = 19;
+   * @generated from field: int64 updated_at_ms = 5;
    */
   updatedAtMs: bigint;
 
   /**
    * Counts the changes of this profile, from 1.
    *
-   * @generated from field: uint64 version = 20;
+   * @generated from field: uint64 version = 6;
    */
   version: bigint;
 
   /**
-   * Refresh window; 0 means the default policy.
-   *
-   * @generated from field: int64 refresh_window_ms = 21;
-   */
-  refreshWindowMs: bigint;
-
-  /**
-   * How its credentials are applied; unset means a bearer token.
-   *
-   * @generated from field: nexus.store.v1.StrategyRecord strategy = 22;
-   */
-  strategy?: StrategyRecord | undefined;
-
-  /**
-   * JSON Schema of the captured fields, as JSON; empty means the default one of the type.
-   *
-   * @generated from field: string credential_schema_json = 23;
-   */
-  credentialSchemaJson: string;
-
-  /**
-   * What the existing contract's `params` hold beyond the fields of this record, as JSON; empty means nothing.
-   *
-   * @generated from field: string params_json = 24;
-   */
-  paramsJson: string;
-
-  /**
-   * What the provider needs beyond the RFCs; unset means nothing.
-   *
-   * @generated from field: nexus.store.v1.OAuth2OptionsRecord oauth2_options = 25;
-   */
-  oauth2Options?: OAuth2OptionsRecord | undefined;
-
-  /**
-   * Name of the catalogue's template that it was made from.
-   *
-   * @generated from field: string template = 26;
-   */
-  template: string;
-
-  /**
    * Path of its redirect URI below the public URL, for `oauth2`; never changed.
    *
-   * @generated from field: string redirect_path = 55;
+   * @generated from field: string redirect_path = 7;
    */
   redirectPath: string;
 };
@@ -311,160 +175,6 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
  */
 export const ProviderRecordSchema: GenMessage<ProviderRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 2);
-
-/**
- * How credentials are applied.
- *
- * @generated from message nexus.store.v1.StrategyRecord
- */
-export type StrategyRecord = Message<"nexus.store.v1.StrategyRecord"> & {
-  /**
-   * `oauth2`, `header`, `query_param`, `basic_auth`, `aws_sigv4` or `hmac_payload`.
-   *
-   * @generated from field: string kind = 1;
-   */
-  kind: string;
-
-  /**
-   * The strategy's own fields, by their names in `nexus.v1`.
-   *
-   * @generated from field: map<string, string> config = 2;
-   */
-  config: { [key: string]: string };
-};
-
-/**
- * Describes the message nexus.store.v1.StrategyRecord.
- * Use `create(StrategyRecordSchema)` to create a new message.
- */
-export const StrategyRecordSchema: GenMessage<StrategyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 3);
-
-/**
- * What a provider needs beyond the RFCs; see `nexus.v1.OAuth2Options`.
- *
- * @generated from message nexus.store.v1.OAuth2OptionsRecord
- */
-export type OAuth2OptionsRecord = Message<"nexus.store.v1.OAuth2OptionsRecord"> & {
-  /**
-   * Between scopes; empty means a space.
-   *
-   * @generated from field: string scope_separator = 1;
-   */
-  scopeSeparator: string;
-
-  /**
-   * Further parameters of the code exchange.
-   *
-   * @generated from field: map<string, string> token_params = 2;
-   */
-  tokenParams: { [key: string]: string };
-
-  /**
-   * Further parameters of the refresh grant.
-   *
-   * @generated from field: map<string, string> refresh_params = 3;
-   */
-  refreshParams: { [key: string]: string };
-
-  /**
-   * Further headers of token requests.
-   *
-   * @generated from field: map<string, string> token_headers = 4;
-   */
-  tokenHeaders: { [key: string]: string };
-
-  /**
-   * `form` or `json`; empty means a form.
-   *
-   * @generated from field: string token_request_format = 5;
-   */
-  tokenRequestFormat: string;
-
-  /**
-   * Token endpoint for refreshes.
-   *
-   * @generated from field: string refresh_url = 6;
-   */
-  refreshUrl: string;
-
-  /**
-   * Revocation endpoint.
-   *
-   * @generated from field: string revocation_url = 7;
-   */
-  revocationUrl: string;
-
-  /**
-   * Path of the token object in the answer.
-   *
-   * @generated from field: string token_response_path = 8;
-   */
-  tokenResponsePath: string;
-
-  /**
-   * Name of the field with the lifetime.
-   *
-   * @generated from field: string lifetime_field = 9;
-   */
-  lifetimeField: string;
-
-  /**
-   * Lifetime of a token whose answer says none.
-   *
-   * @generated from field: int64 default_lifetime_ms = 10;
-   */
-  defaultLifetimeMs: bigint;
-
-  /**
-   * No PKCE.
-   *
-   * @generated from field: bool omit_pkce = 11;
-   */
-  omitPkce: boolean;
-
-  /**
-   * No scope in the authorization request.
-   *
-   * @generated from field: bool skip_scope_on_auth = 12;
-   */
-  skipScopeOnAuth: boolean;
-
-  /**
-   * No scope in the code exchange.
-   *
-   * @generated from field: bool skip_scope_on_exchange = 13;
-   */
-  skipScopeOnExchange: boolean;
-
-  /**
-   * Values of the callback to keep.
-   *
-   * @generated from field: repeated string callback_metadata = 14;
-   */
-  callbackMetadata: string[];
-
-  /**
-   * Values of the token answer to keep.
-   *
-   * @generated from field: repeated string token_metadata = 15;
-   */
-  tokenMetadata: string[];
-
-  /**
-   * Answers to a refresh that mean `invalid_grant`.
-   *
-   * @generated from field: repeated string invalid_grant_aliases = 16;
-   */
-  invalidGrantAliases: string[];
-};
-
-/**
- * Describes the message nexus.store.v1.OAuth2OptionsRecord.
- * Use `create(OAuth2OptionsRecordSchema)` to create a new message.
- */
-export const OAuth2OptionsRecordSchema: GenMessage<OAuth2OptionsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`.
@@ -629,9 +339,9 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
   /**
    * How its credentials are applied, as the profile said when they were written; unset means a bearer token.
    *
-   * @generated from field: nexus.store.v1.StrategyRecord strategy = 23;
+   * @generated from field: nexus.v1.Strategy strategy = 23;
    */
-  strategy?: StrategyRecord | undefined;
+  strategy?: Strategy | undefined;
 
   /**
    * Values of the callback or of the token answer.
@@ -667,7 +377,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  * Use `create(ConnectionRecordSchema)` to create a new message.
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 3);
 
 /**
  * Why a connection is not well.
@@ -723,7 +433,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
@@ -780,7 +490,7 @@ export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
  * Use `create(RefusalsRecordSchema)` to create a new message.
  */
 export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
@@ -844,7 +554,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -887,7 +597,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -915,7 +625,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * An entry of `spool.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -951,7 +661,7 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
  * Use `create(SpoolRecordSchema)` to create a new message.
  */
 export const SpoolRecordSchema: GenMessage<SpoolRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Plaintext of a credential.
@@ -1008,7 +718,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -1107,7 +817,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Plaintext of a pending authorization.
@@ -1149,7 +859,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * A credential between consent and confirmation.
@@ -1226,7 +936,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1254,7 +964,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1296,7 +1006,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1382,7 +1092,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1424,7 +1134,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1516,7 +1226,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1594,7 +1304,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1699,5 +1409,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 22);
+  messageDesc(file_nexus_store_v1_records, 20);
 
