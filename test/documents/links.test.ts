@@ -94,3 +94,13 @@ it("keeps the README to 200 lines and CONTRIBUTING to 150", () => {
   expect(read("README.md").split("\n").length - 1).toBeLessThanOrEqual(200);
   expect(read("CONTRIBUTING.md").split("\n").length - 1).toBeLessThanOrEqual(150);
 });
+
+it("shows in the README lines that the Python agent has", () => {
+  const [, shown = ""] = /^```python\n([\s\S]*?)^```/m.exec(read("README.md")) ?? [];
+  const agent = read("examples/python/agent.py")
+    .split("\n")
+    .map((line) => line.trim());
+  const lines = shown.split("\n").map((line) => line.replace(/ +# .*$/, "").trim());
+  expect(lines.filter((line) => line !== "").length).toBeGreaterThan(0);
+  expect(lines.filter((line) => !agent.includes(line))).toEqual([]);
+});
