@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
+import { problemMessages } from "../../src/model/problem_reason.js";
 import { fakeShell } from "../cli/fake_shell.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -103,4 +104,9 @@ it("shows in the README lines that the Python agent has", () => {
   const lines = shown.split("\n").map((line) => line.replace(/ +# .*$/, "").trim());
   expect(lines.filter((line) => line !== "").length).toBeGreaterThan(0);
   expect(lines.filter((line) => !agent.includes(line))).toEqual([]);
+});
+
+it("explains each problem of a connection in docs/failures.md", () => {
+  const text = read("docs/failures.md");
+  expect(Object.keys(problemMessages).filter((reason) => !text.includes(`\`${reason}\``))).toEqual([]);
 });
