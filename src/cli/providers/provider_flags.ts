@@ -73,7 +73,7 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
 /** The first sentence of the proto's comment. */
 function helpOf(name: string): string {
   const comment = profileComments[`Provider.${name}`] ?? "";
-  const [sentence = comment] = comment.split(/\.(?= [A-Z])|\.$/);
+  const [sentence = comment] = comment.split(/\.(?= |$)/);
   return sentence.replaceAll("`", "");
 }
 
