@@ -1,6 +1,6 @@
 import { connectionStatuses } from "../model/connections/connection.js";
 import type { JsonObject } from "../model/json.js";
-import { authTypes } from "../model/providers/provider_profile.js";
+import { authTypes, type ProfileField, profileFields } from "../model/providers/profile_fields.js";
 import { legacyStatuses } from "./legacy_calls.js";
 
 const text = { type: "string" } as const;
@@ -31,7 +31,7 @@ function requested(
   return { type: "object", required: [...required], properties: Object.fromEntries(optional) };
 }
 
-const profile = {
+const contracts = {
   name: says(
     { ...text, pattern: "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", maxLength: 63 },
     "Unique; looked up trimmed and lower-cased.",
@@ -63,25 +63,36 @@ const profile = {
     anyObject,
     "Known keys, and for `oauth2` extra parameters of the authorization request; none can replace one of the protocol.",
   ),
-  token_endpoint_auth_method: says(text, "`none` declares a public client."),
-  jwks_url: text,
-  authorization_params: anyObject,
-  refresh_window: says(text, "A duration, as 90s."),
-  strategy: says(anyObject, "`{type, config}`, in place of the spellings above."),
-  credential_schema: anyObject,
-  oauth2_options: anyObject,
 } satisfies Record<string, JsonObject>;
 
+/** What is beyond the contract: the settings by their names in the proto. */
+const beyond = Object.fromEntries(
+  profileFields
+    .filter(({ name }) => !Object.hasOwn(contracts, name) && name !== "template")
+    .map((field) => [field.name, settingSchema(field)]),
+);
+
+function settingSchema({ kind }: ProfileField): JsonObject {
+  switch (kind) {
+    case "text":
+    case "word":
+      return text;
+    case "flag":
+      return { type: "boolean" };
+    case "duration":
+      return says(text, "A duration, as 90s.");
+    case "texts":
+      return texts;
+    case "strategy":
+      return says(anyObject, "`{type, config}`, in place of the spellings above.");
+    default:
+      return anyObject;
+  }
+}
+
+const profile: Readonly<Record<string, JsonObject>> = { ...contracts, ...beyond };
 const { client_secret: _secret, ...readable } = profile;
-const beyondContract = [
-  "token_endpoint_auth_method",
-  "jwks_url",
-  "authorization_params",
-  "refresh_window",
-  "strategy",
-  "credential_schema",
-  "oauth2_options",
-];
+const beyondContract = Object.keys(beyond);
 
 const connectionRequest = {
   user_id: says({ ...text, maxLength: 256 }, "The caller's identifier of the user."),

@@ -16,7 +16,8 @@ export interface AuthorizationRequest {
   /** The provider's own parameters. One that the protocol owns is left out. */
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
-  readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce">;
+  readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce"> &
+    Partial<Pick<OAuth2Options, "resource">>;
 }
 
 /** Protocol parameters that are not always sent, and those that would change what the others mean. */
@@ -51,6 +52,8 @@ export async function authorizationUrl(request: AuthorizationRequest): Promise<s
   }
   if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);
   if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
+
+  if (options.resource) protocol["resource"] = options.resource;
 
   const url = new URL(request.server.authorizationEndpoint);
   for (const [name, value] of Object.entries(request.extraParams ?? {})) {

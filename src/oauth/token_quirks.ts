@@ -8,22 +8,26 @@ export type TokenQuirks = Pick<
   OAuth2Options,
   | "tokenHeaders"
   | "tokenRequestFormat"
+  | "resource"
   | "tokenResponsePath"
   | "lifetimeField"
   | "tokenMetadata"
   | "invalidGrantAliases"
 >;
 
-/** The request as the provider wants it: further headers, and JSON in place of a form. */
+/** The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form. */
 export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of new Headers(request.headers)) headers[name] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
     if (tokenHeaderViolation(name) === undefined) headers[name.toLowerCase()] = value;
   }
-  if (quirks.tokenRequestFormat !== "json" || request.body === undefined) return { ...request, headers };
-  headers["content-type"] = "application/json";
+  const isForm = quirks.tokenRequestFormat !== "json";
+  if (request.body === undefined || (isForm && quirks.resource === "")) return { ...request, headers };
   const form = new URLSearchParams(request.body.toString());
+  if (quirks.resource !== "") form.set("resource", quirks.resource);
+  if (isForm) return { ...request, headers, body: form };
+  headers["content-type"] = "application/json";
   return { ...request, headers, body: JSON.stringify(Object.fromEntries(form)) };
 }
 

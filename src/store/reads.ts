@@ -19,7 +19,7 @@ import { decodeConnection, type StoredConnection } from "./records/connection_co
 import { encodeStateHash } from "./records/field_codec.js";
 import { decodeImport, decodeRevocation } from "./records/journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
-import { decodeProvider } from "./records/provider_codec.js";
+import { decodedProvider } from "./records/provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./records/sealed_codec.js";
 import { decodeSuspension } from "./records/suspension_codec.js";
 import { readable, unlessUnreadable, unreadableConnection } from "./records/unreadable.js";
@@ -65,7 +65,7 @@ export abstract class Reads {
   /** @throws DataLoss when the record cannot be read */
   getProvider(id: string): ProviderProfile | undefined {
     const bytes = this.databases.providers.getBinary(id);
-    return bytes && readable("provider profile", () => decodeProvider(bytes));
+    return bytes && readable("provider profile", () => decodedProvider(id, bytes));
   }
 
   findProviderIdByName(name: string): string | undefined {

@@ -96,6 +96,12 @@ test("what the profile declares: a separator, no scope, no PKCE", async () => {
     ...always,
     scope: "a,b",
   });
+  const resource = "https://api.example/v1?x=1";
+  expect(await params({ scopes: ["a"], options: { ...plain, resource } })).toEqual({
+    ...always,
+    scope: "a",
+    resource,
+  });
   const withoutScope = { scopes, nonce: "n", options: { ...plain, skipScopeOnAuth: true } };
   expect(await params(withoutScope)).toEqual(always);
   const { code_challenge: _, code_challenge_method: __, ...withoutPkce } = always;

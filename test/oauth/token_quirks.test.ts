@@ -30,6 +30,18 @@ describe("the request", () => {
     expect(JSON.parse(String(adapted.body))).toEqual({ code: "a+b &=ü", grant_type: "authorization_code" });
   });
 
+  it.each(["form", "json"] as const)("names the resource (RFC 8707), as %s", (tokenRequestFormat) => {
+    const quirks = { ...plainOAuth2, tokenRequestFormat, resource: "https://api.example/" };
+    const body = String(adaptTokenRequest(request, quirks).body);
+    const sent =
+      tokenRequestFormat === "json" ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body));
+    expect(sent).toEqual({
+      code: "a+b &=ü",
+      grant_type: "authorization_code",
+      resource: "https://api.example/",
+    });
+  });
+
   it("has further headers, which cannot take the place of the protocol's", () => {
     const tokenHeaders = {
       Accept: "c/d",

@@ -1,18 +1,13 @@
 import { InvalidArgumentError, Option } from "commander";
-import { TokenEndpointAuthMethod } from "../../gen/nexus/v1/provider_pb.js";
-import {
-  type TokenEndpointAuthMethod as MethodName,
-  tokenEndpointAuthMethods,
-} from "../../model/providers/provider_profile.js";
+import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
+import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
+import type { TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { parseDurationMs } from "../shell/duration.js";
 
-const methodNumbers: Readonly<Record<MethodName, TokenEndpointAuthMethod>> = {
-  client_secret_post: TokenEndpointAuthMethod.CLIENT_SECRET_POST,
-  client_secret_basic: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
-  none: TokenEndpointAuthMethod.NONE,
-};
-
-/** Flags that set a field of a profile, as commander hands them over; one that was not given is undefined. */
+/**
+ * Flags that set a field of a profile, as commander hands them over; one that was not given is undefined. The others are named after
+ * their fields: see `flagFields`.
+ */
 export interface ProfileFlags {
   readonly clientId?: string;
   readonly issuer?: string;
@@ -20,48 +15,66 @@ export interface ProfileFlags {
   readonly authUrl?: string;
   readonly tokenUrl?: string;
   readonly jwksUrl?: string;
-  readonly scopes?: string[];
-  readonly scope?: string[];
-  readonly authMethod?: MethodName;
-  readonly param?: Record<string, string>;
-  readonly apiBaseUrl?: string;
-  readonly userInfoEndpoint?: string;
-  readonly description?: string;
-  readonly category?: string;
-  /** Milliseconds; `default` takes the profile's own window away. */
-  readonly refreshWindow?: number | "default";
+  readonly authMethod?: TokenEndpointAuthMethod;
   readonly clientSecretFile?: string;
 }
 
+/** Fields that no flag sets: a file says them, or an argument. */
+const withoutFlag = ["name", "auth_type", "template"];
+/** Flags that are not called like their field. */
+const flagNames: Readonly<Record<string, string>> = {
+  token_endpoint_auth_method: "auth-method",
+  enable_discovery: "discovery",
+  authorization_params: "param",
+};
+const flagKinds: readonly SettingKind[] = ["text", "flag", "word", "duration", "texts", "text_map"];
+
+/** The fields of a profile that a flag sets, and where commander keeps its value. A duration may be `default`: it is then unset. */
+export const flagFields = profileFields
+  .filter(({ name, kind }) => flagKinds.includes(kind) && !withoutFlag.includes(name))
+  .map((field) => {
+    const flag = flagNames[field.name] ?? field.name.replaceAll("_", "-");
+    return { field, flag, attribute: new Option(`--${flag}`).attributeName() };
+  });
+
 /** The flags that `provider create` and `provider update` share. */
 export function profileOptions(): Option[] {
-  return [
-    new Option("--client-id <id>", "the client id that the provider gave"),
-    new Option("--client-secret-file <file>", "the file that holds the client secret; - is standard input"),
-    new Option("--issuer <url>", "the OpenID issuer; endpoints are discovered unless --auth-url is given"),
-    new Option("--discovery", "discover the endpoints from the issuer"),
-    new Option("--no-discovery", "do not discover the endpoints"),
-    new Option("--auth-url <url>", "the authorization endpoint"),
-    new Option("--token-url <url>", "the token endpoint"),
-    new Option("--jwks-url <url>", "the keys that sign id_tokens, for openid without discovery"),
-    new Option("--scopes <list>", "default scopes, separated by commas or spaces").argParser(parseScopes),
-    new Option("--scope <scope>", "one default scope; can be given again").argParser(collect),
-    new Option("--auth-method <method>", "how the daemon authenticates at the token endpoint").choices(
-      tokenEndpointAuthMethods,
-    ),
-    new Option(
-      "--param <name=value>",
-      "a parameter of the authorization request; can be given again",
-    ).argParser(collectParam),
-    new Option("--api-base-url <url>", "the base URL of the provider's API, for agents"),
-    new Option("--user-info-endpoint <url>", "the endpoint that names the user"),
-    new Option("--description <text>", "text for lists"),
-    new Option("--category <text>", "text for lists"),
-    new Option(
-      "--refresh-window <duration>",
-      "how long before its expiry a token is refreshed, as 60s; default: the smaller of 5m and 20 % of its lifetime",
-    ).argParser((text) => (text === "default" ? text : parseDurationMs(text))),
-  ];
+  const file = "the file that holds the client secret; - is standard input";
+  return [...flagFields.flatMap(optionsOf), new Option("--client-secret-file <file>", file)];
+}
+
+function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
+  const help = helpOf(field.name);
+  switch (field.kind) {
+    case "flag":
+      return [new Option(`--${flag}`, help), new Option(`--no-${flag}`, "the opposite")];
+    case "word":
+      return [new Option(`--${flag} <word>`, help).choices(field.words)];
+    case "duration":
+      return [
+        new Option(`--${flag} <duration>`, `${help}; as 60s, or default`).argParser((text) =>
+          text === "default" ? text : parseDurationMs(text),
+        ),
+      ];
+    case "texts":
+      return [
+        new Option(`--${flag} <list>`, `${help}; separated by commas or spaces`).argParser(parseList),
+        new Option(`--${flag.replace(/s$/, "")} <text>`, `one of --${flag}; can be given again`).argParser(
+          collect,
+        ),
+      ];
+    case "text_map":
+      return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectParam)];
+    default:
+      return [new Option(`--${flag} <${/url|issuer|endpoint/.test(flag) ? "url" : "text"}>`, help)];
+  }
+}
+
+/** The first sentence of the proto's comment. */
+function helpOf(name: string): string {
+  const comment = profileComments[`Provider.${name}`] ?? "";
+  const [sentence = comment] = comment.split(/\.(?= |$)/);
+  return sentence.replaceAll("`", "");
 }
 
 /** Takes one more value of a flag that can be given again. */
@@ -69,21 +82,15 @@ export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 
-export function methodNumber(name: MethodName): TokenEndpointAuthMethod {
-  return methodNumbers[name];
+/** What the flags say of a field; undefined when they were not given. A list has a flag for one item too, and each item once. */
+export function flagValue(flags: ProfileFlags, { field, attribute }: (typeof flagFields)[number]): unknown {
+  const values = flags as Readonly<Record<string, unknown>>;
+  const [whole, one] = [values[attribute], values[attribute.replace(/s$/, "")]];
+  if (field.kind !== "texts" || (whole === undefined && one === undefined)) return whole;
+  return [...new Set([...((whole ?? []) as string[]), ...((one ?? []) as string[])])];
 }
 
-export function methodName(method: TokenEndpointAuthMethod): string {
-  return tokenEndpointAuthMethods.find((name) => methodNumbers[name] === method) ?? "";
-}
-
-/** The scopes of both flags, each once; undefined when neither was given. */
-export function scopesOf(flags: Pick<ProfileFlags, "scopes" | "scope">): string[] | undefined {
-  if (flags.scopes === undefined && flags.scope === undefined) return undefined;
-  return [...new Set([...(flags.scopes ?? []), ...(flags.scope ?? [])])];
-}
-
-function parseScopes(text: string, before: string[] | undefined): string[] {
+function parseList(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), ...text.split(/[\s,]+/).filter((scope) => scope !== "")];
 }
 

@@ -1,13 +1,13 @@
 import { Command } from "commander";
 import { GetProviderResponseSchema, type Provider, ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { tokenEndpointAuthMethods } from "../../model/providers/profile_fields.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTable, formatTime, jsonLine } from "../shell/text.js";
-import { methodName } from "./provider_flags.js";
 import { allProviders, findProvider } from "./provider_key.js";
-import { pkceWord, quirkSentences, typeName } from "./provider_words.js";
+import { furtherFields, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerListCommand(shell: Shell): Command {
   return addDaemonFlags(new Command("list").description("list the providers")).action((flags: DaemonFlags) =>
@@ -75,7 +75,7 @@ function describe(provider: Provider): [string, string][] {
     ["JWKS URL", provider.jwksUrl],
     ["client id", provider.clientId],
     ["client secret", provider.clientSecretSet ? "set" : "not set"],
-    ["auth method", methodName(provider.tokenEndpointAuthMethod)],
+    ["auth method", tokenEndpointAuthMethods[provider.tokenEndpointAuthMethod - 1] ?? ""],
     ["scopes", provider.scopes.join(" ")],
     ["PKCE", pkceWord(provider)],
     ["parameters", params.join(" ")],
@@ -83,6 +83,7 @@ function describe(provider: Provider): [string, string][] {
     ["refresh window", window ? formatDuration(durationMsOf(window)) : ""],
     ["API base URL", provider.apiBaseUrl],
     ["user info", provider.userInfoEndpoint],
+    ...furtherFields(provider),
     ["created", formatTime(provider.createdAt)],
     ["updated", formatTime(provider.updatedAt)],
   ];

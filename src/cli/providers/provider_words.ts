@@ -4,6 +4,8 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../gen/nexus/v1/provider_pb.js";
+import { profileSettings } from "../../model/providers/profile_fields.js";
+import { givenSettings } from "../../model/providers/profile_json.js";
 import { authTypes } from "../../model/providers/provider_profile.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { durationMsOf } from "../shell/duration.js";
@@ -62,6 +64,26 @@ export function quirkSentences(provider: Provider): string[] {
   if (kind?.case === "queryParam")
     sentences.push(`the credential goes into the query as ${kind.value.paramName}`);
   return sentences;
+}
+
+/** Settings that have words of their own in `provider get`, in the table or as a sentence. */
+const told = [
+  ...["name", "auth_type", "template", "description", "category", "issuer", "enable_discovery", "auth_url"],
+  ...["token_url", "jwks_url", "client_id", "token_endpoint_auth_method", "scopes", "authorization_params"],
+  ...["strategy", "refresh_window", "api_base_url", "user_info_endpoint", "oauth2_options"],
+  // As large as a page each; `--json` shows them.
+  ...["credential_schema", "params"],
+];
+
+/** Every other setting that is given, by its name in the proto. */
+export function furtherFields(provider: Provider): [string, string][] {
+  const given = Object.entries(givenSettings(profileSettings(provider)));
+  return given
+    .filter(([name]) => !told.includes(name))
+    .map(([name, value]) => [
+      name.replaceAll("_", " "),
+      typeof value === "string" ? value : JSON.stringify(value),
+    ]);
 }
 
 function hasAny(values: Readonly<Record<string, string>>): boolean {

@@ -9,9 +9,18 @@ const kinds = StrategySchema.oneofs[0]?.fields ?? [];
 const caseOfKind = Object.fromEntries(kinds.map(({ name, localName }) => [name, localName]));
 const fieldOfCase = new Map(kinds.map((field) => [field.localName, field]));
 
+/** A token that is read again has the strategy that it had: its message is made once, and never written to. */
+const messages = new WeakMap<Strategy, StrategyMessage>();
+
 /** A kind is the name of its field in `nexus.v1.Strategy`, and its fields have the names that they have there. */
-export function strategyMessage({ kind, ...value }: Strategy): StrategyMessage {
-  return create(StrategySchema, { kind: { case: caseOfKind[kind], value } as Kind });
+export function strategyMessage(strategy: Strategy): StrategyMessage {
+  let message = messages.get(strategy);
+  if (!message) {
+    const { kind, ...value } = strategy;
+    message = create(StrategySchema, { kind: { case: caseOfKind[kind], value } as Kind });
+    messages.set(strategy, message);
+  }
+  return message;
 }
 
 /** The strategy of a message, empty fields by their defaults; undefined when none is set. */

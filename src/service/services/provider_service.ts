@@ -28,9 +28,13 @@ import {
   versionOfEtag,
 } from "../messages/provider_message.js";
 import { settingsOver, type Templates, templateMessage } from "../messages/template_message.js";
-import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
+import {
+  defineService,
+  type ServiceDefinition,
+  type ServiceImplementation,
+} from "../pipeline/service_definition.js";
 
-export function providerService(options: {
+interface Options {
   readonly registry: Pick<
     ProviderRegistry,
     "create" | "get" | "list" | "update" | "delete" | "redirectPathFor"
@@ -39,16 +43,35 @@ export function providerService(options: {
   /** Without a trailing slash. */
   readonly publicUrl: string;
   readonly access: Pick<AccessControl, "viewOf">;
-}): ServiceDefinition {
-  const { registry, templates, publicUrl, access } = options;
-  const redirectUriOf = ({ redirectPath }: Pick<ProviderProfile, "redirectPath">): string =>
-    redirectPath === "" ? "" : `${publicUrl}${redirectPath}`;
-  const messageOf = (profile: ProviderProfile): Provider => {
-    const message = providerMessage(profile);
-    message.redirectUri = redirectUriOf(profile);
-    return message;
-  };
+}
+
+type Calls = ServiceImplementation<typeof ProviderService>;
+
+export function providerService(options: Options): ServiceDefinition {
   return defineService(ProviderService, {
+    ...profileWrites(options),
+    ...profileReads(options),
+    ...templateReads(options),
+  });
+}
+
+function redirectUriOf({ publicUrl }: Options, redirectPath: string | undefined): string {
+  return redirectPath === "" ? "" : `${publicUrl}${redirectPath}`;
+}
+
+/** A profile as it is served, and the redirect URI beside it. */
+function servedProfile(options: Options, profile: ProviderProfile) {
+  const redirectUri = redirectUriOf(options, profile.redirectPath);
+  const provider = providerMessage(profile);
+  provider.redirectUri = redirectUri;
+  return { provider, redirectUri };
+}
+
+function profileWrites(
+  options: Options,
+): Pick<Calls, "createProvider" | "updateProvider" | "deleteProvider"> {
+  const { registry, templates } = options;
+  return {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
       const profile = await registry.create(
@@ -56,38 +79,7 @@ export function providerService(options: {
         clientSecretOf(provider),
         context.principal,
       );
-      return create(CreateProviderResponseSchema, {
-        provider: messageOf(profile),
-        redirectUri: redirectUriOf(profile),
-      });
-    },
-
-    async getProvider(request) {
-      const { case: kind, value } = request.key;
-      const profile = registry.get(kind === "name" ? { name: value } : { id: value ?? "" });
-      return create(GetProviderResponseSchema, {
-        provider: messageOf(profile),
-        redirectUri: redirectUriOf(profile),
-      });
-    },
-
-    async listProviders(request, context) {
-      const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken("providers", request.pageToken, (text) =>
-        /^[a-z0-9-]{1,63}$/.test(text),
-      );
-      const profiles = registry.list({
-        limit: limit + 1,
-        ...(afterName === undefined ? {} : { afterName }),
-        ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
-        authType: authTypes[request.authType - 1],
-        sees: access.viewOf(context.principal).seesProvider,
-      });
-      const page = profiles.slice(0, limit);
-      return create(ListProvidersResponseSchema, {
-        providers: page.map(messageOf),
-        nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
-      });
+      return create(CreateProviderResponseSchema, servedProfile(options, profile));
     },
 
     async updateProvider(request, context) {
@@ -106,8 +98,7 @@ export function providerService(options: {
         context.principal,
       );
       return create(UpdateProviderResponseSchema, {
-        provider: messageOf(profile),
-        redirectUri: redirectUriOf(profile),
+        ...servedProfile(options, profile),
         partedConnections,
       });
     },
@@ -116,24 +107,59 @@ export function providerService(options: {
       const orphanedConnections = await registry.delete(request.id, context.principal);
       return create(DeleteProviderResponseSchema, { orphanedConnections });
     },
+  };
+}
 
+function profileReads(options: Options): Pick<Calls, "getProvider" | "listProviders"> {
+  const { registry, access } = options;
+  return {
+    async getProvider(request) {
+      const { case: kind, value } = request.key;
+      const profile = registry.get(kind === "name" ? { name: value } : { id: value ?? "" });
+      return create(GetProviderResponseSchema, servedProfile(options, profile));
+    },
+
+    async listProviders(request, context) {
+      const limit = pageSize(request.pageSize);
+      const afterName = decodePageToken("providers", request.pageToken, isNameText);
+      const profiles = registry.list({
+        limit: limit + 1,
+        ...(afterName === undefined ? {} : { afterName }),
+        ...(request.namePrefix === "" ? {} : { namePrefix: request.namePrefix }),
+        authType: authTypes[request.authType - 1],
+        sees: access.viewOf(context.principal).seesProvider,
+      });
+      const page = profiles.slice(0, limit);
+      return create(ListProvidersResponseSchema, {
+        providers: page.map((profile) => servedProfile(options, profile).provider),
+        nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
+      });
+    },
+  };
+}
+
+function templateReads(options: Options): Pick<Calls, "listProviderTemplates"> {
+  const { registry, templates } = options;
+  return {
     async listProviderTemplates(request) {
       const limit = pageSize(request.pageSize);
-      const afterName = decodePageToken("templates", request.pageToken, (text) =>
-        /^[a-z0-9-]{1,63}$/.test(text),
-      );
+      const afterName = decodePageToken("templates", request.pageToken, isNameText);
       const found = templates.list({ limit: limit + 1, afterName, namePrefix: request.namePrefix });
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
         templates: page.map((template) => {
           const isOAuth2 = template.settings.authType === "oauth2";
           const redirectPath = isOAuth2 ? registry.redirectPathFor(template.name) : "";
-          return templateMessage(template, redirectUriOf({ redirectPath }));
+          return templateMessage(template, redirectUriOf(options, redirectPath));
         }),
         nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
       });
     },
-  });
+  };
+}
+
+function isNameText(text: string): boolean {
+  return /^[a-z0-9-]{1,63}$/.test(text);
 }
 
 /** @throws NotFound, InvalidArgument */

@@ -32,3 +32,17 @@ export function decodeProvider(bytes: Uint8Array): ProviderProfile {
     redirectPath: record.redirectPath,
   };
 }
+
+/** Profiles that were decoded lately, by their ids. A record that has other bytes is decoded anew. */
+const lately = new Map<string, { readonly bytes: Buffer; readonly profile: ProviderProfile }>();
+const maxLately = 1000;
+
+/** The profile of a record; with every token its profile is read, and profiles seldom change. @throws RangeError as `decodeProvider` */
+export function decodedProvider(id: string, bytes: Buffer): ProviderProfile {
+  const known = lately.get(id);
+  if (known?.bytes.equals(bytes)) return known.profile;
+  const profile = decodeProvider(bytes);
+  if (lately.size >= maxLately) lately.clear();
+  lately.set(id, { bytes: Buffer.from(bytes), profile });
+  return profile;
+}
