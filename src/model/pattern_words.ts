@@ -13,7 +13,7 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ],
   [
     "^([a-z0-9-]{1,63}|\\*)$",
-    "must be the name of a provider (1 to 63 lower-case letters, digits and hyphens), or *",
+    "must be the name or id of a provider (1 to 63 lower-case letters, digits and hyphens), or * for any",
   ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],

@@ -71,7 +71,7 @@ const createKey = rows("AccessService/CreateApiKey", [
     "restriction.providers",
     "a path",
     restricted({ providers: ["../etc"] }),
-    invalid(/name of a provider/, "restriction.providers[0]"),
+    invalid(/name or id of a provider/, "restriction.providers[0]"),
   ),
   row(
     "restriction.providers",
