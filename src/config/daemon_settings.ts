@@ -31,13 +31,13 @@ export const daemonSettings = {
       kind: path("file"),
       unset: "<data-dir>/encryption.key, made on first start",
       meaning:
-        "The file that holds that key, or a ring: one key a line, the newest last, # begins a comment.",
+        "The file that holds the key that seals the store, or a ring: one key a line, the newest last, # begins a comment.",
       isFirst: true,
     },
     NEXUS_ENCRYPTION_KEY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A program that prints that key, or a ring as in the file. It runs without a shell: white space separates words, quotes keep a word together, nothing is replaced. It has 30 s and 64 KiB.",
+        "A program that prints the key that seals the store, or a ring as in the file. It runs without a shell: white space separates words, quotes keep a word together, nothing is replaced. It has 30 s and 64 KiB.",
     },
   },
   Listeners: {
@@ -67,12 +67,12 @@ export const daemonSettings = {
     NEXUS_TLS_CERT_FILE: {
       kind: path("file"),
       meaning:
-        "PEM: the certificate of the listeners, and those that lead to its root. With it, TCP addresses speak TLS. It is read again when it changes, as are the two files below.",
+        "PEM: the certificate of the listeners, and those that lead to its root. With it, TCP addresses speak TLS. It is read again when it changes, as are the other two TLS files.",
       isFirst: true,
     },
     NEXUS_TLS_KEY_FILE: {
       kind: path("file"),
-      meaning: "PEM: the private key of that certificate, without a passphrase.",
+      meaning: "PEM: the private key of the certificate of the listeners, without a passphrase.",
       isFirst: true,
     },
     NEXUS_TLS_CLIENT_CA_FILE: {
@@ -83,7 +83,7 @@ export const daemonSettings = {
     NEXUS_TLS_CLIENT_AUTH: {
       kind: word("word", ["none", "optional", "require"]),
       unset: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
-      meaning: "Whether these two listeners ask for a client certificate.",
+      meaning: "Whether the grpc and the http listener ask for a client certificate.",
     },
     NEXUS_TLS_LISTENERS: {
       kind: listeners,

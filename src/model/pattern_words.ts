@@ -11,7 +11,10 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "^[a-z0-9][a-z0-9._-]{0,62}$",
     "must be 1 to 63 lower-case letters, digits, dots, underscores and hyphens, and begin with a letter or digit",
   ],
-  ["^([a-z0-9-]{1,63}|\\*)$", "must be the name of a provider, or * for all"],
+  [
+    "^([a-z0-9-]{1,63}|\\*)$",
+    "must be the name or id of a provider (1 to 63 lower-case letters, digits and hyphens), or * for any",
+  ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
   [

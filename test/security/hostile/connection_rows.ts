@@ -41,8 +41,20 @@ const idRows = (rpc: string): RpcRow[] => [
 
 const userIdRows = (rpc: string, more: Body = {}): RpcRow[] => [
   one(rpc, "user_id", "257 characters", { ...more, userId: letters(257) }, invalid(/256/)),
-  one(rpc, "user_id", "an escape sequence", { ...more, userId: escapeSequence }, invalid(/pattern/)),
-  one(rpc, "user_id", "a line end", { ...more, userId: 'ada\n{"level":"fatal"}' }, invalid(/pattern/)),
+  one(
+    rpc,
+    "user_id",
+    "an escape sequence",
+    { ...more, userId: escapeSequence },
+    invalid(/control characters/),
+  ),
+  one(
+    rpc,
+    "user_id",
+    "a line end",
+    { ...more, userId: 'ada\n{"level":"fatal"}' },
+    invalid(/control characters/),
+  ),
   one(rpc, "user_id", "U+0000", { ...more, userId: "a\0" }, invalid(/U\+0000/)),
   {
     rpc,
@@ -63,10 +75,28 @@ const scopeRows = (rpc: string, more: Body): RpcRow[] => [
   ),
   one(rpc, "scopes", "one twice", { ...more, scopes: ["a", "a"] }, invalid(/unique/)),
   one(rpc, "scopes", "an empty one", { ...more, scopes: [""] }, invalid(/1 char/, "scopes[0]")),
-  one(rpc, "scopes", "two in one", { ...more, scopes: ["a b"] }, invalid(/pattern/, "scopes[0]")),
-  one(rpc, "scopes", "a quote", { ...more, scopes: ['a"'] }, invalid(/pattern/, "scopes[0]")),
-  one(rpc, "scopes", "a line end", { ...more, scopes: ["a\r\n"] }, invalid(/pattern/, "scopes[0]")),
-  one(rpc, "scopes", "not ASCII", { ...more, scopes: ["\u202ea"] }, invalid(/pattern/, "scopes[0]")),
+  one(
+    rpc,
+    "scopes",
+    "two in one",
+    { ...more, scopes: ["a b"] },
+    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
+  ),
+  one(rpc, "scopes", "a quote", { ...more, scopes: ['a"'] }, invalid(/RFC 6749 section 3.3/, "scopes[0]")),
+  one(
+    rpc,
+    "scopes",
+    "a line end",
+    { ...more, scopes: ["a\r\n"] },
+    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
+  ),
+  one(
+    rpc,
+    "scopes",
+    "not ASCII",
+    { ...more, scopes: ["\u202ea"] },
+    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
+  ),
   one(rpc, "scopes", "257 characters", { ...more, scopes: [letters(257)] }, invalid(/256/, "scopes[0]")),
   one(
     rpc,
@@ -274,7 +304,7 @@ const importRows: readonly RpcRow[] = [
     "refresh_token",
     "a line end",
     (place) => ({ ...importOAuth(place), refreshToken: `${canary}\n` }),
-    invalid(/pattern/),
+    invalid(/printable ASCII/),
   ),
   one(
     importing,

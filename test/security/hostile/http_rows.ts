@@ -67,7 +67,7 @@ const members: readonly (readonly [
   ["enable_discovery", "a text", "true", /true or false/],
   ["scopes", "a text", "read write", /list of texts/],
   ["scopes", "numbers", [Number.POSITIVE_INFINITY], /must be text/, "scopes[0]"],
-  ["scopes", "two in one", ["a b"], /pattern/, "scopes[0]"],
+  ["scopes", "two in one", ["a b"], /RFC 6749 section 3.3/, "scopes[0]"],
   ["auth_header", "an object", {}, /must be text/],
   ["auth_strategy", "no such kind", "exec", /must be/],
   ["auth_strategy", "a number", 7, /type, config/],
@@ -284,7 +284,7 @@ const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flat
   return [
     one("user_id", "nothing", { provider_name: "oauth2" }, violation(/required/)),
     one("user_id", "a number", { ...named, user_id: 1 }, violation(/text/)),
-    one("user_id", "a line end", { ...named, user_id: "a\nb" }, violation(/pattern/)),
+    one("user_id", "a line end", { ...named, user_id: "a\nb" }, violation(/control characters/)),
     one("user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, violation(/surrogate/)),
     one(
       "workspace_id",
@@ -309,7 +309,12 @@ const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flat
       { status: 404, error: "provider_not_found" },
     ),
     one("scopes", "a text", { ...named, scopes: "read" }, violation(/list of texts/)),
-    one("scopes", "a line end", { ...named, scopes: ["a\nb"] }, violation(/pattern/, "scopes[0]")),
+    one(
+      "scopes",
+      "a line end",
+      { ...named, scopes: ["a\nb"] },
+      violation(/RFC 6749 section 3.3/, "scopes[0]"),
+    ),
     one(
       "scopes",
       "101",

@@ -49,7 +49,7 @@ const watchRows: readonly RpcRow[] = [
   ),
   one(watch, "connection_ids", "an unknown one", { connectionIds: [unknownId] }, notFound, "removed"),
   one(watch, "user_id", "257 characters", { userId: letters(257) }, invalid(/256/)),
-  one(watch, "user_id", "an escape sequence", { userId: "\u001b[2J" }, invalid(/pattern/)),
+  one(watch, "user_id", "an escape sequence", { userId: "\u001b[2J" }, invalid(/control characters/)),
   one(watch, "position.epoch", "65 characters", { position: { epoch: letters(65) } }, invalid(/64/)),
   one(watch, "position.epoch", "U+0000", { position: { epoch: "\0" } }, invalid(/U\+0000/)),
   one(
@@ -133,14 +133,14 @@ const auditRows: readonly RpcRow[] = [
     "checkpoint_hash",
     "no hexadecimal",
     { checkpointSequence: 1n, checkpointHash: "x" },
-    invalid(/pattern/),
+    invalid(/64 hexadecimal/),
   ),
   one(
     verify,
     "checkpoint_hash",
     "a line end after it",
     { checkpointSequence: 1n, checkpointHash: `${"0".repeat(64)}\n` },
-    invalid(/pattern/),
+    invalid(/64 hexadecimal/),
   ),
 ];
 
@@ -154,7 +154,13 @@ const nexusRows: readonly RpcRow[] = [
     { userId: "a", providerName: "oauth2", requireConfirmation: true },
     invalid(/completion code/, "return_url"),
   ),
-  one(legacyRequest, "user_id", "a line end", { userId: "a\nb", providerName: "oauth2" }, invalid(/pattern/)),
+  one(
+    legacyRequest,
+    "user_id",
+    "a line end",
+    { userId: "a\nb", providerName: "oauth2" },
+    invalid(/control characters/),
+  ),
   one(legacyRequest, "provider_id", "no UUID", { userId: "a", providerId: "../x" }, invalid(/UUID/)),
   one(legacyRequest, "provider_name", "129", { userId: "a", providerName: letters(129) }, invalid(/128/)),
   one(legacyRequest, "provider_name", "U+0000", { userId: "a", providerName: "a\0" }, invalid(/U\+0000/)),
@@ -163,7 +169,7 @@ const nexusRows: readonly RpcRow[] = [
     "scopes",
     "two in one",
     { userId: "a", providerName: "oauth2", scopes: ["a b"] },
-    invalid(/pattern/, "scopes[0]"),
+    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
   ),
   one(
     legacyRequest,
