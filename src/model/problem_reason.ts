@@ -8,6 +8,7 @@ export type ProblemReason =
   | "outcome_unknown"
   | "refresh_failing"
   | "refresh_refused"
+  | "account_changed"
   | "restored"
   | "access_denied"
   | "authorization_failed"
@@ -32,6 +33,8 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
     "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
   refresh_refused: "The provider refuses the refresh and does not say why: a person must consent again.",
+  account_changed:
+    "The provider answered a refresh with a token of another account, which is not served: a person must consent again.",
   restored:
     "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
   access_denied: "The person or the provider denied consent.",

@@ -9,7 +9,12 @@ import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
 import { classify, type IdTokenRejected } from "./failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "./id_token.js";
-import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
+import {
+  type AccessTokenViolation,
+  sendTokenRequest,
+  type TokenAnswer,
+  toTokenSet,
+} from "./token_response.js";
 
 /** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant {
@@ -28,8 +33,10 @@ export interface RefreshGrant {
 export interface RefreshResult {
   /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
   readonly tokenSet: TokenSet;
-  /** The answer held an id_token that failed a check. The tokens are good all the same, the id_token is left out. */
+  /** The answer held an id_token that failed a check: its access token must not be served, and the id_token is left out. */
   readonly idTokenViolation?: IdTokenRejected;
+  /** The access token must not be served; the refresh token counts all the same. */
+  readonly accessTokenViolation?: AccessTokenViolation;
 }
 
 /**
@@ -70,15 +77,17 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
 async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<RefreshResult> {
   const metadata = clientMetadata(grant.client, grant.clock);
   const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
+  const { accessTokenViolation } = answer;
+  const withheld = accessTokenViolation === undefined ? {} : { accessTokenViolation };
   if (answer.idToken === undefined || grant.server.issuer === undefined) {
-    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata) };
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld };
   }
   try {
     const judged = await processRefreshedIdToken(grant, answer.idToken);
-    return { tokenSet: toTokenSet(tokens, judged, answer.metadata) };
-  } catch (violation) {
-    const idTokenViolation = violation instanceof IdTokenError ? violation.violation : "malformed";
-    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), idTokenViolation };
+    return { tokenSet: toTokenSet(tokens, judged, answer.metadata), ...withheld };
+  } catch (error) {
+    const idTokenViolation = error instanceof IdTokenError ? error.violation : "malformed";
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld, idTokenViolation };
   }
 }
 

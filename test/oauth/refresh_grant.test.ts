@@ -66,6 +66,21 @@ test("a refresh token is redeemed for a token set, without a scope", async () =>
   expect(request?.headers.authorization).toMatch(/^Basic /);
 });
 
+test.each([
+  [
+    "access_token",
+    "a\r\nX-Evil: 1",
+    "the access token has characters that RFC 6749 appendix A.12 does not allow",
+  ],
+  ["access_token", "a".repeat(65_537), "the access token is longer than 64 KiB"],
+  ["token_type", "mac", "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
+])("an answer whose %s cannot be served still has its refresh token", async (member, value, violation) => {
+  server.script = json({ ...tokens, [member]: value });
+  const { tokenSet, accessTokenViolation } = await redeem();
+  expect(accessTokenViolation).toBe(violation);
+  expect(tokenSet.refreshToken?.reveal()).toBe(tokens.refresh_token);
+});
+
 test.each([undefined, null, ""])("a refresh token of %j in the answer is none", async (refresh_token) => {
   server.script = json({ ...tokens, refresh_token });
   expect((await redeem()).tokenSet.refreshToken).toBeUndefined();
@@ -105,7 +120,7 @@ describe("an id_token in the answer", () => {
     ["sub", { sub: "eve" }],
     ["sub", { sub: undefined }],
     ["exp", { exp: 1 }],
-  ])("with an error in %s is dropped, the tokens are kept: %j", async (violation, more) => {
+  ])("with an error in %s is told, beside the refresh token that counts: %j", async (violation, more) => {
     server.script = json({ ...tokens, id_token: key.sign(claims(more)) });
     const { tokenSet, idTokenViolation } = await redeem({ previousSubject: "ada" });
     expect(idTokenViolation).toBe(violation);

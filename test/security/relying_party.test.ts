@@ -82,6 +82,24 @@ async function expectRefreshed(connectionId: string, reason: string): Promise<vo
   expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
 }
 
+/** The refresh brings a token that is not served: the one before is, and no other refresh is made. */
+async function expectWithheld(connectionId: string): Promise<void> {
+  const before = (await clients.tokens.getToken({ connectionId })).token;
+  for (let round = 1; round <= 2; round++) {
+    expect(await failureOf(clients.tokens.refreshToken({ connectionId }))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "ATTENTION_REQUIRED",
+    });
+    const { token } = await clients.tokens.getToken({ connectionId });
+    expect(token?.credentials["access_token"]).toBe(before?.credentials["access_token"]);
+    expect(token?.revision).toBe((before?.revision ?? 0n) + 1n);
+  }
+  const { connection } = await clients.connections.getConnection({ connectionId });
+  expect(["account_changed", "id_token_verification_failed"]).toContain(connection?.problem?.reason);
+  const { events } = await clients.audit.listAuditEvents({ connectionId, eventType: "token_refresh_fatal" });
+  expect(events.map((event) => event.reason)).toEqual([connection?.problem?.reason]);
+}
+
 const expectVerdict: Readonly<Record<ConformanceModule["verdict"], (providerId: string) => Promise<void>>> = {
   active: async (id) => expectActive(await walk(id)),
   refused: async (id) => expectRefused(await walk(id)),
@@ -91,7 +109,7 @@ const expectVerdict: Readonly<Record<ConformanceModule["verdict"], (providerId: 
     expect(provider.authorizations).toEqual([]);
   },
   refreshed: async (id) => expectRefreshed(await walk(id), ""),
-  reported: async (id) => expectRefreshed(await walk(id), "id_token_verification_failed"),
+  withheld: async (id) => expectWithheld(await walk(id)),
 };
 
 describe.each(["basic", "config", "refresh", "beyond the three plans"] as const)(

@@ -7,7 +7,7 @@ import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
+import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
 import type { CredentialVault } from "./credential_vault.js";
@@ -107,6 +107,35 @@ export class CredentialWriter {
         metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
       nowMs,
+    );
+    return {
+      profile,
+      connection: changed,
+      credential: this.#vault.sealCredential(changed, revision, credential),
+    };
+  }
+
+  /**
+   * The next revision with a token set that must not be served: its refresh token beside the access token that was there.
+   *
+   * @param change what becomes of the connection
+   */
+  composeWithheld(
+    connection: Connection,
+    profile: ProviderProfile,
+    tokenSet: TokenSet,
+    previous: Credential,
+    receivedAtMs: number,
+    change: ConnectionChange,
+  ): Composed {
+    const revision = connection.credentialRevision + 1n;
+    const refreshToken = tokenSet.refreshToken ?? previous.refreshToken;
+    const credential: Credential = { ...previous, refreshToken, binding: grantBinding(profile) };
+    const refreshExpiresAtMs = refreshEndMs(connection, tokenSet, previous, receivedAtMs);
+    const changed = changeConnection(
+      connection,
+      { credentialRevision: revision, refreshExpiresAtMs, ...change },
+      this.#clock.nowMs(),
     );
     return {
       profile,

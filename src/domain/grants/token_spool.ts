@@ -17,7 +17,7 @@ import type { RevocationQueue } from "./revocation_queue.js";
 
 /**
  * The last resort of token sets that a provider has issued and the store does not take. While one is not durable it is held here; when
- * the process must end it is written, sealed, to the spool file, and the next start brings it home.
+ * the process must end it is written, sealed, to the spool file, and the next start recovers it.
  */
 export class TokenSpool {
   readonly #file: SpoolFile | undefined;
@@ -87,7 +87,7 @@ export class TokenSpool {
   }
 
   /**
-   * Brings home what the last process left, each only against the revision that it was made with, and empties the file. A crash in
+   * Stores what the last process left, each only against the revision that it was made with, and empties the file. A crash in
    * between is made good by the next start. Before anything else may refresh or answer.
    *
    * @throws StoreFailed when the store still cannot be written: the file keeps what it holds
@@ -97,7 +97,7 @@ export class TokenSpool {
     const { entries, damaged } = this.#file.read();
     for (const entry of entries) {
       const connectionId = entry.connection.id;
-      const outcome = await this.#store.commit((tx) => this.#bringHome(tx, entry));
+      const outcome = await this.#store.commit((tx) => this.#recoverOne(tx, entry));
       this.#onSpooled(outcome);
       this.#log.warn({ connectionId, outcome }, "a token set was found in the spool file");
     }
@@ -109,7 +109,7 @@ export class TokenSpool {
     }
   }
 
-  #bringHome(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {
+  #recoverOne(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {
     const { connection: spooled, credential } = entry;
     const current = tx.getConnection(spooled.id);
     const stored = tx.getCredential(spooled.id);
@@ -140,7 +140,8 @@ export class TokenSpool {
     const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
     tx.putCredential(current.id, credential);
     tx.putConnection(partedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
-    const type = entry.grant === "refresh" ? "token_refreshed" : "oauth_flow_completed";
+    const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
+    const type = entry.grant === "refresh" ? refreshed : "oauth_flow_completed";
     tx.appendAudit({ ...event, type, reason: "spooled" });
     return "stored";
   }
@@ -185,8 +186,8 @@ function outcomeOf(spooled: Connection): ConnectionChange {
     refreshable: spooled.refreshable,
     refreshExpiresAtMs: spooled.refreshExpiresAtMs,
     refreshNotBeforeMs: spooled.refreshNotBeforeMs,
-    problem: undefined,
-    failedRefreshes: 0,
+    problem: spooled.problem,
+    failedRefreshes: spooled.failedRefreshes,
     refreshIntent: undefined,
     subject: spooled.subject,
     strategy: spooled.strategy,

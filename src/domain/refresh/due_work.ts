@@ -9,7 +9,7 @@ import {
   changeConnection,
   consentEnded,
 } from "../lifecycle/connection_change.js";
-import { dueAction } from "../lifecycle/refresh_policy.js";
+import { dueAction, isWithheld } from "../lifecycle/refresh_policy.js";
 
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
@@ -73,6 +73,7 @@ function expire(tx: Transaction, connection: Connection, nowMs: number): void {
 function expiryChange(connection: Connection, nowMs: number): ConnectionChange {
   if (hasUsableToken(connection, nowMs)) return {};
   const { problem } = connection;
+  if (problem && isWithheld(connection)) return attention(connection, problem.reason, nowMs);
   if (problem?.reason === "provider_deleted") return attention(connection, "provider_deleted", nowMs);
   // It keeps its intent and its due time: fixing the profile wakes it.
   if (problem?.reason === "misconfigured") return { status: "attention", problem };

@@ -46,27 +46,18 @@ interface FailedRefresh {
   readonly audit: { readonly type: AuditEventType; readonly reason: ProblemReason };
 }
 
+export interface RefreshFailuresDeps {
+  readonly store: Pick<Store, "commit">;
+  readonly suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
 /** Writes the outcome of a failed refresh, only against the revision that the refresh was made with. */
 export class RefreshFailures {
-  readonly #store: Pick<Store, "commit">;
-  readonly #suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: Log;
-
-  constructor(options: {
-    store: Pick<Store, "commit">;
-    suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
-    clock: Clock;
-    random: () => number;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#suspensions = options.suspensions;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#log = options.log;
-  }
+  constructor(private readonly deps: RefreshFailuresDeps) {}
 
   /** The table of reactions: each kind of failure, what is written, and what is tried next. */
   async record(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
@@ -106,7 +97,7 @@ export class RefreshFailures {
     refused?: Refusals,
   ): Promise<RefreshOutcome> {
     const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
-    this.#log.warn(said, "the grant is lost: consent is needed again");
+    this.deps.log.warn(said, "the grant is lost: consent is needed again");
     const written = await this.#write(connection, (current, nowMs) => {
       const change = attention(current, reason, nowMs);
       const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
@@ -119,7 +110,7 @@ export class RefreshFailures {
   async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
     if (earlier) return await this.requireReauthorization(connection, "outcome_unknown");
-    const refused = this.#suspensions.refusedAgain(connection, profile, httpStatus);
+    const refused = this.deps.suspensions.refusedAgain(connection, profile, httpStatus);
     if (isRefusedForGood(refused))
       return await this.requireReauthorization(connection, "refresh_refused", refused);
     return await this.retryLater(attempt, failure, undefined, refused);
@@ -127,7 +118,7 @@ export class RefreshFailures {
 
   /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
   async detach(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
-    this.#log.warn(
+    this.deps.log.warn(
       { connectionId: connection.id },
       "the profile names another client, issuer or token endpoint: consent is needed again",
     );
@@ -154,14 +145,15 @@ export class RefreshFailures {
   async suspend(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
     const { connection, profile, isProbe } = attempt;
     const said = { connectionId: connection.id, providerId: profile.id, failure };
-    this.#log.error(said, "the profile cannot be used: it is suspended");
-    const suspend = (tx: Transaction): void => this.#suspensions.suspend(tx, profile, connection.id, isProbe);
+    this.deps.log.error(said, "the profile cannot be used: it is suspended");
+    const suspend = (tx: Transaction): void =>
+      this.deps.suspensions.suspend(tx, profile, connection.id, isProbe);
     const written = await this.#write(connection, (current, nowMs, tx) => {
       suspend(tx);
       return this.#waiting(attempt, current, nowMs, {});
     });
     // The connection has moved on; that its profile cannot be used holds all the same.
-    if (!written) await this.#store.commit(suspend);
+    if (!written) await this.deps.store.commit(suspend);
     return "suspended";
   }
 
@@ -174,8 +166,8 @@ export class RefreshFailures {
     const said = { connectionId: connection.id, providerId: profile.id, failure: failure.message };
     let isGivenUp = false;
     const written = await this.#write(connection, (current, nowMs, tx) => {
-      const refused = this.#suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
-      const isSuspended = this.#suspensions.refuse(tx, attempt, refused);
+      const refused = this.deps.suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
+      const isSuspended = this.deps.suspensions.refuse(tx, attempt, refused);
       if (!isSuspended && isRefusedAlone(refused)) {
         isGivenUp = true;
         const reason = earlier ? "outcome_unknown" : "reauth_required";
@@ -183,15 +175,15 @@ export class RefreshFailures {
         return { change, audit: { type: "token_refresh_fatal", reason } };
       }
       if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused });
-      const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.#random());
+      const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.deps.random());
       return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
     });
     if (!written) return "superseded";
     if (!isGivenUp) {
-      this.#log.error(said, "the provider refuses the client");
+      this.deps.log.error(said, "the provider refuses the client");
       return "suspended";
     }
-    this.#log.warn(said, "the provider refuses this grant alone: consent is needed again");
+    this.deps.log.warn(said, "the provider refuses this grant alone: consent is needed again");
     return "attention";
   }
 
@@ -235,8 +227,8 @@ export class RefreshFailures {
     refused = attempt.connection.problem?.refused,
   ): Promise<RefreshOutcome> {
     const { connection, earlier } = attempt;
-    const limits = { retryAfterMs, remainingMs: remainingMs(connection, this.#clock.nowMs()) };
-    const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.#random());
+    const limits = { retryAfterMs, remainingMs: remainingMs(connection, this.deps.clock.nowMs()) };
+    const delayMs = retryDelayMs(connection.failedRefreshes + 1, limits, this.deps.random());
     return await this.#retry(connection, failure, delayMs, retryAfterMs !== undefined, {
       refreshIntent: earlier,
       refused,
@@ -245,7 +237,7 @@ export class RefreshFailures {
 
   /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
   async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
-    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.#random()), true, {
+    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.deps.random()), true, {
       refused: connection.problem?.refused,
     });
   }
@@ -258,9 +250,9 @@ export class RefreshFailures {
     { refused, ...change }: Pick<ConnectionChange, "refreshIntent"> & { refused: Refusals | undefined },
   ): Promise<RefreshOutcome> {
     const failedRefreshes = connection.failedRefreshes + 1;
-    const retryAtMs = this.#clock.nowMs() + delayMs;
+    const retryAtMs = this.deps.clock.nowMs() + delayMs;
     const reason = "refresh_failing";
-    this.#log.warn(
+    this.deps.log.warn(
       { connectionId: connection.id, failure, failedRefreshes, retryAt: new Date(retryAtMs).toISOString() },
       "refresh failed and will be tried again",
     );
@@ -282,8 +274,8 @@ export class RefreshFailures {
     attempted: Connection,
     outcome: (current: Connection, nowMs: number, tx: Transaction) => FailedRefresh,
   ): Promise<boolean> {
-    const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    return await this.deps.store.commit((tx) => {
       const current = tx.getConnection(attempted.id);
       if (!isSame(current, attempted)) return false;
       const { change, audit } = outcome(current, nowMs, tx);

@@ -1,7 +1,8 @@
+import type { AuditEvent } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { Credential } from "../../model/credentials/credential.js";
+import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Tracing } from "../../model/tracing.js";
@@ -14,7 +15,7 @@ import type { Secret } from "../../runtime/secret.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
@@ -26,6 +27,7 @@ import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } fro
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
+import { type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
 
@@ -34,7 +36,8 @@ interface Unwritten {
   readonly connection: Connection;
   readonly profile: ProviderProfile;
   readonly previous: Credential;
-  readonly result: RefreshResult;
+  readonly tokenSet: TokenSet;
+  readonly withheld: Withheld | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
   readonly receivedMonotonicMs: number;
 }
@@ -54,6 +57,8 @@ export interface RefresherDeps {
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly spool: Pick<TokenSpool, "hold" | "release">;
   readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
   readonly tracing: Tracing;
@@ -147,8 +152,12 @@ export class Refresher {
     failing.forget(profile.id);
     const { credential: previous } = prepared;
     const receivedMonotonicMs = clock.monotonicMs();
-    const outcome = await this.#write({ connection, profile, previous, result, receivedMonotonicMs });
-    if (outcome === "refreshed") count("success", result.idTokenViolation === undefined ? "" : "id_token");
+    const { tokenSet } = result;
+    const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
+    const success = { connection, profile, previous, tokenSet, withheld, receivedMonotonicMs };
+    const outcome = await this.#write(success);
+    if (withheld !== undefined) count("failure", withheld.reason);
+    else if (outcome === "refreshed") count("success", "");
     this.#accepted(profile);
     return outcome;
   }
@@ -158,36 +167,32 @@ export class Refresher {
    * attempt writes it in place of sending anything. A store that has failed takes the process with it: `spool` has it then.
    */
   async #write(success: Unwritten): Promise<RefreshOutcome> {
-    const { connection, profile, previous, result, receivedMonotonicMs } = success;
+    const { connection, profile, previous, tokenSet, withheld, receivedMonotonicMs } = success;
     const { store, writer, revocations, spool, clock, log, metrics } = this.deps;
     const { id: connectionId, providerId } = connection;
-    if (result.idTokenViolation !== undefined) {
-      log.warn(
-        { connectionId, violation: result.idTokenViolation },
-        "id_token of a refresh does not verify; the tokens are unwritten",
-      );
-    }
     this.#unwritten.set(connectionId, success);
     const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-    spool.hold(connectionId, () => {
-      const composed = writer.compose(connection, profile, result.tokenSet, previous, receivedAtMs);
-      return { grant: "refresh", ...composed };
-    });
+    const compose = (base: Connection): Composed =>
+      withheld === undefined
+        ? writer.compose(base, profile, tokenSet, previous, receivedAtMs)
+        : writer.composeWithheld(
+            base,
+            profile,
+            tokenSet,
+            previous,
+            receivedAtMs,
+            withheldChange(base, withheld, clock.nowMs()),
+          );
+    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection) }));
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
         if (!belongsTo(current, connection))
-          return revocations.enqueueLate(tx, connection, result.tokenSet, previous);
-        tx.appendAudit({
-          timeMs: clock.nowMs(),
-          type: "token_refreshed",
-          principal: daemon.name,
-          connectionId,
-          providerId,
-          ...(result.idTokenViolation === undefined ? {} : { reason: "id_token_verification_failed" }),
-        });
-        return writer.write(tx, current, profile, result.tokenSet, previous, receivedAtMs);
+          return revocations.enqueueLate(tx, connection, tokenSet, previous);
+        const timeMs = clock.nowMs();
+        tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(withheld) });
+        return writer.put(tx, compose(current));
       });
     } catch (error) {
       if (!(error instanceof StoreFailed))
@@ -196,6 +201,11 @@ export class Refresher {
     }
     this.#forget(connectionId);
     if (!stored) return "superseded";
+    if (withheld !== undefined) {
+      const { reason, detail, retryAtMs } = withheld;
+      log.warn({ connectionId, reason, detail }, "a refresh brought a token that is not served");
+      return retryAtMs === undefined ? "attention" : "retry";
+    }
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
     return "refreshed";
@@ -269,4 +279,10 @@ export class Refresher {
 /** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isParted(current, attempted);
+}
+
+function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
+  if (withheld === undefined) return { type: "token_refreshed" };
+  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
+  return { type, reason: withheld.reason };
 }

@@ -12,7 +12,7 @@ import type { ProblemReason } from "../../model/problem_reason.js";
 import { problemMessages } from "../../model/problem_reason.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
+import { demandMayRefresh, isWithheld } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
 import type { ReadAudit } from "./read_audit.js";
 
@@ -105,6 +105,7 @@ export class Tokens {
     if (!connection.refreshable) {
       throw new FailedPrecondition("NOT_REFRESHABLE", "the connection has no refresh token");
     }
+    refuseWithheld(connection);
     const { problem } = connection;
     const nowMs = clock.nowMs();
     if (problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs) {
@@ -114,6 +115,7 @@ export class Tokens {
     const outcome = await refresher.refresh(connectionId);
     const view = this.#view(connectionId);
     if (outcome === "refreshed" && view.token) return view.token;
+    refuseWithheld(view.connection);
     if (outcome === "suspended" || view.problem?.reason === "misconfigured") {
       throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
     }
@@ -153,6 +155,7 @@ function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
   if (view.token) return view.token;
   const { connection } = view;
   if (!connection.refreshable) throw precondition("ATTENTION_REQUIRED", "no_refresh_token");
+  refuseWithheld(connection);
   if (view.problem?.reason === "provider_deleted") {
     throw precondition("ATTENTION_REQUIRED", "provider_deleted");
   }
@@ -160,6 +163,12 @@ function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
     throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
   }
   throw retryLater(connection, nowMs);
+}
+
+/** @throws FailedPrecondition when the last refresh brought a token that must not be served */
+function refuseWithheld(connection: Connection): void {
+  const { problem } = connection;
+  if (problem && isWithheld(connection)) throw precondition("ATTENTION_REQUIRED", problem.reason);
 }
 
 function precondition(reason: PreconditionReason, problem: ProblemReason): FailedPrecondition {

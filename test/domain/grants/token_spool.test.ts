@@ -8,6 +8,7 @@ import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js"
 import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
+import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
@@ -56,14 +57,18 @@ describe("TokenSpool", () => {
 
   const second = () => tokenSet({ scopes: ["read", "write"], subject: "ada" });
   /** A refresh that was answered with `second` and could not be stored. */
-  const lose = async (breakStore: () => void, answer = second()) => {
+  const lose = async (
+    breakStore: () => void,
+    answer = second(),
+    violation: Omit<RefreshResult, "tokenSet"> = {},
+  ) => {
     const profile = await engine.provider("op", { oauth2: { ...plainOAuth2, revocationUrl } });
     const { id } = await engine.connection(profile);
     const refreshed = engine.refresher.refresh(id);
     refreshed.catch(() => undefined);
     await engine.untilSent(1);
     breakStore();
-    engine.sent[0]?.answer({ tokenSet: answer });
+    engine.sent[0]?.answer({ tokenSet: answer, ...violation });
     for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
     return { id, answer, profile };
   };
@@ -92,6 +97,19 @@ describe("TokenSpool", () => {
     void engine.refresher.refresh(id).catch(() => undefined);
     await engine.untilSent(1);
     expect(engine.sent[0]?.refreshToken).toBe(answer.refreshToken?.reveal());
+  });
+
+  it("recovers a token that must not be served as one", async () => {
+    const { id, answer } = await lose(failStore, second(), { idTokenViolation: "sub" });
+    engine.spool.save();
+    await die();
+    live();
+    const before = engine.reader.view(id)?.token?.credentials;
+    await engine.spool.recover();
+    expect(engine.get(id)).toMatchObject({ credentialRevision: 2n, problem: { reason: "account_changed" } });
+    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.reader.view(id)?.token?.credentials).toEqual(before);
+    expect(events(id)[0]).toMatchObject({ type: "token_refresh_failed", reason: "spooled", revision: 2n });
   });
 
   it("takes an answer that comes after the store has failed", async () => {

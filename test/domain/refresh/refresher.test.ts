@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { problemSentence } from "../../../src/model/connections/connection.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
@@ -63,14 +64,61 @@ describe("Refresher", () => {
     expect(engine.get(id).refreshIntent).toBeUndefined();
   });
 
-  it("keeps the tokens of an answer whose id_token does not verify", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
-    const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    const second = tokenSet();
-    engine.sent[0]?.answer({ tokenSet: second, idTokenViolation: "sub" });
-    expect(await refreshed).toBe("refreshed");
-    expect(accessToken(id)).toBe(second.accessToken.reveal());
+  describe("withholds a token that must not be served, and keeps its refresh token", () => {
+    /** The first token, the answer to its refresh, and the refresh token that lies in the store afterwards. */
+    async function answered(violation: Omit<RefreshResult, "tokenSet">) {
+      const [first, second] = [tokenSet(), tokenSet()];
+      const { id } = await engine.connection(await engine.provider("op"), first);
+      const refreshed = engine.refresher.refresh(id);
+      await engine.untilSent(1);
+      engine.sent[0]?.answer({ tokenSet: second, ...violation });
+      const outcome = await refreshed;
+      const connection = engine.get(id);
+      const stored = engine.store.getCredential(id);
+      if (!stored) throw new Error("no credential");
+      const kept = engine.vault.openCredential(connection, stored);
+      expect(kept.refreshToken?.reveal()).toBe(second.refreshToken?.reveal());
+      expect(accessToken(id)).toBe(first.accessToken.reveal());
+      return { id, outcome, connection };
+    }
+
+    it.each([
+      ["sub", "account_changed"],
+      ["iss", "id_token_verification_failed"],
+      ["aud", "id_token_verification_failed"],
+      ["alg", "id_token_verification_failed"],
+      ["exp", "id_token_verification_failed"],
+    ] as const)(
+      "for an id_token that fails %s: the old one lives until it expires",
+      async (idTokenViolation, reason) => {
+        const { id, outcome, connection } = await answered({ idTokenViolation });
+        expect(outcome).toBe("attention");
+        expect(connection).toMatchObject({ status: "active", problem: { reason }, credentialRevision: 2n });
+        expect(engine.counted).toEqual([`failure ${reason}`]);
+        expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+        engine.scheduler.start();
+        engine.clock.advance(hourMs);
+        const ended = await engine.until(id, ({ status }) => status === "attention");
+        expect(ended.problem?.reason).toBe(reason);
+        expect(accessToken(id)).toBeUndefined();
+        expect(engine.sent).toHaveLength(1);
+      },
+    );
+
+    it("for an access token that no request can carry: it is tried again with the new refresh token", async () => {
+      const violation = "the access token is longer than 64 KiB";
+      const { id, outcome, connection } = await answered({ accessTokenViolation: violation });
+      expect(outcome).toBe("retry");
+      expect(connection.problem).toMatchObject({ reason: "refresh_failing" });
+      expect(connection.problem?.retryAtMs).toBeGreaterThan(startMs);
+      const again = engine.refresher.refresh(id);
+      await engine.untilSent(2);
+      const third = tokenSet();
+      engine.sent[1]?.answer({ tokenSet: third });
+      expect(await again).toBe("refreshed");
+      expect(accessToken(id)).toBe(third.accessToken.reveal());
+      expect(engine.get(id)).toMatchObject({ problem: undefined, failedRefreshes: 0 });
+    });
   });
 
   it("turns invalid_grant into attention", async () => {

@@ -31,7 +31,8 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    * with a 4xx status and no error that says why; `message` names the status), `restored` (the store was restored from a backup
    * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
    * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
-   * `token_exchange_failed`, `id_token_verification_failed`, `consent_expired`, `data_loss` (the stored credential
+   * `token_exchange_failed`, `id_token_verification_failed` (of a consent, or of a refresh), `account_changed` (a refresh brought a token of
+   * another account; after both the new token is not served, and the one before lives on until it expires), `consent_expired`, `data_loss` (the stored credential
    * cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
    * with five wrong codes).
    *

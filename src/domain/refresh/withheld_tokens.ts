@@ -1,0 +1,57 @@
+import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
+import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import { attention, type ConnectionChange, problemSince } from "../lifecycle/connection_change.js";
+import { remainingMs, retryDelayMs } from "../lifecycle/refresh_policy.js";
+
+/** Why a new access token is not served. Its refresh token is kept all the same: the provider may have rotated it. */
+export interface Withheld {
+  readonly reason: Extract<
+    ProblemReason,
+    "account_changed" | "id_token_verification_failed" | "refresh_failing"
+  >;
+  /** When the new refresh token is tried; undefined when a person must consent again. */
+  readonly retryAtMs: number | undefined;
+  /** What is wrong, in words for a log. */
+  readonly detail: string;
+}
+
+/**
+ * Judges the answer to a refresh. An id_token that fails a check says that the token is another account's, another client's or no answer
+ * to us (OpenID Connect Core 1.0 section 12.2): a person must look. An access token that no request can carry is the provider's fault,
+ * which may pass.
+ *
+ * @param random uniform in [0, 1)
+ */
+export function withheldOf(
+  { idTokenViolation, accessTokenViolation }: Omit<RefreshResult, "tokenSet">,
+  connection: Connection,
+  nowMs: number,
+  random: number,
+): Withheld | undefined {
+  if (idTokenViolation !== undefined) {
+    const reason = idTokenViolation === "sub" ? "account_changed" : "id_token_verification_failed";
+    return { reason, retryAtMs: undefined, detail: `the id_token fails the check of ${idTokenViolation}` };
+  }
+  if (accessTokenViolation === undefined) return undefined;
+  const limits = { remainingMs: remainingMs(connection, nowMs) };
+  const retryAtMs = nowMs + retryDelayMs(connection.failedRefreshes + 1, limits, random);
+  return { reason: "refresh_failing", retryAtMs, detail: accessTokenViolation };
+}
+
+/** The change of a connection whose new access token is withheld: the old one lives on until it expires. */
+export function withheldChange(
+  connection: Connection,
+  { reason, retryAtMs }: Withheld,
+  nowMs: number,
+): ConnectionChange {
+  if (retryAtMs === undefined && !hasUsableToken(connection, nowMs))
+    return attention(connection, reason, nowMs);
+  return {
+    status: "active",
+    problem: problemSince(connection, reason, nowMs, retryAtMs),
+    failedRefreshes: connection.failedRefreshes + 1,
+    refreshIntent: undefined,
+    ...(retryAtMs === undefined && { refreshNotBeforeMs: undefined }),
+  };
+}
