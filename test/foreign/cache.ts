@@ -4,10 +4,7 @@ import { join } from "node:path";
 import { pathOf } from "../needs.js";
 
 /** What the suite installs stays here for the next run. */
-export const cacheFolder = join(
-  process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
-  "nexus-foreign-servers",
-);
+const cacheFolder = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexus-foreign-servers");
 
 export function cached(name: string): string {
   mkdirSync(cacheFolder, { recursive: true });

@@ -6,7 +6,7 @@ export const clientId = "nexus-under-test";
 export const password = "correct-horse-9";
 
 /** People with an account at every server, all with `password`. Whoever's grant is ended elsewhere has no other connection. */
-export const people = ["ada", "bea", "cem", "dan", "eve", "fay"] as const;
+export const people = ["ada", "bea", "cem", "dan", "eve", "fay", "gus"] as const;
 export type Person = (typeof people)[number];
 
 export const lifetimeSeconds = 30;
@@ -18,8 +18,8 @@ export interface ForeignServer {
   readonly reuse: Expected<"ends the grant" | "is refused">;
   /** The problem of a connection whose refresh token the server takes no more, and why. */
   readonly deadToken: Expected<"reauth_required" | "refresh_refused">;
-  /** The problem of a connection whose refresh was sent with a wrong client secret, and why. */
-  readonly wrongSecret: Expected<"misconfigured" | "refresh_failing">;
+  /** What comes of a connection whose refresh was sent with a wrong client secret, and why. */
+  readonly wrongSecret: Expected<"misconfigured" | "the grant ends">;
   /** What comes of a connection whose rotated token set was lost with the answer, and why. */
   readonly lostAnswer: Expected<"outcome_unknown" | "active">;
   /** Names what is not on this machine and cannot be installed without root. */

@@ -28,7 +28,11 @@ export const glewlwyd: ForeignServer = {
     because: "with `refresh-token-one-use` a second use disables the last token of the chain",
   },
   deadToken: { is: "refresh_refused", because: "it answers 400 without a body" },
-  wrongSecret: { is: "refresh_failing", because: "it answers 400 without a body here too" },
+  wrongSecret: {
+    is: "the grant ends",
+    because:
+      "glewlwyd 2.7 disables a refresh token that comes with a wrong secret, and answers 400 without a body",
+  },
   lostAnswer: { is: "outcome_unknown", because: "the second use of the token counts as reuse" },
 
   missing: () =>

@@ -94,7 +94,7 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
       await check("after", () => scenario.checkKilledAfter(killed.after, "fay"));
     }
     await check("outage", () => scenario.checkOutage(granted));
-    await check("secret", () => scenario.checkSecret(granted));
+    await check("secret", () => scenario.checkSecret(granted, "ada"));
   } finally {
     await sidecar?.stop();
     await server?.stop();

@@ -125,18 +125,26 @@ export class Scenario {
   }
 
   /** The secret is changed at the server, and then in the profile. */
-  async checkSecret({ connectionId }: Grant): Promise<void> {
+  async checkSecret({ connectionId }: Grant, person: Person): Promise<void> {
     await this.#refresh(connectionId);
     const before = await this.stage.sidecar.connection(connectionId);
     await this.stage.changeSecret();
-    const { is } = this.stage.foreign.wrongSecret;
-    const code = is === "misconfigured" ? "FailedPrecondition" : "Unavailable";
-    equal(await codeOf(this.#refresh(connectionId)), code, "a refresh");
+    const isSaid = this.stage.foreign.wrongSecret.is === "misconfigured";
+    equal(
+      await codeOf(this.#refresh(connectionId)),
+      isSaid ? "FailedPrecondition" : "Unavailable",
+      "a refresh",
+    );
     const refused = await this.stage.sidecar.connection(connectionId);
-    equal(refused.problem?.reason, is, "the problem");
+    equal(refused.problem?.reason, isSaid ? "misconfigured" : "refresh_failing", "the problem");
     equal(refused.status, ConnectionStatus.ACTIVE, "the status while the token lives");
     equal((await this.stage.sidecar.token(connectionId)).revision, before.revision, "the living token");
     await this.stage.mendProfile();
+    if (!isSaid) {
+      await this.stage.comesBack(connectionId, person);
+      await this.#refresh(connectionId);
+      return;
+    }
     const mended = await this.stage.refreshed(before, 30);
     equal(mended.problem, undefined, "the problem after the profile was mended");
   }

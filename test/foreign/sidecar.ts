@@ -55,11 +55,6 @@ export class Sidecar {
     await this.#run();
   }
 
-  /** What it logged since it was last started. */
-  get log(): string {
-    return this.#daemon?.output ?? "";
-  }
-
   async stop(): Promise<void> {
     await this.#daemon?.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
