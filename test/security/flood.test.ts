@@ -63,6 +63,24 @@ test("whoever resets streams as fast as they open is cut off, again and again, a
   expect(await daemon.kill("SIGTERM")).toBe(0);
 }, 120_000);
 
+test("10 000 connections with 20 answers each that are not read, without a key, take less than 64 MiB", async () => {
+  const { daemon, target } = await startDaemon();
+  const peer = hostilePeer();
+  // What the first answers load and compile is not of the attack.
+  for (let i = 0; i < 50; i++) await (await fetch(`http://127.0.0.1:${target.httpPort}/openapi.json`)).text();
+  const idleBytes = residentBytes(daemon.pid);
+  let peakBytes = 0;
+  const watch = setInterval(() => {
+    peakBytes = Math.max(peakBytes, residentBytes(daemon.pid));
+  }, 100);
+  onTestFinished(() => clearInterval(watch));
+  await tell(peer, { start: target, kind: "documents" });
+  peakBytes = Math.max(peakBytes, residentBytes(daemon.pid));
+  expect((peakBytes - idleBytes) / 1_048_576).toBeLessThan(64);
+  await tell(peer, {});
+  expect(await daemon.kill("SIGTERM")).toBe(0);
+}, 120_000);
+
 async function startDaemon() {
   const dataDir = sweptFolder();
   const grpcPort = await freePort();

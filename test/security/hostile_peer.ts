@@ -20,6 +20,10 @@ const counts = {
   unreadSessions: 10,
   unreadStreams: 20,
   resetters: 2,
+  /** Without a credential; one after the other, as many at a time as the daemon lets live. */
+  documentSessions: 10_000,
+  documentSessionsAtOnce: 100,
+  documentStreams: 20,
 };
 
 const headers = (target: Target, path: string) => ({
@@ -44,8 +48,9 @@ class Flood {
 
   constructor(private readonly target: Target) {}
 
-  async start(kind: "sockets" | "resets"): Promise<void> {
+  async start(kind: FloodKind): Promise<void> {
     const { grpcPort, httpPort, browserPort, opsPort } = this.target;
+    if (kind === "documents") return await this.#documents(httpPort);
     if (kind === "resets") {
       for (let i = 0; i < counts.resetters; i++) this.#reset(i % 2 === 0 ? grpcPort : httpPort);
       return;
@@ -111,6 +116,29 @@ class Flood {
     }
   }
 
+  /** Asks for the longest answer that needs no credential, and reads none; resolves when all sessions were opened, and keeps them. */
+  async #documents(port: number): Promise<void> {
+    for (let opened = 0; opened < counts.documentSessions; opened += counts.documentSessionsAtOnce) {
+      const sessions = Array.from({ length: counts.documentSessionsAtOnce }, () =>
+        this.#session(port, { initialWindowSize: 0 }),
+      );
+      const asked = sessions.map(
+        (session) =>
+          new Promise<void>((resolve) => {
+            session.once("close", resolve);
+            session.once("remoteSettings", () => {
+              for (let i = 0; i < counts.documentStreams; i++) {
+                const stream = session.request({ ":path": "/openapi.json" });
+                stream.on("error", ignore);
+              }
+              session.ping(() => resolve());
+            });
+          }),
+      );
+      await Promise.all(asked);
+    }
+  }
+
   /** Opens streams and resets them at once (CVE-2023-44487), on a new connection when one is cut off. */
   #reset(port: number): void {
     if (this.#stopped) return;
@@ -134,9 +162,11 @@ class Flood {
   }
 }
 
+type FloodKind = "sockets" | "resets" | "documents";
+
 let flood: Flood | undefined;
 
-process.on("message", (message: { readonly start?: Target; readonly kind?: "sockets" | "resets" }) => {
+process.on("message", (message: { readonly start?: Target; readonly kind?: FloodKind }) => {
   if (message.start) {
     const started = new Flood(message.start);
     flood = started;

@@ -94,7 +94,9 @@ describe("callers who never showed a credential", () => {
     const streams = sessions.flatMap((session) =>
       Array.from({ length: 60 }, () => streamOf(session, { ":path": "/openapi.json" })),
     );
-    const reset = (): number => streams.filter(({ rstCode, closed }) => closed && rstCode === calm).length;
+    // A session none of whose streams is answered is closed with all of them.
+    const reset = (): number =>
+      streams.filter(({ rstCode, closed, session }) => closed && (rstCode === calm || !session)).length;
     await expect.poll(reset).toBe(streams.length - 32);
     world.clock.advance(unauthenticatedReadMs);
     await expect.poll(reset).toBe(streams.length);
@@ -118,6 +120,22 @@ describe("callers who never showed a credential", () => {
       expect(stream.rstCode).toBe(calm);
     }
   });
+});
+
+test("a caller with a key has a unary answer reset that it does not read, over HTTP/2 on http", async () => {
+  const world = await LimitedWorld.make({});
+  const session = await sessionTo(world.place.httpUrl, 0);
+  const stream = streamOf(session, { ":path": "/v1/providers", "x-api-key": world.place.apiKey });
+  await once(stream, "response");
+  world.clock.advance(unauthenticatedReadMs);
+  expect(stream.closed).toBe(false);
+  for (let i = 0; i < 6; i++) {
+    world.clock.advance(defaultLimits.streamReadTimeoutMs / 4);
+    // The daemon's own pings are answered before.
+    await new Promise((resolve) => session.ping(resolve));
+  }
+  await expect.poll(() => stream.closed).toBe(true);
+  expect(stream.rstCode).toBe(calm);
 });
 
 /** With gRPC on a TCP port, where a connection proves nothing by itself. */

@@ -19,6 +19,7 @@ import {
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
@@ -64,11 +65,13 @@ class ConnectRequests {
   readonly #plain: PlainJsonCalls;
   readonly #limits: Limits;
   readonly #unauthenticated: UnauthenticatedStreams;
+  readonly #unread: UnreadAnswers;
 
   constructor(private readonly options: ConnectHandlerOptions) {
     const { services, onUnexpected, bounds } = options;
     this.#plain = new PlainJsonCalls(services, onUnexpected);
     this.#limits = limitsOf(bounds);
+    this.#unread = new UnreadAnswers(bounds);
     this.#unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, bounds?.clock);
   }
 
@@ -77,6 +80,7 @@ class ConnectRequests {
   }
 
   #serve(request: Request, response: Response): void {
+    this.#unread.watch(response);
     refuseRest(response);
     if (!this.options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
@@ -166,8 +170,7 @@ class ConnectRequests {
     body: UniversalServerRequest["body"],
   ): UniversalServerRequest["body"] {
     const [type = ""] = (request.headers["content-type"] ?? "").split(";");
-    const isBinary = binaryTypes.test(type);
-    return isBinary && isStream(body)
+    return judgedTypes.test(type) && isStream(body)
       ? decodableBody(body, method.input, type, this.#limits.maxMessageBytes)
       : body;
   }
@@ -184,7 +187,7 @@ class ConnectRequests {
   }
 }
 
-const binaryTypes = /^application\/((connect|grpc|grpc-web)\+)?proto$|^application\/grpc(-web)?$/;
+const judgedTypes = /^application\/((connect|grpc|grpc-web)\+)?(proto|json)$|^application\/grpc(-web)?$/;
 
 function isStream(body: UniversalServerRequest["body"]): body is AsyncIterable<Uint8Array> {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;

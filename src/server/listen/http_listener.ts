@@ -8,6 +8,7 @@ import type { OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
 import { readBody } from "./request_body.js";
 import { StreamListener } from "./stream_listener.js";
+import { UnreadAnswers } from "./unread_answers.js";
 
 /** An answer, complete. A `HEAD` gets its headers. */
 export interface Answer {
@@ -53,7 +54,9 @@ export class HttpListener {
   constructor(options: HttpListenerOptions) {
     this.#options = options;
     const bounds = limitsOf(options.bounds);
+    const unread = new UnreadAnswers(options.bounds);
     const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
+      unread.watch(response);
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });

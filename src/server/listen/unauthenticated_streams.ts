@@ -1,5 +1,6 @@
-import type { ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../runtime/clock.js";
+import { isUnauthenticated } from "../sockets/socket_guard.js";
 import { resetStream } from "./unread_stream.js";
 
 /** Time a caller without a credential has to take its answer. */
@@ -7,10 +8,12 @@ export const unauthenticatedReadMs = 5_000;
 
 /**
  * The streams of callers without a valid credential, at one listening address: few in the sum of all connections, and short, so
- * that answers which nobody reads hold no more than that.
+ * that answers which their callers do not read hold no more than that.
  */
 export class UnauthenticatedStreams {
   #open = 0;
+  /** How many of them a session has. */
+  readonly #ofSession = new WeakMap<Http2Session, number>();
 
   constructor(
     private readonly max: number,
@@ -20,16 +23,29 @@ export class UnauthenticatedStreams {
   /** @returns false when there are as many as may be, and then the stream was reset */
   take(stream: ServerHttp2Stream): boolean {
     if (stream.destroyed || stream.closed) return true;
+    const { session } = stream;
     if (this.#open >= this.max) {
       resetStream(stream);
+      this.#cutOff(session);
       return false;
     }
-    this.#open++;
+    this.#count(session, 1);
     const timer = this.clock?.setTimer(unauthenticatedReadMs, () => resetStream(stream));
     stream.once("close", () => {
-      this.#open--;
+      this.#count(session, -1);
       timer?.cancel();
     });
     return true;
+  }
+
+  /** A session takes more memory than its streams: one without a credential that gets no answer is not kept either. */
+  #cutOff(session: Http2Session | undefined): void {
+    if (!session || session.destroyed || (this.#ofSession.get(session) ?? 0) > 0) return;
+    if (isUnauthenticated(session.socket)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  #count(session: Http2Session | undefined, by: 1 | -1): void {
+    this.#open += by;
+    if (session) this.#ofSession.set(session, (this.#ofSession.get(session) ?? 0) + by);
   }
 }

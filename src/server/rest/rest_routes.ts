@@ -166,9 +166,15 @@ function send(request: Request, response: Response, { status, body, text, header
     if (response.headersSent || response.destroyed) return;
     response.writeHead(status, {
       ...headers,
-      ...(text && { "content-type": text.contentType, "cache-control": "no-store" }),
+      ...(text && {
+        "content-type": text.contentType,
+        "content-length": Buffer.byteLength(text.body),
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+      }),
     });
-    response.end(request.method === "HEAD" ? "" : (text?.body ?? ""));
+    if (request.method === "HEAD" || !text) response.end();
+    else (response as NodeJS.WritableStream).end(text.body);
     return;
   }
   writeJson(response, status, body, { headers, headOnly: request.method === "HEAD" });

@@ -14,11 +14,19 @@ const unix = "unix";
 /** A property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on. */
 const provenKey = Symbol("proven");
 
-type Guarded = Socket & { [provenKey]?: () => void };
+type Guarded = Socket & { [provenKey]?: (() => void) | undefined };
 
 /** A valid credential came over this connection: from now on it is no unauthenticated's. */
 export function noteCredential(socket: Socket | undefined): void {
-  (socket as Guarded | undefined)?.[provenKey]?.();
+  const proven = (socket as Guarded | undefined)?.[provenKey];
+  if (!socket || !proven) return;
+  (socket as Guarded)[provenKey] = undefined;
+  proven();
+}
+
+/** Whether the guard still waits for a valid credential over this connection. */
+export function isUnauthenticated(socket: Socket): boolean {
+  return (socket as Guarded)[provenKey] !== undefined;
 }
 
 /** What is noted on `outer`, which speaks TLS, counts for the connection under it. */

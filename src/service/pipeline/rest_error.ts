@@ -11,7 +11,7 @@ export interface RestAnswer {
   readonly status: number;
   readonly body: JsonValue;
   /** In place of `body`, where the answer is no JSON. */
-  readonly text?: { readonly contentType: string; readonly body: string };
+  readonly text?: { readonly contentType: string; readonly body: string | Buffer };
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { expect, onTestFinished, test } from "vitest";
+import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
+import { decodableBody } from "../../../src/server/connect/decodable_body.js";
+import { LimitedWorld } from "../../security/limited_world.js";
 import { apiKey } from "../fake_services.js";
 import { openListener } from "../http_door_fixture.js";
 
@@ -51,4 +54,44 @@ test.each([
   stream.end();
   await once(stream, "close");
   expect(said).toBe(expected);
+});
+
+test.each([
+  ["2020-02-30T00:00:00Z", "since names a day that no month has"],
+  ["2021-02-29T00:00:00Z", "since names a day that no month has"],
+  ["2020-02-29T00:00:00Z", undefined],
+])("JSON with the time %s", async (since, refusal) => {
+  const read = async (type: string, json: Buffer): Promise<string> => {
+    const body = (async function* () {
+      yield json.subarray(0, 7);
+      yield json.subarray(7);
+    })();
+    const { input } = AuditService.method.listAuditEvents;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of decodableBody(body, input, type, 1_000)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString("latin1");
+  };
+  const json = Buffer.from(JSON.stringify({ since }));
+  const envelope = Buffer.concat([Buffer.from([0, 0, 0, 0, json.length]), json]);
+  for (const [type, bytes] of [
+    ["application/json", json],
+    ["application/connect+json", envelope],
+  ] as const) {
+    if (refusal === undefined) expect(await read(type, bytes)).toBe(bytes.toString("latin1"));
+    else await expect(read(type, bytes)).rejects.toThrow(refusal);
+  }
+});
+
+test("a day that no month has is INVALID_ARGUMENT over Connect", async () => {
+  const { place } = await LimitedWorld.make({});
+  const response = await fetch(`${place.httpUrl}/nexus.v1.AuditService/ListAuditEvents`, {
+    method: "POST",
+    headers: { "content-type": "application/json; charset=utf-8", "x-api-key": place.apiKey },
+    body: JSON.stringify({ since: "2020-02-30T00:00:00Z" }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    code: "invalid_argument",
+    message: "since names a day that no month has",
+  });
 });
