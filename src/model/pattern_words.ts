@@ -2,7 +2,6 @@
 export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[^\\x00-\\x1F\\x7F]*$", "must not hold control characters"],
   ["^[\\x20-\\x7E]*$", "must be printable ASCII"],
-  ["^[\\x21-\\x7E]+$", "must be printable ASCII without spaces, and not empty"],
   [
     "^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$",
     "must be printable ASCII without spaces, quotes and backslashes, and not empty (RFC 6749 section 3.3)",
@@ -17,14 +16,6 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
-  [
-    "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*)?$",
-    "must be names of letters, digits, underscores and hyphens, with dots between them",
-  ],
-  [
-    "^([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*=)?[ -<>-~][ -~]*$",
-    "must be printable ASCII: an error code, or field=value, where the field may be a path with dots",
-  ],
 ]);
 
 /** The message of a rule, with words in place of its pattern. */
