@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 
-/** Passes on the first of a minute's calls for each subject: whoever floods the daemon does not flood its log. */
+/** Passes on the first of a minute's calls for each subject: a flood of calls does not flood the log. */
 export function atMostEachMinute(
   clock: Pick<Clock, "monotonicMs">,
   report: (subject: string) => void,

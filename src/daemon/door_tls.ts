@@ -5,7 +5,7 @@ import type { ListenerName } from "../server/listeners.js";
 import { TlsKeeper } from "../server/tls/tls_keeper.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
 
-/** TLS as the settings want it; whoever opens it stops it. */
+/** TLS as the settings say; its opener stops it. */
 export interface OpenTls {
   of(listener: ListenerName): ListenerTls | undefined;
   /** When the certificate that new connections get expires; undefined without one. */

@@ -8,7 +8,7 @@ import { atMostEachMinute } from "./at_most_each_minute.js";
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;
 
-/** Traces as the settings want them; whoever opens them closes them. */
+/** Traces as the settings say; their opener closes them. */
 export interface OpenTracing {
   readonly tracing: Tracing;
   /** For lines of the log that are written inside a span. */

@@ -28,7 +28,7 @@ export async function openVault(options: {
   if (created) {
     log.info(
       { path: source.path },
-      "made an encryption key: without this file nobody can open the stored credentials, with it anybody can; back it up apart from the store",
+      "made an encryption key: the stored credentials cannot be opened without this file, and can by anybody who has it: back it up apart from the store",
     );
   }
   const vault = new Vault(keys);

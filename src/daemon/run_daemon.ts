@@ -35,7 +35,7 @@ export async function runDaemon(options: {
     ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
-  // Before the first listener opens: whoever can see the daemon can also end it.
+  // Before the first listener opens: a daemon that can be seen can be ended.
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });

@@ -9,7 +9,7 @@ const meanings: Readonly<Record<number, string>> = {
   201: "Created",
   400: "The request is at error; `details` names each field",
   401: "No valid API key",
-  403: "The caller may not do that",
+  403: "Permission denied",
   404: "There is no such thing, or the caller may not see it",
   409: "The name is taken, or a person must act first (`attention_required`, `connection_pending`, ...)",
   413: "The body is larger than the daemon takes, 1 MiB by default",

@@ -79,7 +79,7 @@ export class AccessControl {
   /**
    * The gate of every call, before its request is looked at.
    *
-   * @throws Unauthenticated when the caller is nobody any more; PermissionDenied
+   * @throws Unauthenticated when the key, token or certificate of the caller has ended; PermissionDenied
    */
   admit(principal: Principal, action: Action): Permissions {
     this.refuseEnded(principal);
@@ -95,7 +95,7 @@ export class AccessControl {
   }
 
   /**
-   * Calls `end`, once, when the caller is nobody any more or may not go on; never after `release`. At once when that happened since it
+   * Calls `end`, once, when the credential of the caller ends or its permissions change; never after `release`. At once when that happened since it
    * was admitted.
    *
    * @param admitted what `admit` answered
@@ -228,11 +228,11 @@ export class AccessControl {
 }
 
 export function denied(action: Action): PermissionDenied {
-  return new PermissionDenied(`this caller may not do that (${action})`);
+  return new PermissionDenied(`permission denied: requires ${action}`);
 }
 
 function ended(): Unauthenticated {
-  return new Unauthenticated("the credential that this caller showed is not valid any more");
+  return new Unauthenticated("the credential of this caller is not valid any more");
 }
 
 const ofDataFolder: RoleRule = {

@@ -19,8 +19,8 @@ export interface AuthenticateOptions {
 const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /**
- * Who a caller is. A key or token that is shown decides, whatever the connection proves beside it: where it proves nobody, the
- * caller is nobody, and does not fall back to being the owner of the socket or the subject of a certificate.
+ * Identifies a caller. A key or token that is presented decides: when it is not valid the caller is unauthenticated, and does not fall back
+ * to the owner of the socket or the subject of a certificate.
  */
 export function authenticateBy(options: AuthenticateOptions): Authenticate {
   const { adminKey, keys, jwt, nowMs } = options;

@@ -1,6 +1,6 @@
 import type { Principal } from "../../model/access/principal.js";
 
-/** What a caller shows of itself at a listener, before anything of its message is read. */
+/** What a caller presents at a listener, before anything of its message is read. */
 export interface PresentedCredentials {
   readonly socket: "unix" | "tcp";
   /** API key or JWT: the bearer token of `authorization`, or `x-api-key`. */
@@ -11,7 +11,7 @@ export interface PresentedCredentials {
   readonly peer?: Peer | undefined;
 }
 
-/** What is known of the other end of a connection, whatever its requests show. */
+/** What the connection itself proves of its other end. */
 export interface Peer {
   /** The client certificate of a verified chain. */
   readonly certificate?: PeerCertificate | undefined;
@@ -30,7 +30,7 @@ export interface PeerCertificate {
 }
 
 /**
- * Verifies what was shown, secrets in constant time; `undefined` when it proves nobody. API keys, sockets and certificates are
+ * Verifies what was presented, secrets in constant time; `undefined` when it is not valid. API keys, sockets and certificates are
  * answered at once; only a JWT that was not seen before makes a promise.
  *
  * @throws Unavailable (as a rejection) when what verifies a JWT cannot be had just now

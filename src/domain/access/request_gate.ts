@@ -10,7 +10,7 @@ import { type AccessControl, denied } from "./access_control.js";
 
 export type ProviderKey = { readonly id: string } | { readonly name: string };
 
-/** What a request asks for, before anything is known of whether that exists. */
+/** The resource that a request names; it may not exist. */
 export type Asked =
   | { readonly kind: "connection"; readonly connectionId: string }
   /** A connection to be made, or consented to again. */

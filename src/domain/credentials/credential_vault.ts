@@ -22,7 +22,7 @@ import {
   type SealedPlace,
 } from "./associated_data.js";
 
-/** The single listener to what is sealed: a record opens only where it was put. */
+/** The only code that seals and opens: a record opens only where it was put. */
 export class CredentialVault {
   readonly #vault: Pick<Vault, "seal" | "open">;
   readonly #databaseId: string;
@@ -124,7 +124,7 @@ export class CredentialVault {
   }
 }
 
-/** Key of a pending authorization: whoever reads the store does not learn a `state` that works. */
+/** Key of a pending authorization: a reader of the store does not learn a `state` that works. */
 export function hashState(state: string): string {
   return createHash("sha256").update(state).digest("hex");
 }

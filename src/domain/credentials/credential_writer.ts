@@ -201,7 +201,7 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
 }
 
-/** An answer that says nothing of it leaves the end that was known, also over a rotation: too early does no harm. */
+/** An answer without a lifetime leaves the end as it was, also over a rotation: an end that is too early does no harm. */
 function refreshEndMs(
   connection: Connection,
   tokenSet: TokenSet,

@@ -136,7 +136,7 @@ export class IssuerMetadata {
   }
 }
 
-/** What can be known without resolving a name; the rest is known when a request is made. */
+/** Judges what needs no name resolved; the rest is judged when a request is made. */
 function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks): void {
   const endpoints = {
     "authorization endpoint": server.authorizationEndpoint,

@@ -100,7 +100,7 @@ export class RevocationQueue {
     const nowMs = this.#clock.nowMs();
     const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
     if (binding !== grantBinding(profile)) {
-      // The profile names somebody else now, who must not get it.
+      // The profile names another client or server now, which must not get the token.
       const event = { timeMs: nowMs, principal: daemon.name, connectionId, providerId, revision };
       tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
       return "not_possible";
@@ -123,7 +123,7 @@ export class RevocationQueue {
   }
 }
 
-/** Where nobody can be asked: credentials of static types are nothing that a provider revokes. */
+/** Static credentials: no provider revokes them. */
 function withoutQueue(profile: ProviderProfile | undefined): QueuedRevocation {
   return profile !== undefined && profile.authType !== "oauth2" ? "not_needed" : "not_possible";
 }

@@ -13,7 +13,7 @@ import type { IssuerMetadata } from "./issuer_metadata.js";
 import { GrantMoved, type TokenEndpointClient } from "./token_endpoint_client.js";
 
 /**
- * A provider that does not answer for so long is left alone; by then most refresh tokens that nobody uses have died. An access token is
+ * A provider that does not answer for so long is left alone; by then most unused refresh tokens have expired. An access token is
  * given up when it dies.
  */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;

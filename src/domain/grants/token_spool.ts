@@ -139,7 +139,7 @@ export class TokenSpool {
     const nowMs = this.#clock.nowMs();
     const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
     tx.putCredential(current.id, credential);
-    tx.putConnection(partedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
+    tx.putConnection(detachedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
     const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
     const type = entry.grant === "refresh" ? refreshed : "oauth_flow_completed";
     tx.appendAudit({ ...event, type, reason: "spooled" });
@@ -158,7 +158,7 @@ function fits(current: Connection, { grant, connection: spooled }: SpooledTokenS
 }
 
 /** What the profile was led away from while it was asked for stays away from where the profile leads now. */
-function partedIfMoved(
+function detachedIfMoved(
   tx: Pick<Transaction, "getProvider">,
   connection: Connection,
   { binding }: Credential,

@@ -32,7 +32,7 @@ export function moveGrants(
     tx.putConnection(changeConnection(connection, change, nowMs));
     tx.appendAudit({
       timeMs: nowMs,
-      type: isLive ? "grant_parted" : "grant_returned",
+      type: isLive ? "grant_detached" : "grant_returned",
       ...by(principal),
       connectionId: connection.id,
       providerId: after.id,
@@ -61,7 +61,7 @@ function returnedGrant(connection: Connection, nowMs: number): ConnectionChange 
 }
 
 /** Whether a connection is the one that an attempt was made for, parted from its grant meanwhile: the attempt's answer is still its own. */
-export function isParted(current: Connection | undefined, attempted: Connection): current is Connection {
+export function isDetached(current: Connection | undefined, attempted: Connection): current is Connection {
   return (
     current?.status === "attention" &&
     current.problem?.movedFrom !== undefined &&

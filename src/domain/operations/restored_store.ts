@@ -18,7 +18,7 @@ export interface RestoredCounts {
 
 /**
  * Makes a copy that comes from a backup fit to be served: another epoch, so that watchers begin anew; no pending authorization, since each is
- * good for one use; and a mark at every refresh token, since whoever went on with the original may have used it. A mark changes nothing
+ * good for one use; and a mark at every refresh token, since the original store may have used it meanwhile. A mark changes nothing
  * before the next refresh: it only tells what a refusal means. The copy is not in use yet, and is thrown away when this fails.
  */
 export async function beginRestored(

@@ -56,7 +56,7 @@ function placeOf(reads: SealedReads, kind: SealedKind, key: string): SealedPlace
 }
 
 /**
- * Seals one record anew with the primary key, in the transaction that reads it; nobody is told, since nothing changes for callers.
+ * Seals one record anew with the primary key, in the transaction that reads it; it is not announced, since nothing changes for callers.
  *
  * @throws DataLoss when it cannot be opened; it stays what it is
  */

@@ -51,7 +51,7 @@ export class RefreshEngine {
     writer: CredentialWriter;
     servers: Pick<IssuerMetadata, "resolve">;
     grants: Pick<TokenEndpointClient, "refresh">;
-    /** Takes the token of a refresh that came too late, and of a consent that nobody confirmed. */
+    /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
     revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
     /** Holds a token set until it is durable. */
     spool: Pick<TokenSpool, "hold" | "release">;

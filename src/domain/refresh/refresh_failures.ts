@@ -124,7 +124,7 @@ export class RefreshFailures {
     );
     const written = await this.#write(connection, (current, nowMs) => ({
       change: movedGrant(current, movedFrom, nowMs),
-      audit: { type: "grant_parted", reason: "reauth_required" },
+      audit: { type: "grant_detached", reason: "reauth_required" },
     }));
     return written ? "attention" : "superseded";
   }
@@ -262,10 +262,8 @@ export class RefreshFailures {
         ...(firm ? { firm } : {}),
         ...(refused === undefined ? {} : { refused }),
       };
-      return {
-        change: { ...change, status: "active", problem, failedRefreshes },
-        audit: { type: "token_refresh_failed", reason },
-      };
+      const retried = { ...change, status: "active", problem, failedRefreshes } as const;
+      return { change: retried, audit: { type: "token_refresh_failed", reason } };
     });
     return written ? "retry" : "superseded";
   }
@@ -289,11 +287,8 @@ export class RefreshFailures {
 
 /** Whether the connection is still the one that an attempt was made for. */
 export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
-  return (
-    current !== undefined &&
-    isRefreshable(current) &&
-    current.credentialRevision === attempted.credentialRevision
-  );
+  if (current === undefined || !isRefreshable(current)) return false;
+  return current.credentialRevision === attempted.credentialRevision;
 }
 
 /** Why a grant failed. A client secret that cannot be opened is an error of the profile; nothing was sent. @throws what is no failure of a grant */

@@ -1,4 +1,4 @@
-/** How a refresh ended; the connection in the store says the rest. */
+/** How a refresh ended; the stored connection holds the details. */
 export type RefreshOutcome =
   /** A new revision is durable. */
   | "refreshed"
@@ -6,7 +6,7 @@ export type RefreshOutcome =
   | "attention"
   /** It failed and is tried again at the time in the connection's problem. */
   | "retry"
-  /** Its provider refuses the client of the profile: somebody must fix that. */
+  /** The provider refuses the client of its profile: the profile must be fixed. */
   | "suspended"
   /** It failed, but the connection has moved on meanwhile: the failure means nothing. */
   | "superseded"

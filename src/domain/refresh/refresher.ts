@@ -20,7 +20,7 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
-import { isParted } from "../lifecycle/grant_rebinding.js";
+import { isDetached } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { FailingProviders } from "./failing_providers.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
@@ -278,7 +278,7 @@ export class Refresher {
 
 /** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
-  return isSame(current, attempted) || isParted(current, attempted);
+  return isSame(current, attempted) || isDetached(current, attempted);
 }
 
 function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {

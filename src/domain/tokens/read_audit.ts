@@ -182,7 +182,7 @@ export class ReadAudit {
           throw new Unavailable("the read of the token cannot be recorded", undefined, error);
         },
       );
-    // An announced read has nobody who waits for it yet.
+    // No caller waits for an announced read yet.
     recorded.catch(() => undefined);
     return { firsts, recorded };
   }

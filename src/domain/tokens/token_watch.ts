@@ -183,7 +183,7 @@ export class TokenWatch {
   }
 }
 
-/** A page of which nothing is sent holds up nobody: thousands of them may lie between two connections of one user. */
+/** Lets other work run between pages: thousands of them may lie between two connections of one user. */
 function othersTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -28,7 +28,7 @@ export type AuditEventType =
   | "token_refreshed"
   | "token_refresh_failed"
   | "token_refresh_fatal"
-  | "grant_parted"
+  | "grant_detached"
   | "grant_returned"
   | "keyring.key_added"
   | "keyring.rotation_started"

@@ -114,7 +114,7 @@ describe("an edit that leads elsewhere", () => {
     await edit(elsewhere);
     await edit(home);
     const { events } = engine.store.listAuditEvents({ limit: 10, connectionId: id });
-    expect(events.map(({ event }) => event.type)).toEqual(["grant_returned", "grant_parted"]);
+    expect(events.map(({ event }) => event.type)).toEqual(["grant_returned", "grant_detached"]);
   });
 });
 

