@@ -67,7 +67,7 @@ const members: readonly (readonly [
   ["enable_discovery", "a text", "true", /true or false/],
   ["scopes", "a text", "read write", /list of texts/],
   ["scopes", "numbers", [Number.POSITIVE_INFINITY], /must be text/, "scopes[0]"],
-  ["scopes", "two in one", ["a b"], /RFC 6749 section 3.3/, "scopes[0]"],
+  ["scopes", "two in one", ["a b"], /must be one scope/, "scopes[0]"],
   ["auth_header", "an object", {}, /must be text/],
   ["auth_strategy", "no such kind", "exec", /must be/],
   ["auth_strategy", "a number", 7, /type, config/],

@@ -106,7 +106,7 @@ const texts: readonly ProviderViolation[] = [
     field: "scopes",
     name: "two in one",
     set: { scopes: ["a b"] },
-    says: /RFC 6749 section 3.3/,
+    says: /must be one scope/,
     at: "scopes[0]",
   },
   { field: "scopes", name: "an empty one", set: { scopes: [""] }, says: /1 char/, at: "scopes[0]" },
@@ -266,6 +266,18 @@ const options: readonly ProviderViolation[] = [
     name: "odd",
     set: oauth({ tokenResponsePath: "a..b" }),
     says: /with dots between/,
+  },
+  {
+    field: "oauth2_options.resource",
+    name: "a fragment",
+    set: oauth({ resource: "https://api.example/#x" }),
+    says: /without a fragment/,
+  },
+  {
+    field: "oauth2_options.resource",
+    name: "no URI",
+    set: oauth({ resource: "a b\r\n" }),
+    says: /absolute URI/,
   },
   {
     field: "oauth2_options.token_response_path",
