@@ -18,9 +18,9 @@ COPY scripts/ scripts/
 COPY src/ src/
 RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-# What V8 compiled is of use to the very Node that compiled it: the one of the second stage.
+# Node keeps compiled code for the very Node that compiled it: the one of the second stage, where this folder is read-only.
 COPY --from=gcr.io/distroless/nodejs24-debian12:nonroot /nodejs/ /nodejs/
-RUN /nodejs/bin/node scripts/warm.mjs dist
+RUN /nodejs/bin/node dist/main.js --version
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
 FROM gcr.io/distroless/nodejs24-debian12:nonroot

@@ -1,4 +1,4 @@
-// Compiles src/ to dist/: its modules with their types, and beside them the program in one file (dist/bundle) with what V8 compiles of it.
+// Compiles src/ to dist/: its modules with their types, and beside them the program in one file (dist/bundle).
 //
 //   node scripts/build.mjs              always
 //   node scripts/build.mjs --if-stale   only when a source is newer than the last build
@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { bundle } from "./bundle.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -54,31 +54,17 @@ export async function build() {
     for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
     mkdirSync(join(fresh, "bundle"));
     await bundle(root, join(fresh, "bundle", "nexusd.cjs"));
-    copyFileSync(join(root, "scripts/launcher/load.js"), join(fresh, "bundle", "load.js"));
-    copyFileSync(join(root, "scripts/launcher/main.js"), join(fresh, "main.js"));
+    copyFileSync(join(root, "scripts/launcher.js"), join(fresh, "main.js"));
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));
     renameSync(fresh, dist);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  warm();
-}
-
-/** Without its result the program runs all the same. */
-function warm() {
-  const { status } = spawnSync(process.execPath, [join(root, "scripts/warm.mjs"), dist], {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-  });
-  if (status !== 0) console.error("build: the daemon could not be started once; it will start slower");
 }
 
 export async function buildIfStale() {
-  if (isStale()) return await build();
-  const { cacheFile } = await import(pathToFileURL(join(dist, "bundle", "load.js")).href);
-  // Built by another Node.
-  if (!existsSync(cacheFile)) warm();
+  if (isStale()) await build();
 }
 
 /** Vitest calls this once before the projects whose tests start dist/main.js. */

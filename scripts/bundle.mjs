@@ -30,7 +30,7 @@ const lazyPackages = {
 };
 
 /**
- * One file of CommonJS: V8 takes cached code for a script only. What is imported dynamically runs when it is first asked for. Names are
+ * One file of CommonJS, of which Node keeps compiled code. What is imported dynamically runs when it is first asked for. Names are
  * kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is as
  * short as it can be, since V8 holds it in memory for good.
  */
@@ -47,15 +47,10 @@ export async function bundle(root, outfile) {
     // Of two builds of a package, the one of modules: what nobody asks for is left out.
     mainFields: ["module", "main"],
     external,
-    plugins: [lazy(root), lateRules(root), nativePackages()],
+    plugins: [lazy(root), nativePackages()],
     supported: { "dynamic-import": false },
     define: { "import.meta.url": "bundleUrl" },
-    banner: {
-      js:
-        "(function(exports,require,module,__filename,__dirname){const installed=require," +
-        'bundleUrl=require("node:url").pathToFileURL(__filename).href;',
-    },
-    footer: { js: "})" },
+    banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
@@ -101,60 +96,6 @@ function gettersOf(module, names) {
     let loaded;
     const load = () => (loaded ??= ${module});
     module.exports = { ${getters.join("\n")} };
-  `;
-}
-
-/**
- * The file that declares the rules for fields is imported by every file of the contract, and is bigger than all of them. None of its types
- * is a field's: it is read when a rule is checked, or when somebody asks for the imports of a file, as server reflection does.
- */
-function lateRules(root) {
-  const name = "late-rules";
-  const rules = "file_buf_validate_validate";
-  const importOfRules = new RegExp(`^import \\{ ${rules} \\} from .*$`, "m");
-  return {
-    name,
-    setup(build) {
-      build.onLoad({ filter: /\/src\/gen\/nexus\/.*_pb\.ts$/ }, ({ path }) => ({
-        contents: readFileSync(path, "utf8")
-          .replace(importOfRules, "")
-          .replace("\nimport ", `\nimport { fileDescWithRules } from "${name}";\nimport `)
-          .replace(/fileDesc\(("[^"]*")(?:, \[([^\]]*)\])?\)/, (_, encoded, list = "") => {
-            const imports = list.split(", ");
-            const others = imports.filter((file) => file !== rules);
-            return `fileDescWithRules(${encoded}, [${others}], ${imports.indexOf(rules)})`;
-          }),
-        loader: "ts",
-      }));
-      build.onResolve({ filter: /^late-rules$/ }, ({ path }) => ({ path, namespace: name }));
-      build.onLoad({ filter: /./, namespace: name }, async () => {
-        const found = await build.resolve("@bufbuild/protovalidate/gen/buf/validate/validate_pb.js", {
-          kind: "import-statement",
-          resolveDir: root,
-        });
-        return { contents: lateRulesText(rules, found.path), resolveDir: root };
-      });
-    },
-  };
-}
-
-function lateRulesText(rules, path) {
-  return `
-    import { fileDesc } from "@bufbuild/protobuf/codegenv2";
-
-    /** Files as they are without the rules among their imports. */
-    const lean = new WeakMap();
-
-    /** @param at where the rules stand among the imports, -1 where they do not */
-    export function fileDescWithRules(encoded, imports, at) {
-      const file = fileDesc(encoded, imports.map((found) => lean.get(found) ?? found));
-      lean.set(file, { ...file });
-      if (at !== -1) file.proto.dependency.splice(at, 0, "buf/validate/validate.proto");
-      const get = () =>
-        at === -1 ? imports : [...imports.slice(0, at), require(${JSON.stringify(path)}).${rules}, ...imports.slice(at)];
-      Object.defineProperty(file, "dependencies", { get, enumerable: true });
-      return file;
-    }
   `;
 }
 

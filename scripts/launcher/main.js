@@ -1,4 +1,0 @@
-#!/usr/bin/env node
-import { load } from "./bundle/load.js";
-
-await load().exports.runProcess();
