@@ -76,11 +76,11 @@ h1 + .note { margin: -.5rem 0 .75rem; }
 label { display: block; margin-bottom: .15rem; font-weight: 600; }
 .required { color: var(--bad); }
 .optional { color: var(--soft); font-weight: 400; }
-.about, .hint, .error { margin-bottom: .35rem; font-size: .9rem; }
+.about, .hint, .violation { margin-bottom: .35rem; font-size: .9rem; }
 .about, .hint { color: var(--soft); }
 .about { white-space: pre-line; }
 .hint { font-size: .85rem; }
-.error { color: var(--bad); font-weight: 600; }
+.violation { color: var(--bad); font-weight: 600; }
 input, select {
   width: 100%;
   min-height: 2.75rem;

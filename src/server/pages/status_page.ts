@@ -139,7 +139,7 @@ function barOf(connections: DaemonStatus["connections"], total: number): string 
     x += width;
     return rect;
   });
-  return `<svg viewBox="0 0 ${barWidth} 10" preserveFieldRatio="none" aria-hidden="true">${parts.join("")}</svg>`;
+  return `<svg viewBox="0 0 ${barWidth} 10" preserveAspectRatio="none" aria-hidden="true">${parts.join("")}</svg>`;
 }
 
 function failingOf({ failingProviders, failingProviderCount, timeMs }: DaemonStatus): string {

@@ -8,6 +8,7 @@ import {
 } from "../../../src/domain/static_credentials/capture_fields.js";
 import type { JsonObject } from "../../../src/model/json.js";
 import { captureFormPage } from "../../../src/server/pages/capture_form.js";
+import { pageStyle } from "../../../src/server/pages/page_style.js";
 import { profileOf, schemaWith } from "../../domain/static_profile.js";
 
 const target = "/auth/capture?state=s&x=1";
@@ -52,6 +53,17 @@ describe("the page of a form", () => {
     expect(body).toContain('<h1 dir="auto">Connect acme</h1>');
     expect(body).toContain("<title>Connect acme</title>");
     expect(body).not.toMatch(/<script|\sstyle=|\son[a-z]+=/);
+  });
+
+  it("has a style for each class", () => {
+    const fields = [
+      fieldWith({ description: "About it.", violation: "API key is wrong." }),
+      fieldWith({ hint: "Expected: a date", isRequired: false, kind: "text" }),
+    ];
+    const body = bodyOf({ fields, violations: ["credentials is wrong."] }, 422);
+    const classes = [...body.matchAll(/ class="([^"]+)"/g)].flatMap(([, names = ""]) => names.split(" "));
+    expect(classes).toContain("violation");
+    expect(classes.filter((name) => !pageStyle.includes(`.${name}`))).toEqual([]);
   });
 
   it("has a label, a description and a mark for each field", () => {
