@@ -1,4 +1,4 @@
-import { at, browser } from "../../model/access/principal.js";
+import { at, browser, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
@@ -40,6 +40,17 @@ type CompleterStore = Pick<
   Store,
   "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
 >;
+
+/** A callback that passed its guards. */
+interface Callback {
+  readonly pending: PendingAuthorization;
+  readonly profile: ProviderProfile;
+  readonly server: AuthorizationServer;
+  readonly secret: AuthorizationSecret;
+  readonly visitor: Principal;
+  readonly query: URLSearchParams;
+  readonly state: string;
+}
 
 /** Brings a person's consent home: from `/auth/start` over the provider to `/auth/callback`. */
 export class ConnectionCompleter implements ConsentFlow {
@@ -128,33 +139,16 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#unknownStateAudit.record(visitor);
       return unknownRequest;
     }
-    const context = { connectionId: pending.connectionId, providerId: pending.providerId };
-
     const secret = this.#secretOf(stateHash, pending);
     if (!secret) return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
-    if (!sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding)) {
-      this.#log.warn(context, "callback from another browser");
-      return await this.#ending.refuse(
-        pending,
-        "state_verification_failed",
-        "state_verification_failed",
-        visitor,
-      );
-    }
-    if (this.#clock.nowMs() >= pending.expiresAtMs) {
-      await this.#ending.end(pending, "consent_expired", "oauth_error", visitor);
-      return expiredRequest;
-    }
-    // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
-    if (path !== pathOfRedirectUri(pending.redirectUri)) {
-      this.#log.warn({ ...context, reason: "redirect_path" }, "authorization response refused");
-      return await this.#ending.refuse(
-        pending,
-        "state_verification_failed",
-        "state_verification_failed",
-        visitor,
-      );
-    }
+    const refused = await this.#refuseStranger(
+      pending,
+      cookie(bindingName(stateHash)),
+      secret,
+      path,
+      visitor,
+    );
+    if (refused) return refused;
     const profile = this.#profileOf(pending);
     if (!profile) {
       await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
@@ -165,16 +159,51 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return server;
     }
+    return await this.#answer({ pending, profile, server, secret, visitor, query, state });
+  }
 
+  /** The guards of a callback: the browser, the time, and the redirect URI that the answer came to. */
+  async #refuseStranger(
+    pending: PendingAuthorization,
+    binding: string | undefined,
+    secret: AuthorizationSecret,
+    path: string,
+    visitor: Principal,
+  ): Promise<FinishOutcome | undefined> {
+    const { connectionId, providerId } = pending;
+    if (!sameText(binding ?? "", secret.browserBinding)) {
+      this.#log.warn({ connectionId, providerId }, "callback from another browser");
+      return await this.#refuseUnverified(pending, visitor);
+    }
+    if (this.#clock.nowMs() >= pending.expiresAtMs) {
+      await this.#ending.end(pending, "consent_expired", "oauth_error", visitor);
+      return expiredRequest;
+    }
+    // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
+    if (path === pathOfRedirectUri(pending.redirectUri)) return undefined;
+    this.#log.warn({ connectionId, providerId, reason: "redirect_path" }, "authorization response refused");
+    return await this.#refuseUnverified(pending, visitor);
+  }
+
+  async #refuseUnverified(pending: PendingAuthorization, visitor: Principal): Promise<FinishOutcome> {
+    const reason = "state_verification_failed";
+    return await this.#ending.refuse(pending, reason, reason, visitor);
+  }
+
+  async #answer({
+    pending,
+    profile,
+    server,
+    secret,
+    visitor,
+    query,
+    state,
+  }: Callback): Promise<FinishOutcome> {
+    const context = { connectionId: pending.connectionId, providerId: pending.providerId };
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
       this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
-      return await this.#ending.refuse(
-        pending,
-        "state_verification_failed",
-        "state_verification_failed",
-        visitor,
-      );
+      return await this.#refuseUnverified(pending, visitor);
     }
     if (response.kind === "error") {
       this.#log.info({ ...context, error: response.error }, "consent not given");

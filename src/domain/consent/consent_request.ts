@@ -1,5 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
@@ -37,6 +38,20 @@ export interface RequestedConnection {
   readonly providerId: string;
   readonly connectionId: string;
   readonly expiresAtMs: number;
+}
+
+/** What a request comes to, before it is stored. */
+interface Requested {
+  readonly profile: ProviderProfile;
+  readonly existing: Connection | undefined;
+  readonly request: ConnectionRequest;
+  readonly principal: Principal;
+  readonly stateHash: string;
+  readonly nowMs: number;
+  readonly asked: Pick<
+    PendingAuthorization,
+    "connectionId" | "providerId" | "expiresAtMs" | "scopes" | "returnUrl" | "requireConfirmation" | "sealed"
+  >;
 }
 
 /** Requests for a person's consent, for the first time or again. */
@@ -103,40 +118,43 @@ export class ConnectionRequests {
       nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
     });
+    const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
+    await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
+    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
+    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+  }
+
+  /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
+  async #put({ profile, existing, request, principal, stateHash, nowMs, asked }: Requested): Promise<void> {
     await this.#store.commit((tx) => {
       const current = tx.getProvider(profile.id);
       if (current?.version !== profile.version) throw new NotFound("provider");
       const before = existing
         ? tx.getConnection(existing.id)
-        : newConnection(connectionId, request.userId, profile, nowMs);
+        : newConnection(asked.connectionId, request.userId, profile, nowMs);
       if (!before) throw new NotFound("connection");
       this.#pending.end(tx, before, "goes_on");
       if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
       refuseMoreAuthorizations(tx, principal, this.#limits);
       tx.putAuthorization(stateHash, {
-        ...place,
+        ...asked,
         providerVersion: profile.version,
-        scopes,
-        returnUrl,
         redirectUri: `${this.#publicUrl}${current.redirectPath}`,
-        sealed,
-        requireConfirmation,
         requestedBy: principal.name,
         held: false,
         failedConfirmations: 0,
       });
-      const asked = { scopes, stateHash, expiresAtMs, providerName: profile.name };
-      tx.putConnection(changeConnection(before, consentRequested(before, asked), nowMs));
+      const { scopes, expiresAtMs } = asked;
+      const consent = { scopes, stateHash, expiresAtMs, providerName: profile.name };
+      tx.putConnection(changeConnection(before, consentRequested(before, consent), nowMs));
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.requested",
         ...by(principal),
-        connectionId,
+        connectionId: asked.connectionId,
         providerId: profile.id,
       });
     });
-    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
-    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
   }
 
   #get(connectionId: string): Connection {
