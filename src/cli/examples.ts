@@ -22,7 +22,7 @@ export const examples: Readonly<Record<string, string>> = {
   "connections replace": `${connection} --file credential.json`,
   "connections revoke": `${connection} --yes`,
   "connections delete": `${connection} --yes`,
-  token: `${connection} --min-ttl 5m`,
+  token: "github/ada --min-ttl 5m",
   watch: "--user ada --json",
   "audit list": "--since yesterday --type token_retrieved",
   "audit verify": "",
