@@ -23,6 +23,7 @@ export const examples: Readonly<Record<string, string>> = {
   "connections revoke": `${connection} --yes`,
   "connections delete": `${connection} --yes`,
   token: "github/ada --min-ttl 5m",
+  exec: "--env GITHUB_TOKEN=github -- gh pr list",
   watch: "--user ada --json",
   "audit list": "--since yesterday --type token_retrieved",
   "audit verify": "",

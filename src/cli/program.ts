@@ -10,6 +10,7 @@ import { policyCommand } from "./admin/policy.js";
 import { connectCommand } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
+import { execCommand } from "./credentials/exec.js";
 import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
 import { restoreCommand } from "./daemon/restore.js";
@@ -59,6 +60,7 @@ function buildProgram(shell: Shell): Command {
     connectCommand,
     connectionsCommand,
     tokenCommand,
+    execCommand,
     watchCommand,
     auditCommand,
     keyringCommand,
