@@ -24,6 +24,7 @@ export const examples: Readonly<Record<string, string>> = {
   "connections delete": `${connection} --yes`,
   token: "github/ada --min-ttl 5m",
   exec: "--env GITHUB_TOKEN=github -- gh pr list",
+  "git-credential": "github get",
   watch: "--user ada --json",
   "audit list": "--since yesterday --type token_retrieved",
   "audit verify": "",

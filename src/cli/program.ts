@@ -11,6 +11,7 @@ import { connectCommand } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
 import { execCommand } from "./credentials/exec.js";
+import { gitCredentialCommand } from "./credentials/git_credential.js";
 import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
 import { restoreCommand } from "./daemon/restore.js";
@@ -61,6 +62,7 @@ function buildProgram(shell: Shell): Command {
     connectionsCommand,
     tokenCommand,
     execCommand,
+    gitCredentialCommand,
     watchCommand,
     auditCommand,
     keyringCommand,

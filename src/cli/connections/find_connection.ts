@@ -1,13 +1,11 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Connection, ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isId } from "../../model/ids.js";
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { allPages, type DaemonSession } from "../shell/daemon_command.js";
 import { printable, shellWord } from "../shell/text.js";
-
-/** What `--help` says of an argument that names a connection. */
-export const connectionNameHelp = "id of the connection, PROVIDER or PROVIDER/USER";
 
 /**
  * The id of the connection that a person names: by its id, or by the name or id of its provider, with `/USER` where more than one
@@ -16,23 +14,43 @@ export const connectionNameHelp = "id of the connection, PROVIDER or PROVIDER/US
  * @throws CommandFailure
  */
 export async function findConnectionId(session: DaemonSession, name: string): Promise<string> {
-  const text = name.trim();
-  if (isId(text.toLowerCase())) return text.toLowerCase();
-  const slash = text.indexOf("/");
-  const [providerName, userId] = slash < 0 ? [text, ""] : [text.slice(0, slash), text.slice(slash + 1)];
-  if (providerName === "")
-    throw usageFailure(
-      `${printable(name)} names no connection: it must be its id, PROVIDER or PROVIDER/USER`,
-    );
-  const { provider } = await findProvider(session, providerName);
-  const connections = await connectionsOf(session, provider.id, userId);
+  const key = parseName(name);
+  if ("id" in key) return key.id;
+  const { provider } = await findProvider(session, key.provider);
+  const connections = await connectionsOf(session, provider.id, key.userId);
   const holding = connections.filter(({ status }) =>
     [ConnectionStatus.ACTIVE, ConnectionStatus.ATTENTION].includes(status),
   );
   const [first, ...others] = holding.length > 0 ? holding : connections;
-  if (first === undefined) throw noConnection(provider.name, userId);
+  if (first === undefined) throw noConnection(provider.name, key.userId);
   if (others.length > 0) throw severalConnections(provider.name, [first, ...others]);
   return first.id;
+}
+
+/**
+ * The profile of the connection that a person names so, be there one yet or not.
+ *
+ * @throws CommandFailure
+ */
+export async function findProviderOf(session: DaemonSession, name: string): Promise<Provider> {
+  const key = parseName(name);
+  if ("provider" in key) return (await findProvider(session, key.provider)).provider;
+  const { connection } = await session.call(`read the connection ${key.id}`, (options) =>
+    session.daemon.connections.getConnection({ connectionId: key.id }, options),
+  );
+  return (await findProvider(session, connection?.providerId ?? "")).provider;
+}
+
+function parseName(
+  name: string,
+): { readonly id: string } | { readonly provider: string; readonly userId: string } {
+  const text = name.trim();
+  if (isId(text.toLowerCase())) return { id: text.toLowerCase() };
+  const [, provider = "", userId = ""] = /^([^/]*)(?:\/(.*))?$/s.exec(text) ?? [];
+  if (provider !== "") return { provider, userId };
+  throw usageFailure(
+    `${printable(JSON.stringify(name))} names no connection: it must be an id, PROVIDER or PROVIDER/USER`,
+  );
 }
 
 /** One that was revoked never comes back, so that it is never meant. */

@@ -1,9 +1,12 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { type Credential, credentialValue } from "./read_credential.js";
 
 /** What HTTP Basic carries (RFC 7617 section 2). */
 export interface Login {
   readonly username: string;
   readonly password: string;
+  /** Of the password; undefined when it is not known. */
+  readonly expiresAt: Timestamp | undefined;
 }
 
 /**
@@ -25,11 +28,16 @@ const anyTokenUser = "oauth2";
  * @throws CommandFailure when it has no single value
  */
 export function loginOf(credential: Credential, host: string, username?: string): Login {
-  const { strategy, credentials } = credential.token;
+  const { strategy, credentials, expiresAt } = credential.token;
   if (strategy?.kind.case === "basicAuth" && credential.field === undefined) {
     const { usernameField, passwordField } = strategy.kind.value;
-    return { username: credentials[usernameField] ?? "", password: credentials[passwordField] ?? "" };
+    return {
+      username: credentials[usernameField] ?? "",
+      password: credentials[passwordField] ?? "",
+      expiresAt,
+    };
   }
+  const { value, expiresAt: valueExpiresAt } = credentialValue(credential);
   const wanted = tokenUsers.find(([pattern]) => pattern.test(host.toLowerCase()))?.[1] ?? anyTokenUser;
-  return { username: username ?? wanted, password: credentialValue(credential).value };
+  return { username: username ?? wanted, password: value, expiresAt: valueExpiresAt };
 }

@@ -1,6 +1,5 @@
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { findConnectionId } from "../connections/find_connection.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
@@ -71,27 +70,14 @@ export async function readCredential(
   return { connectionId, token, field };
 }
 
-/** The command that a failure names can be pasted. */
-async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
+/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
+export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
     throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
   }
-}
-
-/** The profile of a connection. */
-export async function readProvider({ daemon, call }: DaemonSession, connectionId: string): Promise<Provider> {
-  const { connection } = await call(`read the connection ${connectionId}`, (options) =>
-    daemon.connections.getConnection({ connectionId }, options),
-  );
-  const { providerId = "", providerName = "" } = connection ?? {};
-  const { provider } = await call(`read the provider ${providerName}`, (options) =>
-    daemon.providers.getProvider({ key: { case: "id", value: providerId } }, options),
-  );
-  if (!provider) throw new Error("the daemon answered without a provider");
-  return provider;
 }
 
 /**

@@ -1,9 +1,10 @@
 import { Command, Option } from "commander";
+import { findProviderOf } from "../connections/find_connection.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
-import { credentialNameHelp, readCredential, readProvider } from "./read_credential.js";
+import { credentialNameHelp, readCredential } from "./read_credential.js";
 import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
 
 interface TokenFlags extends DaemonFlags {
@@ -24,7 +25,7 @@ export function tokenCommand(shell: Shell): Command {
     return withDaemon(shell, flags, async (session) => {
       const credential = await readCredential(session, name, { minTtlMs: flags.minTtl });
       const readHost = async (): Promise<string> =>
-        flags.host ?? hostOf((await readProvider(session, credential.connectionId)).apiBaseUrl);
+        flags.host ?? hostOf((await findProviderOf(session, credential.connectionId)).apiBaseUrl);
       shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));
     });
   });

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { run } from "../../../src/cli/program.js";
 import type { ProviderSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
 import type { JsonObject } from "../../../src/model/json.js";
+import { fakeShell } from "../../cli/fake_shell.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { ScriptedWorld } from "../scripted_world.js";
 
@@ -100,8 +102,17 @@ export class ToolWorld {
     return this.start(program, args, options).ended;
   }
 
+  /** `nexusd` as a process of its own. */
   nexusd(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     return this.run("nexusd", args, options);
+  }
+
+  /** The same command in this process, where it need not be one. */
+  async command(args: readonly string[], piped = ""): Promise<Ended> {
+    const { dataDir } = this.scripted.place.config;
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, piped });
+    const code = await run(args, shell);
+    return { code, stdout: shell.out(), stderr: shell.err() };
   }
 
   /** An OAuth profile that ada has consented to; its tokens are `access-N-secret`. */
