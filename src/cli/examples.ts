@@ -25,6 +25,7 @@ export const examples: Readonly<Record<string, string>> = {
   token: "github/ada --min-ttl 5m",
   exec: "--env GITHUB_TOKEN=github -- gh pr list",
   "git-credential": "github get",
+  "docker-credential": "github --host ghcr.io list",
   watch: "--user ada --json",
   "audit list": "--since yesterday --type token_retrieved",
   "audit verify": "",
