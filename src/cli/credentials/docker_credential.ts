@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { findProviderOf } from "../connections/find_connection.js";
 import { collect } from "../providers/provider_flags.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import {
@@ -13,7 +12,8 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { type Login, loginOf } from "./login.js";
-import { credentialNameHelp, parseCredentialName, readCredential } from "./read_credential.js";
+import { providerOf } from "./named_connection.js";
+import { credentialArgument, parseCredentialName, readCredential } from "./read_credential.js";
 import { credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {
@@ -28,7 +28,7 @@ const notFound = "credentials not found in native keychain";
 export function dockerCredentialCommand(shell: Shell): Command {
   const command = new Command("docker-credential")
     .description("answer docker when it asks for the credential of a registry")
-    .argument("<connection>", credentialNameHelp)
+    .argument("<connection>", credentialArgument)
     .argument("<operation>", "get, list, store or erase: docker adds it")
     .option(
       "--host <host>",
@@ -70,13 +70,16 @@ async function answer(
   let text = "";
   await withDaemon(shell, flags, async (session) => {
     text = JSON.stringify(
-      operation === "get" ? await get(session, name, input, flags) : await list(session, name, flags),
+      operation === "get"
+        ? await get(shell, session, name, input, flags)
+        : await list(shell, session, name, flags),
     );
   });
   return text;
 }
 
 async function get(
+  shell: Shell,
   session: DaemonSession,
   name: string,
   serverUrl: string,
@@ -84,35 +87,37 @@ async function get(
 ): Promise<object> {
   const site = registryOf(serverUrl);
   const rule = { name, hosts: flags.host ?? [] };
-  if (site === undefined || (await credentialNameFor(session, site, rule)) === undefined) {
+  if (site === undefined || (await credentialNameFor(shell, session, site, rule)) === undefined) {
     throw new CommandFailure(exitCodes.failed, notFound);
   }
-  const { username, password } = await loginAt(session, name, site, flags);
+  const { username, password } = await loginAt(shell, session, name, site, flags);
   return { ServerURL: serverUrl, Username: username, Secret: password };
 }
 
 /** Each registry with its user name. */
 async function list(
+  shell: Shell,
   session: DaemonSession,
   name: string,
   flags: HelperFlags,
 ): Promise<Record<string, string>> {
-  const hosts = flags.host ?? hostsOf(await findProviderOf(session, parseCredentialName(name).connection));
+  const hosts = flags.host ?? hostsOf(await providerOf(shell, session, parseCredentialName(name).connection));
   const users: Record<string, string> = {};
   for (const host of hosts) {
     const site = siteOf(undefined, host);
-    if (site !== undefined) users[host] = (await loginAt(session, name, site, flags)).username;
+    if (site !== undefined) users[host] = (await loginAt(shell, session, name, site, flags)).username;
   }
   return users;
 }
 
 async function loginAt(
+  shell: Shell,
   session: DaemonSession,
   name: string,
   { hostname }: Site,
   { username }: HelperFlags,
 ): Promise<Login> {
-  return loginOf(await readCredential(session, name), hostname, username);
+  return loginOf(await readCredential(shell, session, name), hostname, username);
 }
 
 /** docker names a registry by its host alone, or by a URL, as `https://index.docker.io/v1/`. */

@@ -12,7 +12,7 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import {
-  credentialNameHelp,
+  credentialArgument,
   credentialValue,
   parseCredentialName,
   readCredential,
@@ -41,7 +41,7 @@ export function execCommand(shell: Shell): Command {
     .option("--min-ttl <duration>", "how long each token should live at least, as 60s", parseDurationMs);
   addNotes(
     addAddressFlags(command),
-    `A variable holds the credential of ${credentialNameHelp}.`,
+    `A variable holds the credential of ${credentialArgument}.`,
     "Signals go to the program. The exit code is the program's own, 128 and the number of a signal that ended it, 127 when there is no such program and 126 when it cannot be started; before it starts, that of nexusd.",
   );
   return command.action((argv: string[], flags: ExecFlags) => execute(shell, argv, flags));
@@ -52,18 +52,20 @@ async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags):
   if (variables.length === 0) throw usageFailure("name at least one variable, as --env GITHUB_TOKEN=github");
   const values: Record<string, string> = {};
   await withDaemon(shell, flags, async (session) => {
-    for (const variable of variables) values[variable.name] = await valueFor(session, variable, flags.minTtl);
+    for (const variable of variables)
+      values[variable.name] = await valueFor(shell, session, variable, flags.minTtl);
   });
   const code = await shell.runProgram(argv, { ...shell.env, ...values });
   if (code !== exitCodes.ok) throw new CommandFailure(code, "");
 }
 
 async function valueFor(
+  shell: Shell,
   session: DaemonSession,
   { name, credential }: Variable,
   minTtlMs: number | undefined,
 ): Promise<string> {
-  const { value } = credentialValue(await readCredential(session, credential, { minTtlMs }));
+  const { value } = credentialValue(await readCredential(shell, session, credential, { minTtlMs }));
   // Each would be cut there without a word.
   if (!value.includes("\0")) return value;
   throw new CommandFailure(

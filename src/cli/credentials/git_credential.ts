@@ -13,7 +13,7 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { type Login, loginOf } from "./login.js";
-import { type Credential, credentialNameHelp, readCredential, withId } from "./read_credential.js";
+import { type Credential, credentialArgument, readCredential, withId } from "./read_credential.js";
 import { credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {
@@ -34,7 +34,7 @@ const operations = ["get", "store", "erase"];
 export function gitCredentialCommand(shell: Shell): Command {
   const command = new Command("git-credential")
     .description("answer git when it asks for a user name and password")
-    .argument("[connection]", `${credentialNameHelp} (default: the provider whose URLs lead to the server)`)
+    .argument("[connection]", `${credentialArgument} (default: the provider whose URLs lead to the server)`)
     .argument("[operation]", "get, store or erase: git adds it")
     .option(
       "--host <host>",
@@ -73,7 +73,7 @@ async function get(
 ): Promise<void> {
   try {
     // A user name in the URL goes before ours, but a credential with a name of its own is for that one alone.
-    const found = await read(session, site, { ...rule, username: asked ?? rule.username });
+    const found = await read(shell, session, site, { ...rule, username: asked ?? rule.username });
     const isOther = asked !== undefined && found?.login.username !== asked;
     if (found !== undefined && !isOther) shell.stdout.write(answer(found.login));
   } catch (error) {
@@ -92,7 +92,7 @@ async function erase(
   rule: HelperRule,
   password: string | undefined,
 ): Promise<void> {
-  const found = await read(session, site, rule);
+  const found = await read(shell, session, site, rule);
   if (found === undefined || found.login.password !== password) return;
   const { connectionId } = found.credential;
   await withId(connectionId, () =>
@@ -104,13 +104,14 @@ async function erase(
 }
 
 async function read(
+  shell: Shell,
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
 ): Promise<{ readonly credential: Credential; readonly login: Login } | undefined> {
-  const name = await credentialNameFor(session, site, rule);
+  const name = await credentialNameFor(shell, session, site, rule);
   if (name === undefined) return undefined;
-  const credential = await readCredential(session, name);
+  const credential = await readCredential(shell, session, name);
   return { credential, login: loginOf(credential, site.hostname, rule.username) };
 }
 

@@ -1,15 +1,16 @@
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
-import { findConnectionId } from "../connections/find_connection.js";
+import { connectionArgument } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { durationOf } from "../shell/duration.js";
+import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
+import { connectionIdOf } from "./named_connection.js";
 
 /** What `--help` says of an argument that names a credential. */
-export const credentialNameHelp =
-  "a connection: its id, PROVIDER or PROVIDER/USER; a .FIELD after the provider or id picks one field, as twilio.account_sid/ada";
+export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id picks one field, as twilio.account_sid/ada`;
 
 /** What a person names: a connection, and one field of its credential if need be. */
 export interface CredentialName {
@@ -54,12 +55,13 @@ export function parseCredentialName(text: string): CredentialName {
  * @throws CommandFailure with the command that makes the link for a person, where one has to act
  */
 export async function readCredential(
+  shell: Pick<Shell, "userName">,
   session: DaemonSession,
   name: string,
   options: { readonly minTtlMs?: number | undefined } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
-  const connectionId = await findConnectionId(session, connection);
+  const connectionId = await connectionIdOf(shell, session, connection);
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
   const { token } = await withId(connectionId, () =>
     session.call(`read the token of ${printable(connection)}`, (callOptions) =>

@@ -1,10 +1,11 @@
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { findProviderOf } from "../connections/find_connection.js";
 import { allProviders } from "../providers/provider_key.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
+import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
+import { providerOf } from "./named_connection.js";
 import { parseCredentialName } from "./read_credential.js";
 
 /** A server for which a credential helper is asked. */
@@ -48,6 +49,7 @@ export function siteOf(protocol: string | undefined, host: string): Site | undef
  * @throws CommandFailure when the provider that was named does not exist, or two may be meant
  */
 export async function credentialNameFor(
+  shell: Pick<Shell, "userName">,
   session: DaemonSession,
   site: Site,
   { name, hosts }: SiteRule,
@@ -55,7 +57,7 @@ export async function credentialNameFor(
   if (name !== undefined && hosts.length > 0)
     return hosts.some((host) => isHost(site, host)) ? name : undefined;
   if (name !== undefined) {
-    const provider = await findProviderOf(session, parseCredentialName(name).connection);
+    const provider = await providerOf(shell, session, parseCredentialName(name).connection);
     return leadsTo(provider, site) ? name : undefined;
   }
   const [first, ...others] = (await allProviders(session)).filter((provider) => leadsTo(provider, site));

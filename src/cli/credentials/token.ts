@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
-import { findProviderOf } from "../connections/find_connection.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
-import { credentialNameHelp, readCredential } from "./read_credential.js";
+import { providerOf } from "./named_connection.js";
+import { credentialArgument, readCredential } from "./read_credential.js";
 import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
 
 interface TokenFlags extends DaemonFlags {
@@ -16,16 +16,16 @@ interface TokenFlags extends DaemonFlags {
 export function tokenCommand(shell: Shell): Command {
   const command = new Command("token")
     .description("print the current access token or API key and nothing else: $(nexusd token github) works")
-    .argument("<connection>", credentialNameHelp)
+    .argument("<connection>", credentialArgument)
     .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs)
     .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
     .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
   return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
     const format = formatOf(flags);
     return withDaemon(shell, flags, async (session) => {
-      const credential = await readCredential(session, name, { minTtlMs: flags.minTtl });
+      const credential = await readCredential(shell, session, name, { minTtlMs: flags.minTtl });
       const readHost = async (): Promise<string> =>
-        flags.host ?? hostOf((await findProviderOf(session, credential.connectionId)).apiBaseUrl);
+        flags.host ?? hostOf((await providerOf(shell, session, credential.connectionId)).apiBaseUrl);
       shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));
     });
   });

@@ -2,11 +2,12 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseCredentialName } from "../../../src/cli/credentials/read_credential.js";
 import { run } from "../../../src/cli/program.js";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
 import type { TokenSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
+import { connectionId, FakeDaemon } from "../fake_daemon.js";
 import { type FakeShell, fakeShell, startMs } from "../fake_shell.js";
 
 type TokenShape = MessageInitShape<typeof TokenSchema>;
@@ -31,6 +32,16 @@ const aws: TokenShape = {
   strategy: { kind: { case: "awsSigv4", value: { service: "s3", region: "eu-central-1" } } },
   credentials: { access_key: "AKIA1", secret_key: "wJal/r" },
 };
+
+it.each([
+  ["github", "github", undefined],
+  ["twilio.account_sid", "twilio", "account_sid"],
+  ["github/ada.lovelace@example.com", "github/ada.lovelace@example.com", undefined],
+  ["twilio.a.b/ada.l/work", "twilio/ada.l/work", "a.b"],
+  [`${connectionId}.key`, connectionId, "key"],
+])("%j names a connection, and a field before the user", (text, connection, field) => {
+  expect(parseCredentialName(text)).toEqual({ connection, field });
+});
 
 describe("nexusd token", () => {
   let daemon: FakeDaemon;
@@ -76,10 +87,6 @@ describe("nexusd token", () => {
     it("by its provider, and by provider and user", async () => {
       expect(await printed(["GitHub"])).toBe("gho_secret\n");
       expect(await printed(["github/alice"])).toBe("gho_secret\n");
-      expect(daemon.got("ListConnections")).toMatchObject([
-        { providerId, userId: "" },
-        { providerId, userId: "alice" },
-      ]);
       expect(daemon.got("GetToken")).toMatchObject([{ connectionId }, { connectionId }]);
     });
 
@@ -87,29 +94,12 @@ describe("nexusd token", () => {
       expect(await refused(["githup"], 1)).toContain("did you mean github?");
     });
 
-    it("and does not choose among several that hold a credential", async () => {
-      const other = "33333333-3333-4333-8333-333333333333";
-      daemon.addConnection({ id: other, userId: "bob d", status: ConnectionStatus.ATTENTION });
-      expect(await refused(["github"], 2)).toContain(
-        "github names 2 connections: name one of\n  'github/bob d'\n  github/alice\n",
-      );
-      expect(daemon.got("GetToken")).toEqual([]);
-    });
-
-    it("and passes over those that are revoked, and those that never held one", async () => {
-      const [active] = daemon.connections.splice(0);
-      daemon.addConnection({ id: "33333333-3333-4333-8333-333333333333", status: ConnectionStatus.REVOKED });
-      daemon.addConnection({ id: "44444444-4444-4444-8444-444444444444", status: ConnectionStatus.EXPIRED });
-      if (active) daemon.connections.push(active);
-      await printed(["github"]);
-      expect(daemon.got("GetToken")).toMatchObject([{ connectionId }]);
-    });
-
     it("and names the command that makes the link where there is none", async () => {
       daemon.connections.splice(0);
-      expect(await refused(["github/ada's"], 22)).toContain(
-        "there is no connection of ada's to github\na person can consent: nexusd connect github --user 'ada'\\''s'",
+      expect(await refused(["github"], 22)).toContain(
+        "you have no connection to github\na person can consent: nexusd connect github\n",
       );
+      expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
     });
 
     it("and names the command with the id where a person must consent again", async () => {
@@ -119,7 +109,7 @@ describe("nexusd token", () => {
     });
 
     it.each(["", "/ada", ".field", "github."])("and refuses %j", async (name) => {
-      expect(await refused([name], 2)).toContain("names no");
+      expect(await refused([name], 2)).toContain("names no credential");
     });
   });
 
@@ -127,11 +117,7 @@ describe("nexusd token", () => {
     serve(basic);
     expect(await printed(["github.account_sid"])).toBe("AC1\n");
     expect(await printed([`${connectionId}.auth_token`])).toBe("s3cret\n");
-    expect(await printed(["github.auth_token/ada.lovelace@example.com"])).toBe("s3cret\n");
-    expect(daemon.got("ListConnections")).toMatchObject([
-      { userId: "" },
-      { userId: "ada.lovelace@example.com" },
-    ]);
+    expect(await printed(["github.auth_token/alice"])).toBe("s3cret\n");
     expect(await refused(["github.token"], 1)).toContain("no field token: it has account_sid, auth_token");
     expect(await refused(["github"], 1)).toContain(
       "not a single value, it has the fields account_sid, auth_token: name one, as in NAME.account_sid",

@@ -42,9 +42,19 @@ describe("nexusd exec", () => {
   const exec = (args: string[], env: NodeJS.ProcessEnv = {}) => world.nexusd(["exec", ...args], { env });
 
   it("runs the program with its credentials, arguments and environment, and ends as it ends", async () => {
-    const variables = ["--env", "GITHUB_TOKEN=github/ada", "--env", "TWILIO_SID=twilio.username"];
+    const variables = ["--env", `GITHUB_TOKEN=github/${world.user}`, "--env", "TWILIO_SID=twilio.username"];
     const { code, stdout, stderr } = await exec(
-      [...variables, "--env", `TWILIO_TOKEN=twilio.password/ada`, "--", "gh", "pr", "list", "--json", "a b"],
+      [
+        ...variables,
+        "--env",
+        `TWILIO_TOKEN=twilio.password/${world.user}`,
+        "--",
+        "gh",
+        "pr",
+        "list",
+        "--json",
+        "a b",
+      ],
       { EXIT: "7", OTHER: "stays" },
     );
     expect([code, stderr]).toEqual([7, ""]);
@@ -140,7 +150,7 @@ describe("nexusd exec", () => {
     it("while a person must consent, and names the command that makes the link", async () => {
       await world.scripted.register({ name: "slack" });
       expect(await refused(["--env", "A=github", "--env", "B=slack"], 22)).toContain(
-        "there is no connection to slack\na person can consent: nexusd connect slack",
+        "you have no connection to slack\na person can consent: nexusd connect slack\n",
       );
       const providerId = await world.scripted.register({ name: "pending" });
       const { connection_id: pendingId } = await world.scripted.request(providerId);

@@ -120,7 +120,7 @@ describe("nexusd git-credential", () => {
     await helper("!nexusd git-credential github", server.url);
     const { code, stderr } = await fetch();
     expect(code).toBe(128);
-    expect(stderr).toContain("there is no connection to github\na person can consent: nexusd connect github");
+    expect(stderr).toContain("you have no connection to github\na person can consent: nexusd connect github");
     expect(stderr).toContain("told us to quit");
   });
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { run } from "../../../src/cli/program.js";
@@ -61,6 +62,8 @@ export class Running {
 /** A live daemon, and a machine on which `nexusd` is installed. */
 export class ToolWorld {
   readonly home = temporaryFolder();
+  /** Who runs the commands, and whose connections are meant when no user is named. */
+  readonly user = userInfo().username;
   readonly #bin = join(this.home, "bin");
 
   private constructor(readonly scripted: ScriptedWorld) {
@@ -110,17 +113,19 @@ export class ToolWorld {
   /** The same command in this process, where it need not be one. */
   async command(args: readonly string[], piped = ""): Promise<Ended> {
     const { dataDir } = this.scripted.place.config;
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, piped });
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, piped, userName: () => this.user });
     const code = await run(args, shell);
     return { code, stdout: shell.out(), stderr: shell.err() };
   }
 
-  /** An OAuth profile that ada has consented to; its tokens are `access-N-secret`. */
+  /** An OAuth profile that the user has consented to; its tokens are `access-N-secret`. */
   async connect(name: string, more: JsonObject = {}): Promise<string> {
-    return await this.scripted.connect(await this.scripted.register({ name, ...more }));
+    return await this.scripted.connect(await this.scripted.register({ name, ...more }), {
+      user_id: this.user,
+    });
   }
 
-  /** A static profile with ada's credential. */
+  /** A static profile with the user's credential. */
   async import(
     provider: MessageInitShape<typeof ProviderSchema>,
     credentials: Record<string, string>,
@@ -128,7 +133,7 @@ export class ToolWorld {
     const { clients } = this.scripted;
     const created = await clients.providers.createProvider({ provider });
     const { connection } = await clients.connections.importConnection({
-      userId: "ada",
+      userId: this.user,
       providerId: created.provider?.id ?? "",
       credentials,
     });
