@@ -24,7 +24,7 @@ export class DeniedAccessAudit {
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "commit">;
+      readonly store: Store;
       readonly clock: Clock;
       readonly log: Log;
     },

@@ -8,8 +8,8 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import { resealRecord, sealedPages } from "./sealed_records.js";
 
 export interface KeyRotationOptions {
-  readonly store: Pick<Store, "commit" | "walkSealed" | "sealedCounts">;
-  readonly ring: Pick<Vault, "keyId" | "isCurrent">;
+  readonly store: Store;
+  readonly ring: Vault;
   readonly vault: CredentialVault;
   readonly clock: Clock;
   readonly log: Log;

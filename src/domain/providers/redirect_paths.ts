@@ -12,15 +12,18 @@ type Holder = Pick<ProviderProfile, "id" | "name">;
  * stays for the life of the profile, since people register it in a console.
  */
 export class RedirectPaths {
-  readonly #store: Pick<Store, "listProviders">;
   readonly #isShared: boolean;
   /** Path to the id of the profile that has it; read from the store when it is first needed. */
   #holders: Map<string, string> | undefined;
 
   /** @param options.sharedRedirectUri new profiles get the one path of the existing Nexus; those that have one of their own keep it */
-  constructor(options: { store: Pick<Store, "listProviders">; sharedRedirectUri?: boolean }) {
-    this.#store = options.store;
-    this.#isShared = options.sharedRedirectUri ?? false;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly sharedRedirectUri?: boolean;
+    },
+  ) {
+    this.#isShared = deps.sharedRedirectUri ?? false;
   }
 
   /** The path that a new profile of this name would get. A profile that was renamed still has that of its old name. */
@@ -57,7 +60,7 @@ export class RedirectPaths {
     const holders = new Map<string, string>();
     let afterName: string | undefined;
     do {
-      const page = this.#store.listProviders({
+      const page = this.deps.store.listProviders({
         limit: pageSize,
         ...(afterName === undefined ? {} : { afterName }),
       });

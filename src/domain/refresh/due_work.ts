@@ -13,7 +13,7 @@ import { dueAction, isWithheld } from "../lifecycle/refresh_policy.js";
 
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
-  store: Pick<Store, "commit">,
+  store: Store,
   requests: Pick<PendingConsents, "end">,
   connectionId: string,
   nowMs: number,
@@ -44,11 +44,7 @@ export function settleDue(
 }
 
 /** Tells watchers that a token died while its refresh waits or is under way. */
-export function announceExpiry(
-  store: Pick<Store, "commit">,
-  connectionId: string,
-  nowMs: number,
-): Promise<void> {
+export function announceExpiry(store: Store, connectionId: string, nowMs: number): Promise<void> {
   return store.commit((tx) => {
     const connection = tx.getConnection(connectionId);
     if (connection?.status === "active" && !hasUsableToken(connection, nowMs)) expire(tx, connection, nowMs);
