@@ -65,7 +65,6 @@ export class ManifestKeeper {
   constructor(private readonly deps: KeeperOptions) {
     this.#kept = new KeptFile({
       ...deps,
-      unwatched: "the folder of the providers file cannot be watched: send SIGHUP after a change",
       take: (text) =>
         this.#apply(readManifest(text, { variables: this.deps.variables, templates: this.deps.templates })),
       onFailure: (error) => this.#failed(error),

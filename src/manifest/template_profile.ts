@@ -1,5 +1,5 @@
 import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
-import type { JsonObject, JsonValue } from "../model/json.js";
+import type { JsonObject } from "../model/json.js";
 import { isJsonObject, isTextMap } from "../model/json_fields.js";
 import {
   changeOfContract,

@@ -26,7 +26,6 @@ export class PolicyKeeper {
   ) {
     this.#kept = new KeptFile({
       ...deps,
-      unwatched: "the folder of the policy file cannot be watched: send SIGHUP after a change",
       take: (text) => this.#take(text),
       onFailure: (error) => {
         const fields = { file: deps.path, violations: this.#violationsOf(error) };

@@ -50,7 +50,6 @@ describe("the keeper of a providers file", () => {
     read: async () => text,
     watch: async (changed: () => void) => {
       notice = changed;
-      return [];
     },
     close: () => {},
   };
