@@ -15,11 +15,7 @@ import type { Variables } from "./variables.js";
 
 /** What the keeper needs of the provider registry. */
 export interface KeptRegistry {
-  list(options: {
-    readonly limit: number;
-    readonly afterName?: string;
-    readonly authType: undefined;
-  }): ProviderProfile[];
+  list(options: { readonly limit: number; readonly authType: undefined }): ProviderProfile[];
   /** @throws InvalidArgument */
   check(settings: ProviderSettings, hasSecret: boolean): void;
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean;
@@ -43,8 +39,6 @@ export interface KeeperOptions {
   readonly log: Log;
   readonly file?: KeepableFile;
 }
-
-const pageSize = 1000;
 
 class PartlyApplied extends Error {
   constructor(
@@ -149,17 +143,7 @@ export class ManifestKeeper {
   }
 
   #current(): CurrentProfile[] {
-    const profiles: ProviderProfile[] = [];
-    let page: ProviderProfile[];
-    do {
-      const afterName = profiles.at(-1)?.name;
-      page = this.deps.registry.list({
-        limit: pageSize,
-        authType: undefined,
-        ...(afterName === undefined ? {} : { afterName }),
-      });
-      profiles.push(...page);
-    } while (page.length === pageSize);
+    const profiles = this.deps.registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
     return profiles.map((profile) => ({
       id: profile.id,
       etag: String(profile.version),

@@ -22,12 +22,7 @@ export interface Explanation extends Decision {
 
 /** Answers what the policy in force says of anybody. */
 export class AccessExplainer {
-  constructor(
-    private readonly deps: {
-      readonly access: AccessControl;
-      readonly store: Store;
-    },
-  ) {}
+  constructor(private readonly deps: { readonly access: AccessControl; readonly store: Store }) {}
 
   /** @throws InvalidArgument for what can be no principal; NotFound for a connection or provider that does not exist */
   explain(principal: string, action: Action, asked: AskedResource): Explanation {

@@ -33,12 +33,7 @@ type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthoriz
  * before the domain looks at anything: no later error can tell them apart.
  */
 export class RequestGate {
-  constructor(
-    private readonly deps: {
-      readonly access: AccessControl;
-      readonly store: GateStore;
-    },
-  ) {}
+  constructor(private readonly deps: { readonly access: AccessControl; readonly store: GateStore }) {}
 
   /** The refusal; undefined when the caller may go on. */
   refusal(permissions: Permissions, action: Action, asked: Asked): NexusError | undefined {

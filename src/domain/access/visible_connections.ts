@@ -37,11 +37,7 @@ export class VisibleConnections {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (;;) {
-      const page = this.deps.store.listConnections({
-        limit: stretch,
-        ...(afterId === undefined ? {} : { afterId }),
-        ...(providerId === undefined ? {} : { providerId }),
-      });
+      const page = this.deps.store.listConnections({ limit: stretch, afterId, providerId });
       for (const connection of page) {
         if (!isWanted(connection, options) || !sees(connection)) continue;
         if (connections.length === limit) return { connections, nextAfterId: connections.at(-1)?.id };

@@ -1,4 +1,4 @@
-import { by } from "../../model/access/audit_event.js";
+import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
@@ -66,11 +66,8 @@ export class Connections {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
-      const page = this.deps.store.listConnections({
-        limit: options.limit,
-        ...(afterId === undefined ? {} : { afterId }),
-        ...(options.providerId === undefined ? {} : { providerId: options.providerId }),
-      });
+      const { limit, providerId } = options;
+      const page = this.deps.store.listConnections({ limit, afterId, providerId });
       for (const connection of page) {
         afterId = connection.id;
         if (!isWanted(connection, options)) continue;
@@ -121,13 +118,7 @@ export class Connections {
         nowMs,
       );
       tx.putConnection(revoked);
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.revoked",
-        ...by(principal),
-        connectionId,
-        providerId: before.providerId,
-      });
+      tx.appendAudit({ timeMs: nowMs, type: "connection.revoked", ...by(principal), ...about(before) });
       return revoked;
     });
   }
@@ -141,13 +132,7 @@ export class Connections {
       this.#pending.end(tx, before, "ends");
       this.deps.revocations.enqueueStored(tx, before);
       tx.deleteConnection(connectionId);
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.deleted",
-        ...by(principal),
-        connectionId,
-        providerId: before.providerId,
-      });
+      tx.appendAudit({ timeMs: nowMs, type: "connection.deleted", ...by(principal), ...about(before) });
     });
   }
 }

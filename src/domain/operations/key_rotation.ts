@@ -1,3 +1,5 @@
+import { by } from "../../model/access/audit_event.js";
+import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -80,14 +82,15 @@ export class KeyRotation {
       // What was sealed before the primary changed and stored after it was passed is found the next time.
       if (resealed > 0 && this.remaining() > 0) this.#wantsMore = true;
     }
-    const keyId = ring.keyId;
+    const { keyId } = ring;
+    const timeMs = clock.nowMs();
     // What does not open is met at every start, and nothing happens to it.
     if (total === 0 && this.remaining() > 0) return;
     await store.commit((tx) =>
       tx.appendAudit({
-        timeMs: clock.nowMs(),
+        timeMs,
         type: "keyring.rotation_finished",
-        principal: "daemon",
+        ...by(daemon),
         reason: keyId,
         count: total,
       }),

@@ -128,21 +128,12 @@ export class ProviderRegistry {
     readonly sees?: (profile: ProviderProfile) => boolean;
   }): ProviderProfile[] {
     const { authType, sees = () => true, ...page } = options;
-    const found: ProviderProfile[] = [];
-    let afterName = page.afterName;
-    for (;;) {
-      const profiles = this.deps.store.listProviders({
-        ...page,
-        ...(afterName === undefined ? {} : { afterName }),
-      });
-      found.push(
-        ...profiles.filter((profile) => {
-          return (authType === undefined || profile.authType === authType) && sees(profile);
-        }),
-      );
-      if (profiles.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
-      afterName = profiles.at(-1)?.name;
-    }
+    const isOfType = (profile: ProviderProfile): boolean =>
+      authType === undefined || profile.authType === authType;
+    return this.deps.store.listProviders({
+      ...page,
+      matches: (profile) => isOfType(profile) && sees(profile),
+    });
   }
 
   /**

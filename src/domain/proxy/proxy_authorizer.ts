@@ -7,12 +7,7 @@ import { type Injection, inject, type ProxiedRequest } from "./proxied_request.j
 
 /** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
 export class ProxyAuthorizer {
-  constructor(
-    private readonly deps: {
-      readonly tokens: Tokens;
-      readonly clock: Pick<Clock, "nowMs">;
-    },
-  ) {}
+  constructor(private readonly deps: { readonly tokens: Tokens; readonly clock: Pick<Clock, "nowMs"> }) {}
 
   /**
    * @param principal the proxy: it is its read of the token that is on record
