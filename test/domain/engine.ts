@@ -5,7 +5,7 @@ import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import type { RefreshRequest } from "../../src/domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../../src/domain/grants/token_spool.js";
-import { newConnection } from "../../src/domain/lifecycle/new_connection.js";
+import { newConnection } from "../../src/model/connections/new_connection.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import type { Connection } from "../../src/model/connections/connection.js";
