@@ -4,18 +4,18 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WatchedFile } from "../../src/document/watched_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 describe("a watched file", () => {
   let folder: string;
-  let clock: ManualClock;
+  const clock = perTest(() => new ManualClock(0));
   let file: WatchedFile;
   let changes: number;
   const watched = new Map<string, () => void>();
 
   beforeEach(() => {
     folder = realpathSync(temporaryFolder());
-    clock = new ManualClock(0);
     changes = 0;
     watched.clear();
     file = new WatchedFile(join(folder, "providers.yaml"), {
