@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { profileSettings } from "../../model/providers/profile_fields.js";
+import { unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
 import { obtainClientSecret } from "../shell/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
@@ -48,6 +50,8 @@ async function createProvider(shell: Shell, name: string, flags: ProfileFlags & 
       ["id", answer.provider?.id ?? ""],
       ["redirect URI", answer.redirectUri],
     ];
+    const note = answer.provider && unverifiedIdTokenNote(profileSettings(answer.provider));
+    if (note !== undefined) created.push(["note", note]);
     shell.stdout.write(formatFields(created));
     shell.stdout.write(
       `\nPaste the redirect URI into the provider's console, then: ${shell.program} connect ${answer.provider?.name}\n`,

@@ -204,13 +204,6 @@ const requestRows: readonly RpcRow[] = [
     invalid(/not the one/, "provider"),
   ),
   ...scopeRows(request, { userId: "ada", provider: { case: "providerName", value: "oauth2" } }),
-  one(
-    request,
-    "scopes",
-    "openid without keys",
-    (place) => ({ ...ofOAuth(place), scopes: ["openid"] }),
-    invalid(/id_token/),
-  ),
   ...returnUrls.map(([name, returnUrl, says]) =>
     one(request, "return_url", name, (place) => ({ ...ofOAuth(place), returnUrl }), invalid(says)),
   ),

@@ -111,7 +111,13 @@ const texts: readonly ProviderViolation[] = [
   },
   { field: "scopes", name: "an empty one", set: { scopes: [""] }, says: /1 char/, at: "scopes[0]" },
   { field: "scopes", name: "257", set: { scopes: [letters(257)] }, says: /256/, at: "scopes[0]" },
-  { field: "scopes", name: "openid without keys", set: { scopes: ["openid"] }, says: /openid/, at: "issuer" },
+  {
+    field: "jwks_url",
+    name: "keys without an issuer",
+    set: { jwksUrl: "https://a.example/k" },
+    says: /jwks_url/,
+    at: "issuer",
+  },
 ];
 
 const enums: readonly ProviderViolation[] = [
