@@ -1,7 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { collect } from "../providers/provider_flags.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import {
   addAddressFlags,
@@ -10,6 +9,7 @@ import {
   withDaemon,
 } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { type Login, loginOf } from "./login.js";
