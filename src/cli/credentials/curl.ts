@@ -3,10 +3,11 @@ import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 import { connectionArgument } from "../connections/connection_key.js";
-import { collect } from "../providers/provider_flags.js";
+
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { addAddressFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
