@@ -9,6 +9,8 @@ import { alias, answer, type QueryParameter, type Route } from "./route.js";
 
 const defaultLimit = 50;
 const maxLimit = 1000;
+/** Of nine digits: no number of a client that pages. */
+const largestLimit = 999_999_999;
 
 const query: Readonly<Record<string, QueryParameter>> = {
   event_type: { description: "Only events of this type.", schema: { type: "string" } },
@@ -18,7 +20,7 @@ const query: Readonly<Record<string, QueryParameter>> = {
   },
   limit: {
     description: `Page size; what is larger than ${maxLimit} is taken as that.`,
-    schema: { type: "integer", minimum: 1, default: defaultLimit },
+    schema: { type: "integer", minimum: 1, maximum: largestLimit, default: defaultLimit },
   },
   connection_id: {
     description: "Only events of this connection.",
@@ -84,7 +86,7 @@ async function listEvents(call: Call, wanted: URLSearchParams) {
 
 function limitOf(text: string): number {
   if (text === "") return defaultLimit;
-  if (!/^\d+$/.test(text) || Number(text) === 0) {
+  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > largestLimit) {
     throw new InvalidArgument([{ field: "limit", description: `must be a number from 1 to ${maxLimit}` }]);
   }
   return Math.min(Number(text), maxLimit);

@@ -3,6 +3,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newToken } from "../../model/ids.js";
@@ -14,7 +15,6 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
-import { newConnection } from "../lifecycle/new_connection.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import type { PendingConsents } from "./pending_consents.js";
 
