@@ -1,3 +1,4 @@
+import { BoundedMap } from "../runtime/bounded_map.js";
 import { SystemClock, setDeadline } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
 import {
@@ -93,8 +94,9 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     lookup = lookupAll,
   } = options;
   const clock = new SystemClock();
+  const targets: Targets = new BoundedMap(maxTargets);
   return async (text, request) => {
-    const { url, target } = permitted(text, networks);
+    const { url, target } = permitted(text, networks, targets);
     const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
     const stop = new AbortController();
     let phase: OutboundPhase = "before_send";
@@ -153,13 +155,26 @@ function outboundError(
   return new OutboundError("network", phase, host, code, status);
 }
 
-function permitted(text: string, networks: ProviderNetworks): { url: URL; target: OutboundTarget } {
+/** Origins that were judged, with what came of those that may be called: the settings do not change while the process runs. */
+type Targets = BoundedMap<string, OutboundTarget>;
+const maxTargets = 1_000;
+
+function permitted(
+  text: string,
+  networks: ProviderNetworks,
+  targets: Targets,
+): { url: URL; target: OutboundTarget } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !isPermittedScheme(url) || url.username !== "" || url.password !== "") {
     throw new OutboundError("forbidden_url", "before_send", url?.hostname ?? "(not a URL)");
   }
+  const { origin } = url;
+  const known = targets.get(origin);
+  if (known) return { url, target: known };
   try {
-    return { url, target: new OutboundTarget(url, networks) };
+    const target = new OutboundTarget(url, networks);
+    targets.set(origin, target);
+    return { url, target };
   } catch (violation) {
     throw outboundError(violation, "before_send", url.hostname, undefined);
   }
