@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { BoundedMap } from "../runtime/bounded_map.js";
 import { SystemClock, setDeadline } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
@@ -102,6 +103,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     let phase: OutboundPhase = "before_send";
     let status: number | undefined;
     let reason: "timeout" | "aborted" | undefined;
+    let socket: Socket | undefined;
     const end = (why: "timeout" | "aborted"): void => {
       reason ??= why;
       stop.abort(over);
@@ -114,12 +116,13 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.signal.throwIfAborted();
       const raw = rawRequest(request);
       const addresses = await untilAborted(target.resolve(lookup), stop.signal);
-      const socket = await openSocket(target, addresses, stop.signal);
+      const opened = await openSocket(target, addresses, stop.signal);
+      socket = opened;
       stop.signal.throwIfAborted();
-      stop.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
       // Point of no return: the request is written from here on.
       phase = "after_send";
-      const response = await exchange(socket, url, raw, limitBytes, (known) => {
+      const response = await exchange(opened, url, raw, limitBytes, (known) => {
         status = known;
       });
       if (response.status < 300 || response.status >= 400) return response;
@@ -129,7 +132,8 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
       throw outboundError(violation, phase, target.host, status);
     } finally {
-      stop.abort(over);
+      if (socket) socket.destroy();
+      else stop.abort(over);
       timer.cancel();
       request.signal?.removeEventListener("abort", onAbort);
     }
