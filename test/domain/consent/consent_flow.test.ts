@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Connections } from "../../../src/domain/connections/connections.js";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
@@ -16,8 +17,10 @@ describe("ConnectionCompleter", () => {
   let manager: Connections;
   let completer: ConnectionCompleter;
   let answer: TokenSet;
+  let onExchange: () => void;
   beforeEach(() => {
     engine = new Engine();
+    onExchange = () => undefined;
     const { store, vault, clock, writer } = engine;
     const shared = { store, vault, clock, log: silentLog };
     const servers = new IssuerMetadata({
@@ -34,7 +37,12 @@ describe("ConnectionCompleter", () => {
       revocations,
       spool: engine.spool,
       writer,
-      grants: { exchangeCode: () => Promise.resolve(answer) },
+      grants: {
+        exchangeCode: () => {
+          onExchange();
+          return Promise.resolve(answer);
+        },
+      },
       onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
@@ -71,6 +79,24 @@ describe("ConnectionCompleter", () => {
     const stored = engine.store.getCredential(id);
     return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
   };
+
+  it("commits three times, the state consumed before the code is sent, and tells watchers of what they can see", async () => {
+    await engine.provider("op");
+    const steps: string[] = [];
+    const committed = (): void => void steps.push("committed");
+    subscribe("nexus.store.committed", committed);
+    engine.changes.on("connections", () => void steps.push("announced"));
+    onExchange = () => void steps.push("sent");
+    try {
+      await consent(undefined, tokenSet({ subject: "ada@op" }));
+    } finally {
+      unsubscribe("nexus.store.committed", committed);
+    }
+    const request = ["committed", "announced"];
+    const consumed = ["committed"];
+    const stored = ["committed", "announced"];
+    expect(steps).toEqual([...request, ...consumed, "sent", ...stored]);
+  });
 
   it("keeps the refresh token when the same account consents again and none is issued", async () => {
     await engine.provider("op");
