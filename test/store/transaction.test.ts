@@ -8,7 +8,7 @@ const noneByStatus = Object.fromEntries(connectionStatuses.map((status) => [stat
 
 test("a transaction reads a connection as it has written it last, announced or not", async () => {
   const store = openStore();
-  const stored = connection("c1");
+  const stored = aConnection({ id: "c1" });
   await store.commit((tx) => {
     expect(tx.getConnection("c1")).toBeUndefined();
     tx.putConnection(stored);
