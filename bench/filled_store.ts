@@ -91,6 +91,7 @@ function active(
 ): Connection {
   return {
     id,
+    label: "",
     userId,
     providerId: profile.id,
     providerName: profile.name,

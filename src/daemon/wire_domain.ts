@@ -2,6 +2,7 @@ import { readVersion } from "../config/version.js";
 import { AccessControl } from "../domain/access/access_control.js";
 import { AccessExplainer } from "../domain/access/access_explainer.js";
 import { ApiKeys } from "../domain/access/api_keys.js";
+import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
@@ -60,13 +61,14 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   return {
     ...access,
     ...refresh,
-    ...tokenParts(shared, refresh),
+    ...tokenParts(shared, access, refresh),
     ...connectionParts(shared, refresh),
     ...operationParts(shared, refresh, resources),
   };
 }
 
 type Shared = ReturnType<typeof sharedParts>;
+type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
 /** What most parts need. */
@@ -109,11 +111,13 @@ function accessParts(shared: Shared) {
   const keys = new ApiKeys(shared);
   const access = new AccessControl({ ...shared, keys });
   const deniedAccess = new DeniedAccessAudit(shared);
+  const names = new ConnectionNames({ access, store });
   return {
     keys,
     access,
     deniedAccess,
-    guard: { access, gate: new RequestGate({ access, store }), deniedAccess },
+    names,
+    guard: { access, gate: new RequestGate({ access, names, store }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
   };
@@ -131,16 +135,16 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 }
 
 /** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { engine }: RefreshParts) {
+function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const source = new SecretSource({ ...shared, prefix: config.proxy.secretPrefix });
+  const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
     tokens,
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }

@@ -5,6 +5,7 @@ export interface ChangedConnection {
   readonly connectionId: string;
   readonly userId: string;
   readonly providerId: string;
+  readonly label: string;
 }
 
 interface ChangeEvents {

@@ -57,6 +57,7 @@ export function connection(id: string, changes: Partial<Connection> = {}): Conne
     userId: `user of ${id}`,
     providerId: "p1",
     providerName: "name-p1",
+    label: "",
     status: "pending",
     credentialRevision: 0n,
     requestedScopes: [],

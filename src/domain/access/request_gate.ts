@@ -1,18 +1,21 @@
 import type { Action } from "../../model/access/access_table.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { ProviderFacts } from "../../model/access/scope_restriction.js";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { type NexusError, NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import { hashState } from "../credentials/credential_vault.js";
 import { type AccessControl, denied } from "./access_control.js";
+import type { ConnectionNames } from "./connection_names.js";
 
 export type ProviderKey = { readonly id: string } | { readonly name: string };
 
 /** The resource that a request names; it may not exist. */
 export type Asked =
   | { readonly kind: "connection"; readonly connectionId: string }
+  | { readonly kind: "named"; readonly name: ConnectionName }
   /** A connection to be made, or consented to again. */
   | {
       readonly kind: "request";
@@ -34,10 +37,16 @@ type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthoriz
  */
 export class RequestGate {
   readonly #access: Pick<AccessControl, "visible" | "seesProvider">;
+  readonly #names: Pick<ConnectionNames, "find">;
   readonly #store: GateStore;
 
-  constructor(options: { access: Pick<AccessControl, "visible" | "seesProvider">; store: GateStore }) {
+  constructor(options: {
+    access: Pick<AccessControl, "visible" | "seesProvider">;
+    names: Pick<ConnectionNames, "find">;
+    store: GateStore;
+  }) {
     this.#access = options.access;
+    this.#names = options.names;
     this.#store = options.store;
   }
 
@@ -46,6 +55,10 @@ export class RequestGate {
     switch (asked.kind) {
       case "connection":
         return this.#access.visible(permissions, asked.connectionId) ? undefined : new NotFound("connection");
+      case "named":
+        return this.#names.find(asked.name, permissions) === undefined
+          ? new NotFound("connection")
+          : undefined;
       case "provider":
         return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {

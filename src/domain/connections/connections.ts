@@ -79,6 +79,7 @@ export class Connections {
         limit: options.limit,
         ...(afterId === undefined ? {} : { afterId }),
         ...(options.providerId === undefined ? {} : { providerId: options.providerId }),
+        idPrefix: options.idPrefix,
       });
       for (const connection of page) {
         afterId = connection.id;

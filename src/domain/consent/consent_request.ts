@@ -14,13 +14,15 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
-import { newConnection } from "../lifecycle/new_connection.js";
+import { newConnection, refuseTakenLabel } from "../lifecycle/new_connection.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
   readonly userId: string;
+  /** Of the name of a new connection; left out and empty are the same. */
+  readonly label?: string;
   readonly provider: { readonly id: string } | { readonly name: string } | undefined;
   /** Empty means the profile's defaults. */
   readonly scopes: readonly string[];
@@ -126,15 +128,19 @@ export class ConnectionRequests {
 
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
   async #put({ profile, existing, request, principal, stateHash, nowMs, asked }: Requested): Promise<void> {
+    const { userId, label = "" } = request;
     await this.#store.commit((tx) => {
       const current = tx.getProvider(profile.id);
       if (current?.version !== profile.version) throw new NotFound("provider");
       const before = existing
         ? tx.getConnection(existing.id)
-        : newConnection(asked.connectionId, request.userId, profile, nowMs);
+        : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
       this.#pending.end(tx, before, "goes_on");
-      if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
+      if (!existing) {
+        refuseMoreConnections(tx, userId, this.#limits);
+        refuseTakenLabel(tx, { providerId: profile.id, userId, label });
+      }
       refuseMoreAuthorizations(tx, principal, this.#limits);
       tx.putAuthorization(stateHash, {
         ...asked,
@@ -192,7 +198,9 @@ export class ConnectionRequests {
   #profileOf(connection: Connection, request: ConnectionRequest): ProviderProfile {
     const other = (field: string): InvalidArgument =>
       new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-    if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
+    const { userId, label = "" } = request;
+    if (userId !== "" && userId !== connection.userId) throw other("user_id");
+    if (label !== "" && label !== connection.label) throw other("label");
     // A profile that was deleted and registered anew under its name takes its connections back by consent.
     const profile =
       this.#store.getProvider(connection.providerId) ??

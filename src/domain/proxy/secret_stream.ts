@@ -21,13 +21,13 @@ const maxRefusalLength = 200;
 
 /** Secrets of a proxy by the state-of-the-world protocol of xDS. */
 export class SecretStreams {
-  readonly #source: Pick<SecretSource, "read" | "connectionOf">;
+  readonly #source: Pick<SecretSource, "read" | "watched">;
   readonly #hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(options: {
-    source: Pick<SecretSource, "read" | "connectionOf">;
+    source: Pick<SecretSource, "read" | "watched">;
     hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
     clock: Clock;
     log: Log;
@@ -82,7 +82,11 @@ export class SecretStreams {
           due = new Set(names);
         }
         for (let id = subscriber.take(); id !== undefined; id = subscriber.take()) {
-          for (const name of names) if (this.#source.connectionOf(name) === id) due.add(name);
+          for (const secret of names) {
+            const { connectionId, name } = this.#source.watched(secret);
+            // Which connection has the name may be what changed.
+            if (connectionId === id || name) due.add(secret);
+          }
         }
         const nowMs = this.#clock.nowMs();
         for (const { name, expiresAtMs } of sent.values()) {
@@ -114,9 +118,10 @@ export class SecretStreams {
   }
 
   #subscribe(names: readonly string[], { view }: SecretCaller): ConflatingSubscriber {
-    const ids = names.flatMap((name) => this.#source.connectionOf(name) ?? []);
+    const watched = names.map((name) => this.#source.watched(name));
     const subscriber = new ConflatingSubscriber({
-      connectionIds: new Set(ids),
+      connectionIds: new Set(watched.flatMap(({ connectionId }) => connectionId ?? [])),
+      names: watched.flatMap(({ name }) => name ?? []),
       userId: undefined,
       sees: (change) => view.seesChange(change),
     });

@@ -57,6 +57,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       userId: connection.userId,
       providerId: connection.providerId,
       providerName: connection.providerName,
+      label: connection.label,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
       token: token && tokenMessage(token, false),

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
@@ -13,8 +14,10 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
+import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { tokenMessage, watchMessage } from "../messages/token_message.js";
+import type { CallContext } from "../pipeline/bound_service.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -27,8 +30,11 @@ export function tokenService(options: {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
+  readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
 }): ServiceDefinition {
-  const { tokens, watch, access } = options;
+  const { tokens, watch, access, names } = options;
+  const idOf = (request: Parameters<typeof connectionKey>[0], { principal }: CallContext): string =>
+    names.idOf(connectionKey(request), principal);
   const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
   const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
   /** One message, encoded once, for as long as the domain answers the same token. */
@@ -51,20 +57,21 @@ export function tokenService(options: {
   const implementation: ServiceImplementation<typeof TokenService> = {
     getToken(request, context) {
       const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-      const token = tokens.getToken(request.connectionId, minTtlMs, context.principal);
+      const token = tokens.getToken(idOf(request, context), minTtlMs, context.principal);
       return token instanceof Promise ? token.then(answerOf) : answerOf(token);
     },
 
     async refreshToken(request, context) {
-      const token = await tokens.refreshToken(request.connectionId, context.principal);
+      const token = await tokens.refreshToken(idOf(request, context), context.principal);
       return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
     },
 
     watchTokens(request, context, sink) {
-      const ids = request.connectionIds;
+      const isAll = request.connectionIds.length === 0 && request.names.length === 0;
       return watch.open(
         {
-          connectionIds: ids.length === 0 ? undefined : new Set(ids),
+          connectionIds: isAll ? undefined : new Set(request.connectionIds),
+          names: request.names.flatMap((name) => names.partsOf(name) ?? []),
           userId: request.userId === "" ? undefined : request.userId,
           position: request.position && {
             epoch: request.position.epoch,

@@ -29,13 +29,18 @@ export class ChangeLog {
    * @returns the revision of this change
    */
   record(
-    { id: connectionId, userId, providerId }: Pick<Connection, "id" | "userId" | "providerId">,
+    {
+      id: connectionId,
+      userId,
+      providerId,
+      label,
+    }: Pick<Connection, "id" | "userId" | "providerId" | "label">,
     removed: boolean,
     previousRevision: bigint,
   ): bigint {
     this.#lastRevision ??= lastRevision(this.databases);
     const revision = ++this.#lastRevision;
-    const change: Change = { revision, connectionId, removed, userId, providerId };
+    const change: Change = { revision, connectionId, removed, userId, providerId, label };
     const { changes, tombstones } = this.databases;
     if (previousRevision > 0n) changes.removeSync(encodeCount(previousRevision));
     changes.putSync(encodeCount(revision), encodeChange(change));

@@ -31,6 +31,7 @@ export function unreadableConnection(id: string): StoredConnection {
       userId: "",
       providerId: "",
       providerName: "",
+      label: "",
       status: "attention",
       credentialRevision: 0n,
       requestedScopes: [],

@@ -9,7 +9,7 @@ function view(id: string, accessToken = "at"): ConnectionView {
 }
 
 function changed(connectionId: string): ChangedConnection {
-  return { connectionId, userId: "ada", providerId: "op" };
+  return { connectionId, label: "", userId: "ada", providerId: "op" };
 }
 
 let changes: Changes;

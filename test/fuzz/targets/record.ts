@@ -261,6 +261,7 @@ function importOf(vault: CredentialVault, tag: string): Stored {
     connectionId: "c1",
     providerId: "p1",
     userId: "ada",
+    label: "",
     scopes: ["read"],
     principal: { name: "owner" },
     startedAtMs: nowMs,
