@@ -204,6 +204,39 @@ describe("an agent", () => {
     },
   );
 
+  it.each([
+    ["ConnectionService/GetConnection", {}],
+    ["ConnectionService/RevokeConnection", {}],
+    ["ConnectionService/DeleteConnection", {}],
+    ["ConnectionService/ReplaceCredential", { credentials: { api_key: "x" } }],
+    ["TokenService/GetToken", { minTtl: "1s" }],
+    ["TokenService/GetToken", { minTtl: "-1s" }],
+    ["TokenService/RefreshToken", {}],
+  ])("is answered by %s %j for a hidden name exactly as for one that names nothing", async (rpc, more) => {
+    const ask = (providerName: string, userId: string): Promise<string> =>
+      world.raw(key, rpc, { name: { providerName, userId }, ...more });
+    const missing = await ask("github", "nobody");
+    expect(JSON.parse(missing)[0]).not.toBe(200);
+    for (const [provider, user] of [
+      ["github", "bob"],
+      ["slack", "ada"],
+      ["none", "ada"],
+    ] as const) {
+      expect(await ask(provider, user)).toBe(missing);
+    }
+  });
+
+  it("reads its own by name, and of several only one that it may see", async () => {
+    const { token } = await agent.tokens.getToken({ name: { providerName: "github", userId: "ada" } });
+    expect(token?.credentials).toEqual({ api_key: "secret-of-ada" });
+    const second = await world.import("ada", "github");
+    const narrow = world.grpc(await world.key({ connectionIds: [second] }));
+    const name = { providerName: "github", userId: "ada" };
+    expect((await narrow.connections.getConnection({ name })).connection?.id).toBe(second);
+    await world.admin.connections.deleteConnection({ connectionId: second });
+    expect((await failureOf(narrow.connections.getConnection({ name }))).code).toBe("NotFound");
+  });
+
   it("is answered alike over gRPC: code, message, details and trailers", async () => {
     const ask = async (connectionId: string): Promise<string> => {
       const error = await agent.tokens.getToken({ connectionId }).then(

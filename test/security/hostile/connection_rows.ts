@@ -31,7 +31,7 @@ const escapeSequence = "\u001b]0;owned\u0007";
 
 /** An id of a connection where one is required. */
 const idRows = (rpc: string): RpcRow[] => [
-  one(rpc, "connection_id", "nothing", {}, invalid(/UUID/)),
+  one(rpc, "connection_id", "nothing", {}, invalid(/UUID|must be set/)),
   one(rpc, "connection_id", "a path", { connectionId: "../../etc/passwd" }, invalid(/UUID/)),
   one(rpc, "connection_id", "U+0000", { connectionId: `${unknownId}\0` }, invalid(/U\+0000/)),
   one(rpc, "connection_id", "longer than a key", { connectionId: letters(4000) }, invalid(/UUID/)),

@@ -22,7 +22,7 @@ const secondsOf = (seconds: bigint, nanos = 0): Body => ({ seconds, nanos });
 const huge = (1n << 64n) - 1n;
 
 const idRows = (rpc: string): RpcRow[] => [
-  one(rpc, "connection_id", "nothing", {}, invalid(/UUID/)),
+  one(rpc, "connection_id", "nothing", {}, invalid(/UUID|must be set/)),
   one(rpc, "connection_id", "U+0000", { connectionId: "\0" }, invalid(/U\+0000/)),
   one(rpc, "connection_id", "longer than a key", { connectionId: letters(4000) }, invalid(/UUID/)),
   one(rpc, "connection_id", "an escape sequence", { connectionId: "\u001b[2J" }, invalid(/UUID/)),
