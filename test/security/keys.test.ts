@@ -191,11 +191,11 @@ describe("keys", { timeout: 180_000 }, () => {
     expect(nothing.output).toContain("keyring add");
     const added = await command("keyring", "add", "--json");
     const { key_id: fresh } = JSON.parse(added.output) as { key_id: string };
-    expect((await command("keyring", "retire", old)).output).toContain("is the primary");
+    expect((await command("keyring", "retire", old, "--yes")).output).toContain("is the primary");
     const turned = await command("keyring", "rotate");
     expect(turned).toMatchObject({ code: 0 });
     expect(turned.output).toMatch(new RegExp(`${fresh} +primary +1\n`));
-    expect(await command("keyring", "retire", old)).toMatchObject({ code: 0 });
+    expect(await command("keyring", "retire", old, "--yes")).toMatchObject({ code: 0 });
     const shown = await command("keyring", "status");
     expect(shown.output).toContain(fresh);
     expect(shown.output).not.toContain(old);
