@@ -2,7 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
 import { CreateApiKeyResponseSchema } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
-import { parseConnectionId } from "../shell/connection_id.js";
+import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { NewSecretFile } from "../shell/files.js";
@@ -29,7 +29,7 @@ export function keysCreateCommand(shell: Shell): Command {
     .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
     .option("--user <id>", "restrict to this user (repeatable)", collect, [])
     .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
-    .option("--connection <id>", "restrict to this connection (repeatable)", collectConnection, [])
+    .option("--connection <connection>", `restrict to ${connectionArgument} (repeatable)`, collect, [])
     .option(
       "--expires <when>",
       "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
@@ -39,7 +39,9 @@ export function keysCreateCommand(shell: Shell): Command {
   return addDaemonFlags(addNotes(command, notes)).action((name: string, flags: CreateFlags) =>
     withDaemon(shell, flags, async (session) => {
       const expiresAtMs = flags.expires?.(shell.clock.nowMs());
-      const { user: userIds, provider: providers, connection: connectionIds } = flags;
+      const { user: userIds, provider: providers } = flags;
+      const found = flags.connection.map((text) => findConnection(shell, session, text));
+      const connectionIds = await Promise.all(found);
       const isRestricted = userIds.length + providers.length + connectionIds.length > 0;
       // Made first: a key that cannot be written down would be lost.
       const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
@@ -72,10 +74,6 @@ export function keysCreateCommand(shell: Shell): Command {
 
 function collect(text: string, before: string[]): string[] {
   return [...before, text];
-}
-
-function collectConnection(text: string, before: string[]): string[] {
-  return [...before, parseConnectionId(text)];
 }
 
 /** A duration from now, or a time (RFC 3339). */

@@ -12,7 +12,6 @@ import {
 } from "../../model/connections/connection.js";
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import {
   addDaemonFlags,
   allPages,
@@ -28,8 +27,10 @@ import {
   formatTable,
   formatTime,
   jsonLine,
+  shortId,
 } from "../shell/text.js";
 import { connectionImportCommand } from "./connection_import.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 import { connectionReplaceCommand } from "./connection_replace.js";
 
 interface ListFlags extends DaemonFlags {
@@ -54,8 +55,8 @@ export function connectionsCommand(shell: Shell): Command {
     .addCommand(deleteCommand(shell));
 }
 
-function idArgument(): Argument {
-  return new Argument("<id>", "id of the connection").argParser(parseConnectionId);
+function connectionOf(): Argument {
+  return new Argument("<connection>", connectionArgument);
 }
 
 function listCommand(shell: Shell): Command {
@@ -73,9 +74,9 @@ function listCommand(shell: Shell): Command {
       }
       if (connections.length === 0) return shell.stderr.write("no connections\n");
       const rows = connections.map((connection) => [
-        connection.id,
+        shortId(connection.id),
         connection.providerName,
-        connection.userId,
+        accountOf(connection),
         formatStatus(connection.status),
         String(connection.revision),
         formatExpiry(connection.expiresAt, shell.clock.nowMs()),
@@ -89,9 +90,11 @@ function listCommand(shell: Shell): Command {
 }
 
 function getCommand(shell: Shell): Command {
-  const command = new Command("get").description("show one connection").addArgument(idArgument());
-  return addDaemonFlags(command).action((connectionId: string, flags: DaemonFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
+  const command = new Command("get").description("show one connection").addArgument(connectionOf());
+  return addDaemonFlags(command).action((text: string, flags: DaemonFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const { daemon, call } = session;
+      const connectionId = await findConnection(shell, session, text);
       const { connection } = await call(`read the connection ${connectionId}`, (options) =>
         daemon.connections.getConnection({ connectionId }, options),
       );
@@ -112,10 +115,12 @@ const providerRevocations: Readonly<Record<ProviderRevocation, string | undefine
 function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
     .description("end a connection for good: its credentials are erased, its record stays")
-    .addArgument(idArgument())
+    .addArgument(connectionOf())
     .option("--yes", "do not ask");
-  return addDaemonFlags(command).action((connectionId: string, flags: EndFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
+  return addDaemonFlags(command).action((text: string, flags: EndFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const { daemon, call } = session;
+      const connectionId = await findConnection(shell, session, text);
       await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, flags.yes);
       const { connection } = await call(`revoke the connection ${connectionId}`, (options) =>
         daemon.connections.revokeConnection({ connectionId }, options),
@@ -130,10 +135,12 @@ function revokeCommand(shell: Shell): Command {
 function deleteCommand(shell: Shell): Command {
   const command = new Command("delete")
     .description("erase a connection with its credentials")
-    .addArgument(idArgument())
+    .addArgument(connectionOf())
     .option("--yes", "do not ask");
-  return addDaemonFlags(command).action((connectionId: string, flags: EndFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
+  return addDaemonFlags(command).action((text: string, flags: EndFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const { daemon, call } = session;
+      const connectionId = await findConnection(shell, session, text);
       await confirm(shell, `Delete the connection ${connectionId}? This is final.`, flags.yes);
       const answer = await call(`delete the connection ${connectionId}`, (options) =>
         daemon.connections.deleteConnection({ connectionId }, options),
@@ -161,6 +168,11 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
   });
 }
 
+/** The user, with the label of the account where it has one. */
+function accountOf({ userId, label }: Connection): string {
+  return label === "" ? userId : `${userId}/${label}`;
+}
+
 function statusNumber(name: StatusName): ConnectionStatus {
   return connectionStatuses.indexOf(name) + 1;
 }
@@ -175,6 +187,7 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
     ["id", connection.id],
     ["provider", connection.providerName],
     ["user", connection.userId],
+    ["label", connection.label],
     ["status", formatStatus(connection.status)],
     ["problem", problem ? `${problem.reason}: ${problem.message}` : ""],
     ["next try", formatTime(problem?.retryAt)],

@@ -2,11 +2,11 @@ import { Argument, Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Token, TokenSchema } from "../../gen/nexus/v1/token_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { durationOf, parseDurationMs } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
 import { jsonLine, printable } from "../shell/text.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 
 interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;
@@ -15,10 +15,12 @@ interface TokenFlags extends DaemonFlags {
 export function tokenCommand(shell: Shell): Command {
   const command = new Command("token")
     .description("print the current access token or API key and nothing else: $(nexusd token ID) works")
-    .addArgument(new Argument("<id>", "id of the connection").argParser(parseConnectionId))
+    .addArgument(new Argument("<connection>", connectionArgument))
     .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs);
-  return addDaemonFlags(command).action((connectionId: string, flags: TokenFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
+  return addDaemonFlags(command).action((text: string, flags: TokenFlags) =>
+    withDaemon(shell, flags, async (session) => {
+      const { daemon, call } = session;
+      const connectionId = await findConnection(shell, session, text);
       const minTtl = flags.minTtl === undefined ? {} : { minTtl: durationOf(flags.minTtl) };
       const { token } = await call(`read the token of ${connectionId}`, (options) =>
         daemon.tokens.getToken({ connectionId, ...minTtl }, options),

@@ -82,11 +82,7 @@ export class SecretStreams {
           due = new Set(names);
         }
         for (let id = subscriber.take(); id !== undefined; id = subscriber.take()) {
-          for (const secret of names) {
-            const { connectionId, name } = this.#source.watched(secret);
-            // Which connection has the name may be what changed.
-            if (connectionId === id || name) due.add(secret);
-          }
+          for (const name of names) if (this.#mayBeOf(name, id)) due.add(name);
         }
         const nowMs = this.#clock.nowMs();
         for (const { name, expiresAtMs } of sent.values()) {
@@ -115,6 +111,12 @@ export class SecretStreams {
       signal.removeEventListener("abort", wake);
       this.#hub.unsubscribe(subscriber);
     }
+  }
+
+  /** Of a name it is not known which connection it is of: that may be what changed. */
+  #mayBeOf(secret: string, connectionId: string): boolean {
+    const watched = this.#source.watched(secret);
+    return watched.connectionId === connectionId || watched.name !== undefined;
   }
 
   #subscribe(names: readonly string[], { view }: SecretCaller): ConflatingSubscriber {

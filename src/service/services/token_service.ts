@@ -14,10 +14,10 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../model/access/principal.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { tokenMessage, watchMessage } from "../messages/token_message.js";
-import type { CallContext } from "../pipeline/bound_service.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -26,66 +26,73 @@ import {
 
 const defaultBookmarkIntervalMs = 30_000;
 
-export function tokenService(options: {
+interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
-}): ServiceDefinition {
-  const { tokens, watch, access, names } = options;
-  const idOf = (request: Parameters<typeof connectionKey>[0], { principal }: CallContext): string =>
-    names.idOf(connectionKey(request), principal);
-  const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
-  const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
+}
+
+type Rpcs = ServiceImplementation<typeof TokenService>;
+
+export function tokenService(deps: Deps): ServiceDefinition {
+  return defineService(TokenService, new TokenRpcs(deps), { repeated: ["getToken", "watchTokens"] });
+}
+
+class TokenRpcs implements Rpcs {
+  readonly #answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
+  readonly #messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
+
+  constructor(private readonly deps: Deps) {}
+
+  getToken: Rpcs["getToken"] = (request, { principal }) => {
+    const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
+    const token = this.deps.tokens.getToken(this.#idOf(request, principal), minTtlMs, principal);
+    return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
+  };
+
+  refreshToken: Rpcs["refreshToken"] = async (request, { principal }) => {
+    const token = await this.deps.tokens.refreshToken(this.#idOf(request, principal), principal);
+    return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
+  };
+
+  watchTokens: Rpcs["watchTokens"] = (request, { principal }, sink) => {
+    const { connectionIds, names, userId, position, bookmarkInterval } = request;
+    const isAll = connectionIds.length === 0 && names.length === 0;
+    return this.deps.watch.open(
+      {
+        connectionIds: isAll ? undefined : new Set(connectionIds),
+        names: names.flatMap((name) => this.deps.names.partsOf(name) ?? []),
+        userId: userId === "" ? undefined : userId,
+        position: position && { epoch: position.epoch, revision: position.revision },
+        bookmarkIntervalMs: bookmarkInterval ? durationMs(bookmarkInterval) : defaultBookmarkIntervalMs,
+        principal,
+        view: this.deps.access.viewOf(principal),
+      },
+      { send: (event) => sink.send(this.#messageOf(event)), end: (error) => sink.end(error) },
+    );
+  };
+
+  #idOf(request: Parameters<typeof connectionKey>[0], principal: Principal): string {
+    return this.deps.names.idOf(connectionKey(request), principal);
+  }
+
   /** One message, encoded once, for as long as the domain answers the same token. */
-  const answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
-    const known = answers.get(token);
+  readonly #answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
+    const known = this.#answers.get(token);
     if (known) return known;
     const answer = create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token) });
-    answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
+    this.#answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
     return answer;
   };
+
   /** As above: streams that get the same event, or the same token, share its bytes. */
-  const messageOf = (event: WatchEvent): WatchTokensResponse => {
+  #messageOf(event: WatchEvent): WatchTokensResponse {
     const source = event.kind === "state" && event.view.token ? event.view : event;
-    const known = messages.get(source);
+    const known = this.#messages.get(source);
     if (known) return known;
     const message = shareMessage(WatchTokensResponseSchema, watchMessage(event));
-    messages.set(source, message);
+    this.#messages.set(source, message);
     return message;
-  };
-  const implementation: ServiceImplementation<typeof TokenService> = {
-    getToken(request, context) {
-      const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-      const token = tokens.getToken(idOf(request, context), minTtlMs, context.principal);
-      return token instanceof Promise ? token.then(answerOf) : answerOf(token);
-    },
-
-    async refreshToken(request, context) {
-      const token = await tokens.refreshToken(idOf(request, context), context.principal);
-      return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
-    },
-
-    watchTokens(request, context, sink) {
-      const isAll = request.connectionIds.length === 0 && request.names.length === 0;
-      return watch.open(
-        {
-          connectionIds: isAll ? undefined : new Set(request.connectionIds),
-          names: request.names.flatMap((name) => names.partsOf(name) ?? []),
-          userId: request.userId === "" ? undefined : request.userId,
-          position: request.position && {
-            epoch: request.position.epoch,
-            revision: request.position.revision,
-          },
-          bookmarkIntervalMs: request.bookmarkInterval
-            ? durationMs(request.bookmarkInterval)
-            : defaultBookmarkIntervalMs,
-          principal: context.principal,
-          view: access.viewOf(context.principal),
-        },
-        { send: (event) => sink.send(messageOf(event)), end: (error) => sink.end(error) },
-      );
-    },
-  };
-  return defineService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
+  }
 }
