@@ -99,6 +99,7 @@ function active(
     credentialRevision: 1n,
     requestedScopes: [],
     grantedScopes: [],
+    consentedScopes: [],
     expiresAtMs: dueAtMs + 3_600_000,
     issuedAtMs: nowMs,
     refreshable: true,

@@ -37,6 +37,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
@@ -58,11 +59,14 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
+  const tokens = tokenParts(shared, access, refresh);
+  const connections = connectionParts(shared, refresh);
   return {
     ...access,
     ...refresh,
-    ...tokenParts(shared, access, refresh),
-    ...connectionParts(shared, refresh),
+    ...tokens,
+    ...connections,
+    acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...operationParts(shared, refresh, resources),
   };
 }

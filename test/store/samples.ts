@@ -62,6 +62,7 @@ export function connection(id: string, changes: Partial<Connection> = {}): Conne
     credentialRevision: 0n,
     requestedScopes: [],
     grantedScopes: [],
+    consentedScopes: [],
     expiresAtMs: undefined,
     issuedAtMs: undefined,
     refreshable: false,

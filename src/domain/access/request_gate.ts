@@ -25,6 +25,8 @@ export type Asked =
       readonly userId: string;
       readonly provider: ProviderKey | undefined;
     }
+  /** A connection of this name, made where there is none. */
+  | { readonly kind: "acquired"; readonly name: ConnectionName }
   | { readonly kind: "provider"; readonly provider: ProviderKey }
   /** The request of a state that a person has not answered yet. */
   | { readonly kind: "state"; readonly state: string };
@@ -59,6 +61,10 @@ export class RequestGate {
         return this.#names.find(asked.name, permissions) === undefined
           ? new NotFound("connection")
           : undefined;
+      case "acquired":
+        return this.#names.find(asked.name, permissions) === undefined
+          ? this.newRefusal(permissions, asked.name)
+          : undefined;
       case "provider":
         return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {
@@ -70,6 +76,17 @@ export class RequestGate {
       case "request":
         return this.#requestRefusal(permissions, action, asked);
     }
+  }
+
+  /** The refusal of a new connection of this name. */
+  newRefusal(permissions: Permissions, { providerName, userId }: ConnectionName): NexusError | undefined {
+    const provider = { name: providerName };
+    return this.#requestRefusal(permissions, "connection.request", {
+      kind: "request",
+      connectionId: undefined,
+      userId,
+      provider,
+    });
   }
 
   #requestRefusal(

@@ -166,6 +166,7 @@ export class ConnectionImporter {
         ...newConnection(pending.connectionId, pending, profile, nowMs),
         requestedScopes: pending.scopes,
         grantedScopes: pending.scopes,
+        consentedScopes: pending.scopes,
       };
       const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
       return await this.#store.commit((tx) => {

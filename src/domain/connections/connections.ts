@@ -8,6 +8,7 @@ import { type ConnectionFilter, isWanted } from "../access/visible_connections.j
 import {
   type ConnectionRequest,
   ConnectionRequests,
+  type PendingLink,
   type RequestedConnection,
 } from "../consent/consent_request.js";
 import { PendingConsents } from "../consent/pending_consents.js";
@@ -19,7 +20,13 @@ import type { StoredLimits } from "../lifecycle/quotas.js";
 
 type ManagerStore = Pick<
   Store,
-  "commit" | "getProvider" | "findProviderByName" | "listProviders" | "getConnection" | "listConnections"
+  | "commit"
+  | "getProvider"
+  | "findProviderByName"
+  | "listProviders"
+  | "getConnection"
+  | "getAuthorization"
+  | "listConnections"
 >;
 
 /** Connections: requesting, reading, ending. */
@@ -56,6 +63,16 @@ export class Connections {
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     return await this.#requests.request(request, principal);
+  }
+
+  /** See `ConnectionRequests.pendingLink`. */
+  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
+    return this.#requests.pendingLink(connection, scopes);
+  }
+
+  /** @throws InvalidArgument */
+  checkReturnUrl(returnUrl: string): void {
+    this.#requests.checkReturnUrl(returnUrl);
   }
 
   /** @throws NotFound */

@@ -4,7 +4,7 @@ import type { PendingAuthorization } from "../../model/connections/authorization
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
-import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { DataLoss, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -42,6 +42,14 @@ export interface RequestedConnection {
   readonly expiresAtMs: number;
 }
 
+/** Where a person consents, as every caller that may see the connection is told. */
+export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs">;
+
+type RequestStore = Pick<
+  Store,
+  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "getAuthorization"
+>;
+
 /** What a request comes to, before it is stored. */
 interface Requested {
   readonly profile: ProviderProfile;
@@ -58,7 +66,7 @@ interface Requested {
 
 /** Requests for a person's consent, for the first time or again. */
 export class ConnectionRequests {
-  readonly #store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+  readonly #store: RequestStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<IssuerMetadata, "resolve">;
   readonly #pending: PendingConsents;
@@ -69,7 +77,7 @@ export class ConnectionRequests {
   readonly #limits: StoredLimits;
 
   constructor(options: {
-    store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+    store: RequestStore;
     vault: CredentialVault;
     servers: Pick<IssuerMetadata, "resolve">;
     pending: PendingConsents;
@@ -119,11 +127,43 @@ export class ConnectionRequests {
       codeVerifier: newCodeVerifier(),
       nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
       browserBinding: newToken(),
+      state,
     });
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
     await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
-    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
+    const authUrl = this.#authUrl(state);
     return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+  }
+
+  /**
+   * The link of the pending request of a connection, for as long as a person can open it.
+   *
+   * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count
+   */
+  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
+    const key = connection.pendingStateHash;
+    const pending = key === undefined ? undefined : this.#store.getAuthorization(key);
+    if (!key || !pending || pending.held || this.#clock.nowMs() >= pending.expiresAtMs) return undefined;
+    const profile = this.#store.getProvider(pending.providerId);
+    if (profile?.version !== pending.providerVersion) return undefined;
+    const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
+    if (profile.authType === "oauth2" && !asksAll) return undefined;
+    try {
+      const { state } = this.#vault.openAuthorization(key, pending);
+      return { authUrl: this.#authUrl(state), connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws InvalidArgument */
+  checkReturnUrl(returnUrl: string): void {
+    checkReturnUrl(returnUrl, this.#allowedReturnOrigins);
+  }
+
+  #authUrl(state: string): string {
+    return `${this.#publicUrl}/auth/start?state=${state}`;
   }
 
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */

@@ -37,6 +37,7 @@ export function newConnection(
     credentialRevision: 0n,
     requestedScopes: [],
     grantedScopes: [],
+    consentedScopes: [],
     expiresAtMs: undefined,
     issuedAtMs: undefined,
     refreshable: false,

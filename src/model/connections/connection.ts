@@ -94,6 +94,8 @@ export interface Connection {
   readonly credentialRevision: bigint;
   readonly requestedScopes: readonly string[];
   readonly grantedScopes: readonly string[];
+  /** What the consent that brought the credential asked for; a provider may grant it by other words. */
+  readonly consentedScopes: readonly string[];
   readonly expiresAtMs: number | undefined;
   readonly issuedAtMs: number | undefined;
   readonly refreshable: boolean;

@@ -87,6 +87,10 @@ row(connections.importConnection, "connection.import", ({ userId, providerId }) 
 }));
 
 const { method: tokens } = TokenService;
+row(tokens.acquireToken, "token.read", ({ providerName, userId, label }) => ({
+  kind: "acquired",
+  name: { providerName, userId, label },
+}));
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");

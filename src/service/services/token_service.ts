@@ -3,10 +3,13 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
+  type AcquireTokenResponse,
+  AcquireTokenResponseSchema,
   RefreshTokenResponseSchema,
   TokenService,
   type TokenServiceGetTokenResponse,
@@ -17,7 +20,7 @@ import {
 import type { Principal } from "../../model/access/principal.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
-import { tokenMessage, watchMessage } from "../messages/token_message.js";
+import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -28,6 +31,7 @@ const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
@@ -35,15 +39,32 @@ interface Deps {
 
 type Rpcs = ServiceImplementation<typeof TokenService>;
 
+/** What agents ask the same over and over. */
+const repeated = ["acquireToken", "getToken", "watchTokens"];
+
 export function tokenService(deps: Deps): ServiceDefinition {
-  return defineService(TokenService, new TokenRpcs(deps), { repeated: ["getToken", "watchTokens"] });
+  return defineService(TokenService, new TokenRpcs(deps), { repeated });
 }
 
 class TokenRpcs implements Rpcs {
+  readonly #acquired = new WeakMap<CurrentToken, AcquireTokenResponse>();
   readonly #answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
   readonly #messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
 
   constructor(private readonly deps: Deps) {}
+
+  acquireToken: Rpcs["acquireToken"] = (request, context) => {
+    const { providerName, userId, label, scopes, minTtl, returnUrl, wait } = request;
+    const asked = {
+      name: { providerName, userId, label },
+      scopes,
+      minTtlMs: minTtl ? durationMs(minTtl) : 0,
+      returnUrl: returnUrl === "" ? undefined : returnUrl,
+      waitMs: wait ? durationMs(wait) : 0,
+    };
+    const acquired = this.deps.acquirer.acquire(asked, context);
+    return acquired instanceof Promise ? acquired.then(this.#acquiredOf) : this.#acquiredOf(acquired);
+  };
 
   getToken: Rpcs["getToken"] = (request, { principal }) => {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
@@ -76,6 +97,16 @@ class TokenRpcs implements Rpcs {
   #idOf(request: Parameters<typeof connectionKey>[0], principal: Principal): string {
     return this.deps.names.idOf(connectionKey(request), principal);
   }
+
+  readonly #acquiredOf = (acquired: Acquired): AcquireTokenResponse => {
+    if (acquired.kind === "consent") return consentMessage(acquired);
+    const known = this.#acquired.get(acquired.token);
+    if (known) return known;
+    const result = { case: "token" as const, value: tokenMessage(acquired.token) };
+    const answer = create(AcquireTokenResponseSchema, { result });
+    this.#acquired.set(acquired.token, shareMessage(AcquireTokenResponseSchema, answer));
+    return answer;
+  };
 
   /** One message, encoded once, for as long as the domain answers the same token. */
   readonly #answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {

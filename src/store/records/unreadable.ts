@@ -36,6 +36,7 @@ export function unreadableConnection(id: string): StoredConnection {
       credentialRevision: 0n,
       requestedScopes: [],
       grantedScopes: [],
+      consentedScopes: [],
       expiresAtMs: undefined,
       issuedAtMs: undefined,
       refreshable: false,

@@ -72,6 +72,7 @@ describe("KeyringManager", () => {
       const sealed = vault.sealAuthorization(stateHash(1), asked, {
         codeVerifier: "v",
         nonce: undefined,
+        state: "",
         browserBinding: "b",
       });
       tx.putAuthorization(stateHash(1), { ...asked, sealed });

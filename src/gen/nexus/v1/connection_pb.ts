@@ -1164,8 +1164,8 @@ export const ConnectionService: GenService<{
    * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
    *
    * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `ALREADY_EXISTS` for a label that another connection has, see
-   * `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked; `RESOURCE_EXHAUSTED` with
-   * reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
+   * `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot
+   * be asked; `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */
