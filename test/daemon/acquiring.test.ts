@@ -186,6 +186,24 @@ describe("AcquireToken", () => {
     expect((await token()).revision).toBe(1n);
   });
 
+  it("waits for the exchange of a code that is under way, and no longer than that takes", async () => {
+    const first = await link();
+    const release = world.provider.holdTokenResponses();
+    const page = consent(world.browser, first.authUrl);
+    await world.provider.waitForTokenRequests(1);
+    const before = world.clock.pending;
+    const late = ask();
+    await waiting(before + 1);
+    world.clock.advance(10_000);
+    const another = (await late).value as ConsentRequired;
+    expect(another).toMatchObject({ connectionId: first.connectionId, reason: "not_connected" });
+    expect(another.authUrl).not.toBe(first.authUrl);
+    release();
+    expect((await page).status).toBe(200);
+    expect((await token()).revision).toBe(1n);
+    expect(await connections()).toHaveLength(1);
+  });
+
   it("makes a new connection in place of a revoked one", async () => {
     const connectionId = await connected();
     await world.clients.connections.revokeConnection({ connectionId });

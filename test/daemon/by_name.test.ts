@@ -65,6 +65,7 @@ describe("a connection by its name", () => {
     expect(await idOf()).toBe(waiting);
     const first = await connected();
     expect(await idOf()).toBe(first);
+    world.clock.advance(1);
     const second = await connected();
     expect(await idOf()).toBe(first);
     await world.clients.connections.revokeConnection({ connectionId: first });

@@ -226,6 +226,37 @@ describe("an agent", () => {
     }
   });
 
+  it("acquires tokens and links for its own alone, and is told of a hidden name what it is told of none", async () => {
+    const ask = (providerName: string, userId: string, more: object = {}): Promise<string> =>
+      world.raw(key, "TokenService/AcquireToken", { providerName, userId, ...more });
+    const held = await agent.tokens.acquireToken({ providerName: "github", userId: "ada" });
+    expect(held.result.value).toMatchObject({ credentials: { api_key: "secret-of-ada" } });
+    const made = await agent.tokens.acquireToken({ providerName: "github", userId: "ada", label: "second" });
+    if (made.result.case !== "consent") throw new Error("no link");
+    const { connectionId } = made.result.value;
+    expect((await agent.connections.getConnection({ connectionId })).connection?.label).toBe("second");
+    for (const more of [{}, { wait: "1s" }, { returnUrl: "https://evil.example" }]) {
+      const outside = await ask("github", "nobody", more);
+      expect(JSON.parse(outside)[0]).toBe(403);
+      expect(await ask("github", "bob", more)).toBe(outside);
+      const unknown = await ask("none", "ada", more);
+      expect(JSON.parse(unknown)[0]).toBe(404);
+      expect(await ask("slack", "ada", more)).toBe(unknown);
+    }
+    await world.admin.connections.deleteConnection({ connectionId });
+  });
+
+  it("restricted to connections acquires these, and makes no other", async () => {
+    const narrow = world.grpc(await world.key({ connectionIds: [world.connections.adaGithub] }));
+    const ada = { providerName: "github", userId: "ada" };
+    expect((await narrow.tokens.acquireToken(ada)).result.case).toBe("token");
+    expect((await failureOf(narrow.tokens.acquireToken({ ...ada, label: "x" }))).code).toBe(
+      "PermissionDenied",
+    );
+    const bob = { providerName: "github", userId: "bob" };
+    expect((await failureOf(narrow.tokens.acquireToken(bob))).code).toBe("PermissionDenied");
+  });
+
   it("reads its own by name, and of several only one that it may see", async () => {
     const { token } = await agent.tokens.getToken({ name: { providerName: "github", userId: "ada" } });
     expect(token?.credentials).toEqual({ api_key: "secret-of-ada" });
@@ -455,6 +486,7 @@ describe("roles", () => {
     await operator.audit.listAuditEvents({});
     const denied = [
       () => operator.tokens.getToken({ connectionId }),
+      () => operator.tokens.acquireToken({ providerName: "github", userId: "new" }),
       () => operator.tokens.refreshToken({ connectionId }),
       () => operator.nexus.getToken({ connectionId }),
       () => operator.nexus.refreshConnection({ connectionId }),

@@ -76,10 +76,9 @@ function isIdPrefix(text: string): boolean {
 
 function notFound(text: string, name: ConnectionName | undefined): CommandFailure {
   const named = name ? `, and ${name.userId} has none at a provider ${name.providerName}` : "";
-  return new CommandFailure(
-    exitCodes.failed,
-    printable(`no connection has an id that begins with ${text}${named}: see nexusd connections`),
-  );
+  const sentence = `no connection has an id that begins with ${text}${named}: see nexusd connections`;
+  const how = name ? `, or make one: nexusd connect ${name.providerName} --user ${name.userId}` : "";
+  return new CommandFailure(exitCodes.failed, printable(`${sentence}${how}`));
 }
 
 function ambiguous(text: string, connections: readonly Connection[]): CommandFailure {

@@ -72,8 +72,36 @@ const byName = [
 
 const watch = "TokenService/WatchTokens";
 
+const acquire = "TokenService/AcquireToken";
+
+const acquireRow = (field: string, name: string, change: Body, demand: Demand): RpcRow => ({
+  rpc: acquire,
+  name,
+  fields: [field],
+  message: () => ({ ...good, ...change }),
+  demand,
+});
+
+const acquireRows: readonly RpcRow[] = [
+  ...hostile.map(({ field, name, change, demand }) => acquireRow(field, name, change, demand)),
+  acquireRow("provider_name", "a path", { providerName: "../../x" }, { code: "NotFound" }),
+  acquireRow("scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, invalid(/100/)),
+  acquireRow("scopes", "one twice", { scopes: ["a", "a"] }, invalid(/unique/)),
+  acquireRow("scopes", "two in one", { scopes: ["a b"] }, invalid(/RFC 6749 section 3.3/, "scopes[0]")),
+  acquireRow("min_ttl", "negative", { minTtl: { seconds: -1n } }, invalid(/0s/)),
+  acquireRow("min_ttl", "a day and a second", { minTtl: { seconds: 86_401n } }, invalid(/86400s/)),
+  acquireRow("wait", "negative", { wait: { seconds: -1n } }, invalid(/0s/)),
+  acquireRow("wait", "61 seconds", { wait: { seconds: 61n } }, invalid(/60s/)),
+  acquireRow("wait", "2^63-1 seconds", { wait: { seconds: (1n << 63n) - 1n } }, invalid(/10000 years/)),
+  ...["https://evil.example", "javascript:alert(1)", "//evil.example", "\0"].map((returnUrl) =>
+    acquireRow("return_url", returnUrl, { returnUrl }, { code: "InvalidArgument" }),
+  ),
+  acquireRow("return_url", "2049 characters", { returnUrl: letters(2049) }, invalid(/2048/)),
+];
+
 /** A name in place of an id, wherever one is taken. */
 export const nameRows: readonly RpcRow[] = [
+  ...acquireRows,
   ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),
   ...named(watch, "names", (name) => ({ names: [name] }), hostile),
   {
