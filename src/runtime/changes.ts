@@ -6,6 +6,8 @@ export interface ChangedConnection {
   readonly userId: string;
   readonly providerId: string;
   readonly label: string;
+  /** When it is due now; undefined when it is not. */
+  readonly dueAtMs: number | undefined;
 }
 
 interface ChangeEvents {

@@ -7,15 +7,15 @@ import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { keyIdsOf, multiply } from "./sealed_store.js";
 
 /** `nexusd` as an operator runs it, on one data folder. */
 describe("keys", { timeout: 180_000 }, () => {
-  let place: Place;
+  const place = perTest(() => Place.make());
   let running: DaemonProcess[];
   beforeEach(async () => {
-    place = await Place.make();
     running = [];
   });
   afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));

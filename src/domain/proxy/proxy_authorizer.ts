@@ -7,19 +7,13 @@ import { type Injection, inject, type ProxiedRequest } from "./proxied_request.j
 
 /** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
 export class ProxyAuthorizer {
-  readonly #tokens: Pick<Tokens, "getToken">;
-  readonly #names: Pick<ConnectionNames, "idOf">;
-  readonly #clock: Pick<Clock, "nowMs">;
-
-  constructor(options: {
-    tokens: Pick<Tokens, "getToken">;
-    names: Pick<ConnectionNames, "idOf">;
-    clock: Pick<Clock, "nowMs">;
-  }) {
-    this.#tokens = options.tokens;
-    this.#names = options.names;
-    this.#clock = options.clock;
-  }
+  constructor(
+    private readonly deps: {
+      readonly tokens: Tokens;
+      readonly names: Pick<ConnectionNames, "idOf">;
+      readonly clock: Pick<Clock, "nowMs">;
+    },
+  ) {}
 
   /**
    * @param key undefined where the route names no connection
@@ -33,8 +27,8 @@ export class ProxyAuthorizer {
     principal: Principal,
   ): Promise<Injection> {
     if (!key) throw new NotFound("connection");
-    const connectionId = this.#names.idOf(key, principal);
-    const { strategy, credentials } = await this.#tokens.getToken(connectionId, 0, principal);
-    return await inject(request, strategy, credentials, this.#clock.nowMs());
+    const connectionId = this.deps.names.idOf(key, principal);
+    const { strategy, credentials } = await this.deps.tokens.getToken(connectionId, 0, principal);
+    return await inject(request, strategy, credentials, this.deps.clock.nowMs());
   }
 }

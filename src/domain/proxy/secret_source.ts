@@ -26,36 +26,24 @@ export interface SecretState {
 
 /** Connections as secrets of a proxy: each that leaves is on record as a read of the token. */
 export class SecretSource {
-  readonly #store: Pick<Store, "getConnection">;
-  readonly #reader: Pick<CredentialReader, "viewOf">;
-  readonly #names: Pick<ConnectionNames, "findFor" | "partsOf">;
-  readonly #readAudit: Pick<ReadAudit, "read">;
-  readonly #log: Log;
-  readonly #prefix: string;
-
-  constructor(options: {
-    store: Pick<Store, "getConnection">;
-    reader: Pick<CredentialReader, "viewOf">;
-    names: Pick<ConnectionNames, "findFor" | "partsOf">;
-    readAudit: Pick<ReadAudit, "read">;
-    log: Log;
-    /** What the names of secrets begin with, without the slash after it. */
-    prefix: string;
-  }) {
-    this.#store = options.store;
-    this.#reader = options.reader;
-    this.#names = options.names;
-    this.#readAudit = options.readAudit;
-    this.#log = options.log;
-    this.#prefix = options.prefix;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly reader: CredentialReader;
+      readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
+      readonly readAudit: ReadAudit;
+      readonly log: Log;
+      /** What the names of secrets begin with, without the slash after it. */
+      readonly prefix: string;
+    },
+  ) {}
 
   /** Which changes may make another secret of it: those of one connection, of a name, or none. */
   watched(name: string): { readonly connectionId?: string; readonly name?: NameParts } {
-    const key = parseSecretName(this.#prefix, name)?.key;
+    const key = parseSecretName(this.deps.prefix, name)?.key;
     if (!key) return {};
     if ("id" in key) return { connectionId: key.id };
-    const parts = this.#names.partsOf(key.name);
+    const parts = this.deps.names.partsOf(key.name);
     return parts ? { name: parts } : {};
   }
 
@@ -68,7 +56,7 @@ export class SecretSource {
   async read(name: string, caller: SecretCaller, knownStamp?: string): Promise<SecretState | undefined> {
     let recordedRevision: bigint | undefined;
     for (;;) {
-      const parsed = parseSecretName(this.#prefix, name);
+      const parsed = parseSecretName(this.deps.prefix, name);
       const found = parsed && this.#token(parsed, caller);
       const stamp = found
         ? `${found.connectionId} ${found.token.revision} ${JSON.stringify(found.token.strategy)}`
@@ -82,7 +70,7 @@ export class SecretSource {
         // Nothing was awaited since it was read but the making of the value.
         return { name, value, stamp, expiresAtMs: token.expiresAtMs };
       }
-      const recorded = this.#readAudit.read(caller.principal, connectionId, token.revision);
+      const recorded = this.deps.readAudit.read(caller.principal, connectionId, token.revision);
       recordedRevision = token.revision;
       if (recorded !== undefined) await recorded;
     }
@@ -92,10 +80,10 @@ export class SecretSource {
     { key }: SecretName,
     { principal, view }: SecretCaller,
   ): { readonly connectionId: string; readonly token: CurrentToken } | undefined {
-    const connectionId = "id" in key ? key.id : this.#names.findFor(key.name, principal);
-    const connection = connectionId === undefined ? undefined : this.#store.getConnection(connectionId);
+    const connectionId = "id" in key ? key.id : this.deps.names.findFor(key.name, principal);
+    const connection = connectionId === undefined ? undefined : this.deps.store.getConnection(connectionId);
     if (!connection || !view.seesConnection(connection)) return undefined;
-    const { token } = this.#reader.viewOf(connection);
+    const { token } = this.deps.reader.viewOf(connection);
     return token && { connectionId: connection.id, token };
   }
 
@@ -104,7 +92,7 @@ export class SecretSource {
       return await secretValue(token, kind);
     } catch (error) {
       if (!(error instanceof StrategyError)) throw error;
-      this.#log.warn(
+      this.deps.log.warn(
         { connectionId, kind, strategy: token.strategy.kind, reason: error.message },
         "a proxy asks for a secret that cannot be made: it gets an empty one",
       );

@@ -186,7 +186,7 @@ describe("token", () => {
     const shell = shellOf();
     expect(await run(["token", connectionId], shell)).toBe(1);
     expect(shell.out()).toBe("");
-    expect(shell.err()).toContain("it has the fields password, username: use --json");
+    expect(shell.err()).toContain("it has the fields password, username: name one");
   });
 
   it.each(["ATTENTION_REQUIRED", "CONNECTION_PENDING", "CONNECTION_REVOKED"])(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import type { Store } from "../../../src/store/store.js";
-import { connection, nowMs } from "../samples.js";
+import { aConnection, nowMs } from "../../samples.js";
 import { openStore } from "../temporary_store.js";
 
 const name = { providerId: "p1", userId: "ada", label: "" };
@@ -13,7 +13,7 @@ describe("connections by their names", () => {
   });
   afterEach(() => store.close());
   const put = (id: string, changes: Partial<Connection> = {}): Promise<void> =>
-    store.commit((tx) => tx.putConnection(connection(id, { userId: "ada", ...changes })));
+    store.commit((tx) => tx.putConnection(aConnection({ id, userId: "ada", ...changes })));
   const ids = (of = name): string[] => [...store.idsNamed(of)];
 
   it("are found by provider, user and label together, and by nothing less", async () => {
