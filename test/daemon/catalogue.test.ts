@@ -12,6 +12,7 @@ import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { type Clients, Place } from "./harness.js";
+import { requestOf } from "./requests.js";
 
 let folder: string;
 let place: Place;
@@ -97,11 +98,7 @@ describe("CreateProvider from a template", () => {
       oauth2Options: { tokenHeaders: { Accept: "application/json" } },
     });
     expect(redirectUri).toBe(`${place.config.redirectUri}/github`);
-    const requested = await clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "github" },
-      scopes: ["repo"],
-    });
+    const requested = await clients.connections.requestConnection(requestOf("github", { scopes: ["repo"] }));
     const stopped = await new Browser().get(requested.authUrl, (url) =>
       url.startsWith("https://github.com/"),
     );
@@ -221,10 +218,7 @@ describe("CreateProvider from a template", () => {
       template: "scripted",
       provider: scriptedClient,
     });
-    const requested = await clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: made?.id ?? "" },
-    });
+    const requested = await clients.connections.requestConnection(requestOf(made?.id ?? ""));
     await new Browser().get(requested.authUrl);
     const { connection } = await clients.connections.getConnection({
       connectionId: requested.connectionId,

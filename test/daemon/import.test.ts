@@ -14,6 +14,7 @@ import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { foreignRefreshToken } from "./foreign_token.js";
 import { Place, World } from "./harness.js";
+import { registered, registeredAt } from "./requests.js";
 
 describe("importing a refresh token", () => {
   const world = perTest(() => World.make());
@@ -129,10 +130,7 @@ describe("importing a refresh token", () => {
 describe("importing the fields of a static type", () => {
   it("makes an active connection", async () => {
     const world = await World.make();
-    const { provider } = await world.clients.providers.createProvider({
-      provider: { name: "keys", authType: AuthType.BASIC_AUTH },
-    });
-    const providerId = provider?.id ?? "";
+    const providerId = await registered(world.clients, { name: "keys", authType: AuthType.BASIC_AUTH });
     const importIt = (credentials: Record<string, string>) =>
       world.clients.connections.importConnection({ userId: "ada", providerId, credentials });
     expect((await failureOf(importIt({ password: "p" }))).fields).toEqual(["credentials.username"]);
@@ -198,11 +196,7 @@ describe("an import that is cut off by a crash", () => {
     // Ports that nobody holds while the daemon is down could be taken meanwhile.
     refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
     await start();
-    const { clientId, clientSecret } = provider.clients.post;
-    const registered = await place.clients().providers.createProvider({
-      provider: { name: "op", clientId, clientSecret, issuer: provider.issuer, enableDiscovery: true },
-    });
-    providerId = registered.provider?.id ?? "";
+    providerId = await registeredAt(provider, place.clients());
   });
   afterEach(async () => {
     await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));

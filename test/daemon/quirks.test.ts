@@ -14,6 +14,7 @@ import { type Behaviour, ScriptedProvider, scriptedClient } from "../fakes/scrip
 import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { type Clients, Place } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 type Options = Exclude<MessageInitShape<typeof OAuth2OptionsSchema>, { $typeName: string }>;
 type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
@@ -42,26 +43,20 @@ afterAll(async () => {
 
 async function register(options: Options, fields: Fields = {}): Promise<string> {
   count += 1;
-  const created = await clients.providers.createProvider({
-    provider: {
-      name: `quirk-${count}`,
-      ...scriptedClient,
-      authUrl: provider.authUrl,
-      tokenUrl: provider.tokenUrl,
-      scopes: ["read", "write"],
-      oauth2Options: options,
-      ...fields,
-    },
+  return await registered(clients, {
+    name: `quirk-${count}`,
+    ...scriptedClient,
+    authUrl: provider.authUrl,
+    tokenUrl: provider.tokenUrl,
+    scopes: ["read", "write"],
+    oauth2Options: options,
+    ...fields,
   });
-  return created.provider?.id ?? "";
 }
 
 /** Request and consent; the connection as it is then. */
 async function connect(providerId: string) {
-  const { authUrl, connectionId } = await clients.connections.requestConnection({
-    userId: "ada",
-    provider: { case: "providerId", value: providerId },
-  });
+  const { authUrl, connectionId } = await clients.connections.requestConnection(requestOf(providerId));
   await new Browser().get(authUrl);
   return await read(connectionId);
 }

@@ -9,6 +9,7 @@ import { AuthType, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { freePort, Place } from "../daemon/harness.js";
+import { registered } from "../daemon/requests.js";
 import { RestClient } from "../daemon/rest_client.js";
 
 export type Clients = ReturnType<typeof clientsOver>;
@@ -65,10 +66,7 @@ export class AccessWorld {
     const clock = new ManualClock(Date.now());
     const world = new AccessWorld(place, clock, await place.start(clock), `http://127.0.0.1:${port}`);
     for (const name of ["github", "slack"] as const) {
-      const { provider } = await world.admin.providers.createProvider({
-        provider: { name, authType: AuthType.API_KEY },
-      });
-      world.providers[name] = provider?.id ?? "";
+      world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY });
     }
     world.connections.adaGithub = await world.import("ada", "github");
     world.connections.adaSlack = await world.import("ada", "slack");

@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type Clients, Place } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 
 /** A live daemon with some limits set low, and a provider of keys. */
 export class LimitedWorld {
@@ -24,10 +25,8 @@ export class LimitedWorld {
       await stopped;
     });
     const clients = place.clients();
-    const { provider } = await clients.providers.createProvider({
-      provider: { name: "keys", authType: AuthType.BASIC_AUTH },
-    });
-    return new LimitedWorld(place, clock, clients, provider?.id ?? "");
+    const providerId = await registered(clients, { name: "keys", authType: AuthType.BASIC_AUTH });
+    return new LimitedWorld(place, clock, clients, providerId);
   }
 
   /** Stores a connection with a credential; answers its id. */
@@ -42,10 +41,9 @@ export class LimitedWorld {
 
   /** Asks for consent; answers the id of the connection. */
   async request(userId = "ada", clients = this.clients): Promise<string> {
-    const { connectionId } = await clients.connections.requestConnection({
-      userId,
-      provider: { case: "providerId", value: this.providerId },
-    });
+    const { connectionId } = await clients.connections.requestConnection(
+      requestOf(this.providerId, { userId }),
+    );
     return connectionId;
   }
 

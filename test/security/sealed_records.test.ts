@@ -13,6 +13,7 @@ import { untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { foreignRefreshToken } from "../daemon/foreign_token.js";
 import { World } from "../daemon/harness.js";
+import { requestOf } from "../daemon/requests.js";
 import { perTest } from "../lifetimes.js";
 import { flipInside, tamper, withStore } from "./sealed_store.js";
 
@@ -159,10 +160,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
 
   it("a pending authorization that was altered, or moved under another state, starts no consent", async () => {
     const request = () =>
-      world.clients.connections.requestConnection({
-        userId: "bob",
-        provider: { case: "providerId", value: providerId },
-      });
+      world.clients.connections.requestConnection(requestOf(providerId, { userId: "bob" }));
     const flipped = await request();
     await whileStopped(({ authorizations }) => {
       for (const { key, value } of [...authorizations.getRange({})]) {
