@@ -161,14 +161,14 @@ describe("the audit log", () => {
       const record = decodeAuditRecord(audit.getBinary(key) ?? Buffer.alloc(0));
       if (record) audit.putSync(key, encodeAuditRecord({ ...record, principal: "admin" }, record.hash));
     });
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const altered = await command("verify");
     expect(altered.code).toBe(1);
     expect(altered.err).toContain("event 4 is not as it was written");
 
     await world.daemon.stop();
     await editFile(world.place, ({ audit }) => void audit.removeSync(encodeCount(2n)));
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const removed = await command("verify", "--json");
     expect(removed.code).toBe(1);
     expect(jsonLines(removed.out)).toMatchObject([

@@ -144,35 +144,62 @@ export class Place {
   }
 }
 
-/** A daemon in this process, a certified OpenID provider, and a profile of it by discovery. */
-export class World {
+/** A daemon in this process, its time moved by the test. */
+export class TestDaemon {
   readonly clients: Clients;
+  daemon!: Daemon;
+
+  protected constructor(
+    readonly place: Place,
+    readonly clock = new ManualClock(Date.now()),
+  ) {
+    this.clients = place.clients();
+  }
+
+  static async start(environment: NodeJS.ProcessEnv = {}, clock?: ManualClock): Promise<TestDaemon> {
+    const made = new TestDaemon(await Place.make(environment), clock);
+    await made.start();
+    return made;
+  }
+
+  /** After the daemon was stopped by itself. */
+  async start(): Promise<void> {
+    this.daemon = await this.place.start(this.clock);
+  }
+
+  async close(): Promise<void> {
+    await this.daemon.stop();
+  }
+
+  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
+    await this.daemon.stop();
+    await between();
+    await this.start();
+  }
+}
+
+/** With a certified OpenID provider, and a profile of it by discovery. */
+export class World extends TestDaemon {
   readonly browser = new Browser();
 
   private constructor(
-    readonly place: Place,
-    readonly clock: ManualClock,
+    place: Place,
     readonly provider: OpenIdProvider,
-    public daemon: Daemon,
   ) {
-    this.clients = place.clients();
+    super(place);
   }
 
   static async make(options: Partial<OpenIdProviderOptions> = {}, given?: Place): Promise<World> {
     const place = given ?? (await Place.make());
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
-    const clock = new ManualClock(Date.now());
-    return new World(place, clock, provider, await place.start(clock));
+    const world = new World(place, provider);
+    await world.start();
+    return world;
   }
 
-  async close(): Promise<void> {
-    await this.daemon.stop();
+  override async close(): Promise<void> {
+    await super.close();
     await this.provider.stop();
-  }
-
-  async restart(): Promise<void> {
-    await this.daemon.stop();
-    this.daemon = await this.place.start(this.clock);
   }
 
   /** Registers the provider by discovery, the redirect URI at the provider, and answers the id of the profile. */

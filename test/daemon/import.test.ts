@@ -82,7 +82,7 @@ describe("importing a refresh token", () => {
     const store = Store.open({ folder: world.place.config.dataDir, nowMs: 1 });
     expect(store.listImports()).toEqual([]);
     await store.close();
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 
   it("is UNAVAILABLE while the provider is, and succeeds afterwards", async () => {
@@ -123,7 +123,7 @@ describe("importing a refresh token", () => {
     await world.daemon.stop();
     expect(world.place.logLines.join("")).not.toContain(refreshToken);
     expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes(refreshToken)).toBe(false);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 });
 

@@ -221,6 +221,6 @@ describe("secret discovery", () => {
     const ends = [watcher, mistaken].map((each) => expect(each.next()).rejects.toThrow());
     await world.daemon.stop();
     await Promise.all(ends);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 });
