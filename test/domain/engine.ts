@@ -7,12 +7,12 @@ import type { CredentialVault } from "../../src/domain/credentials/credential_va
 import type { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants/token_endpoint_client.js";
 import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
-import { newConnection } from "../../src/domain/lifecycle/new_connection.js";
 import type { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
+import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
