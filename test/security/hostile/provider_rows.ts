@@ -714,7 +714,7 @@ export const providerRows: readonly RpcRow[] = [
         json: () => `{"provider": {"${name}": "yes"}}`,
         demand: { code: "InvalidArgument" as const },
       })),
-      ...["omit_pkce", "skip_scope_on_auth", "skip_scope_on_exchange"].map((name) => ({
+      ...["omit_pkce", "skip_scope_on_auth"].map((name) => ({
         name: "a number for a flag",
         fields: [`provider.oauth2_options.${name}`],
         json: () => `{"provider": {"oauth2_options": {"${name}": 1}}}`,
