@@ -8,7 +8,7 @@ import { InvalidArgument } from "../model/errors.js";
 import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
-import { CatalogueError } from "./catalogue_fault.js";
+import { CatalogueError } from "./catalogue_error.js";
 import { instantiate, templatedTexts, variablesIn } from "./instantiate.js";
 
 /** So many errors are shown; the rest is counted. */

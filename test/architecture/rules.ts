@@ -114,7 +114,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:http2": ["server"],
   "node:net": ["server", "cli", "outbound"],
   "node:tls": ["server", "cli", "outbound"],
-  "node:child_process": ["vault"],
+  "node:child_process": ["vault", "cli"],
   "node:diagnostics_channel": ["store"],
   "node:dns": ["outbound"],
   "node:dns/promises": ["outbound"],

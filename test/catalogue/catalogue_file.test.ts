@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../src/catalogue/catalogue_error.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { temporaryFolder } from "../temporary_folder.js";
 

@@ -1,23 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type ApiScript, ScriptedApi } from "../fakes/scripted_api.js";
+import { perSuite } from "../lifetimes.js";
 import { captureStatic, registerStatic, requestStatic, staticCases } from "./capture_world.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
 const returnUrl = "http://127.0.0.1:3999/back?tab=1";
 
-let world: World;
+const world = perSuite(() => World.make());
 let providerId: string;
 let oauthId: string;
 beforeAll(async () => {
-  world = await World.make();
   oauthId = await world.register();
   providerId = await registerStatic(world, { name: "acme", scopes: ["never"] });
-});
-afterAll(async () => {
-  await world.close();
 });
 
 const capture = (state: string, credentials?: Parameters<typeof captureStatic>[2]) =>
@@ -234,11 +231,7 @@ describe("a rotated key", () => {
 });
 
 describe("the trial at the provider", () => {
-  let api: ScriptedApi;
-  beforeAll(async () => {
-    api = await ScriptedApi.start();
-  });
-  afterAll(() => api.stop());
+  const api = perSuite(() => ScriptedApi.start());
 
   const register = (name: string, more: object = {}) =>
     registerStatic(world, { name, apiBaseUrl: `${api.url}/v1/`, userInfoEndpoint: "/me", ...more });

@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lookEveryMs, WatchedFile } from "../../src/document/watched_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 describe("a watched file", () => {
   let folder: string;
-  let clock: ManualClock;
+  const clock = perTest(() => new ManualClock(0));
   let file: WatchedFile;
   let changes: number;
 
-  beforeEach(async () => {
+  beforeEach(() => {
     folder = temporaryFolder();
-    clock = new ManualClock(0);
     changes = 0;
     file = new WatchedFile(join(folder, "providers.yaml"), clock);
   });

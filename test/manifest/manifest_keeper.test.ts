@@ -4,6 +4,7 @@ import { Aborted, InvalidArgument } from "../../src/model/errors.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { perTest } from "../lifetimes.js";
 import { silentLog } from "../silent_log.js";
 
 const key = (name: string) => `  - {name: ${name}, auth_type: api_key}\n`;
@@ -55,7 +56,17 @@ describe("the keeper of a providers file", () => {
   };
   const log = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, message, fields: fields as Record<string, unknown> });
-  let keeper: ManifestKeeper;
+  const keeper = perTest(
+    () =>
+      new ManifestKeeper({
+        path: file.path,
+        file,
+        registry,
+        variables: {},
+        clock: new ManualClock(0),
+        log: { ...silentLog, info: log("info"), error: log("error") },
+      }),
+  );
 
   beforeEach(() => {
     failure = undefined;
@@ -63,14 +74,6 @@ describe("the keeper of a providers file", () => {
     profiles.clear();
     lines.length = 0;
     writes.length = 0;
-    keeper = new ManifestKeeper({
-      path: file.path,
-      file,
-      registry,
-      variables: {},
-      clock: new ManualClock(0),
-      log: { ...silentLog, info: log("info"), error: log("error") },
-    });
   });
 
   it("writes as the daemon, over the version that it read", async () => {

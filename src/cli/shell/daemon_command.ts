@@ -55,7 +55,11 @@ const clientOptions = (): SettingOptions =>
   ]);
 
 export function addDaemonFlags(command: Command): Command {
-  command.option("--json", "print JSON");
+  return addAddressFlags(command.option("--json", "print JSON"));
+}
+
+/** For a command whose output has a form of its own. */
+export function addAddressFlags(command: Command): Command {
   for (const option of clientOptions().options) {
     command.addOption(option.helpGroup("Where the daemon is:"));
   }

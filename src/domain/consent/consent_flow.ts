@@ -107,7 +107,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const location = await authorizationUrl({
+    const location = authorizationUrl({
       server,
       clientId: profile.clientId,
       redirectUri: pending.redirectUri,

@@ -1,4 +1,5 @@
 import type { Connection } from "../../model/connections/connection.js";
+import type { ChangedConnection } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { DueEntry, Store } from "../../store/store.js";
@@ -71,9 +72,13 @@ export class RefreshScheduler {
   }
 
   /** Looks at what a commit changed: it may be due, or due before what the timer waits for. */
-  wake(changes: readonly { readonly connectionId: string }[]): void {
+  wake(changes: readonly Pick<ChangedConnection, "connectionId" | "dueAtMs">[]): void {
     if (this.#stopped) return;
-    for (const { connectionId } of changes) this.#look(connectionId);
+    for (const { connectionId, dueAtMs } of changes) {
+      if (dueAtMs === undefined || this.#dispatched.has(connectionId)) continue;
+      if (dueAtMs > this.#clock.nowMs()) this.#await(dueAtMs);
+      else this.#look(connectionId);
+    }
   }
 
   /** Starts nothing more and waits for what is under way. */
@@ -169,9 +174,13 @@ export class RefreshScheduler {
       this.#dispatch(connection);
       return;
     }
+    this.#await(connection.dueAtMs);
+  }
+
+  #await(dueAtMs: number): void {
     // Only after the clock was set back can something be due later and yet lie before the mark.
-    if (this.#mark && connection.dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
-    if (connection.dueAtMs < this.#armedMs) this.arm();
+    if (this.#mark && dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
+    if (dueAtMs < this.#armedMs) this.arm();
   }
 
   #probe(nowMs: number): void {

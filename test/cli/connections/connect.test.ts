@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { judgeConsent } from "../../../src/cli/connections/consent_wait.js";
 import { run } from "../../../src/cli/program.js";
 import {
@@ -10,13 +10,14 @@ import {
   ConnectionStatus,
   ProblemSchema,
 } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 const expiresAtMs = startMs + 600_000;
 const expiresAt = timestampFromMs(expiresAtMs);
 const authUrl = "http://localhost:8080/auth/start?state=abc";
-let daemon: FakeDaemon;
+const daemon = perTest(() => new FakeDaemon());
 
 /** The connection as it is at each message of the stream. */
 async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Promise<void> {
@@ -37,12 +38,6 @@ async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Prom
   };
   await daemon.start();
 }
-
-beforeEach(() => {
-  daemon = new FakeDaemon();
-});
-
-afterEach(() => daemon.stop());
 
 const shellOf = (given: Parameters<typeof fakeShell>[0] = {}) => fakeShell({ env: daemon.env, ...given });
 const pending = { status: ConnectionStatus.PENDING, requestExpiresAt: expiresAt };

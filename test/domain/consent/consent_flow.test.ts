@@ -1,75 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Connections } from "../../../src/domain/connections/connections.js";
-import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
-import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
-import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
-import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
-import { owner } from "../../../src/model/access/principal.js";
+import { describe, expect, it } from "vitest";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
-import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
-import { loopbackNetworks } from "../../fakes/loopback_networks.js";
-import { silentLog } from "../../silent_log.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, tokenSet } from "../engine.js";
 
 describe("ConnectionCompleter", () => {
-  let engine: Engine;
-  let manager: Connections;
-  let completer: ConnectionCompleter;
-  let answer: TokenSet;
-  beforeEach(() => {
-    engine = new Engine();
-    const { store, vault, clock, writer } = engine;
-    const shared = { store, vault, clock, log: silentLog };
-    const servers = new IssuerMetadata({
-      ...shared,
-      networks: loopbackNetworks,
-      fetchDocument: () => Promise.reject(new Error()),
-    });
-    const revocations = new RevocationQueue({ vault, clock });
-    const publicUrl = "http://localhost:8080";
-    manager = new Connections({ ...shared, servers, revocations, publicUrl, allowedReturnOrigins: [] });
-    completer = new ConnectionCompleter({
-      ...shared,
-      servers,
-      revocations,
-      spool: engine.spool,
-      writer,
-      grants: { exchangeCode: () => Promise.resolve(answer) },
-      onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
-      unknownStateAudit: new UnknownStateAudit(shared),
-      locks: new KeyedMutex(),
-    });
-  });
-  afterEach(async () => {
-    await engine.close();
-  });
+  const engine = perTest(() => new Engine());
 
   /** A person consents, and the provider answers the code with `tokens`. */
   const consent = async (connectionId: string | undefined, tokens: TokenSet): Promise<string> => {
-    answer = tokens;
-    const request = {
-      userId: "ada",
-      provider: { name: "op" },
-      scopes: [],
-      returnUrl: undefined,
-      connectionId,
-    };
-    const requested = await manager.request(request, owner);
-    const started = await completer.start(requested.state);
-    if (started.kind !== "redirect") throw new Error(started.kind);
-    const query = new URLSearchParams({ state: requested.state, code: "c" });
-    const outcome = await completer.finish(
-      query,
-      () => started.binding.value,
-      undefined,
-      "/auth/callback/op",
-    );
-    expect(outcome.kind).toBe("done");
-    return requested.connectionId;
-  };
-  const refreshToken = (id: string): string | undefined => {
-    const stored = engine.store.getCredential(id);
-    return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
+    const consented = await engine.consent(tokens, { connectionId });
+    expect(consented.result.kind).toBe("done");
+    return consented.connectionId;
   };
 
   it("keeps the refresh token when the same account consents again and none is issued", async () => {
@@ -78,7 +19,7 @@ describe("ConnectionCompleter", () => {
     const id = await consent(undefined, first);
     await consent(id, tokenSet({ subject: "ada@op", refreshToken: undefined }));
     expect(engine.get(id)).toMatchObject({ credentialRevision: 2n, refreshable: true });
-    expect(refreshToken(id)).toBe(first.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(first.refreshToken?.reveal());
   });
 
   it.each([
@@ -89,7 +30,7 @@ describe("ConnectionCompleter", () => {
     const id = await consent(undefined, tokenSet({ subject: "ada@op" }));
     await consent(id, tokenSet({ subject, refreshToken: undefined }));
     expect(engine.get(id)).toMatchObject({ credentialRevision: 2n, refreshable: false });
-    expect(refreshToken(id)).toBeUndefined();
+    expect(engine.refreshTokenOf(id)).toBeUndefined();
   });
 
   it("takes the new refresh token when one is issued", async () => {
@@ -97,6 +38,6 @@ describe("ConnectionCompleter", () => {
     const id = await consent(undefined, tokenSet({ subject: "ada@op" }));
     const second = tokenSet({ subject: "ada@op" });
     await consent(id, second);
-    expect(refreshToken(id)).toBe(second.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(second.refreshToken?.reveal());
   });
 });
