@@ -76,7 +76,7 @@ export class RefreshScheduler {
     if (this.#stopped) return;
     for (const { connectionId, dueAtMs } of changes) {
       if (dueAtMs === undefined || this.#dispatched.has(connectionId)) continue;
-      if (dueAtMs > this.#clock.nowMs()) this.#await(dueAtMs);
+      if (dueAtMs > this.deps.clock.nowMs()) this.#await(dueAtMs);
       else this.#look(connectionId);
     }
   }
