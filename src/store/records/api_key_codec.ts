@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ApiKeyRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import { roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
-import type { Restriction } from "../../model/access/scope_restriction.js";
+import { restrictionFrom } from "../../model/access/scope_restriction.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 
 export function encodeApiKey({ restriction = {}, ...key }: ApiKeyRecord): Uint8Array {
@@ -26,15 +26,10 @@ export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
   const { userIds, providers, connectionIds, ...fields } = fieldsOf(record);
   const role = decodeWord(roles, fields.role);
-  const restriction: Restriction = {
-    ...(userIds.length > 0 && { userIds }),
-    ...(providers.length > 0 && { providers }),
-    ...(connectionIds.length > 0 && { connectionIds }),
-  };
   return {
     ...fields,
     role,
-    restriction: role === "agent" ? restriction : undefined,
+    restriction: role === "agent" ? restrictionFrom({ userIds, providers, connectionIds }) : undefined,
     createdAtMs: Number(fields.createdAtMs),
     expiresAtMs: decodeTime(fields.expiresAtMs),
     revokedAtMs: decodeTime(fields.revokedAtMs),
