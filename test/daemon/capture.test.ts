@@ -437,3 +437,68 @@ describe("a credential_schema", () => {
     expect(await failureOf(update)).toMatchObject({ code: "InvalidArgument", fields: [pattern] });
   });
 });
+
+describe("B9: a capture URL that is asked for with Accept: application/json", () => {
+  const ask = (url: string, accept: string) => fetch(url, { headers: { accept }, redirect: "manual" });
+  const wanting = [
+    "application/json",
+    "application/json, text/plain, */*",
+    "text/html;q=0.5, application/json",
+  ];
+
+  it.each(wanting)("answers the schema of the form: %s", async (accept) => {
+    const { authUrl, state, connectionId } = await requestStatic(world, providerId);
+    const { schema } = await schemaOf(state);
+    for (const url of [authUrl, authUrl.replace("/auth/start?", "/auth/capture?")]) {
+      const answer = await ask(url, accept);
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
+      expect([answer.headers.get("set-cookie"), answer.headers.get("cache-control")]).toEqual([
+        null,
+        "no-store",
+      ]);
+      expect(await answer.json()).toEqual({ provider_name: "acme", schema });
+    }
+    // Nothing is used up by it.
+    expect(await capture(state, { api_key: "k" })).toMatchObject({ connectionId });
+  });
+
+  it.each(["", "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json;q=0, */*"])(
+    "is a page for whoever asks for %j",
+    async (accept) => {
+      const { authUrl } = await requestStatic(world, providerId);
+      const answer = await ask(authUrl, accept);
+      expect([answer.status, answer.headers.get("location")]).toEqual([
+        303,
+        expect.stringMatching(/^\/auth\/capture\?state=/),
+      ]);
+    },
+  );
+
+  it("says in JSON what is the matter with the link", async () => {
+    const { authUrl, state } = await requestStatic(world, providerId);
+    await capture(state, { api_key: "k" });
+    for (const url of [authUrl, authUrl.replace("/auth/start?", "/auth/capture?")]) {
+      const answer = await ask(url, "application/json");
+      const body = (await answer.json()) as Record<string, string>;
+      expect([answer.status, body["error"], body["code"]]).toEqual([
+        404,
+        "unknown_request",
+        "unknown_request",
+      ]);
+      expect(body["message"]).toContain("used already");
+      expect(JSON.stringify(body)).not.toContain(state);
+    }
+  });
+
+  it("leads to the provider as ever where the link is one of oauth2", async () => {
+    const { authUrl } = await world.clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerId", value: oauthId },
+    });
+    const answer = await ask(authUrl, "application/json");
+    expect([answer.status, answer.headers.get("location")]).toEqual([
+      302,
+      expect.stringContaining("response_type=code"),
+    ]);
+  });
+});

@@ -88,9 +88,9 @@ describe("providers", () => {
       ["provider.issuer"],
     ],
     [
-      "openid without keys",
-      { ...manual, name: "x", scopes: ["openid"] },
-      ["provider.issuer", "provider.jwks_url"],
+      "keys without an issuer",
+      { ...manual, name: "x", jwksUrl: "https://example.com/jwks" },
+      ["provider.issuer"],
     ],
     [
       "a protocol parameter",

@@ -1,5 +1,7 @@
 import { Command, Option } from "commander";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { profileSettings } from "../../model/providers/profile_fields.js";
+import { unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
@@ -112,6 +114,8 @@ async function createProvider(
     ["id", created?.id ?? ""],
     ["redirect URI", answer.redirectUri],
   ];
+  const note = created && unverifiedIdTokenNote(profileSettings(created));
+  if (note !== undefined) fieldsShown.push(["note", note]);
   session.show(
     CreateProviderResponseSchema,
     answer,

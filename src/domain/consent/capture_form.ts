@@ -11,6 +11,7 @@ import type {
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
+  CaptureSchemaOutcome,
   ConsentFailure,
   SubmitOutcome,
 } from "./consent_types.js";
@@ -20,12 +21,12 @@ type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonl
 
 /** The form of `/auth/capture`: who may see it, and what a person is told. */
 export class CaptureFormFlow implements CaptureFlow {
-  readonly #capture: Pick<CredentialCapture, "find" | "capture">;
+  readonly #capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
   readonly #vault: Pick<CredentialVault, "openAuthorization">;
   readonly #log: Log;
 
   constructor(options: {
-    capture: Pick<CredentialCapture, "find" | "capture">;
+    capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
     vault: Pick<CredentialVault, "openAuthorization">;
     log: Log;
   }) {
@@ -38,6 +39,16 @@ export class CaptureFormFlow implements CaptureFlow {
     const found = this.#find(state, cookie);
     if (found.kind === "failure") return found;
     return { kind: "form", form: formOf(found, undefined) };
+  }
+
+  schema(state: string): CaptureSchemaOutcome {
+    try {
+      return { kind: "schema", ...this.#capture.schema(state) };
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!failure) throw error;
+      return failure;
+    }
   }
 
   async submit(

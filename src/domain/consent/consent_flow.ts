@@ -154,7 +154,7 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return changedProvider;
     }
-    const server = await this.#resolve(profile);
+    const server = await this.#resolve(profile, secret.nonce !== undefined);
     if ("kind" in server) {
       await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
       return server;
@@ -288,9 +288,9 @@ export class ConnectionCompleter implements ConsentFlow {
     return profile?.version === pending.providerVersion ? profile : undefined;
   }
 
-  async #resolve(profile: ProviderProfile): Promise<AuthorizationServer | ConsentFailure> {
+  async #resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer | ConsentFailure> {
     try {
-      return await this.#servers.resolve(profile);
+      return await this.#servers.resolve(profile, needsKeys);
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
       this.#log.warn({ providerId: profile.id, error: error.message }, "authorization server not resolved");

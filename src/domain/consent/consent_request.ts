@@ -102,10 +102,10 @@ export class ConnectionRequests {
     }
     const isStatic = profile.authType !== "oauth2";
     const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
-    refuseUnverifiableOpenId(profile, scopes);
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better said here than on a person's page.
-    if (!isStatic) await this.#servers.resolve(profile);
+    const expectsId = expectsIdToken(profile, scopes);
+    if (!isStatic) await this.#servers.resolve(profile, expectsId);
 
     const state = newToken();
     const stateHash = hashState(state);
@@ -115,7 +115,7 @@ export class ConnectionRequests {
     const place = { connectionId, providerId: profile.id, expiresAtMs };
     const sealed = this.#vault.sealAuthorization(stateHash, place, {
       codeVerifier: newCodeVerifier(),
-      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
+      nonce: expectsId ? newToken() : undefined,
       browserBinding: newToken(),
     });
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
@@ -204,19 +204,10 @@ export class ConnectionRequests {
   }
 }
 
-function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
-  if (profile.issuer !== "" && profile.jwksUrl !== "") return;
-  throw new InvalidArgument([
-    {
-      field: "scopes",
-      description:
-        "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
-    },
-  ]);
-}
-
-/** A scope that is left out of the request brings no id_token. */
-function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
-  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
+/**
+ * A scope that is left out of the request brings no id_token. Without an issuer nothing could verify one: it is requested, for the
+ * provider may want it so, and dropped unread.
+ */
+function expectsIdToken(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth && profile.issuer !== "";
 }

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../model/json.js";
 import type { CaptureField } from "../static_credentials/capture_field.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */
@@ -73,6 +74,11 @@ export interface CaptureForm {
 /** What the browser listener must do after `GET /auth/capture`. */
 export type CaptureFormOutcome = { readonly kind: "form"; readonly form: CaptureForm } | ConsentFailure;
 
+/** What a program asks that shows a form of its own. */
+export type CaptureSchemaOutcome =
+  | { readonly kind: "schema"; readonly providerName: string; readonly schema: JsonObject }
+  | ConsentFailure;
+
 /** What the browser listener must do after `POST /auth/capture`; `form` shows what has to be fixed. */
 export type SubmitOutcome =
   | FinishOutcome
@@ -87,6 +93,8 @@ export type SubmitOutcome =
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
+  /** The fields to ask for; whoever has the state may know them. Idempotent. */
+  schema(state: string): CaptureSchemaOutcome;
   /** Consumes the state if the values are good. */
   submit(
     state: string,

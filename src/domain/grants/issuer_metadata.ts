@@ -4,6 +4,7 @@ import {
   type AuthorizationServer,
   fromDiscoveryDocument,
   manualAuthorizationServer,
+  withKeysOf,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
@@ -49,16 +50,23 @@ export class IssuerMetadata {
   ) {}
 
   /**
+   * @param needsKeys for an id_token: a profile with endpoints of its own and without `jwks_url` then takes the keys, and nothing
+   * else, from the discovery document of its issuer
    * @throws Unavailable when the document cannot be had and never was
    * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
-  async resolve(profile: ProviderProfile): Promise<AuthorizationServer> {
-    if (!profile.enableDiscovery) return this.#resolveManual(profile);
-    const known = this.#discovered.get(profile.issuer) ?? this.#recall(profile.issuer);
-    if (!known) return await this.#fetches.run(profile.issuer, () => this.#fetch(profile.issuer));
+  async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
+    if (profile.enableDiscovery) return await this.#discover(profile.issuer);
+    const server = this.#resolveManual(profile);
+    if (!needsKeys || server.keys || server.issuer === undefined) return server;
+    return withKeysOf(server, await this.#discover(server.issuer));
+  }
+
+  async #discover(issuer: string): Promise<AuthorizationServer> {
+    const known = this.#discovered.get(issuer) ?? this.#recall(issuer);
+    if (!known) return await this.#fetches.run(issuer, () => this.#fetch(issuer));
     const nowMs = this.deps.clock.nowMs();
-    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs)
-      this.#refetch(profile.issuer, known);
+    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(issuer, known);
     return known.server;
   }
 

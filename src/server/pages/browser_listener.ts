@@ -8,19 +8,30 @@ import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch, stateOf } from "./browser_request.js";
+import {
+  hostOf,
+  hostsOf,
+  isEmbedded,
+  isForm,
+  isOwnForm,
+  isPrefetch,
+  prefersJson,
+  stateOf,
+} from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
 import { pageStyle } from "./page_style.js";
 import {
   badRequestPage,
   embeddedPage,
+  failureJson,
   failurePage,
   formRefusedPage,
   formTooLargePage,
   homePage,
   idleAnswer,
   internalErrorPage,
+  jsonAnswer,
   methodNotAllowedPage,
   misdirectedPage,
   notFoundPage,
@@ -154,11 +165,13 @@ export class BrowserListener implements Listener {
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
-  async #start({ query }: Visit): Promise<Answer> {
+  async #start({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return incompletePage();
     const outcome = await this.#options.flow.start(state);
-    if (outcome.kind === "failure") return failurePage(outcome);
+    const isForProgram = prefersJson(headers);
+    if (outcome.kind === "failure") return isForProgram ? failureJson(outcome) : failurePage(outcome);
+    if (outcome.kind === "capture" && isForProgram) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
@@ -173,10 +186,18 @@ export class BrowserListener implements Listener {
   async #form({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return incompletePage();
+    if (prefersJson(headers)) return this.#schema(state);
     const { read } = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.capture.form(state, read);
     if (outcome.kind === "failure") return failurePage(outcome);
     return captureFormPage(200, outcome.form, captureTarget(state));
+  }
+
+  /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
+  #schema(state: string): Answer {
+    const outcome = this.#options.capture.schema(state);
+    if (outcome.kind === "failure") return failureJson(outcome);
+    return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {

@@ -48,3 +48,15 @@ export function stateOf(query: URLSearchParams): string | undefined {
   const [state, ...others] = query.getAll("state");
   return others.length === 0 && state ? state : undefined;
 }
+
+/** Whether JSON is named, and text/html not, or as less welcome (RFC 9110 section 12.5.1): what browsers open a page with names no JSON. */
+export function prefersJson({ accept = "" }: IncomingHttpHeaders): boolean {
+  const weights = new Map(
+    accept.split(",").map((range) => {
+      const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+      return [type, Number(weight)];
+    }),
+  );
+  return (weights.get("application/json") ?? 0) > (weights.get("text/html") ?? 0);
+}

@@ -1,4 +1,5 @@
 import type { ConsentFailure } from "../../domain/consent/consent_types.js";
+import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
 
 /**
@@ -56,6 +57,19 @@ export function failurePage({ status, reason, message }: ConsentFailure): Answer
     lines: [message, nextSteps[status]],
     reason,
   });
+}
+
+/** For programs; errors are as the REST routes write them. */
+export function jsonAnswer(status: number, body: JsonObject): Answer {
+  return {
+    status,
+    headers: { ...safeHeaders, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
+}
+
+export function failureJson({ status, reason, message }: ConsentFailure): Answer {
+  return jsonAnswer(status, { error: reason, code: reason, message });
 }
 
 export function homePage(): Answer {

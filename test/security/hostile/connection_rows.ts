@@ -112,9 +112,6 @@ const requestRows: readonly RpcRow[] = [
     ],
   ]),
   ...scopeRows(request, { userId: "ada", provider: { case: "providerName", value: "oauth2" } }),
-  ...table(request, [
-    ["scopes", "openid without keys", (place) => ({ ...ofOAuth(place), scopes: ["openid"] }), /id_token/],
-  ]),
   ...table(
     request,
     returnUrls.map(([name, returnUrl, says]) => [

@@ -120,7 +120,7 @@ const texts: readonly Given[] = [
   ["scopes", "two in one", { scopes: ["a b"] }, /must be one scope/, "scopes[0]"],
   ["scopes", "an empty one", { scopes: [""] }, /1 char/, "scopes[0]"],
   ["scopes", "257", { scopes: [letters(257)] }, /256/, "scopes[0]"],
-  ["scopes", "openid without keys", { scopes: ["openid"] }, /openid/, "issuer"],
+  ["jwks_url", "keys without an issuer", { jwksUrl: "https://a.example/k" }, /jwks_url/, "issuer"],
 ];
 
 const enums: readonly Given[] = [

@@ -11,6 +11,7 @@ import type {
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
+  CaptureSchemaOutcome,
   ConsentFlow,
   FinishOutcome,
   StartOutcome,
@@ -69,6 +70,11 @@ class FakeCapture implements CaptureFlow {
   async form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome> {
     this.calls.push(`form ${state} ${cookie("b1") ?? "none"}`);
     return this.formOutcome;
+  }
+
+  schema(state: string): CaptureSchemaOutcome {
+    this.calls.push(`schema ${state}`);
+    return { kind: "schema", providerName: form.providerName, schema: {} };
   }
 
   async submit(
