@@ -20,7 +20,8 @@ export function toSealedMessage(sealed: SealedRecord): SealedMessage {
 
 /** A record that was written without its sealed part is an error of this program, and opens nothing. */
 export function fromSealedMessage(message: SealedMessage | undefined): SealedRecord {
-  return fieldsOf(message ?? create(SealedRecordSchema));
+  const { keyId, nonce, ciphertext, layout } = message ?? create(SealedRecordSchema);
+  return { keyId, nonce, ciphertext, layout };
 }
 
 export function encodeSealedCredential(credential: SealedCredential): Uint8Array {
