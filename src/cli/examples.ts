@@ -23,6 +23,7 @@ export const examples: Readonly<Record<string, string>> = {
   "connections revoke": "github/ada/work --yes",
   "connections delete": `${connection.slice(0, 8)} --yes`,
   token: "github/ada --min-ttl 5m",
+  curl: "github /user/repos?per_page=5",
   exec: "--env GITHUB_TOKEN=github -- gh pr list",
   "git-credential": "github get",
   "docker-credential": "github --host ghcr.io list",
