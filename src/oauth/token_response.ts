@@ -1,5 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { successHeader } from "./failure.js";
@@ -107,7 +108,7 @@ export async function sendTokenRequest(
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
-    return Response.json(rest, { status, headers });
+    return new JsonResponse(rest, { status, headers });
   });
   return { response, idToken, metadata, accessTokenViolation };
 }
