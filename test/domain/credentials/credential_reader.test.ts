@@ -12,14 +12,13 @@ describe("CredentialReader", () => {
   /** A reader with a cache, and how often it looked into the store. */
   const cachedReader = () => {
     const counted = { reads: 0 };
-    const store = {
-      getConnection: (id: string) => {
-        counted.reads++;
-        return engine.store.getConnection(id);
+    const store = new Proxy(engine.store, {
+      get(target, name) {
+        if (name === "getConnection") counted.reads++;
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === "function" ? member.bind(target) : member;
       },
-      getCredential: (id: string) => engine.store.getCredential(id),
-      getProvider: (id: string) => engine.store.getProvider(id),
-    };
+    });
     const { vault, clock, changes } = engine;
     return { counted, reader: new CredentialReader({ store, vault, clock, cache: new TokenCache(changes) }) };
   };
