@@ -77,7 +77,7 @@ export class AuditLog {
       pruned.push({ key: Buffer.from(key), connectionId: record?.connectionId ?? "" });
       if (sequence > anchorSequence) {
         anchorSequence = sequence;
-        anchorHash = Uint8Array.from(record?.hash ?? chainStart);
+        anchorHash = new Uint8Array(record?.hash ?? chainStart);
       }
     }
     for (const { key, connectionId } of pruned) {

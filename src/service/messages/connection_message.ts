@@ -57,6 +57,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       userId: connection.userId,
       providerId: connection.providerId,
       providerName: connection.providerName,
+      label: connection.label,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
       requestedScopes: [...connection.requestedScopes],

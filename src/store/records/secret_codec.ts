@@ -13,6 +13,8 @@ export interface AuthorizationSecret {
   readonly nonce: string | undefined;
   /** Value of the cookie that binds the browser. */
   readonly browserBinding: string;
+  /** Of the link, which is answered again; empty where a credential is held. */
+  readonly state: string;
   /** Once the consent was given and waits for its confirmation; the rest is empty then. */
   readonly held?: HeldCredential;
 }
@@ -64,6 +66,7 @@ export function encodeAuthorizationSecret(secret: AuthorizationSecret): Uint8Arr
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce ?? "",
       browserBinding: secret.browserBinding,
+      state: secret.state,
       ...(secret.held === undefined ? {} : { held: toHeldMessage(secret.held) }),
     }),
   );
@@ -75,6 +78,7 @@ export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationS
     codeVerifier: secret.codeVerifier,
     nonce: secret.nonce === "" ? undefined : secret.nonce,
     browserBinding: secret.browserBinding,
+    state: secret.state,
     ...(secret.held === undefined ? {} : { held: fromHeldMessage(secret.held) }),
   };
 }

@@ -16,7 +16,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.jwks_url": "JWKS of the issuer (RFC 7517), by which an id_token is verified; needs `issuer`, and must be empty with discovery. Where it is empty without discovery, the keys, and nothing else, come from the discovery document of `issuer`. Without `issuer` the scope `openid` is requested, and an id_token is neither relied on nor kept.",
   "Provider.scopes": "Default scopes for new connections, each a scope-token of RFC 6749 section 3.3. At most 100.",
   "Provider.authorization_params": "Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.",
-  "Provider.api_base_url": "Base URL of the provider's API, passed on to agents as information.",
+  "Provider.api_base_url": "Base URL of the provider's API, passed on to agents. `nexusd curl` sends requests to its origin and nowhere else.",
   "Provider.user_info_endpoint": "Endpoint that names the user behind a credential: absolute, or relative to `api_base_url`.",
   "Provider.description": "Text for lists.",
   "Provider.category": "Text for lists.",

@@ -135,7 +135,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   authorizationParams: { [key: string]: string };
 
   /**
-   * Base URL of the provider's API, passed on to agents as information.
+   * Base URL of the provider's API, passed on to agents. `nexusd curl` sends requests to its origin and nowhere else.
    *
    * @generated from field: string api_base_url = 15;
    */
