@@ -3,12 +3,11 @@ import { Command, Option } from "commander";
 import {
   ApiKeySchema,
   CreateApiKeyResponseSchema,
-  type Restriction,
   RevokeApiKeyResponseSchema,
   type Role as RoleNumber,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
-import { describeRestriction } from "../../model/access/scope_restriction.js";
+import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { confirm } from "../shell/confirm.js";
 import { allPages, type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
@@ -116,7 +115,8 @@ function listCommand(shell: Shell): Command {
           NAME: ({ name }) => name,
           ID: ({ id }) => id,
           ROLE: ({ role }) => roleName(role),
-          "RESTRICTED TO": ({ restriction }) => restrictionText(restriction),
+          "RESTRICTED TO": ({ restriction }) =>
+            restriction ? describeRestriction(restrictionFrom(restriction)) : "",
           CREATED: ({ createdAt }) => formatTime(createdAt),
           BY: ({ createdBy }) => createdBy,
           EXPIRES: ({ expiresAt }) => formatTime(expiresAt) || "never",
@@ -132,16 +132,6 @@ function listCommand(shell: Shell): Command {
 /** `agent`; a number of a newer daemon stays a number. */
 export function roleName(role: RoleNumber): string {
   return role === 0 ? "none" : (roles[role - 1] ?? `role ${role}`);
-}
-
-function restrictionText(restriction: Restriction | undefined): string {
-  if (!restriction) return "";
-  const { userIds, providers, connectionIds } = restriction;
-  return describeRestriction({
-    ...(userIds.length > 0 && { userIds }),
-    ...(providers.length > 0 && { providers }),
-    ...(connectionIds.length > 0 && { connectionIds }),
-  });
 }
 
 function revokeCommand(shell: Shell): Command {

@@ -1096,8 +1096,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
 
   /**
    * Chains it to the event before it, 32 bytes: SHA-256 over the text `nexusd audit v1` and a line feed, the hash of the event
-   * before (zeros for the first of the chain), the sequence (big-endian 64 bits) and this record encoded without this field. Empty
-   * in events that are older than the chain.
+   * before (zeros for the first of the chain), the sequence (big-endian 64 bits) and this record encoded without this field.
    *
    * @generated from field: bytes hash = 8;
    */
@@ -1146,7 +1145,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
   hash: Uint8Array;
 
   /**
-   * The chain begins after this sequence: the newest event that was pruned, or the last that is older than the chain.
+   * The chain begins after this sequence: the newest event that was pruned; 0 when none was.
    *
    * @generated from field: uint64 anchor_sequence = 3;
    */
