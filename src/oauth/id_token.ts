@@ -4,8 +4,8 @@ import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenRejected } from "./failure.js";
-import { JsonResponse } from "./json_response.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
+import { JsonResponse } from "./token_response.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {

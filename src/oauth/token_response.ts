@@ -3,7 +3,6 @@ import type { TokenSet } from "../model/credentials/credential.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { successHeader } from "./failure.js";
-import { JsonResponse } from "./json_response.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
@@ -221,4 +220,22 @@ function scopeText(value: unknown): string | undefined {
     .trim();
   const scopes = text.split(/\s/.test(text) ? /,?\s+/ : ",").map((scope) => scope.trim());
   return scopes.filter((scope) => scope !== "").join(" ") || undefined;
+}
+
+interface JsonResponseInit {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer for `oauth4webapi`, whose JSON is at hand: nothing is written out, put into a stream and parsed again. */
+export class JsonResponse extends Response {
+  override readonly json: () => Promise<unknown>;
+  override readonly clone: () => Response;
+
+  constructor(value: object, init: JsonResponseInit = {}) {
+    super(null, { ...init, headers: { ...init.headers, "content-type": "application/json" } });
+    // A copy: the library writes to what it gets.
+    this.json = () => Promise.resolve({ ...value });
+    this.clone = () => new JsonResponse(value, init);
+  }
 }
