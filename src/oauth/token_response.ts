@@ -1,5 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { successHeader } from "./failure.js";
@@ -220,22 +221,4 @@ function scopeText(value: unknown): string | undefined {
     .trim();
   const scopes = text.split(/\s/.test(text) ? /,?\s+/ : ",").map((scope) => scope.trim());
   return scopes.filter((scope) => scope !== "").join(" ") || undefined;
-}
-
-interface JsonResponseInit {
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** An answer for `oauth4webapi`, whose JSON is at hand: nothing is written out, put into a stream and parsed again. */
-export class JsonResponse extends Response {
-  override readonly json: () => Promise<unknown>;
-  override readonly clone: () => Response;
-
-  constructor(value: object, init: JsonResponseInit = {}) {
-    super(null, { ...init, headers: { ...init.headers, "content-type": "application/json" } });
-    // A copy: the library writes to what it gets.
-    this.json = () => Promise.resolve({ ...value });
-    this.clone = () => new JsonResponse(value, init);
-  }
 }

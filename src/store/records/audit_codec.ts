@@ -12,7 +12,7 @@ import { encodeCount } from "../lmdb/databases.js";
 export interface StoredAuditEvent {
   readonly sequence: bigint;
   readonly event: AuditEvent;
-  /** Hexadecimal; empty when the event is older than the chain. */
+  /** Hexadecimal. */
   readonly hash: string;
 }
 
