@@ -166,7 +166,7 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
     capture,
-    captureForm: new CaptureFormFlow({ capture, vault, log }),
+    captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
     confirmer: new ConsentConfirmation(shared),
     consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
     unknownStateAudit,

@@ -12,7 +12,13 @@ export type ProblemReason =
   | "restored"
   | "access_denied"
   | "authorization_failed"
+  | "invalid_authorization_response"
+  | "issuer_mismatch"
   | "state_verification_failed"
+  | "client_rejected"
+  | "clock_skew"
+  | "provider_unreachable"
+  | "unsupported_demand"
   | "token_exchange_failed"
   | "id_token_verification_failed"
   | "consent_expired"
@@ -39,6 +45,12 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
     "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
   access_denied: "The person or the provider denied consent.",
   authorization_failed: "The provider ended the authorization with an error.",
+  invalid_authorization_response: "The answer that came back from the provider breaks the protocol.",
+  issuer_mismatch: "The answer that came back from the provider does not name the issuer of the profile.",
+  client_rejected: "The provider refused the client id, the client secret or the way in which it was sent.",
+  clock_skew: "The clocks of this machine and of the provider differ.",
+  provider_unreachable: "The provider could not be reached.",
+  unsupported_demand: "The provider demands what nexusd does not support.",
   state_verification_failed: "The browser that came back was not the one that started the consent.",
   token_exchange_failed: "The provider did not exchange the authorization code for a token.",
   id_token_verification_failed: "The id_token of the provider could not be verified.",

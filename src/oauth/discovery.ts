@@ -92,3 +92,9 @@ export function parseDiscoveryDocument(text: string): Readonly<Record<string, un
   }
   return document as Record<string, unknown>;
 }
+
+/** An issuer that somebody else wrote, for an error of ours: an http(s) URL of visible ASCII as it is, and nothing else. */
+export function shownIssuer(text: unknown): string {
+  const isPlain = typeof text === "string" && /^https?:\/\/[\x21-\x7e]{1,200}$/.test(text);
+  return isPlain && URL.canParse(text) && new URL(text).username === "" ? text : "(a text that is no URL)";
+}

@@ -5,7 +5,7 @@ import { authorizationLifetimeMs } from "../../model/connections/authorization.j
 import type { Connection } from "../../model/connections/connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
-import { newId, newToken } from "../../model/ids.js";
+import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
@@ -107,11 +107,11 @@ export class ConnectionRequests {
     // Without its discovery document no consent can begin: better said here than on a person's page.
     if (!isStatic) await this.#servers.resolve(profile);
 
-    const state = newToken();
-    const stateHash = hashState(state);
-    const connectionId = existing?.id ?? newId();
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const state = newState(expiresAtMs);
+    const stateHash = hashState(state);
+    const connectionId = existing?.id ?? newId();
     const place = { connectionId, providerId: profile.id, expiresAtMs };
     const sealed = this.#vault.sealAuthorization(stateHash, place, {
       codeVerifier: newCodeVerifier(),

@@ -48,3 +48,8 @@ export function stateOf(query: URLSearchParams): string | undefined {
   const [state, ...others] = query.getAll("state");
   return others.length === 0 && state ? state : undefined;
 }
+
+/** A program: it names JSON in `Accept` (RFC 9110 section 12.5.1) and no HTML. */
+export function asksJson({ accept = "" }: IncomingHttpHeaders): boolean {
+  return /\bapplication\/(problem\+)?json\b/i.test(accept) && !/\btext\/html\b/i.test(accept);
+}

@@ -30,7 +30,9 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    * help), `refresh_failing` (the last refresh failed and will be tried again), `refresh_refused` (the provider refused refresh after refresh
    * with a 4xx status and no error that says why; `message` names the status), `restored` (the store was restored from a backup
    * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
-   * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed`,
+   * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed` (another browser came back), `issuer_mismatch` (the answer
+   * names another issuer, or none), `invalid_authorization_response`, `client_rejected` (the provider refused the client's authentication at
+   * a consent; `message` holds the command that corrects the profile), `clock_skew`, `provider_unreachable`, `unsupported_demand`,
    * `token_exchange_failed`, `id_token_verification_failed` (of a consent, or of a refresh), `account_changed` (a refresh brought a token of
    * another account; after both the new token is not served, and the one before lives on until it expires), `consent_expired`, `data_loss` (the stored credential
    * cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
@@ -309,7 +311,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   authUrl: string;
 
   /**
-   * The state of this request (RFC 6749 section 10.12): 256 random bits, base64url. Valid once.
+   * The state of this request (RFC 6749 section 10.12): when it ends and 256 random bits, base64url. Valid once.
    *
    * @generated from field: string state = 2;
    */
