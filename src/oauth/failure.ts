@@ -47,6 +47,8 @@ export interface GrantFailureFields {
   readonly consentRevoked?: boolean | undefined;
   /** Of kind `transient`: a 4xx that says neither why nor when to come again. */
   readonly isRefusal?: boolean | undefined;
+  /** It came with a status of success: `httpStatus` is ours. */
+  readonly cameAsSuccess?: boolean | undefined;
   /** No usable answer came: how, as the end of a sentence. */
   readonly network?: NetworkWords | undefined;
   /** The times of the id_token: how they differ from this machine's clock, as the end of a sentence. */
@@ -77,6 +79,7 @@ export class GrantFailure extends Error {
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
   readonly isRefusal: boolean;
+  readonly cameAsSuccess: boolean;
   readonly network: NetworkWords | undefined;
   readonly clock: string | undefined;
   readonly detail: string | undefined;
@@ -97,6 +100,7 @@ export class GrantFailure extends Error {
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
     this.isRefusal = fields.isRefusal === true;
+    this.cameAsSuccess = fields.cameAsSuccess === true;
     this.network = fields.network;
     this.clock = fields.clock;
     this.detail = fields.detail;
@@ -250,17 +254,21 @@ function fromAnswer(
   const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
   const retryAfterMs =
     kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
+  const cameAsSuccess = response.headers.has(successHeader);
   const isRefusal =
     kind === "transient" &&
     judged &&
     httpStatus >= 400 &&
     retryAfterMs === undefined &&
     !passingCodes.has(oauthError ?? "") &&
-    !response.headers.has(successHeader);
+    !cameAsSuccess;
   const consentRevoked =
     kind === "invalid_grant" &&
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
-  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal });
+  return new GrantFailure({
+    ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
+    detail: cameAsSuccess && httpStatus === 502 ? "a page of HTML, where JSON is expected" : undefined,
+  });
 }
 
 function sanitisedCode(code: string | undefined): string | undefined {

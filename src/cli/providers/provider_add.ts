@@ -9,6 +9,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine, printable } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
+import { printWarnings } from "./provider_target.js";
 import { findTemplate } from "./provider_templates.js";
 import { isOAuth2, pkceWord } from "./provider_words.js";
 
@@ -62,6 +63,7 @@ async function addProvider(
       options,
     ),
   );
+  printWarnings(shell, answer);
   if (flags.json) return shell.stdout.write(jsonLine(CreateProviderResponseSchema, answer));
   const name = answer.provider?.name ?? "";
   shell.stdout.write(

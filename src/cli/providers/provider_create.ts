@@ -8,6 +8,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
+import { printWarnings } from "./provider_target.js";
 
 export function providerCreateCommand(shell: Shell): Command {
   const command = new Command("create")
@@ -42,6 +43,7 @@ async function createProvider(shell: Shell, name: string, flags: ProfileFlags & 
     const answer = await call(`create the provider ${name}`, (options) =>
       daemon.providers.createProvider({ provider }, options),
     );
+    printWarnings(shell, answer);
     if (flags.json) return shell.stdout.write(jsonLine(CreateProviderResponseSchema, answer));
     const created: [string, string][] = [
       ["name", answer.provider?.name ?? ""],

@@ -9,6 +9,7 @@ import { jsonLine } from "../shell/text.js";
 import { profileChange } from "./profile_change.js";
 import { type ProfileFlags, profileOptions } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";
+import { printWarnings } from "./provider_target.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;
@@ -50,6 +51,7 @@ async function updateProvider(shell: Shell, idOrName: string, flags: UpdateFlags
         options,
       ),
     );
+    printWarnings(shell, answer);
     if (flags.json) return shell.stdout.write(jsonLine(UpdateProviderResponseSchema, answer));
     shell.stdout.write(`${answer.provider?.name} is updated: ${paths.join(", ")}\n`);
     if (answer.partedConnections > 0) {

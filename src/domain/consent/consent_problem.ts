@@ -90,13 +90,10 @@ function clientWords(
   return `${said}; the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method, then consent again`;
 }
 
-function answerWords({ httpStatus, oauthError, detail }: GrantFailure): string {
-  const words = [
-    httpStatus === undefined ? undefined : `HTTP status ${httpStatus}`,
-    oauthError,
-    detail ?? (httpStatus === undefined && oauthError === undefined ? "no token in the answer" : undefined),
-  ];
-  return words.filter((word) => word !== undefined).join(", ");
+function answerWords({ httpStatus, cameAsSuccess, oauthError, detail }: GrantFailure): string {
+  const status = httpStatus === undefined || cameAsSuccess ? undefined : `HTTP status ${httpStatus}`;
+  const words = [status, oauthError, detail].filter((word) => word !== undefined);
+  return words.length === 0 ? "the answer holds no token" : words.join(", ");
 }
 
 /** Words of GitHub, Google and others; most providers say so on a page of their own and send nobody back. */

@@ -8,6 +8,7 @@ import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/error
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
@@ -16,6 +17,7 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
 import { newConnection } from "../lifecycle/new_connection.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
@@ -38,6 +40,8 @@ export interface RequestedConnection {
   readonly providerId: string;
   readonly connectionId: string;
   readonly expiresAtMs: number;
+  /** Undefined for static types. */
+  readonly redirectUri: string | undefined;
 }
 
 /** What a request comes to, before it is stored. */
@@ -105,7 +109,7 @@ export class ConnectionRequests {
     refuseUnverifiableOpenId(profile, scopes);
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better said here than on a person's page.
-    if (!isStatic) await this.#servers.resolve(profile);
+    if (!isStatic) refusePushedRequests(await this.#servers.resolve(profile));
 
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
@@ -121,7 +125,8 @@ export class ConnectionRequests {
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
     await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
     const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
-    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+    const redirectUri = isStatic ? undefined : `${this.#publicUrl}${profile.redirectPath}`;
+    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs, redirectUri };
   }
 
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
@@ -202,6 +207,10 @@ export class ConnectionRequests {
     if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
+}
+
+function refusePushedRequests({ requiresPushedRequests }: AuthorizationServer): void {
+  if (requiresPushedRequests) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", pushedRequestsWords);
 }
 
 function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {

@@ -6,6 +6,8 @@ import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import { owner } from "../../../src/model/access/principal.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
+import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
+import { DiscoveryFailure } from "../../../src/oauth/discovery.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { silentLog } from "../../silent_log.js";
@@ -16,6 +18,7 @@ describe("ConnectionCompleter", () => {
   let manager: Connections;
   let completer: ConnectionCompleter;
   let answer: TokenSet;
+  let resolveFailure: Error | undefined;
   beforeEach(() => {
     engine = new Engine();
     const { store, vault, clock, writer } = engine;
@@ -28,9 +31,12 @@ describe("ConnectionCompleter", () => {
     const revocations = new RevocationQueue({ vault, clock });
     const publicUrl = "http://localhost:8080";
     manager = new Connections({ ...shared, servers, revocations, publicUrl, allowedReturnOrigins: [] });
+    resolveFailure = undefined;
     completer = new ConnectionCompleter({
       ...shared,
-      servers,
+      servers: {
+        resolve: (profile) => (resolveFailure ? Promise.reject(resolveFailure) : servers.resolve(profile)),
+      },
       revocations,
       spool: engine.spool,
       writer,
@@ -71,6 +77,35 @@ describe("ConnectionCompleter", () => {
     const stored = engine.store.getCredential(id);
     return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
   };
+
+  it.each<[what: string, failure: Error, kind: string]>([
+    [
+      "cannot be reached",
+      new Unavailable("down", undefined, new DiscoveryFailure("unreachable", "https://op.example", "gone")),
+      "provider_unreachable",
+    ],
+    [
+      "answers badly",
+      new Unavailable(
+        "bad",
+        undefined,
+        new DiscoveryFailure("not_json", "https://op.example", "a page of HTML"),
+      ),
+      "provider_misconfigured",
+    ],
+    [
+      "is not what the profile says",
+      new FailedPrecondition("PROVIDER_MISCONFIGURED", "another issuer"),
+      "provider_misconfigured",
+    ],
+  ])("tells a provider that %s from the others, when a link is opened", async (_what, failure, kind) => {
+    await engine.provider("op");
+    const provider = { name: "op" };
+    const request = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
+    const { state } = await manager.request(request, owner);
+    resolveFailure = failure;
+    expect(await completer.start(state)).toEqual({ kind });
+  });
 
   it("keeps the refresh token when the same account consents again and none is issued", async () => {
     await engine.provider("op");
