@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { consentFigures } from "./consent.js";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
 import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
@@ -26,6 +27,7 @@ const parts = {
   watch: watchFigures,
   start: startFigures,
   refresh: refreshLatencyFigures,
+  consent: consentFigures,
   scale: scaleFigures,
   idle: idleFigures,
 };

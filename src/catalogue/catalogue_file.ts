@@ -2,18 +2,17 @@ import { readFileSync } from "node:fs";
 import type { ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { RE2JS } from "re2js";
-import { type Document, LineCounter, parseDocument } from "yaml";
+import { DocumentError, formatViolations } from "../document/document_error.js";
+import { type Path, readYaml } from "../document/yaml_document.js";
 import { InvalidArgument } from "../model/errors.js";
 import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
-import { CatalogueError } from "./catalogue_fault.js";
+import { CatalogueError } from "./catalogue_error.js";
 import { instantiate, templatedTexts, variablesIn } from "./instantiate.js";
 
 /** So many errors are shown; the rest is counted. */
 const maxPresented = 20;
-
-type Path = readonly (string | number)[];
 
 /** Says where in the file something is: `12:5`. */
 type Locate = (path: Path) => string;
@@ -35,29 +34,24 @@ export function readCatalogueFile(file: string): ProviderTemplate[] {
 
 /** @throws CatalogueError */
 export function parseCatalogue(file: string, text: string): ProviderTemplate[] {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  if (document.errors.length > 0) {
-    throw new CatalogueError(
-      file,
-      document.errors.slice(0, maxPresented).map((error) => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return `${line}:${col}: ${error.message}`;
-      }),
-    );
-  }
-  let value: unknown;
   try {
-    value = document.toJS();
+    const document = readYaml(text);
+    if (document.violations.length > 0) throw new DocumentError(document.violations);
+    const violations = catalogueViolations(document.value, (path) => {
+      const { line, column } = document.placeOf(path);
+      return `${line}:${column}`;
+    });
+    if (violations.length > 0) throw new CatalogueError(file, firstOf(violations));
+    return (document.value as unknown as { providers: CatalogueEntry[] }).providers.map(templateOf);
   } catch (error) {
-    throw new CatalogueError(file, [error instanceof Error ? error.message : "it is malformed"]);
+    if (!(error instanceof DocumentError)) throw error;
+    throw new CatalogueError(file, firstOf(formatViolations(error)));
   }
-  const violations = catalogueViolations(value, locatorOf(document, lines));
-  if (violations.length > maxPresented) {
-    violations.splice(maxPresented, violations.length, `and ${violations.length - maxPresented} more`);
-  }
-  if (violations.length > 0) throw new CatalogueError(file, violations);
-  return (value as { providers: CatalogueEntry[] }).providers.map(templateOf);
+}
+
+function firstOf(violations: readonly string[]): string[] {
+  const more = violations.length - maxPresented;
+  return [...violations.slice(0, maxPresented), ...(more > 0 ? [`and ${more} more`] : [])];
 }
 
 /** Every error of a parsed catalogue: of form first, and only of meaning when the form is right. */
@@ -144,11 +138,8 @@ function formErrors(value: unknown): ErrorObject[] {
 }
 
 function formViolation(value: unknown, error: ErrorObject, locate: Locate): string {
-  const path = error.instancePath
-    .split("/")
-    .slice(1)
-    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const parts = error.instancePath.split("/").slice(1);
+  const path = stepsOf(parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~")));
   const [list, index, ...field] = path;
   const where =
     list === "providers" && typeof index === "number"
@@ -166,26 +157,15 @@ function formViolation(value: unknown, error: ErrorObject, locate: Locate): stri
 }
 
 function nameOf(value: unknown, index: number): string {
-  const { providers } = value as { readonly providers: readonly unknown[] };
+  const { providers } = value as unknown as { readonly providers: readonly unknown[] };
   const name = (providers[index] as { readonly name?: unknown } | null | undefined)?.name;
   return typeof name === "string" ? ` (${name.slice(0, 64)})` : "";
 }
 
-function fieldPath(field: string): string[] {
-  return field === "" ? [] : field.split(/\.|\[/).map((part) => part.replace(/"?\]$/, ""));
+function fieldPath(field: string): Path {
+  return field === "" ? [] : stepsOf(field.split(/\.|\[/).map((part) => part.replace(/"?\]$/, "")));
 }
 
-/** The position of the node at a path, or of the nearest one above it. */
-function locatorOf(document: Document.Parsed, lines: LineCounter): Locate {
-  return (path) => {
-    for (let length = path.length; length >= 0; length--) {
-      const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
-      const range = (node as { readonly range?: readonly number[] | null } | null | undefined)?.range;
-      if (range) {
-        const { line, col } = lines.linePos(range[0] ?? 0);
-        return `${line}:${col}`;
-      }
-    }
-    return "1:1";
-  };
+function stepsOf(parts: readonly string[]): Path {
+  return parts.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }

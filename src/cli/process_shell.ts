@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../daemon/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
+import { runProgram } from "./child_program.js";
 import { run } from "./program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
@@ -34,6 +35,7 @@ function processShell(): Shell {
     clock: new SystemClock(),
     random: Math.random,
     userName,
+    runProgram,
     openBrowser: async (url) => {
       const { default: open } = await import("open");
       await open(url);
@@ -46,19 +48,27 @@ function processShell(): Shell {
 }
 
 function processOutput(stream: NodeJS.WriteStream): Output {
-  return { isTTY: stream.isTTY === true, columns: stream.columns, write: (text) => void stream.write(text) };
+  return {
+    isTTY: stream.isTTY === true,
+    columns: stream.columns,
+    write: (text) => void stream.write(text),
+    writeBytes: (bytes) => new Promise((resolve) => stream.write(bytes, () => resolve())),
+  };
 }
 
 function processInput(): Input {
   return {
     isTTY: process.stdin.isTTY === true,
-    readAll: async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-      return Buffer.concat(chunks).toString("utf8");
-    },
+    readAll: async () => (await readBytes()).toString("utf8"),
+    readBytes,
     ask,
   };
+}
+
+async function readBytes(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
 }
 
 /** The terminal is in raw mode while the question stands, so only what the interface writes is seen. */

@@ -9,8 +9,11 @@ import { keysCommand } from "./admin/keys.js";
 import { policyCommand } from "./admin/policy.js";
 import { connectCommand } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
-import { tokenCommand } from "./connections/token.js";
 import { watchCommand } from "./connections/watch.js";
+import { dockerCredentialCommand } from "./credentials/docker_credential.js";
+import { execCommand } from "./credentials/exec.js";
+import { gitCredentialCommand } from "./credentials/git_credential.js";
+import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
@@ -59,6 +62,9 @@ function buildProgram(shell: Shell): Command {
     connectCommand,
     connectionsCommand,
     tokenCommand,
+    execCommand,
+    gitCredentialCommand,
+    dockerCredentialCommand,
     watchCommand,
     auditCommand,
     keyringCommand,

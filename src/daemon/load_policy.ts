@@ -10,8 +10,8 @@ import type { Store } from "../store/store.js";
 export async function loadPolicy(
   { access: { policyFile } }: Config,
   parts: {
-    readonly access: Pick<AccessControl, "setPolicy">;
-    readonly store: Pick<Store, "commit">;
+    readonly access: AccessControl;
+    readonly store: Store;
     readonly clock: Clock;
     readonly log: Log;
   },

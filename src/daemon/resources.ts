@@ -10,7 +10,7 @@ import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
-import { type OpenTls, openTls } from "./door_tls.js";
+import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */

@@ -1,4 +1,4 @@
-import { CatalogueError } from "../catalogue/catalogue_fault.js";
+import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { PolicyError } from "../policy/policy_error.js";

@@ -1,5 +1,4 @@
 import type { Clock } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
 import { DocumentError } from "./document_error.js";
 import { WatchedFile } from "./watched_file.js";
 
@@ -19,9 +18,6 @@ export class FileUnreadable extends Error {
 export interface KeptFileOptions {
   readonly path: string;
   readonly clock: Clock;
-  readonly log: Log;
-  /** What is logged when a folder cannot be watched. */
-  readonly unwatched: string;
   /** Takes a text over that is another one than the last, or was asked for. */
   readonly take: (text: string) => Promise<void>;
   /**
@@ -35,7 +31,6 @@ export interface KeptFileOptions {
 /** A file that is taken over whenever it changes: one turn after the other, each with the text as it is then. */
 export class KeptFile {
   readonly #file: KeepableFile;
-  readonly #options: KeptFileOptions;
   /** Text that was looked at last: other events in its folder are none of ours. */
   #seen: string | undefined;
   /** The last failure and the text that it was about. */
@@ -44,9 +39,8 @@ export class KeptFile {
   #working: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: KeptFileOptions) {
-    this.#file = options.file ?? new WatchedFile(options.path, { clock: options.clock });
-    this.#options = options;
+  constructor(private readonly deps: KeptFileOptions) {
+    this.#file = deps.file ?? new WatchedFile(deps.path, deps.clock);
   }
 
   get path(): string {
@@ -54,9 +48,8 @@ export class KeptFile {
   }
 
   /** Called before the first `load`, so that what is written while it reads is not missed. */
-  async watch(): Promise<void> {
-    const folders = await this.#file.watch(() => void this.#inTurn());
-    if (folders.length > 0) this.#options.log.error({ file: this.path, folders }, this.#options.unwatched);
+  watch(): Promise<void> {
+    return this.#file.watch(() => void this.#inTurn());
   }
 
   /** @throws FileUnreadable, and what `take` throws */
@@ -107,7 +100,7 @@ export class KeptFile {
   async #takeOver(text: string): Promise<void> {
     if (text === this.#seen) return;
     this.#seen = text;
-    await this.#options.take(text);
+    await this.deps.take(text);
   }
 
   #inTurn(first?: () => void): Promise<void> {
@@ -115,9 +108,8 @@ export class KeptFile {
       if (this.#stopped) return;
       first?.();
       await this.load().catch((error) => {
-        if (!this.#isSameFailure) this.#options.onFailure(error);
+        if (!this.#isSameFailure) this.deps.onFailure(error);
       });
-      await this.watch();
     });
     return this.#working;
   }

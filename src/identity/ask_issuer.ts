@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getSecure, type RequestOptions } from "node:https";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import type { Clock } from "../runtime/clock.js";
 
 export interface AskIssuerOptions {
@@ -56,9 +57,7 @@ export function createAskIssuer(options: AskIssuerOptions): AskIssuer {
 function isPermitted(url: URL, allowLoopback: boolean): boolean {
   if (url.username !== "" || url.password !== "") return false;
   if (url.protocol === "https:") return true;
-  const isLoopback =
-    url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname);
-  return url.protocol === "http:" && allowLoopback && isLoopback;
+  return url.protocol === "http:" && allowLoopback && isLoopbackHost(url.hostname);
 }
 
 async function read(path: string): Promise<string> {

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
 import type { Principal } from "../model/access/principal.js";
 import { NexusError } from "../model/errors.js";
+import { BoundedMap } from "../runtime/bounded_map.js";
 import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import type { IssuerKeys } from "./issuer_keys.js";
 
 export interface JwtVerifierDeps {
@@ -12,22 +14,13 @@ export interface JwtVerifierDeps {
   readonly audience: string;
   readonly keys: Pick<IssuerKeys, "keyFor" | "generation" | "refresh">;
   readonly clock: Clock;
-  readonly log: { debug(fields: object, message: string): void };
+  readonly log: Pick<Log, "debug">;
 }
 
 /** Signatures by a private key only: with `none` or a symmetric algorithm, everybody who knows the public key could sign (RFC 8725 section 3.1). */
 const algorithms = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 
 /** How far the issuer's clock may be ahead of ours. */
@@ -45,8 +38,8 @@ interface Verified {
 
 /** Callers by JSON Web Tokens of one issuer for one audience (RFC 7519, RFC 8725). */
 export class JwtVerifier {
-  /** By the digest of the token; the oldest first. */
-  readonly #verified = new Map<string, Verified>();
+  /** By the digest of the token. */
+  readonly #verified = new BoundedMap<string, Verified>(maxVerified);
 
   constructor(private readonly deps: JwtVerifierDeps) {}
 
@@ -85,7 +78,7 @@ export class JwtVerifier {
       });
       const principal = processClaims(payload, clock.nowMs());
       if (typeof principal !== "string") {
-        this.#remember(digest, { principal, generation });
+        this.#verified.set(digest, { principal, generation });
         return principal;
       }
       log.debug({ reason: principal }, "a JWT is not valid");
@@ -99,15 +92,6 @@ export class JwtVerifier {
     }
     this.#verified.delete(digest);
     return undefined;
-  }
-
-  #remember(digest: string, verified: Verified): void {
-    this.#verified.delete(digest);
-    this.#verified.set(digest, verified);
-    for (const oldest of this.#verified.keys()) {
-      if (this.#verified.size <= maxVerified) break;
-      this.#verified.delete(oldest);
-    }
   }
 }
 

@@ -9,6 +9,8 @@ import { alias, answer, type QueryParameter, type Route } from "./route.js";
 
 const defaultLimit = 50;
 const maxLimit = 1000;
+/** Of nine digits: no number of a client that pages. */
+const largestLimit = 999_999_999;
 
 const query: Readonly<Record<string, QueryParameter>> = {
   event_type: { description: "Only events of this type.", schema: { type: "string" } },
@@ -17,8 +19,8 @@ const query: Readonly<Record<string, QueryParameter>> = {
     schema: { type: "string", format: "date-time" },
   },
   limit: {
-    description: "Page size; what is larger is taken as the maximum.",
-    schema: { type: "integer", minimum: 1, maximum: maxLimit, default: defaultLimit },
+    description: `Page size; what is larger than ${maxLimit} is taken as that.`,
+    schema: { type: "integer", minimum: 1, maximum: largestLimit, default: defaultLimit },
   },
   connection_id: {
     description: "Only events of this connection.",
@@ -38,7 +40,7 @@ const list: Route = {
   tag: "audit",
   query,
   success: { status: 200, schema: "AuditPage" },
-  errors: [501],
+  errors: [],
   async handle(request, call) {
     const { events, nextPageToken } = await listEvents(call, request.query);
     return answer({ events: events.map(eventJson), next_page_token: nextPageToken });
@@ -47,7 +49,11 @@ const list: Route = {
 
 /** As the existing broker answers it: a bare list of its rows. The token of the next page is in a header. */
 const brokerList: Route = alias(list, "/audit", {
-  success: { status: 200, schema: "AuditRows" },
+  success: {
+    status: 200,
+    schema: "AuditRows",
+    headers: { "X-Next-Page-Token": "The `page_token` of the next page; absent on the last one." },
+  },
   async handle(request, call) {
     const { events, nextPageToken } = await listEvents(call, request.query);
     const headers: Record<string, string> =
@@ -80,7 +86,7 @@ async function listEvents(call: Call, wanted: URLSearchParams) {
 
 function limitOf(text: string): number {
   if (text === "") return defaultLimit;
-  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) {
+  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > largestLimit) {
     throw new InvalidArgument([{ field: "limit", description: `must be a number from 1 to ${maxLimit}` }]);
   }
   return Math.min(Number(text), maxLimit);

@@ -77,7 +77,7 @@ const captureSchema: Route = {
     },
   },
   success: { status: 200, schema: "CaptureSchema" },
-  errors: [404, 501],
+  errors: [404, 409],
   async handle({ query }, call) {
     const { providerName, schema } = await call(ConnectionService.method.getCaptureSchema, {
       state: query.get("state") ?? "",
@@ -94,7 +94,7 @@ const captureCredential: Route = {
   tag: "capture",
   body: "Capture",
   success: { status: 200, schema: "Captured" },
-  errors: [404, 409, 501],
+  errors: [404, 409],
   async handle({ body }, call) {
     const captured = await call(
       ConnectionService.method.captureCredential,
@@ -113,6 +113,7 @@ const captureCredential: Route = {
 
 /** As the existing broker answers it: it sends the browser on, where there is a return URL. */
 const captureInBroker: Route = alias(captureCredential, "/auth/capture-credential", {
+  success: { ...captureCredential.success, mayRedirect: true },
   async handle(request, call) {
     const captured = await captureCredential.handle(request, call);
     const { redirect_url: location } = captured.body as { readonly redirect_url: string };

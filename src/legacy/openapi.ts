@@ -7,6 +7,7 @@ import { type SchemaName, schemas } from "./schemas.js";
 const meanings: Readonly<Record<number, string>> = {
   200: "Done",
   201: "Created",
+  302: "Done; the browser is sent to the return URL",
   400: "The request is at error; `details` names each field",
   401: "No valid API key",
   403: "Permission denied",
@@ -16,7 +17,6 @@ const meanings: Readonly<Record<number, string>> = {
   429: "A limit is reached; the message names it and its setting, `Retry-After` says when to ask again if time helps",
   431: "The headers are longer than the daemon takes, 16 KiB by default",
   500: "An error of the daemon",
-  501: "Not answered by this release",
   503: "The provider or the store cannot be reached; `Retry-After` says when to ask again",
 };
 
@@ -33,7 +33,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
       title: "Nexus sidecar: REST routes",
       version: "1",
       description:
-        "The routes of the existing Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. New clients use the gRPC and Connect services of nexus.v1.",
+        "The routes of the existing Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. A path with slashes at its end is the same path without them. No text holds U+0000. New clients use the gRPC and Connect services of nexus.v1.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
@@ -51,7 +51,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
 }
 
 function operation(route: Route): JsonObject {
-  const { status, schema } = route.success;
+  const { status, schema, headers, mayRedirect } = route.success;
   const errors = route.open
     ? [500]
     : [400, 401, 403, ...route.errors, ...(takesBody(route) ? [413] : []), 429, 431, 500, 503];
@@ -67,7 +67,13 @@ function operation(route: Route): JsonObject {
         }
       : {}),
     responses: {
-      [status]: described(status, schema),
+      [status]: { ...described(status, schema), ...(headers && { headers: headersOf(headers) }) },
+      ...(mayRedirect && {
+        302: {
+          ...described(302, schema),
+          headers: headersOf({ Location: "The return URL, with the outcome." }),
+        },
+      }),
       ...Object.fromEntries([...new Set(errors)].map((code) => [code, described(code, "Error")])),
     },
   };
@@ -78,11 +84,26 @@ export function takesBody({ method }: Pick<Route, "method">): boolean {
   return method !== "GET" && method !== "DELETE";
 }
 
+/** Headers that say what to do about an error. */
+const errorHeaders: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  401: { "WWW-Authenticate": "`Bearer`: how to show who calls." },
+  429: { "Retry-After": "Seconds, where time helps." },
+  503: { "Retry-After": "Seconds, where it is known." },
+};
+
 function described(status: number, schema: SchemaName): JsonObject {
+  const headers = errorHeaders[status];
   return {
     description: meanings[status] ?? "",
+    ...(headers && { headers: headersOf(headers) }),
     content: { [schema === "Metrics" ? "text/plain" : "application/json"]: { schema: reference(schema) } },
   };
+}
+
+function headersOf(headers: Readonly<Record<string, string>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: "string" } }]),
+  );
 }
 
 function reference(name: SchemaName): JsonObject {
@@ -94,7 +115,7 @@ function pathParameters({ path }: Route): JsonObject[] {
     name,
     in: "path",
     required: true,
-    schema: { type: "string" },
+    schema: name === "id" ? { type: "string", format: "uuid" } : { type: "string", minLength: 1 },
   }));
 }
 
@@ -104,6 +125,7 @@ function queryParameters({ query = {} }: Route): JsonObject[] {
     in: "query",
     description,
     required,
+    ...(required ? {} : { allowEmptyValue: true }),
     schema,
   }));
 }

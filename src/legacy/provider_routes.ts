@@ -2,6 +2,7 @@ import { type Provider, ProviderService } from "../gen/nexus/v1/provider_pb.js";
 import type { JsonObject } from "../model/json.js";
 import { changeOfContract, profileOfContract } from "../model/providers/contract_profile.js";
 import { profileSettings } from "../model/providers/profile_fields.js";
+import { unverifiedIdTokenNote } from "../model/providers/provider_profile.js";
 import { changeablePaths } from "../service/messages/provider_message.js";
 import { RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
@@ -25,7 +26,10 @@ const create: Route = {
     const json = mentioned(profile);
     const provider = draftMessage(profileOfContract(json, nexus), json, false);
     const created = await call(ProviderService.method.createProvider, { provider });
-    return answer({ id: stored(created.provider).id, message: "Provider profile created" }, 201);
+    const registered = stored(created.provider);
+    const note = unverifiedIdTokenNote(profileSettings(registered));
+    const message = `Provider profile created${note === undefined ? "" : `; ${note}`}`;
+    return answer({ id: registered.id, message }, 201);
   },
 };
 

@@ -28,7 +28,14 @@ export interface Route {
   readonly tag: "providers" | "connections" | "tokens" | "capture" | "audit" | "health" | "document";
   readonly query?: Readonly<Record<string, QueryParameter>>;
   readonly body?: SchemaName;
-  readonly success: { readonly status: 200 | 201; readonly schema: SchemaName };
+  readonly success: {
+    readonly status: 200 | 201;
+    readonly schema: SchemaName;
+    /** Headers that the answer may have, by name, with what each says. */
+    readonly headers?: Readonly<Record<string, string>>;
+    /** Answered with 302 and the same body where there is a URL to lead to. */
+    readonly mayRedirect?: true;
+  };
   /** Beyond those that every route has. */
   readonly errors: readonly number[];
   /** Answered without a key. */
@@ -36,6 +43,7 @@ export interface Route {
   handle(request: RestRequest, call: Call): Promise<RestAnswer>;
 }
 
+/** One that is not required may be empty, which is as if it were absent. */
 export interface QueryParameter {
   readonly description: string;
   readonly required?: true;

@@ -7,7 +7,22 @@ const text = { type: "string" } as const;
 const texts = { type: "array", items: text } as const;
 const uuid = { type: "string", format: "uuid" } as const;
 const time = { type: "string", format: "date-time" } as const;
-const anyObject = { type: "object" } as const;
+/** `__proto__` is refused as the name of a member, wherever it stands. */
+const propertyNames = { not: { const: "__proto__" } } as const;
+const anyObject = { type: "object", propertyNames } as const;
+/** What is shown in one line. */
+const line = (maxLength: number) => ({ ...text, maxLength, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
+const url = { ...text, maxLength: 2048 } as const;
+/** Scope-tokens of RFC 6749 section 3.3. */
+const scopes = {
+  type: "array",
+  items: { ...text, minLength: 1, maxLength: 256, pattern: "^[!#-\\[\\]-~]+$" },
+  maxItems: 100,
+  uniqueItems: true,
+} as const;
+const count = { type: "integer", minimum: 0 } as const;
+/** Empty where the event is of none. */
+const uuidOrNone: JsonObject = { anyOf: [uuid, { type: "string", const: "" }] };
 
 /** An answer has all of `properties` but the `optional` ones; it may gain more. */
 function answered(properties: JsonObject, optional: readonly string[] = []): JsonObject {
@@ -28,7 +43,12 @@ function requested(
     name,
     required.includes(name) ? schema : { ...schema, type: [schema["type"] ?? "string", "null"].flat() },
   ]);
-  return { type: "object", required: [...required], properties: Object.fromEntries(optional) };
+  return {
+    type: "object",
+    required: [...required],
+    properties: Object.fromEntries(optional),
+    propertyNames,
+  };
 }
 
 const contracts = {
@@ -40,13 +60,13 @@ const contracts = {
     { type: "string" },
     `One of ${authTypes.join(", ")}; \`oauth2\` when empty. It cannot be changed.`,
   ),
-  client_id: text,
-  client_secret: says({ ...text, writeOnly: true }, "Kept when it is absent or empty."),
-  auth_url: text,
-  token_url: text,
-  issuer: text,
+  client_id: line(1024),
+  client_secret: says({ ...text, maxLength: 4096, writeOnly: true }, "Kept when it is absent or empty."),
+  auth_url: url,
+  token_url: url,
+  issuer: url,
   enable_discovery: { type: "boolean" },
-  scopes: says(texts, "Defaults of new connections."),
+  scopes: says(scopes, "Defaults of new connections."),
   auth_header: says(
     text,
     "Static types: name of the header. `oauth2`: `client_secret_basic` or `Basic`, anything else means in the body.",
@@ -55,10 +75,10 @@ const contracts = {
     type: ["string", "object"] as string[],
     description: "The kind, or `{type, config}`; also as `params.auth_strategy`.",
   },
-  api_base_url: text,
-  user_info_endpoint: text,
-  description: text,
-  category: text,
+  api_base_url: url,
+  user_info_endpoint: url,
+  description: { ...text, maxLength: 1024, pattern: "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$" },
+  category: line(128),
   params: says(
     anyObject,
     "Known keys, and for `oauth2` extra parameters of the authorization request; none can replace one of the protocol.",
@@ -95,10 +115,16 @@ const { client_secret: _secret, ...readable } = profile;
 const beyondContract = Object.keys(beyond);
 
 const connectionRequest = {
-  user_id: says({ ...text, maxLength: 256 }, "The caller's identifier of the user."),
+  user_id: says(
+    { ...text, maxLength: 256, pattern: "^[^\\u0000-\\u001f\\u007f]*$" },
+    "The caller's identifier of the user.",
+  ),
   provider_id: says(text, "Id of the profile; counts before the name."),
   provider_name: text,
-  scopes: says(texts, "In place of the profile's defaults."),
+  scopes: says(
+    { type: "array", items: { ...text, pattern: "^\\s*[!#-\\[\\]-~]{0,256}\\s*$" } },
+    "In place of the profile's defaults; spaces around one do not count.",
+  ),
   return_url: says(text, "Its origin must be one of NEXUS_ALLOWED_RETURN_URLS."),
   require_confirmation: says(
     { type: "boolean" },
@@ -167,10 +193,10 @@ export const schemas = {
     provider_id: uuid,
     connection_id: uuid,
   }),
-  Confirmation: requested({ connection_id: uuid, completion_code: text }, [
-    "connection_id",
-    "completion_code",
-  ]),
+  Confirmation: requested(
+    { connection_id: uuid, completion_code: { ...text, minLength: 1, maxLength: 128 } },
+    ["connection_id", "completion_code"],
+  ),
   ConfirmedConnection: answered({
     connection_id: uuid,
     status: { type: "string", enum: [...connectionStatuses] },
@@ -211,11 +237,13 @@ export const schemas = {
     time,
     event_type: text,
     principal: text,
-    connection_id: text,
-    provider_id: text,
+    connection_id: uuidOrNone,
+    provider_id: uuidOrNone,
     reason: text,
     origin: text,
     hash: text,
+    count: says(count, "How often, when the event stands for several; 0 means once."),
+    revision: says(count, "Of the credential that the event is about; 0 when it is about none."),
   }),
   AuditRows: {
     type: "array",

@@ -15,11 +15,7 @@ import type { Variables } from "./variables.js";
 
 /** What the keeper needs of the provider registry. */
 export interface KeptRegistry {
-  list(options: {
-    readonly limit: number;
-    readonly afterName?: string;
-    readonly authType: undefined;
-  }): ProviderProfile[];
+  list(options: { readonly limit: number; readonly authType: undefined }): ProviderProfile[];
   /** @throws InvalidArgument */
   check(settings: ProviderSettings, hasSecret: boolean): void;
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean;
@@ -50,8 +46,6 @@ export interface KeeperOptions {
   readonly file?: KeepableFile;
 }
 
-const pageSize = 1000;
-
 class PartlyApplied extends Error {
   constructor(
     readonly fields: object,
@@ -67,23 +61,12 @@ class PartlyApplied extends Error {
  */
 export class ManifestKeeper {
   readonly #kept: KeptFile;
-  readonly #registry: KeptRegistry;
-  readonly #trial: KeeperOptions["trial"];
-  readonly #variables: Variables;
-  readonly #templates: ManifestTemplates | undefined;
-  readonly #log: Log;
 
-  constructor(options: KeeperOptions) {
-    this.#registry = options.registry;
-    this.#trial = options.trial;
-    this.#variables = options.variables;
-    this.#templates = options.templates;
-    this.#log = options.log;
+  constructor(private readonly deps: KeeperOptions) {
     this.#kept = new KeptFile({
-      ...options,
-      unwatched: "the folder of the providers file cannot be watched: send SIGHUP after a change",
+      ...deps,
       take: (text) =>
-        this.#apply(readManifest(text, { variables: this.#variables, templates: this.#templates })),
+        this.#apply(readManifest(text, { variables: this.deps.variables, templates: this.deps.templates })),
       onFailure: (error) => this.#failed(error),
     });
   }
@@ -120,14 +103,14 @@ export class ManifestKeeper {
     const file = this.#kept.path;
     if (error instanceof FileUnreadable) {
       const fields = { file, code: error.code };
-      this.#log.error(fields, "the providers file cannot be read: nothing was changed");
+      this.deps.log.error(fields, "the providers file cannot be read: nothing was changed");
     } else if (error instanceof DocumentError) {
       const violations = formatViolations(error).map((violation) => `${file}:${violation}`);
-      this.#log.error({ file, violations }, "the providers file is broken: nothing was changed");
+      this.deps.log.error({ file, violations }, "the providers file is broken: nothing was changed");
     } else if (error instanceof PartlyApplied) {
-      this.#log.error({ file, ...error.fields }, error.message);
+      this.deps.log.error({ file, ...error.fields }, error.message);
     } else {
-      this.#log.error({ file, err: error }, "the providers file could not be applied");
+      this.deps.log.error({ file, err: error }, "the providers file could not be applied");
     }
   }
 
@@ -145,7 +128,7 @@ export class ManifestKeeper {
       throw new PartlyApplied({ ...namesOf(done), ...why }, error);
     }
     const orphans = namesBy(plan.changes, "orphan");
-    this.#log.info(
+    this.deps.log.info(
       { file, ...namesOf(done), orphans, unchanged: plan.unchanged },
       "the providers file is applied",
     );
@@ -155,7 +138,7 @@ export class ManifestKeeper {
   #check(manifest: Manifest): void {
     const violations = manifest.profiles.flatMap((profile) => {
       try {
-        this.#registry.check(profile.settings, profile.clientSecret !== undefined);
+        this.deps.registry.check(profile.settings, profile.clientSecret !== undefined);
         return [];
       } catch (error) {
         if (!(error instanceof InvalidArgument)) throw error;
@@ -166,50 +149,41 @@ export class ManifestKeeper {
   }
 
   #current(): CurrentProfile[] {
-    const profiles: ProviderProfile[] = [];
-    let page: ProviderProfile[];
-    do {
-      const afterName = profiles.at(-1)?.name;
-      page = this.#registry.list({
-        limit: pageSize,
-        authType: undefined,
-        ...(afterName === undefined ? {} : { afterName }),
-      });
-      profiles.push(...page);
-    } while (page.length === pageSize);
+    const profiles = this.deps.registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
     return profiles.map((profile) => ({
       id: profile.id,
       etag: String(profile.version),
       settings: profile,
       clientSecretSet: profile.clientSecret !== undefined,
-      holdsSecret: (secret) => this.#registry.holdsSecret(profile, secret),
+      holdsSecret: (secret) => this.deps.registry.holdsSecret(profile, secret),
     }));
   }
 
   /** Beside the plan: a provider that is down must not hold up the start. */
   #try(profile: ProviderProfile): void {
     const file = this.#kept.path;
-    this.#trial.warnings(profile).then(
+    this.deps.trial.warnings(profile).then(
       (warnings) => {
         const fields = { file, provider: profile.name, warnings };
         if (warnings.length > 0)
-          this.#log.warn(fields, "a provider of the providers file cannot be used yet");
+          this.deps.log.warn(fields, "a provider of the providers file cannot be used yet");
       },
-      (error: unknown) => this.#log.error({ err: error }, "a provider of the providers file was not tried"),
+      (error: unknown) =>
+        this.deps.log.error({ err: error }, "a provider of the providers file was not tried"),
     );
   }
 
   #target(): ProfileTarget {
     return {
       create: async (settings, clientSecret) => {
-        this.#try(await this.#registry.create(settings, clientSecret, daemon));
+        this.#try(await this.deps.registry.create(settings, clientSecret, daemon));
       },
       update: async ({ id, etag, settings, clientSecret }) => {
         const change = clientSecret === undefined ? { settings } : { settings, clientSecret };
-        await this.#registry.update(id, change, BigInt(etag), daemon);
+        await this.deps.registry.update(id, change, BigInt(etag), daemon);
       },
       delete: async (id) => {
-        await this.#registry.delete(id, daemon);
+        await this.deps.registry.delete(id, daemon);
       },
     };
   }

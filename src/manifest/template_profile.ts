@@ -1,6 +1,6 @@
 import { type FieldViolation, InvalidArgument, NotFound } from "../model/errors.js";
-import type { JsonObject, JsonValue } from "../model/json.js";
-import { isJsonObject } from "../model/json_fields.js";
+import type { JsonObject } from "../model/json.js";
+import { isJsonObject, isTextMap } from "../model/json_fields.js";
 import {
   changeOfContract,
   contractOfProfile,
@@ -72,8 +72,4 @@ function overTemplate(base: ProviderSettings, own: JsonObject): JsonObject {
     return { auth_url: "", token_url: "", jwks_url: "", ...merged };
   }
   return merged;
-}
-
-function isTextMap(value: JsonValue): value is Record<string, string> {
-  return isJsonObject(value) && Object.values(value).every((item) => typeof item === "string");
 }

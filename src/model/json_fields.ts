@@ -5,6 +5,10 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+export function isTextMap(value: JsonValue | undefined): value is Record<string, string> {
+  return isJsonObject(value) && Object.values(value).every((item) => typeof item === "string");
+}
+
 /**
  * Reads the fields of a JSON object one by one and gathers the errors, so that all are reported at once. `null` counts as absent,
  * and what is absent or of another type is answered with the empty value.

@@ -1,33 +1,5 @@
-/** Why a connection is not well; each word has its sentence in `problemMessages`. */
-export type ProblemReason =
-  | "reauth_required"
-  | "consent_revoked"
-  | "misconfigured"
-  | "provider_deleted"
-  | "no_refresh_token"
-  | "outcome_unknown"
-  | "refresh_failing"
-  | "refresh_refused"
-  | "account_changed"
-  | "restored"
-  | "access_denied"
-  | "authorization_failed"
-  | "invalid_authorization_response"
-  | "issuer_mismatch"
-  | "state_verification_failed"
-  | "client_rejected"
-  | "clock_skew"
-  | "provider_unreachable"
-  | "unsupported_demand"
-  | "token_exchange_failed"
-  | "id_token_verification_failed"
-  | "consent_expired"
-  | "confirmation_expired"
-  | "confirmation_failed"
-  | "data_loss";
-
-/** One sentence for agents and operators. */
-export const problemMessages: Readonly<Record<ProblemReason, string>> = {
+/** Why a connection is not well, each word with one sentence for agents and operators. */
+export const problemMessages = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
   misconfigured:
@@ -58,4 +30,6 @@ export const problemMessages: Readonly<Record<ProblemReason, string>> = {
   confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
   confirmation_failed: "The consent was given, and five completion codes were wrong.",
   data_loss: "The stored credential cannot be opened: a person must consent again.",
-};
+} as const satisfies Readonly<Record<string, string>>;
+
+export type ProblemReason = keyof typeof problemMessages;

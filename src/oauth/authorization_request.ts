@@ -1,7 +1,7 @@
-import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
+import { codeChallenge } from "./pkce.js";
 
 export interface AuthorizationRequest {
   readonly server: AuthorizationServer;
@@ -37,7 +37,7 @@ const reservedParams = new Set([
  * Where a person's browser goes for consent: RFC 6749 section 4.1.1 with PKCE (RFC 7636 section 4.3), unless the profile
  * declares that the provider rejects it. A query that the endpoint already has is kept (RFC 6749 section 3.1).
  */
-export async function authorizationUrl(request: AuthorizationRequest): Promise<string> {
+export function authorizationUrl(request: AuthorizationRequest): string {
   const options = request.options ?? plainOAuth2;
   const scopes = options.skipScopeOnAuth ? [] : request.scopes;
   const protocol: Record<string, string> = {
@@ -47,7 +47,7 @@ export async function authorizationUrl(request: AuthorizationRequest): Promise<s
     state: request.state,
   };
   if (!options.omitPkce) {
-    protocol["code_challenge"] = await oauth.calculatePKCECodeChallenge(request.codeVerifier);
+    protocol["code_challenge"] = codeChallenge(request.codeVerifier);
     protocol["code_challenge_method"] = "S256";
   }
   if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);

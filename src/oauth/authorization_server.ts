@@ -58,6 +58,17 @@ export function manualAuthorizationServer(
   });
 }
 
+/** A server with the keys of another description of it, and all else as it was. */
+export function withKeysOf(server: AuthorizationServer, described: AuthorizationServer): AuthorizationServer {
+  const { jwks_uri, id_token_signing_alg_values_supported: algorithms } = described.metadata;
+  const metadata = {
+    ...server.metadata,
+    ...(jwks_uri === undefined ? {} : { jwks_uri }),
+    ...(algorithms === undefined ? {} : { id_token_signing_alg_values_supported: algorithms }),
+  };
+  return { ...server, jwksUri: described.jwksUri, keys: described.keys, metadata };
+}
+
 /**
  * Judges a discovery document (OpenID Connect Discovery 1.0 sections 3 and 4.3).
  *

@@ -1,5 +1,6 @@
 import { networkWords } from "../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 
 export type DiscoveryError =
   | "forbidden"
@@ -76,7 +77,7 @@ async function sendDiscoveryRequest(
   issuer: string,
   fetch: OutboundFetch,
   signal: AbortSignal | undefined,
-): Promise<Response> {
+): Promise<OutboundResponse> {
   try {
     return await fetch(discoveryUrl(issuer), {
       method: "GET",
@@ -92,7 +93,7 @@ async function sendDiscoveryRequest(
 }
 
 /** OpenID Connect Discovery 1.0 section 4.2: 200 and a JSON object. The content type is not looked at: many err in it. */
-async function processDiscoveryResponse(issuer: string, response: Response): Promise<string> {
+async function processDiscoveryResponse(issuer: string, response: OutboundResponse): Promise<string> {
   if (response.status !== 200) throw new DiscoveryFailure("http_status", issuer, String(response.status));
   const text = await response.text();
   parseDiscoveryDocument(issuer, text);

@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../model/connections/revocation.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
@@ -52,9 +53,10 @@ export async function revoke(revocation: Revocation): Promise<RevocationOutcome>
   }
 }
 
-function sendRevocation(revocation: Revocation): Promise<Response> {
+async function sendRevocation(revocation: Revocation): Promise<OutboundResponse> {
   const { server, endpoint, client, clock, token, tokenTypeHint, fetch, signal } = revocation;
-  return oauth.revocationRequest(
+  let response: OutboundResponse | undefined;
+  const answered = await oauth.revocationRequest(
     { ...server.metadata, revocation_endpoint: endpoint },
     clientMetadata(client, clock),
     clientAuthentication(client),
@@ -62,10 +64,15 @@ function sendRevocation(revocation: Revocation): Promise<Response> {
     {
       additionalParameters: { token_type_hint: tokenTypeHint },
       [oauth.allowInsecureRequests]: true,
-      [oauth.customFetch]: fetch,
+      // The library hands on what it gets, and demands a `Response`.
+      [oauth.customFetch]: async (url, request) => {
+        response = await fetch(url, request);
+        return new Response();
+      },
       ...(signal === undefined ? {} : { signal }),
     },
   );
+  return response ?? answered;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { dpopToken, successHeader } from "./failure.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
@@ -87,7 +87,7 @@ const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
 export async function sendTokenRequest(
   fetch: OutboundFetch,
   shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly isRefresh: boolean },
-  send: (normalisingFetch: OutboundFetch) => Promise<Response>,
+  send: (normalisingFetch: (url: string, request: OutboundRequest) => Promise<Response>) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
   let metadata: Readonly<Record<string, string>> = {};

@@ -7,7 +7,7 @@ import {
   lookupAll,
   OutboundTarget,
 } from "./outbound_address.js";
-import { exchange, type RawRequest, TooLarge } from "./outbound_exchange.js";
+import { exchange, type OutboundResponse, type RawRequest, TooLarge } from "./outbound_exchange.js";
 import { openSocket } from "./outbound_socket.js";
 import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
 
@@ -22,7 +22,7 @@ export interface OutboundRequest {
 }
 
 /** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused. */
-export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>;
+export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<OutboundResponse>;
 
 export interface OutboundOptions {
   /**
@@ -102,7 +102,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     let reason: "timeout" | "aborted" | undefined;
     const end = (why: "timeout" | "aborted"): void => {
       reason ??= why;
-      stop.abort();
+      stop.abort(over);
     };
     const onAbort = (): void => end("aborted");
     const timer = setDeadline(clock, timeoutMs, () => end("timeout"));
@@ -127,12 +127,15 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
       throw outboundError(violation, phase, target.host, status);
     } finally {
-      stop.abort();
+      stop.abort(over);
       timer.cancel();
       request.signal?.removeEventListener("abort", onAbort);
     }
   };
 }
+
+/** Why a request is stopped, or its socket closed. Made once: without a reason each abort takes a stack trace. */
+const over = new Error("the request is over");
 
 function outboundError(
   violation: unknown,

@@ -11,6 +11,13 @@ export interface RawRequest {
   readonly body: Uint8Array | undefined;
 }
 
+/** What of a `Response` anybody reads: the real one makes a stream of a body that is at hand. */
+export interface OutboundResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  text(): Promise<string>;
+}
+
 /** The body grew over its limit, as sent or decoded. */
 export class TooLarge extends Error {}
 
@@ -26,15 +33,20 @@ export async function exchange(
   request: RawRequest,
   maxBytes: number,
   onStatus: (status: number) => void,
-): Promise<Response> {
+): Promise<OutboundResponse> {
   const message = await send(socket, url, request);
   const status = message.statusCode ?? 0;
   onStatus(status);
   const headers = keptHeaders(message);
-  if (status >= 300 && status < 400) return new Response(null, { status, headers });
-  const bytes = decode(await read(message, maxBytes), message.headers["content-encoding"], maxBytes);
-  return new Response(bytes.byteLength === 0 ? null : Buffer.from(bytes), { status, headers });
+  const isRedirect = status >= 300 && status < 400;
+  const bytes = isRedirect
+    ? new Uint8Array()
+    : decode(await read(message, maxBytes), message.headers["content-encoding"], maxBytes);
+  return { status, headers, text: () => Promise.resolve(utf8.decode(bytes)) };
 }
+
+/** As `Response.text()` decodes: without a byte order mark, and what is no UTF-8 replaced. */
+const utf8 = new TextDecoder();
 
 function send(socket: Socket, url: URL, { method, headers, body }: RawRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {

@@ -12,27 +12,24 @@ import { PolicyError } from "./policy_error.js";
  */
 export class PolicyKeeper {
   readonly #kept: KeptFile;
-  readonly #log: Log;
-  readonly #apply: (policy: Policy) => Promise<void>;
   #digest: string | undefined;
 
-  constructor(options: {
-    readonly path: string;
-    readonly clock: Clock;
-    readonly log: Log;
-    /** Takes the policy over; called for another one than before only. */
-    readonly apply: (policy: Policy) => Promise<void>;
-    readonly file?: KeepableFile;
-  }) {
-    this.#log = options.log;
-    this.#apply = options.apply;
+  constructor(
+    private readonly deps: {
+      readonly path: string;
+      readonly clock: Clock;
+      readonly log: Log;
+      /** Takes the policy over; called for another one than before only. */
+      readonly apply: (policy: Policy) => Promise<void>;
+      readonly file?: KeepableFile;
+    },
+  ) {
     this.#kept = new KeptFile({
-      ...options,
-      unwatched: "the folder of the policy file cannot be watched: send SIGHUP after a change",
+      ...deps,
       take: (text) => this.#take(text),
       onFailure: (error) => {
-        const fields = { file: options.path, violations: this.#violationsOf(error) };
-        this.#log.error(fields, "the policy file is broken: the policy before it stays in force");
+        const fields = { file: deps.path, violations: this.#violationsOf(error) };
+        this.deps.log.error(fields, "the policy file is broken: the policy before it stays in force");
       },
     });
   }
@@ -62,10 +59,10 @@ export class PolicyKeeper {
   async #take(text: string): Promise<void> {
     const policy = readPolicy(text);
     if (policy.digest === this.#digest) return;
-    await this.#apply(policy);
+    await this.deps.apply(policy);
     this.#digest = policy.digest;
     const fields = { file: this.#kept.path, bindings: policy.bindings.length };
-    this.#log.info(fields, "the policy file is in force");
+    this.deps.log.info(fields, "the policy file is in force");
   }
 
   #violationsOf(error: unknown): string[] {

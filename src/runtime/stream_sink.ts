@@ -19,9 +19,6 @@ export interface StreamSource {
   cancel(): void;
 }
 
-/** Of a stream that ended before it began. */
-export const endedSource: StreamSource = { resume: () => undefined, cancel: () => undefined };
-
 /**
  * Fills a sink with what an iterable yields, which is asked for the next when there is room for it.
  *

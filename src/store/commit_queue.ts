@@ -2,7 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
 import { StoreFailed } from "./lmdb/store_error.js";
-import type { Change } from "./records/log_codec.js";
+import type { CommittedChange } from "./records/log_codec.js";
 import { Transaction } from "./transaction.js";
 
 /** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */
@@ -38,9 +38,9 @@ export interface CommitTiming {
  * before it.
  */
 export class CommitQueue {
-  listener: ((changes: readonly Change[]) => void) | undefined;
+  listener: ((changes: readonly CommittedChange[]) => void) | undefined;
   /** Changes that were written and not announced, in the order of the transactions. */
-  readonly #unannounced: (readonly Change[])[] = [];
+  readonly #unannounced: (readonly CommittedChange[])[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
   #settledRevision: bigint;
   #failure: StoreFailed | undefined;
@@ -81,7 +81,7 @@ export class CommitQueue {
   async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
     const { timing } = this;
     const startedMs = timing?.monotonicMs() ?? 0;
-    let written: readonly Change[] = [];
+    let written: readonly CommittedChange[] = [];
     let thrown: { readonly error: unknown } | undefined;
     let result: T;
     try {
@@ -107,7 +107,7 @@ export class CommitQueue {
     return result;
   }
 
-  #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
+  #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly CommittedChange[] } {
     // A commit before it in the same batch may have failed its own transaction only.
     if (this.#failure !== undefined) throw this.#failure;
     const tx = new Transaction(this.databases, this.retention);
@@ -122,7 +122,7 @@ export class CommitQueue {
     }
   }
 
-  #announceThrough(written: readonly Change[]): void {
+  #announceThrough(written: readonly CommittedChange[]): void {
     const due = this.#unannounced.splice(0, this.#unannounced.indexOf(written) + 1);
     for (const changes of due) {
       const last = changes.at(-1);
@@ -133,7 +133,7 @@ export class CommitQueue {
   }
 
   /** The commit is done whatever its listener does: what that throws is uncaught. */
-  #announce(changes: readonly Change[]): void {
+  #announce(changes: readonly CommittedChange[]): void {
     try {
       this.listener?.(changes);
     } catch (error) {

@@ -36,6 +36,8 @@ export interface ProviderPage {
   /** Starts after this name. */
   readonly afterName?: string | undefined;
   readonly namePrefix?: string | undefined;
+  /** Leaves out the others. */
+  readonly matches?: (profile: ProviderProfile) => boolean;
   /** At least 1. */
   readonly limit: number;
 }
@@ -78,7 +80,7 @@ export abstract class Reads {
   }
 
   /** In the order of the names. */
-  listProviders({ afterName, namePrefix = "", limit }: ProviderPage): ProviderProfile[] {
+  listProviders({ afterName, namePrefix = "", matches, limit }: ProviderPage): ProviderProfile[] {
     const start = afterName !== undefined && afterName >= namePrefix ? afterName : namePrefix;
     const profiles: ProviderProfile[] = [];
     const range = this.databases.providerNames.getRange(start === "" ? {} : { start });
@@ -86,7 +88,7 @@ export abstract class Reads {
       if (!key.startsWith(namePrefix) || profiles.length >= limit) break;
       if (key === afterName) continue;
       const profile = unlessUnreadable(() => this.getProvider(Buffer.from(value).toString("utf8")));
-      if (profile !== undefined) profiles.push(profile);
+      if (profile !== undefined && (matches?.(profile) ?? true)) profiles.push(profile);
     }
     return profiles;
   }

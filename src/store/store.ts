@@ -11,7 +11,7 @@ import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
 import { Reads } from "./reads.js";
-import type { Change } from "./records/log_codec.js";
+import type { CommittedChange } from "./records/log_codec.js";
 import { loadStoreRecord, readStoreRecord } from "./store_record.js";
 import type { Transaction } from "./transaction.js";
 
@@ -147,7 +147,7 @@ export class Store extends Reads {
    * of the revisions, before the commit's promise resolves. Each connection is named once, with its newest
    * change. It must not throw.
    */
-  onCommitted(listener: (changes: readonly Change[]) => void): void {
+  onCommitted(listener: (changes: readonly CommittedChange[]) => void): void {
     this.#commits.listener = listener;
   }
 

@@ -16,10 +16,10 @@ import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import { type Databases, nothing } from "./lmdb/databases.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
-import { connectionEncoder } from "./records/connection_codec.js";
+import { connectionEncoder, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
-import { type Change, encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
+import { type CommittedChange, encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
@@ -33,6 +33,8 @@ export class Transaction extends Reads {
   readonly #databases: Databases;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
+  /** What was read and not written since: whoever changes a connection has mostly just read it. */
+  readonly #connections = new Map<string, StoredConnection | undefined>();
   #ended = false;
 
   constructor(databases: Databases, retention: AuditRetention) {
@@ -43,7 +45,7 @@ export class Transaction extends Reads {
   }
 
   /** @returns what changed, each connection once, in the order of the revisions */
-  end(): readonly Change[] {
+  end(): readonly CommittedChange[] {
     this.#ended = true;
     return this.#log.changes;
   }
@@ -52,6 +54,14 @@ export class Transaction extends Reads {
   protected override get databases(): Databases {
     if (this.#ended) throw new Error("this transaction has ended: it is only valid inside its callback");
     return this.#databases;
+  }
+
+  override getStoredConnection(id: string): StoredConnection | undefined {
+    void this.databases;
+    if (this.#connections.has(id)) return this.#connections.get(id);
+    const stored = super.getStoredConnection(id);
+    this.#connections.set(id, stored);
+    return stored;
   }
 
   /** All connections of a profile, in the order of their ids. */
@@ -95,6 +105,7 @@ export class Transaction extends Reads {
     const before = this.getStoredConnection(id);
     moveInIndexes(databases, id, before?.connection, connection);
     const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
+    this.#connections.delete(id);
     databases.connections.putSync(id, encode(revision));
   }
 
@@ -110,6 +121,7 @@ export class Transaction extends Reads {
     if (before === undefined) throw new Error("only a stored connection can be written unannounced");
     const { status, providerId, dueAtMs } = before.connection;
     const encode = connectionEncoder({ ...connection, status, providerId, dueAtMs });
+    this.#connections.delete(connection.id);
     databases.connections.putSync(connection.id, encode(before.changeRevision));
   }
 
@@ -122,6 +134,7 @@ export class Transaction extends Reads {
     if (before === undefined) return;
     const { connection, changeRevision } = before;
     moveInIndexes(databases, id, connection, undefined);
+    this.#connections.delete(id);
     databases.connections.removeSync(id);
     this.deleteCredential(id);
     if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);

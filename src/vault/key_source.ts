@@ -25,24 +25,26 @@ const keptFromCommands = new Set(["NEXUS_ENCRYPTION_KEY", "NEXUS_CLIENT_SECRET",
 
 /** Reads the ring, and changes it where it lies in a file. */
 export class KeyRingSource {
-  readonly #source: KeySource;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #clock: Clock;
 
-  constructor(options: { source: KeySource; environment: NodeJS.ProcessEnv; clock: Clock }) {
-    const own = Object.entries(options.environment).filter(([name]) => !keptFromCommands.has(name));
-    this.#source = options.source;
+  constructor(
+    private readonly deps: {
+      readonly source: KeySource;
+      readonly environment: NodeJS.ProcessEnv;
+      readonly clock: Clock;
+    },
+  ) {
+    const own = Object.entries(deps.environment).filter(([name]) => !keptFromCommands.has(name));
     this.#environment = Object.fromEntries(own);
-    this.#clock = options.clock;
   }
 
   get kind(): KeySource["source"] {
-    return this.#source.source;
+    return this.deps.source.source;
   }
 
   /** The file that holds the ring; undefined when none does. */
   get path(): string | undefined {
-    return "path" in this.#source ? this.#source.path : undefined;
+    return "path" in this.deps.source ? this.deps.source.path : undefined;
   }
 
   /**
@@ -51,7 +53,7 @@ export class KeyRingSource {
    * @throws KeyError
    */
   async read(): Promise<Buffer[]> {
-    const source = this.#source;
+    const source = this.deps.source;
     switch (source.source) {
       case "environment":
         return decodeKeys(source.key.reveal(), "NEXUS_ENCRYPTION_KEY");
@@ -60,7 +62,7 @@ export class KeyRingSource {
         return readKeyFile(source.path);
       case "command": {
         const { argv } = source;
-        const options = { environment: this.#environment, clock: this.#clock };
+        const options = { environment: this.#environment, clock: this.deps.clock };
         return decodeKeys(await runKeyCommand(argv, options), `the output of ${argv[0]}`);
       }
     }
@@ -73,7 +75,7 @@ export class KeyRingSource {
    * @throws KeyError
    */
   async load(storeExists: boolean): Promise<{ readonly keys: Buffer[]; readonly created: boolean }> {
-    const source = this.#source;
+    const source = this.deps.source;
     if (source.source !== "generated" || existsSync(source.path))
       return { keys: await this.read(), created: false };
     if (storeExists) {
@@ -95,7 +97,7 @@ export class KeyRingSource {
   }
 
   #writable(instruction: string): string {
-    const source = this.#source;
+    const source = this.deps.source;
     switch (source.source) {
       case "environment":
         throw new KeyError(

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../src/catalogue/catalogue_error.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
@@ -82,7 +82,7 @@ describe("a catalogue of one's own", () => {
 
   it.each([
     ["no YAML", "providers: [", /^1:13: /],
-    ["a key twice", "providers: []\nproviders: []\n", /^2:1: Map keys must be unique/],
+    ["a key twice", "providers: []\nproviders: []\n", /^2:1: this key stands here twice/],
     ["nothing", "", /^1:1: must be object/],
     ["another shape", "[]", /^1:1: must be object/],
     ["a top-level key", `${acme}extra: 1\n`, /^\d+:8: must NOT have additional properties \("extra"\)/],

@@ -9,6 +9,7 @@ export interface FakeShell extends Shell {
   readonly opened: string[];
   readonly questions: { question: string; echo: boolean }[];
   readonly served: Parameters<Shell["runDaemon"]>[0][];
+  readonly programs: { argv: readonly string[]; env: NodeJS.ProcessEnv }[];
   /** What was written so far. */
   out(): string;
   err(): string;
@@ -24,6 +25,7 @@ export function fakeShell(
     program?: string;
     columns?: number | undefined;
     daemonExitCode?: number;
+    programExitCode?: number;
     browserFails?: boolean;
     userName?: () => string;
   } = {},
@@ -32,10 +34,12 @@ export function fakeShell(
   const opened: string[] = [];
   const questions: FakeShell["questions"] = [];
   const served: FakeShell["served"] = [];
+  const programs: FakeShell["programs"] = [];
   const answers = [...(given.answers ?? [])];
   const stdin: Input = {
     isTTY: given.answers !== undefined,
     readAll: async () => given.piped ?? "",
+    readBytes: async () => Buffer.from(given.piped ?? ""),
     ask: async (question, { echo }) => {
       questions.push({ question, echo });
       const answer = answers.shift();
@@ -53,16 +57,26 @@ export function fakeShell(
       write: (text) => {
         written.out += text;
       },
+      writeBytes: async (bytes) => {
+        written.out += Buffer.from(bytes).toString("utf8");
+      },
     },
     stderr: {
       isTTY: false,
       write: (text) => {
         written.err += text;
       },
+      writeBytes: async (bytes) => {
+        written.err += Buffer.from(bytes).toString("utf8");
+      },
     },
     clock: new ManualClock(startMs),
     random: () => 0,
     userName: given.userName ?? (() => "alice"),
+    runProgram: async (argv, env) => {
+      programs.push({ argv, env });
+      return given.programExitCode ?? 0;
+    },
     openBrowser: async (url) => {
       if (given.browserFails) throw new Error("no display");
       opened.push(url);
@@ -74,6 +88,7 @@ export function fakeShell(
     opened,
     questions,
     served,
+    programs,
     out: () => written.out,
     err: () => written.err,
   };

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { examples } from "../../src/cli/examples.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
@@ -8,6 +8,7 @@ import { commandGroup, settings } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../lifetimes.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
@@ -144,9 +145,8 @@ describe("serve", () => {
 });
 
 describe("watch", () => {
-  let daemon: FakeDaemon;
+  const daemon = perTest(() => new FakeDaemon());
   beforeEach(async () => {
-    daemon = new FakeDaemon();
     daemon.watch = async function* ({ connectionIds, userId }) {
       const state = { connectionId, providerName: "github", userId, status: ConnectionStatus.ACTIVE };
       const credentials = { access_token: "L1ve" };
@@ -158,7 +158,6 @@ describe("watch", () => {
     };
     await daemon.start();
   });
-  afterEach(() => daemon.stop());
 
   it("writes a line for each change, and ends when all that it watches is gone", async () => {
     const shell = fakeShell({ env: daemon.env });

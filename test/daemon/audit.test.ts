@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
@@ -8,6 +8,7 @@ import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/records/au
 import { Store, storeFileName } from "../../src/store/store.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perTest } from "../lifetimes.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
@@ -17,13 +18,7 @@ const told = (events: AuditEvent[]) =>
   events.map(({ eventType, principal, origin, reason }) => [eventType, principal, origin, reason]);
 
 describe("the audit log", () => {
-  let world: World;
-  beforeEach(async () => {
-    world = await World.make();
-  });
-  afterEach(async () => {
-    await world.close();
-  });
+  const world = perTest(() => World.make());
   const getToken = (connectionId: string) => world.clients.tokens.getToken({ connectionId });
   const request = async (providerId: string) =>
     await world.clients.connections.requestConnection({

@@ -1,23 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type ApiScript, ScriptedApi } from "../fakes/scripted_api.js";
+import { perSuite } from "../lifetimes.js";
 import { captureStatic, registerStatic, requestStatic, staticCases } from "./capture_world.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
 const returnUrl = "http://127.0.0.1:3999/back?tab=1";
 
-let world: World;
+const world = perSuite(() => World.make());
 let providerId: string;
 let oauthId: string;
 beforeAll(async () => {
-  world = await World.make();
   oauthId = await world.register();
   providerId = await registerStatic(world, { name: "acme", scopes: ["never"] });
-});
-afterAll(async () => {
-  await world.close();
 });
 
 const capture = (state: string, credentials?: Parameters<typeof captureStatic>[2]) =>
@@ -234,11 +231,7 @@ describe("a rotated key", () => {
 });
 
 describe("the trial at the provider", () => {
-  let api: ScriptedApi;
-  beforeAll(async () => {
-    api = await ScriptedApi.start();
-  });
-  afterAll(() => api.stop());
+  const api = perSuite(() => ScriptedApi.start());
 
   const register = (name: string, more: object = {}) =>
     registerStatic(world, { name, apiBaseUrl: `${api.url}/v1/`, userInfoEndpoint: "/me", ...more });
@@ -442,5 +435,70 @@ describe("a credential_schema", () => {
       updateMask: { paths: ["credential_schema"] },
     });
     expect(await failureOf(update)).toMatchObject({ code: "InvalidArgument", fields: [pattern] });
+  });
+});
+
+describe("B9: a capture URL that is asked for with Accept: application/json", () => {
+  const ask = (url: string, accept: string) => fetch(url, { headers: { accept }, redirect: "manual" });
+  const wanting = [
+    "application/json",
+    "application/json, text/plain, */*",
+    "text/html;q=0.5, application/json",
+  ];
+
+  it.each(wanting)("answers the schema of the form: %s", async (accept) => {
+    const { authUrl, state, connectionId } = await requestStatic(world, providerId);
+    const { schema } = await schemaOf(state);
+    for (const url of [authUrl, authUrl.replace("/auth/start?", "/auth/capture?")]) {
+      const answer = await ask(url, accept);
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
+      expect([answer.headers.get("set-cookie"), answer.headers.get("cache-control")]).toEqual([
+        null,
+        "no-store",
+      ]);
+      expect(await answer.json()).toEqual({ provider_name: "acme", schema });
+    }
+    // Nothing is used up by it.
+    expect(await capture(state, { api_key: "k" })).toMatchObject({ connectionId });
+  });
+
+  it.each(["", "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json;q=0, */*"])(
+    "is a page for whoever asks for %j",
+    async (accept) => {
+      const { authUrl } = await requestStatic(world, providerId);
+      const answer = await ask(authUrl, accept);
+      expect([answer.status, answer.headers.get("location")]).toEqual([
+        303,
+        expect.stringMatching(/^\/auth\/capture\?state=/),
+      ]);
+    },
+  );
+
+  it("says in JSON what is the matter with the link", async () => {
+    const { authUrl, state } = await requestStatic(world, providerId);
+    await capture(state, { api_key: "k" });
+    for (const url of [authUrl, authUrl.replace("/auth/start?", "/auth/capture?")]) {
+      const answer = await ask(url, "application/json");
+      const body = (await answer.json()) as Record<string, string>;
+      expect([answer.status, body["error"], body["code"]]).toEqual([
+        404,
+        "unknown_request",
+        "unknown_request",
+      ]);
+      expect(body["message"]).toContain("used already");
+      expect(JSON.stringify(body)).not.toContain(state);
+    }
+  });
+
+  it("leads to the provider as ever where the link is one of oauth2", async () => {
+    const { authUrl } = await world.clients.connections.requestConnection({
+      userId: "ada",
+      provider: { case: "providerId", value: oauthId },
+    });
+    const answer = await ask(authUrl, "application/json");
+    expect([answer.status, answer.headers.get("location")]).toEqual([
+      302,
+      expect.stringContaining("response_type=code"),
+    ]);
   });
 });

@@ -1,9 +1,10 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { browser } from "../browser_fixture.js";
 import { ScriptedApi } from "../fakes/scripted_api.js";
+import { perSuite } from "../lifetimes.js";
 import { registerStatic, requestStatic } from "./capture_world.js";
 import { Place, World } from "./harness.js";
 
@@ -44,18 +45,14 @@ const custom = {
 
 describe("a person in Chromium who enters a key", () => {
   const chromium = browser();
-  let world: World;
-  let app: ScriptedApi;
+  const app = perSuite(() => ScriptedApi.start());
+  const world = perSuite(async () =>
+    World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url })),
+  );
   let providerId: string;
 
   beforeAll(async () => {
-    app = await ScriptedApi.start();
-    world = await World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url }));
     providerId = await registerStatic(world, { name: "acme", credentialSchema: custom });
-  });
-  afterAll(async () => {
-    await world?.close();
-    await app?.stop();
   });
 
   const open = async (options: BrowserContextOptions = {}, more: { returnUrl?: string } = {}) => {

@@ -7,6 +7,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
@@ -15,12 +16,11 @@ import { type Clients, Place } from "./harness.js";
 let folder: string;
 let place: Place;
 let daemon: Daemon;
-let provider: ScriptedProvider;
+const provider = perSuite(() => ScriptedProvider.start());
 let clients: Clients;
 
 beforeAll(async () => {
   folder = temporaryFolder();
-  provider = await ScriptedProvider.start();
   const file = join(folder, "own.yaml");
   writeFileSync(
     file,
@@ -44,7 +44,6 @@ providers:
 });
 afterAll(async () => {
   await daemon.stop();
-  await provider.stop();
 });
 
 const secret = { clientId: "id", clientSecret: "s" };

@@ -1,9 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { BrowserContext, Page } from "playwright-core";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { browser } from "../browser_fixture.js";
 import { consent, Browser as HttpBrowser } from "../fakes/browser.js";
+import { perTest } from "../lifetimes.js";
 import { World } from "./harness.js";
 
 /** A tab, and everything in it that would trouble a person. */
@@ -47,12 +48,11 @@ async function expectPlainPage(page: Page): Promise<void> {
 describe("a person in Chromium", () => {
   const chromium = browser();
   let context: BrowserContext;
-  let world: World;
+  const world = perTest(() => World.make());
   let connectionId: string;
   let authUrl: string;
 
   beforeEach(async () => {
-    world = await World.make();
     context = await chromium.newContext();
     const providerId = await world.register();
     ({ connectionId, authUrl } = await world.clients.connections.requestConnection({
@@ -60,7 +60,6 @@ describe("a person in Chromium", () => {
       provider: { case: "providerId", value: providerId },
     }));
   });
-  afterEach(() => world.close());
 
   const readConnection = async () =>
     (await world.clients.connections.getConnection({ connectionId })).connection;

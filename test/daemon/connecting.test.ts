@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
 const returnUrl = "http://127.0.0.1:3999/back?tab=1&x=a%20b";
 
 describe("connecting", () => {
-  let world: World;
+  const world = perSuite(() => World.make());
   let providerId: string;
   beforeAll(async () => {
-    world = await World.make();
     providerId = await world.register();
-  });
-  afterAll(async () => {
-    await world.close();
   });
 
   const request = (

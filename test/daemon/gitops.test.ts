@@ -6,6 +6,7 @@ import { run } from "../../src/cli/program.js";
 import type { Daemon } from "../../src/daemon/daemon.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
+import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { Place } from "./harness.js";
 
@@ -27,7 +28,7 @@ const manifest = `${head}    scopes: [repo, user]
 `;
 
 describe("nexusd providers", () => {
-  let place: Place;
+  const place = perSuite(() => Place.make());
   let daemon: Daemon;
   let folder: string;
   let file: string;
@@ -35,7 +36,6 @@ describe("nexusd providers", () => {
   let written = "";
 
   beforeAll(async () => {
-    place = await Place.make();
     daemon = await place.start(new ManualClock(Date.now()));
     folder = temporaryFolder();
     file = join(folder, "nexus-providers.yaml");

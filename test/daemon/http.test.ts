@@ -1,19 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perSuite } from "../lifetimes.js";
 import { processes } from "../processes.js";
 import { World } from "./harness.js";
 
 describe("a second client, over Connect JSON with plain fetch", () => {
-  let world: World;
+  const world = perSuite(() => World.make());
   let connectionId: string;
   beforeAll(async () => {
-    world = await World.make();
     connectionId = await world.connect(await world.register());
-  });
-  afterAll(async () => {
-    await world.close();
   });
   const post = async (path: string, body: object, headers: Record<string, string> = {}) => {
     const response = await fetch(`${world.place.httpUrl}/nexus.v1.${path}`, {

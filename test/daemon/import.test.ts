@@ -6,7 +6,8 @@ import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Store } from "../../src/store/store.js";
 import { fakeShell } from "../cli/fake_shell.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { startOpenIdProvider } from "../fakes/openid_provider.js";
+import { perTest } from "../lifetimes.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { DaemonProcess } from "./daemon_process.js";
@@ -15,16 +16,12 @@ import { foreignRefreshToken } from "./foreign_token.js";
 import { Place, World } from "./harness.js";
 
 describe("importing a refresh token", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let providerId: string;
   let refreshToken: string;
   beforeEach(async () => {
-    world = await World.make();
     providerId = await world.register();
     refreshToken = await foreignRefreshToken(world.provider, world.place.config.redirectUri);
-  });
-  afterEach(async () => {
-    await world.close();
   });
   const importIt = (change: { userId?: string; refreshToken?: string; providerId?: string } = {}) =>
     world.clients.connections.importConnection({
@@ -185,8 +182,8 @@ it("tries the fields of a static type at the provider where the profile says how
 });
 
 describe("an import that is cut off by a crash", () => {
-  let place: Place;
-  let provider: OpenIdProvider;
+  const place = perTest(() => Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" }));
+  const provider = perTest(() => startOpenIdProvider({ redirectUris: [place.config.redirectUri] }));
   let running: DaemonProcess[];
   let providerId: string;
   let refreshToken: string;
@@ -199,8 +196,6 @@ describe("an import that is cut off by a crash", () => {
   beforeEach(async () => {
     running = [];
     // Ports that nobody holds while the daemon is down could be taken meanwhile.
-    place = await Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" });
-    provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri] });
     refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
     await start();
     const { clientId, clientSecret } = provider.clients.post;
@@ -211,7 +206,6 @@ describe("an import that is cut off by a crash", () => {
   });
   afterEach(async () => {
     await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
-    await provider.stop();
   });
   /** The provider has got the refresh token when the daemon dies. */
   const importAndKill = async (): Promise<void> => {

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { perTest } from "../lifetimes.js";
 import { needs } from "../needs.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
@@ -9,11 +10,8 @@ const onTerminal = ["sh", "-c", 'exec script --quiet --return --flush --command 
 const escapeCharacter = String.fromCharCode(27);
 
 describe("the log on standard output", () => {
-  let place: Place;
+  const place = perTest(() => Place.make({ NEXUS_LOG_FORMAT: "" }));
   let daemon: DaemonProcess | undefined;
-  beforeEach(async () => {
-    place = await Place.make({ NEXUS_LOG_FORMAT: "" });
-  });
   afterEach(() => daemon?.kill("SIGTERM"));
 
   it("is an object a line where no terminal is attached", async () => {

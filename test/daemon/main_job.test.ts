@@ -1,15 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../lifetimes.js";
 import { World } from "./harness.js";
 
 describe("the main job", () => {
-  let world: World;
-  beforeEach(async () => {
-    world = await World.make();
-  });
-  afterEach(async () => {
-    await world.close();
-  });
+  const world = perTest(() => World.make());
 
   it("connects once, hands out the token, refreshes it before it expires, and tells the watcher", async () => {
     const providerId = await world.register();

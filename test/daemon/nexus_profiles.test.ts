@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/model/json.js";
+import { perSuite } from "../lifetimes.js";
 import { World } from "./harness.js";
 import type { RestClient } from "./rest_client.js";
 
 // What the clients of the existing Nexus write and compare: their profiles read back as they were written.
 describe("profiles of existing Nexus clients", () => {
-  let world: World;
+  const world = perSuite(() => World.make());
   let rest: RestClient;
   beforeAll(async () => {
-    world = await World.make();
     rest = await world.rest();
   });
-  afterAll(() => world.close());
 
   async function create(profile: JsonObject): Promise<string> {
     const created = await rest.post("/v1/providers", { profile });

@@ -13,17 +13,17 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { Browser, consent } from "../fakes/browser.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { startOpenIdProvider } from "../fakes/openid_provider.js";
+import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
 
 describe("the process", () => {
-  let place: Place;
+  const place = perTest(() => Place.make());
   let running: DaemonProcess[];
   beforeEach(async () => {
-    place = await Place.make();
     running = [];
   });
   afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
@@ -200,11 +200,10 @@ describe("the process", () => {
   });
 
   describe("with a connection", () => {
-    let provider: OpenIdProvider;
+    const provider = perTest(() => startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] }));
     let connectionId: string;
     let daemon: DaemonProcess;
     beforeEach(async () => {
-      provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
       daemon = await started();
       const clients = place.clients();
       await clients.providers.createProvider({
@@ -223,9 +222,6 @@ describe("the process", () => {
       });
       await consent(new Browser(), requested.authUrl);
       connectionId = requested.connectionId;
-    });
-    afterEach(async () => {
-      await provider.stop();
     });
     const restartAfterKill = async (): Promise<void> => {
       await daemon.kill("SIGKILL");

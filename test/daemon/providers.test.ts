@@ -1,10 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   AuthType,
   type ProviderSchema,
   TokenEndpointAuthMethod,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
@@ -19,13 +20,7 @@ const manual = {
 } satisfies ProviderInit;
 
 describe("providers", () => {
-  let world: World;
-  beforeAll(async () => {
-    world = await World.make();
-  });
-  afterAll(async () => {
-    await world.close();
-  });
+  const world = perSuite(() => World.make());
   const create = (provider: ProviderInit) => world.clients.providers.createProvider({ provider });
 
   it("creates a profile, answers the redirect URI, and never the secret", async () => {
@@ -93,9 +88,9 @@ describe("providers", () => {
       ["provider.issuer"],
     ],
     [
-      "openid without keys",
-      { ...manual, name: "x", scopes: ["openid"] },
-      ["provider.issuer", "provider.jwks_url"],
+      "keys without an issuer",
+      { ...manual, name: "x", jwksUrl: "https://example.com/jwks" },
+      ["provider.issuer"],
     ],
     [
       "a protocol parameter",

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { credentials, Client as GrpcClient, Metadata } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   type CheckRequest,
   CheckRequestSchema,
@@ -8,22 +8,21 @@ import {
   CheckResponseSchema,
 } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { Role } from "../../src/gen/nexus/v1/access_pb.js";
+import { perSuite } from "../lifetimes.js";
 import { AccessWorld } from "../security/access_world.js";
 
 const unknown = "00000000-0000-4000-8000-000000000000";
 
 describe("authorization of proxies", () => {
-  let world: AccessWorld;
+  const world = perSuite(() => AccessWorld.make());
   let key: string;
   let mine: string;
   let theirs: string;
   beforeAll(async () => {
-    world = await AccessWorld.make();
     mine = world.connections.adaGithub;
     theirs = world.connections.bobGithub;
     key = await world.key({ userIds: ["ada"] }, "proxy");
   });
-  afterAll(() => world.daemon.stop());
 
   const check = async (connectionId: string | undefined, shown: string): Promise<CheckResponse> => {
     const client = new GrpcClient(world.grpcUrl.replace("http://", ""), credentials.createInsecure());

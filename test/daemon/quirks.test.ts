@@ -11,6 +11,7 @@ import {
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser } from "../fakes/browser.js";
 import { type Behaviour, ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { type Clients, Place } from "./harness.js";
 
@@ -24,23 +25,19 @@ interface Quirk {
   readonly fields?: Fields;
 }
 
-let place: Place;
-let clock: ManualClock;
+const place = perSuite(() => Place.make());
+const clock = perSuite(() => new ManualClock(Date.now()));
 let daemon: Daemon;
-let provider: ScriptedProvider;
+const provider = perSuite(() => ScriptedProvider.start());
 let clients: Clients;
 let count = 0;
 
 beforeAll(async () => {
-  place = await Place.make();
-  clock = new ManualClock(Date.now());
   daemon = await place.start(clock);
-  provider = await ScriptedProvider.start();
   clients = place.clients();
 });
 afterAll(async () => {
   await daemon.stop();
-  await provider.stop();
 });
 
 async function register(options: Options, fields: Fields = {}): Promise<string> {

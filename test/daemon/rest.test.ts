@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { restTable } from "../../src/legacy/table.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perSuite } from "../lifetimes.js";
 import { World } from "./harness.js";
 import type { RestClient } from "./rest_client.js";
 
@@ -17,18 +18,14 @@ const manual = {
 };
 
 describe("the REST routes", () => {
-  let world: World;
+  const world = perSuite(() => World.make());
   let rest: RestClient;
   let connectionId: string;
   let providerId: string;
   beforeAll(async () => {
-    world = await World.make();
     rest = await world.rest();
     providerId = await world.register();
     connectionId = await world.connect(providerId);
-  });
-  afterAll(async () => {
-    await world.close();
   });
 
   it("describe themselves, to anybody, in valid OpenAPI 3.1", async () => {

@@ -1,19 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../lifetimes.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { World } from "./harness.js";
 
 describe("ending a connection", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let providerId: string;
   let connectionId: string;
   beforeEach(async () => {
-    world = await World.make();
     providerId = await world.register();
     connectionId = await world.connect(providerId);
-  });
-  afterEach(async () => {
-    await world.close();
   });
   const accessToken = async (): Promise<string> => {
     const { token } = await world.clients.tokens.getToken({ connectionId });

@@ -4,23 +4,22 @@ import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { consent } from "../fakes/browser.js";
+import { perTest } from "../lifetimes.js";
 import { World } from "./harness.js";
 import { SecretWatcher, secretsOf } from "./secret_watcher.js";
 
 const hourMs = 3_600_000;
 
 describe("secret discovery", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let id: string;
   let watchers: SecretWatcher[];
   beforeEach(async () => {
-    world = await World.make();
     id = await world.connect(await world.register());
     watchers = [];
   });
   afterEach(async () => {
     for (const watcher of watchers) watcher.cancel();
-    await world.close();
   });
   const watch = (): SecretWatcher => {
     const { socket } = world.place;

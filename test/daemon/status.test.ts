@@ -1,17 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { DaemonState, type GetStatusResponse } from "../../src/gen/nexus/v1/status_pb.js";
+import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { Watcher } from "./harness.js";
 import { ScriptedWorld } from "./scripted_world.js";
 
 describe("the status of a daemon", () => {
-  let world: ScriptedWorld;
-  beforeAll(async () => {
-    world = await ScriptedWorld.make();
-  });
-  afterAll(() => world.close());
+  const world = perSuite(() => ScriptedWorld.make());
 
   const status = (maxEntries = 0): Promise<GetStatusResponse> =>
     world.clients.status.getStatus({ maxEntries });

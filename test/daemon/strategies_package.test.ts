@@ -7,7 +7,7 @@ import { temporaryFolder } from "../temporary_folder.js";
 const root = join(import.meta.dirname, "../..");
 
 const consumer = `
-import { type ApiRequest, applyStrategy, type AuthorizedRequest, StrategyError } from "nexus-sidecar/strategies";
+import { type ApiRequest, applyStrategy, type AuthorizedRequest, StrategyError } from "nexusd/strategies";
 
 const request: ApiRequest<string> = { method: "POST", url: "https://api.example/x", headers: {}, body: "b" };
 const answer: AuthorizedRequest<string> = await applyStrategy(
@@ -26,12 +26,12 @@ try {
 `;
 
 /** The package as another one sees it, in its built form. */
-describe("nexus-sidecar/strategies", () => {
+describe("nexusd/strategies", () => {
   let folder: string;
   beforeAll(() => {
     folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
-    symlinkSync(root, join(folder, "node_modules", "nexus-sidecar"));
+    symlinkSync(root, join(folder, "node_modules", "nexusd"));
     writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
     writeFileSync(join(folder, "consumer.ts"), consumer);
     writeFileSync(
@@ -60,7 +60,7 @@ describe("nexus-sidecar/strategies", () => {
   });
 
   it("can be imported by its own name", async () => {
-    const script = `import * as library from "nexus-sidecar/strategies"; console.log(Object.keys(library).sort().join());`;
+    const script = `import * as library from "nexusd/strategies"; console.log(Object.keys(library).sort().join());`;
     const ran = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
       cwd: root,
       encoding: "utf8",

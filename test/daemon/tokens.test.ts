@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perTest } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
 
@@ -8,14 +9,10 @@ const hourMs = 3_600_000;
 const minuteMs = 60_000;
 
 describe("tokens", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let connectionId: string;
   beforeEach(async () => {
-    world = await World.make();
     connectionId = await world.connect(await world.register());
-  });
-  afterEach(async () => {
-    await world.close();
   });
   const getToken = (minTtlSeconds = 0) =>
     world.clients.tokens.getToken({ connectionId, minTtl: { seconds: BigInt(minTtlSeconds), nanos: 0 } });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { Browser } from "../fakes/browser.js";
 import { OtlpReceiver, type ReceivedSpan } from "../fakes/otlp_receiver.js";
+import { perTest } from "../lifetimes.js";
 import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
@@ -17,16 +18,14 @@ const headers = { traceparent: `00-${traceId}-${callerSpanId}-01`, tracestate: "
 const tokenService = "nexus.v1.TokenService";
 
 describe("traces of a daemon", () => {
-  let place: Place;
+  const place = perTest(() => Place.make());
   let provider: ScriptedServer;
-  let receiver: OtlpReceiver;
+  const receiver = perTest(() => OtlpReceiver.start());
   let running: DaemonProcess[];
   let refusal: string | undefined;
   beforeEach(async () => {
-    place = await Place.make();
     running = [];
     refusal = undefined;
-    receiver = await OtlpReceiver.start();
     let count = 0;
     provider = await startScriptedServer((response, request) => {
       if (refusal !== undefined) return json({ error: refusal }, 400)(response, request);

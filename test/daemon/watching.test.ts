@@ -1,22 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { type Watcher, World } from "./harness.js";
 
 const hourMs = 3_600_000;
 
 describe("watching", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let providerId: string;
   let watchers: Watcher[];
   beforeEach(async () => {
-    world = await World.make();
     providerId = await world.register();
     watchers = [];
   });
   afterEach(async () => {
     for (const watcher of watchers) watcher.cancel();
-    await world.close();
   });
   const watch = (request?: Parameters<World["watch"]>[0]): Watcher => {
     const watcher = world.watch(request);

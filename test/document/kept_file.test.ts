@@ -2,34 +2,27 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { DocumentError } from "../../src/document/document_error.js";
 import { FileUnreadable, KeptFile } from "../../src/document/kept_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { silentLog } from "../silent_log.js";
 
 describe("a file that is kept", () => {
   let text: string | undefined;
-  let folders: string[];
   let notice: () => void;
   let closed: boolean;
   let violation: Error | undefined;
   let held: Promise<void> | undefined;
   let taken: string[];
   let failures: unknown[];
-  let logged: object[];
   let kept: KeptFile;
 
   beforeEach(() => {
     text = "one";
-    folders = [];
     closed = false;
     violation = undefined;
     held = undefined;
     taken = [];
     failures = [];
-    logged = [];
     kept = new KeptFile({
       path: "/f.yaml",
       clock: new ManualClock(0),
-      log: { ...silentLog, error: (fields, message) => void logged.push({ ...fields, message }) },
-      unwatched: "not watched",
       take: async (given) => {
         taken.push(given);
         await held;
@@ -44,7 +37,6 @@ describe("a file that is kept", () => {
         },
         watch: async (changed) => {
           notice = changed;
-          return folders;
         },
         close: () => {
           closed = true;
@@ -124,11 +116,5 @@ describe("a file that is kept", () => {
     release();
     await Promise.all([first, second, stopped]);
     expect(taken).toEqual(["one"]);
-  });
-
-  it("says which folders it cannot watch", async () => {
-    folders = ["/etc"];
-    await kept.watch();
-    expect(logged).toEqual([{ file: "/f.yaml", folders: ["/etc"], message: "not watched" }]);
   });
 });

@@ -1,29 +1,29 @@
-import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
-import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
-import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
-import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
-import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
+import type { Connections } from "../../src/domain/connections/connections.js";
+import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
+import type { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
+import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
+import type { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
+import type { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
+import type { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants/token_endpoint_client.js";
-import { TokenSpool } from "../../src/domain/grants/token_spool.js";
-import { newConnection } from "../../src/domain/lifecycle/new_connection.js";
-import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
+import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
+import type { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
+import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import { owner } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
+import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
-import { bearerStrategy } from "../../src/model/credentials/strategy.js";
 import { newId } from "../../src/model/ids.js";
-import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
-import { Changes } from "../../src/runtime/changes.js";
-import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import type { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
-import { Vault } from "../../src/vault/vault.js";
-import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { silentLog } from "../silent_log.js";
+import { WiredDomain } from "../fakes/wired_domain.js";
+import { aProfile } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 export const startMs = 1_800_000_000_000;
@@ -50,57 +50,54 @@ export interface SentRefresh {
   fail(error: unknown): void;
 }
 
-/** The refresh engine on a real store, its provider played by the test. */
+/** The wired domain on a real store, its provider played by the test. */
 export class Engine {
   readonly clock = new ManualClock(startMs);
-  readonly changes = new Changes();
   readonly sent: SentRefresh[] = [];
   readonly store: Store;
-  readonly reader: CredentialReader;
-  readonly refresher: Refresher;
-  readonly scheduler: RefreshEngine;
   readonly counted: string[] = [];
+  /** Answers the codes of consents. */
+  exchangeCode: () => Promise<TokenSet> = () => Promise.resolve(tokenSet());
+  readonly changes: Changes;
   readonly vault: CredentialVault;
+  readonly reader: CredentialReader;
   readonly writer: CredentialWriter;
+  readonly scheduler: RefreshEngine;
+  readonly refresher: Refresher;
   readonly spool: TokenSpool;
+  readonly connections: Connections;
+  readonly completer: ConnectionCompleter;
+  readonly confirmer: ConsentConfirmation;
+  readonly providers: ProviderRegistry;
   #onSent: (() => void) | undefined;
 
   constructor(folder = temporaryFolder(), spoolFile?: SpoolFile) {
     this.store = Store.open({ folder, nowMs: startMs });
-    this.vault = new CredentialVault({
-      vault: new Vault(Buffer.alloc(32, 1)),
-      databaseId: this.store.databaseId,
-    });
-    const shared = {
+    const domain = new WiredDomain({
       store: this.store,
-      vault: this.vault,
       clock: this.clock,
-      log: silentLog,
-      changes: this.changes,
       random: () => 0.5,
-    };
-    this.writer = new CredentialWriter(shared);
-    this.reader = new CredentialReader(shared);
-    const revocations = new RevocationQueue(shared);
-    this.spool = new TokenSpool({ ...shared, file: spoolFile, revocations });
-    this.scheduler = new RefreshEngine({
-      revocations,
-      spool: this.spool,
-      ...shared,
-      writer: this.writer,
-      servers: new IssuerMetadata({
-        ...shared,
-        networks: loopbackNetworks,
-        fetchDocument: () => Promise.reject(new Error("no network")),
-      }),
-      grants: { refresh: (request) => this.#send(request) },
-      locks: new KeyedMutex(),
+      spoolFile,
+      grants: {
+        refresh: (request) => this.#send(request),
+        exchangeCode: () => this.exchangeCode(),
+      },
       metrics: {
         refreshed: (_provider, result, reason) => void this.counted.push(`${result} ${reason}`.trim()),
         replaced: () => {},
       },
     });
-    this.refresher = this.scheduler.refresher;
+    this.changes = domain.changes;
+    this.vault = domain.vault;
+    this.reader = domain.reader;
+    this.writer = domain.writer;
+    this.scheduler = domain.engine;
+    this.refresher = domain.engine.refresher;
+    this.spool = domain.spool;
+    this.connections = domain.connections;
+    this.completer = domain.completer;
+    this.confirmer = domain.confirmer;
+    this.providers = domain.providers;
     this.store.onCommitted((changed) => this.changes.emit("connections", changed));
   }
 
@@ -112,36 +109,15 @@ export class Engine {
 
   /** Registers a profile with endpoints set by hand. */
   async provider(name: string, change: Partial<ProviderProfile> = {}): Promise<ProviderProfile> {
-    const profile: ProviderProfile = {
-      id: newId(),
+    const profile = aProfile({
       name,
-      authType: "oauth2",
-      clientId: "client",
-      clientSecret: undefined,
-      tokenEndpointAuthMethod: "none",
-      issuer: "",
-      enableDiscovery: false,
       authUrl: "https://op.example/auth",
       tokenUrl: "https://op.example/token",
-      jwksUrl: "",
-      scopes: [],
-      authorizationParams: {},
-      apiBaseUrl: "",
-      userInfoEndpoint: "",
-      description: "",
-      category: "",
-      refreshWindowMs: undefined,
-      strategy: bearerStrategy,
-      credentialSchema: undefined,
-      params: {},
-      oauth2: plainOAuth2,
-      template: "",
       createdAtMs: startMs,
       updatedAtMs: startMs,
-      version: 1n,
       redirectPath: `/auth/callback/${name}`,
       ...change,
-    };
+    });
     await this.store.commit((tx) => tx.putProvider(profile));
     return profile;
   }
@@ -153,19 +129,62 @@ export class Engine {
     return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
   }
 
+  /** An active connection of a new profile. */
+  async connected(first?: TokenSet): Promise<Connection> {
+    return await this.connection(await this.provider("op"), first);
+  }
+
+  /** A person consents, from the request to the callback, and the provider answers the code with `tokens`. */
+  async consent(tokens: TokenSet, request: Partial<ConnectionRequest> = {}) {
+    this.exchangeCode = () => Promise.resolve(tokens);
+    const { state, connectionId } = await this.request(request);
+    return { connectionId, result: await this.finish(state) };
+  }
+
+  request(request: Partial<ConnectionRequest> = {}) {
+    const provider = { name: "op" };
+    const all = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
+    return this.connections.request({ ...all, ...request }, owner);
+  }
+
+  /** From the page of the request to the callback. */
+  async finish(state: string) {
+    const started = await this.completer.start(state);
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const query = new URLSearchParams({ state, code: "c" });
+    const path = "/auth/callback/op";
+    return await this.completer.finish(query, () => started.binding.value, undefined, path);
+  }
+
+  /** What lies in the store. */
+  credentialOf(id: string) {
+    const stored = this.store.getCredential(id);
+    return stored && this.vault.openCredential(this.get(id), stored);
+  }
+
+  refreshTokenOf(id: string): string | undefined {
+    return this.credentialOf(id)?.refreshToken?.reveal();
+  }
+
+  /** Events of the connection, the newest first. */
+  events(connectionId: string) {
+    return this.store.listAuditEvents({ limit: 20, connectionId }).events.map(({ event }) => event);
+  }
+
   get(id: string): Connection {
     const connection = this.store.getConnection(id);
     if (!connection) throw new Error("no such connection");
     return connection;
   }
 
-  /** Resolves when `count` requests have been sent in all. */
-  async untilSent(count: number): Promise<void> {
+  /** Resolves with the last of `count` requests when that many have been sent in all. */
+  async untilSent(count: number): Promise<SentRefresh> {
     while (this.sent.length < count) {
       await new Promise<void>((resolve) => {
         this.#onSent = resolve;
       });
     }
+    return this.sent[count - 1] as SentRefresh;
   }
 
   /** Resolves with the connection when it passes, looking after each commit. */

@@ -1,31 +1,16 @@
 import type { JsonObject, JsonValue } from "../../src/model/json.js";
-import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
+import { plainSettings } from "../samples.js";
 
 /** Settings of an API-key profile. */
 export function profileOf(more: Partial<ProviderSettings> = {}): ProviderSettings {
   return {
+    ...plainSettings,
     name: "acme",
     authType: "api_key",
     clientId: "",
     tokenEndpointAuthMethod: "client_secret_post",
-    issuer: "",
-    enableDiscovery: false,
-    authUrl: "",
-    tokenUrl: "",
-    jwksUrl: "",
-    scopes: [],
-    authorizationParams: {},
-    apiBaseUrl: "",
-    userInfoEndpoint: "",
-    description: "",
-    category: "",
-    refreshWindowMs: undefined,
     strategy: { kind: "header", headerName: "X-Key", valuePrefix: "", credentialField: "api_key" },
-    credentialSchema: undefined,
-    params: {},
-    oauth2: plainOAuth2,
-    template: "",
     ...more,
   };
 }

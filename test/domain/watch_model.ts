@@ -11,8 +11,8 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
+import { aConnection, nowMs } from "../samples.js";
 import { silentLog } from "../silent_log.js";
-import { connection, nowMs } from "../store/samples.js";
 import { openStore } from "../store/temporary_store.js";
 
 export type WatchStep =
@@ -217,7 +217,7 @@ export class WatchWorld {
       for (const id of ids) {
         if (what === "change") {
           const credentialRevision = ++this.#revision;
-          tx.putConnection(connection(id, { userId: userOf(id), status: "active", credentialRevision }));
+          tx.putConnection(aConnection({ id, userId: userOf(id), status: "active", credentialRevision }));
           written.set(id, credentialRevision);
         } else if (tx.getConnection(id)) {
           tx.deleteConnection(id);

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { configure } from "./openid_provider/configuration.js";
-import { Listener } from "./openid_provider/door.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
+import { Listener } from "./openid_provider/listener.js";
 import { unavailable } from "./openid_provider/page.js";
 import { Store } from "./openid_provider/store.js";
 import { type Outage, TokenEndpoint, type TokenRequest } from "./openid_provider/token_endpoint.js";

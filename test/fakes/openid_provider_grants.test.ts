@@ -1,16 +1,11 @@
 import * as oauth from "oauth4webapi";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { perTest } from "../lifetimes.js";
 import { Browser } from "./browser.js";
 import { agentOf, connect, insecure, invalidGrant, isAlive, redirectUri, refresh } from "./oauth_client.js";
-import { type OpenIdProvider, startOpenIdProvider } from "./openid_provider.js";
+import { startOpenIdProvider } from "./openid_provider.js";
 
-let provider: OpenIdProvider;
-
-beforeEach(async () => {
-  provider = await startOpenIdProvider({ redirectUris: [redirectUri] });
-});
-
-afterEach(() => provider.stop());
+const provider = perTest(() => startOpenIdProvider({ redirectUris: [redirectUri] }));
 
 describe("a grant", () => {
   test("dies when a rotated refresh token is used again", async () => {

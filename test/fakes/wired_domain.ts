@@ -1,4 +1,5 @@
 import { Connections } from "../../src/domain/connections/connections.js";
+import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
 import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
@@ -13,15 +14,15 @@ import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
-import { bearerStrategy } from "../../src/model/credentials/strategy.js";
-import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
+import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
+import { plainSettings } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { loopbackNetworks } from "./loopback_networks.js";
 
@@ -35,6 +36,8 @@ export class WiredDomain {
   readonly tokens: Tokens;
   readonly connections: Connections;
   readonly completer: ConnectionCompleter;
+  readonly confirmer: ConsentConfirmation;
+  readonly spool: TokenSpool;
   readonly providers: ProviderRegistry;
 
   /** The caller emits `connections` at commits, and starts `engine`. */
@@ -42,10 +45,14 @@ export class WiredDomain {
     readonly store: Store;
     readonly clock: Clock;
     readonly random: () => number;
-    readonly outbound: OutboundFetch;
+    /** Answers what the token endpoint is asked, unless `grants` do. */
+    readonly outbound?: OutboundFetch;
+    readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode">;
     readonly metrics?: RefreshMetrics;
+    readonly spoolFile?: SpoolFile | undefined;
   }) {
-    const { store, clock, outbound } = options;
+    const { store, clock } = options;
+    const outbound = options.outbound ?? (() => Promise.reject(new Error("no network")));
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silentLog, changes: this.changes };
     const locks = new KeyedMutex<string>();
@@ -54,14 +61,15 @@ export class WiredDomain {
       networks: loopbackNetworks,
       fetchDocument: () => Promise.reject(new Error()),
     });
-    const grants = new TokenEndpointClient({ vault, clock, outbound });
+    const grants = options.grants ?? new TokenEndpointClient({ vault, clock, outbound });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
     this.reader = new CredentialReader(shared);
     const revocations = new RevocationQueue(shared);
-    const spool = new TokenSpool({ ...shared, file: undefined, revocations });
+    const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations });
+    this.spool = spool;
     this.engine = new RefreshEngine({
       ...shared,
       revocations,
@@ -77,7 +85,8 @@ export class WiredDomain {
     const publicUrl = "http://localhost:8080";
     const unknownStateAudit = new UnknownStateAudit(shared);
     const entry = { ...shared, servers, revocations, spool };
-    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins: [] });
+    const allowedReturnOrigins = ["https://app.example"];
+    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins });
     const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
     this.completer = new ConnectionCompleter({
       ...entry,
@@ -87,6 +96,7 @@ export class WiredDomain {
       unknownStateAudit,
       onAccepted,
     });
+    this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
     // The audit of reads is no part of what these domains are tested for.
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
     this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
@@ -122,27 +132,5 @@ export function testVault(store: Store): CredentialVault {
 
 /** A profile with endpoints set by hand. */
 export function manualSettings(name: string, origin: string): ProviderSettings {
-  return {
-    name,
-    authType: "oauth2",
-    clientId: "client",
-    tokenEndpointAuthMethod: "none",
-    issuer: "",
-    enableDiscovery: false,
-    authUrl: `${origin}/auth`,
-    tokenUrl: `${origin}/token`,
-    jwksUrl: "",
-    scopes: ["read"],
-    authorizationParams: {},
-    apiBaseUrl: "",
-    userInfoEndpoint: "",
-    description: "",
-    category: "",
-    refreshWindowMs: undefined,
-    strategy: bearerStrategy,
-    credentialSchema: undefined,
-    params: {},
-    oauth2: plainOAuth2,
-    template: "",
-  };
+  return { ...plainSettings, name, authUrl: `${origin}/auth`, tokenUrl: `${origin}/token`, scopes: ["read"] };
 }

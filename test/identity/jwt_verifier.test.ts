@@ -5,6 +5,7 @@ import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
 import { Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type Algorithm, JwtSigner } from "../fakes/jwt_issuer.js";
+import { perTest } from "../lifetimes.js";
 import { silentLog } from "../silent_log.js";
 
 const issuer = "https://kubernetes.default.svc";
@@ -23,14 +24,13 @@ const weak = new JwtSigner("weak", "RS256", 1024);
 const unauthenticated = new JwtSigner("unauthenticated");
 
 describe("JwtVerifier", () => {
-  let clock: ManualClock;
+  const clock = perTest(() => new ManualClock(startMs));
   let published: unknown;
   let asked: number;
   let reasons: unknown[];
   let warnings: unknown[];
   let verifier: JwtVerifier;
   beforeEach(() => {
-    clock = new ManualClock(startMs);
     asked = 0;
     reasons = [];
     warnings = [];

@@ -26,12 +26,13 @@ export async function build(language: Language): Promise<Built> {
  * @returns its exit code or signal, and all that it wrote
  */
 export async function run(
-  { cwd, command: [program = "", ...args] }: Step,
+  { cwd, command: [program = "", ...args], environment = {} }: Step,
   maxSeconds: number,
   input = "",
 ): Promise<{ code: number | string; output: string }> {
   const child = spawn(program, args, {
     cwd,
+    env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "pipe"],
     timeout: maxSeconds * 1000,
     killSignal: "SIGKILL",

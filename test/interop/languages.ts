@@ -7,6 +7,8 @@ const examples = join(root, "examples");
 export interface Step {
   readonly cwd: string;
   readonly command: readonly string[];
+  /** Beside that of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** An example agent: what it needs, how it is generated and built, and how it is started. */
@@ -79,6 +81,26 @@ export const page: Language = {
 };
 
 export const toolsFolder = join(root, "node_modules/.cache/interop");
+
+const schemathesisFolder = join(import.meta.dirname, "schemathesis");
+const schemathesisVenv = join(toolsFolder, "schemathesis");
+
+/** Holds the REST routes against the OpenAPI document, by the lock file beside its settings. */
+export const schemathesis: Language = {
+  name: "schemathesis",
+  needs: ["python3"],
+  build: [
+    { cwd: schemathesisFolder, command: ["python3", "-m", "venv", schemathesisVenv] },
+    {
+      cwd: schemathesisFolder,
+      command: [
+        ...[join(schemathesisVenv, "bin/python"), "-m", "pip", "install", "--quiet"],
+        ...["--disable-pip-version-check", "-r", "requirements.txt"],
+      ],
+    },
+  ],
+  run: [join(schemathesisVenv, "bin/schemathesis")],
+};
 
 /** `grpcurl` and `grpc_health_probe`, by the lock file beside this. */
 export const goTools: Language = {

@@ -1,21 +1,24 @@
 /**
- * `npm run test:interop [-- --only WORD]`: generates, builds and runs the example agents of all languages against a live
- * daemon, over the Unix socket and over TCP with a key, and the tools by which people look into a gRPC server. Prints a
- * table. A toolchain that is missing is named; with `CI=true` that is a failure.
+ * `npm run test:interop [-- --only WORD] [--seed N]`: generates, builds and runs the example agents of all languages against a live
+ * daemon, over the Unix socket and over TCP with a key, and the tools by which people look into a gRPC server; then holds what the
+ * REST routes answer against the OpenAPI document, with requests that `--seed` repeats. Prints a table. A toolchain that is missing is named; with `CI=true` that is a failure.
  */
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { pathOf } from "../needs.js";
 import { overhearAuthority } from "./authority.js";
 import { type Built, build } from "./building.js";
-import { goTools, type Language, languages, page, toolsFolder } from "./languages.js";
+import { goTools, type Language, languages, page, schemathesis, toolsFolder } from "./languages.js";
 import { checkReconnecting } from "./reconnecting.js";
+import { playSchemathesis } from "./rest_document.js";
 import { Results } from "./results.js";
 import { checks, playAgents } from "./scenario.js";
 import { Stage } from "./stage.js";
 import { playPage, playTools } from "./tools.js";
 
-const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
+const { values } = parseArgs({
+  options: { only: { type: "string", default: "" }, seed: { type: "string", default: "1" } },
+});
 const mustHave = process.env["CI"] === "true";
 const results = new Results();
 const startedMs = Date.now();
@@ -40,6 +43,7 @@ mkdirSync(toolsFolder, { recursive: true });
 const ready: Language[] = [];
 for (const language of languages.filter(isWanted)) if (await isBuilt(language)) ready.push(language);
 const hasTools = isWanted(goTools) && (await isBuilt(goTools));
+const hasSchemathesis = isWanted(schemathesis) && (await isBuilt(schemathesis));
 const hasPage = isWanted(page) && (await isBuilt(page));
 
 const stage = await Stage.set();
@@ -65,6 +69,10 @@ try {
   if (hasPage) {
     tell("playing: the page");
     await playPage(stage, results);
+  }
+  if (hasSchemathesis) {
+    tell("playing: schemathesis");
+    await playSchemathesis(stage, values.seed, results);
   }
 } catch (error) {
   results.fail("the stage", "build", (error as Error).stack ?? String(error));

@@ -4,6 +4,7 @@ import { Aborted, InvalidArgument } from "../../src/model/errors.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { perTest } from "../lifetimes.js";
 import { silentLog } from "../silent_log.js";
 
 const key = (name: string) => `  - {name: ${name}, auth_type: api_key}\n`;
@@ -27,7 +28,7 @@ describe("the keeper of a providers file", () => {
     redirectPath: "",
   });
   const registry: KeptRegistry = {
-    list: ({ afterName }) => (afterName === undefined ? [...profiles.values()] : []),
+    list: () => [...profiles.values()],
     check: ({ name }) => {
       if (name === refused)
         throw new InvalidArgument([{ field: "provider.credential_schema", description: "no" }]);
@@ -51,13 +52,23 @@ describe("the keeper of a providers file", () => {
     read: async () => text,
     watch: async (changed: () => void) => {
       notice = changed;
-      return [];
     },
     close: () => {},
   };
   const log = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, message, fields: fields as Record<string, unknown> });
-  let keeper: ManifestKeeper;
+  const keeper = perTest(
+    () =>
+      new ManifestKeeper({
+        path: file.path,
+        file,
+        registry,
+        trial: { warnings: async ({ name }) => (name === "down" ? ["it is down"] : []) },
+        variables: {},
+        clock: new ManualClock(0),
+        log: { ...silentLog, info: log("info"), warn: log("warn"), error: log("error") },
+      }),
+  );
 
   beforeEach(() => {
     failure = undefined;
@@ -65,15 +76,6 @@ describe("the keeper of a providers file", () => {
     profiles.clear();
     lines.length = 0;
     writes.length = 0;
-    keeper = new ManifestKeeper({
-      path: file.path,
-      file,
-      registry,
-      trial: { warnings: async ({ name }) => (name === "down" ? ["it is down"] : []) },
-      variables: {},
-      clock: new ManualClock(0),
-      log: { ...silentLog, info: log("info"), warn: log("warn"), error: log("error") },
-    });
   });
 
   it("warns of a provider whose discovery fails, and does not wait for it", async () => {

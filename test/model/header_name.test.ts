@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CatalogueError } from "../../src/catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../src/catalogue/catalogue_error.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { DocumentError, formatViolations } from "../../src/document/document_error.js";
 import { readManifest } from "../../src/manifest/manifest.js";

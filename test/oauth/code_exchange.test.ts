@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
 import { type AuthorizationServer, manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
@@ -10,7 +10,8 @@ import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
 /** In every secret of these tests: it must never show in an error. */
@@ -23,16 +24,13 @@ const post: OAuthClient = {
   method: "client_secret_post",
 };
 
-let server: ScriptedServer;
+const server = perTest(() => startScriptedServer());
 let authorizationServer: AuthorizationServer;
-let clock: ManualClock;
+const clock = perTest(() => new ManualClock(Date.UTC(2031, 4, 1)));
 
 beforeEach(async () => {
-  server = await startScriptedServer();
   authorizationServer = newAuthorizationServer();
-  clock = new ManualClock(Date.UTC(2031, 4, 1));
 });
-afterEach(() => server.close());
 
 function newAuthorizationServer(members: { issuer?: string; jwksUrl?: string } = {}): AuthorizationServer {
   return manualAuthorizationServer({

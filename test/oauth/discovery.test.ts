@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { DiscoveryFailure, discoveryUrl, fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
 import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
 
-let server: ScriptedServer;
+const server = perTest(() => startScriptedServer());
 const fetch = createOutboundFetch({ networks: loopbackNetworks, maxBytes: 10_000 });
-
-beforeEach(async () => {
-  server = await startScriptedServer();
-});
-afterEach(() => server.close());
 
 test.each([
   ["https://a.example", "https://a.example/.well-known/openid-configuration"],

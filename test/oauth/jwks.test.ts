@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { JwksUnavailable, KeySet, processJwks } from "../../src/oauth/jwks.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { perTest } from "../lifetimes.js";
 
 const rsa = (modulusLength: number) => ({
   ...generateKeyPairSync("rsa", { modulusLength }).publicKey.export({ format: "jwk" }),
@@ -66,7 +67,7 @@ describe("a set of keys", () => {
 });
 
 describe("its fetching", () => {
-  let clock: ManualClock;
+  const clock = perTest(() => new ManualClock(0));
   let fetches: number;
   let answer: () => Promise<Response>;
   let keys: KeySet;
@@ -76,7 +77,6 @@ describe("its fetching", () => {
     return answer();
   };
   beforeEach(() => {
-    clock = new ManualClock(0);
     fetches = 0;
     answer = async () => new Response(text(strong));
     keys = new KeySet("https://idp.example/jwks");

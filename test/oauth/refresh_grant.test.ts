@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../src/oauth/failure.js";
@@ -8,21 +8,16 @@ import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { hangUp, json, type Script, type ScriptedServer, startScriptedServer } from "./scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";
 
 /** In every secret of these tests: it must never show in an error. */
 const canary = "canary-4711";
 const key = newSigningKey("k1");
 
-let server: ScriptedServer;
-let clock: ManualClock;
-
-beforeEach(async () => {
-  server = await startScriptedServer();
-  clock = new ManualClock(Date.UTC(2031, 4, 1));
-});
-afterEach(() => server.close());
+const server = perTest(() => startScriptedServer());
+const clock = perTest(() => new ManualClock(Date.UTC(2031, 4, 1)));
 
 function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promise<RefreshResult> {
   return refresh({

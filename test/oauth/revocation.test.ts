@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../src/oauth/client_authentication.js";
 import { processRevocation, type RevocationOutcome, revoke } from "../../src/oauth/revocation.js";
@@ -6,14 +6,11 @@ import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "./scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { hangUp, json, silence, startScriptedServer } from "./scripted_server.js";
 
 describe("revoke", () => {
-  let server: ScriptedServer;
-  beforeEach(async () => {
-    server = await startScriptedServer();
-  });
-  afterEach(() => server.close());
+  const server = perTest(() => startScriptedServer());
 
   const client: OAuthClient = {
     clientId: "client",

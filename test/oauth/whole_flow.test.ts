@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { authorizationUrl } from "../../src/oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
@@ -17,20 +17,19 @@ import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { startOpenIdProvider } from "../fakes/openid_provider.js";
+import { perTest } from "../lifetimes.js";
 
 const redirectUri = "http://localhost:9/auth/callback";
 const clock = new SystemClock();
 const fetch = createOutboundFetch({ networks: loopbackNetworks });
 
-let provider: OpenIdProvider;
+const provider = perTest(() => startOpenIdProvider({ redirectUris: [redirectUri] }));
 let server: AuthorizationServer;
 
 beforeEach(async () => {
-  provider = await startOpenIdProvider({ redirectUris: [redirectUri] });
   server = fromDiscoveryDocument(provider.issuer, await fetchDiscoveryDocument(provider.issuer, fetch));
 });
-afterEach(() => provider.stop());
 
 function client(kind: "post" | "basic" | "public"): OAuthClient {
   if (kind === "public") return { clientId: provider.clients.public.clientId, method: "none" };

@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound.js";
+import type { OutboundResponse } from "../../src/outbound/outbound_exchange.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "../oauth/scripted_server.js";
 
@@ -51,7 +52,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function failure(answer: Promise<Response>): Promise<OutboundError> {
+async function failure(answer: Promise<OutboundResponse>): Promise<OutboundError> {
   const violation = await answer.then(
     (response) => response.status,
     (error: unknown) => error,
@@ -79,7 +80,7 @@ describe("a pause for longer than the deadline", () => {
       pause(pauseMs);
     };
     const response = await fetch(server.origin, post({ refresh_token: canary }));
-    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+    expect(JSON.parse(await response.text())).toEqual({ refresh_token: "rotated" });
   });
 
   test("an answer whose rest comes after it is read", async () => {
@@ -90,7 +91,7 @@ describe("a pause for longer than the deadline", () => {
       pause(timeoutMs + 1_000);
     };
     const response = await fetch(server.origin, post({ refresh_token: canary }));
-    expect(await response.json()).toEqual({ refresh_token: "rotated" });
+    expect(JSON.parse(await response.text())).toEqual({ refresh_token: "rotated" });
   });
 
   test("without an answer the request ends two seconds later", async () => {
@@ -112,7 +113,7 @@ describe("an answer", () => {
       post({ a: "b c", d: "" }),
     );
     expect(response.status).toBe(201);
-    expect(await response.json()).toEqual({ a: 1 });
+    expect(JSON.parse(await response.text())).toEqual({ a: 1 });
     expect(response.headers.get("retry-after")).toBe("7");
     expect(response.headers.has("set-cookie")).toBe(false);
 

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { fullJitterMs } from "../../src/runtime/backoff.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import { Secret } from "../../src/runtime/secret.js";
-import { Semaphore } from "../../src/runtime/semaphore.js";
 import { SingleFlight } from "../../src/runtime/single_flight.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -58,24 +57,6 @@ describe("KeyedMutex", () => {
     const next = mutex.run("k", () => Promise.resolve("in"));
     await expect(failing).rejects.toThrow("no");
     expect(await next).toBe("in");
-  });
-});
-
-describe("Semaphore", () => {
-  it("admits at most its limit, the longest waiting first", async () => {
-    const places = new Semaphore(2);
-    await places.acquire();
-    expect(places.tryAcquire()).toBe(true);
-    expect(places.tryAcquire()).toBe(false);
-    const order: string[] = [];
-    const waiting = ["a", "b"].map((name) => places.acquire().then(() => order.push(name)));
-    places.release();
-    places.release();
-    await Promise.all(waiting);
-    expect(order).toEqual(["a", "b"]);
-    places.release();
-    places.release();
-    expect(places.idle).toBe(true);
   });
 });
 

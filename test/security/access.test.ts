@@ -2,17 +2,14 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { failureOf } from "../daemon/errors.js";
 import { Watcher } from "../daemon/harness.js";
+import { perSuite } from "../lifetimes.js";
 import { AccessWorld, type Clients } from "./access_world.js";
 
-let world: AccessWorld;
-beforeAll(async () => {
-  world = await AccessWorld.make();
-});
-afterAll(() => world.close());
+const world = perSuite(() => AccessWorld.make());
 
 /** How a stream ended. */
 async function endOf(watcher: Watcher): Promise<string> {

@@ -1,20 +1,20 @@
 import { createConnection } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { failureOf } from "../daemon/errors.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 import { Browser } from "../fakes/browser.js";
+import { perSuite } from "../lifetimes.js";
 import { cookiesOf, type Reply, raw, visit } from "./visitor.js";
 
 const hostile = `"><script>alert(document.domain)</script><img src=x onerror=alert(1)>`;
 const formType = "application/x-www-form-urlencoded";
 
 describe("the browser that calls us: pages", () => {
-  let world: ScriptedWorld;
+  const world = perSuite(() => ScriptedWorld.make());
   let manualId: string;
   let staticId: string;
   beforeAll(async () => {
-    world = await ScriptedWorld.make();
     manualId = await world.register({ name: "acme" });
     const { provider } = await world.clients.providers.createProvider({
       provider: {
@@ -31,7 +31,6 @@ describe("the browser that calls us: pages", () => {
     });
     staticId = provider?.id ?? "";
   });
-  afterAll(() => world.close());
 
   const port = () => Number(new URL(world.place.config.publicUrl).port);
   const at = (path: string) => `${world.place.config.publicUrl}${path}`;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { storeFileName } from "../../src/store/store.js";
@@ -8,17 +8,16 @@ import { auditEvents, untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place, World } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perTest } from "../lifetimes.js";
 
 const returnUrl = "http://127.0.0.1:3999/back";
 
 describe("the browser that calls us: confirmation", () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let providerId: string;
   beforeEach(async () => {
-    world = await World.make();
     providerId = await world.register();
   });
-  afterEach(() => world.close());
 
   const toCaller = (url: string): boolean => url.startsWith(returnUrl);
   const request = (more: { connectionId?: string; requireConfirmation?: boolean } = {}) =>

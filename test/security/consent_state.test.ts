@@ -1,19 +1,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { storeFileName } from "../../src/store/store.js";
 import { Place, World } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
+import { perSuite } from "../lifetimes.js";
 import { cookiesOf, visit } from "./visitor.js";
 
 describe("the browser that calls us: state", () => {
-  let world: World;
+  const world = perSuite(() => World.make());
   beforeAll(async () => {
-    world = await World.make();
     await world.register();
   });
-  afterAll(() => world.close());
 
   const request = () =>
     world.clients.connections.requestConnection({

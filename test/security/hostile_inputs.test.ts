@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { perSuite } from "../lifetimes.js";
 import { cutOff, endlessVarint, isText, lyingLength, messageWith, noUtf8, text } from "./hostile/bytes.js";
 import { leavesOf, methodsOf, uncovered, uncoveredRoutes } from "./hostile/coverage.js";
 import { canary, type Demand, type RpcRow } from "./hostile/row.js";
@@ -8,13 +9,7 @@ import { type Ending, HostileWorld } from "./hostile/world.js";
 import { exemptions, httpRows, routeExemptions, rpcRows } from "./hostile_inputs.js";
 
 const methods = await methodsOf();
-let world: HostileWorld;
-
-beforeAll(async () => {
-  world = await HostileWorld.make();
-});
-
-afterAll(() => world.close());
+const world = perSuite(() => HostileWorld.make());
 
 /** Nothing stored, nothing in the log that a caller can write, and the daemon answers the next one. */
 async function leavesNoTrace<T>(send: () => Promise<T>, isAudited = false): Promise<T> {

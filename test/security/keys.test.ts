@@ -7,15 +7,15 @@ import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { keyIdsOf, multiply } from "./sealed_store.js";
 
 /** `nexusd` as an operator runs it, on one data folder. */
 describe("keys", { timeout: 180_000 }, () => {
-  let place: Place;
+  const place = perTest(() => Place.make());
   let running: DaemonProcess[];
   beforeEach(async () => {
-    place = await Place.make();
     running = [];
   });
   afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
@@ -191,11 +191,11 @@ describe("keys", { timeout: 180_000 }, () => {
     expect(nothing.output).toContain("keyring add");
     const added = await command("keyring", "add", "--json");
     const { key_id: fresh } = JSON.parse(added.output) as { key_id: string };
-    expect((await command("keyring", "retire", old)).output).toContain("is the primary");
+    expect((await command("keyring", "retire", old, "--yes")).output).toContain("is the primary");
     const turned = await command("keyring", "rotate");
     expect(turned).toMatchObject({ code: 0 });
     expect(turned.output).toMatch(new RegExp(`${fresh} +primary +1\n`));
-    expect(await command("keyring", "retire", old)).toMatchObject({ code: 0 });
+    expect(await command("keyring", "retire", old, "--yes")).toMatchObject({ code: 0 });
     const shown = await command("keyring", "status");
     expect(shown.output).toContain(fresh);
     expect(shown.output).not.toContain(old);

@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
@@ -10,21 +10,18 @@ import { fakeShell } from "../cli/fake_shell.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place } from "../daemon/harness.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "../daemon/scripted_world.js";
-import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { json, startScriptedServer } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
 
 const closed = { NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" };
 
 let world: ScriptedWorld;
 /** Where nothing may arrive. */
-let elsewhere: ScriptedServer;
-beforeEach(async () => {
-  elsewhere = await startScriptedServer();
-});
+const elsewhere = perTest(() => startScriptedServer());
 afterEach(async () => {
   vi.unstubAllEnvs();
   await world.close();
-  await elsewhere.close();
 });
 
 const manual = (origin: string) => ({

@@ -1,14 +1,11 @@
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { perTest } from "../lifetimes.js";
 
 describe("the browser that calls us: redirect URIs", () => {
-  let world: ScriptedWorld;
-  beforeEach(async () => {
-    world = await ScriptedWorld.make();
-  });
-  afterEach(() => world.close());
+  const world = perTest(() => ScriptedWorld.make());
 
   const shared = () => world.place.config.redirectUri;
   const manual = (name: string, origin = world.provider.origin) => ({

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -6,23 +6,20 @@ import { failureOf } from "../daemon/errors.js";
 import { type Clients, Place } from "../daemon/harness.js";
 import { Browser } from "../fakes/browser.js";
 import { RelyingPartyProvider, relyingParty } from "../fakes/relying_party_provider.js";
+import { perSuite, perTest } from "../lifetimes.js";
 import { type ConformanceModule, conformanceModules, notApplicable } from "./relying_party_modules.js";
 
-let place: Place;
+const place = perSuite(() => Place.make());
 let daemon: Daemon;
 let clients: Clients;
-let provider: RelyingPartyProvider;
+const provider = perTest(() => RelyingPartyProvider.start(() => clock.nowMs()));
 const clock = new ManualClock(Date.now());
 
 beforeAll(async () => {
-  place = await Place.make();
   daemon = await place.start(clock);
   clients = place.clients();
 });
 afterAll(() => daemon.stop());
-beforeEach(async () => {
-  provider = await RelyingPartyProvider.start(() => clock.nowMs());
-});
 afterEach(() => provider.server.close());
 
 async function register({ profile }: ConformanceModule): Promise<string> {
@@ -117,6 +114,8 @@ describe.each(["basic", "config", "refresh", "beyond the three plans"] as const)
   (plan) => {
     for (const module of conformanceModules.filter((candidate) => candidate.plan === plan)) {
       test(`${module.name}: ${module.verdict}`, async () => {
+        if (module.idToken) provider.makeIdToken = module.idToken;
+        if (module.refreshedIdToken) provider.makeRefreshedIdToken = module.refreshedIdToken;
         module.arrange?.(provider);
         const providerId = await register(module);
         await expectVerdict[module.verdict](providerId);

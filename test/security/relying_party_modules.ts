@@ -21,6 +21,10 @@ export interface ConformanceModule {
   readonly verdict: Verdict;
   /** Where the daemon does not do what the module watches, or does more than it demands, and why. */
   readonly note?: string;
+  /** Makes the id_token, and that of a refresh; sound ones when left out. */
+  readonly idToken?: RelyingPartyProvider["makeIdToken"];
+  readonly refreshedIdToken?: RelyingPartyProvider["makeIdToken"];
+  /** What else is different about the provider. */
   readonly arrange?: (provider: RelyingPartyProvider) => void;
   /** Of the profile. */
   readonly profile?: { readonly tokenEndpointAuthMethod?: number; readonly scopes?: string[] };
@@ -28,64 +32,52 @@ export interface ConformanceModule {
   readonly again?: (provider: RelyingPartyProvider) => void;
 }
 
+const plan = (
+  plan: ConformanceModule["plan"],
+  modules: readonly Omit<ConformanceModule, "plan">[],
+): ConformanceModule[] => modules.map((module) => ({ plan, ...module }));
+
 const noUserInfo =
   "The daemon keeps tokens and takes no identity from the provider's userinfo endpoint: it never calls it for a profile of type oauth2, with whatever token. The test sees that no such request comes.";
 
-const basic: readonly ConformanceModule[] = [
+const basic = plan("basic", [
   {
-    plan: "basic",
     name: "oidcc-client-test",
     demand: "An authentication request, a token request, and the id_token accepted.",
     verdict: "active",
     note: noUserInfo,
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-invalid-iss",
     demand: "An id_token whose iss is not the issuer must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign({ ...claims, iss: `${provider.issuer}/other` });
-    },
+    idToken: (claims, { key, issuer }) => key.sign({ ...claims, iss: `${issuer}/other` }),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-missing-sub",
     demand: "An id_token without sub must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign(without(claims, "sub"));
-    },
+    idToken: (claims, { key }) => key.sign(without(claims, "sub")),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-invalid-aud",
     demand: "An id_token whose aud does not hold the client must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign({ ...claims, aud: "another-client" });
-    },
+    idToken: (claims, { key }) => key.sign({ ...claims, aud: "another-client" }),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-missing-iat",
     demand: "An id_token without iat must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign(without(claims, "iat"));
-    },
+    idToken: (claims, { key }) => key.sign(without(claims, "iat")),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-kid-absent-single-jwks",
     demand: "An id_token without kid must be accepted when the JWKS holds one key.",
     verdict: "active",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign(claims, { kid: undefined });
-    },
+    idToken: (claims, { key }) => key.sign(claims, { kid: undefined }),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-kid-absent-multiple-jwks",
     demand: "An id_token without kid, and several keys that fit: to try each or to reject are both right.",
     verdict: "refused",
@@ -96,53 +88,38 @@ const basic: readonly ConformanceModule[] = [
     },
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-idtoken-sig-rs256",
     demand: "An id_token signed with RS256 must be accepted.",
     verdict: "active",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign(claims, { alg: "RS256" });
-    },
+    idToken: (claims, { key }) => key.sign(claims, { alg: "RS256" }),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-idtoken-sig-none",
     demand:
       "An unsigned id_token may be accepted in the code flow, or rejected by a client that did not ask for it.",
     verdict: "refused",
     note: "Never accepted, whatever the discovery document lists.",
-    arrange: (provider) => {
-      provider.makeIdToken = unsigned;
-    },
+    idToken: unsigned,
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-invalid-sig-rs256",
     demand: "An id_token with a wrong RS256 signature must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => withBrokenSignature(key.sign(claims));
-    },
+    idToken: (claims, { key }) => withBrokenSignature(key.sign(claims)),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-userinfo-invalid-sub",
     demand: "A userinfo answer whose sub is not that of the id_token must be rejected.",
     verdict: "active",
     note: `Does not apply. ${noUserInfo}`,
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-nonce-invalid",
     demand: "An id_token whose nonce is not the one of the request must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) =>
-        key.sign({ ...claims, nonce: `${String(claims["nonce"])}x` });
-    },
+    idToken: (claims, { key }) => key.sign({ ...claims, nonce: `${String(claims["nonce"])}x` }),
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-scope-userinfo-claims",
     demand:
       "The scopes for claims are in the authentication request, and the claims are read at the userinfo endpoint.",
@@ -151,29 +128,25 @@ const basic: readonly ConformanceModule[] = [
     profile: { scopes: ["openid", "profile", "email", "address", "phone"] },
   },
   {
-    plan: "basic",
     name: "oidcc-client-test-client-secret-basic",
     demand: "The client authenticates at the token endpoint with client_secret_basic.",
     verdict: "active",
     profile: { tokenEndpointAuthMethod: 2 },
   },
-];
+]);
 
-const config: readonly ConformanceModule[] = [
+const config = plan("config", [
   {
-    plan: "config",
     name: "oidcc-client-test-discovery-openid-config",
     demand: "The endpoints are read from the discovery document.",
     verdict: "active",
   },
   {
-    plan: "config",
     name: "oidcc-client-test-discovery-jwks-uri-keys",
     demand: "The keys are read from jwks_uri.",
     verdict: "active",
   },
   {
-    plan: "config",
     name: "oidcc-client-test-discovery-issuer-mismatch",
     demand: "A document that names another issuer than the one it was asked of must be rejected.",
     verdict: "profile_refused",
@@ -182,17 +155,13 @@ const config: readonly ConformanceModule[] = [
     },
   },
   {
-    plan: "config",
     name: "oidcc-client-test-idtoken-sig-none",
     demand: "As in the basic plan.",
     verdict: "refused",
     note: "Never accepted, whatever the discovery document lists.",
-    arrange: (provider) => {
-      provider.makeIdToken = unsigned;
-    },
+    idToken: unsigned,
   },
   {
-    plan: "config",
     name: "oidcc-client-test-signing-key-rotation-just-before-signing",
     demand:
       "The provider rotates its key after discovery and before it signs: the client must fetch the keys that are published then.",
@@ -202,110 +171,82 @@ const config: readonly ConformanceModule[] = [
     },
   },
   {
-    plan: "config",
     name: "oidcc-client-test-signing-key-rotation",
     demand:
       "A second id_token, signed with a key that is new since the first: the client must fetch the keys anew.",
     verdict: "active",
     again: (provider) => provider.rotateKey(),
   },
-];
+]);
 
 const kept =
   "The daemon detects it and does not serve the access token beside it. The rotated refresh token is kept, sealed, and the token before lives on until it expires.";
 
-const refresh: readonly ConformanceModule[] = [
+const refresh = plan("refresh", [
   {
-    plan: "refresh",
     name: "oidcc-client-test-refresh-token",
     demand: "A refresh token is obtained and redeemed for a new access token.",
     verdict: "refreshed",
     note: noUserInfo,
   },
   {
-    plan: "refresh",
     name: "oidcc-client-test-refresh-token-invalid-issuer",
     demand:
       "A refreshed id_token whose iss is not that of the first must be detected, and nothing be asked at userinfo.",
     verdict: "withheld",
     note: kept,
-    arrange: (provider) => {
-      provider.makeRefreshedIdToken = (claims, { key }) =>
-        key.sign({ ...claims, iss: "https://evil.example" });
-    },
+    refreshedIdToken: (claims, { key }) => key.sign({ ...claims, iss: "https://evil.example" }),
   },
   {
-    plan: "refresh",
     name: "oidcc-client-test-refresh-token-invalid-sub",
     demand:
       "A refreshed id_token whose sub is not that of the first must be detected, and nothing be asked at userinfo.",
     verdict: "withheld",
     note: kept,
-    arrange: (provider) => {
-      provider.makeRefreshedIdToken = (claims, { key }) => key.sign({ ...claims, sub: "eve" });
-    },
+    refreshedIdToken: (claims, { key }) => key.sign({ ...claims, sub: "eve" }),
   },
-];
+]);
 
-const beyond: readonly ConformanceModule[] = [
+const beyond = plan("beyond the three plans", [
   {
-    plan: "beyond the three plans",
     name: "oidcc-client-test-refresh-token-invalid-aud",
     demand: "A refreshed id_token whose aud is not that of the first must be detected.",
     verdict: "withheld",
     note: kept,
-    arrange: (provider) => {
-      provider.makeRefreshedIdToken = (claims, { key }) => key.sign({ ...claims, aud: "another-client" });
-    },
+    refreshedIdToken: (claims, { key }) => key.sign({ ...claims, aud: "another-client" }),
   },
   {
-    plan: "beyond the three plans",
     name: "oidcc-client-test-missing-aud",
     demand: "An id_token without aud must be rejected.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign(without(claims, "aud"));
-    },
+    idToken: (claims, { key }) => key.sign(without(claims, "aud")),
   },
   {
-    plan: "beyond the three plans",
     name: "oidcc-client-test-invalid-sig-hs256",
     demand: "An id_token with a wrong HS256 signature must be rejected.",
     verdict: "refused",
     note: "A right one as well, as here: only public keys are taken.",
-    arrange: (provider) => {
-      provider.makeIdToken = signedByHmac;
-    },
+    idToken: signedByHmac,
   },
   {
-    plan: "beyond the three plans",
     name: "an id_token that has expired",
     demand: "OpenID Connect Core 1.0 section 3.1.3.7 step 9.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign({ ...claims, exp: Number(claims["iat"]) - 60 });
-    },
+    idToken: (claims, { key }) => key.sign({ ...claims, exp: Number(claims["iat"]) - 60 }),
   },
   {
-    plan: "beyond the three plans",
     name: "an azp that is another client",
     demand: "OpenID Connect Core 1.0 section 3.1.3.7 step 5.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = (claims, { key }) => key.sign({ ...claims, azp: "another-client" });
-    },
+    idToken: (claims, { key }) => key.sign({ ...claims, azp: "another-client" }),
   },
   {
-    plan: "beyond the three plans",
     name: "no id_token although openid was granted",
     demand: "OpenID Connect Core 1.0 section 3.1.3.3.",
     verdict: "refused",
-    arrange: (provider) => {
-      provider.makeIdToken = () => undefined;
-    },
+    idToken: () => undefined,
   },
   {
-    plan: "beyond the three plans",
     name: "a key that is not published",
     demand: "OpenID Connect Core 1.0 section 10.1: a signature by an unauthenticated's key must be rejected.",
     verdict: "refused",
@@ -314,7 +255,7 @@ const beyond: readonly ConformanceModule[] = [
       provider.makeIdToken = (claims) => unauthenticated.sign(claims);
     },
   },
-];
+]);
 
 /**
  * The modules for relying parties of the OpenID Foundation's conformance suite, plans `oidcc-client-basic-certification-test-plan`,

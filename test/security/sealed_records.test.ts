@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { importPlace } from "../../src/domain/credentials/associated_data.js";
 import type { BackupSummary } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
@@ -13,21 +13,20 @@ import { untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { foreignRefreshToken } from "../daemon/foreign_token.js";
 import { World } from "../daemon/harness.js";
+import { perTest } from "../lifetimes.js";
 import { flipInside, tamper, withStore } from "./sealed_store.js";
 
 /** A daemon whose store somebody else can write to while it is stopped. */
 describe("a sealed record that was altered, moved or taken from an older copy", { timeout: 120_000 }, () => {
-  let world: World;
+  const world = perTest(() => World.make());
   let providerId: string;
   let hurt: string;
   let well: string;
   beforeEach(async () => {
-    world = await World.make();
     providerId = await world.register();
     hurt = await world.connect(providerId);
     well = await world.connect(providerId);
   });
-  afterEach(() => world.close());
 
   const folder = (): string => world.place.config.dataDir;
   const whileStopped = async (work: (databases: Databases) => void): Promise<void> => {

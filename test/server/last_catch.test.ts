@@ -16,7 +16,7 @@ import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
-import { openListener } from "./http_door_fixture.js";
+import { openListener } from "./http_listener_fixture.js";
 import { restDefaults } from "./rest_defaults.js";
 import { loopback, opened, portOf } from "./temporary.js";
 

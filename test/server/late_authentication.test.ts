@@ -11,7 +11,7 @@ import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
-import { failure } from "./http_door_fixture.js";
+import { failure } from "./http_listener_fixture.js";
 import { restDefaults } from "./rest_defaults.js";
 import { loopback, opened, portOf } from "./temporary.js";
 

@@ -9,7 +9,7 @@ import {
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import type { BoundService } from "../../src/service/pipeline/bound_service.js";
 import { apiKey } from "./fake_services.js";
-import { openListener } from "./http_door_fixture.js";
+import { openListener } from "./http_listener_fixture.js";
 import { restDefaults } from "./rest_defaults.js";
 
 const connectionId = "11111111-2222-4333-8444-555555555555";

@@ -9,8 +9,8 @@ import {
   toAuditRecord,
 } from "../../src/store/records/audit_codec.js";
 import { Store, storeFileName } from "../../src/store/store.js";
+import { nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { nowMs } from "./samples.js";
 import { openStore } from "./temporary_store.js";
 
 const connectionOf = (number: number) => `c${number % 3}`;

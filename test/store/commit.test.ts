@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../src/store/store.js";
 import { Store } from "../../src/store/store.js";
+import { aConnection, aProfile, nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { connection, nowMs, provider } from "./samples.js";
 import { openStore } from "./temporary_store.js";
 
 function put(store: Store, id: string): Promise<void> {
-  return store.commit((tx) => tx.putConnection(connection(id)));
+  return store.commit((tx) => tx.putConnection(aConnection({ id })));
 }
 
 describe("a commit", () => {
@@ -20,9 +20,9 @@ describe("a commit", () => {
     const outcomes = await Promise.allSettled([
       put(store, "c1"),
       store.commit((tx) => {
-        tx.putProvider(provider("p1"));
-        tx.putConnection(connection("c1", { status: "active", dueAtMs: 1 }));
-        tx.putConnection(connection("c2"));
+        tx.putProvider(aProfile({ id: "p1" }));
+        tx.putConnection(aConnection({ id: "c1", status: "active", dueAtMs: 1 }));
+        tx.putConnection(aConnection({ id: "c2" }));
         tx.appendAudit({ timeMs: nowMs, type: "oauth_error", principal: "x" });
         throw violation;
       }),
@@ -43,7 +43,7 @@ describe("a commit", () => {
   test("refuses a callback that is not synchronous, and leaves nothing", async () => {
     const store = openStore();
     const late = store.commit((tx) => {
-      tx.putConnection(connection("c1"));
+      tx.putConnection(aConnection({ id: "c1" }));
       return Promise.resolve();
     });
     await expect(late).rejects.toThrow("synchronous");
@@ -67,7 +67,7 @@ describe("a commit", () => {
       store.commit((tx) => {
         const before = tx.getConnection("c1")?.failedRefreshes ?? 0;
         seen.push(before);
-        tx.putConnection(connection("c1", { failedRefreshes: before + 1 }));
+        tx.putConnection(aConnection({ id: "c1", failedRefreshes: before + 1 }));
       });
     const first = [add(), add(), add()];
     await Promise.resolve();
@@ -104,10 +104,10 @@ describe("the listener", () => {
     const heard: (readonly Change[])[] = [];
     store.onCommitted((changes) => heard.push(changes));
     await store.commit((tx) => {
-      tx.putConnection(connection("c1"));
-      tx.putConnection(connection("c2"));
-      tx.putConnection(connection("c1", { status: "active" }));
-      tx.putConnection(connection("c3"));
+      tx.putConnection(aConnection({ id: "c1" }));
+      tx.putConnection(aConnection({ id: "c2" }));
+      tx.putConnection(aConnection({ id: "c1", status: "active" }));
+      tx.putConnection(aConnection({ id: "c3" }));
       tx.deleteConnection("c3");
     });
     expect(heard).toEqual([
@@ -124,7 +124,7 @@ describe("the listener", () => {
     const store = openStore();
     let calls = 0;
     store.onCommitted(() => calls++);
-    await store.commit((tx) => tx.putProvider(provider("p1")));
+    await store.commit((tx) => tx.putProvider(aProfile({ id: "p1" })));
     expect(calls).toBe(0);
   });
 

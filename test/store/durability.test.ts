@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connections/connection.js";
 import { lockDataFolder } from "../../src/store/files/data_folder.js";
 import { Store, storeFileName } from "../../src/store/store.js";
+import { nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { startChild } from "./child.js";
-import { nowMs } from "./samples.js";
 
 /** Indexes and counters against a full scan. */
 function expectConsistent(store: Store): void {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connections/connection.js";
 import { Store } from "../../src/store/store.js";
+import { aConnection, aProfile, nowMs, pending, sealed, stateHash } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";
 import { openStore } from "./temporary_store.js";
 
-const fullProvider = provider("p2", {
+const fullProvider = aProfile({
+  id: "p2",
   name: "full",
   tokenEndpointAuthMethod: "client_secret_basic",
   issuer: "https://issuer.example",
@@ -25,7 +26,8 @@ const fullProvider = provider("p2", {
   version: 2n ** 64n - 1n,
 });
 
-const fullConnection = connection("c2", {
+const fullConnection = aConnection({
+  id: "c2",
   status: "attention",
   credentialRevision: 2n ** 60n,
   requestedScopes: ["a"],
@@ -46,7 +48,7 @@ const fullConnection = connection("c2", {
 });
 
 describe("a record read back is the record written", () => {
-  test.each([provider("p1"), fullProvider])("provider $name", async (profile) => {
+  test.each([aProfile({ id: "p1" }), fullProvider])("provider $name", async (profile) => {
     const store = openStore();
     await store.commit((tx) => tx.putProvider(profile));
     expect(store.getProvider(profile.id)).toEqual(profile);
@@ -54,10 +56,10 @@ describe("a record read back is the record written", () => {
   });
 
   test.each([
-    connection("c1"),
+    aConnection({ id: "c1" }),
     fullConnection,
-    connection("c3", { problem: { reason: "reauth_required", sinceMs: nowMs, retryAtMs: undefined } }),
-    ...connectionStatuses.map((status) => connection(`c-${status}`, { status })),
+    aConnection({ id: "c3", problem: { reason: "reauth_required", sinceMs: nowMs, retryAtMs: undefined } }),
+    ...connectionStatuses.map((status) => aConnection({ id: `c-${status}`, status })),
   ])("connection $id", async (record) => {
     const store = openStore();
     await store.commit((tx) => tx.putConnection(record));
@@ -128,11 +130,11 @@ test("what was never written is undefined", () => {
 });
 
 test.each([
-  connection("c1", { dueAtMs: 0 }),
-  connection("c1", { dueAtMs: -1 }),
-  connection("c1", { expiresAtMs: 1.5 }),
-  connection("c1", { expiresAtMs: Number.NaN }),
-  connection("c1", { pendingStateHash: "not hex" }),
+  aConnection({ id: "c1", dueAtMs: 0 }),
+  aConnection({ id: "c1", dueAtMs: -1 }),
+  aConnection({ id: "c1", expiresAtMs: 1.5 }),
+  aConnection({ id: "c1", expiresAtMs: Number.NaN }),
+  aConnection({ id: "c1", pendingStateHash: "not hex" }),
 ])("a value that could not be read back is refused", async (record) => {
   const store = openStore();
   await expect(store.commit((tx) => tx.putConnection(record))).rejects.toThrow(RangeError);

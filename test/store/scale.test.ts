@@ -4,8 +4,8 @@ import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
 import { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
+import { aConnection, nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { connection, nowMs } from "./samples.js";
 
 /** The fastest of several runs: the others were disturbed. */
 async function fastestMs(runs: number, run: () => Promise<void> | void): Promise<number> {
@@ -24,7 +24,7 @@ async function fill(folder: string, count: number): Promise<void> {
     await store.commit((tx) => {
       for (let i = start; i < Math.min(count, start + 10_000); i++) {
         const id = `c${String(i).padStart(7, "0")}`;
-        tx.putConnection(connection(id, { status: "active", dueAtMs: i < 100 ? 1 + i : nowMs + i }));
+        tx.putConnection(aConnection({ id, status: "active", dueAtMs: i < 100 ? 1 + i : nowMs + i }));
       }
     });
   }

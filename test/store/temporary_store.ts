@@ -1,7 +1,7 @@
 import { onTestFinished } from "vitest";
 import { Store } from "../../src/store/store.js";
+import { nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { nowMs } from "./samples.js";
 
 /** Closed when the test ends. */
 export function openStore(folder = temporaryFolder()): Store {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connections/connection.js";
 import type { Transaction } from "../../src/store/transaction.js";
-import { connection, nowMs, pending, provider, sealed, stateHash } from "./samples.js";
+import { aConnection, aProfile, nowMs, pending, sealed, stateHash } from "../samples.js";
 import { openStore } from "./temporary_store.js";
 
 const noneByStatus = Object.fromEntries(connectionStatuses.map((status) => [status, 0]));
@@ -9,18 +9,18 @@ const noneByStatus = Object.fromEntries(connectionStatuses.map((status) => [stat
 describe("provider names", () => {
   test("follow a rename and free the old name", async () => {
     const store = openStore();
-    await store.commit((tx) => tx.putProvider(provider("p1", { name: "old" })));
-    await store.commit((tx) => tx.putProvider(provider("p1", { name: "new" })));
+    await store.commit((tx) => tx.putProvider(aProfile({ id: "p1", name: "old" })));
+    await store.commit((tx) => tx.putProvider(aProfile({ id: "p1", name: "new" })));
     expect(store.findProviderByName("old")).toBeUndefined();
     expect(store.findProviderByName("new")?.id).toBe("p1");
-    await store.commit((tx) => tx.putProvider(provider("p2", { name: "old" })));
+    await store.commit((tx) => tx.putProvider(aProfile({ id: "p2", name: "old" })));
     expect(store.findProviderByName("old")?.id).toBe("p2");
   });
 
   test("have one holder", async () => {
     const store = openStore();
-    await store.commit((tx) => tx.putProvider(provider("p1", { name: "taken" })));
-    const second = store.commit((tx) => tx.putProvider(provider("p2", { name: "taken" })));
+    await store.commit((tx) => tx.putProvider(aProfile({ id: "p1", name: "taken" })));
+    const second = store.commit((tx) => tx.putProvider(aProfile({ id: "p2", name: "taken" })));
     await expect(second).rejects.toThrow("taken");
     expect(store.getProvider("p2")).toBeUndefined();
   });
@@ -28,8 +28,8 @@ describe("provider names", () => {
   test("end with the profile, which leaves its connections", async () => {
     const store = openStore();
     await store.commit((tx) => {
-      tx.putProvider(provider("p1"));
-      tx.putConnection(connection("c1"));
+      tx.putProvider(aProfile({ id: "p1" }));
+      tx.putConnection(aConnection({ id: "c1" }));
     });
     await store.commit((tx) => tx.deleteProvider("p1"));
     await store.commit((tx) => tx.deleteProvider("unknown"));
@@ -43,7 +43,7 @@ describe("provider names", () => {
     const store = openStore();
     const names = ["b2", "a", "b1", "c", "b", "b10"];
     await store.commit((tx) => {
-      for (const name of names) tx.putProvider(provider(`id-${name}`, { name }));
+      for (const name of names) tx.putProvider(aProfile({ id: `id-${name}`, name }));
     });
     const list = (page: Parameters<typeof store.listProviders>[0]) =>
       store.listProviders(page).map((p) => p.name);
@@ -63,9 +63,9 @@ describe("connections", () => {
   test("page in the order of their ids, all or those of one provider", async () => {
     const store = openStore();
     await store.commit((tx) => {
-      for (const id of ["c3", "c1", "c4", "c2"]) tx.putConnection(connection(id));
-      tx.putConnection(connection("c25", { providerId: "p2" }));
-      tx.putConnection(connection("c26", { providerId: "p" }));
+      for (const id of ["c3", "c1", "c4", "c2"]) tx.putConnection(aConnection({ id }));
+      tx.putConnection(aConnection({ id: "c25", providerId: "p2" }));
+      tx.putConnection(aConnection({ id: "c26", providerId: "p" }));
     });
     const list = (page: Parameters<typeof store.listConnections>[0]) =>
       store.listConnections(page).map((c) => c.id);
@@ -82,13 +82,15 @@ describe("connections", () => {
   test("are counted by provider and status through every change", async () => {
     const store = openStore();
     await store.commit((tx) => {
-      tx.putConnection(connection("c1"));
-      tx.putConnection(connection("c2"));
-      tx.putConnection(connection("c2", { status: "active" }));
+      tx.putConnection(aConnection({ id: "c1" }));
+      tx.putConnection(aConnection({ id: "c2" }));
+      tx.putConnection(aConnection({ id: "c2", status: "active" }));
       expect(tx.countConnections("p1")).toBe(2);
     });
     expect(store.countByStatus()).toEqual({ ...noneByStatus, pending: 1, active: 1 });
-    await store.commit((tx) => tx.putConnection(connection("c1", { providerId: "p2", status: "active" })));
+    await store.commit((tx) =>
+      tx.putConnection(aConnection({ id: "c1", providerId: "p2", status: "active" })),
+    );
     expect([store.countConnections("p1"), store.countConnections("p2")]).toEqual([1, 1]);
     expect(store.listConnections({ limit: 9, providerId: "p1" }).map((c) => c.id)).toEqual(["c2"]);
     expect(store.countByStatus()).toEqual({ ...noneByStatus, active: 2 });
@@ -106,8 +108,8 @@ describe("connections", () => {
     expect(store.nextDueMs()).toBeUndefined();
     const times = [9, 1000, 256, 70_000_000_000_000, 1, 99_999];
     await store.commit((tx) => {
-      for (const dueAtMs of times) tx.putConnection(connection(`c-${dueAtMs}`, { dueAtMs }));
-      tx.putConnection(connection("never"));
+      for (const dueAtMs of times) tx.putConnection(aConnection({ id: `c-${dueAtMs}`, dueAtMs }));
+      tx.putConnection(aConnection({ id: "never" }));
     });
     expect(store.due(Number.MAX_SAFE_INTEGER, 100).map((entry) => entry.dueAtMs)).toEqual(
       [...times].sort((a, b) => a - b),
@@ -119,10 +121,10 @@ describe("connections", () => {
     ]);
     expect(store.due(256, 2)).toHaveLength(2);
     await store.commit((tx) => {
-      tx.putConnection(connection("c-1", { dueAtMs: 500 }));
-      tx.putConnection(connection("c-9"));
+      tx.putConnection(aConnection({ id: "c-1", dueAtMs: 500 }));
+      tx.putConnection(aConnection({ id: "c-9" }));
       tx.deleteConnection("c-256");
-      tx.putConnection(connection("never", { dueAtMs: 500 }));
+      tx.putConnection(aConnection({ id: "never", dueAtMs: 500 }));
     });
     expect(store.nextDueMs()).toBe(500);
     expect(store.due(999, 100)).toEqual([
@@ -134,7 +136,7 @@ describe("connections", () => {
   test("are deleted with credential, due entry and pending authorization", async () => {
     const store = openStore();
     await store.commit((tx) => {
-      tx.putConnection(connection("c1", { dueAtMs: 5, pendingStateHash: stateHash(1) }));
+      tx.putConnection(aConnection({ id: "c1", dueAtMs: 5, pendingStateHash: stateHash(1) }));
       tx.putCredential("c1", { revision: 1n, sealed: sealed("x") });
       tx.putAuthorization(stateHash(1), pending("c1"));
     });
@@ -150,8 +152,8 @@ describe("connections", () => {
 test("a transaction sees its own writes", async () => {
   const store = openStore();
   await store.commit((tx) => {
-    tx.putProvider(provider("p1"));
-    tx.putConnection(connection("c1", { status: "active" }));
+    tx.putProvider(aProfile({ id: "p1" }));
+    tx.putConnection(aConnection({ id: "c1", status: "active" }));
     tx.putCredential("c1", { revision: 4n, sealed: sealed("x") });
     tx.putAuthorization(stateHash(1), pending("c1"));
     expect(tx.getProvider("p1")?.name).toBe("name-p1");
@@ -179,7 +181,7 @@ test("a transaction is of no use outside its callback", async () => {
     kept = tx;
   });
   expect(() => kept?.getProvider("p1")).toThrow("ended");
-  expect(() => kept?.putProvider(provider("p1"))).toThrow("ended");
+  expect(() => kept?.putProvider(aProfile({ id: "p1" }))).toThrow("ended");
   expect(() => kept?.appendAudit({ timeMs: nowMs, type: "oauth_error", principal: "x" })).toThrow("ended");
   expect(store.getProvider("p1")).toBeUndefined();
 });

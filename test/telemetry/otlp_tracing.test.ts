@@ -1,22 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OtlpTracing } from "../../src/telemetry/otlp_tracing.js";
 import { OtlpReceiver } from "../fakes/otlp_receiver.js";
+import { perTest } from "../lifetimes.js";
 
 class Refused extends Error {
   override readonly name = "Refused";
 }
 
 describe("OtlpTracing", () => {
-  let receiver: OtlpReceiver;
+  const receiver = perTest(() => OtlpReceiver.start());
   let tracing: OtlpTracing;
   beforeEach(async () => {
-    receiver = await OtlpReceiver.start();
     process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.origin;
     tracing = new OtlpTracing({ version: "1.2.3", onExportFailed: (error) => expect.fail(`${error}`) });
   });
   afterEach(async () => {
     delete process.env["OTEL_EXPORTER_OTLP_ENDPOINT"];
-    await receiver.close();
   });
   const sent = async () => {
     await tracing.close();

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { parseConnectionId } from "../shell/connection_id.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { parseSince } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTable, formatTime, jsonLine, printable } from "../shell/text.js";
@@ -39,20 +39,18 @@ function auditListCommand(shell: Shell): Command {
     )
     .option("--limit <count>", "how many at most", parseLimit, 50)
     .option("--follow", "wait for more, until it is interrupted");
-  return addDaemonFlags(command).action((flags: AuditFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const events = await newest(session, flags, 0n);
-      show(shell, flags, events, true);
-      if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
-      let last = events.at(-1)?.sequence ?? 0n;
-      while (flags.follow) {
-        await delay(shell.clock, followIntervalMs);
-        const more = await newest(session, { ...flags, limit: Number.POSITIVE_INFINITY }, last);
-        show(shell, flags, more, false);
-        last = more.at(-1)?.sequence ?? last;
-      }
-    }),
-  );
+  return daemonCommand(shell, command, async (session, flags: AuditFlags) => {
+    const events = await newest(session, flags, 0n);
+    show(shell, flags, events, true);
+    if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
+    let last = events.at(-1)?.sequence ?? 0n;
+    while (flags.follow) {
+      await delay(shell.clock, followIntervalMs);
+      const more = await newest(session, { ...flags, limit: Number.POSITIVE_INFINITY }, last);
+      show(shell, flags, more, false);
+      last = more.at(-1)?.sequence ?? last;
+    }
+  });
 }
 
 /** The newest events after a sequence, at most `flags.limit`, in the order in which they happened. */

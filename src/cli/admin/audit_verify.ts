@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type VerifyAuditLogResponse, VerifyAuditLogResponseSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { jsonLine, printable } from "../shell/text.js";
 
@@ -34,20 +34,18 @@ export function auditVerifyCommand(shell: Shell): Command {
       "what an earlier verify printed: also finds a log that was rewritten whole",
       parseCheckpoint,
     );
-  return addDaemonFlags(command).action((flags: VerifyFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      const { checkpoint } = flags;
-      const answer = await call("verify the audit log", (options) =>
-        daemon.audit.verifyAuditLog(
-          checkpoint ? { checkpointSequence: checkpoint.sequence, checkpointHash: checkpoint.hash } : {},
-          options,
-        ),
-      );
-      if (flags.json) shell.stdout.write(jsonLine(VerifyAuditLogResponseSchema, answer));
-      if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, violation(answer));
-      if (!flags.json) shell.stdout.write(summary(answer));
-    }),
-  );
+  return daemonCommand(shell, command, async ({ daemon, call }, { checkpoint, json }: VerifyFlags) => {
+    const request = checkpoint && {
+      checkpointSequence: checkpoint.sequence,
+      checkpointHash: checkpoint.hash,
+    };
+    const answer = await call("verify the audit log", (options) =>
+      daemon.audit.verifyAuditLog(request ?? {}, options),
+    );
+    if (json) shell.stdout.write(jsonLine(VerifyAuditLogResponseSchema, answer));
+    if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, violation(answer));
+    if (!json) shell.stdout.write(summary(answer));
+  });
 }
 
 function violation({ firstBadSequence, reason, checked }: VerifyAuditLogResponse): string {

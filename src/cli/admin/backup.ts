@@ -10,9 +10,9 @@ import {
 } from "../../gen/nexus/v1/backup_pb.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTime, jsonLine } from "../shell/text.js";
+import { formatFields, formatTime } from "../shell/text.js";
 
 interface BackupFlags extends DaemonFlags {
   readonly force?: boolean;
@@ -25,24 +25,21 @@ export function backupCommand(shell: Shell): Command {
     .argument("<file>", "where to (mode 0600); all of it is there, or nothing")
     .option("--force", "replace a file that exists")
     .option("--allow-unreadable", "also take records that do not open");
-  return addDaemonFlags(command).action((name: string, flags: BackupFlags) =>
-    withDaemon(shell, flags, async ({ daemon }) => {
-      const file = resolve(name);
-      if (existsSync(file) && !flags.force)
-        throw usageFailure(`${file} exists already: choose another name, or give --force`);
-      const allowUnreadable = flags.allowUnreadable === true;
-      try {
-        const summary = await receive(daemon.backups.createBackup({ allowUnreadable }), file);
-        if (flags.json) shell.stdout.write(jsonLine(BackupSummarySchema, summary));
-        else shell.stdout.write(formatSummary(file, summary));
-      } catch (error) {
-        if (isFileError(error)) {
-          throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${error.code}`);
-        }
-        throw callFailure(error, "make a backup", daemon.address);
+  return daemonCommand(shell, command, async ({ daemon, show }, flags: BackupFlags, name: string) => {
+    const file = resolve(name);
+    if (existsSync(file) && !flags.force)
+      throw usageFailure(`${file} exists already: choose another name, or give --force`);
+    const allowUnreadable = flags.allowUnreadable === true;
+    try {
+      const summary = await receive(daemon.backups.createBackup({ allowUnreadable }), file);
+      show(BackupSummarySchema, summary, () => formatSummary(file, summary));
+    } catch (error) {
+      if (isFileError(error)) {
+        throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${error.code}`);
       }
-    }),
-  );
+      throw callFailure(error, "make a backup", daemon.address);
+    }
+  });
 }
 
 /** Writes beside the file, checks what came, and puts it in place in one step. */

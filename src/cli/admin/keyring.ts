@@ -1,12 +1,23 @@
+import { create } from "@bufbuild/protobuf";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
+import {
+  AddKeyResponseSchema,
+  GetKeyringResponseSchema,
+  type Keyring,
+  KeySource,
+} from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import {
+  type ConfirmedFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  daemonCommand,
+} from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, jsonLine } from "../shell/text.js";
+import { formatFields, formatTable } from "../shell/text.js";
 
 /** How often a rotation is asked how far it is. */
 const progressIntervalMs = 1_000;
@@ -26,15 +37,15 @@ function statusCommand(shell: Shell): Command {
   const command = new Command("status")
     .description("the keys of the ring, and how many records need each (also what nexusd keyring does)")
     .option("--reload", "make the daemon read the file or run the command again first");
-  return addDaemonFlags(command).action((flags: DaemonFlags & { readonly reload?: boolean }) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      const reload = flags.reload === true;
+  return daemonCommand(
+    shell,
+    command,
+    async ({ daemon, call, show }, flags: DaemonFlags & { readonly reload?: boolean }) => {
       const answer = await call("read the key ring", (options) =>
-        daemon.keyring.getKeyring({ reload }, options),
+        daemon.keyring.getKeyring({ reload: flags.reload === true }, options),
       );
-      if (flags.json) shell.stdout.write(jsonLine(GetKeyringResponseSchema, answer));
-      else if (answer.keyring) shell.stdout.write(formatKeyring(answer.keyring));
-    }),
+      show(GetKeyringResponseSchema, answer, () => formatKeyring(answer.keyring));
+    },
   );
 }
 
@@ -42,16 +53,15 @@ function addCommand(shell: Shell): Command {
   const command = new Command("add").description(
     "make a new key in the file that holds the ring; nothing is sealed with it before rotate",
   );
-  return addDaemonFlags(command).action((flags: DaemonFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      const { keyId, path } = await call("add a key", (options) => daemon.keyring.addKey({}, options));
-      if (flags.json) shell.stdout.write(`${JSON.stringify({ key_id: keyId, path })}\n`);
-      else
-        shell.stdout.write(
-          `${keyId}\nIt is in ${path}: back that file up, apart from the store, before \`${shell.program} keyring rotate\`.\n`,
-        );
-    }),
-  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const answer = await call("add a key", (options) => daemon.keyring.addKey({}, options));
+    show(
+      AddKeyResponseSchema,
+      answer,
+      () =>
+        `${answer.keyId}\nIt is in ${answer.path}: back that file up, apart from the store, before \`${shell.program} keyring rotate\`.\n`,
+    );
+  });
 }
 
 interface RotateFlags extends DaemonFlags {
@@ -64,19 +74,17 @@ function rotateCommand(shell: Shell): Command {
     .description("make a key the primary and seal every record with it, while the daemon serves")
     .option("--to <key-id>", "which key; the newest of the ring by default", parseKeyId)
     .option("--no-wait", "return once it has begun");
-  return addDaemonFlags(command).action((flags: RotateFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const { daemon, call } = session;
-      let { keyring } = await call("rotate the key", (options) =>
-        daemon.keyring.rotateKeyring({ keyId: flags.to ?? "" }, options),
-      );
-      if (flags.wait) keyring = await untilRotated(shell, session, keyring);
-      if (flags.json) shell.stdout.write(jsonLine(GetKeyringResponseSchema, answerOf(keyring)));
-      else if (keyring) shell.stdout.write(formatKeyring(keyring));
-      if (flags.wait && keyring && keyring.remaining > 0n)
-        throw new CommandFailure(exitCodes.failed, leftover(keyring));
-    }),
-  );
+  return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
+    const { daemon, call } = session;
+    let { keyring } = await call("rotate the key", (options) =>
+      daemon.keyring.rotateKeyring({ keyId: flags.to ?? "" }, options),
+    );
+    if (flags.wait) keyring = await untilRotated(shell, session, keyring);
+    const answer = create(GetKeyringResponseSchema, keyring ? { keyring } : {});
+    session.show(GetKeyringResponseSchema, answer, () => formatKeyring(keyring));
+    if (flags.wait && keyring && keyring.remaining > 0n)
+      throw new CommandFailure(exitCodes.failed, leftover(keyring));
+  });
 }
 
 function retireCommand(shell: Shell): Command {
@@ -84,19 +92,17 @@ function retireCommand(shell: Shell): Command {
     .description("end a key that no record needs, and remove it from the file that holds the ring")
     .argument("<key-id>", "which key", parseKeyId)
     .option("-y, --yes", "do not ask");
-  return addDaemonFlags(command).action((keyId: string, flags: DaemonFlags & { readonly yes?: boolean }) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
-      const { removedFromSource } = await call(`retire key ${keyId}`, (options) =>
-        daemon.keyring.retireKey({ keyId }, { ...options, timeoutMs: retireTimeoutMs }),
-      );
-      if (flags.json) {
-        const result = { key_id: keyId, removed_from_source: removedFromSource };
-        shell.stdout.write(`${JSON.stringify(result)}\n`);
-      } else if (removedFromSource) shell.stdout.write(`key ${keyId} is retired and out of its file\n`);
-      else shell.stdout.write(`key ${keyId} is retired: remove it from where the keys come from\n`);
-    }),
-  );
+  return daemonCommand(shell, command, async ({ daemon, call }, flags: ConfirmedFlags, keyId: string) => {
+    await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
+    const { removedFromSource } = await call(`retire key ${keyId}`, (options) =>
+      daemon.keyring.retireKey({ keyId }, { ...options, timeoutMs: retireTimeoutMs }),
+    );
+    if (flags.json) {
+      const result = { key_id: keyId, removed_from_source: removedFromSource };
+      shell.stdout.write(`${JSON.stringify(result)}\n`);
+    } else if (removedFromSource) shell.stdout.write(`key ${keyId} is retired and out of its file\n`);
+    else shell.stdout.write(`key ${keyId} is retired: remove it from where the keys come from\n`);
+  });
 }
 
 /** Shows how far it is, on a terminal in one line. */
@@ -121,14 +127,8 @@ function leftover({ remaining, unreadable }: Keyring): string {
     : `${remaining} records are not sealed anew: see the log of the daemon, and rotate again`;
 }
 
-function answerOf(keyring: Keyring | undefined) {
-  return {
-    $typeName: "nexus.v1.GetKeyringResponse" as const,
-    ...(keyring ? { keyring } : {}),
-  };
-}
-
-function formatKeyring(keyring: Keyring): string {
+function formatKeyring(keyring: Keyring | undefined): string {
+  if (!keyring) return "";
   const source = KeySource[keyring.source]?.toLowerCase() ?? "";
   const rows = keyring.keys.map((key) => [key.keyId, key.primary ? "primary" : "", `${key.records}`]);
   const fields = formatFields([

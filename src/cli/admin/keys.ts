@@ -1,13 +1,164 @@
-import { Command } from "commander";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Command, Option } from "commander";
+import {
+  ApiKeySchema,
+  CreateApiKeyResponseSchema,
+  type Restriction,
+  RevokeApiKeyResponseSchema,
+  type Role as RoleNumber,
+} from "../../gen/nexus/v1/access_pb.js";
+import { type Role, roles } from "../../model/access/access_table.js";
+import { describeRestriction } from "../../model/access/scope_restriction.js";
+import { confirm } from "../shell/confirm.js";
+import { parseConnectionId } from "../shell/connection_id.js";
+import { allPages, type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
+import { NewSecretFile } from "../shell/files.js";
+import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { keysCreateCommand } from "./keys_create.js";
-import { keysListCommand } from "./keys_list.js";
-import { keysRevokeCommand } from "./keys_revoke.js";
+import { formatTime, jsonLine } from "../shell/text.js";
+
+interface CreateFlags extends DaemonFlags {
+  readonly role: Role;
+  readonly user: string[];
+  readonly provider: string[];
+  readonly connection: string[];
+  readonly expires?: (nowMs: number) => number;
+  readonly output?: string;
+}
 
 export function keysCommand(shell: Shell): Command {
   return new Command("keys")
     .description("API keys: make, list and revoke them")
-    .addCommand(keysCreateCommand(shell))
-    .addCommand(keysListCommand(shell))
-    .addCommand(keysRevokeCommand(shell));
+    .addCommand(createCommand(shell))
+    .addCommand(listCommand(shell))
+    .addCommand(revokeCommand(shell));
+}
+
+const notes =
+  "The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.";
+
+function createCommand(shell: Shell): Command {
+  const command = new Command("create")
+    .description("make an API key; its principal is key:<name>")
+    .argument("<name>", "lower-case letters, digits, dot, dash, underscore; a name is never used twice")
+    .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
+    .option("--user <id>", "restrict to this user (repeatable)", collect, [])
+    .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
+    .option("--connection <id>", "restrict to this connection (repeatable)", collectConnection, [])
+    .option(
+      "--expires <when>",
+      "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
+      parseWhen,
+    )
+    .option("--output <file>", "write the key into a new file (0600) and do not print it");
+  addNotes(command, notes);
+  return daemonCommand(shell, command, async ({ daemon, call }, flags: CreateFlags, name: string) => {
+    const expiresAtMs = flags.expires?.(shell.clock.nowMs());
+    const { user: userIds, provider: providers, connection: connectionIds } = flags;
+    const isRestricted = userIds.length + providers.length + connectionIds.length > 0;
+    const request = {
+      name,
+      role: roles.indexOf(flags.role) + 1,
+      ...(isRestricted && { restriction: { userIds, providers, connectionIds } }),
+      ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+    };
+    // Made first: a key that cannot be written down would be lost.
+    const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
+    try {
+      const answer = await call(`make the API key ${name}`, (options) =>
+        daemon.access.createApiKey(request, options),
+      );
+      file?.write(`${answer.key}\n`);
+      const shown = file ? { ...answer, key: "" } : answer;
+      if (flags.json) return shell.stdout.write(jsonLine(CreateApiKeyResponseSchema, shown));
+      const until = answer.apiKey?.expiresAt ? ` until ${formatTime(answer.apiKey.expiresAt)}` : "";
+      const where = file ? `is in ${flags.output}` : "is below, and cannot be shown again";
+      shell.stderr.write(`key:${name} may act as ${flags.role}${until}; the key ${where}\n`);
+      if (!file) shell.stdout.write(`${answer.key}\n`);
+    } catch (error) {
+      file?.remove();
+      throw error;
+    }
+  });
+}
+
+function collectConnection(text: string, before: string[]): string[] {
+  return [...before, parseConnectionId(text)];
+}
+
+/** A duration from now, or a time (RFC 3339). */
+function parseWhen(text: string): (nowMs: number) => number {
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return () => timeMs;
+  const durationMs = parseDurationMs(text);
+  return (nowMs) => nowMs + durationMs;
+}
+
+function listCommand(shell: Shell): Command {
+  const command = new Command("list")
+    .description("list the API keys, and when each was last used (to the hour)")
+    .option("--all", "revoked keys too");
+  return daemonCommand(
+    shell,
+    command,
+    async ({ daemon, call, showList }, flags: DaemonFlags & { readonly all?: boolean }) => {
+      const includeRevoked = flags.all === true;
+      const keys = await allPages(async (pageToken) => {
+        const { apiKeys, nextPageToken } = await call("list the API keys", (options) =>
+          daemon.access.listApiKeys({ pageSize: 1000, pageToken, includeRevoked }, options),
+        );
+        return { items: apiKeys, nextPageToken };
+      });
+      showList(ApiKeySchema, keys, {
+        none: "no API keys: nexusd keys create --help\n",
+        columns: {
+          NAME: ({ name }) => name,
+          ID: ({ id }) => id,
+          ROLE: ({ role }) => roleName(role),
+          "RESTRICTED TO": ({ restriction }) => restrictionText(restriction),
+          CREATED: ({ createdAt }) => formatTime(createdAt),
+          BY: ({ createdBy }) => createdBy,
+          EXPIRES: ({ expiresAt }) => formatTime(expiresAt) || "never",
+          "LAST USED": ({ lastUsedAt }) => formatTime(lastUsedAt) || "never",
+          REVOKED: ({ revokedAt, revokedBy }) =>
+            revokedAt ? `${formatTime(revokedAt)} by ${revokedBy}` : "",
+        },
+      });
+    },
+  );
+}
+
+/** `agent`; a number of a newer daemon stays a number. */
+export function roleName(role: RoleNumber): string {
+  return role === 0 ? "none" : (roles[role - 1] ?? `role ${role}`);
+}
+
+function restrictionText(restriction: Restriction | undefined): string {
+  if (!restriction) return "";
+  const { userIds, providers, connectionIds } = restriction;
+  return describeRestriction({
+    ...(userIds.length > 0 && { userIds }),
+    ...(providers.length > 0 && { providers }),
+    ...(connectionIds.length > 0 && { connectionIds }),
+  });
+}
+
+function revokeCommand(shell: Shell): Command {
+  const command = new Command("revoke")
+    .description("end an API key for good; its streams end within a second")
+    .argument("<name>", "its name")
+    .option("--yes", "do not ask");
+  return daemonCommand(
+    shell,
+    command,
+    async ({ daemon, call, show }, { yes }: ConfirmedFlags, name: string) => {
+      await confirm(shell, `Revoke the API key ${name}? Whoever uses it is shut out at once.`, yes);
+      const answer = await call(`revoke the API key ${name}`, (options) =>
+        daemon.access.revokeApiKey({ key: { case: "name", value: name } }, options),
+      );
+      show(RevokeApiKeyResponseSchema, answer, () => `key:${name} is revoked\n`);
+    },
+  );
 }

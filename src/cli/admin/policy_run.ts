@@ -16,7 +16,7 @@ import { withDaemon } from "../shell/daemon_command.js";
 import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine, printable } from "../shell/text.js";
-import { roleName } from "./keys_list.js";
+import { roleName } from "./keys.js";
 import type { ExplainFlags } from "./policy_flags.js";
 
 /** What `--resource` says; a part that is not there is empty. */

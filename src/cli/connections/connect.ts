@@ -8,12 +8,12 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
-import { collect } from "../providers/provider_flags.js";
 import { suggestingProviders } from "../providers/provider_key.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";

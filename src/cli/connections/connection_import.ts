@@ -2,9 +2,10 @@ import { Argument, Command } from "commander";
 import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
 import { findProvider } from "../providers/provider_key.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatStatus, jsonLine } from "../shell/text.js";
+import { formatStatus } from "../shell/text.js";
 import { readCredentialFields, readRefreshToken } from "./credential_input.js";
 
 interface ImportFlags extends DaemonFlags {
@@ -24,28 +25,25 @@ export function connectionImportCommand(shell: Shell): Command {
       "--file <file>",
       "file with the refresh token, or for a static type with a JSON object of its fields; - is standard input",
     )
-    .option(
-      "--scope <scope>",
-      "a scope that was granted; may be repeated",
-      (scope, before: string[] = []) => [...before, scope],
+    .option("--scope <scope>", "a scope that was granted; may be repeated", collect);
+  return daemonCommand(shell, command, async (session, flags: ImportFlags, idOrName: string) => {
+    const { provider } = await findProvider(session, idOrName);
+    const userId = flags.user ?? shell.userName();
+    const credential =
+      provider.authType === AuthType.OAUTH2
+        ? { refreshToken: await readRefreshToken(shell, flags.file) }
+        : { credentials: await readCredentialFields(shell, provider, flags.file) };
+    const { connection } = await session.call(`import the credential for ${provider.name}`, (options) =>
+      session.daemon.connections.importConnection(
+        { userId, providerId: provider.id, scopes: flags.scope ?? [], ...credential },
+        options,
+      ),
     );
-  return addDaemonFlags(command).action((idOrName: string, flags: ImportFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const { provider } = await findProvider(session, idOrName);
-      const userId = flags.user ?? shell.userName();
-      const credential =
-        provider.authType === AuthType.OAUTH2
-          ? { refreshToken: await readRefreshToken(shell, flags.file) }
-          : { credentials: await readCredentialFields(shell, provider, flags.file) };
-      const { connection } = await session.call(`import the credential for ${provider.name}`, (options) =>
-        session.daemon.connections.importConnection(
-          { userId, providerId: provider.id, scopes: flags.scope ?? [], ...credential },
-          options,
-        ),
-      );
-      if (!connection) throw new Error("the daemon answered without a connection");
-      if (flags.json) return shell.stdout.write(jsonLine(ConnectionSchema, connection));
-      shell.stdout.write(`${connection.id} is ${formatStatus(connection.status)}\n`);
-    }),
-  );
+    if (!connection) throw new Error("the daemon answered without a connection");
+    session.show(
+      ConnectionSchema,
+      connection,
+      () => `${connection.id} is ${formatStatus(connection.status)}\n`,
+    );
+  });
 }

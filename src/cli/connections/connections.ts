@@ -2,7 +2,6 @@ import { Argument, Command, Option } from "commander";
 import {
   type Connection,
   ConnectionSchema,
-  ConnectionStatus,
   DeleteConnectionResponseSchema,
   ProviderRevocation,
 } from "../../gen/nexus/v1/connection_pb.js";
@@ -14,21 +13,14 @@ import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import { parseConnectionId } from "../shell/connection_id.js";
 import {
-  addDaemonFlags,
   allPages,
+  type ConfirmedFlags,
   type DaemonFlags,
   type DaemonSession,
-  withDaemon,
+  daemonCommand,
 } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import {
-  formatExpiry,
-  formatFields,
-  formatStatus,
-  formatTable,
-  formatTime,
-  jsonLine,
-} from "../shell/text.js";
+import { formatExpiry, formatFields, formatStatus, formatTime } from "../shell/text.js";
 import { connectionImportCommand } from "./connection_import.js";
 import { connectionReplaceCommand } from "./connection_replace.js";
 
@@ -36,10 +28,6 @@ interface ListFlags extends DaemonFlags {
   readonly user?: string;
   readonly provider?: string;
   readonly status?: StatusName;
-}
-
-interface EndFlags extends DaemonFlags {
-  readonly yes?: boolean;
 }
 
 export function connectionsCommand(shell: Shell): Command {
@@ -64,40 +52,30 @@ function listCommand(shell: Shell): Command {
     .option("--user <id>", "only connections of this user")
     .option("--provider <provider>", "only connections of this provider, by name or id")
     .addOption(new Option("--status <status>", "only connections in this state").choices(connectionStatuses));
-  return addDaemonFlags(command).action((flags: ListFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const connections = await allConnections(session, flags);
-      if (flags.json) {
-        for (const connection of connections) shell.stdout.write(jsonLine(ConnectionSchema, connection));
-        return;
-      }
-      if (connections.length === 0) return shell.stderr.write("no connections\n");
-      const rows = connections.map((connection) => [
-        connection.id,
-        connection.providerName,
-        connection.userId,
-        formatStatus(connection.status),
-        String(connection.revision),
-        formatExpiry(connection.expiresAt, shell.clock.nowMs()),
-        connection.problem?.reason ?? "",
-      ]);
-      shell.stdout.write(
-        formatTable(["ID", "PROVIDER", "USER", "STATUS", "REVISION", "TOKEN", "PROBLEM"], rows),
-      );
+  return daemonCommand(shell, command, async (session, flags: ListFlags) =>
+    session.showList(ConnectionSchema, await allConnections(session, flags), {
+      none: "no connections\n",
+      columns: {
+        ID: ({ id }) => id,
+        PROVIDER: ({ providerName }) => providerName,
+        USER: ({ userId }) => userId,
+        STATUS: ({ status }) => formatStatus(status),
+        REVISION: ({ revision }) => `${revision}`,
+        TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
+        PROBLEM: ({ problem }) => problem?.reason ?? "",
+      },
     }),
   );
 }
 
 function getCommand(shell: Shell): Command {
   const command = new Command("get").description("show one connection").addArgument(idArgument());
-  return addDaemonFlags(command).action((connectionId: string, flags: DaemonFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      const { connection } = await call(`read the connection ${connectionId}`, (options) =>
-        daemon.connections.getConnection({ connectionId }, options),
-      );
-      if (connection) show(shell, flags, connection);
-    }),
-  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }, _flags, connectionId: string) => {
+    const { connection } = await call(`read the connection ${connectionId}`, (options) =>
+      daemon.connections.getConnection({ connectionId }, options),
+    );
+    if (connection) show(ConnectionSchema, connection, () => describe(connection, shell.clock.nowMs()));
+  });
 }
 
 const providerRevocations: Readonly<Record<ProviderRevocation, string | undefined>> = {
@@ -114,17 +92,19 @@ function revokeCommand(shell: Shell): Command {
     .description("end a connection for good: its credentials are erased, its record stays")
     .addArgument(idArgument())
     .option("--yes", "do not ask");
-  return addDaemonFlags(command).action((connectionId: string, flags: EndFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, flags.yes);
-      const { connection } = await call(`revoke the connection ${connectionId}`, (options) =>
-        daemon.connections.revokeConnection({ connectionId }, options),
-      );
-      if (flags.json && connection) return shell.stdout.write(jsonLine(ConnectionSchema, connection));
-      const told = connection && providerRevocations[connection.providerRevocation];
-      shell.stdout.write(`${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`);
-    }),
-  );
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, connectionId: string) => {
+    await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, yes);
+    const { connection } = await session.call(`revoke the connection ${connectionId}`, (options) =>
+      session.daemon.connections.revokeConnection({ connectionId }, options),
+    );
+    if (!connection) throw new Error("the daemon answered without a connection");
+    const told = providerRevocations[connection.providerRevocation];
+    session.show(
+      ConnectionSchema,
+      connection,
+      () => `${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`,
+    );
+  });
 }
 
 function deleteCommand(shell: Shell): Command {
@@ -132,16 +112,13 @@ function deleteCommand(shell: Shell): Command {
     .description("erase a connection with its credentials")
     .addArgument(idArgument())
     .option("--yes", "do not ask");
-  return addDaemonFlags(command).action((connectionId: string, flags: EndFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
-      await confirm(shell, `Delete the connection ${connectionId}? This is final.`, flags.yes);
-      const answer = await call(`delete the connection ${connectionId}`, (options) =>
-        daemon.connections.deleteConnection({ connectionId }, options),
-      );
-      if (flags.json) return shell.stdout.write(jsonLine(DeleteConnectionResponseSchema, answer));
-      shell.stdout.write(`${connectionId} is deleted\n`);
-    }),
-  );
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, connectionId: string) => {
+    await confirm(shell, `Delete the connection ${connectionId}? This is final.`, yes);
+    const answer = await session.call(`delete the connection ${connectionId}`, (options) =>
+      session.daemon.connections.deleteConnection({ connectionId }, options),
+    );
+    session.show(DeleteConnectionResponseSchema, answer, () => `${connectionId} is deleted\n`);
+  });
 }
 
 async function allConnections(session: DaemonSession, flags: ListFlags): Promise<Connection[]> {
@@ -151,7 +128,8 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
     pageSize: 1000,
     providerId,
     userId: flags.user ?? "",
-    status: flags.status === undefined ? ConnectionStatus.UNSPECIFIED : statusNumber(flags.status),
+    // From 1; 0 is unspecified.
+    status: flags.status === undefined ? 0 : connectionStatuses.indexOf(flags.status) + 1,
   };
   return allPages(async (pageToken) => {
     const { connections, nextPageToken } = await session.call("list the connections", (options) =>
@@ -161,17 +139,9 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
   });
 }
 
-function statusNumber(name: StatusName): ConnectionStatus {
-  return connectionStatuses.indexOf(name) + 1;
-}
-
-function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
-  if (flags.json) {
-    shell.stdout.write(jsonLine(ConnectionSchema, connection));
-    return;
-  }
+function describe(connection: Connection, nowMs: number): string {
   const { problem } = connection;
-  const fields: [string, string][] = [
+  return formatFields([
     ["id", connection.id],
     ["provider", connection.providerName],
     ["user", connection.userId],
@@ -179,7 +149,7 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
     ["problem", problem ? `${problem.reason}: ${problem.message}` : ""],
     ["next try", formatTime(problem?.retryAt)],
     ["revision", String(connection.revision)],
-    ["token", formatExpiry(connection.expiresAt, shell.clock.nowMs())],
+    ["token", formatExpiry(connection.expiresAt, nowMs)],
     ["next refresh", formatTime(connection.refreshNotBefore)],
     ["refreshable", connection.refreshable ? "yes" : "no"],
     ["scopes", connection.grantedScopes.join(" ")],
@@ -192,6 +162,5 @@ function show(shell: Shell, flags: DaemonFlags, connection: Connection): void {
     ["at provider", providerRevocations[connection.providerRevocation] ?? ""],
     ["created", formatTime(connection.createdAt)],
     ["updated", formatTime(connection.updatedAt)],
-  ];
-  shell.stdout.write(formatFields(fields));
+  ]);
 }

@@ -1,4 +1,8 @@
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { type CredentialField, credentialFields } from "../../model/credentials/credential_fields.js";
+import type { JsonValue } from "../../model/json.js";
+import { isJsonObject, isTextMap } from "../../model/json_fields.js";
+import { strategyOf } from "../../model/providers/strategy_message.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
@@ -18,10 +22,11 @@ export async function readCredentialFields(
   if (file !== undefined && file !== "-") return parseFields(readText(file, "--file"), file);
   if (!shell.stdin.isTTY) return parseFields(await shell.stdin.readAll(), "standard input");
   const fields: Record<string, string> = {};
-  const mayBeEmpty = passwordField(provider);
+  const read = fieldsRead(provider);
   for (const [name, title] of fieldsToAsk(provider)) {
     const answer = await shell.stdin.ask(`${printable(title)}: `, { echo: false });
-    if (answer !== "" || name === mayBeEmpty) fields[name] = answer;
+    const mayBeEmpty = read.some((field) => field.name === name && field.mayBeEmpty);
+    if (answer !== "" || mayBeEmpty) fields[name] = answer;
   }
   return fields;
 }
@@ -45,55 +50,35 @@ export async function readRefreshToken(shell: Shell, file: string | undefined): 
 }
 
 function parseFields(text: string, origin: string): Record<string, string> {
-  let value: unknown;
+  let value: JsonValue;
   try {
     value = JSON.parse(text);
   } catch {
     throw usageFailure(`the fields must be a JSON object: ${origin} does not hold one`);
   }
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  const fields = isObject ? Object.entries(value as object) : [];
-  if (fields.length === 0 || fields.some(([, field]) => typeof field !== "string")) {
-    throw usageFailure(`the fields must be a JSON object of strings: ${origin} holds something else`);
-  }
-  return Object.fromEntries(fields);
+  if (isTextMap(value) && Object.keys(value).length > 0) return value;
+  throw usageFailure(`the fields must be a JSON object of strings: ${origin} holds something else`);
 }
 
 /** Name and title of each field: of the profile's own schema, or of what its strategy reads. */
 function fieldsToAsk(provider: Provider): [string, string][] {
   const properties = provider.credentialSchema?.["properties"];
-  if (typeof properties === "object" && properties !== null && !Array.isArray(properties)) {
+  if (isJsonObject(properties)) {
     return Object.entries(properties).map(([name, property]) => [name, titleOf(property) ?? name]);
   }
-  const kind = provider.strategy?.kind;
-  switch (kind?.case) {
-    case "header":
-    case "queryParam":
-      return [[kind.value.credentialField, "API key"]];
-    case "basicAuth":
-      return [
-        [kind.value.usernameField, "User name"],
-        [kind.value.passwordField, "Password"],
-      ];
-    case "hmacPayload":
-      return [[kind.value.secretField, "API secret"]];
-    case "awsSigv4":
-      return [
-        ["access_key", "Access key ID"],
-        ["secret_key", "Secret access key"],
-        ["session_token", "Session token (empty for none)"],
-      ];
-    default:
-      throw usageFailure(`${provider.name} has no fields to enter: a person consents again instead`);
-  }
+  const read = fieldsRead(provider);
+  if (read.length === 0)
+    throw usageFailure(`${provider.name} has no fields to enter: a person consents again instead`);
+  return read.map(({ name, title, isOptional }) => [name, isOptional ? `${title} (empty for none)` : title]);
 }
 
-function titleOf(property: unknown): string | undefined {
-  const title =
-    typeof property === "object" && property !== null && "title" in property ? property.title : undefined;
+/** What the strategy of the profile reads. */
+function fieldsRead(provider: Provider): readonly CredentialField[] {
+  const strategy = strategyOf(provider.strategy);
+  return strategy ? credentialFields(strategy) : [];
+}
+
+function titleOf(property: JsonValue): string | undefined {
+  const title = isJsonObject(property) ? property["title"] : undefined;
   return typeof title === "string" && title !== "" ? title : undefined;
-}
-
-function passwordField({ strategy }: Provider): string | undefined {
-  return strategy?.kind.case === "basicAuth" ? strategy.kind.value.passwordField : undefined;
 }

@@ -1,12 +1,11 @@
-import { get, type IncomingMessage, type RequestOptions } from "node:http";
-import { get as getSecure } from "node:https";
+import type { RequestOptions } from "node:http";
 import { Command } from "commander";
 import { loadOpsListener, type OpsListenerConfig } from "../../config/client_config.js";
 import { ConfigError } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
-import type { Clock } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
+import { ask } from "../shell/listener_probe.js";
 import type { Shell } from "../shell/shell.js";
 
 interface HealthFlags {
@@ -25,7 +24,10 @@ export function healthCommand(shell: Shell): Command {
     .option("--ops-listen <addresses>", "where the ops listener is (NEXUS_OPS_LISTEN)")
     .action(async (flags: HealthFlags) => {
       const { address, isTls } = opsAddress(shell, flags);
-      const status = await readiness(address, isTls, shell.clock);
+      const target = { ...targetOf(address), path: "/readyz" };
+      // The certificate is for the names that clients use, not for the address of a probe.
+      const head = await ask(target, { isTls, timeoutMs, clock: shell.clock });
+      const status = typeof head === "string" ? head : (head.statusCode ?? 0);
       const isReady = status === 200;
       if (flags.json) shell.stdout.write(`${JSON.stringify({ ready: isReady, answer: status })}\n`);
       else if (isReady) shell.stdout.write("ready\n");
@@ -53,34 +55,8 @@ function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress;
   return { address, isTls: listener.isTls && address.kind === "tcp" };
 }
 
-/**
- * The status of the answer, or the code of what went wrong. The certificate is not judged: it is asked for by the names that clients
- * use, not by the address of a probe, and nothing secret is sent or read here.
- */
-function readiness(address: ListenAddress, isTls: boolean, clock: Clock): Promise<number | string> {
-  return new Promise((resolve) => {
-    const timer = clock.setTimer(timeoutMs, () => {
-      resolve("it took too long");
-      request.destroy();
-    });
-    const settle = (result: number | string): void => {
-      timer.cancel();
-      resolve(result);
-    };
-    const options = { ...target(address), path: "/readyz", agent: false } as const;
-    const answered = (response: IncomingMessage): void => {
-      response.resume();
-      settle(response.statusCode ?? 0);
-    };
-    const request = isTls
-      ? getSecure({ ...options, rejectUnauthorized: false }, answered)
-      : get(options, answered);
-    request.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
-  });
-}
-
 /** A listener that listens on every address is asked on loopback. */
-function target(address: ListenAddress): RequestOptions {
+function targetOf(address: ListenAddress): RequestOptions {
   if (address.kind === "unix") return { socketPath: address.path };
   const loopbackOf: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
   return { host: loopbackOf[address.host] ?? address.host, port: address.port };

@@ -1,5 +1,5 @@
 import { Catalogue } from "../../catalogue/catalogue.js";
-import { CatalogueError } from "../../catalogue/catalogue_fault.js";
+import { CatalogueError } from "../../catalogue/catalogue_error.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { applyPlan } from "../../manifest/apply.js";

@@ -1,8 +1,11 @@
-import { InvalidArgumentError, Option } from "commander";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Option } from "commander";
 import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
+import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
 import type { TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { parseDurationMs } from "../shell/duration.js";
+import { collect, collectPair } from "../shell/repeated_options.js";
 
 /**
  * Flags that set a field of a profile, as commander hands them over; one that was not given is undefined. The others are named after
@@ -64,7 +67,7 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
         ),
       ];
     case "text_map":
-      return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectParam)];
+      return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectPair)];
     default:
       return [new Option(`--${flag} <${/url|issuer|endpoint/.test(flag) ? "url" : "text"}>`, help)];
   }
@@ -77,13 +80,27 @@ function helpOf(name: string): string {
   return sentence.replaceAll("`", "");
 }
 
-/** Takes one more value of a flag that can be given again. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
+type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
+
+/** Fields of a profile and the names of those that are set, as an update mask wants them. */
+export interface ProfileChange {
+  readonly fields: Fields;
+  readonly mask: readonly string[];
+}
+
+/** What the given flags set, and nothing else. An empty value clears its field. */
+export function profileChange(flags: ProfileFlags): ProfileChange {
+  const given = flagFields
+    .map((each) => ({ field: each.field, value: flagValue(flags, each) }))
+    .filter(({ value }) => value !== undefined);
+  const fields = given
+    .filter(({ field, value }) => !(field.kind === "duration" && value === "default"))
+    .map(({ field, value }) => [field.descriptor.localName, field.encode(value)]);
+  return { fields: Object.fromEntries(fields), mask: given.map(({ field }) => field.name) };
 }
 
 /** What the flags say of a field; undefined when they were not given. A list has a flag for one item too, and each item once. */
-export function flagValue(flags: ProfileFlags, { field, attribute }: (typeof flagFields)[number]): unknown {
+function flagValue(flags: ProfileFlags, { field, attribute }: (typeof flagFields)[number]): unknown {
   const values = flags as Readonly<Record<string, unknown>>;
   const [whole, one] = [values[attribute], values[attribute.replace(/s$/, "")]];
   if (field.kind !== "texts" || (whole === undefined && one === undefined)) return whole;
@@ -92,10 +109,4 @@ export function flagValue(flags: ProfileFlags, { field, attribute }: (typeof fla
 
 function parseList(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), ...text.split(/[\s,]+/).filter((scope) => scope !== "")];
-}
-
-function collectParam(text: string, before: Record<string, string> | undefined): Record<string, string> {
-  const equals = text.indexOf("=");
-  if (equals < 1) throw new InvalidArgumentError("It must read name=value.");
-  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }

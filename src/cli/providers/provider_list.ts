@@ -2,60 +2,43 @@ import { Command } from "commander";
 import { GetProviderResponseSchema, type Provider, ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { tokenEndpointAuthMethods } from "../../model/providers/profile_fields.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, formatTime, jsonLine } from "../shell/text.js";
+import { formatFields, formatTime } from "../shell/text.js";
 import { allProviders, findProvider } from "./provider_key.js";
 import { furtherFields, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerListCommand(shell: Shell): Command {
-  return addDaemonFlags(new Command("list").description("list the providers")).action((flags: DaemonFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const providers = await allProviders(session);
-      if (flags.json) {
-        for (const provider of providers) shell.stdout.write(jsonLine(ProviderSchema, provider));
-        return;
-      }
-      if (providers.length === 0) {
-        return shell.stderr.write("no providers yet: nexusd provider add --help\n");
-      }
-      const rows = providers.map((provider) => [
-        provider.name,
-        provider.id,
-        typeName(provider),
-        pkceWord(provider),
-        provider.enableDiscovery ? provider.issuer : provider.authUrl,
-        provider.scopes.join(" "),
-        provider.description,
-      ]);
-      shell.stdout.write(
-        formatTable(["NAME", "ID", "TYPE", "PKCE", "ISSUER OR AUTH URL", "SCOPES", "DESCRIPTION"], rows),
-      );
+  const command = new Command("list").description("list the providers");
+  return daemonCommand(shell, command, async (session) =>
+    session.showList(ProviderSchema, await allProviders(session), {
+      none: "no providers yet: nexusd provider add --help\n",
+      columns: {
+        NAME: ({ name }) => name,
+        ID: ({ id }) => id,
+        TYPE: typeName,
+        PKCE: pkceWord,
+        "ISSUER OR AUTH URL": ({ enableDiscovery, issuer, authUrl }) => (enableDiscovery ? issuer : authUrl),
+        SCOPES: ({ scopes }) => scopes.join(" "),
+        DESCRIPTION: ({ description }) => description,
+      },
     }),
   );
 }
 
 export function providerGetCommand(shell: Shell): Command {
   const command = new Command("get").description("show one provider").argument("<provider>", "name or id");
-  return addDaemonFlags(command).action((idOrName: string, flags: DaemonFlags) =>
-    withDaemon(shell, flags, (session) => showProvider(shell, session, idOrName, flags)),
+  return daemonCommand(shell, command, (session, _flags, idOrName: string) =>
+    showProvider(session, idOrName),
   );
 }
 
-export async function showProvider(
-  shell: Shell,
-  session: DaemonSession,
-  idOrName: string,
-  flags: DaemonFlags,
-): Promise<void> {
+export async function showProvider(session: DaemonSession, idOrName: string): Promise<void> {
   const answer = await findProvider(session, idOrName);
-  if (flags.json) {
-    return shell.stdout.write(
-      jsonLine(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }),
-    );
-  }
-  shell.stdout.write(formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]));
+  session.show(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }, () =>
+    formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]),
+  );
 }
 
 function describe(provider: Provider): [string, string][] {

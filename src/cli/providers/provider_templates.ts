@@ -4,15 +4,9 @@ import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import {
-  addDaemonFlags,
-  allPages,
-  type DaemonFlags,
-  type DaemonSession,
-  withDaemon,
-} from "../shell/daemon_command.js";
+import { allPages, type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, jsonLine, printable } from "../shell/text.js";
+import { formatFields, printable } from "../shell/text.js";
 import { showProvider } from "./provider_list.js";
 import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
@@ -20,23 +14,17 @@ export function providerTemplatesCommand(shell: Shell): Command {
   const command = new Command("templates")
     .description("list the providers that the daemon knows")
     .argument("[prefix]", "only names that begin so");
-  return addDaemonFlags(command).action((prefix: string | undefined, flags: DaemonFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      const templates = await listTemplates(session, canonicalName(prefix ?? ""));
-      if (flags.json) {
-        for (const template of templates) shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
-        return;
-      }
-      if (templates.length === 0) return shell.stderr.write("no template has such a name\n");
-      const rows = templates.map(({ name, displayName, provider, variables }) => [
-        name,
-        provider ? typeName(provider) : "",
-        provider ? pkceWord(provider) : "",
-        provider?.category ?? "",
-        variables.map((variable) => variable.name).join(" "),
-        displayName,
-      ]);
-      shell.stdout.write(formatTable(["NAME", "TYPE", "PKCE", "CATEGORY", "VARIABLES", "PROVIDER"], rows));
+  return daemonCommand(shell, command, async (session, _flags, prefix: string | undefined) =>
+    session.showList(ProviderTemplateSchema, await listTemplates(session, canonicalName(prefix ?? "")), {
+      none: "no template has such a name\n",
+      columns: {
+        NAME: ({ name }) => name,
+        TYPE: ({ provider }) => (provider ? typeName(provider) : ""),
+        PKCE: ({ provider }) => (provider ? pkceWord(provider) : ""),
+        CATEGORY: ({ provider }) => provider?.category ?? "",
+        VARIABLES: ({ variables }) => variables.map(({ name }) => name).join(" "),
+        PROVIDER: ({ displayName }) => displayName,
+      },
     }),
   );
 }
@@ -46,14 +34,14 @@ export function providerShowCommand(shell: Shell): Command {
     .description("show a provider, or explain a template")
     .argument("<provider>", "name or id; with --template the name of a template")
     .option("--template", "explain the template of this name");
-  return addDaemonFlags(command).action(
-    (name: string, flags: DaemonFlags & { readonly template?: boolean }) =>
-      withDaemon(shell, flags, async (session) => {
-        if (flags.template !== true) return await showProvider(shell, session, name, flags);
-        const template = await findTemplate(session, name);
-        if (flags.json) return shell.stdout.write(jsonLine(ProviderTemplateSchema, template));
-        shell.stdout.write(explain(template, shell.program));
-      }),
+  return daemonCommand(
+    shell,
+    command,
+    async (session, flags: DaemonFlags & { readonly template?: boolean }, name: string) => {
+      if (flags.template !== true) return await showProvider(session, name);
+      const template = await findTemplate(session, name);
+      session.show(ProviderTemplateSchema, template, () => explain(template, shell.program));
+    },
   );
 }
 

@@ -6,7 +6,7 @@ import {
 } from "../../gen/nexus/v1/provider_pb.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import { givenSettings } from "../../model/providers/profile_json.js";
-import { authTypes } from "../../model/providers/provider_profile.js";
+import { authTypes, unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { durationMsOf } from "../shell/duration.js";
 
@@ -34,6 +34,8 @@ export function quirkSentences(provider: Provider): string[] {
   if (provider.tokenEndpointAuthMethod === TokenEndpointAuthMethod.CLIENT_SECRET_BASIC) {
     sentences.push("the daemon authenticates by HTTP Basic");
   }
+  const note = unverifiedIdTokenNote(profileSettings(provider));
+  if (note !== undefined) sentences.push(note);
   const options = provider.oauth2Options;
   if (options) {
     say(options.omitPkce, "PKCE is omitted: the provider does not take its parameters");

@@ -1,3 +1,4 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { loadClientConfig } from "../../config/client_config.js";
@@ -8,10 +9,16 @@ import { CommandFailure } from "./command_failure.js";
 import { explainAddress } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
 import type { Shell } from "./shell.js";
+import { formatTable, jsonLine } from "./text.js";
 
 /** Flags of every command that talks to the daemon: `--json`, and those of its settings. */
 export interface DaemonFlags {
   readonly json?: boolean;
+}
+
+/** Of a command that changes something for good. */
+export interface ConfirmedFlags extends DaemonFlags {
+  readonly yes?: boolean;
 }
 
 /** What a command does with the daemon. */
@@ -24,7 +31,18 @@ export interface DaemonSession {
    * @throws CommandFailure
    */
   call<Answer>(doing: string, send: (options: CallOptions) => Promise<Answer>): Promise<Answer>;
+  /** Prints an answer: with `--json` as a line of JSON, else as `text` says it. */
+  show<Desc extends DescMessage>(schema: Desc, answer: MessageShape<Desc>, text: () => string): void;
+  /** Prints a list: with `--json` a line of JSON for each item, else a table, or on standard error that there is none. */
+  showList<Desc extends DescMessage>(
+    schema: Desc,
+    items: readonly MessageShape<Desc>[],
+    table: { readonly none: string; readonly columns: Columns<MessageShape<Desc>> },
+  ): void;
 }
+
+/** The cells of a table, by the title of their column. */
+type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
 
 const clientOptions = (): SettingOptions =>
   new SettingOptions([
@@ -37,11 +55,29 @@ const clientOptions = (): SettingOptions =>
   ]);
 
 export function addDaemonFlags(command: Command): Command {
-  command.option("--json", "print JSON");
+  return addAddressFlags(command.option("--json", "print JSON"));
+}
+
+/** For a command whose output has a form of its own. */
+export function addAddressFlags(command: Command): Command {
   for (const option of clientOptions().options) {
     command.addOption(option.helpGroup("Where the daemon is:"));
   }
   return command;
+}
+
+/** A command that does its work in a session of the daemon that its flags name. */
+export function daemonCommand<Flags extends DaemonFlags, Arguments extends unknown[]>(
+  shell: Shell,
+  command: Command,
+  work: (session: DaemonSession, flags: Flags, ...given: Arguments) => Promise<void>,
+): Command {
+  return addDaemonFlags(command).action((...given: unknown[]) => {
+    const [flags] = given.splice(-2);
+    return withDaemon(shell, flags as Flags, (session) =>
+      work(session, flags as Flags, ...(given as Arguments)),
+    );
+  });
 }
 
 /** The items of all pages of a list, in order. */
@@ -75,8 +111,21 @@ export async function withDaemon(
       throw callFailure(error, doing, daemon.address);
     }
   };
+  const show: DaemonSession["show"] = (schema, answer, text) =>
+    shell.stdout.write(flags.json ? jsonLine(schema, answer) : text());
+  const showList: DaemonSession["showList"] = (schema, items, { none, columns }) => {
+    if (flags.json) for (const item of items) shell.stdout.write(jsonLine(schema, item));
+    else if (items.length === 0) shell.stderr.write(none);
+    else
+      shell.stdout.write(
+        formatTable(
+          Object.keys(columns),
+          items.map((item) => Object.values(columns).map((cell) => cell(item))),
+        ),
+      );
+  };
   try {
-    await work({ daemon, call });
+    await work({ daemon, call, show, showList });
   } catch (error) {
     const cause = error instanceof CommandFailure ? error.cause : undefined;
     if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;

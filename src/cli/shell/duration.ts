@@ -1,8 +1,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError } from "commander";
+import { parseDurationText } from "../../model/json_fields.js";
 import { isDay } from "../../model/rfc3339.js";
-
-const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /**
  * Reads `500ms`, `90s`, `5m`, `1h30m`; a number without a unit is refused, since it could be any.
@@ -11,15 +10,9 @@ const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
  * @throws InvalidArgumentError
  */
 export function parseDurationMs(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join("") !== text) {
-    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a duration: write 90s, 5m or 1h30m.`);
-  }
-  const totalMs = parts.reduce(
-    (sum, [, digits, unit]) => sum + Number(digits) * unitMs[unit as keyof typeof unitMs],
-    0,
-  );
-  return Math.round(totalMs);
+  const durationMs = parseDurationText(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a duration: write 90s, 5m or 1h30m.`);
 }
 
 /**

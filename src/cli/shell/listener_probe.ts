@@ -1,5 +1,6 @@
-import { get } from "node:http";
+import { get, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getSecure } from "node:https";
+import { urlToHttpOptions } from "node:url";
 import type { Clock } from "../../runtime/clock.js";
 
 /** A person waits for it. */
@@ -28,26 +29,33 @@ export async function explainAddress(address: string, clock: Clock): Promise<str
     : `${address} speaks TLS: write ${other.origin}`;
 }
 
-/** The certificate is not judged: nothing secret is sent or read. */
-function speakerAt(url: URL, clock: Clock): Promise<Speaker> {
+async function speakerAt(url: URL, clock: Clock): Promise<Speaker> {
+  const target = { ...urlToHttpOptions(url), path: "/livez" };
+  const answer = await ask(target, { isTls: url.protocol === "https:", timeoutMs, clock });
+  if (typeof answer === "string") return "nothing";
+  const type = answer.headers["content-type"] ?? "";
+  if (type.startsWith("text/html")) return "browser";
+  if (type.startsWith("text/plain") && answer.statusCode === 200) return "ops";
+  return type.startsWith("application/json") ? "http" : "other";
+}
+
+/**
+ * The head of the answer to a GET, or the code of what went wrong. The certificate is not judged: nothing secret is sent or read.
+ */
+export function ask(
+  target: RequestOptions,
+  { isTls, timeoutMs, clock }: { readonly isTls: boolean; readonly timeoutMs: number; readonly clock: Clock },
+): Promise<IncomingMessage | string> {
   return new Promise((resolve) => {
-    const options = { path: "/livez", agent: false } as const;
-    const request =
-      url.protocol === "https:"
-        ? getSecure(url, { ...options, rejectUnauthorized: false })
-        : get(url, options);
-    const timer = clock.setTimer(timeoutMs, () => request.destroy(new Error("it took too long")));
-    const settle = (speaker: Speaker): void => {
+    const options = { ...target, agent: false } as const;
+    const request = isTls ? getSecure({ ...options, rejectUnauthorized: false }) : get(options);
+    const settle = (answer: IncomingMessage | string): void => {
       timer.cancel();
+      resolve(answer);
       request.destroy();
-      resolve(speaker);
     };
-    request.on("error", () => settle("nothing"));
-    request.on("response", ({ headers, statusCode }) => {
-      const type = headers["content-type"] ?? "";
-      if (type.startsWith("text/html")) settle("browser");
-      else if (type.startsWith("text/plain") && statusCode === 200) settle("ops");
-      else settle(type.startsWith("application/json") ? "http" : "other");
-    });
+    const timer = clock.setTimer(timeoutMs, () => settle("it took too long"));
+    request.on("response", settle);
+    request.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
   });
 }

@@ -7,6 +7,8 @@ export interface Output {
   /** How wide the terminal is; undefined where there is none. */
   readonly columns?: number | undefined;
   write(text: string): void;
+  /** Writes as it is, and resolves when more may come: what a slow reader has not taken is not held in memory. */
+  writeBytes(bytes: Uint8Array): Promise<void>;
 }
 
 /** Where a person answers, or a script pipes something in. */
@@ -14,6 +16,8 @@ export interface Input {
   readonly isTTY: boolean;
   /** Everything up to the end. */
   readAll(): Promise<string>;
+  /** The same as it came. */
+  readBytes(): Promise<Uint8Array>;
   /** One line after `question`, which goes to standard error; with `echo: false` what is typed is not shown. */
   ask(question: string, options: { readonly echo: boolean }): Promise<string>;
 }
@@ -30,6 +34,15 @@ export interface Shell {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly userName: () => string;
+  /**
+   * Runs a program to its end: its input and outputs are those of this process, and signals are passed on to it.
+   *
+   * @param argv the program and its arguments
+   * @param env of the program, all of it
+   * @returns its exit code; 128 and the number of the signal that ended it
+   * @throws CommandFailure when it cannot be started, as a shell does: 127 when there is none, else 126
+   */
+  readonly runProgram: (argv: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
   readonly openBrowser: (url: string) => Promise<void>;
   /** Resolves with the exit code once the daemon has ended. */
   readonly runDaemon: (options: {

@@ -22,16 +22,7 @@ export interface Explanation extends Decision {
 
 /** Answers what the policy in force says of anybody. */
 export class AccessExplainer {
-  readonly #access: Pick<AccessControl, "permissionsOf" | "factsOf">;
-  readonly #store: Pick<Store, "getProvider" | "findProviderByName">;
-
-  constructor(options: {
-    access: Pick<AccessControl, "permissionsOf" | "factsOf">;
-    store: Pick<Store, "getProvider" | "findProviderByName">;
-  }) {
-    this.#access = options.access;
-    this.#store = options.store;
-  }
+  constructor(private readonly deps: { readonly access: AccessControl; readonly store: Store }) {}
 
   /** @throws InvalidArgument for what can be no principal; NotFound for a connection or provider that does not exist */
   explain(principal: string, action: Action, asked: AskedResource): Explanation {
@@ -40,21 +31,21 @@ export class AccessExplainer {
       const description = `must be owner, admin, or begin with one of ${principalPrefixes.join(" ")}`;
       throw new InvalidArgument([{ field: "principal", description }]);
     }
-    const permissions = this.#access.permissionsOf(principal);
+    const permissions = this.deps.access.permissionsOf(principal);
     return { ...permissions.decide(action, this.#resourceOf(action, asked)), permissions };
   }
 
   #resourceOf(action: Action, { connectionId, userId, provider: key }: AskedResource): Resource | undefined {
     const provider = key === undefined ? undefined : this.#provider(key);
     if (connectionId !== undefined) {
-      const facts = this.#access.factsOf(connectionId);
+      const facts = this.deps.access.factsOf(connectionId);
       if (!facts) throw new NotFound("connection");
       refuseOthers(facts, userId, provider);
       return { kind: "connection", ...facts };
     }
     if (provider && action.startsWith("provider.")) {
       const holdsAny = (ids: Iterable<string>): boolean =>
-        [...ids].some((id) => this.#access.factsOf(id)?.provider.id === provider.id);
+        [...ids].some((id) => this.deps.access.factsOf(id)?.provider.id === provider.id);
       return { kind: "provider", provider, holdsAny };
     }
     return userId === undefined && !provider ? undefined : { kind: "new", userId, provider };
@@ -62,8 +53,8 @@ export class AccessExplainer {
 
   #provider(key: string): ProviderProfile {
     const profile = isId(key)
-      ? this.#store.getProvider(key)
-      : this.#store.findProviderByName(canonicalName(key));
+      ? this.deps.store.getProvider(key)
+      : this.deps.store.findProviderByName(canonicalName(key));
     if (!profile) throw new NotFound("provider");
     return profile;
   }

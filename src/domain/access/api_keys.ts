@@ -29,7 +29,7 @@ interface Entry {
 }
 
 export interface ApiKeysDeps {
-  readonly store: Pick<Store, "commit" | "listApiKeys">;
+  readonly store: Store;
   readonly changes: Changes;
   readonly clock: Clock;
   readonly log: Log;

@@ -22,13 +22,7 @@ interface Entry {
 export class DeniedAccessAudit {
   readonly #entries = new BoundedMap<string, Entry>(maxEntries);
 
-  constructor(
-    private readonly deps: {
-      readonly store: Pick<Store, "commit">;
-      readonly clock: Clock;
-      readonly log: Log;
-    },
-  ) {}
+  constructor(private readonly deps: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {}
 
   /**
    * Records a denial. Never rejects: the caller is denied either way.

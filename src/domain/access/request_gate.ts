@@ -33,24 +33,20 @@ type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthoriz
  * before the domain looks at anything: no later error can tell them apart.
  */
 export class RequestGate {
-  readonly #access: Pick<AccessControl, "visible" | "seesProvider">;
-  readonly #store: GateStore;
-
-  constructor(options: { access: Pick<AccessControl, "visible" | "seesProvider">; store: GateStore }) {
-    this.#access = options.access;
-    this.#store = options.store;
-  }
+  constructor(private readonly deps: { readonly access: AccessControl; readonly store: GateStore }) {}
 
   /** The refusal; undefined when the caller may go on. */
   refusal(permissions: Permissions, action: Action, asked: Asked): NexusError | undefined {
     switch (asked.kind) {
       case "connection":
-        return this.#access.visible(permissions, asked.connectionId) ? undefined : new NotFound("connection");
+        return this.deps.access.visible(permissions, asked.connectionId)
+          ? undefined
+          : new NotFound("connection");
       case "provider":
         return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {
-        const pending = this.#store.getAuthorization(hashState(asked.state));
-        return pending && this.#access.visible(permissions, pending.connectionId)
+        const pending = this.deps.store.getAuthorization(hashState(asked.state));
+        return pending && this.deps.access.visible(permissions, pending.connectionId)
           ? undefined
           : new NotFound("request");
       }
@@ -64,7 +60,7 @@ export class RequestGate {
     action: Action,
     { connectionId, userId, provider: key }: Extract<Asked, { kind: "request" }>,
   ): NexusError | undefined {
-    if (connectionId !== undefined && !this.#access.visible(permissions, connectionId))
+    if (connectionId !== undefined && !this.deps.access.visible(permissions, connectionId))
       return new NotFound("connection");
     const provider = key && this.#provider(permissions, key);
     if (key && !provider) return new NotFound("provider");
@@ -80,13 +76,13 @@ export class RequestGate {
 
   #provider(permissions: Permissions, key: ProviderKey): ProviderFacts | undefined {
     const profile = this.#profileOf(key);
-    return profile && this.#access.seesProvider(permissions, profile) ? profile : undefined;
+    return profile && this.deps.access.seesProvider(permissions, profile) ? profile : undefined;
   }
 
   /** The request is not validated yet: what can be no key of the store is not looked up. */
   #profileOf(key: ProviderKey): ProviderProfile | undefined {
-    if ("id" in key) return isId(key.id) ? this.#store.getProvider(key.id) : undefined;
+    if ("id" in key) return isId(key.id) ? this.deps.store.getProvider(key.id) : undefined;
     const name = canonicalName(key.name);
-    return /^[a-z0-9-]{1,63}$/.test(name) ? this.#store.findProviderByName(name) : undefined;
+    return /^[a-z0-9-]{1,63}$/.test(name) ? this.deps.store.findProviderByName(name) : undefined;
   }
 }

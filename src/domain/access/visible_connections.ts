@@ -21,11 +21,7 @@ export function isWanted({ userId, status }: Connection, wanted: ConnectionFilte
 
 /** Connections as a restricted caller lists them. */
 export class VisibleConnections {
-  readonly #store: Pick<Store, "listConnections">;
-
-  constructor(options: { store: Pick<Store, "listConnections"> }) {
-    this.#store = options.store;
-  }
+  constructor(private readonly deps: { readonly store: Store }) {}
 
   /**
    * One page in the order of ids. It is full unless it is the last, and its end names a connection of the page: neither its length nor
@@ -41,11 +37,7 @@ export class VisibleConnections {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (;;) {
-      const page = this.#store.listConnections({
-        limit: stretch,
-        ...(afterId === undefined ? {} : { afterId }),
-        ...(providerId === undefined ? {} : { providerId }),
-      });
+      const page = this.deps.store.listConnections({ limit: stretch, afterId, providerId });
       for (const connection of page) {
         if (!isWanted(connection, options) || !sees(connection)) continue;
         if (connections.length === limit) return { connections, nextAfterId: connections.at(-1)?.id };

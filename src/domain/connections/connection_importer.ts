@@ -3,6 +3,7 @@ import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { newConnection } from "../../model/connections/new_connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
@@ -19,7 +20,6 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { newConnection } from "../lifecycle/new_connection.js";
 import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
@@ -34,11 +34,6 @@ export type CheckFields = (
   fields: Readonly<Record<string, string>>,
 ) => Promise<Readonly<Record<string, Secret>>>;
 
-type ImporterStore = Pick<
-  Store,
-  "databaseId" | "commit" | "getProvider" | "getConnection" | "getImport" | "listImports"
->;
-
 /**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it: from the
  * moment it is sent the copy of the other system can be worthless. So it is sealed into a journal of its own before it is sent, beside
@@ -48,51 +43,37 @@ type ImporterStore = Pick<
  * that rotates would kill the grant.
  */
 export class ConnectionImporter {
-  readonly #store: ImporterStore;
-  readonly #vault: Pick<CredentialVault, "sealToken" | "openToken">;
-  readonly #writer: Pick<CredentialWriter, "write" | "writeFields">;
-  readonly #servers: Pick<IssuerMetadata, "resolve">;
-  readonly #grants: Pick<TokenEndpointClient, "refresh">;
-  readonly #checkFields: CheckFields;
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #limits: StoredLimits;
   readonly #locks = new KeyedMutex<string>();
 
-  constructor(options: {
-    store: ImporterStore;
-    vault: Pick<CredentialVault, "sealToken" | "openToken">;
-    writer: Pick<CredentialWriter, "write" | "writeFields">;
-    servers: Pick<IssuerMetadata, "resolve">;
-    grants: Pick<TokenEndpointClient, "refresh">;
-    checkFields: CheckFields;
-    clock: Clock;
-    log: Log;
-    limits?: StoredLimits;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#writer = options.writer;
-    this.#servers = options.servers;
-    this.#grants = options.grants;
-    this.#checkFields = options.checkFields;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#limits = options.limits ?? defaultLimits;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      readonly writer: CredentialWriter;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly grants: Pick<TokenEndpointClient, "refresh">;
+      readonly checkFields: CheckFields;
+      readonly clock: Clock;
+      readonly log: Log;
+      readonly limits?: StoredLimits;
+    },
+  ) {
+    this.#limits = deps.limits ?? defaultLimits;
   }
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
   async import(request: ImportRequest, principal: Principal): Promise<Connection> {
-    const profile = this.#store.getProvider(request.providerId);
+    const profile = this.deps.store.getProvider(request.providerId);
     if (!profile) throw new NotFound("provider");
     checkImportRequest(profile, request);
     const { refreshToken } = request;
     if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
-    await this.#servers.resolve(profile);
+    await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);
     return await this.#locks.run(key, async () => {
-      const before = this.#store.getImport(key);
-      const known = before && this.#store.getConnection(before.connectionId);
+      const before = this.deps.store.getImport(key);
+      const known = before && this.deps.store.getConnection(before.connectionId);
       if (before && before.userId !== request.userId && (before.sealed || known)) {
         throw new InvalidArgument([
           { field: "user_id", description: "the token was imported for another user" },
@@ -103,7 +84,7 @@ export class ConnectionImporter {
       const pending = before?.sealed
         ? { ...before, binding: grantBinding(profile) }
         : this.#pendingImport(key, profile, request, refreshToken, principal);
-      await this.#store.commit((tx) => {
+      await this.deps.store.commit((tx) => {
         // Before the token is sent: what it brings back is stored whatever the count is by then.
         if (!before?.sealed) refuseMoreConnections(tx, request.userId, this.#limits);
         tx.putImport(key, pending);
@@ -119,25 +100,25 @@ export class ConnectionImporter {
    */
   async resume(key: string): Promise<void> {
     await this.#locks.run(key, async () => {
-      const pending = this.#store.getImport(key);
+      const pending = this.deps.store.getImport(key);
       if (!pending?.sealed) return;
-      const profile = this.#store.getProvider(pending.providerId);
+      const profile = this.deps.store.getProvider(pending.providerId);
       if (!profile) return await this.#drop(key, pending, "provider_deleted");
       if (pending.binding !== undefined && pending.binding !== grantBinding(profile)) {
         return await this.#drop(key, pending, "provider_changed");
       }
       // Only a copy of an older state can say that it is not done: its token has been redeemed.
-      if (this.#store.getConnection(pending.connectionId)) {
-        return await this.#store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
+      if (this.deps.store.getConnection(pending.connectionId)) {
+        return await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
       }
-      const refreshToken = this.#vault.openToken(importPlace(key, pending), pending.sealed);
+      const refreshToken = this.deps.vault.openToken(importPlace(key, pending), pending.sealed);
       await this.#redeem(key, pending, profile, refreshToken, "resumed");
     });
   }
 
   /** Ends an import that could not be resumed. */
   async abandon(key: string, reason: string): Promise<void> {
-    const pending = this.#store.getImport(key);
+    const pending = this.deps.store.getImport(key);
     if (pending?.sealed) await this.#drop(key, pending, reason);
   }
 
@@ -149,24 +130,24 @@ export class ConnectionImporter {
     mode: "first" | "resumed" = "first",
   ): Promise<Connection> {
     try {
-      const server = await this.#servers.resolve(profile);
+      const server = await this.deps.servers.resolve(profile);
       // Point of no return: from here on the provider may have rotated the token.
-      const { tokenSet } = await this.#grants.refresh({
+      const { tokenSet } = await this.deps.grants.refresh({
         server,
         profile,
         refreshToken,
         subject: undefined,
         boundTo: pending.binding,
       });
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.deps.clock.nowMs();
       const blank = {
         ...newConnection(pending.connectionId, pending.userId, profile, nowMs),
         requestedScopes: pending.scopes,
         grantedScopes: pending.scopes,
       };
       const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
-      return await this.#store.commit((tx) => {
-        const written = this.#writer.write(tx, blank, profile, tokenSet, redeemed);
+      return await this.deps.store.commit((tx) => {
+        const written = this.deps.writer.write(tx, blank, profile, tokenSet, redeemed);
         tx.putImport(key, { ...pending, sealed: undefined });
         tx.appendAudit({
           ...this.#event(pending, "connection.imported"),
@@ -188,9 +169,9 @@ export class ConnectionImporter {
   }
 
   async #drop(key: string, pending: PendingImport, reason: string): Promise<void> {
-    this.#log.warn({ providerId: pending.providerId, reason }, "credential not imported");
+    this.deps.log.warn({ providerId: pending.providerId, reason }, "credential not imported");
     const { connectionId: _, ...event } = this.#event(pending, "connection.import_failed");
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       tx.deleteImport(key);
       tx.appendAudit({ ...event, reason });
     });
@@ -201,23 +182,23 @@ export class ConnectionImporter {
     request: ImportRequest,
     principal: Principal,
   ): Promise<Connection> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const event = { timeMs: nowMs, ...by(principal), providerId: profile.id };
     let fields: Awaited<ReturnType<CheckFields>>;
     try {
-      fields = await this.#checkFields(profile, request.fields);
+      fields = await this.deps.checkFields(profile, request.fields);
     } catch (error) {
       if (error instanceof FailedPrecondition) {
         const failed = { ...event, type: "connection.import_failed", reason: "credential_rejected" } as const;
-        await this.#store.commit((tx) => tx.appendAudit(failed));
+        await this.deps.store.commit((tx) => tx.appendAudit(failed));
       }
       throw error;
     }
     const blank = newConnection(newId(), request.userId, profile, nowMs);
-    return await this.#store.commit((tx) => {
+    return await this.deps.store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
       refuseMoreConnections(tx, request.userId, this.#limits);
-      const written = this.#writer.writeFields(tx, blank, profile, fields);
+      const written = this.deps.writer.writeFields(tx, blank, profile, fields);
       const revision = written.credentialRevision;
       tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
       return written;
@@ -231,26 +212,26 @@ export class ConnectionImporter {
     refreshToken: Secret,
     principal: Principal,
   ): PendingImport {
-    const startedAtMs = this.#clock.nowMs();
+    const startedAtMs = this.deps.clock.nowMs();
     const place = { connectionId: newId(), providerId: profile.id, startedAtMs };
     return {
       ...place,
       userId: request.userId,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
       principal,
-      sealed: this.#vault.sealToken(importPlace(key, place), refreshToken),
+      sealed: this.deps.vault.sealToken(importPlace(key, place), refreshToken),
       binding: grantBinding(profile),
     };
   }
 
   #event(pending: PendingImport, type: AuditEvent["type"]): AuditEvent {
     const { connectionId, providerId, principal } = pending;
-    return { timeMs: this.#clock.nowMs(), type, ...by(principal), connectionId, providerId };
+    return { timeMs: this.deps.clock.nowMs(), type, ...by(principal), connectionId, providerId };
   }
 
   /** Salted with the id of the store: the same token has another key elsewhere. */
   #keyOf(providerId: string, refreshToken: Secret): string {
-    const parts = [this.#store.databaseId, providerId, refreshToken.reveal()];
+    const parts = [this.deps.store.databaseId, providerId, refreshToken.reveal()];
     return createHash("sha256").update(parts.join("\n")).digest("hex");
   }
 }

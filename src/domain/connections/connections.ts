@@ -1,4 +1,4 @@
-import { by } from "../../model/access/audit_event.js";
+import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
@@ -17,40 +17,31 @@ import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import type { StoredLimits } from "../lifecycle/quotas.js";
 
-type ManagerStore = Pick<
-  Store,
-  "commit" | "getProvider" | "findProviderByName" | "listProviders" | "getConnection" | "listConnections"
->;
-
 /** Connections: requesting, reading, ending. */
 export class Connections {
-  readonly #store: ManagerStore;
-  readonly #revocations: Pick<RevocationQueue, "enqueueStored">;
   readonly #attempted: (connectionId: string) => Promise<void>;
   readonly #pending: PendingConsents;
   readonly #requests: ConnectionRequests;
-  readonly #clock: Clock;
 
-  constructor(options: {
-    store: ManagerStore;
-    vault: CredentialVault;
-    servers: Pick<IssuerMetadata, "resolve">;
-    revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
-    /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
-    revocationAttempted?: (connectionId: string) => Promise<void>;
-    clock: Clock;
-    /** Without a trailing slash. */
-    publicUrl: string;
-    allowedReturnOrigins: readonly string[];
-    requireConfirmation?: boolean;
-    limits?: StoredLimits;
-  }) {
-    this.#store = options.store;
-    this.#revocations = options.revocations;
-    this.#attempted = options.revocationAttempted ?? (() => Promise.resolve());
-    this.#pending = new PendingConsents(options);
-    this.#requests = new ConnectionRequests({ ...options, pending: this.#pending });
-    this.#clock = options.clock;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
+      /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
+      readonly revocationAttempted?: (connectionId: string) => Promise<void>;
+      readonly clock: Clock;
+      /** Without a trailing slash. */
+      readonly publicUrl: string;
+      readonly allowedReturnOrigins: readonly string[];
+      readonly requireConfirmation?: boolean;
+      readonly limits?: StoredLimits;
+    },
+  ) {
+    this.#attempted = deps.revocationAttempted ?? (() => Promise.resolve());
+    this.#pending = new PendingConsents(deps);
+    this.#requests = new ConnectionRequests({ ...deps, pending: this.#pending });
   }
 
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
@@ -60,7 +51,7 @@ export class Connections {
 
   /** @throws NotFound */
   get(connectionId: string): Connection {
-    const connection = this.#store.getConnection(connectionId);
+    const connection = this.deps.store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     return connection;
   }
@@ -75,11 +66,8 @@ export class Connections {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
-      const page = this.#store.listConnections({
-        limit: options.limit,
-        ...(afterId === undefined ? {} : { afterId }),
-        ...(options.providerId === undefined ? {} : { providerId: options.providerId }),
-      });
+      const { limit, providerId } = options;
+      const page = this.deps.store.listConnections({ limit, afterId, providerId });
       for (const connection of page) {
         afterId = connection.id;
         if (!isWanted(connection, options)) continue;
@@ -101,17 +89,17 @@ export class Connections {
   async revoke(connectionId: string, principal: Principal): Promise<Connection> {
     const revoked = await this.#end(connectionId, principal);
     await this.#attempted(connectionId);
-    return this.#store.getConnection(connectionId) ?? revoked;
+    return this.deps.store.getConnection(connectionId) ?? revoked;
   }
 
   async #end(connectionId: string, principal: Principal): Promise<Connection> {
-    const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    return await this.deps.store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
       const held = this.#pending.end(tx, before, "ends");
-      const stored = this.#revocations.enqueueStored(tx, before);
+      const stored = this.deps.revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
         before,
@@ -130,33 +118,21 @@ export class Connections {
         nowMs,
       );
       tx.putConnection(revoked);
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.revoked",
-        ...by(principal),
-        connectionId,
-        providerId: before.providerId,
-      });
+      tx.appendAudit({ timeMs: nowMs, type: "connection.revoked", ...by(principal), ...about(before) });
       return revoked;
     });
   }
 
   /** @throws NotFound */
   async delete(connectionId: string, principal: Principal): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    await this.deps.store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       this.#pending.end(tx, before, "ends");
-      this.#revocations.enqueueStored(tx, before);
+      this.deps.revocations.enqueueStored(tx, before);
       tx.deleteConnection(connectionId);
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.deleted",
-        ...by(principal),
-        connectionId,
-        providerId: before.providerId,
-      });
+      tx.appendAudit({ timeMs: nowMs, type: "connection.deleted", ...by(principal), ...about(before) });
     });
   }
 }

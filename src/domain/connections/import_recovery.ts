@@ -11,41 +11,30 @@ const minRetryMs = 1_000;
 /** An import whose provider does not answer for so long is abandoned, and its token forgotten. */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;
 
-type RecoveryStore = Pick<Store, "commit" | "listImports" | "getImport" | "getConnection">;
-
 /** Settles the imports that a crash cut off, and forgets those whose connection is gone. */
 export class ImportRecovery {
-  readonly #store: RecoveryStore;
-  readonly #importer: Pick<ConnectionImporter, "resume" | "abandon">;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: Log;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(options: {
-    store: RecoveryStore;
-    importer: Pick<ConnectionImporter, "resume" | "abandon">;
-    clock: Clock;
-    random: () => number;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#importer = options.importer;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly importer: ConnectionImporter;
+      readonly clock: Clock;
+      readonly random: () => number;
+      readonly log: Log;
+    },
+  ) {}
 
   start(): void {
     const gone: string[] = [];
-    for (const { key, pending } of this.#store.listImports()) {
-      const connection = this.#store.getConnection(pending.connectionId);
+    for (const { key, pending } of this.deps.store.listImports()) {
+      const connection = this.deps.store.getConnection(pending.connectionId);
       if (pending.sealed) this.#track(this.#settle(key, pending.startedAtMs));
       else if (!connection || connection.status === "revoked") gone.push(key);
     }
     if (gone.length === 0) return;
-    this.#track(this.#store.commit((tx) => void gone.forEach((key) => void tx.deleteImport(key))));
+    this.#track(this.deps.store.commit((tx) => void gone.forEach((key) => void tx.deleteImport(key))));
   }
 
   /** What is under way is stored before this resolves; what waits is tried again after the next start. */
@@ -56,7 +45,7 @@ export class ImportRecovery {
 
   #track(work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#log.error({ err: error }, "import not resumed"))
+      .catch((error: unknown) => this.deps.log.error({ err: error }, "import not resumed"))
       .finally(() => this.#running.delete(tracked));
     this.#running.add(tracked);
   }
@@ -64,17 +53,17 @@ export class ImportRecovery {
   async #settle(key: string, startedAtMs: number): Promise<void> {
     for (let failures = 1; !this.#stop.signal.aborted; failures++) {
       try {
-        await this.#importer.resume(key);
+        await this.deps.importer.resume(key);
       } catch (error) {
-        if (error instanceof DataLoss) await this.#importer.abandon(key, "data_loss");
+        if (error instanceof DataLoss) await this.deps.importer.abandon(key, "data_loss");
         else if (!(error instanceof NexusError)) throw error;
       }
-      if (!this.#store.getImport(key)?.sealed) return;
-      if (this.#clock.nowMs() - startedAtMs >= giveUpAfterMs) {
-        return await this.#importer.abandon(key, "provider_unavailable");
+      if (!this.deps.store.getImport(key)?.sealed) return;
+      if (this.deps.clock.nowMs() - startedAtMs >= giveUpAfterMs) {
+        return await this.deps.importer.abandon(key, "provider_unavailable");
       }
-      const waitMs = Math.max(minRetryMs, fullJitterMs(retryBackoff, failures, this.#random()));
-      await delay(this.#clock, waitMs, this.#stop.signal);
+      const waitMs = Math.max(minRetryMs, fullJitterMs(retryBackoff, failures, this.deps.random()));
+      await delay(this.deps.clock, waitMs, this.#stop.signal);
     }
   }
 }

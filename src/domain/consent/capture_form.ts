@@ -13,6 +13,7 @@ import type {
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
+  CaptureSchemaOutcome,
   ConsentFailure,
   SubmitOutcome,
 } from "./consent_types.js";
@@ -22,13 +23,13 @@ type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonl
 
 /** The form of `/auth/capture`: who may see it, and what is wrong with it. */
 export class CaptureFormFlow implements CaptureFlow {
-  readonly #capture: Pick<CredentialCapture, "find" | "capture">;
+  readonly #capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
   readonly #vault: Pick<CredentialVault, "openAuthorization">;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(options: {
-    capture: Pick<CredentialCapture, "find" | "capture">;
+    capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
     vault: Pick<CredentialVault, "openAuthorization">;
     clock: Clock;
     log: Log;
@@ -43,6 +44,16 @@ export class CaptureFormFlow implements CaptureFlow {
     const found = this.#find(state, cookie);
     if (found.kind !== "found") return found;
     return { kind: "form", form: formOf(found, undefined) };
+  }
+
+  schema(state: string): CaptureSchemaOutcome {
+    try {
+      return { kind: "schema", ...this.#capture.schema(state) };
+    } catch (thrown) {
+      const judged = this.#judge(thrown, state);
+      if (typeof judged === "string") throw thrown;
+      return judged;
+    }
   }
 
   async submit(

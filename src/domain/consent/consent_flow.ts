@@ -88,7 +88,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const location = await authorizationUrl({
+    const location = authorizationUrl({
       server,
       clientId: profile.clientId,
       redirectUri: pending.redirectUri,
@@ -131,7 +131,7 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.#ending.end({ pending, reason: "authorization_failed", type: "oauth_error", visitor });
       return { kind: "provider_changed" };
     }
-    const server = await this.#resolve(profile);
+    const server = await this.#resolve(profile, secret.nonce !== undefined);
     if ("kind" in server) {
       const reason = server.kind === "provider_unreachable" ? "provider_unreachable" : "misconfigured";
       await this.#ending.end({ pending, reason, type: "oauth_error", visitor });
@@ -267,9 +267,9 @@ export class ConnectionCompleter implements ConsentFlow {
     return profile?.version === pending.providerVersion ? profile : undefined;
   }
 
-  async #resolve(profile: ProviderProfile): Promise<AuthorizationServer | ConsentFailure> {
+  async #resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer | ConsentFailure> {
     try {
-      return await this.deps.servers.resolve(profile);
+      return await this.deps.servers.resolve(profile, needsKeys);
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
       this.deps.log.warn(

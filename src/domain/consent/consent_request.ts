@@ -3,6 +3,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
@@ -15,7 +16,6 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
-import { newConnection } from "../lifecycle/new_connection.js";
 import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import type { PendingConsents } from "./pending_consents.js";
@@ -106,10 +106,10 @@ export class ConnectionRequests {
     }
     const isStatic = profile.authType !== "oauth2";
     const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
-    refuseUnverifiableOpenId(profile, scopes);
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better said here than on a person's page.
-    if (!isStatic) refusePushedRequests(await this.#servers.resolve(profile));
+    const expectsId = expectsIdToken(profile, scopes);
+    if (!isStatic) refusePushedRequests(await this.#servers.resolve(profile, expectsId));
 
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
@@ -119,7 +119,7 @@ export class ConnectionRequests {
     const place = { connectionId, providerId: profile.id, expiresAtMs };
     const sealed = this.#vault.sealAuthorization(stateHash, place, {
       codeVerifier: newCodeVerifier(),
-      nonce: asksOpenId(profile, scopes) ? newToken() : undefined,
+      nonce: expectsId ? newToken() : undefined,
       browserBinding: newToken(),
     });
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
@@ -213,19 +213,10 @@ function refusePushedRequests({ requiresPushedRequests }: AuthorizationServer): 
   if (requiresPushedRequests) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", pushedRequestsWords);
 }
 
-function refuseUnverifiableOpenId(profile: ProviderProfile, scopes: readonly string[]): void {
-  if (profile.enableDiscovery || !asksOpenId(profile, scopes)) return;
-  if (profile.issuer !== "" && profile.jwksUrl !== "") return;
-  throw new InvalidArgument([
-    {
-      field: "scopes",
-      description:
-        "openid needs a profile with enable_discovery, or with issuer and jwks_url, to verify the id_token",
-    },
-  ]);
-}
-
-/** A scope that is left out of the request brings no id_token. */
-function asksOpenId(profile: ProviderProfile, scopes: readonly string[]): boolean {
-  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth;
+/**
+ * A scope that is left out of the request brings no id_token. Without an issuer nothing could verify one: it is requested, for the
+ * provider may want it so, and dropped unread.
+ */
+function expectsIdToken(profile: ProviderProfile, scopes: readonly string[]): boolean {
+  return scopes.includes("openid") && !profile.oauth2.skipScopeOnAuth && profile.issuer !== "";
 }

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { QueuedRevocation } from "../grants/revocation_queue.js";
 import type { CaptureField } from "../static_credentials/capture_field.js";
@@ -97,6 +98,11 @@ export interface CaptureForm {
 /** What the browser listener must do after `GET /auth/capture`. */
 export type CaptureFormOutcome = { readonly kind: "form"; readonly form: CaptureForm } | ConsentFailure;
 
+/** What a program asks that shows a form of its own. */
+export type CaptureSchemaOutcome =
+  | { readonly kind: "schema"; readonly providerName: string; readonly schema: JsonObject }
+  | ConsentFailure;
+
 /** Values break the schema, the provider did not accept them, or it could not be asked. */
 export type CaptureError = "invalid" | "rejected" | "not_asked";
 
@@ -109,6 +115,8 @@ export type SubmitOutcome =
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
+  /** The fields to ask for; whoever has the state may know them. Idempotent. */
+  schema(state: string): CaptureSchemaOutcome;
   /** Consumes the state if the values are good. @param formToken as `CaptureForm` has it */
   submit(
     state: string,

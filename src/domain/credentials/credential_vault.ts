@@ -24,13 +24,7 @@ import {
 
 /** The only code that seals and opens: a record opens only where it was put. */
 export class CredentialVault {
-  readonly #vault: Pick<Vault, "seal" | "open">;
-  readonly #databaseId: string;
-
-  constructor(options: { vault: Pick<Vault, "seal" | "open">; databaseId: string }) {
-    this.#vault = options.vault;
-    this.#databaseId = options.databaseId;
-  }
+  constructor(private readonly deps: { readonly vault: Vault; readonly databaseId: string }) {}
 
   sealCredential(connection: Connection, revision: bigint, credential: Credential): SealedCredential {
     const sealed = this.#seal(encodeCredential(credential), credentialPlace(connection, revision));
@@ -116,11 +110,11 @@ export class CredentialVault {
   }
 
   #seal(plaintext: Uint8Array, place: SealedPlace): SealedRecord {
-    return this.#vault.seal(plaintext, { databaseId: this.#databaseId, ...place });
+    return this.deps.vault.seal(plaintext, { databaseId: this.deps.databaseId, ...place });
   }
 
   #open(sealed: SealedRecord, place: SealedPlace): Buffer {
-    return this.#vault.open(sealed, { databaseId: this.#databaseId, ...place });
+    return this.deps.vault.open(sealed, { databaseId: this.deps.databaseId, ...place });
   }
 }
 

@@ -22,15 +22,13 @@ export interface Composed {
 
 /** The single way from a token response into the store. */
 export class CredentialWriter {
-  readonly #vault: CredentialVault;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-
-  constructor(options: { vault: CredentialVault; clock: Clock; random: () => number }) {
-    this.#vault = options.vault;
-    this.#clock = options.clock;
-    this.#random = options.random;
-  }
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+      readonly random: () => number;
+    },
+  ) {}
 
   /**
    * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
@@ -46,7 +44,7 @@ export class CredentialWriter {
     profile: ProviderProfile,
     tokenSet: TokenSet,
     previous: Credential | undefined,
-    receivedAtMs = this.#clock.nowMs(),
+    receivedAtMs = this.deps.clock.nowMs(),
   ): Connection {
     return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
   }
@@ -54,7 +52,7 @@ export class CredentialWriter {
   put(tx: Transaction, { profile, connection, credential }: Composed): Connection {
     const present = tx.getProvider(profile.id);
     const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const stored = isMoved
       ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
       : connection;
@@ -71,7 +69,7 @@ export class CredentialWriter {
     previous: Credential | undefined,
     receivedAtMs: number,
   ): Composed {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const credential: Credential = {
       accessToken: tokenSet.accessToken,
@@ -111,7 +109,7 @@ export class CredentialWriter {
     return {
       profile,
       connection: changed,
-      credential: this.#vault.sealCredential(changed, revision, credential),
+      credential: this.deps.vault.sealCredential(changed, revision, credential),
     };
   }
 
@@ -135,12 +133,12 @@ export class CredentialWriter {
     const changed = changeConnection(
       connection,
       { credentialRevision: revision, refreshExpiresAtMs, ...change },
-      this.#clock.nowMs(),
+      this.deps.clock.nowMs(),
     );
     return {
       profile,
       connection: changed,
-      credential: this.#vault.sealCredential(changed, revision, credential),
+      credential: this.deps.vault.sealCredential(changed, revision, credential),
     };
   }
 
@@ -151,7 +149,7 @@ export class CredentialWriter {
     profile: ProviderProfile,
     fields: Readonly<Record<string, Secret>>,
   ): Connection {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const changed = changeConnection(
       connection,
@@ -170,7 +168,7 @@ export class CredentialWriter {
       },
       nowMs,
     );
-    tx.putCredential(connection.id, this.#vault.sealFields(changed, revision, fields));
+    tx.putCredential(connection.id, this.deps.vault.sealFields(changed, revision, fields));
     tx.putConnection(changed);
     return changed;
   }
@@ -182,7 +180,7 @@ export class CredentialWriter {
     refreshExpiresAtMs: number | undefined,
     profile: ProviderProfile,
   ): number | undefined {
-    const random = this.#random();
+    const random = this.deps.random();
     const times: number[] = [];
     if (expiresAtMs !== undefined) {
       times.push(refreshNotBeforeMs(nowMs, expiresAtMs, profile.refreshWindowMs, random));

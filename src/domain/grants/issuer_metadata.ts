@@ -4,6 +4,7 @@ import {
   type AuthorizationServer,
   fromDiscoveryDocument,
   manualAuthorizationServer,
+  withKeysOf,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
@@ -33,41 +34,39 @@ interface Discovered {
  * holds: the cache of its keys hangs on it.
  */
 export class IssuerMetadata {
-  readonly #store: Pick<Store, "commit" | "getDiscovery">;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #fetchDocument: FetchDiscoveryDocument;
-  readonly #networks: ProviderNetworks;
   readonly #discovered = new Map<string, Discovered>();
   readonly #manual = new Map<string, { version: bigint; server: AuthorizationServer }>();
   readonly #fetches = new SingleFlight<string, AuthorizationServer>();
 
-  constructor(options: {
-    store: Pick<Store, "commit" | "getDiscovery">;
-    clock: Clock;
-    log: Log;
-    fetchDocument: FetchDiscoveryDocument;
-    /** Where endpoints may stand. */
-    networks: ProviderNetworks;
-  }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#fetchDocument = options.fetchDocument;
-    this.#networks = options.networks;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly clock: Clock;
+      readonly log: Log;
+      readonly fetchDocument: FetchDiscoveryDocument;
+      /** Where endpoints may stand. */
+      readonly networks: ProviderNetworks;
+    },
+  ) {}
 
   /**
+   * @param needsKeys for an id_token: a profile with endpoints of its own and without `jwks_url` then takes the keys, and nothing
+   * else, from the discovery document of its issuer
    * @throws Unavailable when the document cannot be had and never was
    * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
-  async resolve(profile: ProviderProfile): Promise<AuthorizationServer> {
-    if (!profile.enableDiscovery) return this.#resolveManual(profile);
-    const known = this.#discovered.get(profile.issuer) ?? this.#recall(profile.issuer);
-    if (!known) return await this.#fetches.run(profile.issuer, () => this.#fetch(profile.issuer));
-    const nowMs = this.#clock.nowMs();
-    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs)
-      this.#refetch(profile.issuer, known);
+  async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
+    if (profile.enableDiscovery) return await this.#discover(profile.issuer);
+    const server = this.#resolveManual(profile);
+    if (!needsKeys || server.keys || server.issuer === undefined) return server;
+    return withKeysOf(server, await this.#discover(server.issuer));
+  }
+
+  async #discover(issuer: string): Promise<AuthorizationServer> {
+    const known = this.#discovered.get(issuer) ?? this.#recall(issuer);
+    if (!known) return await this.#fetches.run(issuer, () => this.#fetch(issuer));
+    const nowMs = this.deps.clock.nowMs();
+    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(issuer, known);
     return known.server;
   }
 
@@ -75,21 +74,21 @@ export class IssuerMetadata {
     const known = this.#manual.get(profile.id);
     if (known?.version === profile.version) return known.server;
     const server = manualAuthorizationServer(profile);
-    refuseEndpoints(server, this.#networks);
+    refuseEndpoints(server, this.deps.networks);
     this.#manual.set(profile.id, { version: profile.version, server });
     return server;
   }
 
   /** The copy in the store; undefined when there is none, or one that was good under other rules or settings: it is fetched anew. */
   #recall(issuer: string): Discovered | undefined {
-    const record = this.#store.getDiscovery(issuer);
+    const record = this.deps.store.getDiscovery(issuer);
     if (!record) return undefined;
     let server: AuthorizationServer;
     try {
       server = fromDiscoveryDocument(issuer, record.document);
-      refuseEndpoints(server, this.#networks);
+      refuseEndpoints(server, this.deps.networks);
     } catch (error) {
-      this.#log.warn({ issuer, error: String(error) }, "the stored discovery document cannot be used");
+      this.deps.log.warn({ issuer, error: String(error) }, "the stored discovery document cannot be used");
       return undefined;
     }
     return this.#remember(issuer, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
@@ -101,18 +100,18 @@ export class IssuerMetadata {
   }
 
   #refetch(issuer: string, known: Discovered): void {
-    this.#remember(issuer, { ...known, notAgainBeforeMs: this.#clock.nowMs() + retryMs });
+    this.#remember(issuer, { ...known, notAgainBeforeMs: this.deps.clock.nowMs() + retryMs });
     this.#fetches
       .run(issuer, () => this.#fetch(issuer))
       .catch((error: unknown) =>
-        this.#log.warn({ issuer, error: String(error) }, "discovery document not refetched"),
+        this.deps.log.warn({ issuer, error: String(error) }, "discovery document not refetched"),
       );
   }
 
   async #fetch(issuer: string): Promise<AuthorizationServer> {
     let document: string;
     try {
-      document = await this.#fetchDocument(issuer);
+      document = await this.deps.fetchDocument(issuer);
     } catch (error) {
       if (!(error instanceof DiscoveryFailure)) {
         throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
@@ -130,9 +129,9 @@ export class IssuerMetadata {
           : `the discovery document of ${issuer} is malformed`;
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", why, error);
     }
-    refuseEndpoints(server, this.#networks);
-    const fetchedAtMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs }));
+    refuseEndpoints(server, this.deps.networks);
+    const fetchedAtMs = this.deps.clock.nowMs();
+    await this.deps.store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs }));
     return this.#remember(issuer, { server, fetchedAtMs, notAgainBeforeMs: 0 }).server;
   }
 }

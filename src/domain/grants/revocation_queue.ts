@@ -32,13 +32,7 @@ export type QueuedRevocation = Exclude<ProviderRevocation, "done">;
  * asked: the profile is gone, or names no revocation endpoint and leaves none to discovery.
  */
 export class RevocationQueue {
-  readonly #vault: CredentialVault;
-  readonly #clock: Clock;
-
-  constructor(options: { vault: CredentialVault; clock: Clock }) {
-    this.#vault = options.vault;
-    this.#clock = options.clock;
-  }
+  constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
 
   /** What a connection holds, while it still does. */
   enqueueStored(tx: Transaction, connection: Connection): QueuedRevocation {
@@ -52,14 +46,14 @@ export class RevocationQueue {
       if (!stored) return "not_needed";
       const profile = tx.getProvider(connection.providerId);
       if (!canRevoke(profile)) return withoutQueue(profile);
-      const credential = this.#vault.openCredential(connection, stored);
+      const credential = this.deps.vault.openCredential(connection, stored);
       const { expiresAtMs } = connection;
-      const expiresInMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.#clock.nowMs();
+      const expiresInMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.deps.clock.nowMs();
       return this.enqueue(tx, { ...place, binding: credential.binding }, { ...credential, expiresInMs });
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
-        timeMs: this.#clock.nowMs(),
+        timeMs: this.deps.clock.nowMs(),
         type: "revocation_given_up",
         principal: daemon.name,
         ...place,
@@ -97,7 +91,7 @@ export class RevocationQueue {
     // What is known of the end of a refresh token may be too early: see `CredentialWriter`.
     const expiresInMs = credential.refreshToken ? undefined : credential.expiresInMs;
     if (token.reveal() === "" || (expiresInMs !== undefined && expiresInMs <= 0)) return "not_needed";
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
     if (binding !== grantBinding(profile)) {
       // The profile names another client or server now, which must not get the token.
@@ -115,7 +109,7 @@ export class RevocationQueue {
       attempts: 0,
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
-      sealed: this.#vault.sealToken(revocationPlace({ id, ...place }), token),
+      sealed: this.deps.vault.sealToken(revocationPlace({ id, ...place }), token),
       binding,
       tokenExpiresAtMs: expiresInMs === undefined ? undefined : nowMs + expiresInMs,
     });

@@ -31,20 +31,11 @@ const batch = 64;
 /** Why a token was given up that died by itself. */
 const tokenExpired = "token_expired";
 
-type RevokerStore = Pick<Store, "commit" | "dueRevocations" | "getRevocation" | "getProvider">;
-
 /**
  * Revokes queued tokens at their providers (RFC 7009), again and again until the provider has answered. The queue is in the store: a
  * restart goes on with it, and an attempt whose end was not stored is repeated, which is safe.
  */
 export class Revoker {
-  readonly #store: RevokerStore;
-  readonly #vault: Pick<CredentialVault, "openToken">;
-  readonly #servers: Pick<IssuerMetadata, "resolve">;
-  readonly #grants: Pick<TokenEndpointClient, "revoke">;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: Log;
   /** What is under way. */
   readonly #running = new Map<
     string,
@@ -54,25 +45,20 @@ export class Revoker {
   #timer: Timer | undefined;
   #started = false;
 
-  constructor(options: {
-    store: RevokerStore;
-    vault: Pick<CredentialVault, "openToken">;
-    servers: Pick<IssuerMetadata, "resolve">;
-    grants: Pick<TokenEndpointClient, "revoke">;
-    changes: Changes;
-    clock: Clock;
-    random: () => number;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#servers = options.servers;
-    this.#grants = options.grants;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#log = options.log;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly grants: Pick<TokenEndpointClient, "revoke">;
+      readonly changes: Changes;
+      readonly clock: Clock;
+      readonly random: () => number;
+      readonly log: Log;
+    },
+  ) {
     // A commit that ends a connection may have put its tokens into the queue.
-    options.changes.on("connections", () => this.wake());
+    deps.changes.on("connections", () => this.wake());
   }
 
   start(): void {
@@ -83,21 +69,21 @@ export class Revoker {
   /** Looks at the queue. */
   wake(): void {
     if (!this.#started || this.#stop.signal.aborted) return;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     let nextMs: number | undefined;
-    for (const { id, nextAttemptMs } of this.#store.dueRevocations(batch + this.#running.size)) {
+    for (const { id, nextAttemptMs } of this.deps.store.dueRevocations(batch + this.#running.size)) {
       if (this.#running.has(id)) continue;
       if (nextAttemptMs > nowMs) {
         nextMs = nextAttemptMs;
         break;
       }
-      const revocation = this.#store.getRevocation(id);
+      const revocation = this.deps.store.getRevocation(id);
       if (revocation && this.#hasRoom(revocation.providerId)) this.#run(revocation);
     }
     this.#timer?.cancel();
     // What had no room is looked at when something ends.
     const sleepMs = nextMs === undefined ? maxSleepMs : Math.min(maxSleepMs, nextMs - nowMs);
-    this.#timer = this.#clock.setTimer(sleepMs, () => this.wake());
+    this.#timer = this.deps.clock.setTimer(sleepMs, () => this.wake());
   }
 
   /** Cuts off what is under way: it stays in the queue. */
@@ -113,7 +99,7 @@ export class Revoker {
     if (mine.length === 0) return;
     const over = new AbortController();
     const ended = Promise.all(mine.map((running) => running.ended)).finally(() => over.abort());
-    await Promise.race([ended, delay(this.#clock, answerWaitMs, over.signal)]);
+    await Promise.race([ended, delay(this.deps.clock, answerWaitMs, over.signal)]);
   }
 
   #hasRoom(providerId: string): boolean {
@@ -125,7 +111,7 @@ export class Revoker {
   #run(revocation: PendingRevocation): void {
     const { id, connectionId, providerId } = revocation;
     const ended = this.#attempt(revocation)
-      .catch((error: unknown) => this.#log.error({ err: error, revocationId: id }, "revocation failed"))
+      .catch((error: unknown) => this.deps.log.error({ err: error, revocationId: id }, "revocation failed"))
       .finally(() => {
         this.#running.delete(id);
         this.wake();
@@ -137,7 +123,7 @@ export class Revoker {
     const outcome = await this.#ask(revocation);
     if (this.#stop.signal.aborted && outcome.kind === "retry") return;
     if (outcome.kind !== "retry") return await this.#finish(revocation, outcome);
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     if (nowMs - revocation.createdAtMs >= giveUpAfterMs) {
       return await this.#finish(revocation, { kind: "refused", reason: outcome.reason });
     }
@@ -145,16 +131,16 @@ export class Revoker {
     const delayMs = Math.max(
       minRetryMs,
       outcome.retryAfterMs ?? 0,
-      fullJitterMs(retryBackoff, attempts, this.#random()),
+      fullJitterMs(retryBackoff, attempts, this.deps.random()),
     );
     const { connectionId, providerId } = revocation;
-    this.#log.warn(
+    this.deps.log.warn(
       { connectionId, providerId, reason: outcome.reason, attempts },
       "token not revoked at the provider yet",
     );
     // When the token dies it is looked at again, and given up.
     const nextAttemptMs = Math.min(nowMs + delayMs, revocation.tokenExpiresAtMs ?? Number.POSITIVE_INFINITY);
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       // It may have been sealed anew meanwhile.
       const current = tx.getRevocation(revocation.id);
       if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs });
@@ -163,20 +149,28 @@ export class Revoker {
 
   async #ask(revocation: PendingRevocation): Promise<RevocationOutcome> {
     const { tokenExpiresAtMs } = revocation;
-    if (tokenExpiresAtMs !== undefined && this.#clock.nowMs() >= tokenExpiresAtMs) {
+    if (tokenExpiresAtMs !== undefined && this.deps.clock.nowMs() >= tokenExpiresAtMs) {
       return { kind: "refused", reason: tokenExpired };
     }
     try {
-      const profile = this.#store.getProvider(revocation.providerId);
+      const profile = this.deps.store.getProvider(revocation.providerId);
       if (!profile) return { kind: "refused", reason: "provider_deleted" };
-      const token = this.#vault.openToken(revocationPlace(revocation), revocation.sealed);
-      const server = await this.#servers.resolve(profile);
+      const token = this.deps.vault.openToken(revocationPlace(revocation), revocation.sealed);
+      const server = await this.deps.servers.resolve(profile);
       const endpoint = profile.oauth2.revocationUrl || server.revocationEndpoint;
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };
       const { tokenTypeHint } = revocation;
       const { signal } = this.#stop;
       const boundTo = revocation.binding;
-      return await this.#grants.revoke({ server, endpoint, profile, token, tokenTypeHint, signal, boundTo });
+      return await this.deps.grants.revoke({
+        server,
+        endpoint,
+        profile,
+        token,
+        tokenTypeHint,
+        signal,
+        boundTo,
+      });
     } catch (error) {
       if (error instanceof DataLoss) return { kind: "refused", reason: "data_loss" };
       if (error instanceof GrantMoved) return { kind: "refused", reason: "provider_changed" };
@@ -190,8 +184,14 @@ export class Revoker {
     outcome: Exclude<RevocationOutcome, { kind: "retry" }>,
   ): Promise<void> {
     const { id, connectionId, providerId, revision } = revocation;
-    const event = { timeMs: this.#clock.nowMs(), principal: daemon.name, connectionId, providerId, revision };
-    await this.#store.commit((tx) => {
+    const event = {
+      timeMs: this.deps.clock.nowMs(),
+      principal: daemon.name,
+      connectionId,
+      providerId,
+      revision,
+    };
+    await this.deps.store.commit((tx) => {
       tx.deleteRevocation(id);
       const connection = tx.getConnection(connectionId);
       if (connection?.status === "revoked") {
@@ -201,11 +201,11 @@ export class Revoker {
       else tx.appendAudit({ ...event, type: "revocation_given_up", reason: outcome.reason });
     });
     if (outcome.kind === "revoked")
-      this.#log.info({ connectionId, providerId }, "token revoked at the provider");
+      this.deps.log.info({ connectionId, providerId }, "token revoked at the provider");
     else if (outcome.reason === tokenExpired)
-      this.#log.info({ connectionId, providerId }, "token expired before the provider could be told");
+      this.deps.log.info({ connectionId, providerId }, "token expired before the provider could be told");
     else
-      this.#log.warn(
+      this.deps.log.warn(
         { connectionId, providerId, reason: outcome.reason },
         "token cannot be revoked at the provider: it may live there until it expires",
       );

@@ -54,19 +54,13 @@ export class GrantMoved extends Error {
 
 /** Token requests, with the client secret opened for one request at a time. */
 export class TokenEndpointClient {
-  readonly #vault: Pick<CredentialVault, "openClientSecret">;
-  readonly #clock: Clock;
-  readonly #fetch: OutboundFetch;
-
-  constructor(options: {
-    vault: Pick<CredentialVault, "openClientSecret">;
-    clock: Clock;
-    outbound: OutboundFetch;
-  }) {
-    this.#vault = options.vault;
-    this.#clock = options.clock;
-    this.#fetch = options.outbound;
-  }
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+      readonly outbound: OutboundFetch;
+    },
+  ) {}
 
   /** @throws GrantFailure, DataLoss */
   exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
@@ -79,8 +73,8 @@ export class TokenEndpointClient {
       expectedNonce: request.nonce,
       requireIdToken: request.nonce !== undefined,
       options: request.profile.oauth2,
-      clock: this.#clock,
-      fetch: this.#fetch,
+      clock: this.deps.clock,
+      fetch: this.deps.outbound,
     });
   }
 
@@ -93,8 +87,8 @@ export class TokenEndpointClient {
       refreshToken: request.refreshToken,
       previousSubject: request.subject,
       options: request.profile.oauth2,
-      clock: this.#clock,
-      fetch: this.#fetch,
+      clock: this.deps.clock,
+      fetch: this.deps.outbound,
     });
   }
 
@@ -107,8 +101,8 @@ export class TokenEndpointClient {
       client: this.#client(request.profile),
       token: request.token,
       tokenTypeHint: request.tokenTypeHint,
-      clock: this.#clock,
-      fetch: this.#fetch,
+      clock: this.deps.clock,
+      fetch: this.deps.outbound,
       signal: request.signal,
     });
   }
@@ -116,7 +110,7 @@ export class TokenEndpointClient {
   #client(profile: ProviderProfile): OAuthClient {
     return {
       clientId: profile.clientId,
-      clientSecret: this.#vault.openClientSecret(profile),
+      clientSecret: this.deps.vault.openClientSecret(profile),
       method: profile.tokenEndpointAuthMethod,
     };
   }

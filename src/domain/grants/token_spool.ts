@@ -20,35 +20,25 @@ import type { RevocationQueue } from "./revocation_queue.js";
  * the process must end it is written, sealed, to the spool file, and the next start recovers it.
  */
 export class TokenSpool {
-  readonly #file: SpoolFile | undefined;
-  readonly #store: Pick<Store, "commit">;
-  readonly #vault: CredentialVault;
-  readonly #revocations: Pick<RevocationQueue, "enqueueLate">;
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #onSpooled: (outcome: SpoolOutcome) => void;
   readonly #held = new Map<string, () => SpooledTokenSet>();
   #saving = false;
 
-  constructor(options: {
-    /** Undefined where none could be opened: what is not durable then dies with the process. */
-    file: SpoolFile | undefined;
-    store: Pick<Store, "commit">;
-    vault: CredentialVault;
-    /** Takes the token of a connection that was revoked or deleted. */
-    revocations: Pick<RevocationQueue, "enqueueLate">;
-    clock: Clock;
-    log: Log;
-    /** Told of each token set that `recover` finds. */
-    onSpooled?: (outcome: SpoolOutcome) => void;
-  }) {
-    this.#file = options.file;
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#revocations = options.revocations;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#onSpooled = options.onSpooled ?? (() => undefined);
+  constructor(
+    private readonly deps: {
+      /** Undefined where none could be opened: what is not durable then dies with the process. */
+      readonly file: SpoolFile | undefined;
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      /** Takes the token of a connection that was revoked or deleted. */
+      readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+      readonly clock: Clock;
+      readonly log: Log;
+      /** Told of each token set that `recover` finds. */
+      readonly onSpooled?: (outcome: SpoolOutcome) => void;
+    },
+  ) {
+    this.#onSpooled = deps.onSpooled ?? (() => undefined);
   }
 
   /** Token sets that came and are not durable. */
@@ -78,11 +68,14 @@ export class TokenSpool {
     if (held.length === 0) return;
     const connectionIds = held.map(([connectionId]) => connectionId);
     try {
-      if (this.#file === undefined) throw new Error("there is no spool file");
-      this.#file.append(held.map(([, compose]) => compose()));
-      this.#log.warn({ connectionIds }, "token sets that are not in the store were put into the spool file");
+      if (this.deps.file === undefined) throw new Error("there is no spool file");
+      this.deps.file.append(held.map(([, compose]) => compose()));
+      this.deps.log.warn(
+        { connectionIds },
+        "token sets that are not in the store were put into the spool file",
+      );
     } catch (error) {
-      this.#log.error({ connectionIds, error }, "token sets that are not in the store are lost");
+      this.deps.log.error({ connectionIds, error }, "token sets that are not in the store are lost");
     }
   }
 
@@ -93,19 +86,19 @@ export class TokenSpool {
    * @throws StoreFailed when the store still cannot be written: the file keeps what it holds
    */
   async recover(): Promise<void> {
-    if (this.#file === undefined) return;
-    const { entries, damaged } = this.#file.read();
+    if (this.deps.file === undefined) return;
+    const { entries, damaged } = this.deps.file.read();
     for (const entry of entries) {
       const connectionId = entry.connection.id;
-      const outcome = await this.#store.commit((tx) => this.#recoverOne(tx, entry));
+      const outcome = await this.deps.store.commit((tx) => this.#recoverOne(tx, entry));
       this.#onSpooled(outcome);
-      this.#log.warn({ connectionId, outcome }, "a token set was found in the spool file");
+      this.deps.log.warn({ connectionId, outcome }, "a token set was found in the spool file");
     }
-    if (damaged) this.#log.error({}, "the spool file holds what cannot be read: a write was cut off");
+    if (damaged) this.deps.log.error({}, "the spool file holds what cannot be read: a write was cut off");
     try {
-      this.#file.clear();
+      this.deps.file.clear();
     } catch (error) {
-      this.#log.error({ error }, "the spool file was not emptied; what it holds is stored already");
+      this.deps.log.error({ error }, "the spool file was not emptied; what it holds is stored already");
     }
   }
 
@@ -116,7 +109,7 @@ export class TokenSpool {
     if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0)
       return "known";
     const event = {
-      timeMs: this.#clock.nowMs(),
+      timeMs: this.deps.clock.nowMs(),
       principal: daemon.name,
       connectionId: spooled.id,
       providerId: spooled.providerId,
@@ -124,7 +117,7 @@ export class TokenSpool {
     };
     let opened: Credential;
     try {
-      opened = this.#vault.openCredential(spooled, credential);
+      opened = this.deps.vault.openCredential(spooled, credential);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "data_loss" });
@@ -132,11 +125,11 @@ export class TokenSpool {
     }
     if (!current || !fits(current, entry)) {
       const before = { ...spooled, credentialRevision: spooled.credentialRevision - 1n };
-      this.#revocations.enqueueLate(tx, before, opened, opened);
+      this.deps.revocations.enqueueLate(tx, before, opened, opened);
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "superseded" });
       return "superseded";
     }
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
     tx.putCredential(current.id, credential);
     tx.putConnection(detachedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));

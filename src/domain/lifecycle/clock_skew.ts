@@ -8,8 +8,6 @@ const page = 256;
 /** The newest change may be this much ahead of the clock before the clock is said to have been set back. */
 const toleranceMs = 60_000;
 
-type TimesStore = Pick<Store, "commit" | "due" | "changesSince" | "revision" | "getConnection">;
-
 /**
  * Finds jumps of the wall clock by the monotonic one. Between two looks both move alike; what the wall clock moved more or less is
  * the jump. (A suspended machine is a jump forward: the monotonic clock of Linux stands still meanwhile.)
@@ -34,7 +32,7 @@ export class ClockJumps {
 }
 
 /** How far the clock is behind the newest change of the store, as a jump; 0 when it is not. */
-export function jumpSinceLastRunMs(store: TimesStore, clock: Clock): number {
+export function jumpSinceLastRunMs(store: Store, clock: Clock): number {
   const { revision } = store;
   const newest = revision > 0n ? store.changesSince(revision - 1n, 1)[0] : undefined;
   const connection = newest && store.getConnection(newest.connectionId);
@@ -49,7 +47,7 @@ export function jumpSinceLastRunMs(store: TimesStore, clock: Clock): number {
  * @param sinceMs what was written at this time (of the clock as it is now) or later is left alone
  */
 export async function shiftDueTimes(
-  store: TimesStore,
+  store: Store,
   clock: Clock,
   jumpMs: number,
   sinceMs: number,

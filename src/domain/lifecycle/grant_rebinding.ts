@@ -1,4 +1,4 @@
-import { by } from "../../model/access/audit_event.js";
+import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
@@ -30,13 +30,8 @@ export function moveGrants(
     if (!isLive && connection.problem?.movedFrom !== to) continue;
     const change = isLive ? movedGrant(connection, from, nowMs) : returnedGrant(connection, nowMs);
     tx.putConnection(changeConnection(connection, change, nowMs));
-    tx.appendAudit({
-      timeMs: nowMs,
-      type: isLive ? "grant_detached" : "grant_returned",
-      ...by(principal),
-      connectionId: connection.id,
-      providerId: after.id,
-    });
+    const type = isLive ? "grant_detached" : "grant_returned";
+    tx.appendAudit({ timeMs: nowMs, type, ...by(principal), ...about(connection) });
     if (isLive) moved++;
   }
   return moved;

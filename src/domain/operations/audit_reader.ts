@@ -7,19 +7,15 @@ const stretch = 1_000;
 
 /** Reads the audit log and checks its chain. */
 export class AuditReader {
-  readonly #store: Pick<Store, "listAuditEvents" | "verifyAudit">;
-
-  constructor(options: { store: Pick<Store, "listAuditEvents" | "verifyAudit"> }) {
-    this.#store = options.store;
-  }
+  constructor(private readonly deps: { readonly store: Store }) {}
 
   list(page: AuditPage): AuditPageResult {
-    return this.#store.listAuditEvents(page);
+    return this.deps.store.listAuditEvents(page);
   }
 
   /** @throws the reason of `signal` when it aborts */
   async verify(checkpoint: AuditCheckpoint | undefined, signal: AbortSignal): Promise<AuditVerdict> {
-    const verification = this.#store.verifyAudit(checkpoint);
+    const verification = this.deps.store.verifyAudit(checkpoint);
     for (;;) {
       const verdict = verification.step(stretch);
       if (verdict) return verdict;

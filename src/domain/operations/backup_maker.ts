@@ -45,33 +45,24 @@ export function backupPlace(databaseId: string): AssociatedData {
 
 /** Copies the store while it is in use. */
 export class BackupMaker {
-  readonly #store: Pick<Store, "copyTo" | "commit" | "databaseId">;
-  readonly #ring: Vault;
-  readonly #folder: string;
-  readonly #clock: Clock;
-  readonly #log: Log;
   #isBusy = false;
 
   /** @param options `folder` is the data folder */
-  constructor(options: {
-    store: Pick<Store, "copyTo" | "commit" | "databaseId">;
-    ring: Vault;
-    folder: string;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#ring = options.ring;
-    this.#folder = options.folder;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly ring: Vault;
+      readonly folder: string;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   /** Removes what a crash has left. */
   start(): void {
-    for (const entry of readdirSync(this.#folder, { withFileTypes: true })) {
+    for (const entry of readdirSync(this.deps.folder, { withFileTypes: true })) {
       const isLeft = entry.isDirectory() && leftName.test(entry.name);
-      if (isLeft) rmSync(join(this.#folder, entry.name), { recursive: true, force: true });
+      if (isLeft) rmSync(join(this.deps.folder, entry.name), { recursive: true, force: true });
     }
   }
 
@@ -86,19 +77,19 @@ export class BackupMaker {
   ): Promise<Backup> {
     if (this.#isBusy) throw new Aborted("another backup is under way: try again when it is done");
     this.#isBusy = true;
-    const folder = mkdtempSync(join(this.#folder, folderPrefix));
+    const folder = mkdtempSync(join(this.deps.folder, folderPrefix));
     const discard = (): void => {
       rmSync(folder, { recursive: true, force: true });
       this.#isBusy = false;
     };
     try {
-      await this.#store.copyTo(folder);
+      await this.deps.store.copyTo(folder);
       const contents = await this.#verify(folder, signal);
       const { unreadable } = contents.verdict;
       if (unreadable.length > 0 && !options.allowUnreadable) throw notVerified(unreadable);
       const path = join(folder, storeFileName);
       const manifest = { ...contents.manifest, ...(await digestFile(path)) };
-      const seal = this.#ring.seal(Buffer.from(manifestText(manifest)), backupPlace(manifest.databaseId));
+      const seal = this.deps.ring.seal(Buffer.from(manifestText(manifest)), backupPlace(manifest.databaseId));
       const header = encodeBackupHeader({ manifest, seal });
       const whole = await digestFile(path, header);
       await this.#record(manifest, options.principal);
@@ -117,13 +108,13 @@ export class BackupMaker {
     folder: string,
     signal: AbortSignal,
   ): Promise<{ manifest: Omit<BackupManifest, "bytes" | "sha256">; verdict: SealedVerdict }> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const copy = Store.open({ folder, nowMs });
     try {
       const { databaseId } = copy;
-      const vault = new CredentialVault({ vault: this.#ring, databaseId });
+      const vault = new CredentialVault({ vault: this.deps.ring, databaseId });
       const verdict = await verifySealed(copy, vault, signal);
-      const primary = copy.keyCheck?.keyId ?? this.#ring.keyId;
+      const primary = copy.keyCheck?.keyId ?? this.deps.ring.keyId;
       const manifest = {
         databaseId,
         createdAtMs: nowMs,
@@ -140,12 +131,12 @@ export class BackupMaker {
   }
 
   async #record(manifest: BackupManifest, principal: Principal): Promise<void> {
-    const timeMs = this.#clock.nowMs();
+    const timeMs = this.deps.clock.nowMs();
     const count = manifest.verifiedRecords;
-    await this.#store.commit((tx) =>
+    await this.deps.store.commit((tx) =>
       tx.appendAudit({ timeMs, type: "store.backed_up", ...by(principal), count }),
     );
-    this.#log.info({ bytes: manifest.bytes, verified: count }, "backup made");
+    this.deps.log.info({ bytes: manifest.bytes, verified: count }, "backup made");
   }
 }
 

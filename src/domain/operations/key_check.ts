@@ -7,14 +7,11 @@ import type { Store } from "../../store/store.js";
 import { KeyError } from "../../vault/key_file.js";
 import type { Vault } from "../../vault/vault.js";
 import { CredentialVault } from "../credentials/credential_vault.js";
-import { type SealedReads, sealedPlaceOf } from "./sealed_records.js";
+import { sealedPlaceOf } from "./sealed_records.js";
 
 const knownText = "nexus key check";
 /** Records of each kind that are tried before the store is said to be damaged. */
 const sampleSize = 32;
-
-type KeyCheckStore = Pick<Store, "databaseId" | "keyCheck" | "commit" | "sealedCounts" | "walkSealed"> &
-  SealedReads;
 
 /** The known text, sealed with the primary key. */
 export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
@@ -28,7 +25,7 @@ export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
  * @throws KeyError when a key is missing that the check or a record needs
  * @throws StoreDamaged when the right key opens nothing
  */
-export async function openKeyCheck(store: KeyCheckStore, vault: Vault): Promise<void> {
+export async function openKeyCheck(store: Store, vault: Vault): Promise<void> {
   const check = store.keyCheck;
   if (!check) return await writeKeyCheck(store, vault);
   const counts = store.sealedCounts();
@@ -56,7 +53,7 @@ function primaryOf(wanted: string, counts: SealedCounts, vault: Vault): string {
   );
 }
 
-function opensCheck(store: KeyCheckStore, vault: Vault, check: SealedRecord): boolean {
+function opensCheck(store: Store, vault: Vault, check: SealedRecord): boolean {
   try {
     return vault.open(check, placeOf(store.databaseId)).toString("utf8") === knownText;
   } catch (error) {
@@ -66,7 +63,7 @@ function opensCheck(store: KeyCheckStore, vault: Vault, check: SealedRecord): bo
 }
 
 /** Either the check alone is damaged, or what all records are bound to: then they must not be taken for lost one by one. */
-function refuseUnlessProven(store: KeyCheckStore, sealer: Vault): void {
+function refuseUnlessProven(store: Store, sealer: Vault): void {
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
   let tried = 0;
   for (const kind of sealedKinds) {
@@ -83,7 +80,7 @@ function refuseUnlessProven(store: KeyCheckStore, sealer: Vault): void {
   );
 }
 
-async function writeKeyCheck(store: Pick<Store, "databaseId" | "commit">, vault: Vault): Promise<void> {
+async function writeKeyCheck(store: Store, vault: Vault): Promise<void> {
   const sealed = sealKeyCheck(store.databaseId, vault);
   await store.commit((tx) => tx.setKeyCheck(sealed));
 }

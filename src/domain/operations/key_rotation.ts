@@ -1,3 +1,5 @@
+import { by } from "../../model/access/audit_event.js";
+import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -8,8 +10,8 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import { resealRecord, sealedPages } from "./sealed_records.js";
 
 export interface KeyRotationOptions {
-  readonly store: Pick<Store, "commit" | "walkSealed" | "sealedCounts">;
-  readonly ring: Pick<Vault, "keyId" | "isCurrent">;
+  readonly store: Store;
+  readonly ring: Vault;
   readonly vault: CredentialVault;
   readonly clock: Clock;
   readonly log: Log;
@@ -80,14 +82,15 @@ export class KeyRotation {
       // What was sealed before the primary changed and stored after it was passed is found the next time.
       if (resealed > 0 && this.remaining() > 0) this.#wantsMore = true;
     }
-    const keyId = ring.keyId;
+    const { keyId } = ring;
+    const timeMs = clock.nowMs();
     // What does not open is met at every start, and nothing happens to it.
     if (total === 0 && this.remaining() > 0) return;
     await store.commit((tx) =>
       tx.appendAudit({
-        timeMs: clock.nowMs(),
+        timeMs,
         type: "keyring.rotation_finished",
-        principal: "daemon",
+        ...by(daemon),
         reason: keyId,
         count: total,
       }),

@@ -11,7 +11,7 @@ import { RingError, type Vault } from "../../vault/vault.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { sealKeyCheck } from "./key_check.js";
 import type { KeyRotation } from "./key_rotation.js";
-import { type SealedReads, sealedPages, sealedPlaceOf } from "./sealed_records.js";
+import { sealedPages, sealedPlaceOf } from "./sealed_records.js";
 
 /** One key, as it is told to people: never the key itself. */
 export interface KeyState {
@@ -34,63 +34,48 @@ export interface KeyringState {
   readonly unreadable: number;
 }
 
-type KeyringStore = Pick<Store, "databaseId" | "commit" | "sealedCounts" | "walkSealed"> & SealedReads;
-
 /** Adds, changes and retires the keys that seal the store, while it is in use. */
 export class KeyringManager {
-  readonly #store: KeyringStore;
-  readonly #ring: Vault;
-  readonly #vault: CredentialVault;
-  readonly #source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
-  readonly #rotation: KeyRotation;
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #lock = new KeyedMutex<"ring">();
 
-  constructor(options: {
-    store: KeyringStore;
-    ring: Vault;
-    vault: CredentialVault;
-    source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
-    rotation: KeyRotation;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#ring = options.ring;
-    this.#vault = options.vault;
-    this.#source = options.source;
-    this.#rotation = options.rotation;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly ring: Vault;
+      readonly vault: CredentialVault;
+      readonly source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
+      readonly rotation: KeyRotation;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   /** Goes on with a rotation that the end of the process cut off. */
   start(): void {
-    const remaining = this.#rotation.remaining();
+    const remaining = this.deps.rotation.remaining();
     if (remaining === 0) return;
-    this.#log.info({ keyId: this.#ring.keyId, remaining }, "going on with a key rotation");
-    this.#rotation.start();
+    this.deps.log.info({ keyId: this.deps.ring.keyId, remaining }, "going on with a key rotation");
+    this.deps.rotation.start();
   }
 
   async stop(): Promise<void> {
-    await this.#rotation.stop();
+    await this.deps.rotation.stop();
   }
 
   state(): KeyringState {
-    const counts = this.#store.sealedCounts();
-    const keys = this.#ring.keyIds.map((keyId) => ({
+    const counts = this.deps.store.sealedCounts();
+    const keys = this.deps.ring.keyIds.map((keyId) => ({
       keyId,
-      isPrimary: keyId === this.#ring.keyId,
+      isPrimary: keyId === this.deps.ring.keyId,
       records: Number(counts.get(keyId) ?? 0n),
     }));
     return {
-      source: this.#source.kind,
-      path: this.#source.path,
+      source: this.deps.source.kind,
+      path: this.deps.source.path,
       keys,
-      isRotating: this.#rotation.isRunning,
-      remaining: this.#rotation.remaining(),
-      unreadable: this.#rotation.unreadable,
+      isRotating: this.deps.rotation.isRunning,
+      remaining: this.deps.rotation.remaining(),
+      unreadable: this.deps.rotation.unreadable,
     };
   }
 
@@ -108,12 +93,12 @@ export class KeyringManager {
    */
   async add(principal: Principal): Promise<string> {
     return await this.#lock.run("ring", async () => {
-      const keyId = sourced(() => this.#source.add());
+      const keyId = sourced(() => this.deps.source.add());
       await this.#reload();
       const event = this.#event("keyring.key_added", principal, keyId);
-      await this.#store.commit((tx) => tx.appendAudit(event));
-      this.#log.info(
-        { keyId, path: this.#source.path },
+      await this.deps.store.commit((tx) => tx.appendAudit(event));
+      this.deps.log.info(
+        { keyId, path: this.deps.source.path },
         "made an encryption key: back it up before it is used",
       );
       return keyId;
@@ -129,17 +114,17 @@ export class KeyringManager {
   async rotate(target: string | undefined, principal: Principal): Promise<KeyringState> {
     return await this.#lock.run("ring", async () => {
       await this.#reload();
-      const keyId = target ?? this.#ring.keyIds.at(-1) ?? "";
-      if (!this.#ring.has(keyId)) throw new NotFound("key");
-      const isPrimary = keyId === this.#ring.keyId;
-      if (isPrimary && target === undefined && this.#rotation.remaining() === 0) {
+      const keyId = target ?? this.deps.ring.keyIds.at(-1) ?? "";
+      if (!this.deps.ring.has(keyId)) throw new NotFound("key");
+      const isPrimary = keyId === this.deps.ring.keyId;
+      if (isPrimary && target === undefined && this.deps.rotation.remaining() === 0) {
         throw new FailedPrecondition(
           "NO_OTHER_KEY",
           `key ${keyId}, the newest of the ring, seals every record already: add a key first`,
         );
       }
       if (!isPrimary) await this.#makePrimary(keyId, principal);
-      this.#rotation.start();
+      this.deps.rotation.start();
       return this.state();
     });
   }
@@ -152,8 +137,8 @@ export class KeyringManager {
    */
   async retire(keyId: string, principal: Principal): Promise<{ readonly isRemoved: boolean }> {
     return await this.#lock.run("ring", async () => {
-      if (!this.#ring.has(keyId)) throw new NotFound("key");
-      if (keyId === this.#ring.keyId) {
+      if (!this.deps.ring.has(keyId)) throw new NotFound("key");
+      if (keyId === this.deps.ring.keyId) {
         throw new FailedPrecondition(
           "KEY_IN_USE",
           `key ${keyId} is the primary: rotate to another one first`,
@@ -161,49 +146,49 @@ export class KeyringManager {
       }
       await this.#refuseNeeded(keyId);
       const event = this.#event("keyring.key_retired", principal, keyId);
-      await this.#store.commit((tx) => {
+      await this.deps.store.commit((tx) => {
         tx.setSealedCount(keyId, 0n);
         tx.appendAudit(event);
       });
-      const isRemoved = this.#source.path !== undefined;
-      if (isRemoved) sourced(() => this.#source.remove(keyId));
-      this.#ring.forget(keyId);
-      this.#log.info({ keyId, isRemoved }, "encryption key retired: backups made with it still need it");
+      const isRemoved = this.deps.source.path !== undefined;
+      if (isRemoved) sourced(() => this.deps.source.remove(keyId));
+      this.deps.ring.forget(keyId);
+      this.deps.log.info({ keyId, isRemoved }, "encryption key retired: backups made with it still need it");
       return { isRemoved };
     });
   }
 
   async #makePrimary(keyId: string, principal: Principal): Promise<void> {
-    const before = this.#ring.keyId;
-    await this.#store.commit((tx) => {
+    const before = this.deps.ring.keyId;
+    await this.deps.store.commit((tx) => {
       try {
         // In the transaction, so that what is sealed in later ones is sealed with the new key.
-        this.#ring.usePrimary(keyId);
-        tx.setKeyCheck(sealKeyCheck(this.#store.databaseId, this.#ring));
+        this.deps.ring.usePrimary(keyId);
+        tx.setKeyCheck(sealKeyCheck(this.deps.store.databaseId, this.deps.ring));
         tx.appendAudit(this.#event("keyring.rotation_started", principal, keyId));
       } catch (error) {
-        this.#ring.usePrimary(before);
+        this.deps.ring.usePrimary(before);
         throw error;
       }
     });
-    this.#log.info({ keyId, before }, "key rotation begins");
+    this.deps.log.info({ keyId, before }, "key rotation begins");
   }
 
   /** Looks at every record: counters are kept, this is to be sure. One that does not open needs no key. */
   async #refuseNeeded(keyId: string): Promise<void> {
-    const counted = this.#store.sealedCounts().get(keyId) ?? 0n;
-    if (this.#rotation.isRunning && counted > 0n) {
+    const counted = this.deps.store.sealedCounts().get(keyId) ?? 0n;
+    if (this.deps.rotation.isRunning && counted > 0n) {
       throw new FailedPrecondition(
         "KEY_IN_USE",
         `${counted} records need key ${keyId} still: the rotation is not done`,
       );
     }
     let needed = 0;
-    for await (const { kind, entries } of sealedPages(this.#store)) {
+    for await (const { kind, entries } of sealedPages(this.deps.store)) {
       for (const { key, sealed } of entries) {
         if (sealed?.keyId !== keyId) continue;
-        const place = sealedPlaceOf(this.#store, kind, key);
-        if (place && this.#vault.opens(place, sealed)) needed++;
+        const place = sealedPlaceOf(this.deps.store, kind, key);
+        if (place && this.deps.vault.opens(place, sealed)) needed++;
       }
     }
     if (needed === 0) return;
@@ -211,10 +196,10 @@ export class KeyringManager {
   }
 
   async #reload(): Promise<void> {
-    const needed = [...this.#store.sealedCounts().keys()];
+    const needed = [...this.deps.store.sealedCounts().keys()];
     try {
-      const keys = await this.#source.read();
-      this.#ring.replace(keys, needed);
+      const keys = await this.deps.source.read();
+      this.deps.ring.replace(keys, needed);
       for (const key of keys) key.fill(0);
     } catch (error) {
       throw preconditionOf(error);
@@ -222,7 +207,7 @@ export class KeyringManager {
   }
 
   #event(type: AuditEventType, principal: Principal, keyId: string): AuditEvent {
-    return { timeMs: this.#clock.nowMs(), type, ...by(principal), reason: keyId };
+    return { timeMs: this.deps.clock.nowMs(), type, ...by(principal), reason: keyId };
   }
 }
 

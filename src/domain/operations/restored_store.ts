@@ -22,7 +22,7 @@ export interface RestoredCounts {
  * before the next refresh: it only tells what a refusal means. The copy is not in use yet, and is thrown away when this fails.
  */
 export async function beginRestored(
-  store: Pick<Store, "commit" | "walkSealed" | "listConnections">,
+  store: Store,
   event: Pick<AuditEvent, "timeMs" | "principal">,
 ): Promise<RestoredCounts> {
   const { timeMs: nowMs } = event;

@@ -15,13 +15,8 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 /** Records looked at, or sealed anew in one commit: some milliseconds, so that other callers are not held up. */
 const stretch = 64;
 
-export type SealedReads = Pick<
-  Store,
-  "getProvider" | "getConnection" | "getCredential" | "getAuthorization" | "getRevocation" | "getImport"
->;
-
 /** The place that a record says it lies at; undefined when it, or what it belongs to, is gone or cannot be read. */
-export function sealedPlaceOf(reads: SealedReads, kind: SealedKind, key: string): SealedPlace | undefined {
+export function sealedPlaceOf(reads: Store, kind: SealedKind, key: string): SealedPlace | undefined {
   try {
     return placeOf(reads, kind, key);
   } catch (error) {
@@ -30,7 +25,7 @@ export function sealedPlaceOf(reads: SealedReads, kind: SealedKind, key: string)
   }
 }
 
-function placeOf(reads: SealedReads, kind: SealedKind, key: string): SealedPlace | undefined {
+function placeOf(reads: Store, kind: SealedKind, key: string): SealedPlace | undefined {
   switch (kind) {
     case "client_secret": {
       const profile = reads.getProvider(key);
@@ -111,10 +106,7 @@ export interface SealedPage {
 }
 
 /** Every record that may hold something sealed, page by page; between pages others run. */
-export async function* sealedPages(
-  store: Pick<Store, "walkSealed">,
-  signal?: AbortSignal,
-): AsyncGenerator<SealedPage> {
+export async function* sealedPages(store: Store, signal?: AbortSignal): AsyncGenerator<SealedPage> {
   for (const kind of sealedKinds) {
     let after: string | undefined;
     for (;;) {
@@ -140,7 +132,7 @@ export interface SealedVerdict {
 
 /** Opens every sealed record. @throws the reason of `signal` when it aborts */
 export async function verifySealed(
-  store: Pick<Store, "walkSealed"> & SealedReads,
+  store: Store,
   vault: CredentialVault,
   signal?: AbortSignal,
 ): Promise<SealedVerdict> {

@@ -16,77 +16,64 @@ const maxLooks = 256;
 /** A token that cannot be refreshed is worth a word so long before its end: a working day. */
 const endingMs = 24 * 60 * 60_000;
 
-type StatusStore = Pick<
-  Store,
-  "countByStatus" | "countConnections" | "due" | "getConnection" | "isFailed" | "fileBytes"
->;
-
 /** Reads how the daemon is. What it costs does not grow with what is stored. */
 export class StatusReader {
-  readonly #store: StatusStore;
-  readonly #engine: Pick<RefreshEngine, "failingProviders" | "health" | "lagMs" | "load">;
-  readonly #hub: Pick<WatchHub, "size" | "draining">;
-  readonly #clock: Clock;
-  readonly #version: string;
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
 
   /** To be made when the daemon starts. */
-  constructor(options: {
-    store: StatusStore;
-    engine: Pick<RefreshEngine, "failingProviders" | "health" | "lagMs" | "load">;
-    hub: Pick<WatchHub, "size" | "draining">;
-    clock: Clock;
-    version: string;
-  }) {
-    this.#store = options.store;
-    this.#engine = options.engine;
-    this.#hub = options.hub;
-    this.#clock = options.clock;
-    this.#version = options.version;
-    this.#startedAtMs = options.clock.nowMs();
-    this.#startedMonotonicMs = options.clock.monotonicMs();
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly engine: Pick<RefreshEngine, "failingProviders" | "health" | "lagMs" | "load">;
+      readonly hub: WatchHub;
+      readonly clock: Clock;
+      readonly version: string;
+    },
+  ) {
+    this.#startedAtMs = deps.clock.nowMs();
+    this.#startedMonotonicMs = deps.clock.monotonicMs();
   }
 
   /** What `/readyz` answers. */
   checks(): ReadinessChecks {
     return {
-      serving: this.#hub.draining ? "the daemon is ending" : true,
-      refreshing: this.#engine.health(),
-      storing: this.#store.isFailed ? "the store takes no more writes" : true,
+      serving: this.deps.hub.draining ? "the daemon is ending" : true,
+      refreshing: this.deps.engine.health(),
+      storing: this.deps.store.isFailed ? "the store takes no more writes" : true,
     };
   }
 
   /** @param maxEntries of each list, at least 1 */
   read(maxEntries: number): DaemonStatus {
     const checks = this.checks();
-    const connections = this.#store.countByStatus();
-    const failing = this.#engine.failingProviders();
-    const { running, waiting } = this.#engine.load;
+    const connections = this.deps.store.countByStatus();
+    const failing = this.deps.engine.failingProviders();
+    const { running, waiting } = this.deps.engine.load;
     return {
       state: this.#stateOf(checks, connections.attention > 0 || failing.length > 0),
       checks,
-      version: this.#version,
-      timeMs: this.#clock.nowMs(),
+      version: this.deps.version,
+      timeMs: this.deps.clock.nowMs(),
       startedAtMs: this.#startedAtMs,
-      uptimeMs: this.#clock.monotonicMs() - this.#startedMonotonicMs,
+      uptimeMs: this.deps.clock.monotonicMs() - this.#startedMonotonicMs,
       connections,
-      subscribers: this.#hub.size,
+      subscribers: this.deps.hub.size,
       refreshesRunning: running,
       refreshesWaiting: waiting,
-      refreshLagMs: this.#engine.lagMs(),
+      refreshLagMs: this.deps.engine.lagMs(),
       ...this.#planned(maxEntries),
       failingProviders: failing.slice(0, maxEntries).map((provider) => ({
         ...provider,
-        connections: this.#store.countConnections(provider.providerId),
+        connections: this.deps.store.countConnections(provider.providerId),
       })),
       failingProviderCount: failing.length,
-      storeBytes: this.#store.fileBytes,
+      storeBytes: this.deps.store.fileBytes,
     };
   }
 
   #stateOf(checks: ReadinessChecks, needsPerson: boolean): DaemonState {
-    if (this.#hub.draining) return "draining";
+    if (this.deps.hub.draining) return "draining";
     if (!Object.values(checks).every((check) => check === true)) return "not_ready";
     return needsPerson ? "attention" : "ready";
   }
@@ -94,11 +81,11 @@ export class StatusReader {
   /** What comes next in the queue of due work. */
   #planned(limit: number): Planned {
     const planned: Planned = { nextRefreshes: [], endingTokens: [] };
-    const endsMs = this.#clock.nowMs() + endingMs;
+    const endsMs = this.deps.clock.nowMs() + endingMs;
     const batch = Math.min(maxLooks, limit * 2);
     let after: DueEntry | undefined;
     for (let looks = 0; looks < maxLooks; looks += batch) {
-      const entries = this.#store.due(Number.POSITIVE_INFINITY, Math.min(batch, maxLooks - looks), after);
+      const entries = this.deps.store.due(Number.POSITIVE_INFINITY, Math.min(batch, maxLooks - looks), after);
       for (const entry of entries) this.#plan(planned, entry, limit, endsMs);
       after = entries.at(-1);
       const isPast = after === undefined || after.dueAtMs > endsMs || planned.endingTokens.length === limit;
@@ -108,7 +95,7 @@ export class StatusReader {
   }
 
   #plan(planned: Planned, { connectionId, dueAtMs }: DueEntry, limit: number, endsMs: number): void {
-    const connection = this.#store.getConnection(connectionId);
+    const connection = this.deps.store.getConnection(connectionId);
     if (!connection) return;
     const { providerId, providerName, failedRefreshes } = connection;
     const place = { connectionId, providerId, providerName };

@@ -4,7 +4,7 @@ import {
   type ProviderSettings,
   providerViolations,
 } from "../../model/providers/provider_profile.js";
-import { networkViolations } from "../../outbound/network_faults.js";
+import { networkViolations } from "../../outbound/network_violations.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Transaction } from "../../store/transaction.js";
 import { trialViolations } from "../static_credentials/credential_probe.js";

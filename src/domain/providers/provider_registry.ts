@@ -32,48 +32,37 @@ export interface UpdatedProvider {
   readonly partedConnections: number;
 }
 
-type RegistryStore = Pick<
-  Store,
-  "commit" | "getProvider" | "findProviderByName" | "listProviders" | "countConnections"
->;
-
 /** Provider profiles: what is registered, under which name. */
 export class ProviderRegistry {
-  readonly #store: RegistryStore;
-  readonly #vault: CredentialVault;
-  readonly #clock: Clock;
   readonly #redirectPaths: RedirectPaths;
-  readonly #networks: ProviderNetworks;
   readonly #onChanged: (providerId: string) => void;
 
-  constructor(options: {
-    store: RegistryStore;
-    vault: CredentialVault;
-    clock: Clock;
-    /** Where a profile's URLs may lead. */
-    networks: ProviderNetworks;
-    /** See `RedirectPaths`. */
-    sharedRedirectUri?: boolean;
-    /** Called when a profile was changed or deleted, and that is durable. */
-    onChanged?: (providerId: string) => void;
-  }) {
-    this.#onChanged = options.onChanged ?? (() => undefined);
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#clock = options.clock;
-    this.#redirectPaths = new RedirectPaths(options);
-    this.#networks = options.networks;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+      /** Where a profile's URLs may lead. */
+      readonly networks: ProviderNetworks;
+      /** See `RedirectPaths`. */
+      readonly sharedRedirectUri?: boolean;
+      /** Called when a profile was changed or deleted, and that is durable. */
+      readonly onChanged?: (providerId: string) => void;
+    },
+  ) {
+    this.#onChanged = deps.onChanged ?? (() => undefined);
+    this.#redirectPaths = new RedirectPaths(deps);
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.#networks);
+    refuseViolations(settings, hasSecret, this.deps.networks);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
     try {
-      return this.#vault.openClientSecret(profile)?.reveal() === secret.reveal();
+      return this.deps.vault.openClientSecret(profile)?.reveal() === secret.reveal();
     } catch (error) {
       if (error instanceof DataLoss) return false;
       throw error;
@@ -86,21 +75,21 @@ export class ProviderRegistry {
     clientSecret: Secret | undefined,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    refuseViolations(settings, clientSecret !== undefined, this.#networks);
-    const nowMs = this.#clock.nowMs();
+    refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
+    const nowMs = this.deps.clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
       ...settings,
       id,
-      clientSecret: clientSecret && this.#vault.sealClientSecret({ id, version: 1n }, clientSecret),
+      clientSecret: clientSecret && this.deps.vault.sealClientSecret({ id, version: 1n }, clientSecret),
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
       version: 1n,
       redirectPath: "",
     };
-    refuseTakenName(this.#store, profile);
+    refuseTakenName(this.deps.store, profile);
     try {
-      return await this.#store.commit((tx) => {
+      return await this.deps.store.commit((tx) => {
         refuseTakenName(tx, profile);
         const redirectPath = profile.authType === "oauth2" ? this.#redirectPaths.take(profile) : "";
         const written = { ...profile, redirectPath };
@@ -116,13 +105,15 @@ export class ProviderRegistry {
 
   /** The redirect path of the profile of this name, or the one that it would get if it were created now. */
   redirectPathFor(name: string): string {
-    return this.#store.findProviderByName(name)?.redirectPath || this.#redirectPaths.free(name);
+    return this.deps.store.findProviderByName(name)?.redirectPath || this.#redirectPaths.free(name);
   }
 
   /** @throws NotFound */
   get(key: { readonly id: string } | { readonly name: string }): ProviderProfile {
     const profile =
-      "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
+      "id" in key
+        ? this.deps.store.getProvider(key.id)
+        : this.deps.store.findProviderByName(canonicalName(key.name));
     if (!profile) throw new NotFound("provider");
     return profile;
   }
@@ -137,21 +128,12 @@ export class ProviderRegistry {
     readonly sees?: (profile: ProviderProfile) => boolean;
   }): ProviderProfile[] {
     const { authType, sees = () => true, ...page } = options;
-    const found: ProviderProfile[] = [];
-    let afterName = page.afterName;
-    for (;;) {
-      const profiles = this.#store.listProviders({
-        ...page,
-        ...(afterName === undefined ? {} : { afterName }),
-      });
-      found.push(
-        ...profiles.filter((profile) => {
-          return (authType === undefined || profile.authType === authType) && sees(profile);
-        }),
-      );
-      if (profiles.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit);
-      afterName = profiles.at(-1)?.name;
-    }
+    const isOfType = (profile: ProviderProfile): boolean =>
+      authType === undefined || profile.authType === authType;
+    return this.deps.store.listProviders({
+      ...page,
+      matches: (profile) => isOfType(profile) && sees(profile),
+    });
   }
 
   /**
@@ -167,8 +149,8 @@ export class ProviderRegistry {
     expectedVersion: bigint | undefined,
     principal: Principal,
   ): Promise<UpdatedProvider> {
-    const nowMs = this.#clock.nowMs();
-    const updated = await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    const updated = await this.deps.store.commit((tx) => {
       const before = tx.getProvider(id);
       if (!before) throw new NotFound("provider");
       if (expectedVersion !== undefined && expectedVersion !== before.version) {
@@ -184,7 +166,7 @@ export class ProviderRegistry {
         updatedAtMs: nowMs,
         version,
       };
-      refuseViolations(profile, clientSecret !== undefined, this.#networks);
+      refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
@@ -212,10 +194,10 @@ export class ProviderRegistry {
   ): SealedRecord | undefined {
     const { id } = before;
     if (secret !== undefined)
-      return secret ? this.#vault.sealClientSecret({ id, version }, secret) : undefined;
+      return secret ? this.deps.vault.sealClientSecret({ id, version }, secret) : undefined;
     try {
-      const kept = this.#vault.openClientSecret(before);
-      return kept && this.#vault.sealClientSecret({ id, version }, kept);
+      const kept = this.deps.vault.openClientSecret(before);
+      return kept && this.deps.vault.sealClientSecret({ id, version }, kept);
     } catch (error) {
       if (error instanceof DataLoss) return before.clientSecret;
       throw error;
@@ -229,8 +211,8 @@ export class ProviderRegistry {
    * @throws NotFound
    */
   async delete(id: string, principal: Principal): Promise<number> {
-    const nowMs = this.#clock.nowMs();
-    const left = await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    const left = await this.deps.store.commit((tx) => {
       if (!tx.getProvider(id)) throw new NotFound("provider");
       tx.deleteProvider(id);
       tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });

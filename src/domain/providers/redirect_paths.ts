@@ -2,8 +2,6 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { redirectPathFor, sharedRedirectPath } from "../../model/providers/redirect_path.js";
 import type { Store } from "../../store/store.js";
 
-const pageSize = 1000;
-
 type Holder = Pick<ProviderProfile, "id" | "name">;
 
 /**
@@ -12,15 +10,13 @@ type Holder = Pick<ProviderProfile, "id" | "name">;
  * stays for the life of the profile, since people register it in a console.
  */
 export class RedirectPaths {
-  readonly #store: Pick<Store, "listProviders">;
   readonly #isShared: boolean;
   /** Path to the id of the profile that has it; read from the store when it is first needed. */
   #holders: Map<string, string> | undefined;
 
   /** @param options.sharedRedirectUri new profiles get the one path of the existing Nexus; those that have one of their own keep it */
-  constructor(options: { store: Pick<Store, "listProviders">; sharedRedirectUri?: boolean }) {
-    this.#store = options.store;
-    this.#isShared = options.sharedRedirectUri ?? false;
+  constructor(private readonly deps: { readonly store: Store; readonly sharedRedirectUri?: boolean }) {
+    this.#isShared = deps.sharedRedirectUri ?? false;
   }
 
   /** The path that a new profile of this name would get. A profile that was renamed still has that of its old name. */
@@ -55,15 +51,9 @@ export class RedirectPaths {
   #read(): Map<string, string> {
     if (this.#holders) return this.#holders;
     const holders = new Map<string, string>();
-    let afterName: string | undefined;
-    do {
-      const page = this.#store.listProviders({
-        limit: pageSize,
-        ...(afterName === undefined ? {} : { afterName }),
-      });
-      for (const { id, redirectPath } of page) if (redirectPath !== "") holders.set(redirectPath, id);
-      afterName = page.length === pageSize ? page.at(-1)?.name : undefined;
-    } while (afterName !== undefined);
+    for (const { id, redirectPath } of this.deps.store.listProviders({ limit: Number.POSITIVE_INFINITY })) {
+      if (redirectPath !== "") holders.set(redirectPath, id);
+    }
     this.#holders = holders;
     return holders;
   }

@@ -7,13 +7,7 @@ import { type Injection, inject, type ProxiedRequest } from "./proxied_request.j
 
 /** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
 export class ProxyAuthorizer {
-  readonly #tokens: Pick<Tokens, "getToken">;
-  readonly #clock: Pick<Clock, "nowMs">;
-
-  constructor(options: { tokens: Pick<Tokens, "getToken">; clock: Pick<Clock, "nowMs"> }) {
-    this.#tokens = options.tokens;
-    this.#clock = options.clock;
-  }
+  constructor(private readonly deps: { readonly tokens: Tokens; readonly clock: Pick<Clock, "nowMs"> }) {}
 
   /**
    * @param principal the proxy: it is its read of the token that is on record
@@ -22,7 +16,7 @@ export class ProxyAuthorizer {
    */
   async authorize(connectionId: string, request: ProxiedRequest, principal: Principal): Promise<Injection> {
     if (!isId(connectionId)) throw new NotFound("connection");
-    const { strategy, credentials } = await this.#tokens.getToken(connectionId, 0, principal);
-    return await inject(request, strategy, credentials, this.#clock.nowMs());
+    const { strategy, credentials } = await this.deps.tokens.getToken(connectionId, 0, principal);
+    return await inject(request, strategy, credentials, this.deps.clock.nowMs());
   }
 }

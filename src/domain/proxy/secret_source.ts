@@ -25,26 +25,16 @@ export interface SecretState {
 
 /** Connections as secrets of a proxy: each that leaves is on record as a read of the token. */
 export class SecretSource {
-  readonly #store: Pick<Store, "getConnection">;
-  readonly #reader: Pick<CredentialReader, "viewOf">;
-  readonly #readAudit: Pick<ReadAudit, "read">;
-  readonly #log: Log;
-  readonly #prefix: string;
-
-  constructor(options: {
-    store: Pick<Store, "getConnection">;
-    reader: Pick<CredentialReader, "viewOf">;
-    readAudit: Pick<ReadAudit, "read">;
-    log: Log;
-    /** What the names of secrets begin with, without the slash after it. */
-    prefix: string;
-  }) {
-    this.#store = options.store;
-    this.#reader = options.reader;
-    this.#readAudit = options.readAudit;
-    this.#log = options.log;
-    this.#prefix = options.prefix;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly reader: CredentialReader;
+      readonly readAudit: ReadAudit;
+      readonly log: Log;
+      /** What the names of secrets begin with, without the slash after it. */
+      readonly prefix: string;
+    },
+  ) {}
 
   /** The connection that the secret is of; undefined when it can be of none. */
   connectionOf(name: string): string | undefined {
@@ -72,20 +62,22 @@ export class SecretSource {
         // Nothing was awaited since it was read but the making of the value.
         return { name, value, stamp, expiresAtMs: token.expiresAtMs };
       }
-      const recorded = this.#readAudit.read(caller.principal, parsed.connectionId, token.revision);
+      const recorded = this.deps.readAudit.read(caller.principal, parsed.connectionId, token.revision);
       recordedRevision = token.revision;
       if (recorded !== undefined) await recorded;
     }
   }
 
   #parse(name: string): SecretName | undefined {
-    const parsed = parseSecretName(this.#prefix, name);
+    const parsed = parseSecretName(this.deps.prefix, name);
     return parsed && isId(parsed.connectionId) ? parsed : undefined;
   }
 
   #token({ connectionId }: SecretName, { view }: SecretCaller): CurrentToken | undefined {
-    const connection = this.#store.getConnection(connectionId);
-    return connection && view.seesConnection(connection) ? this.#reader.viewOf(connection).token : undefined;
+    const connection = this.deps.store.getConnection(connectionId);
+    return connection && view.seesConnection(connection)
+      ? this.deps.reader.viewOf(connection).token
+      : undefined;
   }
 
   async #value({ connectionId, kind }: SecretName, token: CurrentToken): Promise<string | undefined> {
@@ -93,7 +85,7 @@ export class SecretSource {
       return await secretValue(token, kind);
     } catch (error) {
       if (!(error instanceof StrategyError)) throw error;
-      this.#log.warn(
+      this.deps.log.warn(
         { connectionId, kind, strategy: token.strategy.kind, reason: error.message },
         "a proxy asks for a secret that cannot be made: it gets an empty one",
       );

@@ -21,28 +21,20 @@ const maxRefusalLength = 200;
 
 /** Secrets of a proxy by the state-of-the-world protocol of xDS. */
 export class SecretStreams {
-  readonly #source: Pick<SecretSource, "read" | "connectionOf">;
-  readonly #hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
-  readonly #clock: Clock;
-  readonly #log: Log;
-
-  constructor(options: {
-    source: Pick<SecretSource, "read" | "connectionOf">;
-    hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#source = options.source;
-    this.#hub = options.hub;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly source: SecretSource;
+      readonly hub: WatchHub;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   /** Every secret that is named, as it is now. @throws InvalidArgument, Unavailable */
   async fetch(names: readonly string[], caller: SecretCaller): Promise<SecretAnswer> {
     const secrets: SecretState[] = [];
     for (const name of namesOf(names)) {
-      const secret = await this.#source.read(name, caller);
+      const secret = await this.deps.source.read(name, caller);
       if (secret) secrets.push(secret);
     }
     return { version: versionOf(secrets), nonce: "", secrets };
@@ -69,7 +61,7 @@ export class SecretStreams {
     const incoming = new SecretRequests(requests, wake);
     signal.addEventListener("abort", wake);
     try {
-      while (!signal.aborted && !this.#hub.draining && !incoming.ended) {
+      while (!signal.aborted && !this.deps.hub.draining && !incoming.ended) {
         const request = incoming.take();
         if (request) {
           // The proxy has not seen the newest answer yet: it will acknowledge that one too, with all the names it wants then.
@@ -77,14 +69,14 @@ export class SecretStreams {
           if (request.refusal) this.#logRefusal(request.refusal, names, sent);
           names = namesOf(request.names);
           for (const name of sent.keys()) if (!names.includes(name)) sent.delete(name);
-          this.#hub.unsubscribe(subscriber);
+          this.deps.hub.unsubscribe(subscriber);
           subscriber = this.#subscribe(names, caller);
           due = new Set(names);
         }
         for (let id = subscriber.take(); id !== undefined; id = subscriber.take()) {
-          for (const name of names) if (this.#source.connectionOf(name) === id) due.add(name);
+          for (const name of names) if (this.deps.source.connectionOf(name) === id) due.add(name);
         }
-        const nowMs = this.#clock.nowMs();
+        const nowMs = this.deps.clock.nowMs();
         for (const { name, expiresAtMs } of sent.values()) {
           if (expiresAtMs !== undefined && expiresAtMs <= nowMs) due.add(name);
         }
@@ -95,7 +87,7 @@ export class SecretStreams {
         }
         const changed: SecretState[] = [];
         for (const name of due) {
-          const secret = await this.#source.read(name, caller, sent.get(name)?.stamp);
+          const secret = await this.deps.source.read(name, caller, sent.get(name)?.stamp);
           if (secret) changed.push(secret);
         }
         due.clear();
@@ -109,25 +101,25 @@ export class SecretStreams {
     } finally {
       timer?.cancel();
       signal.removeEventListener("abort", wake);
-      this.#hub.unsubscribe(subscriber);
+      this.deps.hub.unsubscribe(subscriber);
     }
   }
 
   #subscribe(names: readonly string[], { view }: SecretCaller): ConflatingSubscriber {
-    const ids = names.flatMap((name) => this.#source.connectionOf(name) ?? []);
+    const ids = names.flatMap((name) => this.deps.source.connectionOf(name) ?? []);
     const subscriber = new ConflatingSubscriber({
       connectionIds: new Set(ids),
       userId: undefined,
       sees: (change) => view.seesChange(change),
     });
-    this.#hub.subscribe(subscriber);
+    this.deps.hub.subscribe(subscriber);
     return subscriber;
   }
 
   #wakeAtExpiry(sent: ReadonlyMap<string, SecretState>, wake: () => void): Timer | undefined {
     const times = [...sent.values()].flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
     if (times.length === 0) return undefined;
-    return this.#clock.setTimer(Math.max(0, Math.min(...times) - this.#clock.nowMs()), wake);
+    return this.deps.clock.setTimer(Math.max(0, Math.min(...times) - this.deps.clock.nowMs()), wake);
   }
 
   /** Without the proxy's words where they hold a secret. */
@@ -140,7 +132,7 @@ export class SecretStreams {
       value.split(" ").some((part) => part !== "" && message.includes(part)),
     );
     const words = quotes ? "(left out: it quotes a secret)" : message.slice(0, maxRefusalLength);
-    this.#log.warn({ names: names.slice(0, 10), code, words }, "a proxy refused its secrets");
+    this.deps.log.warn({ names: names.slice(0, 10), code, words }, "a proxy refused its secrets");
   }
 }
 

@@ -1,3 +1,4 @@
+import { about, by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { Store } from "../../store/store.js";
@@ -13,7 +14,7 @@ import { dueAction, isWithheld } from "../lifecycle/refresh_policy.js";
 
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
-  store: Pick<Store, "commit">,
+  store: Store,
   requests: Pick<PendingConsents, "end">,
   connectionId: string,
   nowMs: number,
@@ -27,14 +28,7 @@ export function settleDue(
       const reason = connection.awaitingConfirmation ? "confirmation_expired" : "consent_expired";
       const change = consentEnded(connection, "expired", reason, nowMs);
       tx.putConnection(changeConnection(connection, change, nowMs));
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "oauth_error",
-        principal: daemon.name,
-        connectionId,
-        providerId: connection.providerId,
-        reason,
-      });
+      tx.appendAudit({ timeMs: nowMs, type: "oauth_error", ...by(daemon), ...about(connection), reason });
     } else if (action === "announce_expiry") {
       expire(tx, connection, nowMs);
     } else if (action === "none") {
@@ -44,11 +38,7 @@ export function settleDue(
 }
 
 /** Tells watchers that a token died while its refresh waits or is under way. */
-export function announceExpiry(
-  store: Pick<Store, "commit">,
-  connectionId: string,
-  nowMs: number,
-): Promise<void> {
+export function announceExpiry(store: Store, connectionId: string, nowMs: number): Promise<void> {
   return store.commit((tx) => {
     const connection = tx.getConnection(connectionId);
     if (connection?.status === "active" && !hasUsableToken(connection, nowMs)) expire(tx, connection, nowMs);
@@ -59,14 +49,8 @@ function expire(tx: Transaction, connection: Connection, nowMs: number): void {
   const change = expiryChange(connection, nowMs);
   tx.putConnection(changeConnection(connection, change, nowMs));
   if (change.status !== "attention") return;
-  tx.appendAudit({
-    timeMs: nowMs,
-    type: "token_refresh_fatal",
-    principal: daemon.name,
-    connectionId: connection.id,
-    providerId: connection.providerId,
-    reason: change.problem?.reason ?? "",
-  });
+  const reason = change.problem?.reason ?? "";
+  tx.appendAudit({ timeMs: nowMs, type: "token_refresh_fatal", ...by(daemon), ...about(connection), reason });
 }
 
 /** What becomes of a connection whose token has expired: it waits for a refresh, or for a person. */

@@ -23,24 +23,19 @@ interface Trouble {
  * remembered here until one is answered or the process ends.
  */
 export class FailingProviders {
-  readonly #store: Pick<Store, "getProvider" | "getSuspension" | "listSuspensions">;
-  readonly #suspensions: Pick<ProviderSuspensions, "of">;
-  readonly #clock: Clock;
   readonly #troubles = new Map<string, Trouble>();
 
-  constructor(options: {
-    store: Pick<Store, "getProvider" | "getSuspension" | "listSuspensions">;
-    suspensions: Pick<ProviderSuspensions, "of">;
-    clock: Clock;
-  }) {
-    this.#store = options.store;
-    this.#suspensions = options.suspensions;
-    this.#clock = options.clock;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly suspensions: Pick<ProviderSuspensions, "of">;
+      readonly clock: Clock;
+    },
+  ) {}
 
   /** A request was not answered, or not usably. @param message one sentence, without a text of the provider */
   failed(providerId: string, reason: FailingReason, message: string): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const before = this.#troubles.get(providerId);
     this.#troubles.set(providerId, {
       sinceMs: before?.sinceMs ?? nowMs,
@@ -64,7 +59,7 @@ export class FailingProviders {
 
   /** Those that fail longest first. */
   list(): FailingProvider[] {
-    const suspended = this.#store.listSuspensions().flatMap(({ providerId }) => {
+    const suspended = this.deps.store.listSuspensions().flatMap(({ providerId }) => {
       const profile = this.#profileOf(providerId);
       return profile ? this.#suspended(profile) : [];
     });
@@ -72,7 +67,7 @@ export class FailingProviders {
     const troubled = [...this.#troubles].flatMap(([providerId, trouble]): FailingProvider[] => {
       if (trouble.failures < failingAfter || known.has(providerId)) return [];
       // The refusal of the client was the failure, and it is over, or was that of one connection while others are accepted.
-      if (trouble.reason === "misconfigured" && !this.#store.getSuspension(providerId)?.unconfirmed)
+      if (trouble.reason === "misconfigured" && !this.deps.store.getSuspension(providerId)?.unconfirmed)
         return [];
       const profile = this.#profileOf(providerId);
       if (!profile) return [];
@@ -84,7 +79,7 @@ export class FailingProviders {
   }
 
   #suspended(profile: ProviderProfile): FailingProvider[] {
-    const suspension = this.#suspensions.of(profile);
+    const suspension = this.deps.suspensions.of(profile);
     if (!suspension) return [];
     const { sinceMs, failures, retryAtMs } = suspension;
     const trouble = this.#troubles.get(profile.id);
@@ -105,7 +100,7 @@ export class FailingProviders {
 
   #profileOf(providerId: string): ProviderProfile | undefined {
     try {
-      return this.#store.getProvider(providerId);
+      return this.deps.store.getProvider(providerId);
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;

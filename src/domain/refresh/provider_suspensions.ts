@@ -21,11 +21,6 @@ export interface RefusedAttempt {
   readonly isProbe: boolean;
 }
 
-type SuspensionStore = Pick<
-  Store,
-  "commit" | "getProvider" | "getSuspension" | "listSuspensions" | "listConnections"
->;
-
 /**
  * Providers that refuse the client of their profile. Their connections keep their tokens and say `misconfigured` as they
  * fall due; one of them is sent as a probe from time to time, and a change of the profile wakes them all.
@@ -34,29 +29,27 @@ type SuspensionStore = Pick<
  * only when two connections are refused and none is accepted between; until then the one that was refused is asked again by itself.
  */
 export class ProviderSuspensions {
-  readonly #store: SuspensionStore;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: Log;
   readonly #wakings = new SingleFlight<string, void>();
   /** By provider: when it last accepted the client for a refresh, and by which version of the profile. */
   readonly #accepted = new Map<string, { readonly atMs: number; readonly profileVersion: bigint }>();
 
-  constructor(options: { store: SuspensionStore; clock: Clock; random: () => number; log: Log }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly clock: Clock;
+      readonly random: () => number;
+      readonly log: Log;
+    },
+  ) {}
 
   /** The suspension that holds for this version of the profile. */
   of(profile: ProviderProfile): Suspension | undefined {
-    const suspension = this.#store.getSuspension(profile.id);
+    const suspension = this.deps.store.getSuspension(profile.id);
     return suspension && holds(suspension, profile) && !suspension.unconfirmed ? suspension : undefined;
   }
 
   get count(): number {
-    return this.#store.listSuspensions().filter(({ unconfirmed }) => !unconfirmed).length;
+    return this.deps.store.listSuspensions().filter(({ unconfirmed }) => !unconfirmed).length;
   }
 
   /** In the commit that marks the connection for which the provider cannot be asked at all: so it is for every other one. */
@@ -65,14 +58,14 @@ export class ProviderSuspensions {
     const going = before?.unconfirmed ? undefined : before;
     // Requests that were under way with the first refusal tell nothing new.
     if (going && !isProbe) return;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const failures = (going?.failures ?? 0) + 1;
     tx.putSuspension({
       providerId: profile.id,
       profileVersion: profile.version,
       sinceMs: before?.sinceMs ?? nowMs,
       failures,
-      retryAtMs: nowMs + suspensionDelayMs(failures, this.#random()),
+      retryAtMs: nowMs + suspensionDelayMs(failures, this.deps.random()),
       probeConnectionId: connectionId,
       resuming: false,
       unconfirmed: false,
@@ -92,7 +85,7 @@ export class ProviderSuspensions {
       return true;
     }
     if (going || refused.alone > 0) return false;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     tx.putSuspension({
       providerId: profile.id,
       profileVersion: profile.version,
@@ -108,7 +101,7 @@ export class ProviderSuspensions {
 
   /** The refusals of a connection with the one that came now. */
   refusedAgain({ problem }: Connection, profile: ProviderProfile, httpStatus: number): Refusals {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const before = problem?.refused;
     if (before?.profileVersion !== profile.version) {
       const { version: profileVersion } = profile;
@@ -126,10 +119,10 @@ export class ProviderSuspensions {
 
   /** The provider knows the client: what waits for it is woken. */
   async accepted({ id, version }: ProviderProfile): Promise<void> {
-    this.#accepted.set(id, { atMs: this.#clock.nowMs(), profileVersion: version });
-    const suspension = this.#store.getSuspension(id);
+    this.#accepted.set(id, { atMs: this.deps.clock.nowMs(), profileVersion: version });
+    const suspension = this.deps.store.getSuspension(id);
     if (!suspension?.unconfirmed) return await this.resume(id);
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       const current = tx.getSuspension(id);
       if (!current?.unconfirmed) return;
       tx.deleteSuspension(id);
@@ -139,8 +132,8 @@ export class ProviderSuspensions {
 
   /** When the scheduler must look at suspensions next. */
   nextDueMs(): number | undefined {
-    const nowMs = this.#clock.nowMs();
-    const times = this.#store.listSuspensions().map((each) => {
+    const nowMs = this.deps.clock.nowMs();
+    const times = this.deps.store.listSuspensions().map((each) => {
       if (this.#isOver(each)) return 0;
       return each.unconfirmed ? Number.POSITIVE_INFINITY : probeAtMs(each.retryAtMs, nowMs);
     });
@@ -149,9 +142,9 @@ export class ProviderSuspensions {
 
   /** Ends what is over and answers the connections to send as probes; their suspensions are put off until the outcome. */
   async takeProbes(): Promise<string[]> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const probes: string[] = [];
-    for (const suspension of this.#store.listSuspensions()) {
+    for (const suspension of this.deps.store.listSuspensions()) {
       if (this.#isOver(suspension)) {
         await this.resume(suspension.providerId);
       } else if (!suspension.unconfirmed && probeAtMs(suspension.retryAtMs, nowMs) <= nowMs) {
@@ -168,9 +161,9 @@ export class ProviderSuspensions {
    * client may not use is refused to it still, and waking all would have each of them ask.
    */
   async hasten(providerId: string): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    if (!this.#store.getSuspension(providerId)) return;
-    await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    if (!this.deps.store.getSuspension(providerId)) return;
+    await this.deps.store.commit((tx) => {
       const suspension = tx.getSuspension(providerId);
       if (suspension?.unconfirmed) return this.#wakeOne(tx, suspension.probeConnectionId);
       if (!suspension || suspension.resuming || suspension.retryAtMs <= nowMs) return;
@@ -180,7 +173,7 @@ export class ProviderSuspensions {
 
   /** Wakes every connection that waits for this provider; a crash in between is made good at the next start. */
   async resume(providerId: string): Promise<void> {
-    if (!this.#store.getSuspension(providerId)) return;
+    if (!this.deps.store.getSuspension(providerId)) return;
     await this.#wakings.run(providerId, () => this.#wake(providerId));
   }
 
@@ -189,32 +182,32 @@ export class ProviderSuspensions {
   }
 
   async #wake(providerId: string): Promise<void> {
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       const suspension = tx.getSuspension(providerId);
       if (suspension) tx.putSuspension({ ...suspension, resuming: true });
     });
-    this.#log.info({ providerId }, "provider is no longer suspended");
+    this.deps.log.info({ providerId }, "provider is no longer suspended");
     let afterId: string | undefined;
     for (;;) {
-      const connections = this.#store.listConnections({ providerId, afterId, limit: page });
+      const connections = this.deps.store.listConnections({ providerId, afterId, limit: page });
       const waiting = connections.filter(({ problem }) => problem?.reason === "misconfigured");
       if (waiting.length > 0) await this.#wakePage(waiting);
       afterId = connections.at(-1)?.id;
       if (connections.length < page) break;
     }
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       if (tx.getSuspension(providerId)?.resuming) tx.deleteSuspension(providerId);
     });
   }
 
   async #wakePage(waiting: readonly Connection[]): Promise<void> {
-    await this.#store.commit((tx) => {
+    await this.deps.store.commit((tx) => {
       for (const { id } of waiting) this.#wakeOne(tx, id);
     });
   }
 
   #wakeOne(tx: Transaction, connectionId: string): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const connection = tx.getConnection(connectionId);
     if (connection?.problem?.reason !== "misconfigured") return;
     tx.putConnection(changeConnection(connection, awake(connection, nowMs), nowMs));
@@ -226,17 +219,17 @@ export class ProviderSuspensions {
   }
 
   async #putOff(suspension: Suspension): Promise<void> {
-    const delayMs = suspensionDelayMs(suspension.failures, this.#random());
-    await this.#store.commit((tx) => {
+    const delayMs = suspensionDelayMs(suspension.failures, this.deps.random());
+    await this.deps.store.commit((tx) => {
       const current = tx.getSuspension(suspension.providerId);
       if (!current || current.resuming) return;
-      tx.putSuspension({ ...current, retryAtMs: this.#clock.nowMs() + delayMs });
+      tx.putSuspension({ ...current, retryAtMs: this.deps.clock.nowMs() + delayMs });
     });
   }
 
   #isOver(suspension: Suspension): boolean {
     try {
-      const profile = this.#store.getProvider(suspension.providerId);
+      const profile = this.deps.store.getProvider(suspension.providerId);
       return !profile || !holds(suspension, profile);
     } catch (error) {
       if (error instanceof DataLoss) return false;
@@ -246,8 +239,8 @@ export class ProviderSuspensions {
 
   /** One that was not refused yet, else the next in turn: one that only its own quirk makes the provider refuse does not speak for all. */
   #candidate({ providerId, probeConnectionId }: Suspension): Connection | undefined {
-    const behind = this.#store.listConnections({ providerId, afterId: probeConnectionId, limit: page });
-    const fromStart = this.#store.listConnections({ providerId, limit: page });
+    const behind = this.deps.store.listConnections({ providerId, afterId: probeConnectionId, limit: page });
+    const fromStart = this.deps.store.listConnections({ providerId, limit: page });
     const able = [...behind, ...fromStart].filter(isRefreshable);
     const waiting = able.filter(({ problem }) => problem?.reason === "misconfigured");
     const isNew = ({ problem }: Connection): boolean => problem?.refused === undefined;

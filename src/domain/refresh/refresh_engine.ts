@@ -21,20 +21,7 @@ import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
 /** What the engine needs of the store. */
-export type EngineStore = Pick<
-  Store,
-  | "commit"
-  | "due"
-  | "nextDueMs"
-  | "getConnection"
-  | "getCredential"
-  | "getProvider"
-  | "listConnections"
-  | "getSuspension"
-  | "listSuspensions"
-  | "changesSince"
-  | "revision"
->;
+export type EngineStore = Store;
 
 /** The parts that keep tokens alive, put together. */
 export class RefreshEngine {
@@ -43,53 +30,53 @@ export class RefreshEngine {
   readonly #failing: FailingProviders;
   readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
   readonly #scheduler: RefreshScheduler;
-  readonly #log: Log;
 
-  constructor(options: {
-    store: EngineStore;
-    vault: CredentialVault;
-    writer: CredentialWriter;
-    servers: Pick<IssuerMetadata, "resolve">;
-    grants: Pick<TokenEndpointClient, "refresh">;
-    /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
-    revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
-    /** Holds a token set until it is durable. */
-    spool: Pick<TokenSpool, "hold" | "release">;
-    /** Shared with consents: one token request per connection. */
-    locks: KeyedMutex<string>;
-    changes: Changes;
-    clock: Clock;
-    /** Uniform in [0, 1). */
-    random: () => number;
-    log: Log;
-    metrics: RefreshMetrics;
-    /** Shows refreshes as spans; none by default. */
-    tracing?: Tracing;
-  }) {
+  constructor(
+    private readonly deps: {
+      readonly store: EngineStore;
+      readonly vault: CredentialVault;
+      readonly writer: CredentialWriter;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly grants: Pick<TokenEndpointClient, "refresh">;
+      /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
+      readonly revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
+      /** Holds a token set until it is durable. */
+      readonly spool: TokenSpool;
+      /** Shared with consents: one token request per connection. */
+      readonly locks: KeyedMutex<string>;
+      readonly changes: Changes;
+      readonly clock: Clock;
+      /** Uniform in [0, 1). */
+      readonly random: () => number;
+      readonly log: Log;
+      readonly metrics: RefreshMetrics;
+      /** Shows refreshes as spans; none by default. */
+      readonly tracing?: Tracing;
+    },
+  ) {
     const concurrency = this.#concurrency;
-    this.#log = options.log;
-    this.#suspensions = new ProviderSuspensions(options);
+    this.#suspensions = new ProviderSuspensions(deps);
     const suspensions = this.#suspensions;
-    const failing = new FailingProviders({ ...options, suspensions });
+    const failing = new FailingProviders({ ...deps, suspensions });
     this.#failing = failing;
-    const failures = new RefreshFailures({ ...options, suspensions });
+    const failures = new RefreshFailures({ ...deps, suspensions });
     this.refresher = new Refresher({
       tracing: noTracing,
-      ...options,
+      ...deps,
       concurrency,
       suspensions,
       failures,
       failing,
     });
-    const requests = new PendingConsents(options);
+    const requests = new PendingConsents(deps);
     this.#scheduler = new RefreshScheduler({
-      ...options,
+      ...deps,
       concurrency,
       suspensions,
       requests,
       refresher: this.refresher,
     });
-    const { changes } = options;
+    const { changes } = deps;
     changes.on("connections", (changed) => this.#scheduler.wake(changed));
     changes.on("provider", (providerId) => this.#profileChanged(providerId));
     changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
@@ -104,7 +91,7 @@ export class RefreshEngine {
     this.#failing.forget(providerId);
     this.#suspensions
       .resume(providerId)
-      .catch((error: unknown) => this.#log.error({ providerId, error }, "connections were not woken"));
+      .catch((error: unknown) => this.deps.log.error({ providerId, error }, "connections were not woken"));
   }
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
@@ -112,7 +99,8 @@ export class RefreshEngine {
     this.#failing.forget(providerId);
     this.#suspensions.hasten(providerId).then(
       () => this.#scheduler.arm(),
-      (error: unknown) => this.#log.error({ providerId, error }, "the probe of a provider was not moved up"),
+      (error: unknown) =>
+        this.deps.log.error({ providerId, error }, "the probe of a provider was not moved up"),
     );
   }
 

@@ -47,7 +47,7 @@ interface FailedRefresh {
 }
 
 export interface RefreshFailuresDeps {
-  readonly store: Pick<Store, "commit">;
+  readonly store: Store;
   readonly suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
   readonly clock: Clock;
   /** Uniform in [0, 1). */

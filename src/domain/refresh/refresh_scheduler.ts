@@ -1,4 +1,5 @@
 import type { Connection } from "../../model/connections/connection.js";
+import type { ChangedConnection } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { DueEntry, Store } from "../../store/store.js";
@@ -23,11 +24,6 @@ const maxDeferMs = 5 * 60_000;
 /** Due work that could run and does not for this long means that the engine is stuck. */
 const stuckMs = 60_000;
 
-type SchedulerStore = Pick<
-  Store,
-  "commit" | "due" | "nextDueMs" | "getConnection" | "changesSince" | "revision"
->;
-
 /** A connection whose due work is dispatched and not done. */
 interface Dispatched {
   readonly dueAtMs: number;
@@ -41,13 +37,6 @@ interface Dispatched {
  * a tick costs as much as has become due. Work that a commit puts before the mark is announced by that commit.
  */
 export class RefreshScheduler {
-  readonly #store: SchedulerStore;
-  readonly #refresher: Pick<Refresher, "refresh">;
-  readonly #suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-  readonly #concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
-  readonly #requests: Pick<PendingConsents, "end">;
-  readonly #clock: Clock;
-  readonly #log: Log;
   readonly #jumps: ClockJumps;
   readonly #dispatched = new Map<string, Dispatched>();
   readonly #deferred = new Map<string, number>();
@@ -59,38 +48,37 @@ export class RefreshScheduler {
   #probing = false;
   #stopped = true;
 
-  constructor(options: {
-    store: SchedulerStore;
-    refresher: Pick<Refresher, "refresh">;
-    suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
-    concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
-    requests: Pick<PendingConsents, "end">;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#refresher = options.refresher;
-    this.#suspensions = options.suspensions;
-    this.#concurrency = options.concurrency;
-    this.#requests = options.requests;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#jumps = new ClockJumps(options.clock);
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly refresher: Pick<Refresher, "refresh">;
+      readonly suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
+      readonly concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
+      readonly requests: Pick<PendingConsents, "end">;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {
+    this.#jumps = new ClockJumps(deps.clock);
   }
 
   start(): void {
     this.#stopped = false;
     this.#jumps.lookMs();
-    this.#calmSinceMonotonicMs = this.#clock.monotonicMs();
-    const backMs = jumpSinceLastRunMs(this.#store, this.#clock);
-    if (backMs < 0) this.#setBack(backMs, this.#clock.nowMs());
+    this.#calmSinceMonotonicMs = this.deps.clock.monotonicMs();
+    const backMs = jumpSinceLastRunMs(this.deps.store, this.deps.clock);
+    if (backMs < 0) this.#setBack(backMs, this.deps.clock.nowMs());
     this.#tick();
   }
 
   /** Looks at what a commit changed: it may be due, or due before what the timer waits for. */
-  wake(changes: readonly { readonly connectionId: string }[]): void {
+  wake(changes: readonly Pick<ChangedConnection, "connectionId" | "dueAtMs">[]): void {
     if (this.#stopped) return;
-    for (const { connectionId } of changes) this.#look(connectionId);
+    for (const { connectionId, dueAtMs } of changes) {
+      if (dueAtMs === undefined || this.#dispatched.has(connectionId)) continue;
+      if (dueAtMs > this.deps.clock.nowMs()) this.#await(dueAtMs);
+      else this.#look(connectionId);
+    }
   }
 
   /** Starts nothing more and waits for what is under way. */
@@ -102,37 +90,37 @@ export class RefreshScheduler {
 
   /** How long the first entry has been due, in milliseconds; 0 when nothing is late. */
   lagMs(): number {
-    const nextMs = this.#store.nextDueMs();
-    return nextMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - nextMs);
+    const nextMs = this.deps.store.nextDueMs();
+    return nextMs === undefined ? 0 : Math.max(0, this.deps.clock.nowMs() - nextMs);
   }
 
   /** Why due work does not move although it could; undefined when all is well. */
   stuck(): string | undefined {
-    const monotonicMs = this.#clock.monotonicMs();
+    const monotonicMs = this.deps.clock.monotonicMs();
     if (this.#stopped || monotonicMs - this.#calmSinceMonotonicMs < stuckMs) return undefined;
-    const [first] = this.#store.due(this.#clock.nowMs() - stuckMs, 1);
-    const connection = first && this.#store.getConnection(first.connectionId);
+    const [first] = this.deps.store.due(this.deps.clock.nowMs() - stuckMs, 1);
+    const connection = first && this.deps.store.getConnection(first.connectionId);
     if (connection?.dueAtMs === undefined || this.#deferred.has(connection.id)) return undefined;
     const dispatched = this.#dispatched.get(connection.id);
     const waitedMs = monotonicMs - (dispatched?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
-    if (waitedMs < stuckMs || !this.#concurrency.hasRoom(connection.providerId)) return undefined;
+    if (waitedMs < stuckMs || !this.deps.concurrency.hasRoom(connection.providerId)) return undefined;
     return `due work has not moved for ${Math.round(waitedMs / 1000)} s although there is room for it`;
   }
 
   #tick(): void {
     if (this.#stopped) return;
     this.#watchClock();
-    const nowMs = this.#clock.nowMs();
-    const entries = this.#store.due(nowMs, batch, this.#mark);
+    const nowMs = this.deps.clock.nowMs();
+    const entries = this.deps.store.due(nowMs, batch, this.#mark);
     for (const entry of entries) {
       this.#mark = entry;
-      const connection = this.#store.getConnection(entry.connectionId);
+      const connection = this.deps.store.getConnection(entry.connectionId);
       if (connection) this.#dispatch(connection);
     }
     for (const [connectionId, dispatched] of this.#dispatched) {
       if (dispatched.expiresAtMs === undefined || dispatched.expiresAtMs > nowMs) continue;
       dispatched.expiresAtMs = undefined;
-      this.#run(connectionId, announceExpiry(this.#store, connectionId, nowMs));
+      this.#run(connectionId, announceExpiry(this.deps.store, connectionId, nowMs));
     }
     this.#probe(nowMs);
     this.arm();
@@ -141,12 +129,12 @@ export class RefreshScheduler {
   #dispatch(connection: Connection): void {
     const { id, dueAtMs } = connection;
     if (dueAtMs === undefined || this.#dispatched.has(id)) return;
-    const isRefresh = dueAction(connection, this.#clock.nowMs()) === "refresh";
+    const isRefresh = dueAction(connection, this.deps.clock.nowMs()) === "refresh";
     const expiresAtMs = isRefresh ? connection.expiresAtMs : undefined;
-    this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.#clock.monotonicMs() });
+    this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.deps.clock.monotonicMs() });
     const work = isRefresh
-      ? this.#refresher.refresh(id, "due").then(() => undefined)
-      : settleDue(this.#store, this.#requests, id, this.#clock.nowMs());
+      ? this.deps.refresher.refresh(id, "due").then(() => undefined)
+      : settleDue(this.deps.store, this.deps.requests, id, this.deps.clock.nowMs());
     this.#run(id, work, () => {
       this.#dispatched.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);
@@ -155,7 +143,7 @@ export class RefreshScheduler {
 
   #run(connectionId: string, work: Promise<void>, done: () => void = () => undefined): void {
     const tracked = work
-      .catch((error: unknown) => this.#log.error({ connectionId, error }, "due work failed"))
+      .catch((error: unknown) => this.deps.log.error({ connectionId, error }, "due work failed"))
       .then(() => {
         this.#running.delete(tracked);
         done();
@@ -165,14 +153,14 @@ export class RefreshScheduler {
 
   /** What is due as before has left no trace of its work in the store: it must not be tried in a circle. */
   #lookAgain(connectionId: string, workedAtMs: number): void {
-    if (this.#store.getConnection(connectionId)?.dueAtMs !== workedAtMs) {
+    if (this.deps.store.getConnection(connectionId)?.dueAtMs !== workedAtMs) {
       this.#deferred.delete(connectionId);
       this.#look(connectionId);
       return;
     }
     const times = this.#deferred.get(connectionId) ?? 0;
     this.#deferred.set(connectionId, times + 1);
-    this.#clock.setTimer(Math.min(maxDeferMs, deferMs * 2 ** Math.min(times, 20)), () => {
+    this.deps.clock.setTimer(Math.min(maxDeferMs, deferMs * 2 ** Math.min(times, 20)), () => {
       if (!this.#stopped) this.#look(connectionId);
     });
   }
@@ -180,27 +168,31 @@ export class RefreshScheduler {
   #look(connectionId: string): void {
     const connection = this.#dispatched.has(connectionId)
       ? undefined
-      : this.#store.getConnection(connectionId);
+      : this.deps.store.getConnection(connectionId);
     if (connection?.dueAtMs === undefined) return;
-    if (connection.dueAtMs <= this.#clock.nowMs()) {
+    if (connection.dueAtMs <= this.deps.clock.nowMs()) {
       this.#dispatch(connection);
       return;
     }
+    this.#await(connection.dueAtMs);
+  }
+
+  #await(dueAtMs: number): void {
     // Only after the clock was set back can something be due later and yet lie before the mark.
-    if (this.#mark && connection.dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
-    if (connection.dueAtMs < this.#armedMs) this.arm();
+    if (this.#mark && dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
+    if (dueAtMs < this.#armedMs) this.arm();
   }
 
   #probe(nowMs: number): void {
-    const dueMs = this.#probing ? undefined : this.#suspensions.nextDueMs();
+    const dueMs = this.#probing ? undefined : this.deps.suspensions.nextDueMs();
     if (dueMs === undefined || dueMs > nowMs) return;
     this.#probing = true;
-    const work = this.#suspensions.takeProbes().then((ids) => {
+    const work = this.deps.suspensions.takeProbes().then((ids) => {
       // Whether the provider accepts the client again shows in the suspension, not here.
       for (const id of ids)
         this.#run(
           id,
-          this.#refresher.refresh(id, "due", true).then(() => undefined),
+          this.deps.refresher.refresh(id, "due", true).then(() => undefined),
         );
     });
     this.#run("", work, () => {
@@ -212,27 +204,31 @@ export class RefreshScheduler {
     const jumpedMs = this.#jumps.lookMs();
     if (Math.abs(jumpedMs) < jumpMs) return;
     this.#mark = undefined;
-    this.#log.warn({ jumpedMs: Math.round(jumpedMs) }, "the clock of this machine was set");
-    this.#calmSinceMonotonicMs = this.#clock.monotonicMs();
+    this.deps.log.warn({ jumpedMs: Math.round(jumpedMs) }, "the clock of this machine was set");
+    this.#calmSinceMonotonicMs = this.deps.clock.monotonicMs();
     // A timer sleeps this long at most: what was written since the jump is in the time of the clock as it is.
-    if (jumpedMs < 0) this.#setBack(jumpedMs, this.#clock.nowMs() - maxSleepMs - 1_000);
+    if (jumpedMs < 0) this.#setBack(jumpedMs, this.deps.clock.nowMs() - maxSleepMs - 1_000);
   }
 
   #setBack(backMs: number, sinceMs: number): void {
-    this.#run("", shiftDueTimes(this.#store, this.#clock, backMs, sinceMs));
+    this.#run("", shiftDueTimes(this.deps.store, this.deps.clock, backMs, sinceMs));
   }
 
   /** Sets the timer anew: to be called when a probe has become due earlier. */
   arm(): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
-    const nowMs = this.#clock.nowMs();
-    let nextMs = Math.min(nowMs + maxSleepMs, this.#store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY);
-    if (!this.#probing) nextMs = Math.min(nextMs, this.#suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
+    const nowMs = this.deps.clock.nowMs();
+    let nextMs = Math.min(
+      nowMs + maxSleepMs,
+      this.deps.store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY,
+    );
+    if (!this.#probing)
+      nextMs = Math.min(nextMs, this.deps.suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
     for (const { expiresAtMs } of this.#dispatched.values()) {
       if (expiresAtMs !== undefined && expiresAtMs < nextMs) nextMs = expiresAtMs;
     }
     this.#armedMs = nextMs;
-    this.#timer = this.#clock.setTimer(nextMs - nowMs, () => this.#tick());
+    this.#timer = this.deps.clock.setTimer(nextMs - nowMs, () => this.#tick());
   }
 }

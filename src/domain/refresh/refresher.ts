@@ -29,8 +29,6 @@ import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh
 import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
-type RefresherStore = Pick<Store, "commit" | "getConnection" | "getCredential" | "getProvider">;
-
 /** A success that could not be written yet. */
 interface Unwritten {
   readonly connection: Connection;
@@ -43,7 +41,7 @@ interface Unwritten {
 }
 
 export interface RefresherDeps {
-  readonly store: RefresherStore;
+  readonly store: Store;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly servers: Pick<IssuerMetadata, "resolve">;
@@ -55,7 +53,7 @@ export interface RefresherDeps {
   readonly failures: RefreshFailures;
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
-  readonly spool: Pick<TokenSpool, "hold" | "release">;
+  readonly spool: TokenSpool;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;

@@ -56,6 +56,11 @@ export interface AuditEvent {
   readonly revision?: bigint;
 }
 
+/** What it was done to, for an event. */
+export function about(connection: { readonly id: string; readonly providerId: string }) {
+  return { connectionId: connection.id, providerId: connection.providerId };
+}
+
 /** Who did it and from where, for an event. */
 export function by(principal: Pick<Principal, "name" | "origin">): Pick<AuditEvent, "principal" | "origin"> {
   const { name, origin } = principal;

@@ -7,6 +7,9 @@ type BoundSettings = Pick<
   "issuer" | "enableDiscovery" | "tokenUrl" | "clientId" | "authType"
 > & { readonly oauth2: Pick<OAuth2Options, "refreshUrl" | "revocationUrl"> };
 
+/** Asked for several times with each grant of a profile, whose object stays the same as long as its record does. */
+const bindings = new WeakMap<BoundSettings, string>();
+
 /**
  * To whom a refresh token belongs: the client, the issuer and the endpoints that the profile sends it to. A grant that was obtained under
  * one binding is never sent under another. With discovery the issuer alone says where its endpoints are, by its document under
@@ -15,6 +18,15 @@ type BoundSettings = Pick<
  * @returns hex of a SHA-256
  */
 export function grantBinding(profile: BoundSettings): string {
+  let binding = bindings.get(profile);
+  if (binding === undefined) {
+    binding = computeBinding(profile);
+    bindings.set(profile, binding);
+  }
+  return binding;
+}
+
+function computeBinding(profile: BoundSettings): string {
   const { oauth2 } = profile;
   const tokenUrl = profile.enableDiscovery ? "" : profile.tokenUrl;
   const places = [profile.issuer, tokenUrl, oauth2.refreshUrl].map(originOf);

@@ -1,36 +1,44 @@
-import {
-  bearerStrategy,
-  type HmacAlgo,
-  type HmacEncoding,
-  hmacAlgos,
-  hmacEncodings,
-  type Strategy,
-} from "./strategy.js";
+import { bearerStrategy, type Strategy, type StrategyKind } from "./strategy.js";
+
+/** A strategy that says nothing of its own: these are also the fields of each, in their order. What has no default stays empty. */
+const defaults: { readonly [Kind in StrategyKind]: Extract<Strategy, { kind: Kind }> } = {
+  oauth2: bearerStrategy,
+  header: { kind: "header", headerName: "Authorization", valuePrefix: "", credentialField: "api_key" },
+  query_param: { kind: "query_param", paramName: "", credentialField: "api_key" },
+  basic_auth: { kind: "basic_auth", usernameField: "username", passwordField: "password" },
+  aws_sigv4: { kind: "aws_sigv4", service: "", region: "us-east-1" },
+  hmac_payload: {
+    kind: "hmac_payload",
+    headerName: "",
+    secretField: "api_secret",
+    algo: "sha256",
+    encoding: "hex",
+  },
+};
+
+interface Field {
+  /** `headerName` */
+  readonly key: string;
+  /** On the wire: `header_name`. */
+  readonly name: string;
+  readonly fallback: string;
+}
+
+const fieldsOf: ReadonlyMap<string, readonly Field[]> = new Map(
+  Object.values(defaults).map(({ kind, ...fields }) => [
+    kind,
+    Object.entries<string>(fields).map(([key, fallback]) => {
+      const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      return { key, name, fallback };
+    }),
+  ]),
+);
 
 /** The strategy's own fields by their names on the wire (`header_name`, ...). */
 export function strategyConfig(strategy: Strategy): Record<string, string> {
-  switch (strategy.kind) {
-    case "oauth2":
-    case "header":
-      return {
-        header_name: strategy.headerName,
-        value_prefix: strategy.valuePrefix,
-        credential_field: strategy.credentialField,
-      };
-    case "query_param":
-      return { param_name: strategy.paramName, credential_field: strategy.credentialField };
-    case "basic_auth":
-      return { username_field: strategy.usernameField, password_field: strategy.passwordField };
-    case "aws_sigv4":
-      return { service: strategy.service, region: strategy.region };
-    case "hmac_payload":
-      return {
-        header_name: strategy.headerName,
-        secret_field: strategy.secretField,
-        algo: strategy.algo,
-        encoding: strategy.encoding,
-      };
-  }
+  const values = strategy as unknown as Readonly<Record<string, string>>;
+  const fields = fieldsOf.get(strategy.kind) ?? [];
+  return Object.fromEntries(fields.map(({ key, name }) => [name, values[key] ?? ""]));
 }
 
 /**
@@ -43,50 +51,13 @@ export function strategyOfConfig(
   kind: string,
   config: Readonly<Record<string, string>>,
 ): Strategy | undefined {
-  const read = (name: string, fallback: string): string => {
+  const fields = fieldsOf.get(kind);
+  if (!fields) return undefined;
+  const values = fields.map(({ key, name, fallback }) => {
     const value = Object.hasOwn(config, name) ? config[name] : undefined;
-    return value === undefined || value === "" ? fallback : value;
-  };
-  switch (kind) {
-    case "oauth2":
-      return {
-        kind,
-        headerName: read("header_name", bearerStrategy.headerName),
-        valuePrefix: Object.hasOwn(config, "value_prefix")
-          ? (config["value_prefix"] ?? "")
-          : bearerStrategy.valuePrefix,
-        credentialField: read("credential_field", bearerStrategy.credentialField),
-      };
-    case "header":
-      return {
-        kind,
-        headerName: read("header_name", "Authorization"),
-        valuePrefix: read("value_prefix", ""),
-        credentialField: read("credential_field", "api_key"),
-      };
-    case "query_param":
-      return {
-        kind,
-        paramName: read("param_name", ""),
-        credentialField: read("credential_field", "api_key"),
-      };
-    case "basic_auth":
-      return {
-        kind,
-        usernameField: read("username_field", "username"),
-        passwordField: read("password_field", "password"),
-      };
-    case "aws_sigv4":
-      return { kind, service: read("service", ""), region: read("region", "us-east-1") };
-    case "hmac_payload":
-      return {
-        kind,
-        headerName: read("header_name", ""),
-        secretField: read("secret_field", "api_secret"),
-        algo: read("algo", hmacAlgos[0]) as HmacAlgo,
-        encoding: read("encoding", hmacEncodings[0]) as HmacEncoding,
-      };
-    default:
-      return undefined;
-  }
+    // The empty prefix is one.
+    const isGiven = value !== undefined && (value !== "" || key === "valuePrefix");
+    return [key, isGiven ? value : fallback];
+  });
+  return { kind, ...Object.fromEntries(values) } as Strategy;
 }

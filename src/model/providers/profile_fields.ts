@@ -105,19 +105,9 @@ export function profileSettings(message: Provider): ProviderSettings {
   return decoded(profileFields, message) as ProviderSettings;
 }
 
-/** The setting of a name in the proto. */
-export function profileField(name: string): ProfileField | undefined {
-  return profileFields.find((field) => field.name === name);
-}
-
 /** The value of a setting. */
 export function settingOf(settings: ProviderSettings | OAuth2Options, { key }: ProfileField): unknown {
   return (settings as Members)[key];
-}
-
-/** What a profile of the type gets when it says nothing; the strategy is the bearer token. */
-export function plainProfile(): ProviderSettings {
-  return fallbacks(profileFields) as ProviderSettings;
 }
 
 function encodeInto(fields: readonly ProfileField[], settings: object, message: object): void {

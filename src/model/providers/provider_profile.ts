@@ -85,6 +85,15 @@ function endpointViolation(text: string, allowQuery: boolean): string | undefine
   return undefined;
 }
 
+/** For whoever wrote the profile, when its scopes bring an id_token that nothing verifies. */
+export function unverifiedIdTokenNote(
+  settings: Pick<ProviderSettings, "authType" | "issuer" | "scopes">,
+): string | undefined {
+  if (settings.authType !== "oauth2" || settings.issuer !== "" || !settings.scopes.includes("openid"))
+    return undefined;
+  return "the id_token is not relied on, because the profile names no issuer to verify it by";
+}
+
 /** Every error of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
 export function providerViolations(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
   const violations: FieldViolation[] = [];
@@ -137,10 +146,8 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   } else {
     if (settings.authUrl === "") violation("auth_url", "is required without enable_discovery");
     if (settings.tokenUrl === "") violation("token_url", "is required without enable_discovery");
-    if (settings.scopes.includes("openid")) {
-      const why = "is required when openid is among the scopes and enable_discovery is off";
-      if (settings.issuer === "") violation("issuer", why);
-      if (settings.jwksUrl === "") violation("jwks_url", why);
+    if (settings.jwksUrl !== "" && settings.issuer === "") {
+      violation("issuer", "is required with jwks_url: an id_token is verified by both");
     }
   }
   refuseProtocolParams("authorization_params", settings.authorizationParams, violation);

@@ -11,8 +11,14 @@ interface Answerable {
 }
 
 /** Answers `{"error": word, "code": word, "message": sentence}`, unless an answer is under way. */
-export function answerJson(response: Answerable, status: number, error: string, message: string): void {
-  writeJson(response, status, { error, code: error, message });
+export function answerJson(
+  response: Answerable,
+  status: number,
+  error: string,
+  message: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  writeJson(response, status, { error, code: error, message }, { headers });
 }
 
 /** Answers `body`, unless an answer is under way; only its headers to a `HEAD`. */

@@ -59,8 +59,11 @@ function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
       if (size > maxBodyBytes) refuse();
       else chunks.push(chunk);
     });
-    request.once("end", () => resolve(Buffer.concat(chunks)));
     const left = (): void => reject(new RestRefusal(499, "cancelled", "the request ended early"));
+    request.once("end", () => {
+      request.off("close", left);
+      resolve(Buffer.concat(chunks));
+    });
     request.once("error", left);
     request.once("close", left);
   });

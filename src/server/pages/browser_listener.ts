@@ -10,13 +10,13 @@ import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.j
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
 import {
-  asksJson,
   hostOf,
   hostsOf,
   isEmbedded,
   isForm,
   isOwnForm,
   isPrefetch,
+  prefersJson,
   stateOf,
 } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
@@ -26,12 +26,14 @@ import { pageStyle } from "./page_style.js";
 import {
   badRequestPage,
   embeddedPage,
+  failureJson,
   failurePage,
   formRefusedPage,
   formTooLargePage,
   homePage,
   idleAnswer,
   internalErrorPage,
+  jsonAnswer,
   methodNotAllowedPage,
   misdirectedPage,
   notFoundPage,
@@ -164,9 +166,8 @@ export class BrowserListener implements Listener {
     const state = stateOf(query);
     if (state === undefined) return failed(headers, { kind: "incomplete_link" });
     const outcome = await this.#options.flow.start(state);
-    if (outcome.kind !== "redirect" && outcome.kind !== "capture") {
-      return failed(headers, outcome);
-    }
+    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return failed(headers, outcome);
+    if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
@@ -182,10 +183,18 @@ export class BrowserListener implements Listener {
   async #form({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return failed(headers, { kind: "incomplete_link" });
+    if (prefersJson(headers)) return this.#schema(state);
     const { read } = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.capture.form(state, read);
     if (outcome.kind !== "form") return failed(headers, outcome);
     return captureFormPage(outcome.form, undefined, captureTarget(state));
+  }
+
+  /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
+  #schema(state: string): Answer {
+    const outcome = this.#options.capture.schema(state);
+    if (outcome.kind !== "schema") return failureJson(outcome);
+    return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
@@ -243,7 +252,7 @@ function captureTarget(state: string): string {
 }
 
 function failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
-  return failurePage(failure, { asksJson: asksJson(headers) });
+  return prefersJson(headers) ? failureJson(failure) : failurePage(failure);
 }
 
 function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {

@@ -49,7 +49,14 @@ export function stateOf(query: URLSearchParams): string | undefined {
   return others.length === 0 && state ? state : undefined;
 }
 
-/** A program: it names JSON in `Accept` (RFC 9110 section 12.5.1) and no HTML. */
-export function asksJson({ accept = "" }: IncomingHttpHeaders): boolean {
-  return /\bapplication\/(problem\+)?json\b/i.test(accept) && !/\btext\/html\b/i.test(accept);
+/** Whether JSON is named, and text/html not, or as less welcome (RFC 9110 section 12.5.1): what browsers open a page with names no JSON. */
+export function prefersJson({ accept = "" }: IncomingHttpHeaders): boolean {
+  const weights = new Map(
+    accept.split(",").map((range) => {
+      const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+      return [type, Number(weight)];
+    }),
+  );
+  return (weights.get("application/json") ?? 0) > (weights.get("text/html") ?? 0);
 }

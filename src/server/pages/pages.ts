@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Failure, failureText } from "./failures.js";
 import { type Html, html } from "./html.js";
@@ -44,17 +45,32 @@ export function donePage(providerName: string | undefined): Answer {
   });
 }
 
-/** @param asksJson a program reads it: then a problem (RFC 9457) */
-export function failurePage(failure: Failure, { asksJson = false } = {}): Answer {
+export function failurePage(failure: Failure): Answer {
   const { status, word, lines, operator } = failureText(failure);
-  const title = failure.kind === "expired" ? "This link has expired" : "Not connected";
-  if (!asksJson) {
-    const shown = failure.kind === "expired" ? lines.slice(1) : lines;
-    return page(status, { title, mark: "stopped", lines: shown, reason: word, operator });
-  }
-  const detail = [...lines, ...(operator === undefined ? [] : [operator])].join(" ");
-  const headers = { ...safeHeaders, "content-type": "application/problem+json" };
-  return { status, headers, body: JSON.stringify({ title, status, detail, error: word }) };
+  const isExpired = failure.kind === "expired";
+  const title = isExpired ? "This link has expired" : "Not connected";
+  return page(status, {
+    title,
+    mark: "stopped",
+    lines: isExpired ? lines.slice(1) : lines,
+    reason: word,
+    operator,
+  });
+}
+
+/** For programs; errors are as the REST routes write them. */
+export function jsonAnswer(status: number, body: JsonObject): Answer {
+  return {
+    status,
+    headers: { ...safeHeaders, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
+}
+
+export function failureJson(failure: Failure): Answer {
+  const { status, word, lines, operator } = failureText(failure);
+  const message = [...lines, ...(operator === undefined ? [] : [operator])].join(" ");
+  return jsonAnswer(status, { error: word, code: word, message });
 }
 
 export function homePage(): Answer {

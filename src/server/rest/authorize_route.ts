@@ -65,15 +65,10 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
     const connectionId = path.slice(prefix.length);
     if (request.method !== "GET" && request.method !== "HEAD") {
       const headers = { allow: "GET, HEAD" };
-      writeJson(
-        response,
-        405,
-        { error: "method_not_allowed", message: "this path takes GET, HEAD" },
-        { headers },
-      );
+      answerJson(response, 405, "method_not_allowed", "this path takes GET, HEAD", headers);
     } else if (!principal) {
       const headers = { "www-authenticate": "Bearer" };
-      writeJson(response, 401, { error: "unauthenticated", message: unauthenticatedMessage }, { headers });
+      answerJson(response, 401, "unauthenticated", unauthenticatedMessage, headers);
     } else {
       serve(request, response, connectionId, principal).catch((error: unknown) => {
         if (!(error instanceof WireError)) onUnexpected(error, path);

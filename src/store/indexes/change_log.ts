@@ -1,6 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { type Databases, decodeCount, encodeCount, nothing } from "../lmdb/databases.js";
-import { type Change, encodeChange } from "../records/log_codec.js";
+import { type CommittedChange, encodeChange } from "../records/log_codec.js";
 import { addToNumber, readNumber, writeNumber } from "./numbers.js";
 
 /** Removals are remembered this long, so that a watcher that was away learns of them. */
@@ -14,13 +14,13 @@ export function lastRevision(databases: Databases): bigint {
 
 /** Writes the changes of one transaction, at most one entry per connection in the store, its newest. */
 export class ChangeLog {
-  readonly #newest = new Map<string, Change>();
+  readonly #newest = new Map<string, CommittedChange>();
   #lastRevision: bigint | undefined;
 
   constructor(private readonly databases: Databases) {}
 
   /** What this transaction changed, each connection once, in the order of the revisions. */
-  get changes(): readonly Change[] {
+  get changes(): readonly CommittedChange[] {
     return [...this.#newest.values()];
   }
 
@@ -29,13 +29,19 @@ export class ChangeLog {
    * @returns the revision of this change
    */
   record(
-    { id: connectionId, userId, providerId }: Pick<Connection, "id" | "userId" | "providerId">,
+    {
+      id: connectionId,
+      userId,
+      providerId,
+      dueAtMs,
+    }: Pick<Connection, "id" | "userId" | "providerId" | "dueAtMs">,
     removed: boolean,
     previousRevision: bigint,
   ): bigint {
     this.#lastRevision ??= lastRevision(this.databases);
     const revision = ++this.#lastRevision;
-    const change: Change = { revision, connectionId, removed, userId, providerId };
+    const due = removed ? undefined : dueAtMs;
+    const change: CommittedChange = { revision, connectionId, removed, userId, providerId, dueAtMs: due };
     const { changes, tombstones } = this.databases;
     if (previousRevision > 0n) changes.removeSync(encodeCount(previousRevision));
     changes.putSync(encodeCount(revision), encodeChange(change));

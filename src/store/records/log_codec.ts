@@ -11,6 +11,12 @@ export interface Change {
   readonly providerId: string;
 }
 
+/** A change as the commit that made it tells of it. */
+export interface CommittedChange extends Change {
+  /** When the connection is due after it. */
+  readonly dueAtMs: number | undefined;
+}
+
 /** A discovery document as it was fetched, unparsed. */
 export interface StoredDiscovery {
   readonly document: string;

@@ -1,3 +1,4 @@
+import { newConnection } from "../../model/connections/new_connection.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
 import { DataLoss } from "../../model/errors.js";
 import type { StoredConnection } from "./connection_codec.js";
@@ -24,32 +25,7 @@ export function unlessUnreadable<T>(decode: () => T): T | undefined {
 
 /** Stands for a connection whose record cannot be read: it can be looked at and deleted, and holds up no other. */
 export function unreadableConnection(id: string): StoredConnection {
-  return {
-    changeRevision: 0n,
-    connection: {
-      id,
-      userId: "",
-      providerId: "",
-      providerName: "",
-      status: "attention",
-      credentialRevision: 0n,
-      requestedScopes: [],
-      grantedScopes: [],
-      expiresAtMs: undefined,
-      issuedAtMs: undefined,
-      refreshable: false,
-      refreshNotBeforeMs: undefined,
-      problem: { reason: "data_loss", sinceMs: 1, retryAtMs: undefined },
-      failedRefreshes: 0,
-      refreshIntent: undefined,
-      pendingStateHash: undefined,
-      requestExpiresAtMs: undefined,
-      createdAtMs: 1,
-      updatedAtMs: 1,
-      dueAtMs: undefined,
-      subject: undefined,
-      strategy: bearerStrategy,
-      metadata: {},
-    },
-  };
+  const blank = newConnection(id, "", { id: "", name: "", strategy: bearerStrategy }, 1);
+  const problem = { reason: "data_loss", sinceMs: 1, retryAtMs: undefined } as const;
+  return { changeRevision: 0n, connection: { ...blank, status: "attention", problem } };
 }

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { KeySource } from "../../../src/gen/nexus/v1/keyring_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { FakeDaemon } from "../fake_daemon.js";
 import { fakeShell } from "../fake_shell.js";
@@ -25,11 +26,7 @@ const ring = (remaining: bigint, rotating: boolean, unreadable = 0n) => ({
 });
 
 describe("keyring and backup", () => {
-  let daemon: FakeDaemon;
-  beforeEach(async () => {
-    daemon = new FakeDaemon();
-  });
-  afterEach(() => daemon.stop());
+  const daemon = perTest(() => new FakeDaemon());
 
   it("rotate shows how far it is, and the ring at the end", async () => {
     const steps = [ring(5n, true), ring(0n, false)];

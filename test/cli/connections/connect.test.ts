@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { judgeConsent } from "../../../src/cli/connections/consent_wait.js";
 import { run } from "../../../src/cli/program.js";
 import {
@@ -10,13 +10,14 @@ import {
   ConnectionStatus,
   ProblemSchema,
 } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 const expiresAtMs = startMs + 600_000;
 const expiresAt = timestampFromMs(expiresAtMs);
 const authUrl = "http://localhost:8080/auth/start?state=abc";
-let daemon: FakeDaemon;
+const daemon = perTest(() => new FakeDaemon());
 
 /** The connection as it is at each message of the stream. */
 async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Promise<void> {
@@ -38,12 +39,6 @@ async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Prom
   };
   await daemon.start();
 }
-
-beforeEach(() => {
-  daemon = new FakeDaemon();
-});
-
-afterEach(() => daemon.stop());
 
 const shellOf = (given: Parameters<typeof fakeShell>[0] = {}) => fakeShell({ env: daemon.env, ...given });
 const pending = { status: ConnectionStatus.PENDING, requestExpiresAt: expiresAt };
@@ -107,16 +102,17 @@ describe("connect", () => {
     expect(shell.err()).toBe("warning: the provider did not grant the scopes user gist\n");
   });
 
-  it("warns of nothing when the token does not end, or can be refreshed, and all scopes are granted", async () => {
-    await play(pending, { ...active, requestedScopes: ["repo"] });
+  it.each([
+    ["the token does not end", { ...active, requestedScopes: ["repo"] }],
+    [
+      "it can be refreshed",
+      { ...active, refreshable: true, expiresAt: timestampFromMs(startMs + 3_600_000) },
+    ],
+  ])("warns of nothing when all scopes are granted and %s", async (_name, end) => {
+    await play(pending, end);
     const shell = shellOf();
     expect(await run(["connect", "github"], shell)).toBe(0);
-    await daemon.stop();
-    daemon = new FakeDaemon();
-    await play(pending, { ...active, refreshable: true, expiresAt: timestampFromMs(startMs + 3_600_000) });
-    const again = shellOf();
-    expect(await run(["connect", "github"], again)).toBe(0);
-    expect(shell.err() + again.err()).toBe("");
+    expect(shell.err()).toBe("");
   });
 
   it("opens the browser for a person, unless told not to", async () => {

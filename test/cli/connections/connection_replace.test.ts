@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import type { ReplaceCredentialRequest } from "../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType, type ProviderSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { connectionId, FakeDaemon } from "../fake_daemon.js";
 import { fakeShell, jsonLines } from "../fake_shell.js";
@@ -15,18 +16,16 @@ const apiKey = {
 } as const;
 
 describe("connection replace", () => {
-  let daemon: FakeDaemon;
+  const daemon = perTest(() => new FakeDaemon());
   let folder: string;
   beforeEach(async () => {
     folder = temporaryFolder();
-    daemon = new FakeDaemon();
     daemon.connectionApi = {
       replaceCredential: (request) => ({ connection: { id: request.connectionId, revision: 2n } }),
     };
     await daemon.start();
     daemon.addConnection({});
   });
-  afterEach(() => daemon.stop());
 
   const replace = async (
     provider: MessageInitShape<typeof ProviderSchema>,

@@ -110,7 +110,7 @@ describe("connections", () => {
   it.each([
     [["connections", "get", "22222222"], "whole UUID"],
     [["connections", "--status", "fine"], "pending, active"],
-    [["token"], "missing required argument 'id'"],
+    [["token"], "missing required argument 'connection'"],
     [["token", connectionId, "--min-ttl", "60"], "is not a duration"],
   ])("%j is refused with 2", async (args, text) => {
     const shell = shellOf();
@@ -187,7 +187,7 @@ describe("token", () => {
     const shell = shellOf();
     expect(await run(["token", connectionId], shell)).toBe(1);
     expect(shell.out()).toBe("");
-    expect(shell.err()).toContain("it has the fields password, username: use --json");
+    expect(shell.err()).toContain("it has the fields password, username: name one");
   });
 
   it.each(["ATTENTION_REQUIRED", "CONNECTION_PENDING", "CONNECTION_REVOKED"])(

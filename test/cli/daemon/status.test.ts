@@ -1,9 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { DaemonState, type GetStatusResponseSchema } from "../../../src/gen/nexus/v1/status_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
 import { fakeShell, startMs } from "../fake_shell.js";
 
@@ -55,11 +56,7 @@ const troubled = {
 };
 
 describe("nexusd status", () => {
-  let daemon: FakeDaemon;
-  beforeEach(() => {
-    daemon = new FakeDaemon();
-  });
-  afterEach(() => daemon.stop());
+  const daemon = perTest(() => new FakeDaemon());
   const serve = async (status: MessageInitShape<typeof GetStatusResponseSchema>): Promise<void> => {
     daemon.statusApi = { getStatus: () => status };
     await daemon.start();

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { BadRequestSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
@@ -10,20 +10,18 @@ import {
   TokenEndpointAuthMethod,
   type UpdateProviderRequest,
 } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
 import { fakeShell, jsonLines } from "../fake_shell.js";
 
-let daemon: FakeDaemon;
+const daemon = perTest(() => new FakeDaemon());
 let folder: string;
 
 beforeEach(async () => {
-  daemon = new FakeDaemon();
   folder = temporaryFolder();
   await daemon.start();
 });
-
-afterEach(() => daemon.stop());
 
 type Given = Parameters<typeof fakeShell>[0];
 

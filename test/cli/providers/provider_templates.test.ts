@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import {
   AuthType,
@@ -10,6 +10,7 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { FakeDaemon, redirectUri } from "../fake_daemon.js";
 import { fakeShell, jsonLines } from "../fake_shell.js";
@@ -73,10 +74,9 @@ const templates = [
   }),
 ];
 
-let daemon: FakeDaemon;
+const daemon = perTest(() => new FakeDaemon());
 let folder: string;
 beforeEach(async () => {
-  daemon = new FakeDaemon();
   folder = temporaryFolder();
   daemon.providerApi = {
     listProviderTemplates: ({ namePrefix, pageToken }) => {
@@ -88,7 +88,6 @@ beforeEach(async () => {
   };
   await daemon.start();
 });
-afterEach(() => daemon.stop());
 
 async function nexusd(args: string[], given: Parameters<typeof fakeShell>[0] = {}) {
   const shell = fakeShell({ ...given, env: { ...daemon.env, ...given?.env } });

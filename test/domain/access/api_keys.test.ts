@@ -3,6 +3,7 @@ import { ApiKeys } from "../../../src/domain/access/api_keys.js";
 import { admin } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 
 const startMs = Date.UTC(2026, 10, 24, 12, 10);
@@ -14,11 +15,10 @@ const agent = {
 } as const;
 
 describe("API keys", () => {
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
   const world = () => {
     const store = openStore();
     const clock = new ManualClock(startMs);
-    const open = (): ApiKeys => new ApiKeys({ store, changes: new Changes(), clock, log });
+    const open = (): ApiKeys => new ApiKeys({ store, changes: new Changes(), clock, log: silentLog });
     return { store, clock, open, keys: open() };
   };
 

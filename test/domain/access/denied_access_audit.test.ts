@@ -2,17 +2,17 @@ import { describe, expect, it } from "vitest";
 import { DeniedAccessAudit } from "../../../src/domain/access/denied_access_audit.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { nowMs } from "../../store/samples.js";
+import { nowMs } from "../../samples.js";
+import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 
 const ci: Principal = { name: "key:ci", kind: "key", origin: "127.0.0.1:5" };
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 describe("deniedAccess", () => {
   it("are recorded once a minute for each principal and action, and counted between", async () => {
     const store = openStore();
     const clock = new ManualClock(nowMs);
-    const readAudit = new DeniedAccessAudit({ store, clock, log });
+    const readAudit = new DeniedAccessAudit({ store, clock, log: silentLog });
     const recorded = () => {
       const { events } = store.listAuditEvents({ limit: 100 });
       return events.reverse().map(({ event }) => [event.principal, event.reason, event.count ?? 0]);

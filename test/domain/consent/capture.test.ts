@@ -1,24 +1,23 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Connections } from "../../../src/domain/connections/connections.js";
+import { beforeEach, describe, expect, it } from "vitest";
 import { CredentialCapture } from "../../../src/domain/consent/capture.js";
 import { ConsentHolder } from "../../../src/domain/consent/consent_holder.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
+import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine } from "../engine.js";
 import { profileOf } from "../static_profile.js";
 
 describe("a capture and its record", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let profile: ProviderProfile;
   let capture: CredentialCapture;
   /** What happens while the provider is asked. */
   let onTrial: () => Promise<void>;
 
   beforeEach(async () => {
-    engine = new Engine();
     profile = await engine.provider("acme", profileOf());
     onTrial = async () => {};
     const { store, vault, writer, clock } = engine;
@@ -27,23 +26,9 @@ describe("a capture and its record", () => {
     const locks = new KeyedMutex<string>();
     capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silentLog });
   });
-  afterEach(() => engine.close());
 
-  const request = (connectionId?: string) => {
-    const { store, vault, clock } = engine;
-    const manager = new Connections({
-      store,
-      vault,
-      clock,
-      revocations: { enqueueStored: () => "not_needed", enqueue: () => "not_needed" },
-      servers: { resolve: () => Promise.reject(new Error("a static type has no authorization server")) },
-      publicUrl: "http://localhost:8080",
-      allowedReturnOrigins: [],
-    });
-    const provider = { id: profile.id };
-    const asked = { userId: "ada", provider, scopes: ["a"], returnUrl: undefined, connectionId };
-    return manager.request(asked, owner);
-  };
+  const request = (connectionId?: string) =>
+    engine.request({ provider: { id: profile.id }, scopes: ["a"], connectionId });
   const events = () =>
     engine.store
       .listAuditEvents({ limit: 10, beforeSequence: undefined })

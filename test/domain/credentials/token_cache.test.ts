@@ -1,7 +1,8 @@
-import { beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { ConnectionView } from "../../../src/domain/credentials/credential_reader.js";
 import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
 import { type ChangedConnection, Changes } from "../../../src/runtime/changes.js";
+import { perTest } from "../../lifetimes.js";
 
 function view(id: string, accessToken = "at"): ConnectionView {
   const token = { credentials: { access_token: accessToken } };
@@ -9,13 +10,10 @@ function view(id: string, accessToken = "at"): ConnectionView {
 }
 
 function changed(connectionId: string): ChangedConnection {
-  return { connectionId, userId: "ada", providerId: "op" };
+  return { connectionId, userId: "ada", providerId: "op", dueAtMs: undefined };
 }
 
-let changes: Changes;
-beforeEach(() => {
-  changes = new Changes();
-});
+const changes = perTest(() => new Changes());
 
 test("a view is cached until its connection changes", () => {
   const views = new TokenCache<ConnectionView>(changes);

@@ -1,16 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { IssuerMetadata } from "../../../src/domain/grants/issuer_metadata.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Store } from "../../../src/store/store.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
+import { aProfile } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { provider } from "../../store/samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 const issuer = "https://op.example";
 const hourMs = 3_600_000;
-const profile = provider("p", { issuer, enableDiscovery: true });
+const profile = aProfile({ id: "p", issuer, enableDiscovery: true });
 
 function documentOf(tokenPath: string, change: object = {}): string {
   return JSON.stringify({
@@ -27,15 +28,11 @@ function documentOf(tokenPath: string, change: object = {}): string {
 
 describe("IssuerMetadata", () => {
   const clock = new ManualClock(1_800_000_000_000);
-  let store: Store;
+  const store = perTest(() => Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() }));
   /** Each fetch waits here for the test to answer it. */
   let fetches: { answer(document: string): void; fail(): void }[];
   beforeEach(() => {
-    store = Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() });
     fetches = [];
-  });
-  afterEach(async () => {
-    await store.close();
   });
   const start = (): IssuerMetadata =>
     new IssuerMetadata({
@@ -133,7 +130,7 @@ describe("IssuerMetadata", () => {
 
   it("follows a profile that was changed by hand", async () => {
     const servers = start();
-    const manual = provider("m", { authUrl: `${issuer}/a`, tokenUrl: `${issuer}/t` });
+    const manual = aProfile({ id: "m", authUrl: `${issuer}/a`, tokenUrl: `${issuer}/t` });
     const before = await servers.resolve(manual);
     expect(await servers.resolve(manual)).toBe(before);
     const changed = { ...manual, tokenUrl: `${issuer}/t2`, version: 2n };

@@ -8,6 +8,7 @@ import type { ProviderProfile } from "../../../src/model/providers/provider_prof
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { RevocationOutcome } from "../../../src/oauth/revocation.js";
 import { Changes } from "../../../src/runtime/changes.js";
+import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine, tokenSet } from "../engine.js";
 
@@ -20,8 +21,8 @@ interface Asked {
 }
 
 describe("Revoker", () => {
-  let engine: Engine;
-  let queue: RevocationQueue;
+  const engine = perTest(() => new Engine());
+  const queue = perTest(() => new RevocationQueue(engine));
   let revoker: Revoker;
   let profile: ProviderProfile;
   let asked: Asked[];
@@ -57,17 +58,14 @@ describe("Revoker", () => {
   }
 
   beforeEach(async () => {
-    engine = new Engine();
     asked = [];
     resolves = true;
-    queue = new RevocationQueue(engine);
     profile = await engine.provider("op", { oauth2: { ...plainOAuth2, revocationUrl } });
     revoker = makeRevoker();
     revoker.start();
   });
   afterEach(async () => {
     await revoker.stop();
-    await engine.close();
   });
 
   const enqueue = async (providerId = profile.id, credential = tokenSet()) => {

@@ -1,19 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Connections } from "../../../src/domain/connections/connections.js";
-import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
-import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
-import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
-import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
-import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
-import { loopbackNetworks } from "../../fakes/loopback_networks.js";
-import { silentLog } from "../../silent_log.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
 
@@ -40,12 +32,7 @@ describe("TokenSpool", () => {
   });
   const fileBytes = (): Buffer => readFileSync(join(folder, spoolFileName));
   const isEmpty = (): boolean => fileBytes().every((byte) => byte === 0);
-  const refreshTokenOf = (id: string): string | undefined => {
-    const stored = engine.store.getCredential(id);
-    return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
-  };
-  const events = (id: string) =>
-    engine.store.listAuditEvents({ limit: 10, connectionId: id }).events.map(({ event }) => event);
+  const events = (id: string) => engine.events(id);
   /** Every commit from now on is refused as by a store that failed. */
   const failStore = (): void => {
     engine.store.commit = () => Promise.reject(new StoreFailed("the disk is full"));
@@ -91,7 +78,7 @@ describe("TokenSpool", () => {
       refreshIntent: undefined,
       problem: undefined,
     });
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "token_refreshed", reason: "spooled", revision: 2n });
     expect(isEmpty()).toBe(true);
     void engine.refresher.refresh(id).catch(() => undefined);
@@ -107,7 +94,7 @@ describe("TokenSpool", () => {
     const before = engine.reader.view(id)?.token?.credentials;
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 2n, problem: { reason: "account_changed" } });
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(engine.reader.view(id)?.token?.credentials).toEqual(before);
     expect(events(id)[0]).toMatchObject({ type: "token_refresh_failed", reason: "spooled", revision: 2n });
   });
@@ -120,7 +107,7 @@ describe("TokenSpool", () => {
     await die();
     live();
     await engine.spool.recover();
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
   it("holds nothing in the clear", async () => {
@@ -133,10 +120,9 @@ describe("TokenSpool", () => {
   });
 
   it("holds nothing that is durable", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: second() });
+    (await engine.untilSent(1)).answer({ tokenSet: second() });
     expect(await refreshed).toBe("refreshed");
     engine.spool.save();
     expect(isEmpty()).toBe(true);
@@ -168,7 +154,7 @@ describe("TokenSpool", () => {
     await die();
     live();
     await engine.spool.recover();
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
   it.each([
@@ -195,29 +181,21 @@ describe("TokenSpool", () => {
     await die();
     live();
     await moveOn(id);
-    const before = refreshTokenOf(id);
+    const before = engine.refreshTokenOf(id);
     await engine.spool.recover();
-    expect(refreshTokenOf(id)).toBe(before);
+    expect(engine.refreshTokenOf(id)).toBe(before);
     expect(before).not.toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "superseded" });
     expect(isEmpty()).toBe(true);
   });
 
   it("brings a token set home whose profile was led elsewhere while it was asked for, and keeps it from there", async () => {
-    const registry = () =>
-      new ProviderRegistry({
-        store: engine.store,
-        vault: engine.vault,
-        clock: engine.clock,
-        networks: loopbackNetworks,
-        onChanged: (providerId) => void engine.changes.emit("provider", providerId),
-      });
     const profile = await engine.provider("op");
     const { id } = await engine.connection(profile);
     engine.refresher.refresh(id).catch(() => undefined);
     await engine.untilSent(1);
     const edit = (tokenUrl: string) =>
-      registry().update(profile.id, { settings: { tokenUrl } }, undefined, owner);
+      engine.providers.update(profile.id, { settings: { tokenUrl } }, undefined, owner);
     await edit("https://evil.example/token");
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
     failStore();
@@ -228,7 +206,7 @@ describe("TokenSpool", () => {
     await die();
     live();
     await engine.spool.recover();
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
     await edit(profile.tokenUrl);
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n });
@@ -265,59 +243,22 @@ describe("TokenSpool", () => {
   });
 
   it("brings the tokens of a consent home", async () => {
-    const { store, vault, clock, writer, spool } = engine;
     const answer = second();
-    const shared = { store, vault, clock, log: silentLog };
-    const servers = { resolve: () => Promise.reject(new Error()) };
     await engine.provider("op");
-    const revocations = new RevocationQueue({ vault, clock });
-    const publicUrl = "http://localhost:8080";
-    const { IssuerMetadata } = await import("../../../src/domain/grants/issuer_metadata.js");
-    const known = new IssuerMetadata({
-      ...shared,
-      networks: loopbackNetworks,
-      fetchDocument: servers.resolve,
-    });
-    const manager = new Connections({
-      ...shared,
-      servers: known,
-      revocations,
-      publicUrl,
-      allowedReturnOrigins: [],
-    });
-    const completer = new ConnectionCompleter({
-      ...shared,
-      servers: known,
-      revocations,
-      spool,
-      writer,
-      grants: {
-        exchangeCode: () => {
-          failStore();
-          return Promise.resolve(answer);
-        },
-      },
-      onAccepted: (providerId) => void engine.changes.emit("clientAccepted", providerId),
-      unknownStateAudit: new UnknownStateAudit(shared),
-      locks: new KeyedMutex(),
-    });
-    const provider = { name: "op" };
-    const request = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
-    const { state, connectionId: id } = await manager.request(request, owner);
-    const started = await completer.start(state);
-    const query = new URLSearchParams({ state, code: "c" });
-    const cookie = started.kind === "redirect" ? started.binding.value : "";
-    await expect(completer.finish(query, () => cookie, undefined, "/auth/callback/op")).rejects.toThrow(
-      StoreFailed,
-    );
-    spool.save();
+    const { state, connectionId: id } = await engine.request();
+    engine.exchangeCode = () => {
+      failStore();
+      return Promise.resolve(answer);
+    };
+    await expect(engine.finish(state)).rejects.toThrow(StoreFailed);
+    engine.spool.save();
     await die();
     live();
     expect(engine.get(id).status).toBe("pending");
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, subject: "ada" });
     expect(engine.get(id).requestExpiresAtMs).toBeUndefined();
-    expect(refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "oauth_flow_completed", reason: "spooled" });
   });
 });

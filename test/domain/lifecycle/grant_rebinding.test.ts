@@ -1,42 +1,26 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { GrantMoved, TokenEndpointClient } from "../../../src/domain/grants/token_endpoint_client.js";
-import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { grantBinding } from "../../../src/model/connections/grant_binding.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { Secret } from "../../../src/runtime/secret.js";
-import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, tokenSet } from "../engine.js";
 
-let engine: Engine;
-let registry: ProviderRegistry;
+const engine = perTest(() => new Engine());
 let profile: ProviderProfile;
 const owner = { name: "owner" };
 
 beforeEach(async () => {
-  engine = new Engine();
-  const { store, vault, clock } = engine;
-  registry = new ProviderRegistry({
-    store,
-    vault,
-    clock,
-    networks: loopbackNetworks,
-    onChanged: (id) => void engine.changes.emit("provider", id),
-  });
   profile = await engine.provider("op");
 });
-afterEach(() => engine.close());
 
 const edit = (settings: Partial<ProviderSettings>) =>
-  registry.update(profile.id, { settings }, undefined, owner as never);
+  engine.providers.update(profile.id, { settings }, undefined, owner as never);
 const elsewhere = { tokenUrl: "https://evil.example/token" };
 const home = { tokenUrl: "https://op.example/token" };
-const refreshTokenOf = (id: string): string | undefined => {
-  const stored = engine.store.getCredential(id);
-  return stored && engine.vault.openCredential(engine.get(id), stored).refreshToken?.reveal();
-};
 
 describe("an edit that leads elsewhere", () => {
   it.each<[name: string, settings: Partial<ProviderSettings>]>([
@@ -78,14 +62,13 @@ describe("an edit that leads elsewhere", () => {
     expect((await edit(settings)).partedConnections).toBe(0);
     expect(engine.get(id)).toEqual(before);
     const refreshing = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     expect(await refreshing).toBe("refreshed");
   });
 
   it("is healed by setting it back, and by nothing less", async () => {
     const { id } = await engine.connection(profile);
-    const refreshToken = refreshTokenOf(id);
+    const refreshToken = engine.refreshTokenOf(id);
     await edit(elsewhere);
     await edit({ tokenUrl: "https://third.example/token" });
     expect(engine.get(id).status).toBe("attention");
@@ -101,8 +84,7 @@ describe("an edit that leads elsewhere", () => {
   it("does not bring back what was lost for another reason", async () => {
     const { id } = await engine.connection(profile);
     const refreshing = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant" }));
     expect(await refreshing).toBe("attention");
     expect((await edit(elsewhere)).partedConnections).toBe(0);
     await edit(home);
@@ -132,7 +114,7 @@ describe("a refresh that is under way", () => {
       problem: { reason: "reauth_required", movedFrom: grantBinding(profile) },
       credentialRevision: 2n,
     });
-    expect(refreshTokenOf(id)).toBe(rotated.refreshToken?.reveal());
+    expect(engine.refreshTokenOf(id)).toBe(rotated.refreshToken?.reveal());
 
     await edit(home);
     expect(engine.get(id).status).toBe("active");
@@ -153,8 +135,7 @@ describe("a refresh that is under way", () => {
     await edit(home);
     expect(engine.get(id).refreshIntent).toMatchObject({ sends: 1 });
     const again = engine.refresher.refresh(id);
-    await engine.untilSent(2);
-    engine.sent[1]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+    (await engine.untilSent(2)).fail(new GrantFailure({ kind: "invalid_grant" }));
     expect(await again).toBe("attention");
     expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
   });
@@ -212,8 +193,7 @@ describe("a credential is bound to whom it was given", () => {
     const sealed = engine.vault.sealCredential(current, current.credentialRevision, older);
     await engine.store.commit((tx) => tx.putCredential(id, sealed));
     const refreshing = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     expect(await refreshing).toBe("refreshed");
     const renewed = engine.store.getCredential(id);
     expect(renewed && engine.vault.openCredential(engine.get(id), renewed).binding).toBe(binding);

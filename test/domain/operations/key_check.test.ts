@@ -6,7 +6,7 @@ import { Secret } from "../../../src/runtime/secret.js";
 import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
 import { KeyError } from "../../../src/vault/key_file.js";
 import { Vault } from "../../../src/vault/vault.js";
-import { provider } from "../../store/samples.js";
+import { aProfile } from "../../samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
 const [one, two, three] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer, Buffer];
@@ -18,7 +18,7 @@ async function sealedBy(key: Buffer) {
   await openKeyCheck(store, ring);
   const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
   const clientSecret = vault.sealToken(clientSecretPlace({ id: "p", version: 1n }), new Secret("s"));
-  await store.commit((tx) => tx.putProvider(provider("p", { clientSecret })));
+  await store.commit((tx) => tx.putProvider(aProfile({ id: "p", clientSecret })));
   return store;
 }
 

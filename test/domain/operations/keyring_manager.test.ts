@@ -15,8 +15,8 @@ import { Secret } from "../../../src/runtime/secret.js";
 import type { Store } from "../../../src/store/store.js";
 import { KeyError } from "../../../src/vault/key_file.js";
 import { Vault } from "../../../src/vault/vault.js";
+import { aConnection, aProfile, nowMs, pending, stateHash } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { connection, nowMs, pending, provider, stateHash } from "../../store/samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
 const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];
@@ -58,8 +58,8 @@ describe("KeyringManager", () => {
 
   /** One record of every kind. */
   const fill = (vault: CredentialVault): Promise<void> => {
-    const profile = provider("p");
-    const active = connection("c", { providerId: "p", status: "active", credentialRevision: 3n });
+    const profile = aProfile({ id: "p" });
+    const active = aConnection({ id: "c", providerId: "p", status: "active", credentialRevision: 3n });
     const asked = pending("c", { providerId: "p" });
     const revocation = { id: "r", connectionId: "c", providerId: "p", revision: 2n };
     const imported = { connectionId: "d", providerId: "p", startedAtMs: nowMs };

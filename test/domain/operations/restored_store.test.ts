@@ -1,18 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { beginRestored } from "../../../src/domain/operations/restored_store.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
-import { pending, stateHash } from "../../store/samples.js";
+import { perTest } from "../../lifetimes.js";
+import { pending, stateHash } from "../../samples.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
 
 describe("a store that comes from a backup", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let id: string;
   beforeEach(async () => {
-    engine = new Engine();
     const profile = await engine.provider("op");
     id = (await engine.connection(profile)).id;
   });
-  afterEach(() => engine.close());
 
   const restore = () => beginRestored(engine.store, { timeMs: engine.clock.nowMs(), principal: "owner" });
   const attempt = async (act: () => void, sent = 1): Promise<string> => {

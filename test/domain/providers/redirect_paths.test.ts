@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { RedirectPaths } from "../../../src/domain/providers/redirect_paths.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 
 const path = (name: string): string => `/auth/callback/${name}`;
 
 describe("the redirect path of a profile", () => {
-  let engine: Engine;
-  let paths: RedirectPaths;
-  beforeEach(() => {
-    engine = new Engine();
-    paths = new RedirectPaths(engine);
-  });
-  afterEach(() => engine.close());
+  const engine = perTest(() => new Engine());
+  const paths = perTest(() => new RedirectPaths(engine));
 
   it("is made of the name, and taken twice the same", () => {
     const profile = { id: "1", name: "acme" };

@@ -1,21 +1,21 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { StatusReader } from "../../../src/domain/operations/status_reader.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import type { DaemonStatus } from "../../../src/model/connections/daemon_status.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
 import { Changes } from "../../../src/runtime/changes.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 const windowMs = 56 * 60_000;
 
 describe("the status of the engine", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let profile: ProviderProfile;
   let ids: string[];
   let reader: StatusReader;
   beforeEach(async () => {
-    engine = new Engine();
     engine.scheduler.start();
     profile = await engine.provider("op");
     ids = [(await engine.connection(profile)).id, (await engine.connection(profile)).id];
@@ -28,7 +28,6 @@ describe("the status of the engine", () => {
       version: "1",
     });
   });
-  afterEach(() => engine.close());
   const status = (): DaemonStatus => reader.read(10);
   /** Both are refreshed, and end as `fields` say. */
   const failBoth = async (fields: GrantFailureFields): Promise<void> => {

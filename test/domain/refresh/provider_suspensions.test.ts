@@ -1,24 +1,21 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
 
 const refusal = new GrantFailure({ kind: "client", oauthError: "invalid_client", httpStatus: 401 });
 const size = 5;
 
 describe("a provider that refuses the client", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let profile: ProviderProfile;
   let ids: string[];
   beforeEach(async () => {
-    engine = new Engine();
     engine.scheduler.start();
     profile = await engine.provider("op");
     ids = [];
     for (let count = 0; count < size; count++) ids.push((await engine.connection(profile)).id);
-  });
-  afterEach(async () => {
-    await engine.close();
   });
   const reasons = (): (string | undefined)[] => ids.map((id) => engine.get(id).problem?.reason);
   const untilAll = async (reason: string | undefined): Promise<void> => {
@@ -47,8 +44,7 @@ describe("a provider that refuses the client", () => {
     await suspend();
     for (let probe = 1; probe <= 4; probe++) {
       engine.clock.advance(30_000 * 2 ** (probe - 1));
-      await engine.untilSent(size + probe);
-      engine.sent[size + probe - 1]?.fail(refusal);
+      (await engine.untilSent(size + probe)).fail(refusal);
       while (engine.store.getSuspension(profile.id)?.failures !== probe + 1) {
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -60,8 +56,7 @@ describe("a provider that refuses the client", () => {
   it("is used again after a probe that succeeds", async () => {
     await suspend();
     engine.clock.advance(60_000);
-    await engine.untilSent(size + 1);
-    engine.sent[size]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(size + 1)).answer({ tokenSet: tokenSet() });
     await engine.untilSent(2 * size);
     for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
     for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
@@ -72,8 +67,7 @@ describe("a provider that refuses the client", () => {
   it("is asked at once after it accepted the client for a consent, by one probe", async () => {
     await suspend();
     engine.changes.emit("clientAccepted", profile.id);
-    await engine.untilSent(size + 1);
-    engine.sent[size]?.fail(refusal);
+    (await engine.untilSent(size + 1)).fail(refusal);
     while (engine.store.getSuspension(profile.id)?.failures !== 2) {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -129,14 +123,13 @@ describe("a provider that refuses the client", () => {
 
 describe("a provider that blames the client for one dead refresh token, as Gitea does", () => {
   const blame = new GrantFailure({ kind: "client", oauthError: "unauthorized_client", httpStatus: 400 });
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let profile: ProviderProfile;
   let dead: string;
   let healthy: string[];
   const isDead = new Set<string>();
   let answered = 0;
   beforeEach(async () => {
-    engine = new Engine();
     answered = 0;
     engine.scheduler.start();
     profile = await engine.provider("gitea");
@@ -147,7 +140,6 @@ describe("a provider that blames the client for one dead refresh token, as Gitea
     healthy = [];
     for (let count = 0; count < 3; count++) healthy.push((await engine.connection(profile)).id);
   });
-  afterEach(() => engine.close());
 
   /** Answers what was sent until nothing more comes: what was begun is on disk when an empty commit behind it is. */
   const settle = async (expiresInMs: number): Promise<void> => {

@@ -1,22 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
 
 describe("RefreshScheduler", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   beforeEach(() => {
-    engine = new Engine();
     engine.scheduler.start();
-  });
-  afterEach(async () => {
-    await engine.close();
   });
   const answerAll = (): void => {
     for (const request of engine.sent) request.answer({ tokenSet: tokenSet() });
   };
 
   it("refreshes within the window, not before it", async () => {
-    const { id, refreshNotBeforeMs } = await engine.connection(await engine.provider("op"));
+    const { id, refreshNotBeforeMs } = await engine.connected();
     const waitMs = (refreshNotBeforeMs ?? 0) - engine.clock.nowMs();
     engine.clock.advance(waitMs - 1);
     expect(engine.sent).toHaveLength(0);
@@ -33,11 +30,10 @@ describe("RefreshScheduler", () => {
   });
 
   it("tries again by itself after a failure, and leaves off when it succeeds", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     engine.clock.advance(56 * 60_000);
     for (let round = 1; round <= 3; round++) {
-      await engine.untilSent(round);
-      engine.sent[round - 1]?.fail(new GrantFailure({ kind: "transient" }));
+      (await engine.untilSent(round)).fail(new GrantFailure({ kind: "transient" }));
       const { problem } = await engine.until(id, ({ failedRefreshes }) => failedRefreshes === round);
       engine.clock.advance((problem?.retryAtMs ?? 0) - engine.clock.nowMs());
     }
@@ -66,18 +62,16 @@ describe("RefreshScheduler", () => {
     for (let count = 0; count < 100; count++) ids.push((await engine.connection(profile)).id);
     engine.clock.advance(hourMs - 60_000);
     for (let answered = 0; answered < 100; answered++) {
-      await engine.untilSent(answered + 1);
-      engine.sent[answered]?.answer({ tokenSet: tokenSet() });
+      (await engine.untilSent(answered + 1)).answer({ tokenSet: tokenSet() });
     }
     for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
     expect(engine.sent).toHaveLength(100);
   });
 
   it("clears a token that expired while refreshing failed, and goes on trying", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     engine.clock.advance(56 * 60_000);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", retryAfterMs: hourMs }));
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "transient", retryAfterMs: hourMs }));
     await engine.until(id, ({ failedRefreshes }) => failedRefreshes === 1);
     const before = engine.store.revision;
     engine.clock.advance(4 * 60_000);
@@ -98,27 +92,27 @@ describe("RefreshScheduler", () => {
 
   it("leaves a token without an expiry alone", async () => {
     const first = tokenSet({ refreshToken: undefined, expiresInMs: undefined });
-    const { id } = await engine.connection(await engine.provider("op"), first);
+    const { id } = await engine.connected(first);
     engine.clock.advance(1000 * hourMs);
     expect(engine.reader.view(id)?.token?.expiresAtMs).toBeUndefined();
     expect(engine.store.nextDueMs()).toBeUndefined();
   });
 
   it("notices within half a minute that the clock was set forward", async () => {
-    await engine.connection(await engine.provider("op"));
+    await engine.connected();
     engine.clock.jump(24 * hourMs);
     engine.clock.advance(30_000);
     await engine.untilSent(1);
   });
 
   it("does not refresh a token that lives longer than a timer can wait at once", async () => {
-    await engine.connection(await engine.provider("op"), tokenSet({ expiresInMs: 1000 * 24 * hourMs }));
+    await engine.connected(tokenSet({ expiresInMs: 1000 * 24 * hourMs }));
     engine.clock.advance(hourMs);
     expect(engine.sent).toHaveLength(0);
   });
 
   it("does not wait a day when the clock is set back by one", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     engine.clock.advance(60_000);
     engine.clock.jump(-24 * hourMs);
     engine.clock.advance(30_000);
@@ -130,13 +124,12 @@ describe("RefreshScheduler", () => {
 
   it("keeps a refresh token alive that would die before the access token", async () => {
     const first = tokenSet({ expiresInMs: undefined, refreshExpiresInMs: 10 * hourMs });
-    const { id, refreshExpiresAtMs } = await engine.connection(await engine.provider("op"), first);
+    const { id, refreshExpiresAtMs } = await engine.connected(first);
     expect(refreshExpiresAtMs).toBe(engine.clock.nowMs() + 10 * hourMs);
     engine.clock.advance(7 * hourMs);
     expect(engine.sent).toHaveLength(0);
     engine.clock.advance(hourMs);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet({ refreshExpiresInMs: 10 * hourMs }) });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet({ refreshExpiresInMs: 10 * hourMs }) });
     const { refreshExpiresAtMs: laterMs } = await engine.until(
       id,
       ({ credentialRevision }) => credentialRevision === 2n,
@@ -145,7 +138,7 @@ describe("RefreshScheduler", () => {
   });
 
   it("tells watchers that a token died while its refresh was under way", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     engine.clock.advance(56 * 60_000);
     await engine.untilSent(1);
     const before = engine.store.revision;
@@ -157,7 +150,7 @@ describe("RefreshScheduler", () => {
   });
 
   it("is stuck when due work does not move although there is room, and says so", async () => {
-    const { refreshNotBeforeMs } = await engine.connection(await engine.provider("op"));
+    const { refreshNotBeforeMs } = await engine.connected();
     engine.clock.advance((refreshNotBeforeMs ?? 0) - engine.clock.nowMs());
     await engine.untilSent(1);
     expect(engine.scheduler.health()).toBe(true);
@@ -179,11 +172,10 @@ describe("RefreshScheduler", () => {
   });
 
   it("does not try in a circle what leaves no trace", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     engine.clock.advance(56 * 60_000);
     for (let round = 1; round <= 3; round++) {
-      await engine.untilSent(round);
-      engine.sent[round - 1]?.fail(new Error("an error of ours"));
+      (await engine.untilSent(round)).fail(new Error("an error of ours"));
       await new Promise((resolve) => setImmediate(resolve));
       expect(engine.sent).toHaveLength(round);
       engine.clock.advance(2 ** round * 1000);

@@ -1,23 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { problemSentence } from "../../../src/model/connections/connection.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
 import { Secret } from "../../../src/runtime/secret.js";
+import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 describe("Refresher", () => {
-  let engine: Engine;
-  beforeEach(() => {
-    engine = new Engine();
-  });
-  afterEach(async () => {
-    await engine.close();
-  });
+  const engine = perTest(() => new Engine());
   const accessToken = (id: string) => engine.reader.view(id)?.token?.credentials["access_token"];
 
   it("keeps the refresh token when the answer has none, however often", async () => {
     const first = tokenSet();
-    const { id } = await engine.connection(await engine.provider("op"), first);
+    const { id } = await engine.connected(first);
     for (let round = 1; round <= 3; round++) {
       const refreshed = engine.refresher.refresh(id);
       await engine.untilSent(round);
@@ -29,11 +24,10 @@ describe("Refresher", () => {
   });
 
   it("sends the rotated refresh token next", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const second = tokenSet();
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: second });
+    (await engine.untilSent(1)).answer({ tokenSet: second });
     await refreshed;
     void engine.refresher.refresh(id).catch(() => undefined);
     await engine.untilSent(2);
@@ -42,7 +36,7 @@ describe("Refresher", () => {
 
   it("lets nobody see the new token before it is durable", async () => {
     const first = tokenSet();
-    const { id } = await engine.connection(await engine.provider("op"), first);
+    const { id } = await engine.connected(first);
     const seen: string[] = [];
     engine.changes.on("connections", () => seen.push(accessToken(id) ?? ""));
     const refreshed = engine.refresher.refresh(id);
@@ -55,7 +49,7 @@ describe("Refresher", () => {
   });
 
   it("writes the intent before it sends, and erases it with the outcome", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
     expect(engine.get(id).refreshIntent).toEqual({ credentialRevision: 1n, startedAtMs: startMs, sends: 1 });
@@ -68,10 +62,9 @@ describe("Refresher", () => {
     /** The first token, the answer to its refresh, and the refresh token that lies in the store afterwards. */
     async function answered(violation: Omit<RefreshResult, "tokenSet">) {
       const [first, second] = [tokenSet(), tokenSet()];
-      const { id } = await engine.connection(await engine.provider("op"), first);
+      const { id } = await engine.connected(first);
       const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(1);
-      engine.sent[0]?.answer({ tokenSet: second, ...violation });
+      (await engine.untilSent(1)).answer({ tokenSet: second, ...violation });
       const outcome = await refreshed;
       const connection = engine.get(id);
       const stored = engine.store.getCredential(id);
@@ -122,10 +115,9 @@ describe("Refresher", () => {
   });
 
   it("turns invalid_grant into attention", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(
+    (await engine.untilSent(1)).fail(
       new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }),
     );
     expect(await refreshed).toBe("attention");
@@ -134,12 +126,11 @@ describe("Refresher", () => {
   });
 
   it("retries what the provider did not process, with growing delays", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const delays: number[] = [];
     for (let round = 1; round <= 4; round++) {
       const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(round);
-      engine.sent[round - 1]?.fail(new GrantFailure({ kind: "transient" }));
+      (await engine.untilSent(round)).fail(new GrantFailure({ kind: "transient" }));
       expect(await refreshed).toBe("retry");
       const connection = engine.get(id);
       expect(connection).toMatchObject({
@@ -153,7 +144,7 @@ describe("Refresher", () => {
   });
 
   it.each(["ambiguous", "rejected"] as const)("sends once more after %s, and never again", async (kind) => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     for (const [round, outcome] of [
       [1, "retry"],
       [2, "attention"],
@@ -169,23 +160,21 @@ describe("Refresher", () => {
   });
 
   it("does not spend the probe on an answer that judged nothing", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const kinds = ["ambiguous", "transient", "transient"] as const;
     for (const [index, kind] of kinds.entries()) {
       const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(index + 1);
-      engine.sent[index]?.fail(new GrantFailure({ kind }));
+      (await engine.untilSent(index + 1)).fail(new GrantFailure({ kind }));
       expect(await refreshed).toBe("retry");
       expect(engine.get(id).refreshIntent?.sends).toBe(1);
     }
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(4);
-    engine.sent[3]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(4)).answer({ tokenSet: tokenSet() });
     expect(await refreshed).toBe("refreshed");
   });
 
   it("sends nothing when the daemon died during the probe", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshIntent = { credentialRevision: 1n, startedAtMs: startMs, sends: 2 };
     await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), refreshIntent }));
     expect(await engine.refresher.refresh(id)).toBe("attention");
@@ -194,16 +183,15 @@ describe("Refresher", () => {
   });
 
   it("calls withdrawn consent what it is", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true }));
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true }));
     await refreshed;
     expect(engine.get(id).problem?.reason).toBe("consent_revoked");
   });
 
   it("keeps a new token set that could not be written, and writes it in place of sending again", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const second = tokenSet({ expiresInMs: 0.5 });
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
@@ -219,13 +207,12 @@ describe("Refresher", () => {
   const bare = new GrantFailure({ kind: "transient", httpStatus: 403, isRefusal: true });
 
   it("gives up a grant that is refused without a word for an hour, and names the status", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     let attempts = 0;
     for (; engine.get(id).status === "active" && attempts < 100; attempts++) {
       engine.clock.jump(Math.max(0, (engine.get(id).problem?.retryAtMs ?? 0) - engine.clock.nowMs()));
       const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(attempts + 1);
-      engine.sent[attempts]?.fail(bare);
+      (await engine.untilSent(attempts + 1)).fail(bare);
       expect(await refreshed).toBe(engine.get(id).status === "active" ? "retry" : "attention");
       if (engine.clock.nowMs() < startMs + hourMs) expect(engine.get(id).status).toBe("active");
     }
@@ -263,11 +250,10 @@ describe("Refresher", () => {
   });
 
   it("takes a refusal without a word for an answer after one that was lost", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), bare].entries()) {
       const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(round + 1);
-      engine.sent[round]?.fail(failure);
+      (await engine.untilSent(round + 1)).fail(failure);
       await refreshed;
     }
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
@@ -275,32 +261,30 @@ describe("Refresher", () => {
   });
 
   it("never asks again sooner than Retry-After says", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 429, retryAfterMs: 120_000 }));
+    (await engine.untilSent(1)).fail(
+      new GrantFailure({ kind: "transient", httpStatus: 429, retryAfterMs: 120_000 }),
+    );
     await refreshed;
     expect(engine.get(id).problem?.retryAtMs).toBe(startMs + 120_000);
   });
 
   it("calls a refusal after an unanswered request outcome_unknown, not reauth_required", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const first = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "ambiguous" }));
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "ambiguous" }));
     await first;
     const second = engine.refresher.refresh(id);
-    await engine.untilSent(2);
-    engine.sent[1]?.fail(new GrantFailure({ kind: "invalid_grant" }));
+    (await engine.untilSent(2)).fail(new GrantFailure({ kind: "invalid_grant" }));
     await second;
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
   });
 
   it("never sends two requests for one connection at once, and lets all callers share the one", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const refreshes = Array.from({ length: 20 }, () => engine.refresher.refresh(id));
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     expect(new Set(await Promise.all(refreshes))).toEqual(new Set(["refreshed"]));
     expect(engine.sent).toHaveLength(1);
   });
@@ -308,7 +292,7 @@ describe("Refresher", () => {
   it.each(["answer", "failure"])(
     "drops the %s of a refresh whose connection was deleted meanwhile",
     async (kind) => {
-      const { id } = await engine.connection(await engine.provider("op"));
+      const { id } = await engine.connected();
       const refreshed = engine.refresher.refresh(id);
       await engine.untilSent(1);
       await engine.store.commit((tx) => tx.deleteConnection(id));
@@ -334,7 +318,7 @@ describe("Refresher", () => {
   });
 
   it("sends nothing when the stored credential cannot be opened, and says data_loss", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const stored = engine.store.getCredential(id);
     const ciphertext = Buffer.from(stored?.sealed.ciphertext ?? []);
     ciphertext[0] = (ciphertext[0] ?? 0) ^ 1;
@@ -349,11 +333,10 @@ describe("Refresher", () => {
   });
 
   it("does not put an older credential back in place of a newer one", async () => {
-    const { id } = await engine.connection(await engine.provider("op"));
+    const { id } = await engine.connected();
     const old = engine.store.getCredential(id);
     const refreshed = engine.refresher.refresh(id);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     await refreshed;
     if (!old) throw new Error("no credential");
     await engine.store.commit((tx) => tx.putCredential(id, old));

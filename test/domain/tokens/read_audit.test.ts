@@ -4,21 +4,21 @@ import { admin, at, owner } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../src/store/store.js";
+import { perTest } from "../../lifetimes.js";
+import { aConnection, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { connection, nowMs } from "../../store/samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
 describe("ReadAudit", () => {
   let store: Store;
-  let clock: ManualClock;
+  const clock = perTest(() => new ManualClock(nowMs));
   let readAudit: ReadAudit;
   const caller = at(owner, "unix");
 
   beforeEach(async () => {
     store = openStore();
-    clock = new ManualClock(nowMs);
     readAudit = new ReadAudit({ store, clock, log: silentLog });
-    await store.commit((tx) => tx.putConnection(connection("c1", { providerId: "p1" })));
+    await store.commit((tx) => tx.putConnection(aConnection({ id: "c1", providerId: "p1" })));
   });
   afterEach(async () => {
     await store.close();

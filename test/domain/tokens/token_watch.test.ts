@@ -10,8 +10,9 @@ import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../src/store/store.js";
+import { perTest } from "../../lifetimes.js";
+import { aConnection, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { connection, nowMs } from "../../store/samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
 const everything = { seesConnection: () => true, seesChange: () => true, epochOf: (epoch: string) => epoch };
@@ -36,8 +37,8 @@ class Got implements StreamSink<WatchEvent> {
 
 describe("TokenWatch", () => {
   let store: Store;
-  let clock: ManualClock;
-  let hub: WatchHub;
+  const clock = perTest(() => new ManualClock(nowMs));
+  const hub = perTest(() => new WatchHub({ changes: new Changes() }));
   let watch: TokenWatch;
   let readAudit: ReadAudit;
   let reader: { view(id: string): ConnectionView | undefined };
@@ -45,8 +46,6 @@ describe("TokenWatch", () => {
   let isBroken: boolean;
   beforeEach(async () => {
     store = openStore();
-    clock = new ManualClock(nowMs);
-    hub = new WatchHub({ changes: new Changes() });
     commits = 0;
     isBroken = false;
     const recording = {
@@ -70,7 +69,7 @@ describe("TokenWatch", () => {
   afterEach(() => store.close());
 
   async function change(id: string, credentialRevision: bigint): Promise<void> {
-    await store.commit((tx) => tx.putConnection(connection(id, { status: "active", credentialRevision })));
+    await store.commit((tx) => tx.putConnection(aConnection({ id, status: "active", credentialRevision })));
   }
   async function opened(principal: Principal = at(owner, "unix")): Promise<Got> {
     const got = new Got();
@@ -171,7 +170,7 @@ describe("TokenWatch", () => {
     commits = 0;
     await store.commit((tx) => {
       for (let index = 0; index < 200; index++) {
-        tx.putConnection(connection(`c${index}`, { status: "active", credentialRevision: 2n }));
+        tx.putConnection(aConnection({ id: `c${index}`, status: "active", credentialRevision: 2n }));
       }
     });
     await expect.poll(() => stream.said.length).toBe(200);
@@ -226,7 +225,7 @@ describe("TokenWatch", () => {
 
   it("begins anew when removals were forgotten while it caught up", async () => {
     await store.commit((tx) => {
-      for (let index = 0; index < 300; index++) tx.putConnection(connection(`c${index}`));
+      for (let index = 0; index < 300; index++) tx.putConnection(aConnection({ id: `c${index}` }));
     });
     let floorRevision = 0n;
     const aging = {

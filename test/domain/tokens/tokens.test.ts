@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { CredentialReader, type CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
@@ -7,14 +7,14 @@ import { owner } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
 
 describe("Tokens", () => {
-  let engine: Engine;
+  const engine = perTest(() => new Engine());
   let tokens: Tokens;
   beforeEach(() => {
-    engine = new Engine();
     const { store, vault, clock, refresher, changes } = engine;
     const reader = new CredentialReader({ store, vault, clock, cache: new TokenCache(changes) });
     tokens = new Tokens({
@@ -24,11 +24,9 @@ describe("Tokens", () => {
       clock,
     });
   });
-  afterEach(() => engine.close());
 
   const first = tokenSet();
-  const connected = async (set = first): Promise<string> =>
-    (await engine.connection(await engine.provider("op"), set)).id;
+  const connected = async (set = first): Promise<string> => (await engine.connected(set)).id;
   const accessTokenOf = (token: CurrentToken): string | undefined => token.credentials["access_token"];
   const events = (id: string) =>
     engine.store
@@ -81,8 +79,7 @@ describe("Tokens", () => {
     expect(accessTokenOf(await get(id, 10 * hourMs))).toBe(first.accessToken.reveal());
     engine.clock.advance(hourMs / 2);
     const asked = get(id, 50 * 60_000);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     expect((await asked).revision).toBe(2n);
   });
 
@@ -91,8 +88,9 @@ describe("Tokens", () => {
     engine.clock.advance(hourMs);
     const asked = get(id);
     asked.catch(() => undefined);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 503, retryAfterMs: 30_000 }));
+    (await engine.untilSent(1)).fail(
+      new GrantFailure({ kind: "transient", httpStatus: 503, retryAfterMs: 30_000 }),
+    );
     await expect(asked).rejects.toMatchObject({ kind: "unavailable", retryAfterMs: 30_000 });
     expect(events(id)).toContainEqual({ type: "token_retrieval_failed", reason: "unavailable" });
   });
@@ -101,8 +99,7 @@ describe("Tokens", () => {
     const id = await connected();
     const asked = tokens.refreshToken(id, owner);
     asked.catch(() => undefined);
-    await engine.untilSent(1);
-    engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant", httpStatus: 400 }));
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant", httpStatus: 400 }));
     const refusal = { reason: "ATTENTION_REQUIRED", problem: "reauth_required" };
     await expect(asked).rejects.toMatchObject(refusal);
     await expect(get(id)).rejects.toMatchObject(refusal);
@@ -121,8 +118,7 @@ describe("Tokens", () => {
     const id = await connected();
     const asked = tokens.refreshToken(id, owner);
     asked.catch(() => undefined);
-    await engine.untilSent(1);
-    engine.sent[0]?.answer({ tokenSet: tokenSet(), idTokenViolation: "sub" });
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet(), idTokenViolation: "sub" });
     const refusal = { reason: "ATTENTION_REQUIRED", problem: "account_changed" };
     await expect(asked).rejects.toMatchObject(refusal);
     await expect(tokens.refreshToken(id, owner)).rejects.toMatchObject(refusal);

@@ -19,7 +19,7 @@ import {
 } from "../../../src/store/records/sealed_codec.js";
 import { readable } from "../../../src/store/records/unreadable.js";
 import { Vault } from "../../../src/vault/vault.js";
-import { connection, nowMs, pending, provider, sealed } from "../../store/samples.js";
+import { aConnection, aProfile, nowMs, pending, sealed } from "../../samples.js";
 import type { Random } from "../random.js";
 import { count, demand, type Target } from "../target.js";
 
@@ -154,7 +154,7 @@ function makeStored(): Stored[] {
 
 function credentialOf(vault: CredentialVault, tag: string, id: string, revision: bigint): Stored {
   const name = `${tag} credential ${id} ${revision}`;
-  const holder = connection(id, { credentialRevision: revision });
+  const holder = aConnection({ id, credentialRevision: revision });
   const credential = {
     accessToken: new Secret(`access of ${name}`),
     refreshToken: new Secret(`refresh of ${name}`),
@@ -175,7 +175,7 @@ function credentialOf(vault: CredentialVault, tag: string, id: string, revision:
 
 function fieldsOf(vault: CredentialVault, tag: string): Stored {
   const name = `${tag} fields`;
-  const holder = connection("c3", { credentialRevision: 1n });
+  const holder = aConnection({ id: "c3", credentialRevision: 1n });
   const kept = vault.sealFields(holder, 1n, { api_key: new Secret(name) });
   const open = (bytes: Uint8Array): string => {
     const fields = vault.openFields(
@@ -195,7 +195,7 @@ function fieldsOf(vault: CredentialVault, tag: string): Stored {
 
 function clientSecretOf(vault: CredentialVault, tag: string, version: bigint): Stored {
   const name = `${tag} client secret ${version}`;
-  const profile = provider("p1", { version });
+  const profile = aProfile({ id: "p1", version });
   const kept = vault.sealClientSecret(profile, new Secret(name));
   const open = (bytes: Uint8Array): string => {
     const read = readable("provider profile", () => decodeProvider(bytes));

@@ -5,7 +5,7 @@ import {
   connectionStatuses,
   hasUsableToken,
 } from "../../../src/model/connections/connection.js";
-import { connection } from "../../store/samples.js";
+import { aConnection } from "../../samples.js";
 
 describe("transitions", () => {
   const allowed: Record<ConnectionStatus, ConnectionStatus[]> = {
@@ -36,6 +36,6 @@ describe("hasUsableToken", () => {
     ["pending", { status: "pending" }, false],
     ["revoked", { status: "revoked" }, false],
   ] as const)("for a connection that is %s", (_name, change, expected) => {
-    expect(hasUsableToken(connection("c", change), 1000)).toBe(expected);
+    expect(hasUsableToken(aConnection({ id: "c", ...change }), 1000)).toBe(expected);
   });
 });

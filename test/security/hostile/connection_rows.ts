@@ -1,111 +1,55 @@
 import {
   type Body,
+  badType,
   canary,
-  type Demand,
-  invalid,
+  type Line,
   letters,
+  notFound,
   type Place,
   type RpcRow,
+  table,
   unknownId,
 } from "./row.js";
 
-const rows = (rpc: string, list: readonly Omit<RpcRow, "rpc">[]): RpcRow[] =>
-  list.map((row) => ({ rpc, ...row }));
-
-const one = (
-  rpc: string,
-  field: string,
-  name: string,
-  message: Body | ((place: Place) => Body),
-  demand: Demand,
-): RpcRow => ({
-  rpc,
-  name,
-  fields: [field],
-  message: typeof message === "function" ? message : () => message,
-  demand,
-});
-
-const notFound: Demand = { code: "NotFound" };
 const escapeSequence = "\u001b]0;owned\u0007";
 
 /** An id of a connection where one is required. */
-const idRows = (rpc: string): RpcRow[] => [
-  one(rpc, "connection_id", "nothing", {}, invalid(/UUID/)),
-  one(rpc, "connection_id", "a path", { connectionId: "../../etc/passwd" }, invalid(/UUID/)),
-  one(rpc, "connection_id", "U+0000", { connectionId: `${unknownId}\0` }, invalid(/U\+0000/)),
-  one(rpc, "connection_id", "longer than a key", { connectionId: letters(4000) }, invalid(/UUID/)),
-  one(rpc, "connection_id", "a line end after a UUID", { connectionId: `${unknownId}\n` }, invalid(/UUID/)),
-  one(rpc, "connection_id", "an unknown one", { connectionId: unknownId }, notFound),
-];
+const idRows = (rpc: string): RpcRow[] =>
+  table(rpc, [
+    ["connection_id", "nothing", {}, /UUID/],
+    ["connection_id", "a path", { connectionId: "../../etc/passwd" }, /UUID/],
+    ["connection_id", "U+0000", { connectionId: `${unknownId}\0` }, /U\+0000/],
+    ["connection_id", "longer than a key", { connectionId: letters(4000) }, /UUID/],
+    ["connection_id", "a line end after a UUID", { connectionId: `${unknownId}\n` }, /UUID/],
+    ["connection_id", "an unknown one", { connectionId: unknownId }, notFound],
+  ]);
 
-const userIdRows = (rpc: string, more: Body = {}): RpcRow[] => [
-  one(rpc, "user_id", "257 characters", { ...more, userId: letters(257) }, invalid(/256/)),
-  one(
-    rpc,
-    "user_id",
-    "an escape sequence",
-    { ...more, userId: escapeSequence },
-    invalid(/control characters/),
-  ),
-  one(
-    rpc,
-    "user_id",
-    "a line end",
-    { ...more, userId: 'ada\n{"level":"fatal"}' },
-    invalid(/control characters/),
-  ),
-  one(rpc, "user_id", "U+0000", { ...more, userId: "a\0" }, invalid(/U\+0000/)),
-  {
-    rpc,
-    name: "half of a surrogate pair",
-    fields: ["user_id"],
-    json: () => '{"user_id": "a\\ud800"}',
-    demand: { code: "InvalidArgument" },
-  },
-];
+const userIdRows = (rpc: string, more: Body = {}): RpcRow[] =>
+  table(rpc, [
+    ["user_id", "257 characters", { ...more, userId: letters(257) }, /256/],
+    ["user_id", "an escape sequence", { ...more, userId: escapeSequence }, /control characters/],
+    ["user_id", "a line end", { ...more, userId: 'ada\n{"level":"fatal"}' }, /control characters/],
+    ["user_id", "U+0000", { ...more, userId: "a\0" }, /U\+0000/],
+    ["user_id", "half of a surrogate pair", '{"user_id": "a\\ud800"}', badType],
+  ]);
 
-const scopeRows = (rpc: string, more: Body): RpcRow[] => [
-  one(
-    rpc,
-    "scopes",
-    "101",
-    { ...more, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) },
-    invalid(/100/),
-  ),
-  one(rpc, "scopes", "one twice", { ...more, scopes: ["a", "a"] }, invalid(/unique/)),
-  one(rpc, "scopes", "an empty one", { ...more, scopes: [""] }, invalid(/1 char/, "scopes[0]")),
-  one(
-    rpc,
-    "scopes",
-    "two in one",
-    { ...more, scopes: ["a b"] },
-    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
-  ),
-  one(rpc, "scopes", "a quote", { ...more, scopes: ['a"'] }, invalid(/RFC 6749 section 3.3/, "scopes[0]")),
-  one(
-    rpc,
-    "scopes",
-    "a line end",
-    { ...more, scopes: ["a\r\n"] },
-    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
-  ),
-  one(
-    rpc,
-    "scopes",
-    "not ASCII",
-    { ...more, scopes: ["\u202ea"] },
-    invalid(/RFC 6749 section 3.3/, "scopes[0]"),
-  ),
-  one(rpc, "scopes", "257 characters", { ...more, scopes: [letters(257)] }, invalid(/256/, "scopes[0]")),
-  one(
-    rpc,
-    "scopes",
-    "100000 of them, all at error",
-    { ...more, scopes: Array.from({ length: 100_000 }, () => " ") },
-    invalid(/100/),
-  ),
-];
+const scopeRows = (rpc: string, more: Body): RpcRow[] =>
+  table(rpc, [
+    ["scopes", "101", { ...more, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
+    ["scopes", "one twice", { ...more, scopes: ["a", "a"] }, /unique/],
+    ["scopes", "an empty one", { ...more, scopes: [""] }, /1 char/, "scopes[0]"],
+    ["scopes", "two in one", { ...more, scopes: ["a b"] }, /RFC 6749 section 3.3/, "scopes[0]"],
+    ["scopes", "a quote", { ...more, scopes: ['a"'] }, /RFC 6749 section 3.3/, "scopes[0]"],
+    ["scopes", "a line end", { ...more, scopes: ["a\r\n"] }, /RFC 6749 section 3.3/, "scopes[0]"],
+    ["scopes", "not ASCII", { ...more, scopes: ["\u202ea"] }, /RFC 6749 section 3.3/, "scopes[0]"],
+    ["scopes", "257 characters", { ...more, scopes: [letters(257)] }, /256/, "scopes[0]"],
+    [
+      "scopes",
+      "100000 of them, all at error",
+      { ...more, scopes: Array.from({ length: 100_000 }, () => " ") },
+      /100/,
+    ],
+  ]);
 
 const returnUrls: readonly (readonly [name: string, url: string, says: RegExp])[] = [
   ["another origin", "https://evil.example/", /not among/],
@@ -126,126 +70,100 @@ const ofOAuth = ({ providers }: Place): Body => ({
   provider: { case: "providerId", value: providers["oauth2"] },
 });
 
+const byId = (value: string): Body => ({ userId: "a", provider: { case: "providerId", value } });
+const byName = (value: string): Body => ({ userId: "a", provider: { case: "providerName", value } });
+
 const requestRows: readonly RpcRow[] = [
-  {
-    rpc: request,
-    name: "a text for a flag",
-    fields: ["require_confirmation"],
-    json: () => '{"require_confirmation": "yes"}',
-    demand: { code: "InvalidArgument" },
-  },
-  one(
-    request,
-    "require_confirmation",
-    "nowhere to send the code",
-    (place) => ({ ...ofOAuth(place), requireConfirmation: true }),
-    invalid(/completion code/, "return_url"),
-  ),
+  ...table(request, [
+    ["require_confirmation", "a text for a flag", '{"require_confirmation": "yes"}', badType],
+    [
+      "require_confirmation",
+      "nowhere to send the code",
+      (place) => ({ ...ofOAuth(place), requireConfirmation: true }),
+      /completion code/,
+      "return_url",
+    ],
+  ]),
   ...userIdRows(request),
-  one(request, "user_id", "nothing", (place) => ({ ...ofOAuth(place), userId: "" }), invalid(/required/)),
-  one(
-    request,
-    "user_id",
-    "another user's connection",
-    (place) => ({ connectionId: place.pendingConnectionId, userId: "eve" }),
-    invalid(/not the one/),
-  ),
-  one(request, "provider_id", "nothing", { userId: "ada" }, invalid(/required/, "provider")),
-  one(
-    request,
-    "provider_id",
-    "no UUID",
-    { userId: "a", provider: { case: "providerId", value: "x" } },
-    invalid(/UUID/),
-  ),
-  one(
-    request,
-    "provider_id",
-    "an unknown one",
-    { userId: "a", provider: { case: "providerId", value: unknownId } },
-    notFound,
-  ),
-  one(
-    request,
-    "provider_name",
-    "nothing",
-    { userId: "a", provider: { case: "providerName", value: "" } },
-    invalid(/1 char/),
-  ),
-  one(
-    request,
-    "provider_name",
-    "129",
-    { userId: "a", provider: { case: "providerName", value: letters(129) } },
-    invalid(/128/),
-  ),
-  one(
-    request,
-    "provider_name",
-    "U+0000",
-    { userId: "a", provider: { case: "providerName", value: "\0" } },
-    invalid(/U\+0000/),
-  ),
-  one(
-    request,
-    "provider_name",
-    "__proto__",
-    { userId: "a", provider: { case: "providerName", value: "__proto__" } },
-    notFound,
-  ),
-  one(
-    request,
-    "provider_name",
-    "another provider than the connection's",
-    (place) => ({
-      connectionId: place.pendingConnectionId,
-      provider: { case: "providerName", value: "basic" },
-    }),
-    invalid(/not the one/, "provider"),
-  ),
+  ...table(request, [
+    ["user_id", "nothing", (place) => ({ ...ofOAuth(place), userId: "" }), /required/],
+    [
+      "user_id",
+      "another user's connection",
+      (place) => ({ connectionId: place.pendingConnectionId, userId: "eve" }),
+      /not the one/,
+    ],
+    ["provider_id", "nothing", { userId: "ada" }, /required/, "provider"],
+    ["provider_id", "no UUID", byId("x"), /UUID/],
+    ["provider_id", "an unknown one", byId(unknownId), notFound],
+    ["provider_name", "nothing", byName(""), /1 char/],
+    ["provider_name", "129", byName(letters(129)), /128/],
+    ["provider_name", "U+0000", byName("\0"), /U\+0000/],
+    ["provider_name", "__proto__", byName("__proto__"), notFound],
+    [
+      "provider_name",
+      "another provider than the connection's",
+      (place) => ({
+        connectionId: place.pendingConnectionId,
+        provider: { case: "providerName", value: "basic" },
+      }),
+      /not the one/,
+      "provider",
+    ],
+  ]),
   ...scopeRows(request, { userId: "ada", provider: { case: "providerName", value: "oauth2" } }),
-  one(
+  ...table(
     request,
-    "scopes",
-    "openid without keys",
-    (place) => ({ ...ofOAuth(place), scopes: ["openid"] }),
-    invalid(/id_token/),
+    returnUrls.map(([name, returnUrl, says]) => [
+      "return_url",
+      name,
+      (place) => ({ ...ofOAuth(place), returnUrl }),
+      says,
+    ]),
   ),
-  ...returnUrls.map(([name, returnUrl, says]) =>
-    one(request, "return_url", name, (place) => ({ ...ofOAuth(place), returnUrl }), invalid(says)),
-  ),
-  one(request, "connection_id", "no UUID", { connectionId: "1" }, invalid(/UUID/)),
-  one(request, "connection_id", "an unknown one", { connectionId: unknownId }, notFound),
+  ...table(request, [
+    ["connection_id", "no UUID", { connectionId: "1" }, /UUID/],
+    ["connection_id", "an unknown one", { connectionId: unknownId }, notFound],
+  ]),
 ];
 
 const list = "ConnectionService/ListConnections";
 const listRows: readonly RpcRow[] = [
-  one(list, "page_size", "a negative size", { pageSize: -1 }, invalid(/0/)),
-  one(list, "page_size", "1001", { pageSize: 1001 }, invalid(/1000/)),
-  one(list, "page_size", "-2^31", { pageSize: -2_147_483_648 }, invalid(/0/)),
-  one(list, "page_token", "513 characters", { pageToken: letters(513) }, invalid(/512/)),
-  one(list, "page_token", "an id as it is", { pageToken: unknownId }, invalid(/next_page_token/)),
-  one(
-    list,
-    "page_token",
-    "a token of another list",
-    ({ pageTokens }) => ({ pageToken: pageTokens.providers }),
-    invalid(/of this list/),
-  ),
+  ...table(list, [
+    ["page_size", "a negative size", { pageSize: -1 }, /0/],
+    ["page_size", "1001", { pageSize: 1001 }, /1000/],
+    ["page_size", "-2^31", { pageSize: -2_147_483_648 }, /0/],
+    ["page_token", "513 characters", { pageToken: letters(513) }, /512/],
+    ["page_token", "an id as it is", { pageToken: unknownId }, /next_page_token/],
+    [
+      "page_token",
+      "a token of another list",
+      ({ pageTokens }) => ({ pageToken: pageTokens.providers }),
+      /of this list/,
+    ],
+  ]),
   ...userIdRows(list),
-  one(list, "provider_id", "no UUID", { providerId: "*" }, invalid(/UUID/)),
-  one(list, "status", "no such state", { status: 99 }, invalid(/defined/)),
+  ...table(list, [
+    ["provider_id", "no UUID", { providerId: "*" }, /UUID/],
+    ["status", "no such state", { status: 99 }, /defined/],
+  ]),
 ];
 
-const captureRows = (rpc: string, more: Body = {}): RpcRow[] => [
-  one(rpc, "state", "nothing", more, notFound),
-  one(rpc, "state", "129 characters", { ...more, state: letters(129) }, invalid(/128/)),
-  one(rpc, "state", "U+0000", { ...more, state: "a\0" }, invalid(/U\+0000/)),
-  one(rpc, "state", "a guess", { ...more, state: letters(43) }, notFound),
-  one(rpc, "state", "a state for consent", ({ consentState }) => ({ ...more, state: consentState }), {
-    code: "FailedPrecondition",
-  }),
-];
+const captureRows = (rpc: string, more: Body = {}): RpcRow[] =>
+  table(rpc, [
+    ["state", "nothing", more, notFound],
+    ["state", "129 characters", { ...more, state: letters(129) }, /128/],
+    ["state", "U+0000", { ...more, state: "a\0" }, /U\+0000/],
+    ["state", "a guess", { ...more, state: letters(43) }, notFound],
+    [
+      "state",
+      "a state for consent",
+      ({ consentState }) => ({ ...more, state: consentState }),
+      {
+        code: "FailedPrecondition",
+      },
+    ],
+  ]);
 
 const dunder = (value: unknown): Body => JSON.parse(`{"__proto__": ${JSON.stringify(value)}}`) as Body;
 
@@ -254,9 +172,14 @@ const credentialRows = (rpc: string, more: (place: Place) => Body, takesAnyJson:
   const put =
     (credentials: Body) =>
     (place: Place): Body => ({ ...more(place), credentials });
-  const row = (name: string, credentials: Body, says: RegExp, at: string): RpcRow =>
-    one(rpc, "credentials", name, put(credentials), invalid(says, at));
-  return [
+  const row = (name: string, credentials: Body, says: RegExp, at: string): Line => [
+    "credentials",
+    name,
+    put(credentials),
+    says,
+    at,
+  ];
+  return table(rpc, [
     row("a line end", { api_key: `${canary}\r\nX-Evil: 1` }, /control/, "credentials.api_key"),
     row("not ASCII", { api_key: `${canary}\u202e` }, /ASCII/, "credentials.api_key"),
     row("an empty one", { api_key: "" }, /empty/, "credentials.api_key"),
@@ -271,7 +194,7 @@ const credentialRows = (rpc: string, more: (place: Place) => Body, takesAnyJson:
           row("no number", { api_key: Number.NaN }, /finite/, 'credentials["api_key"]'),
         ]
       : []),
-  ];
+  ]);
 };
 
 const importing = "ConnectionService/ImportConnection";
@@ -283,43 +206,30 @@ const importOAuth = ({ providers }: Place): Body => ({
 
 const importRows: readonly RpcRow[] = [
   ...userIdRows(importing, { refreshToken: canary }),
-  one(
-    importing,
-    "user_id",
-    "nothing",
-    (place) => ({ ...importOAuth(place), userId: "" }),
-    invalid(/required/),
-  ),
-  one(importing, "provider_id", "no UUID", { userId: "ada", providerId: "oauth2" }, invalid(/UUID/)),
-  one(importing, "provider_id", "an unknown one", { userId: "ada", providerId: unknownId }, notFound),
-  one(
-    importing,
-    "refresh_token",
-    "nothing",
-    (place) => ({ ...importOAuth(place), refreshToken: "" }),
-    invalid(/required/),
-  ),
-  one(
-    importing,
-    "refresh_token",
-    "a line end",
-    (place) => ({ ...importOAuth(place), refreshToken: `${canary}\n` }),
-    invalid(/printable ASCII/),
-  ),
-  one(
-    importing,
-    "refresh_token",
-    "65537 characters",
-    (place) => ({ ...importOAuth(place), refreshToken: canary.padEnd(65_537, "x") }),
-    invalid(/65536/),
-  ),
-  one(
-    importing,
-    "credentials",
-    "beside a refresh token",
-    (place) => ({ ...importOAuth(place), credentials: { api_key: canary } }),
-    invalid(/static types/),
-  ),
+  ...table(importing, [
+    ["user_id", "nothing", (place) => ({ ...importOAuth(place), userId: "" }), /required/],
+    ["provider_id", "no UUID", { userId: "ada", providerId: "oauth2" }, /UUID/],
+    ["provider_id", "an unknown one", { userId: "ada", providerId: unknownId }, notFound],
+    ["refresh_token", "nothing", (place) => ({ ...importOAuth(place), refreshToken: "" }), /required/],
+    [
+      "refresh_token",
+      "a line end",
+      (place) => ({ ...importOAuth(place), refreshToken: `${canary}\n` }),
+      /printable ASCII/,
+    ],
+    [
+      "refresh_token",
+      "65537 characters",
+      (place) => ({ ...importOAuth(place), refreshToken: canary.padEnd(65_537, "x") }),
+      /65536/,
+    ],
+    [
+      "credentials",
+      "beside a refresh token",
+      (place) => ({ ...importOAuth(place), credentials: { api_key: canary } }),
+      /static types/,
+    ],
+  ]),
   ...scopeRows(importing, { userId: "ada", providerId: unknownId }),
   ...credentialRows(
     importing,
@@ -333,28 +243,17 @@ const confirmRows: readonly RpcRow[] = [
   ...idRows(confirming)
     .filter(({ name }) => name !== "an unknown one")
     .map((row) => ({ ...row, demand: { ...row.demand, field: "connection_id" } })),
-  one(confirming, "completion_code", "nothing", { connectionId: unknownId }, invalid(/1/)),
-  one(
-    confirming,
-    "completion_code",
-    "129 characters",
-    { connectionId: unknownId, completionCode: letters(129) },
-    invalid(/128/),
-  ),
-  one(
-    confirming,
-    "connection_id",
-    "an unknown one",
-    { connectionId: unknownId, completionCode: canary },
-    notFound,
-  ),
-  one(
-    confirming,
-    "completion_code",
-    "of a connection that waits for none",
-    ({ activeConnectionId }) => ({ connectionId: activeConnectionId, completionCode: canary }),
-    { code: "FailedPrecondition" },
-  ),
+  ...table(confirming, [
+    ["completion_code", "nothing", { connectionId: unknownId }, /1/],
+    ["completion_code", "129 characters", { connectionId: unknownId, completionCode: letters(129) }, /128/],
+    ["connection_id", "an unknown one", { connectionId: unknownId, completionCode: canary }, notFound],
+    [
+      "completion_code",
+      "of a connection that waits for none",
+      ({ activeConnectionId }) => ({ connectionId: activeConnectionId, completionCode: canary }),
+      { code: "FailedPrecondition" },
+    ],
+  ]),
 ];
 
 const replacing = "ConnectionService/ReplaceCredential";
@@ -373,15 +272,15 @@ export const connectionRows: readonly RpcRow[] = [
   ...confirmRows,
   ...idRows(replacing),
   ...credentialRows(replacing, ({ activeConnectionId }) => ({ connectionId: activeConnectionId }), false),
-  ...rows(replacing, [
-    {
-      name: "those of a connection by consent",
-      fields: ["credentials"],
-      message: ({ pendingConnectionId }) => ({
+  ...table(replacing, [
+    [
+      "credentials",
+      "those of a connection by consent",
+      ({ pendingConnectionId }) => ({
         connectionId: pendingConnectionId,
         credentials: { api_key: canary },
       }),
-      demand: { code: "FailedPrecondition" },
-    },
+      { code: "FailedPrecondition" },
+    ],
   ]),
 ];

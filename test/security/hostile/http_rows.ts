@@ -10,32 +10,49 @@ interface Wanted {
   readonly isAudited?: true;
 }
 
-/** A row of a REST route, with the key. */
-function rest(
-  route: string,
+type Sent = Partial<Send> & { readonly json?: unknown };
+
+/** A request in a table: field, what is hostile about it, what is sent, and what must come back, as in `Line` of the RPCs. */
+type Line = readonly [
   field: string,
   name: string,
-  send: (place: Place) => Partial<Send> & { readonly json?: unknown },
-  wanted: Wanted,
-): HttpRow {
-  const [, path = ""] = route.split(" ");
-  return {
+  send: Sent | ((place: Place) => Sent),
+  wanted: RegExp | Wanted,
+  at?: string | undefined,
+];
+
+/** The rows of a REST route, with the key. */
+function table(route: string, lines: readonly Line[]): HttpRow[] {
+  const path = pathOf(route).replace("{id}", unknownId);
+  return lines.map(([field, name, send, wanted, at]) => ({
     route,
     listener: "http",
     name,
     fields: [field],
     send: (place) => {
-      const { json, headers, ...more } = send(place);
+      const { json, headers, ...more } = typeof send === "function" ? send(place) : send;
       return {
-        target: path.replace("{id}", unknownId),
+        target: path,
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...more,
         headers: { "x-api-key": place.apiKey, ...headers },
       };
     },
-    ...wanted,
-  };
+    ...(wanted instanceof RegExp ? violation(wanted, at) : wanted),
+  }));
 }
+
+/** The same for bodies of JSON. */
+const jsonTable = (
+  route: string,
+  lines: readonly (readonly [string, string, json: unknown, RegExp | Wanted, string?])[],
+): HttpRow[] =>
+  table(
+    route,
+    lines.map(([field, name, json, wanted, at]) => [field, name, { json }, wanted, at]),
+  );
+
+const pathOf = (route: string): string => route.split(" ")[1] ?? "";
 
 const violation = (says: RegExp, field?: string): Wanted => ({
   status: 400,
@@ -43,6 +60,13 @@ const violation = (says: RegExp, field?: string): Wanted => ({
   says,
   ...(field === undefined ? {} : { field }),
 });
+const badBody = (says: RegExp): Wanted => ({ status: 400, error: "invalid_json", says });
+const badPath: Wanted = { status: 400, error: "bad_request", says: /percent/ };
+const badMethod: Wanted = { status: 405, error: "method_not_allowed" };
+const tooLarge: Wanted = { status: 413, error: "body_too_large", says: /1048576/ };
+const noProvider: Wanted = { status: 404, error: "provider_not_found" };
+const noState: Wanted = { status: 404, error: "invalid_state" };
+const noProfile: Wanted = { status: 400, error: "missing_profile", says: /profile/ };
 const escapeSequence = "\u001b]0;owned\u0007";
 
 /** Hostile members of a profile: the value, what is said of it, and where when not at the member. */
@@ -134,21 +158,20 @@ const changes = [
 ];
 
 /** What is wrong with a body whatever it is for. */
-const bodies: readonly (readonly [name: string, body: string | Uint8Array, says: RegExp, field?: string])[] =
-  [
-    ["no JSON", "{", /not JSON/],
-    ["JSON with a byte-order mark inside", "\u00a0{}", /not JSON/],
-    ["UTF-16", Buffer.from("\ufeff{}", "utf16le"), /not JSON in UTF-8/],
-    ["no UTF-8", Buffer.from([0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d]), /UTF-8/],
-    ["a list", "[]", /must be a JSON object/],
-    ["a text", '"x"', /must be a JSON object/],
-    ["null", "null", /must be a JSON object/],
-    ["65 deep", `${'{"a":'.repeat(66)}1${"}".repeat(66)}`, /64 deep/],
-    ["100000 deep", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`, /deep|not JSON/],
-    ["a name twice", '{"user_id":"ada","user_id":"eve"}', /two members/],
-    ["a name twice, once escaped", '{"a":{"b":1,"\\u0062":2}}', /two members/],
-    ["NaN", '{"a":NaN}', /not JSON/],
-  ];
+const bodies: readonly (readonly [name: string, body: string | Uint8Array, says: RegExp])[] = [
+  ["no JSON", "{", /not JSON/],
+  ["JSON with a byte-order mark inside", "\u00a0{}", /not JSON/],
+  ["UTF-16", Buffer.from("\ufeff{}", "utf16le"), /not JSON in UTF-8/],
+  ["no UTF-8", Buffer.from([0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d]), /UTF-8/],
+  ["a list", "[]", /must be a JSON object/],
+  ["a text", '"x"', /must be a JSON object/],
+  ["null", "null", /must be a JSON object/],
+  ["65 deep", `${'{"a":'.repeat(66)}1${"}".repeat(66)}`, /64 deep/],
+  ["100000 deep", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`, /deep|not JSON/],
+  ["a name twice", '{"user_id":"ada","user_id":"eve"}', /two members/],
+  ["a name twice, once escaped", '{"a":{"b":1,"\\u0062":2}}', /two members/],
+  ["NaN", '{"a":NaN}', /not JSON/],
+];
 
 const writers = [
   ...creations,
@@ -159,82 +182,59 @@ const writers = [
   "POST /auth/capture-credential",
 ];
 
-const bodyRows: readonly HttpRow[] = writers.flatMap((route) => [
-  ...bodies.map(([name, body, says]) =>
-    rest(route, "body", name, () => ({ body }), { status: 400, error: "invalid_json", says }),
-  ),
-  rest(
-    route,
-    "body",
-    "__proto__",
-    () => ({ body: '{"a":{"__proto__":{"isAdmin":true}}}' }),
-    violation(/reserved/, 'a["__proto__"]'),
-  ),
-  rest(route, "body", "1 MiB and a byte", () => ({ body: letters(1_048_577) }), {
-    status: 413,
-    error: "body_too_large",
-    says: /1048576/,
-  }),
-  rest(
-    route,
-    "body",
-    "a length that is a lie",
-    () => ({ headers: { "content-length": "99999999999" }, body: "" }),
-    { status: 413, error: "body_too_large", says: /1048576/ },
-  ),
-]);
+const bodyRows: readonly HttpRow[] = writers.flatMap((route) =>
+  table(route, [
+    ...bodies.map(([name, body, says]): Line => ["body", name, { body }, badBody(says)]),
+    ["body", "__proto__", { body: '{"a":{"__proto__":{"isAdmin":true}}}' }, /reserved/, 'a["__proto__"]'],
+    ["body", "1 MiB and a byte", { body: letters(1_048_577) }, tooLarge],
+    ["body", "a length that is a lie", { headers: { "content-length": "99999999999" }, body: "" }, tooLarge],
+  ]),
+);
+
+/** With `null` written as a number that is too large. */
+const bodyOf = (value: object): string => JSON.stringify(value).replace("null", "1e400");
+const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`o${i}`, 1]));
 
 const providerRows: readonly HttpRow[] = [
   ...creations.flatMap((route) => [
-    rest(route, "profile", "nothing", () => ({ json: {} }), {
-      status: 400,
-      error: "missing_profile",
-      says: /profile/,
-    }),
-    rest(route, "profile", "a text", () => ({ json: { profile: "x" } }), violation(/an object/, "profile")),
-    ...members.map(([member, name, value, says, at]) =>
-      rest(
-        route,
-        `profile.${member}`,
-        name,
-        () => ({ body: JSON.stringify({ profile: { ...sound, [member]: value } }).replace("null", "1e400") }),
-        violation(says, at ?? member),
-      ),
-    ),
-    rest(
-      route,
-      "profile.oauth2_options",
-      "50000 options that are none",
-      () => ({
-        json: {
-          profile: {
-            ...sound,
-            oauth2_options: Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`o${i}`, 1])),
-          },
-        },
+    ...jsonTable(route, [
+      ["profile", "nothing", {}, noProfile],
+      ["profile", "a text", { profile: "x" }, /an object/, "profile"],
+    ]),
+    ...table(route, [
+      ...members.map(([member, name, value, says, at]): Line => {
+        const body = bodyOf({ profile: { ...sound, [member]: value } });
+        return [`profile.${member}`, name, { body }, says, at ?? member];
       }),
-      violation(/not an option/, "oauth2_options.o0"),
-    ),
-    rest(
-      route,
-      "profile.params",
-      "__proto__",
-      () => ({ body: '{"profile":{"params":{"__proto__":{"a":1}}}}' }),
-      violation(/reserved/, 'profile.params["__proto__"]'),
-    ),
+      [
+        "profile.oauth2_options",
+        "50000 options that are none",
+        { json: { profile: { ...sound, oauth2_options: many } } },
+        /not an option/,
+        "oauth2_options.o0",
+      ],
+      [
+        "profile.params",
+        "__proto__",
+        { body: '{"profile":{"params":{"__proto__":{"a":1}}}}' },
+        /reserved/,
+        'profile.params["__proto__"]',
+      ],
+    ]),
   ]),
   ...changes.flatMap((route) =>
-    members.map(([member, name, value, says, at]) =>
-      rest(
-        route,
+    table(
+      route,
+      members.map(([member, name, value, says, at]) => [
         member,
         name,
         ({ providers }) => ({
-          target: (route.split(" ")[1] ?? "").replace("{id}", providers["oauth2"] ?? ""),
-          body: JSON.stringify({ [member]: value }).replace("null", "1e400"),
+          target: pathOf(route).replace("{id}", providers["oauth2"] ?? ""),
+          body: bodyOf({ [member]: value }),
         }),
-        violation(says, at ?? member),
-      ),
+        says,
+        at ?? member,
+      ]),
     ),
   ),
 ];
@@ -254,228 +254,141 @@ const idRoutes: readonly (readonly [route: string, missing: string, field: strin
 ];
 
 const idRows: readonly HttpRow[] = idRoutes.flatMap(([route, missing, field, isAudited]) => {
-  const path = route.split(" ")[1] ?? "";
-  const at = (text: string): string => path.replace("{id}", text);
+  const at = (text: string): string => pathOf(route).replace("{id}", text);
   const known: Wanted = { status: 404, error: missing, ...(isAudited ? { isAudited } : {}) };
-  return [
-    rest(route, "{id}", "an unknown one", () => ({}), known),
-    rest(route, "{id}", "U+0000", () => ({ target: at("%00") }), violation(/UUID|U\+0000/, field)),
-    rest(route, "{id}", "an escape sequence", () => ({ target: at("%1b%5b2J") }), violation(/UUID/, field)),
-    rest(route, "{id}", "a path", () => ({ target: at("..%2f..%2fadmin.key") }), violation(/UUID/, field)),
-    rest(route, "{id}", "4000 characters", () => ({ target: at(letters(4000)) }), violation(/UUID/, field)),
-    rest(route, "{id}", "__proto__", () => ({ target: at("__proto__") }), violation(/UUID/, field)),
-    rest(route, "{id}", "half an escape", () => ({ target: at("%c") }), {
-      status: 400,
-      error: "bad_request",
-      says: /percent/,
-    }),
-    rest(route, "{id}", "no UTF-8", () => ({ target: at("%c0%80") }), {
-      status: 400,
-      error: "bad_request",
-      says: /percent/,
-    }),
-  ];
+  return table(route, [
+    ["{id}", "an unknown one", {}, known],
+    ["{id}", "U+0000", { target: at("%00") }, /UUID|U\+0000/, field],
+    ["{id}", "an escape sequence", { target: at("%1b%5b2J") }, /UUID/, field],
+    ["{id}", "a path", { target: at("..%2f..%2fadmin.key") }, /UUID/, field],
+    ["{id}", "4000 characters", { target: at(letters(4000)) }, /UUID/, field],
+    ["{id}", "__proto__", { target: at("__proto__") }, /UUID/, field],
+    ["{id}", "half an escape", { target: at("%c") }, badPath],
+    ["{id}", "no UTF-8", { target: at("%c0%80") }, badPath],
+  ]);
 });
 
 const requests = ["POST /v1/request-connection", "POST /auth/consent-spec"].flatMap((route) => {
-  const one = (field: string, name: string, json: unknown, wanted: Wanted): HttpRow =>
-    rest(route, field, name, () => ({ json }), wanted);
   const named = { user_id: "ada", provider_name: "oauth2" };
-  return [
-    one("user_id", "nothing", { provider_name: "oauth2" }, violation(/required/)),
-    one("user_id", "a number", { ...named, user_id: 1 }, violation(/text/)),
-    one("user_id", "a line end", { ...named, user_id: "a\nb" }, violation(/control characters/)),
-    one("user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, violation(/surrogate/)),
-    one(
+  return jsonTable(route, [
+    ["user_id", "nothing", { provider_name: "oauth2" }, /required/],
+    ["user_id", "a number", { ...named, user_id: 1 }, /text/],
+    ["user_id", "a line end", { ...named, user_id: "a\nb" }, /control characters/],
+    ["user_id", "half of a surrogate pair", { ...named, user_id: "\ud83d" }, /surrogate/],
+    [
       "workspace_id",
       "257 characters",
       { provider_name: "oauth2", workspace_id: letters(257) },
-      violation(/256/, "user_id"),
-    ),
-    one("workspace_id", "a list", { provider_name: "oauth2", workspace_id: [] }, violation(/text/)),
-    one("provider_id", "no UUID", { user_id: "a", provider_id: "' OR 1=1" }, violation(/UUID/)),
-    one(
-      "provider_id",
-      "an unknown one",
-      { user_id: "a", provider_id: unknownId },
-      { status: 404, error: "provider_not_found" },
-    ),
-    one("provider_name", "129 characters", { user_id: "a", provider_name: letters(129) }, violation(/128/)),
-    one("provider_name", "U+0000", { user_id: "a", provider_name: "a\0b" }, violation(/U\+0000/)),
-    one(
-      "provider_name",
-      "constructor",
-      { user_id: "a", provider_name: "constructor" },
-      { status: 404, error: "provider_not_found" },
-    ),
-    one("scopes", "a text", { ...named, scopes: "read" }, violation(/list of texts/)),
-    one(
-      "scopes",
-      "a line end",
-      { ...named, scopes: ["a\nb"] },
-      violation(/RFC 6749 section 3.3/, "scopes[0]"),
-    ),
-    one(
-      "scopes",
-      "101",
-      { ...named, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) },
-      violation(/100/),
-    ),
-    one(
-      "return_url",
-      "another origin",
-      { ...named, return_url: "https://evil.example" },
-      violation(/not among/),
-    ),
-    one(
-      "return_url",
-      "a line end",
-      { ...named, return_url: "http://127.0.0.1:3999/\n" },
-      violation(/control/),
-    ),
-    one("return_url", "a number", { ...named, return_url: 1 }, violation(/text/)),
-    one(
-      "require_confirmation",
-      "a text",
-      { ...named, require_confirmation: "yes" },
-      violation(/true or false/),
-    ),
-    one(
+      /256/,
+      "user_id",
+    ],
+    ["workspace_id", "a list", { provider_name: "oauth2", workspace_id: [] }, /text/],
+    ["provider_id", "no UUID", { user_id: "a", provider_id: "' OR 1=1" }, /UUID/],
+    ["provider_id", "an unknown one", { user_id: "a", provider_id: unknownId }, noProvider],
+    ["provider_name", "129 characters", { user_id: "a", provider_name: letters(129) }, /128/],
+    ["provider_name", "U+0000", { user_id: "a", provider_name: "a\0b" }, /U\+0000/],
+    ["provider_name", "constructor", { user_id: "a", provider_name: "constructor" }, noProvider],
+    ["scopes", "a text", { ...named, scopes: "read" }, /list of texts/],
+    ["scopes", "a line end", { ...named, scopes: ["a\nb"] }, /RFC 6749 section 3.3/, "scopes[0]"],
+    ["scopes", "101", { ...named, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
+    ["return_url", "another origin", { ...named, return_url: "https://evil.example" }, /not among/],
+    ["return_url", "a line end", { ...named, return_url: "http://127.0.0.1:3999/\n" }, /control/],
+    ["return_url", "a number", { ...named, return_url: 1 }, /text/],
+    ["require_confirmation", "a text", { ...named, require_confirmation: "yes" }, /true or false/],
+    [
       "require_confirmation",
       "nowhere to send the code",
       { ...named, require_confirmation: true },
-      violation(/completion code/, "return_url"),
-    ),
-  ];
+      /completion code/,
+      "return_url",
+    ],
+  ]);
 });
 
-const confirm = "POST /v1/confirm-connection";
-const confirmRows: readonly HttpRow[] = (
-  [
-    ["body", "a list", [], { status: 400, error: "invalid_json", says: /object/ }],
-    ["connection_id", "nothing", { completion_code: "x" }, violation(/UUID|required/)],
-    ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, violation(/UUID/)],
-    ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, violation(/text/)],
-    ["completion_code", "nothing", { connection_id: unknownId }, violation(/1|required/)],
-    ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, violation(/128/)],
-  ] as const
-).map(([field, name, json, wanted]) => rest(confirm, field, name, () => ({ json }), wanted));
+const confirmRows: readonly HttpRow[] = jsonTable("POST /v1/confirm-connection", [
+  ["body", "a list", [], badBody(/object/)],
+  ["connection_id", "nothing", { completion_code: "x" }, /UUID|required/],
+  ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, /UUID/],
+  ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, /text/],
+  ["completion_code", "nothing", { connection_id: unknownId }, /1|required/],
+  ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, /128/],
+]);
 
 const captureRows: readonly HttpRow[] = ["/v1", "/auth"].flatMap((prefix) => {
-  const capture = `POST ${prefix}/capture-credential`;
-  const schema = `GET ${prefix}/capture-schema`;
+  const path = `${prefix}/capture-schema`;
+  const captured =
+    (credentials: unknown) =>
+    ({ captureState }: Place): Sent => ({ json: { state: captureState, credentials } });
   return [
-    rest(schema, "state", "a guess", () => ({ target: `${prefix}/capture-schema?state=${letters(43)}` }), {
-      status: 404,
-      error: "invalid_state",
-    }),
-    rest(
-      schema,
-      "state",
-      "129 characters",
-      () => ({ target: `${prefix}/capture-schema?state=${letters(129)}` }),
-      violation(/128/),
-    ),
-    rest(
-      schema,
-      "state",
-      "U+0000",
-      () => ({ target: `${prefix}/capture-schema?state=%00` }),
-      violation(/U\+0000/),
-    ),
-    rest(capture, "state", "a number", () => ({ json: { state: 1, credentials: {} } }), violation(/text/)),
-    rest(capture, "state", "a guess", () => ({ json: { state: letters(43), credentials: {} } }), {
-      status: 404,
-      error: "invalid_state",
-    }),
-    rest(
-      capture,
-      "credentials",
-      "a text",
-      ({ captureState }) => ({ json: { state: captureState, credentials: canary } }),
-      violation(/an object/),
-    ),
-    rest(
-      capture,
-      "credentials",
-      "a nested one",
-      ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: { a: canary } } } }),
-      violation(/string/, "credentials.api_key"),
-    ),
-    rest(
-      capture,
-      "credentials",
-      "a line end",
-      ({ captureState }) => ({ json: { state: captureState, credentials: { api_key: `${canary}\r\n` } } }),
-      violation(/control/, "credentials.api_key"),
-    ),
-    rest(
-      capture,
-      "credentials",
-      "no end",
-      ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
-      violation(/finite|string/, 'credentials["api_key"]'),
-    ),
+    ...table(`GET ${path}`, [
+      ["state", "a guess", { target: `${path}?state=${letters(43)}` }, noState],
+      ["state", "129 characters", { target: `${path}?state=${letters(129)}` }, /128/],
+      ["state", "U+0000", { target: `${path}?state=%00` }, /U\+0000/],
+    ]),
+    ...table(`POST ${prefix}/capture-credential`, [
+      ["state", "a number", { json: { state: 1, credentials: {} } }, /text/],
+      ["state", "a guess", { json: { state: letters(43), credentials: {} } }, noState],
+      ["credentials", "a text", captured(canary), /an object/],
+      ["credentials", "a nested one", captured({ api_key: { a: canary } }), /string/, "credentials.api_key"],
+      ["credentials", "a line end", captured({ api_key: `${canary}\r\n` }), /control/, "credentials.api_key"],
+      [
+        "credentials",
+        "no end",
+        ({ captureState }) => ({ body: `{"state":"${captureState}","credentials":{"api_key":1e400}}` }),
+        /finite|string/,
+        'credentials["api_key"]',
+      ],
+    ]),
   ];
 });
 
-const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) => {
-  const path = route.split(" ")[1] ?? "";
-  const one = (field: string, name: string, value: string, says: RegExp): HttpRow =>
-    rest(route, field, name, () => ({ target: `${path}?${field}=${value}` }), violation(says));
-  return [
-    one("limit", "a negative one", "-1", /1 to 1000/),
-    one("limit", "1e3", "1e3", /1 to 1000/),
-    one("limit", "twenty digits", "9".repeat(20), /1 to 1000/),
-    one("since", "no time", "yesterday", /RFC 3339/),
-    one("since", "the 30th of February", "2020-02-30T00:00:00Z", /RFC 3339/),
-    one("since", "the 32nd", "2026-01-32T00:00:00Z", /RFC 3339/),
-    one("since", "year 0", "0000-01-01T00:00:00Z", /year 1 to 9999|RFC 3339/),
-    one("event_type", "65 characters", letters(65), /64/),
-    one("event_type", "U+0000", "%00", /U\+0000/),
-    one("connection_id", "no UUID", "%1b", /UUID/),
-    one("page_token", "forged", Buffer.from("audit/-1").toString("base64url"), /next_page_token/),
-    one("page_token", "513 characters", letters(513), /512/),
-  ];
-});
+const auditRows = ["GET /v1/audit", "GET /audit"].flatMap((route) =>
+  table(
+    route,
+    (
+      [
+        ["limit", "a negative one", "-1", /1 to 1000/],
+        ["limit", "1e3", "1e3", /1 to 1000/],
+        ["limit", "twenty digits", "9".repeat(20), /1 to 1000/],
+        ["since", "no time", "yesterday", /RFC 3339/],
+        ["since", "the 30th of February", "2020-02-30T00:00:00Z", /RFC 3339/],
+        ["since", "the 32nd", "2026-01-32T00:00:00Z", /RFC 3339/],
+        ["since", "year 0", "0000-01-01T00:00:00Z", /year 1 to 9999|RFC 3339/],
+        ["event_type", "65 characters", letters(65), /64/],
+        ["event_type", "U+0000", "%00", /U\+0000/],
+        ["connection_id", "no UUID", "%1b", /UUID/],
+        ["page_token", "forged", Buffer.from("audit/-1").toString("base64url"), /next_page_token/],
+        ["page_token", "513 characters", letters(513), /512/],
+      ] as const
+    ).map(([field, name, value, says]) => [
+      field,
+      name,
+      { target: `${pathOf(route)}?${field}=${value}` },
+      says,
+    ]),
+  ),
+);
 
-const nameRows: readonly HttpRow[] = ["GET", "DELETE"].flatMap((method) => {
-  const byName = `${method} /providers/by-name/{name}`;
-  return [
-    rest(
-      byName,
-      "{name}",
-      "U+0000",
-      () => ({ target: "/providers/by-name/%00" }),
-      violation(/U\+0000/, "name"),
-    ),
-    rest(
-      byName,
-      "{name}",
-      "129 characters",
-      () => ({ target: `/providers/by-name/${letters(129)}` }),
-      violation(/128/, "name"),
-    ),
-    rest(byName, "{name}", "__proto__", () => ({ target: "/providers/by-name/__proto__" }), {
-      status: 404,
-      error: "provider_not_found",
-    }),
-  ];
-});
+const nameRows: readonly HttpRow[] = ["GET", "DELETE"].flatMap((method) =>
+  table(`${method} /providers/by-name/{name}`, [
+    ["{name}", "U+0000", { target: "/providers/by-name/%00" }, /U\+0000/, "name"],
+    ["{name}", "129 characters", { target: `/providers/by-name/${letters(129)}` }, /128/, "name"],
+    ["{name}", "__proto__", { target: "/providers/by-name/__proto__" }, noProvider],
+  ]),
+);
 
 /** Who asks, and how: at a route that answers. */
-const requestRows: readonly HttpRow[] = (
-  [
-    ["no key", { "x-api-key": "" }, 401, "unauthenticated"],
-    ["a wrong key", { "x-api-key": canary }, 401, "unauthenticated"],
-    ["a key of 8000 characters", { "x-api-key": letters(8000) }, 401, "unauthenticated"],
-    ["Basic", { "x-api-key": "", authorization: `Basic ${canary}` }, 401, "unauthenticated"],
-    ["a host that is none", { host: "a b" }, 400, "bad_request"],
-    ["17 KiB of headers", { "x-long": letters(17_000) }, 431, undefined],
-  ] as const
-).map(([name, headers, status, error]) =>
-  rest("GET /v1/providers", "headers", name, () => ({ headers }), { status, ...(error ? { error } : {}) }),
-);
+const stranger: Wanted = { status: 401, error: "unauthenticated" };
+const requestRows: readonly HttpRow[] = table("GET /v1/providers", [
+  ["headers", "no key", { headers: { "x-api-key": "" } }, stranger],
+  ["headers", "a wrong key", { headers: { "x-api-key": canary } }, stranger],
+  ["headers", "a key of 8000 characters", { headers: { "x-api-key": letters(8000) } }, stranger],
+  ["headers", "Basic", { headers: { "x-api-key": "", authorization: `Basic ${canary}` } }, stranger],
+  ["headers", "a host that is none", { headers: { host: "a b" } }, { status: 400, error: "bad_request" }],
+  ["headers", "17 KiB of headers", { headers: { "x-long": letters(17_000) } }, { status: 431 }],
+  ["method", "TRACE", { method: "TRACE" }, badMethod],
+  ["method", "an unknown one", { method: "PROPFIND" }, badMethod],
+]);
 
 export const restRows: readonly HttpRow[] = [
   ...bodyRows,
@@ -487,12 +400,4 @@ export const restRows: readonly HttpRow[] = [
   ...auditRows,
   ...nameRows,
   ...requestRows,
-  rest("GET /v1/providers", "method", "TRACE", () => ({ method: "TRACE" }), {
-    status: 405,
-    error: "method_not_allowed",
-  }),
-  rest("GET /v1/providers", "method", "an unknown one", () => ({ method: "PROPFIND" }), {
-    status: 405,
-    error: "method_not_allowed",
-  }),
 ];

@@ -1,5 +1,17 @@
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
-import { type Body, canary, invalid, letters, type RpcRow, unknownId } from "./row.js";
+import {
+  type Body,
+  badType,
+  canary,
+  invalid,
+  type Line,
+  letters,
+  notFound,
+  type Place,
+  type RpcRow,
+  table,
+  unknownId,
+} from "./row.js";
 
 /** A profile that would be taken, by type; the hostile field is put over it. */
 const sound: Readonly<Record<string, Body>> = {
@@ -43,6 +55,17 @@ interface ProviderViolation {
   readonly onlyCreate?: true;
 }
 
+/** The same in a table. */
+type Given = readonly [field: string, name: string, set: Body, says: RegExp, at?: string];
+
+const violationOf = ([field, name, set, says, at]: Given): ProviderViolation => ({
+  field,
+  name,
+  set,
+  says,
+  ...(at === undefined ? {} : { at }),
+});
+
 const secondsOf = (seconds: bigint, nanos = 0): Body => ({ seconds, nanos });
 const oauth = (options: Body): Body => ({ oauth2Options: options });
 const strategy = (kind: string, value: Body): Body => ({ strategy: { kind: { case: kind, value } } });
@@ -75,123 +98,76 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
 ];
 
-const texts: readonly ProviderViolation[] = [
-  ...["up:per", "-a", "a-", "a b", "../etc", "ａ", "a\u0000b", `a${escapeSequence}`].map((name) => ({
-    field: "name",
-    name: `the name ${JSON.stringify(name)}`,
-    set: { name },
-    says: /lower-case letters|U\+0000/,
-  })),
-  { field: "name", name: "64 characters", set: { name: letters(64) }, says: /63/ },
-  { field: "name", name: "nothing", set: { name: "" }, says: /1 to 63/ },
-  { field: "client_id", name: "1025 characters", set: { clientId: letters(1025) }, says: /1024/ },
-  { field: "client_id", name: "an escape sequence", set: { clientId: escapeSequence }, says: /control/ },
-  { field: "client_secret", name: "4097", set: { clientSecret: canary.padEnd(4097) }, says: /4096/ },
-  { field: "client_secret", name: "U+0000", set: { clientSecret: `${canary}\0` }, says: /U\+0000/ },
-  { field: "description", name: "1025", set: { description: letters(1025) }, says: /1024/ },
-  { field: "description", name: "escapes", set: { description: escapeSequence }, says: /control/ },
-  { field: "category", name: "129 characters", set: { category: letters(129) }, says: /128/ },
-  { field: "category", name: "a line end", set: { category: "a\nb" }, says: /control/ },
-  { field: "user_info_endpoint", name: "2049", set: { userInfoEndpoint: letters(2049) }, says: /2048/ },
-  { field: "user_info_endpoint", name: "a script", set: { userInfoEndpoint: "javascript:0" }, says: /https/ },
-  { field: "user_info_endpoint", name: "a line end", set: { userInfoEndpoint: "/a\r\nb" }, says: /control/ },
-  {
-    field: "scopes",
-    name: "101",
-    set: { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) },
-    says: /100/,
-  },
-  { field: "scopes", name: "one twice", set: { scopes: ["a", "a"] }, says: /unique/ },
-  {
-    field: "scopes",
-    name: "two in one",
-    set: { scopes: ["a b"] },
-    says: /must be one scope/,
-    at: "scopes[0]",
-  },
-  { field: "scopes", name: "an empty one", set: { scopes: [""] }, says: /1 char/, at: "scopes[0]" },
-  { field: "scopes", name: "257", set: { scopes: [letters(257)] }, says: /256/, at: "scopes[0]" },
-  { field: "scopes", name: "openid without keys", set: { scopes: ["openid"] }, says: /openid/, at: "issuer" },
-];
-
-const enums: readonly ProviderViolation[] = [
-  { field: "auth_type", name: "no such type", set: { authType: 99 }, says: /defined/, onlyCreate: true },
-  { field: "auth_type", name: "a negative one", set: { authType: -1 }, says: /defined/, onlyCreate: true },
-  { field: "token_endpoint_auth_method", name: "no such", set: { tokenEndpointAuthMethod: 77 }, says: /def/ },
-  {
-    field: "token_endpoint_auth_method",
-    name: "a public client with a secret",
-    set: { tokenEndpointAuthMethod: 3 },
-    says: /must be empty/,
-    at: "client_secret",
-  },
-  {
-    field: "enable_discovery",
-    name: "no issuer",
-    set: { enableDiscovery: true },
-    says: /need|required/,
-    at: "issuer",
-  },
-  {
-    field: "oauth2_options.token_request_format",
-    name: "no such format",
-    set: oauth({ tokenRequestFormat: 9 }),
-    says: /defined/,
-  },
-];
-
-const durations: readonly ProviderViolation[] = [
-  ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap(
-    (field): ProviderViolation[] => {
-      const set = (duration: Body): Body =>
-        field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
-      return [
-        { field, name: "a negative duration", set: set(secondsOf(-1n)), says: /[>≥]|least|1s/ },
-        { field, name: "nothing", set: set(secondsOf(0n)), says: /1s/ },
-        { field, name: "20 years", set: set(secondsOf(630_720_000n)), says: /86400s|315360000s/ },
-        { field, name: "2^62 seconds", set: set(secondsOf(1n << 62n)), says: /10000 years/ },
-        { field, name: "nanos of another sign", set: set(secondsOf(5n, -5)), says: /10000 years/ },
-        { field, name: "too many nanos", set: set(secondsOf(5n, 2_000_000_000)), says: /10000 years/ },
-      ];
-    },
+const texts: readonly Given[] = [
+  ...["up:per", "-a", "a-", "a b", "../etc", "ａ", "a\u0000b", `a${escapeSequence}`].map(
+    (name): Given => ["name", `the name ${JSON.stringify(name)}`, { name }, /lower-case letters|U\+0000/],
   ),
+  ["name", "64 characters", { name: letters(64) }, /63/],
+  ["name", "nothing", { name: "" }, /1 to 63/],
+  ["client_id", "1025 characters", { clientId: letters(1025) }, /1024/],
+  ["client_id", "an escape sequence", { clientId: escapeSequence }, /control/],
+  ["client_secret", "4097", { clientSecret: canary.padEnd(4097) }, /4096/],
+  ["client_secret", "U+0000", { clientSecret: `${canary}\0` }, /U\+0000/],
+  ["description", "1025", { description: letters(1025) }, /1024/],
+  ["description", "escapes", { description: escapeSequence }, /control/],
+  ["category", "129 characters", { category: letters(129) }, /128/],
+  ["category", "a line end", { category: "a\nb" }, /control/],
+  ["user_info_endpoint", "2049", { userInfoEndpoint: letters(2049) }, /2048/],
+  ["user_info_endpoint", "a script", { userInfoEndpoint: "javascript:0" }, /https/],
+  ["user_info_endpoint", "a line end", { userInfoEndpoint: "/a\r\nb" }, /control/],
+  ["scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
+  ["scopes", "one twice", { scopes: ["a", "a"] }, /unique/],
+  ["scopes", "two in one", { scopes: ["a b"] }, /must be one scope/, "scopes[0]"],
+  ["scopes", "an empty one", { scopes: [""] }, /1 char/, "scopes[0]"],
+  ["scopes", "257", { scopes: [letters(257)] }, /256/, "scopes[0]"],
+  ["jwks_url", "keys without an issuer", { jwksUrl: "https://a.example/k" }, /jwks_url/, "issuer"],
 ];
 
-const maps: readonly ProviderViolation[] = [
+const enums: readonly Given[] = [
+  ["token_endpoint_auth_method", "no such", { tokenEndpointAuthMethod: 77 }, /def/],
+  [
+    "token_endpoint_auth_method",
+    "a public client with a secret",
+    { tokenEndpointAuthMethod: 3 },
+    /must be empty/,
+    "client_secret",
+  ],
+  ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
+  ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
+];
+
+const durations: readonly Given[] = [
+  ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): Given[] => {
+    const set = (duration: Body): Body =>
+      field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
+    return [
+      [field, "a negative duration", set(secondsOf(-1n)), /[>≥]|least|1s/],
+      [field, "nothing", set(secondsOf(0n)), /1s/],
+      [field, "20 years", set(secondsOf(630_720_000n)), /86400s|315360000s/],
+      [field, "2^62 seconds", set(secondsOf(1n << 62n)), /10000 years/],
+      [field, "nanos of another sign", set(secondsOf(5n, -5)), /10000 years/],
+      [field, "too many nanos", set(secondsOf(5n, 2_000_000_000)), /10000 years/],
+    ];
+  }),
+];
+
+const maps: readonly Given[] = [
   ...(
     ["authorization_params", "oauth2_options.token_params", "oauth2_options.refresh_params"] as const
-  ).flatMap((field): ProviderViolation[] => {
+  ).flatMap((field): Given[] => {
     const put = (map: unknown): Body =>
       field === "authorization_params"
         ? { authorizationParams: map }
         : oauth({ [field.endsWith("token_params") ? "tokenParams" : "refreshParams"]: map });
     const many = Object.fromEntries(Array.from({ length: 51 }, (_, index) => [`p${index}`, "v"]));
     return [
-      {
-        field,
-        name: "the name __proto__",
-        set: put(dunder("x")),
-        says: /reserved/,
-        at: `${field}["__proto__"]`,
-      },
-      { field, name: "state", set: put({ state: "x" }), says: /protocol/, at: `${field}["state"]` },
-      {
-        field,
-        name: "a verifier",
-        set: put({ code_verifier: canary }),
-        says: /protocol/,
-        at: `${field}["code_verifier"]`,
-      },
-      {
-        field,
-        name: "a line end in a value",
-        set: put({ a: "b\r\nc" }),
-        says: /control/,
-        at: `${field}["a"]`,
-      },
-      { field, name: "51 of them", set: put(many), says: /50/ },
-      { field, name: "2049 characters", set: put({ a: letters(2049) }), says: /2048/, at: `${field}["a"]` },
-      { field, name: "an empty name", set: put({ "": "x" }), says: /1 char/, at: `${field}[""]` },
+      [field, "the name __proto__", put(dunder("x")), /reserved/, `${field}["__proto__"]`],
+      [field, "state", put({ state: "x" }), /protocol/, `${field}["state"]`],
+      [field, "a verifier", put({ code_verifier: canary }), /protocol/, `${field}["code_verifier"]`],
+      [field, "a line end in a value", put({ a: "b\r\nc" }), /control/, `${field}["a"]`],
+      [field, "51 of them", put(many), /50/],
+      [field, "2049 characters", put({ a: letters(2049) }), /2048/, `${field}["a"]`],
+      [field, "an empty name", put({ "": "x" }), /1 char/, `${field}[""]`],
     ];
   }),
   ...[
@@ -202,101 +178,36 @@ const maps: readonly ProviderViolation[] = [
     ["Expect", { expect: "100-continue" }, /frames the message/, "expect"],
     ["a value of 2049 characters", { "X-A": letters(2049) }, /2048/, "X-A"],
   ].map(
-    ([name, headers, says, at]): ProviderViolation => ({
-      field: "oauth2_options.token_headers",
-      name: String(name),
-      set: oauth({ tokenHeaders: headers }),
-      says: says as RegExp,
-      at: `oauth2_options.token_headers["${at}"]`,
-    }),
+    ([name, headers, says, at]): Given => [
+      "oauth2_options.token_headers",
+      String(name),
+      oauth({ tokenHeaders: headers }),
+      says as RegExp,
+      `oauth2_options.token_headers["${at}"]`,
+    ],
   ),
-  {
-    field: "params",
-    name: "the name __proto__",
-    set: { params: dunder({ a: 1 }) },
-    says: /reserved/,
-    at: 'params["__proto__"]',
-  },
-  {
-    field: "params",
-    name: "__proto__ below",
-    set: { params: { a: [dunder(1)] } },
-    says: /reserved/,
-    at: 'params["a"][0]["__proto__"]',
-  },
-  { field: "params", name: "64 KiB", set: { params: { a: letters(65_536) } }, says: /65536 bytes/ },
-  {
-    field: "params",
-    name: "33 deep",
-    set: { params: nested(33) as Body },
-    says: /32 deep/,
-    at: `params${'["a"]'.repeat(32)}`,
-  },
-  {
-    field: "params",
-    name: "no number",
-    set: { params: { a: Number.NaN } },
-    says: /finite/,
-    at: 'params["a"]',
-  },
-  {
-    field: "params",
-    name: "no end",
-    set: { params: { a: [Number.POSITIVE_INFINITY] } },
-    says: /finite/,
-    at: 'params["a"][0]',
-  },
+  ["params", "the name __proto__", { params: dunder({ a: 1 }) }, /reserved/, 'params["__proto__"]'],
+  ["params", "__proto__ below", { params: { a: [dunder(1)] } }, /reserved/, 'params["a"][0]["__proto__"]'],
+  ["params", "64 KiB", { params: { a: letters(65_536) } }, /65536 bytes/],
+  ["params", "33 deep", { params: nested(33) as Body }, /32 deep/, `params${'["a"]'.repeat(32)}`],
+  ["params", "no number", { params: { a: Number.NaN } }, /finite/, 'params["a"]'],
+  ["params", "no end", { params: { a: [Number.POSITIVE_INFINITY] } }, /finite/, 'params["a"][0]'],
 ];
 
-const options: readonly ProviderViolation[] = [
-  {
-    field: "oauth2_options.scope_separator",
-    name: "9",
-    set: oauth({ scopeSeparator: letters(9) }),
-    says: /8/,
-  },
-  {
-    field: "oauth2_options.scope_separator",
-    name: "CRLF",
-    set: oauth({ scopeSeparator: "\r\n" }),
-    says: /control/,
-  },
-  {
-    field: "oauth2_options.token_response_path",
-    name: "odd",
-    set: oauth({ tokenResponsePath: "a..b" }),
-    says: /with dots between/,
-  },
-  {
-    field: "oauth2_options.resource",
-    name: "a fragment",
-    set: oauth({ resource: "https://api.example/#x" }),
-    says: /without a fragment/,
-  },
-  {
-    field: "oauth2_options.resource",
-    name: "no URI",
-    set: oauth({ resource: "a b\r\n" }),
-    says: /absolute URI/,
-  },
-  {
-    field: "oauth2_options.token_response_path",
-    name: "long",
-    set: oauth({ tokenResponsePath: letters(129) }),
-    says: /128/,
-  },
-  {
-    field: "oauth2_options.lifetime_field",
-    name: "65",
-    set: oauth({ lifetimeField: letters(65) }),
-    says: /64/,
-  },
-  {
-    field: "oauth2_options.lifetime_field",
-    name: "BEL",
-    set: oauth({ lifetimeField: "a\u0007" }),
-    says: /control/,
-  },
+const options: readonly Given[] = [
+  ["oauth2_options.scope_separator", "9", oauth({ scopeSeparator: letters(9) }), /8/],
+  ["oauth2_options.scope_separator", "CRLF", oauth({ scopeSeparator: "\r\n" }), /control/],
+  ["oauth2_options.token_response_path", "odd", oauth({ tokenResponsePath: "a..b" }), /with dots between/],
+  [
+    "oauth2_options.resource",
+    "a fragment",
+    oauth({ resource: "https://api.example/#x" }),
+    /without a fragment/,
+  ],
+  ["oauth2_options.resource", "no URI", oauth({ resource: "a b\r\n" }), /absolute URI/],
+  ["oauth2_options.token_response_path", "long", oauth({ tokenResponsePath: letters(129) }), /128/],
+  ["oauth2_options.lifetime_field", "65", oauth({ lifetimeField: letters(65) }), /64/],
+  ["oauth2_options.lifetime_field", "BEL", oauth({ lifetimeField: "a\u0007" }), /control/],
   ...(
     [
       ["nothing", [""], /printable ASCII/, "[0]"],
@@ -305,20 +216,20 @@ const options: readonly ProviderViolation[] = [
       ["one twice", ["a", "a"], /unique/, ""],
       ["21 of them", Array.from({ length: 21 }, (_, i) => `f${i}`), /20/, ""],
     ] as const
-  ).map(([name, invalidGrantAliases, says, at]): ProviderViolation => {
+  ).map(([name, invalidGrantAliases, says, at]): Given => {
     const field = "oauth2_options.invalid_grant_aliases";
-    return { field, name, set: oauth({ invalidGrantAliases }), says, at: `${field}${at}` };
+    return [field, name, oauth({ invalidGrantAliases }), says, `${field}${at}`];
   }),
-  ...(["callback_metadata", "token_metadata"] as const).flatMap((name): ProviderViolation[] => {
+  ...(["callback_metadata", "token_metadata"] as const).flatMap((name): Given[] => {
     const field = `oauth2_options.${name}`;
     const put = (paths: string[]): Body =>
       oauth({ [name === "callback_metadata" ? "callbackMetadata" : "tokenMetadata"]: paths });
     return [
-      { field, name: "a secret", set: put(["access_token"]), says: /secret/, at: `${field}[0]` },
-      { field, name: "an empty name", set: put([""]), says: /1/, at: `${field}[0]` },
-      { field, name: "129 characters", set: put([letters(129)]), says: /128/, at: `${field}[0]` },
-      { field, name: "a control character", set: put(["a\u009b"]), says: /control/, at: `${field}[0]` },
-      { field, name: "21 of them", set: put(Array.from({ length: 21 }, (_, i) => `f${i}`)), says: /20/ },
+      [field, "a secret", put(["access_token"]), /secret/, `${field}[0]`],
+      [field, "an empty name", put([""]), /1/, `${field}[0]`],
+      [field, "129 characters", put([letters(129)]), /128/, `${field}[0]`],
+      [field, "a control character", put(["a\u009b"]), /control/, `${field}[0]`],
+      [field, "21 of them", put(Array.from({ length: 21 }, (_, i) => `f${i}`)), /20/],
     ];
   }),
 ];
@@ -399,33 +310,27 @@ const schemas: readonly ProviderViolation[] = (
   at: at === undefined ? 'credential_schema.properties["\\u001b[1m"]' : `credential_schema${at}`,
 }));
 
-/** What a caller cannot set is ignored, but not when it is malformed. */
-const outputOnly: readonly ProviderViolation[] = [
-  { field: "etag", name: "U+0000", set: { etag: "a\0" }, says: /U\+0000/ },
-  { field: "template", name: "U+0000", set: { template: "a\0" }, says: /U\+0000/ },
-  { field: "created_at", name: "2^62", set: { createdAt: secondsOf(1n << 62n) }, says: /year 1 to 9999/ },
-  {
-    field: "updated_at",
-    name: "year 0",
-    set: { updatedAt: secondsOf(-62_135_596_801n) },
-    says: /year 1 to 9999/,
-  },
-].map((violation) => ({ ...violation, onlyCreate: true as const }));
+/** What an update names in no mask. What a caller cannot set is ignored, but not when it is malformed. */
+const onlyCreated: readonly Given[] = [
+  ["auth_type", "no such type", { authType: 99 }, /defined/],
+  ["auth_type", "a negative one", { authType: -1 }, /defined/],
+  ["etag", "U+0000", { etag: "a\0" }, /U\+0000/],
+  ["template", "U+0000", { template: "a\0" }, /U\+0000/],
+  ["created_at", "2^62", { createdAt: secondsOf(1n << 62n) }, /year 1 to 9999/],
+  ["updated_at", "year 0", { updatedAt: secondsOf(-62_135_596_801n) }, /year 1 to 9999/],
+];
+
+const urlRows = urlFields.flatMap(([field, put]) =>
+  urls
+    .filter(([name]) => name !== "a fragment" || field !== "api_base_url")
+    .map(([name, url, says]): Given => [field, name, put(url), says]),
+);
 
 const violations: readonly ProviderViolation[] = [
-  ...texts,
-  ...urlFields.flatMap(([field, put]) =>
-    urls
-      .filter(([name]) => name !== "a fragment" || field !== "api_base_url")
-      .map(([name, url, says]): ProviderViolation => ({ field, name, set: put(url), says })),
-  ),
-  ...enums,
-  ...durations,
-  ...maps,
-  ...options,
+  ...[...texts, ...urlRows, ...enums, ...durations, ...maps, ...options].map(violationOf),
   ...strategies,
   ...schemas,
-  ...outputOnly,
+  ...onlyCreated.map((given) => ({ ...violationOf(given), onlyCreate: true as const })),
 ];
 
 function createRow({ field, name, set, says, at, base = "oauth2" }: ProviderViolation): RpcRow {
@@ -452,185 +357,109 @@ function updateRow({ field, name, set, says, at, base = "oauth2" }: ProviderViol
   };
 }
 
-const rows = (rpc: string, list: readonly Omit<RpcRow, "rpc">[]): RpcRow[] =>
-  list.map((row) => ({ rpc: `ProviderService/${rpc}`, ...row }));
+const rows = (rpc: string, lines: readonly Line[]): RpcRow[] => table(`ProviderService/${rpc}`, lines);
+
+/** An update of `paths` of a profile that is there. */
+const patch =
+  (paths: readonly string[], set: Body = {}, more: Body = {}) =>
+  ({ providers }: Place): Body => ({
+    provider: { id: providers["oauth2"], ...set },
+    updateMask: { paths },
+    ...more,
+  });
+const description = { description: "x" };
 
 const page = (rpc: string, list: "providers" | "templates", other: "audit" | "connections"): RpcRow[] =>
   rows(rpc, [
-    {
-      name: "a negative size",
-      fields: ["page_size"],
-      message: () => ({ pageSize: -1 }),
-      demand: invalid(/0/),
-    },
-    { name: "1001", fields: ["page_size"], message: () => ({ pageSize: 1001 }), demand: invalid(/1000/) },
-    {
-      name: "513 characters",
-      fields: ["page_token"],
-      message: () => ({ pageToken: letters(513) }),
-      demand: invalid(/512/),
-    },
-    {
-      name: "no token",
-      fields: ["page_token"],
-      message: () => ({ pageToken: "%%" }),
-      demand: invalid(/next_page_token/),
-    },
-    {
-      name: "a token of another list",
-      fields: ["page_token"],
-      message: ({ pageTokens }) => ({ pageToken: pageTokens[other] }),
-      demand: invalid(/of this list/),
-    },
-    {
-      name: "a forged token with U+0000",
-      fields: ["page_token"],
-      message: () => ({ pageToken: Buffer.from(`${list}/a\0`).toString("base64url") }),
-      demand: invalid(/next_page_token/),
-    },
-    {
-      name: "64 characters",
-      fields: ["name_prefix"],
-      message: () => ({ namePrefix: letters(64) }),
-      demand: invalid(/63/),
-    },
-    {
-      name: "U+0000",
-      fields: ["name_prefix"],
-      message: () => ({ namePrefix: "a\0" }),
-      demand: invalid(/U\+0000/),
-    },
+    ["page_size", "a negative size", { pageSize: -1 }, /0/],
+    ["page_size", "1001", { pageSize: 1001 }, /1000/],
+    ["page_token", "513 characters", { pageToken: letters(513) }, /512/],
+    ["page_token", "no token", { pageToken: "%%" }, /next_page_token/],
+    [
+      "page_token",
+      "a token of another list",
+      ({ pageTokens }) => ({ pageToken: pageTokens[other] }),
+      /of this list/,
+    ],
+    [
+      "page_token",
+      "a forged token with U+0000",
+      { pageToken: Buffer.from(`${list}/a\0`).toString("base64url") },
+      /next_page_token/,
+    ],
+    ["name_prefix", "64 characters", { namePrefix: letters(64) }, /63/],
+    ["name_prefix", "U+0000", { namePrefix: "a\0" }, /U\+0000/],
   ]);
 
 export const providerRows: readonly RpcRow[] = [
   ...violations.map(createRow),
   ...violations.filter(({ onlyCreate }) => !onlyCreate).map(updateRow),
   ...rows("CreateProvider", [
-    { name: "no profile", fields: ["provider"], message: () => ({}), demand: invalid(/required/) },
-    {
-      name: "a taken name in other letters",
-      fields: ["provider.name"],
-      message: () => ({ provider: { ...sound["oauth2"], name: "  OAUTH2 " } }),
-      demand: { code: "AlreadyExists" },
-    },
-    {
-      name: "a template that is not there",
-      fields: ["template"],
-      message: () => ({ provider: {}, template: "__proto__" }),
-      demand: { code: "NotFound" },
-    },
-    {
-      name: "64 characters",
-      fields: ["template"],
-      message: () => ({ provider: {}, template: letters(64) }),
-      demand: invalid(/63/),
-    },
-    {
-      name: "a variable that ends the host",
-      fields: ["template_variables"],
-      message: () => ({
+    ["provider", "no profile", {}, /required/],
+    [
+      "provider.name",
+      "a taken name in other letters",
+      { provider: { ...sound["oauth2"], name: "  OAUTH2 " } },
+      { code: "AlreadyExists" },
+    ],
+    ["template", "a template that is not there", { provider: {}, template: "__proto__" }, notFound],
+    ["template", "64 characters", { provider: {}, template: letters(64) }, /63/],
+    [
+      "template_variables",
+      "a variable that ends the host",
+      {
         provider: { clientId: "c", clientSecret: canary },
         template: "zendesk",
         templateVariables: { subdomain: "evil.example/" },
-      }),
-      demand: invalid(/must have the form of/, 'template_variables["subdomain"]'),
-    },
-    {
-      name: "the variable __proto__",
-      fields: ["template_variables"],
-      message: () => ({ provider: {}, template: "zendesk", templateVariables: dunder("x") }),
-      demand: invalid(/reserved/, 'template_variables["__proto__"]'),
-    },
-    {
-      name: "21 variables",
-      fields: ["template_variables"],
-      message: () => ({
+      },
+      /must have the form of/,
+      'template_variables["subdomain"]',
+    ],
+    [
+      "template_variables",
+      "the variable __proto__",
+      { provider: {}, template: "zendesk", templateVariables: dunder("x") },
+      /reserved/,
+      'template_variables["__proto__"]',
+    ],
+    [
+      "template_variables",
+      "21 variables",
+      {
         provider: {},
         template: "zendesk",
         templateVariables: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`v${i}`, "x"])),
-      }),
-      demand: invalid(/20/),
-    },
-    {
-      name: "U+0000 in what the daemon gives itself",
-      fields: ["provider.id"],
-      message: () => ({ provider: { ...sound["oauth2"], id: "a\0" } }),
-      demand: invalid(/U\+0000/),
-    },
+      },
+      /20/,
+    ],
+    [
+      "provider.id",
+      "U+0000 in what the daemon gives itself",
+      { provider: { ...sound["oauth2"], id: "a\0" } },
+      /U\+0000/,
+    ],
   ]),
   ...rows("GetProvider", [
-    {
-      name: "neither",
-      fields: ["id", "name"],
-      message: () => ({}),
-      demand: invalid(/exactly one|required/, "key"),
-    },
-    {
-      name: "no UUID",
-      fields: ["id"],
-      message: () => ({ key: { case: "id", value: "../x" } }),
-      demand: invalid(/UUID/),
-    },
-    {
-      name: "an unknown one",
-      fields: ["id"],
-      message: () => ({ key: { case: "id", value: unknownId } }),
-      demand: { code: "NotFound" },
-    },
-    {
-      name: "2000 bytes",
-      fields: ["name"],
-      message: () => ({ key: { case: "name", value: letters(2000) } }),
-      demand: invalid(/128/),
-    },
-    {
-      name: "U+0000",
-      fields: ["name"],
-      message: () => ({ key: { case: "name", value: "a\0" } }),
-      demand: invalid(/U\+0000/),
-    },
-    {
-      name: "__proto__",
-      fields: ["name"],
-      message: () => ({ key: { case: "name", value: "__proto__" } }),
-      demand: { code: "NotFound" },
-    },
-    {
-      name: "384 bytes in 128 characters",
-      fields: ["name"],
-      message: () => ({ key: { case: "name", value: "\u20ac".repeat(128) } }),
-      demand: { code: "NotFound" },
-    },
+    [["id", "name"], "neither", {}, /exactly one|required/, "key"],
+    ["id", "no UUID", { key: { case: "id", value: "../x" } }, /UUID/],
+    ["id", "an unknown one", { key: { case: "id", value: unknownId } }, notFound],
+    ["name", "2000 bytes", { key: { case: "name", value: letters(2000) } }, /128/],
+    ["name", "U+0000", { key: { case: "name", value: "a\0" } }, /U\+0000/],
+    ["name", "__proto__", { key: { case: "name", value: "__proto__" } }, notFound],
+    ["name", "384 bytes in 128 characters", { key: { case: "name", value: "\u20ac".repeat(128) } }, notFound],
   ]),
   ...page("ListProviders", "providers", "connections"),
-  ...rows("ListProviders", [
-    {
-      name: "no such type",
-      fields: ["auth_type"],
-      message: () => ({ authType: 99 }),
-      demand: invalid(/defined/),
-    },
-  ]),
+  ...rows("ListProviders", [["auth_type", "no such type", { authType: 99 }, /defined/]]),
   ...page("ListProviderTemplates", "templates", "audit"),
   ...rows("UpdateProvider", [
-    {
-      name: "no profile",
-      fields: ["provider"],
-      message: () => ({ updateMask: { paths: ["name"] } }),
-      demand: invalid(/required/),
-    },
-    {
-      name: "no UUID",
-      fields: ["provider.id"],
-      message: () => ({ provider: { id: "x" }, updateMask: { paths: ["name"] } }),
-      demand: invalid(/UUID/),
-    },
-    {
-      name: "an unknown one",
-      fields: ["provider.id"],
-      message: () => ({ provider: { id: unknownId }, updateMask: { paths: ["name"] } }),
-      demand: { code: "NotFound" },
-    },
+    ["provider", "no profile", { updateMask: { paths: ["name"] } }, /required/],
+    ["provider.id", "no UUID", { provider: { id: "x" }, updateMask: { paths: ["name"] } }, /UUID/],
+    [
+      "provider.id",
+      "an unknown one",
+      { provider: { id: unknownId }, updateMask: { paths: ["name"] } },
+      notFound,
+    ],
     ...[
       "*",
       "id",
@@ -643,99 +472,88 @@ export const providerRows: readonly RpcRow[] = [
       " ",
       "a\u001b[2J",
       letters(100_000),
-    ].map((path) => ({
-      name: `the path ${JSON.stringify(path.slice(0, 20))}`,
-      fields: ["update_mask", ...(path === "auth_type" ? ["provider.auth_type"] : [])],
-      message: ({ providers }: { providers: Readonly<Record<string, string>> }) => ({
-        provider: { id: providers["oauth2"] },
-        updateMask: { paths: [path] },
-      }),
-      demand: invalid(/cannot be changed/, "update_mask.paths[0]"),
-    })),
-    {
-      name: "50000 odd paths, whose errors would fill the trailers",
-      fields: ["update_mask"],
-      message: ({ providers }) => ({
-        provider: { id: providers["oauth2"] },
-        updateMask: { paths: Array.from({ length: 50_000 }, (_, index) => `p${index}`) },
-      }),
-      demand: invalid(/at most 100/),
-    },
-    {
-      name: "no path",
-      fields: ["update_mask"],
-      message: ({ providers }) => ({ provider: { id: providers["oauth2"] }, updateMask: {} }),
-      demand: invalid(/at least one/),
-    },
-    ...["v0", "v-1", "v1e3", 'W/"1"', `v${"9".repeat(40)}`].map((etag) => ({
-      name: `the etag ${etag.slice(0, 10)}`,
-      fields: ["etag"],
-      message: ({ providers }: { providers: Readonly<Record<string, string>> }) => ({
-        provider: { id: providers["oauth2"], description: "x" },
-        updateMask: { paths: ["description"] },
-        etag,
-      }),
-      demand: invalid(/etag of an answer/),
-    })),
-    {
-      name: "the etag of another version",
-      fields: ["etag"],
-      message: ({ providers }) => ({
-        provider: { id: providers["oauth2"], description: "x" },
-        updateMask: { paths: ["description"] },
-        etag: "v7",
-      }),
-      demand: { code: "Aborted" },
-    },
-    ...(["etag", "template"] as const).map((name) => ({
-      name: "U+0000 in what the daemon gives itself",
-      fields: [`provider.${name}`],
-      message: ({ providers }: { providers: Readonly<Record<string, string>> }) => ({
-        provider: { id: providers["oauth2"], [name]: "a\0" },
-        updateMask: { paths: ["description"] },
-      }),
-      demand: invalid(/U\+0000/),
-    })),
-    ...(["created_at", "updated_at", "client_secret_set"] as const).map((path) => ({
-      name: "what the daemon gives itself",
-      fields: [`provider.${path}`],
-      message: ({ providers }: { providers: Readonly<Record<string, string>> }) => ({
-        provider: { id: providers["oauth2"] },
-        updateMask: { paths: [path] },
-      }),
-      demand: invalid(/cannot be changed/, "update_mask.paths[0]"),
-    })),
+    ].map(
+      (path): Line => [
+        ["update_mask", ...(path === "auth_type" ? ["provider.auth_type"] : [])],
+        `the path ${JSON.stringify(path.slice(0, 20))}`,
+        patch([path]),
+        /cannot be changed/,
+        "update_mask.paths[0]",
+      ],
+    ),
+    [
+      "update_mask",
+      "50000 odd paths, whose errors would fill the trailers",
+      patch(Array.from({ length: 50_000 }, (_, index) => `p${index}`)),
+      /at most 100/,
+    ],
+    [
+      "update_mask",
+      "no path",
+      ({ providers }) => ({ provider: { id: providers["oauth2"] }, updateMask: {} }),
+      /at least one/,
+    ],
+    ...["v0", "v-1", "v1e3", 'W/"1"', `v${"9".repeat(40)}`].map(
+      (etag): Line => [
+        "etag",
+        `the etag ${etag.slice(0, 10)}`,
+        patch(["description"], description, { etag }),
+        /etag of an answer/,
+      ],
+    ),
+    [
+      "etag",
+      "the etag of another version",
+      patch(["description"], description, { etag: "v7" }),
+      { code: "Aborted" },
+    ],
+    ...(["etag", "template"] as const).map(
+      (name): Line => [
+        `provider.${name}`,
+        "U+0000 in what the daemon gives itself",
+        patch(["description"], { [name]: "a\0" }),
+        /U\+0000/,
+      ],
+    ),
+    ...(["created_at", "updated_at", "client_secret_set"] as const).map(
+      (path): Line => [
+        `provider.${path}`,
+        "what the daemon gives itself",
+        patch([path]),
+        /cannot be changed/,
+        "update_mask.paths[0]",
+      ],
+    ),
   ]),
   ...(["CreateProvider", "UpdateProvider"] as const).flatMap((rpc) =>
     rows(rpc, [
-      ...["enable_discovery", "client_secret_set"].map((name) => ({
-        name: "a text for a flag",
-        fields: [`provider.${name}`],
-        json: () => `{"provider": {"${name}": "yes"}}`,
-        demand: { code: "InvalidArgument" as const },
-      })),
-      ...["omit_pkce", "skip_scope_on_auth", "skip_scope_on_exchange"].map((name) => ({
-        name: "a number for a flag",
-        fields: [`provider.oauth2_options.${name}`],
-        json: () => `{"provider": {"oauth2_options": {"${name}": 1}}}`,
-        demand: { code: "InvalidArgument" as const },
-      })),
-      {
-        name: "a secret where a list belongs",
-        fields: ["provider.scopes"],
-        json: () => `{"provider": {"scopes": "${canary}\\u001b[2J"}}`,
-        demand: { code: "InvalidArgument" as const },
-      },
+      ...["enable_discovery", "client_secret_set"].map(
+        (name): Line => [
+          `provider.${name}`,
+          "a text for a flag",
+          `{"provider": {"${name}": "yes"}}`,
+          badType,
+        ],
+      ),
+      ...["omit_pkce", "skip_scope_on_auth", "skip_scope_on_exchange"].map(
+        (name): Line => [
+          `provider.oauth2_options.${name}`,
+          "a number for a flag",
+          `{"provider": {"oauth2_options": {"${name}": 1}}}`,
+          badType,
+        ],
+      ),
+      [
+        "provider.scopes",
+        "a secret where a list belongs",
+        `{"provider": {"scopes": "${canary}\\u001b[2J"}}`,
+        badType,
+      ],
     ]),
   ),
   ...rows("DeleteProvider", [
-    { name: "no UUID", fields: ["id"], message: () => ({ id: "oauth2" }), demand: invalid(/UUID/) },
-    { name: "U+0000", fields: ["id"], message: () => ({ id: "\0" }), demand: invalid(/U\+0000/) },
-    {
-      name: "an unknown one",
-      fields: ["id"],
-      message: () => ({ id: unknownId }),
-      demand: { code: "NotFound" },
-    },
+    ["id", "no UUID", { id: "oauth2" }, /UUID/],
+    ["id", "U+0000", { id: "\0" }, /U\+0000/],
+    ["id", "an unknown one", { id: unknownId }, notFound],
   ]),
 ];

@@ -90,5 +90,37 @@ export function invalid(says: RegExp, field?: string): Demand {
   return { code: "InvalidArgument", says, ...(field === undefined ? {} : { field }) };
 }
 
+/** Of what has the wrong type. */
+export const badType: Demand = { code: "InvalidArgument" };
+export const notFound: Demand = { code: "NotFound" };
+
+/**
+ * A hostile call in a table: field, what is hostile about it, the message (a text is JSON, for Connect alone), and what must come back:
+ * what is said of the field (or of the one that is named then), or a demand of another kind.
+ */
+export type Line = readonly [
+  field: string | readonly string[],
+  name: string,
+  message: Body | string | ((place: Place) => Body),
+  demand: RegExp | Demand,
+  at?: string | undefined,
+  event?: string,
+];
+
+/** The rows of one RPC. */
+export function table(rpc: string, lines: readonly Line[]): RpcRow[] {
+  return lines.map(([fields, name, message, demand, at, event]) => ({
+    rpc,
+    name,
+    fields: typeof fields === "string" ? [fields] : fields,
+    ...(typeof message === "string" ? { json: () => message } : { message: callable(message) }),
+    demand: demand instanceof RegExp ? invalid(demand, at) : demand,
+    ...(event === undefined ? {} : { event }),
+  }));
+}
+
+const callable = (message: Body | ((place: Place) => Body)) =>
+  typeof message === "function" ? message : () => message;
+
 export const unknownId = "00000000-0000-4000-8000-000000000000";
 export const letters = (count: number): string => "a".repeat(count);

@@ -4,7 +4,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Code } from "@connectrpc/connect";
 import { GetConnectionRequestSchema } from "../../../src/gen/nexus/v1/connection_pb.js";
 import { frame } from "./bytes.js";
-import { canary, letters, type RpcRow, unknownId } from "./row.js";
+import { badType, canary, letters, type RpcRow, table, unknownId } from "./row.js";
 
 /** What is sent below the level of messages, by hand over HTTP/2. */
 export interface WireRow {
@@ -23,133 +23,74 @@ const large = Buffer.alloc(1_048_577, 0x61);
 const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
 
 /** The codes are those of the gRPC specifications ("Compression", "Responses"), INTERNAL where they say so. */
-export const wireRows: readonly WireRow[] = [
-  { name: "a sound one, as a control", body: frame(sound), code: "NotFound" },
-  { name: "a length that is longer than the message", body: frame(sound, 0, 500), code: "Unimplemented" },
-  { name: "a length of 4 GiB", body: frame(sound, 0, 0xffff_ffff), code: "ResourceExhausted" },
-  { name: "a length that is shorter than the message", body: frame(sound, 0, 10), code: "ResourceExhausted" },
-  { name: "half a length", body: Buffer.from([0, 0, 0]), code: "Unimplemented" },
-  { name: "nothing", body: Buffer.alloc(0), code: "Unimplemented" },
-  {
-    name: "two messages where there is one",
-    body: Buffer.concat([frame(sound), frame(sound)]),
-    code: "Unimplemented",
-  },
-  { name: "1 MiB and a byte", body: frame(large), code: "ResourceExhausted" },
-  {
-    name: "the compressed flag without a compression, which grpc-js overlooks",
-    body: frame(sound, 1),
-    code: "NotFound",
-  },
-  {
-    name: "an unknown compression",
-    body: frame(sound, 1),
-    headers: { "grpc-encoding": "zstd" },
-    code: "Unimplemented",
-  },
-  {
-    name: "gzip that is none",
-    body: frame(sound, 1),
-    headers: { "grpc-encoding": "gzip" },
-    code: "Internal",
-  },
-  {
-    name: "gzip of 64 MiB",
-    body: frame(bomb, 1),
-    headers: { "grpc-encoding": "gzip" },
-    code: "ResourceExhausted",
-  },
-  {
-    name: "deflate of a sound message, as a control",
-    body: frame(deflateSync(sound), 1),
-    headers: { "grpc-encoding": "deflate" },
-    code: "NotFound",
-  },
-  {
-    name: "a timeout that is none",
-    body: frame(sound),
-    headers: { "grpc-timeout": "soon" },
-    code: "Internal",
-  },
+type Line = readonly [
+  name: string,
+  body: Buffer,
+  code: WireRow["code"],
+  headers?: Readonly<Record<string, string>>,
 ];
+
+const rowOf = ([name, body, code, headers]: Line): WireRow => ({
+  name,
+  body,
+  code,
+  ...(headers === undefined ? {} : { headers }),
+});
+
+export const wireRows: readonly WireRow[] = (
+  [
+    ["a sound one, as a control", frame(sound), "NotFound"],
+    ["a length that is longer than the message", frame(sound, 0, 500), "Unimplemented"],
+    ["a length of 4 GiB", frame(sound, 0, 0xffff_ffff), "ResourceExhausted"],
+    ["a length that is shorter than the message", frame(sound, 0, 10), "ResourceExhausted"],
+    ["half a length", Buffer.from([0, 0, 0]), "Unimplemented"],
+    ["nothing", Buffer.alloc(0), "Unimplemented"],
+    ["two messages where there is one", Buffer.concat([frame(sound), frame(sound)]), "Unimplemented"],
+    ["1 MiB and a byte", frame(large), "ResourceExhausted"],
+    ["the compressed flag without a compression, which grpc-js overlooks", frame(sound, 1), "NotFound"],
+    ["an unknown compression", frame(sound, 1), "Unimplemented", { "grpc-encoding": "zstd" }],
+    ["gzip that is none", frame(sound, 1), "Internal", { "grpc-encoding": "gzip" }],
+    ["gzip of 64 MiB", frame(bomb, 1), "ResourceExhausted", { "grpc-encoding": "gzip" }],
+    [
+      "deflate of a sound message, as a control",
+      frame(deflateSync(sound), 1),
+      "NotFound",
+      { "grpc-encoding": "deflate" },
+    ],
+    ["a timeout that is none", frame(sound), "Internal", { "grpc-timeout": "soon" }],
+  ] satisfies Line[]
+).map(rowOf);
 
 const health = "/grpc.health.v1.Health/Check";
 const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-const textField = (number: number, text: Uint8Array): Buffer =>
-  frame(new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(text).finish());
+const textField = (number: number, text: string | Uint8Array): Buffer =>
+  frame(new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(Buffer.from(text)).finish());
+const at = (path: string, lines: readonly Line[]): WireRow[] =>
+  lines.map((line) => ({ path, ...rowOf(line) }));
 
 /**
  * The two standard services, which libraries serve and anybody may ask. They read what there is of a truncated message, and reflection
  * puts its errors into its answers.
  */
 export const standardRows: readonly WireRow[] = [
-  {
-    path: health,
-    name: "health of __proto__",
-    body: textField(1, Buffer.from("__proto__")),
-    code: "NotFound",
-  },
-  {
-    path: health,
-    name: "health of constructor",
-    body: textField(1, Buffer.from("constructor")),
-    code: "NotFound",
-  },
-  {
-    path: health,
-    name: "health of an escape",
-    body: textField(1, Buffer.from("\u001b[2J")),
-    code: "NotFound",
-  },
-  {
-    path: health,
-    name: "health of 1 MiB",
-    body: textField(1, large.subarray(0, 1_000_000)),
-    code: "NotFound",
-  },
-  {
-    path: "/grpc.health.v1.Health/Watch",
-    name: "a watch of 1 MB",
-    body: textField(1, large.subarray(0, 1_000_000)),
-    code: "Ok",
-  },
-  { path: health, name: "health, truncated", body: frame(Buffer.of(0x0a, 0x7f, 0x61)), code: "NotFound" },
-  {
-    path: reflection,
-    name: "the file of __proto__",
-    body: textField(3, Buffer.from("__proto__")),
-    code: "Ok",
-  },
-  {
-    path: reflection,
-    name: "the symbol __proto__",
-    body: textField(4, Buffer.from("__proto__")),
-    code: "Ok",
-  },
-  {
-    path: reflection,
-    name: "the file of a path",
-    body: textField(3, Buffer.from("../../etc/passwd")),
-    code: "Ok",
-  },
-  {
-    path: reflection,
-    name: "reflection, truncated",
-    body: frame(Buffer.of(0x1a, 0x7f, 0x61)),
-    code: "Ok",
-  },
-  {
-    path: "/nexus.v1.TokenService/__proto__",
-    name: "a method that is none",
-    body: frame(sound),
-    code: "Unimplemented",
-  },
-  {
-    path: "/__proto__/constructor",
-    name: "a service that is none",
-    body: frame(sound),
-    code: "Unimplemented",
-  },
+  ...at(health, [
+    ["health of __proto__", textField(1, "__proto__"), "NotFound"],
+    ["health of constructor", textField(1, "constructor"), "NotFound"],
+    ["health of an escape", textField(1, "\u001b[2J"), "NotFound"],
+    ["health of 1 MiB", textField(1, large.subarray(0, 1_000_000)), "NotFound"],
+    ["health, truncated", frame(Buffer.of(0x0a, 0x7f, 0x61)), "NotFound"],
+  ]),
+  ...at("/grpc.health.v1.Health/Watch", [
+    ["a watch of 1 MB", textField(1, large.subarray(0, 1_000_000)), "Ok"],
+  ]),
+  ...at(reflection, [
+    ["the file of __proto__", textField(3, "__proto__"), "Ok"],
+    ["the symbol __proto__", textField(4, "__proto__"), "Ok"],
+    ["the file of a path", textField(3, "../../etc/passwd"), "Ok"],
+    ["reflection, truncated", frame(Buffer.of(0x1a, 0x7f, 0x61)), "Ok"],
+  ]),
+  ...at("/nexus.v1.TokenService/__proto__", [["a method that is none", frame(sound), "Unimplemented"]]),
+  ...at("/__proto__/constructor", [["a service that is none", frame(sound), "Unimplemented"]]),
 ];
 
 const get = "ConnectionService/GetConnection";
@@ -182,6 +123,14 @@ function deepStruct(depth: number): Uint8Array {
   return new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(profile).finish();
 }
 
+const deepRow = (name: string, depth: number): RpcRow => ({
+  rpc: "ProviderService/CreateProvider",
+  name,
+  fields: ["provider.params"],
+  bytes: () => deepStruct(depth),
+  demand: badType,
+});
+
 export const byteRows: readonly RpcRow[] = [
   bytes("no protobuf", Buffer.from("GET / HTTP/1.1\r\n\r\n")),
   bytes("the field 0", Uint8Array.of(0x02, 0x00)),
@@ -204,20 +153,8 @@ export const byteRows: readonly RpcRow[] = [
   ),
   bytes("500000 unknown fields", Buffer.alloc(1_000_000, Buffer.of(0x78, 0x01)), "InvalidArgument"),
   bytes("a long id in 900 KiB", field(1, WireType.LengthDelimited).string(letters(900_000)).finish()),
-  {
-    rpc: "ProviderService/CreateProvider",
-    name: "50 objects in each other",
-    fields: ["provider.params"],
-    bytes: () => deepStruct(50),
-    demand: { code: "InvalidArgument" },
-  },
-  {
-    rpc: "ProviderService/CreateProvider",
-    name: "20000 objects in each other",
-    fields: ["provider.params"],
-    bytes: () => deepStruct(5_000),
-    demand: { code: "InvalidArgument" },
-  },
+  deepRow("50 objects in each other", 50),
+  deepRow("20000 objects in each other", 5_000),
 ];
 
 const json = (name: string, text: string, code: keyof typeof Code = "InvalidArgument"): RpcRow => ({
@@ -242,32 +179,16 @@ export const jsonRows: readonly RpcRow[] = [
   json("100000 deep", `{"scopes":${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
   json("a secret that is no JSON", `{"user_id":${canary}}`),
   json("1 MiB and a byte", `{"user_id":"${letters(1_048_577)}"}`, "ResourceExhausted"),
-  {
-    rpc: "ConnectionService/ListConnections",
-    name: "a size beyond 2^31",
-    fields: ["page_size"],
-    json: () => '{"page_size":9007199254740993}',
-    demand: { code: "InvalidArgument" },
-  },
-  {
-    rpc: "AuditService/VerifyAuditLog",
-    name: "2^64",
-    fields: ["checkpoint_sequence"],
-    json: () => '{"checkpoint_sequence":"18446744073709551616"}',
-    demand: { code: "InvalidArgument" },
-  },
-  {
-    rpc: "AuditService/ListAuditEvents",
-    name: "a time that is none",
-    fields: ["since"],
-    json: () => '{"since":"2026-13-01T00:00:00Z"}',
-    demand: { code: "InvalidArgument" },
-  },
-  {
-    rpc: "TokenService/GetToken",
-    name: "a duration that is none",
-    fields: ["min_ttl"],
-    json: () => '{"connection_id":"x","min_ttl":"1e9s"}',
-    demand: { code: "InvalidArgument" },
-  },
+  ...table("ConnectionService/ListConnections", [
+    ["page_size", "a size beyond 2^31", '{"page_size":9007199254740993}', badType],
+  ]),
+  ...table("AuditService/VerifyAuditLog", [
+    ["checkpoint_sequence", "2^64", '{"checkpoint_sequence":"18446744073709551616"}', badType],
+  ]),
+  ...table("AuditService/ListAuditEvents", [
+    ["since", "a time that is none", '{"since":"2026-13-01T00:00:00Z"}', badType],
+  ]),
+  ...table("TokenService/GetToken", [
+    ["min_ttl", "a duration that is none", '{"connection_id":"x","min_ttl":"1e9s"}', badType],
+  ]),
 ];

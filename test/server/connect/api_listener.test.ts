@@ -10,7 +10,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { answerJson } from "../../../src/server/connect/json_answer.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
-import { failure, getTokenPath, json, openListener, transports, withKey } from "../http_door_fixture.js";
+import { failure, getTokenPath, json, openListener, transports, withKey } from "../http_listener_fixture.js";
 
 let consoleError: ReturnType<typeof vi.spyOn>;
 beforeEach(() => {

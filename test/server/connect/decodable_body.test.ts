@@ -5,7 +5,7 @@ import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
 import { decodableBody } from "../../../src/server/connect/decodable_body.js";
 import { LimitedWorld } from "../../security/limited_world.js";
 import { apiKey } from "../fake_services.js";
-import { openListener } from "../http_door_fixture.js";
+import { openListener } from "../http_listener_fixture.js";
 
 const getToken = "/nexus.v1.TokenService/GetToken";
 const watchTokens = "/nexus.v1.TokenService/WatchTokens";

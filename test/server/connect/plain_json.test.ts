@@ -9,7 +9,7 @@ import type { BoundMethod, BoundService, CallContext } from "../../../src/servic
 import { KnownRequests } from "../../../src/service/pipeline/known_requests.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 import { apiKey } from "../fake_services.js";
-import { connectTo, getTokenPath, json, openListener } from "../http_door_fixture.js";
+import { connectTo, getTokenPath, json, openListener } from "../http_listener_fixture.js";
 
 const key = { "x-api-key": apiKey };
 

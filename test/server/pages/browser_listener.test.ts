@@ -11,6 +11,7 @@ import type {
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
+  CaptureSchemaOutcome,
   ConsentFailure,
   ConsentFlow,
   FinishOutcome,
@@ -73,6 +74,12 @@ class FakeCapture implements CaptureFlow {
   async form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome> {
     this.calls.push(`form ${state} ${cookie("b1") ?? "none"}`);
     return this.formOutcome;
+  }
+
+  schema(state: string): CaptureSchemaOutcome {
+    this.calls.push(`schema ${state}`);
+    if (this.formOutcome.kind !== "form") return this.formOutcome;
+    return { kind: "schema", providerName: form.providerName, schema: {} };
   }
 
   async submit(
@@ -254,8 +261,8 @@ describe("a consent", () => {
         expect(reply.body).toContain(`<code>${kind}</code>`);
         const problem = await send("GET", path, { accept: "application/json" });
         expect(problem.status).toBe(status);
-        expect(problem.headers["content-type"]).toBe("application/problem+json");
-        expect(JSON.parse(problem.body)).toMatchObject({ status, error: kind });
+        expect(problem.headers["content-type"]).toBe("application/json");
+        expect(JSON.parse(problem.body)).toMatchObject({ error: kind, code: kind });
       }
     },
   );

@@ -8,7 +8,7 @@ import type { JsonValue } from "../../../src/model/json.js";
 import { restRoutes } from "../../../src/server/rest/rest_routes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
-import { connectTo, openListener } from "../http_door_fixture.js";
+import { connectTo, openListener } from "../http_listener_fixture.js";
 import { restDefaults } from "../rest_defaults.js";
 
 const headers = { "x-api-key": apiKey };

@@ -1,5 +1,5 @@
 import { create, type Message } from "@bufbuild/protobuf";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import {
@@ -19,6 +19,7 @@ import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js
 import { CallPipeline } from "../../../src/service/pipeline/call_pipeline.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
+import { perTest } from "../../lifetimes.js";
 
 const connectionId = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 const ci: Principal = { name: "key:ci", kind: "key" };
@@ -107,10 +108,7 @@ function policy(...userIds: string[]): Policy {
 const unauthenticated = "16 the credential of this caller is not valid any more";
 
 describe("the policy in the pipeline of a call", () => {
-  let world: World;
-  beforeEach(() => {
-    world = new World();
-  });
+  const world = perTest(() => new World());
 
   it("lets through what is allowed, and denies whom no rule names before anything is looked at", async () => {
     expect(await world.getToken(ci)).toBe("ok");

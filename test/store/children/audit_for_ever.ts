@@ -2,14 +2,14 @@
 import { writeSync } from "node:fs";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { Store } from "../../../src/store/store.js";
-import { connection } from "../samples.js";
+import { aConnection } from "../../samples.js";
 
 const [folder = "", first = "1"] = process.argv.slice(2);
 lockDataFolder(folder);
 const store = Store.open({ folder, nowMs: 1 });
 for (let number = Number(first); ; number++) {
   await store.commit((tx) => {
-    tx.putConnection(connection("c1", { failedRefreshes: number }));
+    tx.putConnection(aConnection({ id: "c1", failedRefreshes: number }));
     tx.appendAudit({
       timeMs: number,
       type: "token_refresh_failed",

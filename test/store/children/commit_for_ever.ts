@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { Store } from "../../../src/store/store.js";
-import { connection, sealed } from "../samples.js";
+import { aConnection, sealed } from "../../samples.js";
 
 const [folder = "", first = "1"] = process.argv.slice(2);
 lockDataFolder(folder);
@@ -10,7 +10,7 @@ const store = Store.open({ folder, nowMs: 1 });
 for (let number = Number(first); ; number++) {
   await store.commit((tx) => {
     const id = `c${number % 50}`;
-    tx.putConnection(connection(id, { dueAtMs: number, failedRefreshes: number }));
+    tx.putConnection(aConnection({ id, dueAtMs: number, failedRefreshes: number }));
     tx.putCredential(id, {
       revision: BigInt(number),
       sealed: { ...sealed("x"), ciphertext: Buffer.alloc((number * 7919) % 30_000, 1) },

@@ -3,7 +3,7 @@
  * the store does next.
  */
 import { Store } from "../../../src/store/store.js";
-import { sealed } from "../samples.js";
+import { sealed } from "../../samples.js";
 
 const [folder = ""] = process.argv.slice(2);
 const fatal: string[] = [];

@@ -8,8 +8,8 @@ import {
   digestFile,
   encodeBackupHeader,
 } from "../../../src/store/files/backup_file.js";
+import { sealed } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { sealed } from "../samples.js";
 
 const manifest = {
   databaseId: "d",

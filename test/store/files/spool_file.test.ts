@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { SpooledTokenSet } from "../../../src/model/connections/spooled_token_set.js";
 import { SpoolFile, spoolFileBytes, spoolFileName } from "../../../src/store/files/spool_file.js";
+import { aConnection } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { connection } from "../samples.js";
 
 function entry(id: string, ciphertextBytes = 100): SpooledTokenSet {
   const sealed = {
@@ -15,7 +15,7 @@ function entry(id: string, ciphertextBytes = 100): SpooledTokenSet {
   };
   return {
     grant: "refresh",
-    connection: connection(id, { credentialRevision: 2n }),
+    connection: aConnection({ id, credentialRevision: 2n }),
     credential: { revision: 2n, sealed },
   };
 }

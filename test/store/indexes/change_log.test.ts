@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import { connection } from "../samples.js";
+import { aConnection } from "../../samples.js";
 import { openStore } from "../temporary_store.js";
 
 test("a connection has one entry, its newest", async () => {
   const store = openStore();
-  for (const id of ["c1", "c2", "c1", "c1"]) await store.commit((tx) => tx.putConnection(connection(id)));
+  for (const id of ["c1", "c2", "c1", "c1"])
+    await store.commit((tx) => tx.putConnection(aConnection({ id })));
   expect(store.changesSince(0n, 10).map((c) => [c.revision, c.connectionId])).toEqual([
     [2n, "c2"],
     [4n, "c1"],
@@ -17,7 +18,7 @@ test("a connection has one entry, its newest", async () => {
 
 test("a removal stays in the changes", async () => {
   const store = openStore();
-  await store.commit((tx) => tx.putConnection(connection("c1")));
+  await store.commit((tx) => tx.putConnection(aConnection({ id: "c1" })));
   await store.commit((tx) => tx.deleteConnection("c1"));
   expect(store.changesSince(0n, 10)).toEqual([
     { revision: 2n, connectionId: "c1", removed: true, userId: "user of c1", providerId: "p1" },
@@ -29,8 +30,8 @@ test("10 000 removals are kept; forgetting one raises the floor", async () => {
   const store = openStore();
   const ids = Array.from({ length: 10_003 }, (_, i) => `c${i}`);
   await store.commit((tx) => {
-    for (const id of ids) tx.putConnection(connection(id));
-    tx.putConnection(connection("kept"));
+    for (const id of ids) tx.putConnection(aConnection({ id }));
+    tx.putConnection(aConnection({ id: "kept" }));
   });
   const before = store.revision;
   await store.commit((tx) => {

@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { Store } from "../../../src/store/store.js";
+import { aConnection, nowMs } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { connection, nowMs } from "../samples.js";
 
 test("connections are counted by user id, and still after the store was opened again", async () => {
   const folder = temporaryFolder();
   const first = Store.open({ folder, nowMs });
   await first.commit((tx) => {
     for (const [index, userId] of ["ada", "ada", "bob", "cy"].entries()) {
-      tx.putConnection(connection(`c${index}`, { userId }));
+      tx.putConnection(aConnection({ id: `c${index}`, userId }));
     }
     tx.deleteConnection("c3");
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { SealedRecord } from "../../../src/model/credentials/credential.js";
 import type { Store } from "../../../src/store/store.js";
-import { connection, nowMs, pending, provider, sealed, stateHash } from "../samples.js";
+import { aConnection, aProfile, nowMs, pending, sealed, stateHash } from "../../samples.js";
 import { openStore } from "../temporary_store.js";
 
 const by = (keyId: string): SealedRecord => ({ ...sealed("x"), keyId });
@@ -32,8 +32,8 @@ describe("how many records need each key", () => {
       sealed: by("a"),
     };
     await store.commit((tx) => {
-      tx.putProvider(provider("p", { clientSecret: by("a") }));
-      tx.putConnection(connection("c", { pendingStateHash: stateHash(1) }));
+      tx.putProvider(aProfile({ id: "p", clientSecret: by("a") }));
+      tx.putConnection(aConnection({ id: "c", pendingStateHash: stateHash(1) }));
       tx.putCredential("c", { revision: 1n, sealed: by("a") });
       tx.putAuthorization(stateHash(1), pending("c", { sealed: by("a") }));
       tx.putRevocation(revocation);
@@ -42,7 +42,7 @@ describe("how many records need each key", () => {
     expect(countsOf(store)).toEqual({ a: 5 });
     await store.commit((tx) => {
       tx.putCredential("c", { revision: 2n, sealed: by("b") });
-      tx.putProvider(provider("p", { clientSecret: by("b") }));
+      tx.putProvider(aProfile({ id: "p", clientSecret: by("b") }));
       tx.putRevocation({ ...revocation, attempts: 1, sealed: by("b") });
       tx.putImport("i", { ...imported, sealed: by("b") });
     });

@@ -7,9 +7,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { checkStoreFile } from "../../../src/store/lmdb/file_check.js";
 import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
 import { Store, storeFileName } from "../../../src/store/store.js";
+import { aConnection, nowMs, sealed } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { startChild } from "../child.js";
-import { connection, nowMs, sealed } from "../samples.js";
 
 /** Numbers in [0, below), the same in every run. */
 function pseudoRandom(seed: number): (below: number) => number {
@@ -31,7 +31,7 @@ async function workload(folder: string, seed: number, batches: number, check: ()
           const id = `c${random(300)}`;
           const bytes = random(random(10) === 0 ? 100_000 : 3000);
           if (random(3) === 0) tx.deleteConnection(id);
-          else tx.putConnection(connection(id, { dueAtMs: 1 + random(1e6) }));
+          else tx.putConnection(aConnection({ id, dueAtMs: 1 + random(1e6) }));
           tx.putCredential(id, {
             revision: 1n,
             sealed: { ...sealed("x"), ciphertext: Buffer.alloc(bytes, 7) },
@@ -74,7 +74,7 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
     const folder = temporaryFolder();
     const store = await workload(folder, 9, 10, () => undefined);
     await store.commit((tx) => {
-      for (let i = 0; i < 500; i++) tx.putConnection(connection(`filler-${i}`));
+      for (let i = 0; i < 500; i++) tx.putConnection(aConnection({ id: `filler-${i}` }));
     });
     await store.close();
     whole = readFileSync(join(folder, storeFileName));
@@ -161,7 +161,8 @@ test("a file without pages that nothing refers to passes, opens and takes writes
   const store = Store.open({ folder, nowMs });
   const large = { revision: 1n, sealed: { ...sealed("x"), ciphertext: Buffer.alloc(400_000) } };
   // More than once: the commits that follow find free pages before the end of the file.
-  for (let time = 0; time < 3; time++) await store.commit((tx) => tx.putConnection(connection("kept")));
+  for (let time = 0; time < 3; time++)
+    await store.commit((tx) => tx.putConnection(aConnection({ id: "kept" })));
   await store.commit((tx) => tx.putCredential("large", large));
   await store.commit((tx) => tx.deleteCredential("large"));
   await store.close();
@@ -181,7 +182,7 @@ test("a file without pages that nothing refers to passes, opens and takes writes
   expect(length).toBeLessThan(statSync(path).size);
   truncateSync(path, length);
   const again = Store.open({ folder, nowMs });
-  expect(again.getConnection("kept")).toEqual(connection("kept"));
+  expect(again.getConnection("kept")).toEqual(aConnection({ id: "kept" }));
   await again.commit((tx) => tx.putCredential("large", large));
   expect(again.getCredential("large")?.sealed.ciphertext).toHaveLength(400_000);
   await again.close();

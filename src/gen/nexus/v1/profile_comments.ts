@@ -13,7 +13,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.enable_discovery": "Fetch `{issuer}/.well-known/openid-configuration` instead of using `auth_url` and `token_url`.",
   "Provider.auth_url": "Authorization endpoint. Required for `oauth2` without discovery; must be empty with it.",
   "Provider.token_url": "Token endpoint. Required for `oauth2` without discovery; must be empty with it.",
-  "Provider.jwks_url": "JWKS of the issuer (RFC 7517), by which an id_token is verified. Needed without discovery when `openid` is among the scopes; must be empty with discovery.",
+  "Provider.jwks_url": "JWKS of the issuer (RFC 7517), by which an id_token is verified; needs `issuer`, and must be empty with discovery. Where it is empty without discovery, the keys, and nothing else, come from the discovery document of `issuer`. Without `issuer` the scope `openid` is requested, and an id_token is neither relied on nor kept.",
   "Provider.scopes": "Default scopes for new connections, each a scope-token of RFC 6749 section 3.3. At most 100.",
   "Provider.authorization_params": "Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.",
   "Provider.api_base_url": "Base URL of the provider's API, passed on to agents as information.",

@@ -111,8 +111,9 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   tokenUrl: string;
 
   /**
-   * JWKS of the issuer (RFC 7517), by which an id_token is verified. Needed without discovery when `openid` is among
-   * the scopes; must be empty with discovery.
+   * JWKS of the issuer (RFC 7517), by which an id_token is verified; needs `issuer`, and must be empty with discovery. Where
+   * it is empty without discovery, the keys, and nothing else, come from the discovery document of `issuer`. Without `issuer`
+   * the scope `openid` is requested, and an id_token is neither relied on nor kept.
    *
    * @generated from field: string jwks_url = 12;
    */

@@ -7,7 +7,7 @@ import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
 import { sniffTimeoutMs } from "../../src/server/sockets/sniff.js";
 import { apiKey } from "./fake_services.js";
-import { connectTo, getTokenPath, json, openListener, withKey } from "./http_door_fixture.js";
+import { connectTo, getTokenPath, json, openListener, withKey } from "./http_listener_fixture.js";
 
 /** Sends bytes, and reads until the listener has answered something that matches or closed. */
 async function raw(port: number, bytes: string | Buffer, until: RegExp): Promise<string> {

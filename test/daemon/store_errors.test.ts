@@ -6,6 +6,7 @@ import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { HostileListener } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
+import { perTest } from "../lifetimes.js";
 import { has, mountTmpfs, type NeedName, needs } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
@@ -67,14 +68,12 @@ const violations: readonly Violation[] = [
 ];
 
 describe("a store that cannot be written any more", () => {
-  let server: HostileServer;
-  let listener: HostileListener;
+  const server = perTest(() => new HostileServer(16));
+  const listener = perTest(() => new HostileListener(server));
   let small: string | undefined;
   let place: Place;
   let daemon: DaemonProcess;
   beforeEach(async () => {
-    server = new HostileServer(16);
-    listener = new HostileListener(server);
     small = has("mount") ? temporaryFolder() : undefined;
     if (small !== undefined && mountTmpfs(small))
       onTestFinished(() => void spawnSync("umount", [small ?? ""]));
@@ -84,7 +83,6 @@ describe("a store that cannot be written any more", () => {
   });
   afterEach(async () => {
     await daemon.kill("SIGKILL");
-    await listener.close();
   });
 
   /** Registers the hostile provider and consents, the code of each consent being the id of its connection. */

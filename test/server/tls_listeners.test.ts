@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Authority } from "../fakes/certificates.js";
 import { apiKey } from "./fake_services.js";
-import { failure } from "./http_door_fixture.js";
+import { failure } from "./http_listener_fixture.js";
 import { TlsWorld } from "./tls_fixture.js";
 
 const spiffe = "spiffe://prod.example/ns/agents/sa/mailer";

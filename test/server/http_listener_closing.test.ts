@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { Code, createClient } from "@connectrpc/connect";
 import { expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { connectTo, failure, openListener, transports, withKey } from "./http_door_fixture.js";
+import { connectTo, failure, openListener, transports, withKey } from "./http_listener_fixture.js";
 
 test.each(transports)(
   "lets a stream over %s come to its end and takes no new calls",

@@ -2,20 +2,15 @@
  * The errors of today's Nexus server that need static credentials or the audit log; the others are in `errors.test.ts`.
  * `MUTATION` says what was put back to see the test fail.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/model/json.js";
+import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
 import { Watcher } from "./harness.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "./scripted_world.js";
 
-let world: ScriptedWorld;
-beforeAll(async () => {
-  world = await ScriptedWorld.make();
-});
-afterAll(async () => {
-  await world.close();
-});
+const world = perSuite(() => ScriptedWorld.make());
 beforeEach(() => {
   world.answerToken = goodTokens();
   world.decision = "allow";
@@ -221,14 +216,10 @@ describe("a captured credential is tried where the profile says how", () => {
 });
 
 describe("the audit log", () => {
-  let own: ScriptedWorld;
+  const own = perSuite(() => ScriptedWorld.make());
   let connectionId: string;
   beforeAll(async () => {
-    own = await ScriptedWorld.make();
     connectionId = await own.connect(await own.register());
-  });
-  afterAll(async () => {
-    await own.close();
   });
   type Event = Record<string, string>;
   const events = async (query = ""): Promise<Event[]> =>

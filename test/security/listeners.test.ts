@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
 import { exitCodes } from "../../src/daemon/exit_codes.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
@@ -15,6 +15,7 @@ import { DaemonProcess } from "../daemon/daemon_process.js";
 import { freePort, Place } from "../daemon/harness.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
+import { perSuite } from "../lifetimes.js";
 import { needs } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
@@ -151,11 +152,7 @@ const known = [Code.NotFound, Code.PermissionDenied];
 const nobody = [Code.Unauthenticated, Code.Unauthenticated];
 
 describe("a daemon whose listeners speak TLS", () => {
-  let world: Guarded;
-  beforeAll(async () => {
-    world = await Guarded.open();
-  });
-  afterAll(() => world.close());
+  const world = perSuite(() => Guarded.open());
   const expectKnown = async (shown: Presented) => {
     for (const code of await world.answers(shown)) expect(known).toContain(code);
   };

@@ -1,9 +1,10 @@
-import type { PendingAuthorization } from "../../src/model/connections/authorization.js";
-import type { Connection } from "../../src/model/connections/connection.js";
-import type { SealedRecord } from "../../src/model/credentials/credential.js";
-import { bearerStrategy } from "../../src/model/credentials/strategy.js";
-import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
+import type { PendingAuthorization } from "../src/model/connections/authorization.js";
+import type { Connection } from "../src/model/connections/connection.js";
+import type { SealedRecord } from "../src/model/credentials/credential.js";
+import { bearerStrategy } from "../src/model/credentials/strategy.js";
+import { newId } from "../src/model/ids.js";
+import { plainOAuth2 } from "../src/model/providers/profile_fields.js";
+import type { ProviderProfile, ProviderSettings } from "../src/model/providers/provider_profile.js";
 
 export const nowMs = 1_700_000_000_000;
 
@@ -16,31 +17,38 @@ export function sealed(text: string): SealedRecord {
   };
 }
 
+/** What a client may set of a profile, nearly nothing of it set. */
+export const plainSettings: ProviderSettings = {
+  name: "op",
+  authType: "oauth2",
+  clientId: "client",
+  tokenEndpointAuthMethod: "none",
+  issuer: "",
+  enableDiscovery: false,
+  authUrl: "",
+  tokenUrl: "",
+  jwksUrl: "",
+  scopes: [],
+  authorizationParams: {},
+  apiBaseUrl: "",
+  userInfoEndpoint: "",
+  description: "",
+  category: "",
+  refreshWindowMs: undefined,
+  strategy: bearerStrategy,
+  credentialSchema: undefined,
+  params: {},
+  oauth2: plainOAuth2,
+  template: "",
+};
+
 /** A profile with every optional field unset. */
-export function provider(id: string, changes: Partial<ProviderProfile> = {}): ProviderProfile {
+export function aProfile(changes: Partial<ProviderProfile> = {}): ProviderProfile {
+  const id = changes.id ?? newId();
   return {
+    ...plainSettings,
     id,
     name: `name-${id}`,
-    authType: "oauth2",
-    clientId: "client",
-    tokenEndpointAuthMethod: "none",
-    issuer: "",
-    enableDiscovery: false,
-    authUrl: "",
-    tokenUrl: "",
-    jwksUrl: "",
-    scopes: [],
-    authorizationParams: {},
-    apiBaseUrl: "",
-    userInfoEndpoint: "",
-    description: "",
-    category: "",
-    refreshWindowMs: undefined,
-    strategy: bearerStrategy,
-    credentialSchema: undefined,
-    params: {},
-    oauth2: plainOAuth2,
-    template: "",
     clientSecret: undefined,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
@@ -51,7 +59,8 @@ export function provider(id: string, changes: Partial<ProviderProfile> = {}): Pr
 }
 
 /** A connection with every optional field unset. */
-export function connection(id: string, changes: Partial<Connection> = {}): Connection {
+export function aConnection(changes: Partial<Connection> = {}): Connection {
+  const id = changes.id ?? newId();
   return {
     id,
     userId: `user of ${id}`,

@@ -1,8 +1,8 @@
 import { loadClientSecret } from "../../config/client_config.js";
 import { Secret } from "../../runtime/secret.js";
-import { usageFailure } from "./command_failure.js";
-import { readText } from "./files.js";
-import type { Shell } from "./shell.js";
+import { usageFailure } from "../shell/command_failure.js";
+import { readText } from "../shell/files.js";
+import type { Shell } from "../shell/shell.js";
 
 /**
  * The client secret of a new profile: from the file, the environment, or a person who is asked without echo.
@@ -17,15 +17,18 @@ export async function obtainClientSecret(shell: Shell, file: string | undefined)
       "a client secret is needed: give --client-secret-file (- is standard input) or set NEXUS_CLIENT_SECRET; a public client says --auth-method none",
     );
   }
-  return checked(await shell.stdin.ask("Client secret: ", { echo: false }), "the answer");
+  return await ask(shell);
 }
 
 /** Reads a secret file; `-` is standard input, and asks a person who sits there. The line end is no part of it. */
 export async function readClientSecret(shell: Shell, file: string): Promise<Secret> {
   if (file !== "-") return checked(readText(file, "--client-secret-file"), file);
-  if (shell.stdin.isTTY)
-    return checked(await shell.stdin.ask("Client secret: ", { echo: false }), "the answer");
+  if (shell.stdin.isTTY) return await ask(shell);
   return checked(await shell.stdin.readAll(), "standard input");
+}
+
+async function ask({ stdin }: Shell): Promise<Secret> {
+  return checked(await stdin.ask("Client secret: ", { echo: false }), "the answer");
 }
 
 function checked(text: string, origin: string): Secret {

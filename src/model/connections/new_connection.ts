@@ -1,11 +1,11 @@
-import type { Connection } from "../../model/connections/connection.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderProfile } from "../providers/provider_profile.js";
+import type { Connection } from "./connection.js";
 
 /** A connection that holds nothing yet. */
 export function newConnection(
   id: string,
   userId: string,
-  profile: ProviderProfile,
+  profile: Pick<ProviderProfile, "id" | "name" | "strategy">,
   nowMs: number,
 ): Connection {
   return {

@@ -7,12 +7,13 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { restTable } from "../../src/legacy/table.js";
 import { Store } from "../../src/store/store.js";
 import { Browser } from "../fakes/browser.js";
 import { limitFileSize } from "../fakes/file_size_limit.js";
+import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
 import { DaemonProcess } from "./daemon_process.js";
@@ -22,13 +23,7 @@ import { goodTokens, returnUrl, ScriptedWorld } from "./scripted_world.js";
 
 const unknownId = "00000000-0000-4000-8000-000000000000";
 
-let world: ScriptedWorld;
-beforeAll(async () => {
-  world = await ScriptedWorld.make();
-});
-afterAll(async () => {
-  await world.close();
-});
+const world = perSuite(() => ScriptedWorld.make());
 beforeEach(() => {
   world.answerToken = goodTokens();
   world.decision = "allow";

@@ -1,0 +1,127 @@
+import { Command } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import {
+  addAddressFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { type Login, loginOf } from "./login.js";
+import { providerOf } from "./named_connection.js";
+import { credentialArgument, parseCredentialName, readCredential } from "./read_credential.js";
+import { credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
+
+interface HelperFlags extends DaemonFlags {
+  readonly host?: readonly string[];
+  readonly username?: string;
+}
+
+/** The words by which docker knows that it should go on without a credential. */
+const notFound = "credentials not found in native keychain";
+
+/** https://github.com/docker/docker-credential-helpers: docker reads errors from standard output. */
+export function dockerCredentialCommand(shell: Shell): Command {
+  const command = new Command("docker-credential")
+    .description("answer docker when it asks for the credential of a registry")
+    .argument("<connection>", credentialArgument)
+    .argument("<operation>", "get, list, store or erase: docker adds it")
+    .option(
+      "--host <host>",
+      "a registry that may have it, in place of the hosts of the provider's URLs; can be given again",
+      collect,
+    )
+    .option("--username <name>", "beside a token (default: what the registry wants)");
+  addNotes(
+    addAddressFlags(command),
+    'docker looks for a program docker-credential-NAME: a script of two lines, #!/bin/sh and exec nexusd docker-credential github --host ghcr.io "$@".',
+    "store and erase keep and remove nothing: nexusd has the credential.",
+  );
+  return command.action(async (name: string, operation: string, flags: HelperFlags) => {
+    try {
+      const text = await answer(shell, name, operation, flags);
+      if (text !== undefined) shell.stdout.write(`${text}\n`);
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) throw error;
+      shell.stdout.write(`${error.message}\n`);
+      throw new CommandFailure(exitCodes.failed, "");
+    }
+  });
+}
+
+async function answer(
+  shell: Shell,
+  name: string,
+  operation: string,
+  flags: HelperFlags,
+): Promise<string | undefined> {
+  const input = (await shell.stdin.readAll()).trim();
+  if (operation === "store" || operation === "erase") return undefined;
+  if (operation !== "get" && operation !== "list") {
+    throw new CommandFailure(
+      exitCodes.failed,
+      `Unknown credential action ${printable(JSON.stringify(operation))}`,
+    );
+  }
+  let text = "";
+  await withDaemon(shell, flags, async (session) => {
+    text = JSON.stringify(
+      operation === "get"
+        ? await get(shell, session, name, input, flags)
+        : await list(shell, session, name, flags),
+    );
+  });
+  return text;
+}
+
+async function get(
+  shell: Shell,
+  session: DaemonSession,
+  name: string,
+  serverUrl: string,
+  flags: HelperFlags,
+): Promise<object> {
+  const site = registryOf(serverUrl);
+  const rule = { name, hosts: flags.host ?? [] };
+  if (site === undefined || (await credentialNameFor(shell, session, site, rule)) === undefined) {
+    throw new CommandFailure(exitCodes.failed, notFound);
+  }
+  const { username, password } = await loginAt(shell, session, name, site, flags);
+  return { ServerURL: serverUrl, Username: username, Secret: password };
+}
+
+/** Each registry with its user name. */
+async function list(
+  shell: Shell,
+  session: DaemonSession,
+  name: string,
+  flags: HelperFlags,
+): Promise<Record<string, string>> {
+  const hosts = flags.host ?? hostsOf(await providerOf(shell, session, parseCredentialName(name).connection));
+  const users: Record<string, string> = {};
+  for (const host of hosts) {
+    const site = siteOf(undefined, host);
+    if (site !== undefined) users[host] = (await loginAt(shell, session, name, site, flags)).username;
+  }
+  return users;
+}
+
+async function loginAt(
+  shell: Shell,
+  session: DaemonSession,
+  name: string,
+  { hostname }: Site,
+  { username }: HelperFlags,
+): Promise<Login> {
+  return loginOf(await readCredential(shell, session, name), hostname, username);
+}
+
+/** docker names a registry by its host alone, or by a URL, as `https://index.docker.io/v1/`. */
+function registryOf(serverUrl: string): Site | undefined {
+  const [, scheme, host = ""] = /^(?:([a-z]+):\/\/)?([^/]*)/.exec(serverUrl) ?? [];
+  return siteOf(scheme, host);
+}

@@ -1,0 +1,86 @@
+import { Command, Option } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import {
+  addAddressFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
+import { parseDurationMs } from "../shell/duration.js";
+import { addNotes } from "../shell/help.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import {
+  credentialArgument,
+  credentialValue,
+  parseCredentialName,
+  readCredential,
+} from "./read_credential.js";
+
+interface ExecFlags extends DaemonFlags {
+  readonly env?: readonly Variable[];
+  readonly minTtl?: number;
+}
+
+/** A variable of the program, and what it holds. */
+interface Variable {
+  readonly name: string;
+  readonly credential: string;
+}
+
+export function execCommand(shell: Shell): Command {
+  const command = new Command("exec")
+    .description("run a program with credentials in its environment, and end as it ends")
+    .argument("<command...>", "the program and its arguments, after --")
+    .addOption(
+      new Option("--env <name=connection>", "a variable and what it holds; can be given again").argParser(
+        collectVariable,
+      ),
+    )
+    .option("--min-ttl <duration>", "how long each token should live at least, as 60s", parseDurationMs);
+  addNotes(
+    addAddressFlags(command),
+    `A variable holds the credential of ${credentialArgument}.`,
+    "Signals go to the program. The exit code is the program's own, 128 and the number of a signal that ended it, 127 when there is no such program and 126 when it cannot be started; before it starts, that of nexusd.",
+  );
+  return command.action((argv: string[], flags: ExecFlags) => execute(shell, argv, flags));
+}
+
+async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags): Promise<void> {
+  const { env: variables = [] } = flags;
+  if (variables.length === 0) throw usageFailure("name at least one variable, as --env GITHUB_TOKEN=github");
+  const values: Record<string, string> = {};
+  await withDaemon(shell, flags, async (session) => {
+    for (const variable of variables)
+      values[variable.name] = await valueFor(shell, session, variable, flags.minTtl);
+  });
+  const code = await shell.runProgram(argv, { ...shell.env, ...values });
+  if (code !== exitCodes.ok) throw new CommandFailure(code, "");
+}
+
+async function valueFor(
+  shell: Shell,
+  session: DaemonSession,
+  { name, credential }: Variable,
+  minTtlMs: number | undefined,
+): Promise<string> {
+  const { value } = credentialValue(await readCredential(shell, session, credential, { minTtlMs }));
+  // Each would be cut there without a word.
+  if (!value.includes("\0")) return value;
+  throw new CommandFailure(
+    exitCodes.failed,
+    `${name}: the credential holds a byte that no variable can hold`,
+  );
+}
+
+/** @throws CommandFailure */
+function collectVariable(text: string, before: readonly Variable[] = []): Variable[] {
+  const [, name, credential = ""] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) {
+    throw usageFailure(`--env ${printable(text)} must be NAME=CONNECTION, as GITHUB_TOKEN=github`);
+  }
+  if (before.some((other) => other.name === name)) throw usageFailure(`--env names ${name} twice`);
+  parseCredentialName(credential);
+  return [...before, { name, credential }];
+}

@@ -1,0 +1,140 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Command } from "commander";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import {
+  addAddressFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { type Login, loginOf } from "./login.js";
+import { type Credential, credentialArgument, readCredential, withId } from "./read_credential.js";
+import { credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
+
+interface HelperFlags extends DaemonFlags {
+  readonly host?: readonly string[];
+  readonly username?: string;
+}
+
+interface HelperRule extends SiteRule {
+  /** Beside a token; undefined for what the server wants. */
+  readonly username: string | undefined;
+}
+
+/** What git says of the server (gitcredentials(7), git-credential(1)). */
+type Description = ReadonlyMap<string, string>;
+
+const operations = ["get", "store", "erase"];
+
+export function gitCredentialCommand(shell: Shell): Command {
+  const command = new Command("git-credential")
+    .description("answer git when it asks for a user name and password")
+    .argument("[connection]", `${credentialArgument} (default: the provider whose URLs lead to the server)`)
+    .argument("[operation]", "get, store or erase: git adds it")
+    .option(
+      "--host <host>",
+      "a server that may have it, in place of those of the provider's URLs; can be given again",
+      collect,
+    )
+    .option("--username <name>", "beside a token (default: what the server wants)");
+  addNotes(
+    addAddressFlags(command),
+    "store keeps nothing: nexusd has the credential. erase, after the server refused the current one, refreshes it.",
+  );
+  return command.action(async (first: string | undefined, second: string | undefined, flags: HelperFlags) => {
+    const [name, operation] = second === undefined ? [undefined, first ?? ""] : [first, second];
+    if (second === undefined && !operations.includes(operation)) {
+      throw usageFailure("git adds the operation: get, store or erase");
+    }
+    // git asks helpers to ignore an operation that they do not know.
+    if (operation !== "get" && operation !== "erase") return;
+    const asked = parseDescription(await shell.stdin.readAll());
+    const site = siteOf(asked.get("protocol") ?? "", asked.get("host") ?? "");
+    if (site === undefined) return;
+    const rule = { name, hosts: flags.host ?? [], username: flags.username };
+    await withDaemon(shell, flags, async (session) => {
+      if (operation === "get") await get(shell, session, site, rule, asked.get("username"));
+      else await erase(shell, session, site, rule, asked.get("password"));
+    });
+  });
+}
+
+async function get(
+  shell: Shell,
+  session: DaemonSession,
+  site: Site,
+  rule: HelperRule,
+  asked: string | undefined,
+): Promise<void> {
+  try {
+    // A user name in the URL goes before ours, but a credential with a name of its own is for that one alone.
+    const found = await read(shell, session, site, { ...rule, username: asked ?? rule.username });
+    const isOther = asked !== undefined && found?.login.username !== asked;
+    if (found !== undefined && !isOther) shell.stdout.write(answer(found.login));
+  } catch (error) {
+    // Or else git asks the person for a password that does not exist, and an agent waits for ever.
+    const isForPerson = error instanceof CommandFailure && error.exitCode === exitCodes.attentionNeeded;
+    if (isForPerson) shell.stdout.write("quit=1\n");
+    throw error;
+  }
+}
+
+/** Another credential than the current one was refused before, and tells nothing of this one. */
+async function erase(
+  shell: Shell,
+  session: DaemonSession,
+  site: Site,
+  rule: HelperRule,
+  password: string | undefined,
+): Promise<void> {
+  const found = await read(shell, session, site, rule);
+  if (found === undefined || found.login.password !== password) return;
+  const { connectionId } = found.credential;
+  await withId(connectionId, () =>
+    session.call(`refresh the credential that ${site.host} refused`, (options) =>
+      session.daemon.tokens.refreshToken({ connectionId }, options),
+    ),
+  );
+  shell.stderr.write(`nexusd: ${site.host} refused the credential, which was refreshed: try again\n`);
+}
+
+async function read(
+  shell: Shell,
+  session: DaemonSession,
+  site: Site,
+  rule: HelperRule,
+): Promise<{ readonly credential: Credential; readonly login: Login } | undefined> {
+  const name = await credentialNameFor(shell, session, site, rule);
+  if (name === undefined) return undefined;
+  const credential = await readCredential(shell, session, name);
+  return { credential, login: loginOf(credential, site.hostname, rule.username) };
+}
+
+/** @throws CommandFailure for what a line cannot hold */
+function answer({ username, password, expiresAt }: Login): string {
+  for (const [name, value] of Object.entries({ username, password })) {
+    if (!/[\n\0]/.test(value)) continue;
+    throw new CommandFailure(
+      exitCodes.failed,
+      printable(`the ${name} holds a line break, which git cannot take`),
+    );
+  }
+  const expiry = expiresAt ? [`password_expiry_utc=${Math.floor(timestampMs(expiresAt) / 1000)}`] : [];
+  return `${[`username=${username}`, `password=${password}`, ...expiry].join("\n")}\n`;
+}
+
+/** `key=value` lines up to an empty one. Of those that come more than once, as `wwwauth[]`, none is needed. */
+function parseDescription(text: string): Description {
+  const [lines = ""] = text.split("\n\n");
+  return new Map(
+    lines.split("\n").flatMap((line): [string, string][] => {
+      const equals = line.indexOf("=");
+      return equals < 0 ? [] : [[line.slice(0, equals), line.slice(equals + 1)]];
+    }),
+  );
+}

@@ -1,0 +1,66 @@
+import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { findConnection } from "../connections/connection_key.js";
+import { findProvider } from "../providers/provider_key.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
+import type { Shell } from "../shell/shell.js";
+import { shellWord } from "../shell/text.js";
+
+type Named = Pick<Shell, "userName">;
+
+/** An id, its beginning, or the name of a provider that could be one. */
+const likeId = /^[0-9a-f-]{4,36}$/i;
+
+/**
+ * The id of the connection that `text` names.
+ *
+ * @throws CommandFailure that names the command which makes the link for a person, where there is no connection yet
+ */
+export async function connectionIdOf(shell: Named, session: DaemonSession, text: string): Promise<string> {
+  try {
+    return await findConnection(shell, session, text);
+  } catch (error) {
+    if (!isNotFound(error) || likeId.test(text)) throw error;
+    const [providerName = "", ...account] = text.split("/");
+    // Says which provider may be meant, when there is none of this name.
+    const { provider } = await findProvider(session, providerName);
+    throw noConnection(provider.name, account);
+  }
+}
+
+/**
+ * The profile of the connection that `text` names, be there a connection yet or not.
+ *
+ * @throws CommandFailure
+ */
+export async function providerOf(shell: Named, session: DaemonSession, text: string): Promise<Provider> {
+  const [key = ""] = text.split("/");
+  if (!likeId.test(key)) return (await findProvider(session, key)).provider;
+  try {
+    const connectionId = await findConnection(shell, session, text);
+    const { connection } = await session.call(`read the connection ${connectionId}`, (options) =>
+      session.daemon.connections.getConnection({ connectionId }, options),
+    );
+    return (await findProvider(session, connection?.providerId ?? "")).provider;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    return (await findProvider(session, key)).provider;
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof CommandFailure && error.exitCode === exitCodes.failed;
+}
+
+function noConnection(provider: string, [user, label]: readonly string[]): CommandFailure {
+  const flags = [
+    ...(user === undefined ? [] : [`--user ${shellWord(user)}`]),
+    ...(label === undefined ? [] : [`--label ${shellWord(label)}`]),
+  ];
+  const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
+  return new CommandFailure(
+    exitCodes.attentionNeeded,
+    `${whose} no connection to ${provider}\na person can consent: ${["nexusd connect", provider, ...flags].join(" ")}`,
+  );
+}

@@ -1,0 +1,127 @@
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Token } from "../../gen/nexus/v1/token_pb.js";
+import { connectionArgument } from "../connections/connection_key.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
+import { durationOf } from "../shell/duration.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { connectionIdOf } from "./named_connection.js";
+
+/** What `--help` says of an argument that names a credential. */
+export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id picks one field, as twilio.account_sid/ada`;
+
+/** What a person names: a connection, and one field of its credential if need be. */
+export interface CredentialName {
+  readonly connection: string;
+  readonly field: string | undefined;
+}
+
+/** A credential as it is now. */
+export interface Credential {
+  readonly connectionId: string;
+  readonly token: Token;
+  /** As it was named. */
+  readonly field: string | undefined;
+}
+
+/** One value of a credential. */
+export interface CredentialValue {
+  readonly value: string;
+  /** Undefined when it is not known. */
+  readonly expiresAt: Timestamp | undefined;
+}
+
+/**
+ * `CONNECTION` or, with a dot after provider or id, `CONNECTION.FIELD`: `twilio.account_sid`, `twilio.account_sid/ada`. Neither ids nor
+ * names of providers hold a dot, and users may.
+ *
+ * @throws CommandFailure
+ */
+export function parseCredentialName(text: string): CredentialName {
+  const [, connection = "", field, user = ""] = /^([^./]*)(?:\.([^/]*))?(\/.*)?$/s.exec(text.trim()) ?? [];
+  if (connection === "" || field === "") {
+    throw usageFailure(
+      `${printable(JSON.stringify(text))} names no credential: write PROVIDER, PROVIDER/USER or an id, and .FIELD after provider or id`,
+    );
+  }
+  return { connection: `${connection}${user}`, field };
+}
+
+/**
+ * Reads the credential that `name` names.
+ *
+ * @throws CommandFailure with the command that makes the link for a person, where one has to act
+ */
+export async function readCredential(
+  shell: Pick<Shell, "userName">,
+  session: DaemonSession,
+  name: string,
+  options: { readonly minTtlMs?: number | undefined } = {},
+): Promise<Credential> {
+  const { connection, field } = parseCredentialName(name);
+  const connectionId = await connectionIdOf(shell, session, connection);
+  const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
+  const { token } = await withId(connectionId, () =>
+    session.call(`read the token of ${printable(connection)}`, (callOptions) =>
+      session.daemon.tokens.getToken({ connectionId, ...minTtl }, callOptions),
+    ),
+  );
+  if (!token) throw new Error("the daemon answered without a token");
+  return { connectionId, token, field };
+}
+
+/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
+export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
+  }
+}
+
+/**
+ * The field that was named, or else what the strategy carries, or the only field.
+ *
+ * @throws CommandFailure
+ */
+export function credentialValue({ token, field }: Pick<Credential, "token" | "field">): CredentialValue {
+  const { credentials, idToken, expiresAt } = token;
+  const names = Object.keys(credentials).sort();
+  const known = [...names, ...(idToken === "" ? [] : ["id_token"])];
+  if (field === "id_token" && idToken !== "") return { value: idToken, expiresAt: expiryOfJwt(idToken) };
+  const value = field === undefined ? mainValue(token, names) : ownValue(credentials, field);
+  if (value !== undefined && value !== "") return { value, expiresAt };
+  throw new CommandFailure(
+    exitCodes.failed,
+    printable(
+      field === undefined
+        ? `the credential of this connection is not a single value, it has the fields ${names.join(", ")}: name one, as in NAME.${names[0]}, or use --format json`
+        : `the credential of this connection has no ${value === "" ? "value in its " : ""}field ${field}: it has ${known.join(", ")}`,
+    ),
+  );
+}
+
+function mainValue({ strategy, credentials }: Token, names: readonly string[]): string | undefined {
+  const kind = strategy?.kind;
+  const carried =
+    kind?.case === "oauth2" || kind?.case === "header" || kind?.case === "queryParam"
+      ? ownValue(credentials, kind.value.credentialField)
+      : undefined;
+  const only = names.length === 1 ? credentials[names[0] ?? ""] : undefined;
+  return carried ?? ownValue(credentials, "access_token") ?? only;
+}
+
+function ownValue(credentials: Readonly<Record<string, string>>, field: string): string | undefined {
+  return Object.hasOwn(credentials, field) ? credentials[field] : undefined;
+}
+
+/** RFC 7519 section 4.1.4; its signature was verified by the daemon. */
+function expiryOfJwt(jwt: string): Timestamp | undefined {
+  const { exp } = JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString("utf8")) as {
+    exp?: unknown;
+  };
+  return typeof exp === "number" ? timestampFromMs(Math.floor(exp * 1000)) : undefined;
+}

@@ -1,0 +1,47 @@
+import { Command, Option } from "commander";
+import { usageFailure } from "../shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { parseDurationMs } from "../shell/duration.js";
+import type { Shell } from "../shell/shell.js";
+import { providerOf } from "./named_connection.js";
+import { credentialArgument, readCredential } from "./read_credential.js";
+import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
+
+interface TokenFlags extends DaemonFlags {
+  readonly minTtl?: number;
+  readonly format?: TokenFormat;
+  readonly host?: string;
+}
+
+export function tokenCommand(shell: Shell): Command {
+  const command = new Command("token")
+    .description("print the current access token or API key and nothing else: $(nexusd token github) works")
+    .argument("<connection>", credentialArgument)
+    .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs)
+    .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
+    .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
+  return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
+    const format = formatOf(flags);
+    return withDaemon(shell, flags, async (session) => {
+      const credential = await readCredential(shell, session, name, { minTtlMs: flags.minTtl });
+      const readHost = async (): Promise<string> =>
+        flags.host ?? hostOf((await providerOf(shell, session, credential.connectionId)).apiBaseUrl);
+      shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));
+    });
+  });
+}
+
+function formatOf({ format, json, host }: TokenFlags): TokenFormat {
+  if (json && format !== undefined && format !== "json")
+    throw usageFailure(`--json and --format ${format} exclude each other`);
+  if (host !== undefined && format !== "netrc") throw usageFailure("--host belongs to --format netrc");
+  if (host !== undefined && !/^[\w.:[\]-]+$/.test(host))
+    throw usageFailure("--host must be a host name alone, as github.com");
+  return format ?? (json ? "json" : "plain");
+}
+
+function hostOf(apiBaseUrl: string): string {
+  if (apiBaseUrl === "")
+    throw usageFailure("the provider has no API base URL to take the host from: give --host");
+  return new URL(apiBaseUrl).hostname;
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { run } from "../../../src/cli/program.js";
+import type { ProviderSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
+import type { JsonObject } from "../../../src/model/json.js";
+import { fakeShell } from "../../cli/fake_shell.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { ScriptedWorld } from "../scripted_world.js";
+
+const main = join(import.meta.dirname, "../../../dist/main.js");
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface RunOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** What standard input gets later. */
+  readonly openStdin?: boolean;
+}
+
+/** A program that runs. */
+export class Running {
+  #stdout = "";
+  #stderr = "";
+  readonly ended: Promise<Ended>;
+
+  constructor(readonly child: ChildProcess) {
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stdout += text;
+    });
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr += text;
+    });
+    this.ended = once(child, "close").then(([code]) => ({
+      code: code as number | null,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    }));
+  }
+
+  /** Resolves once standard output has the text. */
+  async wrote(text: string): Promise<void> {
+    const { stdout } = this.child;
+    while (!this.#stdout.includes(text)) {
+      const early = this.ended.then(({ code, stderr }) => {
+        throw new Error(`ended with ${code}: ${stderr}`);
+      });
+      await Promise.race([stdout ? once(stdout, "data") : early, early]);
+    }
+  }
+}
+
+/** A live daemon, and a machine on which `nexusd` is installed. */
+export class ToolWorld {
+  readonly home = temporaryFolder();
+  /** Who runs the commands, and whose connections are meant when no user is named. */
+  readonly user = userInfo().username;
+  readonly #bin = join(this.home, "bin");
+
+  private constructor(readonly scripted: ScriptedWorld) {
+    mkdirSync(this.#bin);
+    symlinkSync(main, join(this.#bin, "nexusd"));
+  }
+
+  static async make(environment: NodeJS.ProcessEnv = {}): Promise<ToolWorld> {
+    return new ToolWorld(await ScriptedWorld.make(environment));
+  }
+
+  close(): Promise<void> {
+    return this.scripted.close();
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    const { dataDir } = this.scripted.place.config;
+    return { PATH: `${this.#bin}:${process.env["PATH"]}`, HOME: this.home, NEXUS_DATA_DIR: dataDir };
+  }
+
+  /** Puts a program on the path. */
+  install(name: string, text: string): void {
+    writeFileSync(join(this.#bin, name), text, { mode: 0o755 });
+  }
+
+  /** A program of Node on the path. */
+  installNode(name: string, text: string): void {
+    this.install(name, `#!${process.execPath}\n${text}`);
+  }
+
+  start(program: string, args: readonly string[], { stdin, env, cwd, openStdin }: RunOptions = {}): Running {
+    const child = spawn(program, args, { env: { ...this.env, ...env }, cwd: cwd ?? this.home });
+    child.stdin.on("error", () => {});
+    if (!openStdin) child.stdin.end(stdin ?? "");
+    return new Running(child);
+  }
+
+  run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    return this.start(program, args, options).ended;
+  }
+
+  /** `nexusd` as a process of its own. */
+  nexusd(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    return this.run("nexusd", args, options);
+  }
+
+  /** The same command in this process, where it need not be one. */
+  async command(args: readonly string[], piped = ""): Promise<Ended> {
+    const { dataDir } = this.scripted.place.config;
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, piped, userName: () => this.user });
+    const code = await run(args, shell);
+    return { code, stdout: shell.out(), stderr: shell.err() };
+  }
+
+  /** An OAuth profile that the user has consented to; its tokens are `access-N-secret`. */
+  async connect(name: string, more: JsonObject = {}): Promise<string> {
+    return await this.scripted.connect(await this.scripted.register({ name, ...more }), {
+      user_id: this.user,
+    });
+  }
+
+  /** A static profile with the user's credential. */
+  async import(
+    provider: MessageInitShape<typeof ProviderSchema>,
+    credentials: Record<string, string>,
+  ): Promise<string> {
+    const { clients } = this.scripted;
+    const created = await clients.providers.createProvider({ provider });
+    const { connection } = await clients.connections.importConnection({
+      userId: this.user,
+      providerId: created.provider?.id ?? "",
+      credentials,
+    });
+    return connection?.id ?? "";
+  }
+}
