@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Failure, failureText } from "./failures.js";
-import { type Html, html } from "./html.js";
+import { type Html, html, joined } from "./html.js";
 
 /**
  * Headers of everything that the browser listener answers: nothing runs, nothing is framed, nothing is kept, and the address
@@ -180,10 +180,18 @@ function page(status: number, { title, mark, lines, reason, operator }: Page): A
 ${marks[mark]}
 <h1>${title}</h1>
 ${lines.map((line) => html`<p>${line}</p>`)}
-${operator && html`<p class="operator">For the people who run it: ${operator}</p>`}
+${operator && html`<p class="operator">For the people who run it: ${unbroken(operator)}</p>`}
 ${reason && html`<p class="reason">Reason: <code>${reason}</code></p>`}
 </main>`;
   return { status, headers: htmlHeaders, body: htmlDocument(title, content) };
+}
+
+/** Flags of commands stay whole at the end of a line. */
+function unbroken(text: string): Html {
+  const words = text
+    .split(" ")
+    .map((word) => (word.startsWith("--") ? html`<span class="flag">${word}</span>` : word));
+  return joined(words, " ");
 }
 
 /** @param content of the body */
