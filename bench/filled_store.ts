@@ -91,6 +91,7 @@ function active(
 ): Connection {
   return {
     id,
+    label: "",
     userId,
     providerId: profile.id,
     providerName: profile.name,
@@ -98,6 +99,7 @@ function active(
     credentialRevision: 1n,
     requestedScopes: [],
     grantedScopes: [],
+    consentedScopes: [],
     expiresAtMs: dueAtMs + 3_600_000,
     issuedAtMs: nowMs,
     refreshable: true,

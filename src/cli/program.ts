@@ -10,6 +10,7 @@ import { policyCommand } from "./admin/policy.js";
 import { connectCommand } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
+import { curlCommand } from "./credentials/curl.js";
 import { dockerCredentialCommand } from "./credentials/docker_credential.js";
 import { execCommand } from "./credentials/exec.js";
 import { gitCredentialCommand } from "./credentials/git_credential.js";
@@ -63,6 +64,7 @@ function buildProgram(shell: Shell): Command {
     connectionsCommand,
     tokenCommand,
     execCommand,
+    curlCommand,
     gitCredentialCommand,
     dockerCredentialCommand,
     watchCommand,

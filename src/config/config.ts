@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import envPaths from "env-paths";
+import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { socketPathViolation } from "./address_kinds.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
-import type { EncryptionKeySource } from "./key_kinds.js";
 import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
@@ -15,7 +15,7 @@ import { readTracing, type TracingConfig } from "./tracing_config.js";
 export interface Config {
   /** Absolute. */
   readonly dataDir: string;
-  readonly encryptionKey: EncryptionKeySource;
+  readonly encryptionKey: KeySource;
   /** Empty when the listener is closed; so with the other listeners, except the browser's. */
   readonly grpcListen: readonly ListenAddress[];
   readonly httpListen: readonly ListenAddress[];
@@ -140,7 +140,7 @@ function defaultSocket(reader: SettingReader, dataDir: string): readonly ListenA
 }
 
 /** Where the encryption key comes from: one of three settings, or a file that the first start makes. */
-function readEncryptionKey(reader: SettingReader, dataDir: string): EncryptionKeySource {
+function readEncryptionKey(reader: SettingReader, dataDir: string): KeySource {
   const generated = { source: "generated", path: join(dataDir, "encryption.key") } as const;
   const name = reader.oneOf(
     "NEXUS_ENCRYPTION_KEY",

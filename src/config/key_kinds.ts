@@ -1,21 +1,11 @@
+import type { KeySource } from "../model/credentials/key_source.js";
 import { Secret } from "../runtime/secret.js";
 import type { Kind, Note } from "./setting_kinds.js";
-
-/** Where the keys that seal the store come from: one key, or a ring with the newest last. */
-export type EncryptionKeySource =
-  /** Keys of 32 bytes each, base64 or base64url, separated by white space or commas. */
-  | { readonly source: "environment"; readonly key: Secret }
-  /** A file that must exist. */
-  | { readonly source: "file"; readonly path: string }
-  /** Made on first start: `<dataDir>/encryption.key`. */
-  | { readonly source: "generated"; readonly path: string }
-  /** A program with its arguments, run without a shell: it prints the keys. */
-  | { readonly source: "command"; readonly argv: readonly string[] };
 
 const commandPrefix = "exec:";
 
 /** The keys themselves, or `exec:` and a command that prints them. */
-export const keysOrCommand: Kind<EncryptionKeySource> = {
+export const keysOrCommand: Kind<KeySource> = {
   argument: "keys",
   isHidden: true,
   parse: (value, note) => {
@@ -27,7 +17,7 @@ export const keysOrCommand: Kind<EncryptionKeySource> = {
 };
 
 /** A command that prints the keys. It is hidden too: a person may have put a password into it. */
-export const keyCommand: Kind<EncryptionKeySource> = {
+export const keyCommand: Kind<KeySource> = {
   argument: "command",
   isHidden: true,
   parse: readCommand,
@@ -54,7 +44,7 @@ export function splitCommand(text: string): string[] | undefined {
   return word === undefined ? words : [...words, word];
 }
 
-function readCommand(value: string, note: Note): EncryptionKeySource {
+function readCommand(value: string, note: Note): KeySource {
   const text = value.startsWith(commandPrefix) ? value.slice(commandPrefix.length) : value;
   const argv = splitCommand(text);
   if (argv === undefined) note("has a quote that is not closed");

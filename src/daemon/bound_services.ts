@@ -24,12 +24,12 @@ export function definedServices(
 ): ServiceDefinition[] {
   const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
     parts;
-  const { access, seen, keys, explainer, guard } = parts;
+  const { access, names, seen, keys, explainer, guard } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
-    connectionService({ manager: connections, seen, confirmer, importer, capture, access }),
-    tokenService({ tokens, watch, access }),
+    connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
+    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

@@ -11,6 +11,7 @@ export const exitCodes = {
   notReachable: 20,
   consentFailed: 21,
   attentionNeeded: 22,
+  apiError: 23,
 } as const;
 
 /** `providers plan --detailed-exitcode`, which ends with no other code of that number. */
@@ -31,6 +32,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   consentFailed: "consent was denied, failed or was not given in time",
   attentionNeeded:
     "the connection holds no usable token until a person acts; status --check: something needs a person",
+  apiError: "curl --fail: the API answered with a status of 400 or more",
 };
 
 /** The table as `nexusd --help` prints it. */

@@ -2,6 +2,7 @@ import { readVersion } from "../config/version.js";
 import { AccessControl } from "../domain/access/access_control.js";
 import { AccessExplainer } from "../domain/access/access_explainer.js";
 import { ApiKeys } from "../domain/access/api_keys.js";
+import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
@@ -37,6 +38,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
@@ -58,16 +60,20 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
+  const tokens = tokenParts(shared, access, refresh);
+  const connections = connectionParts(shared, refresh);
   return {
     ...access,
     ...refresh,
-    ...tokenParts(shared, refresh),
-    ...connectionParts(shared, refresh),
+    ...tokens,
+    ...connections,
+    acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...operationParts(shared, refresh, resources),
   };
 }
 
 type Shared = ReturnType<typeof sharedParts>;
+type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
 /** What most parts need. */
@@ -110,11 +116,13 @@ function accessParts(shared: Shared) {
   const keys = new ApiKeys(shared);
   const access = new AccessControl({ ...shared, keys });
   const deniedAccess = new DeniedAccessAudit(shared);
+  const names = new ConnectionNames({ access, store });
   return {
     keys,
     access,
     deniedAccess,
-    guard: { access, gate: new RequestGate({ access, store }), deniedAccess },
+    names,
+    guard: { access, gate: new RequestGate({ access, names, store }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
   };
@@ -132,16 +140,16 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 }
 
 /** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { engine }: RefreshParts) {
+function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const source = new SecretSource({ ...shared, prefix: config.proxy.secretPrefix });
+  const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
     tokens,
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }

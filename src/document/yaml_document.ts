@@ -174,7 +174,23 @@ class Reading implements YamlDocument {
 }
 
 /** Last step of a path that means the key and not its value. */
-export const keyMark = "\u0000key";
+const keyMark = "\u0000key";
+
+/** An error for each key of an object of the document that is not among the known ones. */
+export function unknownKeys(
+  document: YamlDocument,
+  json: JsonObject,
+  path: Path,
+  known: readonly string[],
+): DocumentViolation[] {
+  const unknown = Object.keys(json).filter((key) => !known.includes(key));
+  return unknown.map((key) => {
+    // Short, and without what steers a terminal.
+    const shown = key.slice(0, 60).replace(/\p{Cc}/gu, "?");
+    const message = `${shown}: is not a key; these are: ${known.join(", ")}`;
+    return { ...document.placeOf([...path, key, keyMark]), message };
+  });
+}
 
 function keyOf(path: Path): string {
   return JSON.stringify(path);

@@ -114,12 +114,13 @@ const profile: Readonly<Record<string, JsonObject>> = { ...contracts, ...beyond 
 const { client_secret: _secret, ...readable } = profile;
 const beyondContract = Object.keys(beyond);
 
+const userId = { ...text, maxLength: 256, pattern: "^[^\\u0000-\\u001f\\u007f]*$" } as const;
 const connectionRequest = {
-  user_id: says(
-    { ...text, maxLength: 256, pattern: "^[^\\u0000-\\u001f\\u007f]*$" },
-    "The caller's identifier of the user.",
+  user_id: says(userId, "The caller's identifier of the user."),
+  provider_id: says(
+    { ...text, pattern: "^(|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$" },
+    "Id of the profile; counts before the name.",
   ),
-  provider_id: says(text, "Id of the profile; counts before the name."),
   provider_name: text,
   scopes: says(
     { type: "array", items: { ...text, pattern: "^\\s*[!#-\\[\\]-~]{0,256}\\s*$" } },
@@ -131,6 +132,16 @@ const connectionRequest = {
     "The token is readable only after /v1/confirm-connection. Needs `return_url`.",
   ),
 };
+
+/** At least one of the fields must say something. */
+function oneOf(...names: string[]): JsonObject {
+  return {
+    anyOf: names.map((name) => ({
+      required: [name],
+      properties: { [name]: { type: "string", pattern: "\\S" } },
+    })),
+  };
+}
 
 const metadata = answered({
   id: uuid,
@@ -184,8 +195,14 @@ export const schemas = {
     additionalProperties: { type: "object", additionalProperties: metadata },
   },
   ProviderNames: { type: "array", items: answered({ id: uuid, name: text }) },
-  ConnectionRequest: requested(connectionRequest),
-  ConsentSpecRequest: requested({ ...connectionRequest, workspace_id: says(text, "In place of `user_id`.") }),
+  ConnectionRequest: {
+    ...requested(connectionRequest),
+    allOf: [oneOf("user_id"), oneOf("provider_id", "provider_name")],
+  },
+  ConsentSpecRequest: {
+    ...requested({ ...connectionRequest, workspace_id: says(userId, "In place of `user_id`.") }),
+    allOf: [oneOf("user_id", "workspace_id"), oneOf("provider_id", "provider_name")],
+  },
   RequestedConnection: answered({
     authUrl: says({ ...text, format: "uri" }, "To be opened in the person's browser."),
     state: text,

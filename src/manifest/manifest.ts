@@ -1,5 +1,5 @@
 import { DocumentError, type DocumentViolation } from "../document/document_error.js";
-import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
+import { type Path, readYaml, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
@@ -48,7 +48,7 @@ export function readManifest(text: string, options: ManifestOptions): Manifest {
     const at = isJsonObject(value) ? document.placeOf(["providers"]) : document.placeOf([]);
     throw new DocumentError([...violations, { ...at, message: "providers: must be a list of profiles" }]);
   }
-  refuseUnknownKeys(document, value, [], topKeys, violations);
+  violations.push(...unknownKeys(document, value, [], topKeys));
   const { prune = false, providers } = value;
   if (typeof prune !== "boolean") {
     violations.push({ ...document.placeOf(["prune"]), message: "prune: must be true or false" });
@@ -75,7 +75,7 @@ function readProfile(
     violations.push({ ...document.placeOf(path), message: "a profile must be keys and values" });
     return undefined;
   }
-  refuseUnknownKeys(document, json, path, profileKeys, violations);
+  violations.push(...unknownKeys(document, json, path, profileKeys));
   const at = (violation: FieldViolation): DocumentViolation => {
     const field = violation.field.replace(/^provider\./, "");
     const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
@@ -93,19 +93,6 @@ function readProfile(
   ].filter(({ field }) => isReadable && !known.includes(field.replace(/^provider\./, "")));
   violations.push(...[...draft.violations, ...judged].map(at));
   return { settings, clientSecret: secret, violation: (field, description) => at({ field, description }) };
-}
-
-function refuseUnknownKeys(
-  document: YamlDocument,
-  json: JsonObject,
-  path: Path,
-  known: readonly string[],
-  violations: DocumentViolation[],
-): void {
-  for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
-    const place = document.placeOf([...path, key, keyMark]);
-    violations.push({ ...place, message: `${key}: is not a key; these are: ${known.join(", ")}` });
-  }
 }
 
 function refuseDuplicates(profiles: readonly ManifestProfile[], violations: DocumentViolation[]): void {

@@ -5,6 +5,7 @@ import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenRejected } from "./failure.js";
+import { JsonResponse } from "./json_response.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
@@ -51,7 +52,7 @@ export async function processIdToken(
   const { server, client, clock, nonce } = expectation;
   if (server.issuer === undefined) throw new IdTokenError("iss");
   // The library judges id_tokens only inside a token response.
-  const response = Response.json({ access_token: "-", token_type: "Bearer", id_token: idToken });
+  const response = new JsonResponse({ access_token: "-", token_type: "Bearer", id_token: idToken });
   const metadata = clientMetadata(client, clock);
   try {
     const result =

@@ -18,7 +18,7 @@ export type TokenQuirks = Pick<
 /** The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form. */
 export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
   const headers: Record<string, string> = {};
-  for (const [name, value] of new Headers(request.headers)) headers[name] = value;
+  for (const [name, value] of Object.entries(request.headers)) headers[name.toLowerCase()] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
     if (tokenHeaderViolation(name) === undefined) headers[name.toLowerCase()] = value;
   }

@@ -3,6 +3,7 @@ import type { TokenSet } from "../model/credentials/credential.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { dpopToken, successHeader } from "./failure.js";
+import { JsonResponse } from "./json_response.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
@@ -108,7 +109,7 @@ export async function sendTokenRequest(
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
-    return Response.json(rest, { status, headers });
+    return new JsonResponse(rest, { status, headers });
   });
   return { response, idToken, metadata, accessTokenViolation };
 }

@@ -1,3 +1,5 @@
+import type { Socket } from "node:net";
+import { BoundedMap } from "../runtime/bounded_map.js";
 import { SystemClock, setDeadline } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
 import {
@@ -93,13 +95,15 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     lookup = lookupAll,
   } = options;
   const clock = new SystemClock();
+  const targets: Targets = new BoundedMap(maxTargets);
   return async (text, request) => {
-    const { url, target } = permitted(text, networks);
+    const { url, target } = permitted(text, networks, targets);
     const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
     const stop = new AbortController();
     let phase: OutboundPhase = "before_send";
     let status: number | undefined;
     let reason: "timeout" | "aborted" | undefined;
+    let socket: Socket | undefined;
     const end = (why: "timeout" | "aborted"): void => {
       reason ??= why;
       stop.abort(over);
@@ -112,12 +116,13 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.signal.throwIfAborted();
       const raw = rawRequest(request);
       const addresses = await untilAborted(target.resolve(lookup), stop.signal);
-      const socket = await openSocket(target, addresses, stop.signal);
+      const opened = await openSocket(target, addresses, stop.signal);
+      socket = opened;
       stop.signal.throwIfAborted();
-      stop.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
       // Point of no return: the request is written from here on.
       phase = "after_send";
-      const response = await exchange(socket, url, raw, limitBytes, (known) => {
+      const response = await exchange(opened, url, raw, limitBytes, (known) => {
         status = known;
       });
       if (response.status < 300 || response.status >= 400) return response;
@@ -127,7 +132,8 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
       throw outboundError(violation, phase, target.host, status);
     } finally {
-      stop.abort(over);
+      if (socket) socket.destroy();
+      else stop.abort(over);
       timer.cancel();
       request.signal?.removeEventListener("abort", onAbort);
     }
@@ -153,13 +159,26 @@ function outboundError(
   return new OutboundError("network", phase, host, code, status);
 }
 
-function permitted(text: string, networks: ProviderNetworks): { url: URL; target: OutboundTarget } {
+/** Origins that were judged, with what came of those that may be called: the settings do not change while the process runs. */
+type Targets = BoundedMap<string, OutboundTarget>;
+const maxTargets = 1_000;
+
+function permitted(
+  text: string,
+  networks: ProviderNetworks,
+  targets: Targets,
+): { url: URL; target: OutboundTarget } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !isPermittedScheme(url) || url.username !== "" || url.password !== "") {
     throw new OutboundError("forbidden_url", "before_send", url?.hostname ?? "(not a URL)");
   }
+  const { origin } = url;
+  const known = targets.get(origin);
+  if (known) return { url, target: known };
   try {
-    return { url, target: new OutboundTarget(url, networks) };
+    const target = new OutboundTarget(url, networks);
+    targets.set(origin, target);
+    return { url, target };
   } catch (violation) {
     throw outboundError(violation, "before_send", url.hostname, undefined);
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { DocumentError, type DocumentViolation } from "../document/document_error.js";
-import { keyMark, type Path, readYaml, type YamlDocument } from "../document/yaml_document.js";
+import { type Path, readYaml, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
 import { type Role, roles } from "../model/access/access_table.js";
 import { Policy, type PolicyBinding, principalViolation } from "../model/access/policy.js";
 import { type Restriction, restrictionViolations } from "../model/access/scope_restriction.js";
@@ -49,7 +49,7 @@ class PolicyReading {
       this.#violation(["bindings"], "bindings: must be a list");
       return [];
     }
-    this.#refuseUnknownKeys(value, [], topKeys);
+    this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
     return (bindings as JsonValue[]).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
   }
 
@@ -58,7 +58,7 @@ class PolicyReading {
       this.#violation(path, "a binding must be keys and values");
       return undefined;
     }
-    this.#refuseUnknownKeys(json, path, bindingKeys);
+    this.violations.push(...unknownKeys(this.#document, json, path, bindingKeys));
     const principals = this.#principals(json, path);
     const role = this.#role(json, path);
     const restriction = this.#restriction(json, path);
@@ -135,19 +135,7 @@ class PolicyReading {
     });
   }
 
-  #refuseUnknownKeys(json: JsonObject, path: Path, known: readonly string[]): void {
-    for (const key of Object.keys(json).filter((name) => !known.includes(name))) {
-      const message = `${printable(key)}: is not a key; these are: ${known.join(", ")}`;
-      this.violations.push({ ...this.#document.placeOf([...path, key, keyMark]), message });
-    }
-  }
-
   #violation(path: Path, message: string): void {
     this.violations.push({ ...this.#document.placeOf(path), message });
   }
-}
-
-/** A key of the file in a message: short, and without what steers a terminal. */
-function printable(key: string): string {
-  return key.slice(0, 60).replace(/\p{Cc}/gu, "?");
 }

@@ -5,6 +5,7 @@ export interface ChangedConnection {
   readonly connectionId: string;
   readonly userId: string;
   readonly providerId: string;
+  readonly label: string;
   /** When it is due now; undefined when it is not. */
   readonly dueAtMs: number | undefined;
 }

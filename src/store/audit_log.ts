@@ -29,9 +29,7 @@ const headKey = "audit_head";
 
 const noHash = new Uint8Array(0);
 
-/**
- * The ends of the chain. A log that is older than the chain has no head: its chain starts after the last event that it holds.
- */
+/** The ends of the chain. Events without a head, which somebody removed, are none of it: it goes on after the last of them. */
 export function readAuditHead(databases: Databases): AuditHead {
   const bytes = databases.meta.getBinary(headKey);
   if (bytes !== undefined) return decodeAuditHead(bytes);
@@ -77,7 +75,7 @@ export class AuditLog {
       pruned.push({ key: Buffer.from(key), connectionId: record?.connectionId ?? "" });
       if (sequence > anchorSequence) {
         anchorSequence = sequence;
-        anchorHash = Uint8Array.from(record?.hash ?? chainStart);
+        anchorHash = new Uint8Array(record?.hash ?? chainStart);
       }
     }
     for (const { key, connectionId } of pruned) {

@@ -22,8 +22,6 @@ export interface AuditCheckpoint {
 
 export interface AuditVerdict {
   readonly checked: bigint;
-  /** Events older than the chain. */
-  readonly unchained: bigint;
   /** Undefined when every event is as it was written. */
   readonly violation: { readonly sequence: bigint; readonly reason: AuditError } | undefined;
   readonly head: AuditHead;
@@ -36,7 +34,6 @@ export interface AuditVerdict {
  */
 export class AuditVerification {
   #checked = 0n;
-  #unchained = 0n;
   /** Where to read on. */
   #position = 0n;
   /** The event that must come next and the hash before it; undefined until the chain is reached. */
@@ -74,10 +71,7 @@ export class AuditVerification {
     const record = decodeAuditRecord(value);
     if (record === undefined) return { sequence, reason: "unreadable" };
     if (sequence <= head.anchorSequence) {
-      if (head.anchorHash.length > 0) return { sequence, reason: "unexpected" };
-      if (record.hash.length > 0) return { sequence, reason: "head_missing" };
-      this.#unchained++;
-      return undefined;
+      return { sequence, reason: head.anchorHash.length > 0 ? "unexpected" : "head_missing" };
     }
     const expected = this.#expect(head);
     if (sequence !== expected.sequence) return { sequence: expected.sequence, reason: "missing" };
@@ -120,6 +114,6 @@ export class AuditVerification {
   }
 
   #verdict(head: AuditHead, violation: AuditVerdict["violation"]): AuditVerdict {
-    return { checked: this.#checked, unchained: this.#unchained, violation, head };
+    return { checked: this.#checked, violation, head };
   }
 }

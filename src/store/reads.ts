@@ -6,12 +6,14 @@ import {
   type ConnectionStatus,
   connectionStatuses,
 } from "../model/connections/connection.js";
+import type { NameParts } from "../model/connections/connection_name.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
 import type { PendingRevocation } from "../model/connections/revocation.js";
 import type { SealedCredential } from "../model/credentials/credential.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
 import { lastRevision } from "./indexes/change_log.js";
+import { idsNamed } from "./indexes/name_index.js";
 import { nameInKey, readNumber } from "./indexes/numbers.js";
 import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
 import { decodeApiKey } from "./records/api_key_codec.js";
@@ -47,6 +49,8 @@ export interface ConnectionPage {
   readonly afterId?: string | undefined;
   /** Only connections of this provider. */
   readonly providerId?: string | undefined;
+  /** Only connections whose id begins so. */
+  readonly idPrefix?: string | undefined;
   /** At least 1. */
   readonly limit: number;
 }
@@ -103,20 +107,34 @@ export abstract class Reads {
     return this.getStoredConnection(id)?.connection;
   }
 
+  /** The ids of a name, the one that it names first; see `nexus.v1.ConnectionName`. */
+  idsNamed(name: NameParts): Iterable<string> {
+    return idsNamed(this.databases, name);
+  }
+
   /** In the order of the ids. */
-  listConnections({ afterId, providerId, limit }: ConnectionPage): Connection[] {
-    if (providerId !== undefined) return this.#listConnectionsOf(providerId, afterId, limit);
-    const range = this.databases.connections.getRange(
-      afterId === undefined ? { limit } : { start: afterId, exclusiveStart: true, limit },
-    );
+  listConnections(page: ConnectionPage): Connection[] {
+    const { afterId, idPrefix = "", limit } = page;
+    const start = afterId !== undefined && afterId >= idPrefix ? afterId : idPrefix;
+    if (page.providerId !== undefined) return this.#listConnectionsOf(page.providerId, start, page);
+    const range = this.databases.connections.getRange({
+      ...(start === "" ? {} : { start, exclusiveStart: start === afterId }),
+      // Behind every digit that an id may have.
+      ...(idPrefix === "" ? {} : { end: `${idPrefix}g` }),
+      limit,
+    });
     return Array.from(range, ({ key, value }) => connectionOf(key, value).connection);
   }
 
-  #listConnectionsOf(providerId: string, afterId: string | undefined, limit: number): Connection[] {
+  #listConnectionsOf(
+    providerId: string,
+    start: string,
+    { afterId, idPrefix = "", limit }: ConnectionPage,
+  ): Connection[] {
     const connections: Connection[] = [];
-    const start: [string, string] = [providerId, afterId ?? ""];
-    for (const [provider, id] of this.databases.connectionsByProvider.getKeys({ start })) {
-      if (provider !== providerId || connections.length >= limit) break;
+    const keys = this.databases.connectionsByProvider.getKeys({ start: [providerId, start] });
+    for (const [provider, id] of keys) {
+      if (provider !== providerId || !id.startsWith(idPrefix) || connections.length >= limit) break;
       if (id === afterId) continue;
       const connection = this.getConnection(id);
       if (connection !== undefined) connections.push(connection);

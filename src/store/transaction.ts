@@ -119,8 +119,8 @@ export class Transaction extends Reads {
     const databases = this.databases;
     const before = this.getStoredConnection(connection.id);
     if (before === undefined) throw new Error("only a stored connection can be written unannounced");
-    const { status, providerId, dueAtMs } = before.connection;
-    const encode = connectionEncoder({ ...connection, status, providerId, dueAtMs });
+    const { status, providerId, userId, label, dueAtMs } = before.connection;
+    const encode = connectionEncoder({ ...connection, status, providerId, userId, label, dueAtMs });
     this.#connections.delete(connection.id);
     databases.connections.putSync(connection.id, encode(before.changeRevision));
   }

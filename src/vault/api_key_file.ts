@@ -1,5 +1,6 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { digestOf, matchesDigest } from "./api_key.js";
 import { writeNewSecretFile } from "./key_file.js";
 import { readSecretFile } from "./secret_file.js";
 
@@ -12,7 +13,7 @@ export class ApiKey {
   }
 
   matches(candidate: string): boolean {
-    return timingSafeEqual(this.#digest, digestOf(candidate));
+    return matchesDigest(candidate, this.#digest);
   }
 }
 
@@ -34,8 +35,4 @@ export function loadApiKey(
       `${path} does not hold an API key of at least 20 characters: ${create ? "delete it, and one is made at the next start" : "make one with: openssl rand -hex 32"}`,
     );
   return { key: new ApiKey(text), created };
-}
-
-function digestOf(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -1,4 +1,4 @@
-import { createCipheriv, type KeyObject } from "node:crypto";
+import { type Cipher, createCipheriv, type KeyObject } from "node:crypto";
 
 const blockBytes = 16;
 /** What of the nonce derives the key; the rest is the nonce of AES-GCM. */
@@ -11,13 +11,14 @@ export const extendedNonceBytes = 24;
  * the same is 2^-32, where 96 bits reach that after 2^32. Nothing has to be counted.
  */
 export class ExtendedNonceKey {
-  readonly #key: KeyObject;
+  /** The raw block cipher. ECB keeps nothing from one block to the next, so that one object serves for all. */
+  readonly #cipher: Cipher;
   /** Subkey K1 of CMAC (NIST SP 800-38B section 6.1). */
   readonly #subkey: Buffer;
 
   /** @param key AES-256, used for nothing else */
   constructor(key: KeyObject) {
-    this.#key = key;
+    this.#cipher = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
     this.#subkey = double(this.#encrypt(Buffer.alloc(blockBytes)));
   }
 
@@ -36,11 +37,9 @@ export class ExtendedNonceKey {
     return { key: this.#encrypt(blocks), nonce: nonce.subarray(derivingBytes) };
   }
 
-  /** The raw block cipher: each block is the input of one CMAC. */
+  /** Each block is the input of one CMAC. @param blocks whole ones */
   #encrypt(blocks: Buffer): Buffer {
-    const cipher = createCipheriv("aes-256-ecb", this.#key, null);
-    cipher.setAutoPadding(false);
-    return Buffer.concat([cipher.update(blocks), cipher.final()]);
+    return this.#cipher.update(blocks);
   }
 }
 

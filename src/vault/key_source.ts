@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
+import type { KeySource } from "../model/credentials/key_source.js";
 import type { Clock } from "../runtime/clock.js";
-import type { Secret } from "../runtime/secret.js";
 import { runKeyCommand } from "./key_command.js";
 import {
   addToKeyFile,
@@ -10,15 +10,6 @@ import {
   readKeyFile,
   removeFromKeyFile,
 } from "./key_file.js";
-
-/** Where the keys that seal the store come from; each gives one key or a whole ring, the newest last. */
-export type KeySource =
-  | { readonly source: "environment"; readonly key: Secret }
-  | { readonly source: "file"; readonly path: string }
-  /** Made on first start. */
-  | { readonly source: "generated"; readonly path: string }
-  /** A program with its arguments, run without a shell. */
-  | { readonly source: "command"; readonly argv: readonly string[] };
 
 /** Variables that are secrets of ours and no business of a command. */
 const keptFromCommands = new Set(["NEXUS_ENCRYPTION_KEY", "NEXUS_CLIENT_SECRET", "NEXUS_API_KEY"]);

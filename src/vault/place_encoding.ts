@@ -22,13 +22,18 @@ export function encodePlace(place: AssociatedData, keyId: string): Buffer {
   ]);
 }
 
+const lengthBytes = 4;
+
 function encodeFields(fields: readonly string[]): Buffer {
-  const parts: Buffer[] = [];
+  let byteLength = 0;
+  for (const field of fields) byteLength += lengthBytes + Buffer.byteLength(field);
+  const encoded = Buffer.allocUnsafe(byteLength);
+  let end = 0;
   for (const field of fields) {
-    const text = Buffer.from(field, "utf8");
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(text.length);
-    parts.push(length, text);
+    const start = end + lengthBytes;
+    const written = encoded.write(field, start, "utf8");
+    encoded.writeUInt32BE(written, end);
+    end = start + written;
   }
-  return Buffer.concat(parts);
+  return encoded;
 }

@@ -151,8 +151,19 @@ export class FakeDaemon {
   > {
     const find = (id: string): Connection => this.#find(this.connections, (one) => one.id === id);
     return {
-      getConnection: (request) => ({ connection: find(request.connectionId) }),
-      listConnections: ({ pageToken }) => onePage(this.connections, pageToken, "connections"),
+      getConnection: ({ connectionId: id, name }) => ({
+        connection: name
+          ? this.#find(
+              this.connections,
+              ({ providerName, userId, label }) =>
+                providerName === name.providerName && userId === name.userId && label === name.label,
+            )
+          : find(id),
+      }),
+      listConnections: ({ pageToken, idPrefix }) =>
+        idPrefix === ""
+          ? onePage(this.connections, pageToken, "connections")
+          : { connections: this.connections.filter(({ id }) => id.startsWith(idPrefix)) },
       revokeConnection: (request) => ({ connection: find(request.connectionId) }),
       deleteConnection: (request) => {
         find(request.connectionId);

@@ -13,6 +13,7 @@ import { auditEvents, untilEvent } from "./audit_events.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { clientsOf, Place, World } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 const told = (events: AuditEvent[]) =>
   events.map(({ eventType, principal, origin, reason }) => [eventType, principal, origin, reason]);
@@ -21,10 +22,7 @@ describe("the audit log", () => {
   const world = perTest(() => World.make());
   const getToken = (connectionId: string) => world.clients.tokens.getToken({ connectionId });
   const request = async (providerId: string) =>
-    await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-    });
+    await world.clients.connections.requestConnection(requestOf(providerId));
 
   it("tells who did what, from where, in the order in which it happened", async () => {
     const providerId = await world.register();
@@ -96,10 +94,8 @@ describe("the audit log", () => {
     const expired = await untilEvent(world.clients, "oauth_error");
     expect(expired).toMatchObject({ connectionId, principal: "daemon", reason: "consent_expired" });
 
-    const { provider } = await world.clients.providers.createProvider({
-      provider: { name: "keys", authType: AuthType.API_KEY },
-    });
-    const page = await world.browser.get((await request(provider?.id ?? "")).authUrl);
+    const providerId = await registered(world.clients, { name: "keys", authType: AuthType.API_KEY });
+    const page = await world.browser.get((await request(providerId)).authUrl);
     await world.browser.submit(page, { api_key: "k" });
     expect(told(await auditEvents(world.clients, { eventType: "credential_captured" }))).toEqual([
       ["credential_captured", "browser", "127.0.0.1", ""],
@@ -165,14 +161,14 @@ describe("the audit log", () => {
       const record = decodeAuditRecord(audit.getBinary(key) ?? Buffer.alloc(0));
       if (record) audit.putSync(key, encodeAuditRecord({ ...record, principal: "admin" }, record.hash));
     });
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const altered = await command("verify");
     expect(altered.code).toBe(1);
     expect(altered.err).toContain("event 4 is not as it was written");
 
     await world.daemon.stop();
     await editFile(world.place, ({ audit }) => void audit.removeSync(encodeCount(2n)));
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const removed = await command("verify", "--json");
     expect(removed.code).toBe(1);
     expect(jsonLines(removed.out)).toMatchObject([
@@ -196,16 +192,17 @@ describe("the audit log of a daemon that is killed", () => {
     const acknowledged: string[] = [];
     const create = async (lane: number): Promise<void> => {
       for (let i = 0; ; i++) {
-        const { provider } = await providers.createProvider({
-          provider: {
+        const providerId = await registered(
+          { providers },
+          {
             name: `p-${lane}-${i}`,
             clientId: "client",
             clientSecret: "secret",
             authUrl: "https://op.example/auth",
             tokenUrl: "https://op.example/token",
           },
-        });
-        acknowledged.push(provider?.id ?? "");
+        );
+        acknowledged.push(providerId);
         if (acknowledged.length === 60) void daemon.kill("SIGKILL");
       }
     };

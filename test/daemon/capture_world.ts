@@ -2,6 +2,7 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { AuthType, type ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
 import type { StrategySchema } from "../../src/gen/nexus/v1/strategy_pb.js";
 import type { World } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 export interface StaticCase {
   readonly name: string;
@@ -65,14 +66,8 @@ export const staticCases: readonly StaticCase[] = [
 ];
 
 /** Registers a static provider; answers its id. */
-export async function registerStatic(
-  world: World,
-  provider: MessageInitShape<typeof ProviderSchema>,
-): Promise<string> {
-  const created = await world.clients.providers.createProvider({
-    provider: { authType: AuthType.API_KEY, ...provider },
-  });
-  return created.provider?.id ?? "";
+export function registerStatic(world: World, provider: MessageInitShape<typeof ProviderSchema>) {
+  return registered(world.clients, { authType: AuthType.API_KEY, ...provider } as typeof provider);
 }
 
 export function requestStatic(
@@ -80,11 +75,7 @@ export function requestStatic(
   providerId: string,
   more: { connectionId?: string; returnUrl?: string; scopes?: string[] } = {},
 ) {
-  return world.clients.connections.requestConnection({
-    userId: "ada",
-    provider: { case: "providerId", value: providerId },
-    ...more,
-  });
+  return world.clients.connections.requestConnection(requestOf(providerId, more));
 }
 
 /** Captures by the API; answers the id of the connection. */

@@ -1,25 +1,20 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Daemon } from "../../src/daemon/daemon.js";
+import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
 import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
-import { type Clients, Place } from "./harness.js";
+import { Place, TestDaemon } from "./harness.js";
+import { requestOf } from "./requests.js";
 
 let folder: string;
-let place: Place;
-let daemon: Daemon;
 const provider = perSuite(() => ScriptedProvider.start());
-let clients: Clients;
-
-beforeAll(async () => {
+const daemon = perSuite(() => {
   folder = temporaryFolder();
   const file = join(folder, "own.yaml");
   writeFileSync(
@@ -38,13 +33,9 @@ providers:
     notes: [A note.]
 `,
   );
-  place = await Place.make({ NEXUS_CATALOG_FILE: file });
-  daemon = await place.start(new ManualClock(Date.now()));
-  clients = place.clients();
+  return TestDaemon.start({ NEXUS_CATALOG_FILE: file });
 });
-afterAll(async () => {
-  await daemon.stop();
-});
+const clients = perSuite(() => daemon.clients);
 
 const secret = { clientId: "id", clientSecret: "s" };
 
@@ -96,12 +87,8 @@ describe("CreateProvider from a template", () => {
       clientSecretSet: true,
       oauth2Options: { tokenHeaders: { Accept: "application/json" } },
     });
-    expect(redirectUri).toBe(`${place.config.redirectUri}/github`);
-    const requested = await clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "github" },
-      scopes: ["repo"],
-    });
+    expect(redirectUri).toBe(`${daemon.place.config.redirectUri}/github`);
+    const requested = await clients.connections.requestConnection(requestOf("github", { scopes: ["repo"] }));
     const stopped = await new Browser().get(requested.authUrl, (url) =>
       url.startsWith("https://github.com/"),
     );
@@ -221,10 +208,7 @@ describe("CreateProvider from a template", () => {
       template: "scripted",
       provider: scriptedClient,
     });
-    const requested = await clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: made?.id ?? "" },
-    });
+    const requested = await clients.connections.requestConnection(requestOf(made?.id ?? ""));
     await new Browser().get(requested.authUrl);
     const { connection } = await clients.connections.getConnection({
       connectionId: requested.connectionId,
@@ -234,7 +218,10 @@ describe("CreateProvider from a template", () => {
 });
 
 describe("the process", () => {
-  const run = async (args: string[], environment = place.environment): Promise<[number | string, string]> => {
+  const run = async (
+    args: string[],
+    environment = daemon.place.environment,
+  ): Promise<[number | string, string]> => {
     const command = new DaemonProcess(environment, args);
     return [await command.exited, command.output];
   };
@@ -254,9 +241,15 @@ describe("the process", () => {
       file,
     ]);
     expect([code, output]).toEqual([0, expect.stringContaining(" connect gh")]);
-    expect(output).toContain(place.config.redirectUri);
+    expect(output).toContain(daemon.place.config.redirectUri);
 
-    const connecting = new DaemonProcess(place.environment, ["connect", "gh", "--scope", "repo", "--json"]);
+    const connecting = new DaemonProcess(daemon.place.environment, [
+      "connect",
+      "gh",
+      "--scope",
+      "repo",
+      "--json",
+    ]);
     const [, url = ""] = await connecting.wrote(/"auth_url":\s*"([^"]+)"/);
     const page = await new Browser().get(url, (target) => target.startsWith("https://github.com/"));
     expect(new URL(page.url).searchParams.get("client_id")).toBe("x");
@@ -267,7 +260,7 @@ describe("the process", () => {
     const [code, output] = await run(["provider", "show", "shopify", "--template"]);
     expect(code).toBe(0);
     for (const words of [
-      place.config.redirectUri,
+      daemon.place.config.redirectUri,
       "--var shop=",
       "token requests are sent as JSON",
       "X-Shopify-Access-Token",

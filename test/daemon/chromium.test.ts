@@ -6,6 +6,7 @@ import { browser } from "../browser_fixture.js";
 import { consent, Browser as HttpBrowser } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { World } from "./harness.js";
+import { requestOf } from "./requests.js";
 
 /** A tab, and everything in it that would trouble a person. */
 class Tab {
@@ -55,10 +56,7 @@ describe("a person in Chromium", () => {
   beforeEach(async () => {
     context = await chromium.newContext();
     const providerId = await world.register();
-    ({ connectionId, authUrl } = await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-    }));
+    ({ connectionId, authUrl } = await world.clients.connections.requestConnection(requestOf(providerId)));
   });
 
   const readConnection = async () =>

@@ -5,6 +5,7 @@ import { Browser, consent } from "../fakes/browser.js";
 import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
+import { registeredAt, requestOf } from "./requests.js";
 
 const returnUrl = "http://127.0.0.1:3999/back?tab=1&x=a%20b";
 
@@ -17,12 +18,7 @@ describe("connecting", () => {
 
   const request = (
     more: { scopes?: string[]; returnUrl?: string; connectionId?: string; userId?: string } = {},
-  ) =>
-    world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "op" },
-      ...more,
-    });
+  ) => world.clients.connections.requestConnection(requestOf("op", more));
   const connection = async (connectionId: string) =>
     (await world.clients.connections.getConnection({ connectionId })).connection;
   const toCaller = (url: string): boolean => url.startsWith("http://127.0.0.1:3999/");
@@ -241,22 +237,9 @@ describe("connecting", () => {
   });
 
   it("says so when the client secret is wrong", async () => {
-    const { provider, redirectUri } = await world.clients.providers.createProvider({
-      provider: {
-        name: "wrong-secret",
-        clientId: world.provider.clients.post.clientId,
-        clientSecret: "not the secret",
-        issuer: world.provider.issuer,
-        enableDiscovery: true,
-        scopes: ["read"],
-      },
-    });
-    world.provider.addRedirectUri(redirectUri);
-    const requested = await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-      returnUrl,
-    });
+    const wrong = { name: "wrong-secret", clientSecret: "not the secret", scopes: ["read"] };
+    await registeredAt(world.provider, world.clients, wrong);
+    const requested = await world.clients.connections.requestConnection(requestOf(wrong.name, { returnUrl }));
     const page = await consent(new Browser(), requested.authUrl, "allow", toCaller);
     expect(new URL(page.url).searchParams.get("error")).toBe("token_exchange_failed");
     expect((await connection(requested.connectionId))?.problem).toMatchObject({
@@ -275,36 +258,16 @@ describe("connecting", () => {
     } finally {
       await world.provider.setOutage("none");
     }
-    const { provider } = await world.clients.providers.createProvider({
-      provider: {
-        name: "unreachable",
-        clientId: "a",
-        clientSecret: "b",
-        issuer: "http://127.0.0.1:1",
-        enableDiscovery: true,
-      },
-    });
-    const call = world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-    });
+    const unreachable = { name: "unreachable", issuer: "http://127.0.0.1:1" };
+    const providerId = await registeredAt(world.provider, world.clients, unreachable);
+    const call = world.clients.connections.requestConnection(requestOf(providerId));
     expect((await failureOf(call)).code).toBe("Unavailable");
   });
 
   it("refuses a discovery document whose issuer differs by one character", async () => {
-    const { provider } = await world.clients.providers.createProvider({
-      provider: {
-        name: "slash",
-        clientId: "a",
-        clientSecret: "b",
-        issuer: `${world.provider.issuer}/`,
-        enableDiscovery: true,
-      },
-    });
-    const call = world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-    });
+    const slash = { name: "slash", issuer: `${world.provider.issuer}/` };
+    const providerId = await registeredAt(world.provider, world.clients, slash);
+    const call = world.clients.connections.requestConnection(requestOf(providerId));
     expect(await failureOf(call)).toMatchObject({
       code: "FailedPrecondition",
       reason: "PROVIDER_MISCONFIGURED",
@@ -316,10 +279,7 @@ describe("connecting", () => {
     expect((await failureOf(world.clients.connections.requestConnection({ userId: "a" }))).fields).toEqual([
       "provider",
     ]);
-    const unknown = world.clients.connections.requestConnection({
-      userId: "a",
-      provider: { case: "providerName", value: "nobody" },
-    });
+    const unknown = world.clients.connections.requestConnection(requestOf("nobody", { userId: "a" }));
     expect((await failureOf(unknown)).code).toBe("NotFound");
     expect((await failureOf(request({ connectionId: "not-a-uuid" }))).fields).toEqual(["connection_id"]);
   });

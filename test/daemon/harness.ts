@@ -15,13 +15,14 @@ import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/t
 import type { Clock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { Browser, consent } from "../fakes/browser.js";
+import { Browser } from "../fakes/browser.js";
 import {
   type OpenIdProvider,
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
+import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
 
 /** Below the ports that the system gives to outgoing connections, and apart from those of other workers. */
@@ -143,62 +144,72 @@ export class Place {
   }
 }
 
-/** A daemon in this process, a certified OpenID provider, and a profile of it by discovery. */
-export class World {
+/** A daemon in this process, its time moved by the test. */
+export class TestDaemon {
   readonly clients: Clients;
+  daemon!: Daemon;
+
+  protected constructor(
+    readonly place: Place,
+    readonly clock = new ManualClock(Date.now()),
+  ) {
+    this.clients = place.clients();
+  }
+
+  static async start(environment: NodeJS.ProcessEnv = {}, clock?: ManualClock): Promise<TestDaemon> {
+    const made = new TestDaemon(await Place.make(environment), clock);
+    await made.start();
+    return made;
+  }
+
+  /** After the daemon was stopped by itself. */
+  async start(): Promise<void> {
+    this.daemon = await this.place.start(this.clock);
+  }
+
+  async close(): Promise<void> {
+    await this.daemon.stop();
+  }
+
+  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
+    await this.daemon.stop();
+    await between();
+    await this.start();
+  }
+}
+
+/** With a certified OpenID provider, and a profile of it by discovery. */
+export class World extends TestDaemon {
   readonly browser = new Browser();
 
   private constructor(
-    readonly place: Place,
-    readonly clock: ManualClock,
+    place: Place,
     readonly provider: OpenIdProvider,
-    public daemon: Daemon,
   ) {
-    this.clients = place.clients();
+    super(place);
   }
 
   static async make(options: Partial<OpenIdProviderOptions> = {}, given?: Place): Promise<World> {
     const place = given ?? (await Place.make());
     const provider = await startOpenIdProvider({ redirectUris: [place.config.redirectUri], ...options });
-    const clock = new ManualClock(Date.now());
-    return new World(place, clock, provider, await place.start(clock));
+    const world = new World(place, provider);
+    await world.start();
+    return world;
   }
 
-  async close(): Promise<void> {
-    await this.daemon.stop();
+  override async close(): Promise<void> {
+    await super.close();
     await this.provider.stop();
   }
 
-  async restart(): Promise<void> {
-    await this.daemon.stop();
-    this.daemon = await this.place.start(this.clock);
-  }
-
   /** Registers the provider by discovery, the redirect URI at the provider, and answers the id of the profile. */
-  async register(name = "op"): Promise<string> {
-    const { provider, redirectUri } = await this.clients.providers.createProvider({
-      provider: {
-        name,
-        clientId: this.provider.clients.post.clientId,
-        clientSecret: this.provider.clients.post.clientSecret,
-        issuer: this.provider.issuer,
-        enableDiscovery: true,
-        scopes: ["openid", "email"],
-      },
-    });
-    this.provider.addRedirectUri(redirectUri);
-    return provider?.id ?? "";
+  register(name = "op"): Promise<string> {
+    return registeredAt(this.provider, this.clients, { name, scopes: ["openid", "email"] });
   }
 
   /** Requests a connection and consents to it; answers its id. */
-  async connect(providerId: string, userId = "ada"): Promise<string> {
-    const requested = await this.clients.connections.requestConnection({
-      userId,
-      provider: { case: "providerId", value: providerId },
-    });
-    const page = await consent(this.browser, requested.authUrl);
-    if (page.status !== 200) throw new Error(`consent ended with ${page.status}: ${page.body}`);
-    return requested.connectionId;
+  connect(providerId: string, userId = "ada"): Promise<string> {
+    return consented(this.clients, requestOf(providerId, { userId }), this.browser);
   }
 
   /** The REST routes, with the key, and the OpenAPI document looking on. */

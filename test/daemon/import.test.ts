@@ -14,6 +14,7 @@ import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { foreignRefreshToken } from "./foreign_token.js";
 import { Place, World } from "./harness.js";
+import { registered, registeredAt } from "./requests.js";
 
 describe("importing a refresh token", () => {
   const world = perTest(() => World.make());
@@ -81,7 +82,7 @@ describe("importing a refresh token", () => {
     const store = Store.open({ folder: world.place.config.dataDir, nowMs: 1 });
     expect(store.listImports()).toEqual([]);
     await store.close();
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 
   it("is UNAVAILABLE while the provider is, and succeeds afterwards", async () => {
@@ -122,17 +123,14 @@ describe("importing a refresh token", () => {
     await world.daemon.stop();
     expect(world.place.logLines.join("")).not.toContain(refreshToken);
     expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes(refreshToken)).toBe(false);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 });
 
 describe("importing the fields of a static type", () => {
   it("makes an active connection", async () => {
     const world = await World.make();
-    const { provider } = await world.clients.providers.createProvider({
-      provider: { name: "keys", authType: AuthType.BASIC_AUTH },
-    });
-    const providerId = provider?.id ?? "";
+    const providerId = await registered(world.clients, { name: "keys", authType: AuthType.BASIC_AUTH });
     const importIt = (credentials: Record<string, string>) =>
       world.clients.connections.importConnection({ userId: "ada", providerId, credentials });
     expect((await failureOf(importIt({ password: "p" }))).fields).toEqual(["credentials.username"]);
@@ -198,11 +196,7 @@ describe("an import that is cut off by a crash", () => {
     // Ports that nobody holds while the daemon is down could be taken meanwhile.
     refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
     await start();
-    const { clientId, clientSecret } = provider.clients.post;
-    const registered = await place.clients().providers.createProvider({
-      provider: { name: "op", clientId, clientSecret, issuer: provider.issuer, enableDiscovery: true },
-    });
-    providerId = registered.provider?.id ?? "";
+    providerId = await registeredAt(provider, place.clients());
   });
   afterEach(async () => {
     await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));

@@ -1,29 +1,25 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import type { Daemon } from "../../src/daemon/daemon.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { type FakeShell, fakeShell, jsonLines, startMs } from "../cli/fake_shell.js";
+import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { Place } from "./harness.js";
+import { TestDaemon } from "./harness.js";
 
 const keyForm = /^nxk_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
 
 describe("nexusd keys and nexusd policy", () => {
   const folder = temporaryFolder();
   const policyFile = join(folder, "policy.yaml");
-  let place: Place;
-  let daemon: Daemon;
-  beforeAll(async () => {
+  const daemon = perSuite(() => {
     writeFileSync(policyFile, 'bindings:\n  - principals: ["uid:1000"]\n    role: operator\n');
-    place = await Place.make({ NEXUS_POLICY_FILE: policyFile });
-    daemon = await place.start(new ManualClock(startMs));
+    return TestDaemon.start({ NEXUS_POLICY_FILE: policyFile }, new ManualClock(startMs));
   });
-  afterAll(() => daemon.stop());
 
   const nexusd = async (...args: string[]): Promise<FakeShell & { code: number }> => {
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: place.config.dataDir } });
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: daemon.place.config.dataDir } });
     return Object.assign(shell, { code: await run(args, shell) });
   };
 

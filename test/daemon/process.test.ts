@@ -12,13 +12,13 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
-import { Browser, consent } from "../fakes/browser.js";
 import { startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
+import { consented, registeredAt, requestOf } from "./requests.js";
 
 describe("the process", () => {
   const place = perTest(() => Place.make());
@@ -205,23 +205,8 @@ describe("the process", () => {
     let daemon: DaemonProcess;
     beforeEach(async () => {
       daemon = await started();
-      const clients = place.clients();
-      await clients.providers.createProvider({
-        provider: {
-          name: "op",
-          clientId: provider.clients.post.clientId,
-          clientSecret: provider.clients.post.clientSecret,
-          issuer: provider.issuer,
-          enableDiscovery: true,
-          scopes: ["openid"],
-        },
-      });
-      const requested = await clients.connections.requestConnection({
-        userId: "ada",
-        provider: { case: "providerName", value: "op" },
-      });
-      await consent(new Browser(), requested.authUrl);
-      connectionId = requested.connectionId;
+      await registeredAt(provider, place.clients());
+      connectionId = await consented(place.clients(), requestOf("op"));
     });
     const restartAfterKill = async (): Promise<void> => {
       await daemon.kill("SIGKILL");

@@ -8,6 +8,7 @@ import {
 import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
+import { requestOf } from "./requests.js";
 
 type ProviderInit = MessageInitShape<typeof ProviderSchema>;
 
@@ -249,20 +250,16 @@ describe("providers", () => {
   it("deletes, leaves the connections, says how many, and lets no new consent start", async () => {
     const providerId = await world.register("deleted");
     const connectionId = await world.connect(providerId);
-    const pending = await world.clients.connections.requestConnection({
-      userId: "bob",
-      provider: { case: "providerId", value: providerId },
-    });
+    const pending = await world.clients.connections.requestConnection(
+      requestOf(providerId, { userId: "bob" }),
+    );
     const answer = await world.clients.providers.deleteProvider({ id: providerId });
     expect(answer.orphanedConnections).toBe(2);
 
     expect((await world.clients.tokens.getToken({ connectionId })).token?.revision).toBe(1n);
     const again = await failureOf(world.clients.connections.requestConnection({ connectionId }));
     expect(again).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_DELETED" });
-    const anew = world.clients.connections.requestConnection({
-      userId: "eve",
-      provider: { case: "providerId", value: providerId },
-    });
+    const anew = world.clients.connections.requestConnection(requestOf(providerId, { userId: "eve" }));
     expect((await failureOf(anew)).code).toBe("NotFound");
     const page = await world.browser.get(pending.authUrl);
     expect(page.status).toBe(410);

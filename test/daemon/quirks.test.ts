@@ -1,6 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Daemon } from "../../src/daemon/daemon.js";
+import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
   type OAuth2OptionsSchema,
@@ -8,12 +7,12 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../src/gen/nexus/v1/provider_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser } from "../fakes/browser.js";
 import { type Behaviour, ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
 import { perSuite } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
-import { type Clients, Place } from "./harness.js";
+import { TestDaemon } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 type Options = Exclude<MessageInitShape<typeof OAuth2OptionsSchema>, { $typeName: string }>;
 type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
@@ -25,43 +24,27 @@ interface Quirk {
   readonly fields?: Fields;
 }
 
-const place = perSuite(() => Place.make());
-const clock = perSuite(() => new ManualClock(Date.now()));
-let daemon: Daemon;
+const daemon = perSuite(() => TestDaemon.start());
 const provider = perSuite(() => ScriptedProvider.start());
-let clients: Clients;
+const clients = perSuite(() => daemon.clients);
 let count = 0;
-
-beforeAll(async () => {
-  daemon = await place.start(clock);
-  clients = place.clients();
-});
-afterAll(async () => {
-  await daemon.stop();
-});
 
 async function register(options: Options, fields: Fields = {}): Promise<string> {
   count += 1;
-  const created = await clients.providers.createProvider({
-    provider: {
-      name: `quirk-${count}`,
-      ...scriptedClient,
-      authUrl: provider.authUrl,
-      tokenUrl: provider.tokenUrl,
-      scopes: ["read", "write"],
-      oauth2Options: options,
-      ...fields,
-    },
+  return await registered(clients, {
+    name: `quirk-${count}`,
+    ...scriptedClient,
+    authUrl: provider.authUrl,
+    tokenUrl: provider.tokenUrl,
+    scopes: ["read", "write"],
+    oauth2Options: options,
+    ...fields,
   });
-  return created.provider?.id ?? "";
 }
 
 /** Request and consent; the connection as it is then. */
 async function connect(providerId: string) {
-  const { authUrl, connectionId } = await clients.connections.requestConnection({
-    userId: "ada",
-    provider: { case: "providerId", value: providerId },
-  });
+  const { authUrl, connectionId } = await clients.connections.requestConnection(requestOf(providerId));
   await new Browser().get(authUrl);
   return await read(connectionId);
 }
@@ -101,7 +84,7 @@ async function wholeWay({ behaviour, options, fields }: Quirk) {
 function secondsLeft(token: {
   readonly expiresAt?: { readonly seconds: bigint } | undefined;
 }): number | undefined {
-  return token.expiresAt && Number(token.expiresAt.seconds) - Math.floor(clock.nowMs() / 1000);
+  return token.expiresAt && Number(token.expiresAt.seconds) - Math.floor(daemon.clock.nowMs() / 1000);
 }
 
 const quirks: Readonly<Record<string, Quirk>> = {
@@ -165,7 +148,7 @@ describe("a quirk that is declared goes the whole way, and undeclared it does no
   it.each(Object.entries(quirks))("%s", async (_name, quirk) => {
     const { authorization, exchange, refresh } = await wholeWay(quirk);
     expect(exchange.params["redirect_uri"]).toBe(authorization.get("redirect_uri"));
-    expect(exchange.params["redirect_uri"]).toContain(`${place.config.redirectUri}/`);
+    expect(exchange.params["redirect_uri"]).toContain(`${daemon.place.config.redirectUri}/`);
     expect(refresh.params["grant_type"]).toBe("refresh_token");
     expect(authorization.has("code_challenge")).toBe(quirk.behaviour.rejectsPkce !== true);
     expect("code_verifier" in exchange.params).toBe(quirk.behaviour.rejectsPkce !== true);
@@ -237,7 +220,7 @@ describe("what the provider receives", () => {
   it("a lifetime from another field, as seconds or as the instant of expiry", async () => {
     const seconds = await go("another field with the lifetime");
     expect([secondsLeft(seconds.first), secondsLeft(seconds.second)]).toEqual([1800, 1800]);
-    const instantMs = clock.nowMs() + 2_592_000_000;
+    const instantMs = daemon.clock.nowMs() + 2_592_000_000;
     for (const expires of [
       new Date(instantMs).toISOString(),
       Math.round(instantMs / 1000),
@@ -263,7 +246,7 @@ describe("what the provider receives", () => {
       options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
     });
     expect(secondsLeft(said.first)).toBe(3600);
-    const exp = Math.floor(clock.nowMs() / 1000) + 900;
+    const exp = Math.floor(daemon.clock.nowMs() / 1000) + 900;
     const jwt = ["{}", JSON.stringify({ exp }), "s"].map((part) => Buffer.from(part).toString("base64url"));
     const ofItself = await wholeWay({
       behaviour: {

@@ -3,6 +3,7 @@ import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/con
 import { perTest } from "../lifetimes.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
 import { World } from "./harness.js";
+import { requestOf } from "./requests.js";
 
 describe("ending a connection", () => {
   const world = perTest(() => World.make());
@@ -76,10 +77,7 @@ describe("ending a connection", () => {
     });
 
     it("it need not be: nobody has consented", async () => {
-      const requested = await world.clients.connections.requestConnection({
-        userId: "ada",
-        provider: { case: "providerId", value: providerId },
-      });
+      const requested = await world.clients.connections.requestConnection(requestOf(providerId));
       expect(await revoke(requested.connectionId)).toBe(ProviderRevocation.NOT_NEEDED);
     });
   });

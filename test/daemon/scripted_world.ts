@@ -1,7 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { Daemon } from "../../src/daemon/daemon.js";
 import type { JsonObject } from "../../src/model/json.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Browser, type Page } from "../fakes/browser.js";
 import {
   json,
@@ -10,7 +8,7 @@ import {
   type ScriptedServer,
   startScriptedServer,
 } from "../oauth/scripted_server.js";
-import { type Clients, Place } from "./harness.js";
+import { Place, TestDaemon } from "./harness.js";
 import { RestClient } from "./rest_client.js";
 
 export type AnswerToken = (request: ScriptedRequest) => Script;
@@ -28,7 +26,7 @@ export function goodTokens(): AnswerToken {
 }
 
 /** A daemon asked as today's clients ask, and an authorization server that says what a test wants said. */
-export class ScriptedWorld {
+export class ScriptedWorld extends TestDaemon {
   /** What came to the authorization endpoint. */
   readonly authorizations: URLSearchParams[] = [];
   /** What came to the token endpoint. */
@@ -41,34 +39,24 @@ export class ScriptedWorld {
   rest!: RestClient;
 
   private constructor(
-    readonly place: Place,
-    readonly clock: ManualClock,
+    place: Place,
     readonly provider: ScriptedServer,
-    public daemon: Daemon,
-    readonly clients: Clients,
   ) {
+    super(place);
     provider.script = (response, request) => this.#serve(response, request);
   }
 
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<ScriptedWorld> {
     const place = await Place.make(environment);
-    const clock = new ManualClock(Date.now());
-    const provider = await startScriptedServer();
-    const daemon = await place.start(clock);
-    const world = new ScriptedWorld(place, clock, provider, daemon, place.clients());
+    const world = new ScriptedWorld(place, await startScriptedServer());
+    await world.start();
     world.rest = await RestClient.connect(place.httpUrl, place.apiKey);
     return world;
   }
 
-  async close(): Promise<void> {
-    await this.daemon.stop();
+  override async close(): Promise<void> {
+    await super.close();
     await this.provider.close();
-  }
-
-  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
-    await this.daemon.stop();
-    await between();
-    this.daemon = await this.place.start(this.clock);
   }
 
   /** Registers a profile of the authorization server, and answers its id. */

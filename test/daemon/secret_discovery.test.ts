@@ -6,6 +6,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { World } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 import { SecretWatcher, secretsOf } from "./secret_watcher.js";
 
 const hourMs = 3_600_000;
@@ -91,10 +92,7 @@ describe("secret discovery", () => {
   });
 
   it("has an empty secret until the connection has a credential", async () => {
-    const { connectionId, authUrl } = await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "op" },
-    });
+    const { connectionId, authUrl } = await world.clients.connections.requestConnection(requestOf("op"));
     const name = `nexus/${connectionId}/token`;
     const watcher = watch();
     watcher.send([name]);
@@ -180,12 +178,10 @@ describe("secret discovery", () => {
   });
 
   it("makes secrets of the strategies that live in a header", async () => {
-    const { provider } = await world.clients.providers.createProvider({
-      provider: { name: "basic", authType: AuthType.BASIC_AUTH },
-    });
+    const providerId = await registered(world.clients, { name: "basic", authType: AuthType.BASIC_AUTH });
     const { connection } = await world.clients.connections.importConnection({
       userId: "ada",
-      providerId: provider?.id ?? "",
+      providerId,
       credentials: { username: "ada", password: "p:w" },
     });
     const watcher = watch();
@@ -225,6 +221,6 @@ describe("secret discovery", () => {
     const ends = [watcher, mistaken].map((each) => expect(each.next()).rejects.toThrow());
     await world.daemon.stop();
     await Promise.all(ends);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 });

@@ -11,6 +11,7 @@ import { has, mountTmpfs, type NeedName, needs } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 const storeNotWritten = 14;
 /** Where lmdb's writer thread does not come back from a failed write, and Node.js has no other way to end. */
@@ -88,21 +89,18 @@ describe("a store that cannot be written any more", () => {
   /** Registers the hostile provider and consents, the code of each consent being the id of its connection. */
   const connect = async (): Promise<string[]> => {
     const origin = await listener.open();
-    const { provider } = await place.clients().providers.createProvider({
-      provider: {
-        name: "op",
-        clientId: "client",
-        tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE,
-        authUrl: `${origin}/op/auth`,
-        tokenUrl: `${origin}/op/token`,
-      },
+    const providerId = await registered(place.clients(), {
+      name: "op",
+      clientId: "client",
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE,
+      authUrl: `${origin}/op/auth`,
+      tokenUrl: `${origin}/op/token`,
     });
     const ids: string[] = [];
     for (let count = 0; count < connectionCount; count++) {
-      const { connectionId, authUrl, state } = await place.clients().connections.requestConnection({
-        userId: "ada",
-        provider: { case: "providerId", value: provider?.id ?? "" },
-      });
+      const { connectionId, authUrl, state } = await place
+        .clients()
+        .connections.requestConnection(requestOf(providerId));
       const started = await fetch(authUrl, { redirect: "manual" });
       const cookie = started.headers.get("set-cookie")?.split(";")[0] ?? "";
       const callback = `${place.environment["NEXUS_PUBLIC_URL"]}/auth/callback/op?state=${state}&code=${connectionId}`;

@@ -159,7 +159,7 @@ describe("tokens", () => {
     expect((await getToken()).token).toEqual(before);
     await world.daemon.stop();
     world.clock.advance(2 * hourMs);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const watcher = world.watch({ connectionIds: [connectionId] });
     await watcher.state(({ revision, token }) => revision === 2n && token !== undefined);
     watcher.cancel();
@@ -172,7 +172,7 @@ describe("tokens", () => {
     const stopped = world.daemon.stop();
     release();
     await stopped;
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     expect((await getToken()).token?.revision).toBe(2n);
     expect(refreshes()).toBe(1);
   });

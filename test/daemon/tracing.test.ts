@@ -11,6 +11,7 @@ import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripte
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callerSpanId = "b7ad6b7169203331";
@@ -59,19 +60,17 @@ describe("traces of a daemon", () => {
   /** An active connection of a provider with secrets in its URLs. */
   async function connected(): Promise<string> {
     const { providers, connections } = place.clients();
-    const { provider: profile } = await providers.createProvider({
-      provider: {
+    const providerId = await registered(
+      { providers },
+      {
         name: "acme",
         clientId: "client",
         clientSecret: "the-client-secret",
         authUrl: "http://127.0.0.1:1/authorize",
         tokenUrl: `${provider.origin}/hidden-path/token?hidden=query`,
       },
-    });
-    const { authUrl, connectionId } = await connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: profile?.id ?? "" },
-    });
+    );
+    const { authUrl, connectionId } = await connections.requestConnection(requestOf(providerId));
     const browser = new Browser();
     const { url: there } = await browser.get(authUrl, (url) => url.startsWith("http://127.0.0.1:1/"));
     const asked = new URL(there).searchParams;

@@ -192,6 +192,6 @@ describe("watching", () => {
     expect(drain.case === "drain" && drain.value.reconnectDelay).toBeDefined();
     expect(await watcher.next()).toBeUndefined();
     await stopped;
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   });
 });

@@ -1,30 +1,22 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import type { Daemon } from "../../src/daemon/daemon.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { fakeShell, startMs } from "../cli/fake_shell.js";
+import { fakeShell } from "../cli/fake_shell.js";
 import { Authority } from "../fakes/certificates.js";
+import { perSuite } from "../lifetimes.js";
 import { writePair } from "../server/tls_fixture.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { Place } from "./harness.js";
+import { TestDaemon } from "./harness.js";
 
 describe("a command that is sent to a wrong listener", () => {
-  let place: Place;
-  let daemon: Daemon;
-  beforeAll(async () => {
+  const daemon = perSuite(() => {
     const pair = writePair(temporaryFolder(), new Authority("Server CA").issueServer());
-    place = await Place.make({
-      NEXUS_TLS_CERT_FILE: pair.certFile,
-      NEXUS_TLS_KEY_FILE: pair.keyFile,
-      NEXUS_TLS_LISTENERS: "http",
-    });
-    daemon = await place.start(new ManualClock(startMs));
+    const tls = { NEXUS_TLS_CERT_FILE: pair.certFile, NEXUS_TLS_KEY_FILE: pair.keyFile };
+    return TestDaemon.start({ ...tls, NEXUS_TLS_LISTENERS: "http" });
   });
-  afterAll(() => daemon.stop());
 
   const origin = (scheme: string, listener: string): string =>
-    `${scheme}://${place.environment[`NEXUS_${listener}_LISTEN`]}`;
+    `${scheme}://${daemon.place.environment[`NEXUS_${listener}_LISTEN`]}`;
 
   it.each([
     ["http", "BROWSER", "is the browser listener: commands use the http listener (NEXUS_HTTP_LISTEN"],
@@ -34,7 +26,7 @@ describe("a command that is sent to a wrong listener", () => {
   ])("is told so: %s at the %s listener", async (scheme, listener, sentence) => {
     const address = origin(scheme, listener);
     for (const command of [["connections"], ["watch"]]) {
-      const apiKeyFile = join(place.config.dataDir, "admin.key");
+      const apiKeyFile = join(daemon.place.config.dataDir, "admin.key");
       const env = { NEXUS_ADDRESS: address, NEXUS_API_KEY_FILE: apiKeyFile };
       const shell = fakeShell({ env });
       expect(await run(command, shell)).toBe(20);

@@ -125,7 +125,10 @@ export class Engine {
   /** An active connection with a first token. */
   async connection(profile: ProviderProfile, first: TokenSet = tokenSet()): Promise<Connection> {
     const nowMs = this.clock.nowMs();
-    const blank = { ...newConnection(newId(), "ada", profile, nowMs), requestedScopes: ["read"] };
+    const blank = {
+      ...newConnection(newId(), { userId: "ada", label: "" }, profile, nowMs),
+      requestedScopes: ["read"],
+    };
     return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
   }
 

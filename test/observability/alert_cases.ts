@@ -29,132 +29,84 @@ const answered = (code: string, values: string): Series => [
   values,
 ];
 
+const fires = (
+  alert: string,
+  quietAt: number,
+  firesAt: number,
+  series: readonly Series[],
+  more: Pick<AlertCase, "labels" | "name"> = {},
+): AlertCase => ({ alert, series, quietAt, firesAt, ...more });
+
 /** For each alert what makes it fire, and what, nearly the same, does not. */
 export const alertCases: readonly AlertCase[] = [
-  {
-    alert: "NexusDown",
-    series: [
-      ["up", {}, "1x10 0x20"],
-      ["nexus_build_info", { version: "1", node_version: "24" }, "1x10 _x20"],
-    ],
-    quietAt: 11,
-    firesAt: 14,
-  },
-  {
-    alert: "NexusRestarting",
-    series: [build, ["process_start_time_seconds", {}, "0x20 1201 1261 1321x20"]],
-    quietAt: 22,
-    firesAt: 24,
-  },
-  {
-    alert: "NexusRefreshesFailing",
-    series: [failing("success", "0+1x120"), failing("failure", "0x30 0+2x60")],
-    quietAt: 31,
-    firesAt: 90,
+  fires("NexusDown", 11, 14, [
+    ["up", {}, "1x10 0x20"],
+    ["nexus_build_info", { version: "1", node_version: "24" }, "1x10 _x20"],
+  ]),
+  fires("NexusRestarting", 22, 24, [build, ["process_start_time_seconds", {}, "0x20 1201 1261 1321x20"]]),
+  fires("NexusRefreshesFailing", 31, 90, [failing("success", "0+1x120"), failing("failure", "0x30 0+2x60")], {
     labels: { provider: "github" },
-  },
-  {
-    alert: "NexusRefreshesLate",
-    series: [["nexus_refresh_queue_lag_seconds", {}, "0x10 61+60x20"]],
-    quietAt: 15,
-    firesAt: 17,
-  },
-  {
-    alert: "NexusTokensExpired",
-    series: [["nexus_token_time_to_expiry_seconds_bucket", { le: "0" }, "0x20 1x20"]],
-    quietAt: 20,
-    firesAt: 22,
-  },
-  {
-    alert: "NexusTokensExpired",
-    name: "with the bound as Prometheus 3 writes it",
-    series: [["nexus_token_time_to_expiry_seconds_bucket", { le: "0.0" }, "0x20 1x20"]],
-    quietAt: 20,
-    firesAt: 22,
-  },
-  {
-    alert: "NexusConnectionsNeedAttention",
-    series: [
+  }),
+  fires("NexusRefreshesLate", 15, 17, [["nexus_refresh_queue_lag_seconds", {}, "0x10 61+60x20"]]),
+  fires("NexusTokensExpired", 20, 22, [
+    ["nexus_token_time_to_expiry_seconds_bucket", { le: "0" }, "0x20 1x20"],
+  ]),
+  fires(
+    "NexusTokensExpired",
+    20,
+    22,
+    [["nexus_token_time_to_expiry_seconds_bucket", { le: "0.0" }, "0x20 1x20"]],
+    { name: "with the bound as Prometheus 3 writes it" },
+  ),
+  fires(
+    "NexusConnectionsNeedAttention",
+    25,
+    27,
+    [
       ["nexus_connections", { status: "attention" }, "0x10 2x30"],
       ["nexus_connections", { status: "failed" }, "5x40"],
     ],
-    quietAt: 25,
-    firesAt: 27,
-    labels: { status: "attention" },
-  },
-  {
-    alert: "NexusProviderSuspended",
-    series: [["nexus_providers_suspended", {}, "0x10 1x30"]],
-    quietAt: 15,
-    firesAt: 17,
-  },
-  {
-    alert: "NexusTokenSetsUnwritten",
-    series: [["nexus_unwritten_token_sets", {}, "0 1 0 1 0 3x20"]],
-    quietAt: 6,
-    firesAt: 10,
-  },
-  {
-    alert: "NexusTokenSetsSpooled",
-    series: [
+    { labels: { status: "attention" } },
+  ),
+  fires("NexusProviderSuspended", 15, 17, [["nexus_providers_suspended", {}, "0x10 1x30"]]),
+  fires("NexusTokenSetsUnwritten", 6, 10, [["nexus_unwritten_token_sets", {}, "0 1 0 1 0 3x20"]]),
+  fires(
+    "NexusTokenSetsSpooled",
+    80,
+    12,
+    [
       ["nexus_spooled_token_sets_total", { outcome: "stored" }, "0x10 2x90"],
       ["nexus_spooled_token_sets_total", { outcome: "known" }, "0x100"],
       ["process_start_time_seconds", {}, "0x10 660x90"],
     ],
-    quietAt: 80,
-    firesAt: 12,
-    labels: { outcome: "stored" },
-  },
-  {
-    alert: "NexusStoreSlow",
-    series: [
-      ["nexus_store_commit_duration_seconds_bucket", { le: "0.1" }, "0+10x20 200x60"],
-      ["nexus_store_commit_duration_seconds_bucket", { le: "2.5" }, "0+10x80"],
-      ["nexus_store_commit_duration_seconds_bucket", { le: "+Inf" }, "0+10x80"],
-    ],
-    quietAt: 20,
-    firesAt: 45,
-  },
-  {
-    alert: "NexusCertificateExpires",
-    // Seven days and ten minutes after the start.
-    series: [["nexus_tls_certificate_expiry_timestamp_seconds", {}, "605400x120"]],
-    quietAt: 69,
-    firesAt: 72,
-  },
-  {
-    alert: "NexusClockSkewed",
-    series: [["nexus_time_seconds", {}, "0+60x10 569+60x30"]],
-    quietAt: 14,
-    firesAt: 17,
-  },
-  {
-    alert: "NexusEventLoopLags",
-    series: [build, ["nodejs_eventloop_lag_p99_seconds", {}, "0.2x10 0.3x40"]],
-    quietAt: 20,
-    firesAt: 22,
-  },
-  {
-    alert: "NexusMemoryHigh",
-    series: [build, ["process_resident_memory_bytes", {}, "100000000x10 600000000x40"]],
-    quietAt: 25,
-    firesAt: 27,
-  },
-  {
-    alert: "NexusFileDescriptorsShort",
-    series: [build, started, ["process_open_fds", {}, "10x10 900x40"], ["process_max_fds", {}, "1024x50"]],
-    quietAt: 15,
-    firesAt: 17,
-  },
-  {
-    alert: "NexusRpcsFailing",
-    series: [
-      answered("ok", "0+100x100"),
-      answered("not_found", "0+100x100"),
-      answered("internal", "0x20 0+50x80"),
-    ],
-    quietAt: 21,
-    firesAt: 45,
-    labels: { method: "nexus.v1.TokenService/GetToken" },
-  },
+    { labels: { outcome: "stored" } },
+  ),
+  fires("NexusStoreSlow", 20, 45, [
+    ["nexus_store_commit_duration_seconds_bucket", { le: "0.1" }, "0+10x20 200x60"],
+    ["nexus_store_commit_duration_seconds_bucket", { le: "2.5" }, "0+10x80"],
+    ["nexus_store_commit_duration_seconds_bucket", { le: "+Inf" }, "0+10x80"],
+  ]),
+  // Seven days and ten minutes after the start.
+  fires("NexusCertificateExpires", 69, 72, [
+    ["nexus_tls_certificate_expiry_timestamp_seconds", {}, "605400x120"],
+  ]),
+  fires("NexusClockSkewed", 14, 17, [["nexus_time_seconds", {}, "0+60x10 569+60x30"]]),
+  fires("NexusEventLoopLags", 20, 22, [build, ["nodejs_eventloop_lag_p99_seconds", {}, "0.2x10 0.3x40"]]),
+  fires("NexusMemoryHigh", 25, 27, [
+    build,
+    ["process_resident_memory_bytes", {}, "100000000x10 600000000x40"],
+  ]),
+  fires("NexusFileDescriptorsShort", 15, 17, [
+    build,
+    started,
+    ["process_open_fds", {}, "10x10 900x40"],
+    ["process_max_fds", {}, "1024x50"],
+  ]),
+  fires(
+    "NexusRpcsFailing",
+    21,
+    45,
+    [answered("ok", "0+100x100"), answered("not_found", "0+100x100"), answered("internal", "0x20 0+50x80")],
+    { labels: { method: "nexus.v1.TokenService/GetToken" } },
+  ),
 ];

@@ -1,11 +1,12 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound.js";
 import type { OutboundResponse } from "../../src/outbound/outbound_exchange.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { hangUp, json, type ScriptedServer, silence, startScriptedServer } from "../oauth/scripted_server.js";
+import { perTest } from "../lifetimes.js";
+import { hangUp, json, silence, startScriptedServer } from "../oauth/scripted_server.js";
 
 const get: OutboundRequest = { method: "GET", headers: { accept: "application/json" } };
 const post = (body: Record<string, string>): OutboundRequest => ({
@@ -15,19 +16,13 @@ const post = (body: Record<string, string>): OutboundRequest => ({
 });
 const canary = "canary-4711";
 
-let server: ScriptedServer;
-let sockets: Server[] = [];
+const requests = { GET: get, POST: post({ code: canary }) };
 
-beforeEach(async () => {
-  server = await startScriptedServer();
-});
+const server = perTest(() => startScriptedServer());
+const fetchWith = (more: { timeoutMs?: number; maxBytes?: number } = {}) =>
+  createOutboundFetch({ networks: loopbackNetworks, ...more });
 
-afterEach(async () => {
-  await server.close();
-  for (const each of sockets) await new Promise((resolve) => each.close(resolve));
-  sockets = [];
-});
-
+/** Answers the port, which is closed after the test. */
 async function listen(onSocket: (socket: Socket) => void): Promise<number> {
   const open = new Set<Socket>();
   const raw = createServer((socket) => {
@@ -35,21 +30,12 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
     socket.on("error", () => {});
     onSocket(socket);
   });
-  const { close } = raw;
-  raw.close = (done) => {
-    for (const socket of open) socket.destroy();
-    return close.call(raw, done);
-  };
-  sockets.push(raw);
   await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    for (const socket of open) socket.destroy();
+    raw.close();
+  });
   return (raw.address() as { port: number }).port;
-}
-
-async function freePort(): Promise<number> {
-  const port = await listen(() => {});
-  const raw = sockets.pop();
-  await new Promise((resolve) => raw?.close(resolve));
-  return port;
 }
 
 async function failure(answer: Promise<OutboundResponse>): Promise<OutboundError> {
@@ -62,6 +48,19 @@ async function failure(answer: Promise<OutboundResponse>): Promise<OutboundError
   return violation as OutboundError;
 }
 
+/** A port that nobody listens on any more. */
+async function closedPort(): Promise<number> {
+  const raw = createServer();
+  await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
+  const { port } = raw.address() as { port: number };
+  await new Promise((resolve) => raw.close(resolve));
+  return port;
+}
+
+/** What a request ended with that must fail: by default one to the server, with a secret in it. */
+const refusal = (url = server.origin, request = requests.POST, more = {}): Promise<OutboundError> =>
+  failure(fetchWith(more)(url, request));
+
 /** Stops this process's event loop, as SIGSTOP and a freezer do: the kernel goes on taking what is sent. */
 function pause(pauseMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
@@ -69,7 +68,7 @@ function pause(pauseMs: number): void {
 
 describe("a pause for longer than the deadline", () => {
   const timeoutMs = 200;
-  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs });
+  const fetch = fetchWith({ timeoutMs });
 
   test.each([
     ["a little", timeoutMs],
@@ -108,10 +107,7 @@ describe("a pause for longer than the deadline", () => {
 describe("an answer", () => {
   test("comes back whole, without cookies", async () => {
     server.script = json({ a: 1 }, 201, { "set-cookie": "a=b", "retry-after": "7" });
-    const response = await createOutboundFetch({ networks: loopbackNetworks })(
-      `${server.origin}/token?x=1`,
-      post({ a: "b c", d: "" }),
-    );
+    const response = await fetchWith()(`${server.origin}/token?x=1`, post({ a: "b c", d: "" }));
     expect(response.status).toBe(201);
     expect(JSON.parse(await response.text())).toEqual({ a: 1 });
     expect(response.headers.get("retry-after")).toBe("7");
@@ -129,24 +125,21 @@ describe("an answer", () => {
   test.each([[{}], [{ a: "" }], [{ text: "ä€😀".repeat(50_000) }]])(
     "to any body, number %#",
     async (body) => {
-      await createOutboundFetch({ networks: loopbackNetworks })(server.origin, post(body));
+      await fetchWith()(server.origin, post(body));
       expect(Object.fromEntries(server.requests[0]?.form ?? [])).toEqual(body);
     },
   );
 
   test.each([401, 400, 404, 500, 503])("of status %d is an answer", async (status) => {
     server.script = json({ error: "x" }, status, { "www-authenticate": 'Basic realm="x"' });
-    const response = await createOutboundFetch({ networks: loopbackNetworks })(
-      server.origin,
-      post({ a: "b" }),
-    );
+    const response = await fetchWith()(server.origin, post({ a: "b" }));
     expect(response.status).toBe(status);
     expect(await response.text()).toBe('{"error":"x"}');
   });
 
   test("without a body is an answer", async () => {
     server.script = (response) => response.writeHead(204).end();
-    expect((await createOutboundFetch({ networks: loopbackNetworks })(server.origin, get)).status).toBe(204);
+    expect((await fetchWith()(server.origin, get)).status).toBe(204);
   });
 
   test("is decoded, and counted decoded", async () => {
@@ -155,7 +148,7 @@ describe("an answer", () => {
         response.writeHead(200, { "content-encoding": "gzip" });
         response.end(gzipSync(Buffer.alloc(bytes, "a")));
       };
-      return createOutboundFetch({ networks: loopbackNetworks, maxBytes: 1000 })(server.origin, get);
+      return fetchWith({ maxBytes: 1000 })(server.origin, get);
     };
     expect((await (await send(1000)).text()).length).toBe(1000);
     expect((await failure(send(100_000))).reason).toBe("too_large");
@@ -175,7 +168,7 @@ describe("refused before anything is sent", () => {
     "/token",
     "",
   ])("%s", async (url) => {
-    const violation = await failure(createOutboundFetch({ networks: loopbackNetworks })(url, get));
+    const violation = await refusal(url, get);
     expect(violation).toMatchObject({ reason: "forbidden_url", phase: "before_send" });
   });
 });
@@ -183,65 +176,42 @@ describe("refused before anything is sent", () => {
 describe("no answer", () => {
   test.each([301, 302, 307, 308, 304])("a redirect with %d is not followed", async (status) => {
     server.script = json("", status, { location: `${server.origin}/elsewhere?${canary}` });
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
-    );
+    const violation = await refusal();
     expect(violation).toMatchObject({ reason: "redirect", phase: "after_send", httpStatus: status });
     expect(server.requests).toHaveLength(1);
   });
 
-  test.each(["GET", "POST"])("%s: nobody listens", async (method) => {
-    const url = `http://127.0.0.1:${await freePort()}/?code=${canary}`;
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(
-        url,
-        method === "GET" ? get : post({ code: canary }),
-      ),
-    );
+  test.each(["GET", "POST"] as const)("%s: nobody listens", async (method) => {
+    const url = `http://127.0.0.1:${await closedPort()}/?code=${canary}`;
+    const violation = await refusal(url, requests[method]);
     expect(violation).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNREFUSED" });
     expect(violation.host).toBe("127.0.0.1");
   });
 
-  test.each(["GET", "POST"])("%s: no such host", async (method) => {
+  test.each(["GET", "POST"] as const)("%s: no such host", async (method) => {
     // A label of 64 characters: the resolver refuses it without asking anybody.
     const url = `https://${"x".repeat(64)}.invalid/?code=${canary}`;
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(
-        url,
-        method === "GET" ? get : post({ code: canary }),
-      ),
-    );
+    const violation = await refusal(url, requests[method]);
     expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
-  test.each(["GET", "POST"])("%s: no TLS there", async (method) => {
+  test.each(["GET", "POST"] as const)("%s: no TLS there", async (method) => {
     const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const url = `https://127.0.0.1:${port}/`;
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(
-        url,
-        method === "GET" ? get : post({ code: canary }),
-      ),
-    );
+    const violation = await refusal(url, requests[method]);
     expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
   });
 
   test("a handshake that never ends times out before the request is sent", async () => {
     const port = await listen(() => {});
-    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 50 })(
-      `https://127.0.0.1:${port}/`,
-      post({ code: canary }),
-    );
-    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "before_send" });
+    const violation = await refusal(`https://127.0.0.1:${port}/`, requests.POST, { timeoutMs: 50 });
+    expect(violation).toMatchObject({ reason: "timeout", phase: "before_send" });
   });
 
   test("silence times out after the request is sent", async () => {
     server.script = silence;
-    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(
-      server.origin,
-      post({ code: canary }),
-    );
-    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send" });
+    const violation = await refusal(server.origin, requests.POST, { timeoutMs: 500 });
+    expect(violation).toMatchObject({ reason: "timeout", phase: "after_send" });
     expect(server.requests).toHaveLength(1);
   });
 
@@ -251,15 +221,13 @@ describe("no answer", () => {
       const drip = setInterval(() => response.write("a"), 5);
       response.once("close", () => clearInterval(drip));
     };
-    const answer = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 500 })(server.origin, get);
-    expect(await failure(answer)).toMatchObject({ reason: "timeout", phase: "after_send", httpStatus: 200 });
+    const violation = await refusal(server.origin, get, { timeoutMs: 500 });
+    expect(violation).toMatchObject({ reason: "timeout", phase: "after_send", httpStatus: 200 });
   });
 
   test("a connection that is cut after the request", async () => {
     server.script = hangUp;
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
-    );
+    const violation = await refusal();
     expect(violation).toMatchObject({ reason: "network", phase: "after_send" });
   });
 
@@ -268,17 +236,13 @@ describe("no answer", () => {
       response.writeHead(503, { "content-length": "100" });
       response.write("half", () => response.socket?.destroy());
     };
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(server.origin, post({ code: canary })),
-    );
+    const violation = await refusal();
     expect(violation).toMatchObject({ reason: "network", phase: "after_send", httpStatus: 503 });
   });
 
   test("the caller gave up: before", async () => {
     const request = { ...post({ code: canary }), signal: AbortSignal.abort() };
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(server.origin, request),
-    );
+    const violation = await refusal(server.origin, request);
     expect(violation).toMatchObject({ reason: "aborted", phase: "before_send" });
     expect(server.requests).toHaveLength(0);
   });
@@ -287,9 +251,7 @@ describe("no answer", () => {
     const stop = new AbortController();
     server.script = () => stop.abort();
     const request = { ...post({ code: canary }), signal: stop.signal };
-    const violation = await failure(
-      createOutboundFetch({ networks: loopbackNetworks })(server.origin, request),
-    );
+    const violation = await refusal(server.origin, request);
     expect(violation).toMatchObject({ reason: "aborted", phase: "after_send" });
   });
 });
@@ -300,7 +262,7 @@ test("each request has a connection of its own", async () => {
     ports.add(response.socket?.remotePort);
     response.end("{}");
   };
-  const fetch = createOutboundFetch({ networks: loopbackNetworks });
+  const fetch = fetchWith();
   for (let i = 0; i < 3; i++) await fetch(server.origin, post({ a: "b" }));
   expect(ports.size).toBe(3);
 });

@@ -10,7 +10,7 @@ import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
 import type { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, freePort, Place } from "../daemon/harness.js";
-import { Browser, consent } from "../fakes/browser.js";
+import { consented, registeredAt, requestOf } from "../daemon/requests.js";
 import { Authority } from "../fakes/certificates.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -89,23 +89,8 @@ export class ProxyWorld {
 
   /** A connection with a person's consent. */
   async connect(): Promise<string> {
-    const { post } = this.provider.clients;
-    const { provider } = await this.clients.providers.createProvider({
-      provider: {
-        name: "op",
-        clientId: post.clientId,
-        clientSecret: post.clientSecret,
-        issuer: this.provider.issuer,
-        enableDiscovery: true,
-        scopes: ["openid"],
-      },
-    });
-    const requested = await this.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-    });
-    await consent(new Browser(), requested.authUrl);
-    return requested.connectionId;
+    const providerId = await registeredAt(this.provider, this.clients);
+    return await consented(this.clients, requestOf(providerId));
   }
 
   /** A connection with a static credential. */

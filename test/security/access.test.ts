@@ -201,6 +201,70 @@ describe("an agent", () => {
     },
   );
 
+  it.each([
+    ["ConnectionService/GetConnection", {}],
+    ["ConnectionService/RevokeConnection", {}],
+    ["ConnectionService/DeleteConnection", {}],
+    ["ConnectionService/ReplaceCredential", { credentials: { api_key: "x" } }],
+    ["TokenService/GetToken", { minTtl: "1s" }],
+    ["TokenService/GetToken", { minTtl: "-1s" }],
+    ["TokenService/RefreshToken", {}],
+  ])("is answered by %s %j for a hidden name exactly as for one that names nothing", async (rpc, more) => {
+    const ask = (providerName: string, userId: string): Promise<string> =>
+      world.raw(key, rpc, { name: { providerName, userId }, ...more });
+    const missing = await ask("github", "nobody");
+    expect(JSON.parse(missing)[0]).not.toBe(200);
+    for (const [provider, user] of [
+      ["github", "bob"],
+      ["slack", "ada"],
+      ["none", "ada"],
+    ] as const) {
+      expect(await ask(provider, user)).toBe(missing);
+    }
+  });
+
+  it("acquires tokens and links for its own alone, and is told of a hidden name what it is told of none", async () => {
+    const ask = (providerName: string, userId: string, more: object = {}): Promise<string> =>
+      world.raw(key, "TokenService/AcquireToken", { providerName, userId, ...more });
+    const held = await agent.tokens.acquireToken({ providerName: "github", userId: "ada" });
+    expect(held.result.value).toMatchObject({ credentials: { api_key: "secret-of-ada" } });
+    const made = await agent.tokens.acquireToken({ providerName: "github", userId: "ada", label: "second" });
+    if (made.result.case !== "consent") throw new Error("no link");
+    const { connectionId } = made.result.value;
+    expect((await agent.connections.getConnection({ connectionId })).connection?.label).toBe("second");
+    for (const more of [{}, { wait: "1s" }, { returnUrl: "https://evil.example" }]) {
+      const outside = await ask("github", "nobody", more);
+      expect(JSON.parse(outside)[0]).toBe(403);
+      expect(await ask("github", "bob", more)).toBe(outside);
+      const unknown = await ask("none", "ada", more);
+      expect(JSON.parse(unknown)[0]).toBe(404);
+      expect(await ask("slack", "ada", more)).toBe(unknown);
+    }
+    await world.admin.connections.deleteConnection({ connectionId });
+  });
+
+  it("restricted to connections acquires these, and makes no other", async () => {
+    const narrow = world.grpc(await world.key({ connectionIds: [world.connections.adaGithub] }));
+    const ada = { providerName: "github", userId: "ada" };
+    expect((await narrow.tokens.acquireToken(ada)).result.case).toBe("token");
+    expect((await failureOf(narrow.tokens.acquireToken({ ...ada, label: "x" }))).code).toBe(
+      "PermissionDenied",
+    );
+    const bob = { providerName: "github", userId: "bob" };
+    expect((await failureOf(narrow.tokens.acquireToken(bob))).code).toBe("PermissionDenied");
+  });
+
+  it("reads its own by name, and of several only one that it may see", async () => {
+    const { token } = await agent.tokens.getToken({ name: { providerName: "github", userId: "ada" } });
+    expect(token?.credentials).toEqual({ api_key: "secret-of-ada" });
+    const second = await world.import("ada", "github");
+    const narrow = world.grpc(await world.key({ connectionIds: [second] }));
+    const name = { providerName: "github", userId: "ada" };
+    expect((await narrow.connections.getConnection({ name })).connection?.id).toBe(second);
+    await world.admin.connections.deleteConnection({ connectionId: second });
+    expect((await failureOf(narrow.connections.getConnection({ name }))).code).toBe("NotFound");
+  });
+
   it("is answered alike over gRPC: code, message, details and trailers", async () => {
     const ask = async (connectionId: string): Promise<string> => {
       const error = await agent.tokens.getToken({ connectionId }).then(
@@ -419,6 +483,7 @@ describe("roles", () => {
     await operator.audit.listAuditEvents({});
     const denied = [
       () => operator.tokens.getToken({ connectionId }),
+      () => operator.tokens.acquireToken({ providerName: "github", userId: "new" }),
       () => operator.tokens.refreshToken({ connectionId }),
       () => operator.nexus.getToken({ connectionId }),
       () => operator.nexus.refreshConnection({ connectionId }),

@@ -1,14 +1,13 @@
 import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import type { Daemon } from "../../src/daemon/daemon.js";
 import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { AuthType, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { freePort, Place } from "../daemon/harness.js";
+import { freePort, Place, TestDaemon } from "../daemon/harness.js";
+import { registered } from "../daemon/requests.js";
 import { RestClient } from "../daemon/rest_client.js";
 
 export type Clients = ReturnType<typeof clientsOver>;
@@ -40,7 +39,7 @@ export interface Wanted {
 }
 
 /** A daemon with two providers of static keys and three connections, and callers with keys at its TCP listeners. */
-export class AccessWorld {
+export class AccessWorld extends TestDaemon {
   readonly admin: Clients;
   readonly providers: Record<"github" | "slack", string> = { github: "", slack: "" };
   readonly connections: Record<"adaGithub" | "adaSlack" | "bobGithub", string> = {
@@ -51,24 +50,20 @@ export class AccessWorld {
   #names = 0;
 
   private constructor(
-    readonly place: Place,
-    readonly clock: ManualClock,
-    readonly daemon: Daemon,
+    place: Place,
     readonly grpcUrl: string,
   ) {
+    super(place);
     this.admin = this.grpc(place.apiKey);
   }
 
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<AccessWorld> {
     const port = await freePort();
     const place = await Place.make({ NEXUS_GRPC_LISTEN: `127.0.0.1:${port}`, ...environment });
-    const clock = new ManualClock(Date.now());
-    const world = new AccessWorld(place, clock, await place.start(clock), `http://127.0.0.1:${port}`);
+    const world = new AccessWorld(place, `http://127.0.0.1:${port}`);
+    await world.start();
     for (const name of ["github", "slack"] as const) {
-      const { provider } = await world.admin.providers.createProvider({
-        provider: { name, authType: AuthType.API_KEY },
-      });
-      world.providers[name] = provider?.id ?? "";
+      world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY });
     }
     world.connections.adaGithub = await world.import("ada", "github");
     world.connections.adaSlack = await world.import("ada", "slack");
@@ -134,9 +129,5 @@ export class AccessWorld {
     });
     const headers = [...response.headers].filter(([name]) => name !== "date");
     return JSON.stringify([response.status, headers, await response.text()]);
-  }
-
-  async close(): Promise<void> {
-    await this.daemon.stop();
   }
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { browser } from "../browser_fixture.js";
 import { freePort } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 
 const hostile = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">call +1 555 0100`;
@@ -23,11 +24,7 @@ describe("the browser that calls us: in Chromium", () => {
   afterAll(() => world?.close());
 
   const requested = (provider = providerId, more: { returnUrl?: string } = {}) =>
-    world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider },
-      ...more,
-    });
+    world.clients.connections.requestConnection(requestOf(provider, more));
   const tab = async () => (await chromium.newContext()).newPage();
   /** The provider answers with an error and a text of its own. */
   const refuseWith = (error: string) => {
@@ -110,19 +107,17 @@ describe("the browser that calls us: in Chromium", () => {
       application.close();
       last.close();
     });
-    const { provider } = await world.clients.providers.createProvider({
-      provider: {
-        name: "keyed",
-        authType: AuthType.API_KEY,
-        credentialSchema: {
-          type: "object",
-          title: hostile,
-          properties: { api_key: { type: "string", title: hostile } },
-          required: ["api_key"],
-        },
+    const providerId = await registered(world.clients, {
+      name: "keyed",
+      authType: AuthType.API_KEY,
+      credentialSchema: {
+        type: "object",
+        title: hostile,
+        properties: { api_key: { type: "string", title: hostile } },
+        required: ["api_key"],
       },
     });
-    const { authUrl } = await requested(provider?.id ?? "", {
+    const { authUrl } = await requested(providerId, {
       returnUrl: `http://127.0.0.1:${applicationPort}/back`,
     });
     const page = await tab();

@@ -2,6 +2,7 @@ import { createConnection } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { failureOf } from "../daemon/errors.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
 import { Browser } from "../fakes/browser.js";
 import { perSuite } from "../lifetimes.js";
@@ -16,30 +17,23 @@ describe("the browser that calls us: pages", () => {
   let staticId: string;
   beforeAll(async () => {
     manualId = await world.register({ name: "acme" });
-    const { provider } = await world.clients.providers.createProvider({
-      provider: {
-        name: "keyed",
-        authType: AuthType.API_KEY,
-        credentialSchema: {
-          type: "object",
-          title: hostile,
-          description: hostile,
-          properties: { api_key: { type: "string", title: hostile, description: hostile, default: hostile } },
-          required: ["api_key"],
-        },
+    staticId = await registered(world.clients, {
+      name: "keyed",
+      authType: AuthType.API_KEY,
+      credentialSchema: {
+        type: "object",
+        title: hostile,
+        description: hostile,
+        properties: { api_key: { type: "string", title: hostile, description: hostile, default: hostile } },
+        required: ["api_key"],
       },
     });
-    staticId = provider?.id ?? "";
   });
 
   const port = () => Number(new URL(world.place.config.publicUrl).port);
   const at = (path: string) => `${world.place.config.publicUrl}${path}`;
   const requested = async (providerId: string, more: { returnUrl?: string } = {}) =>
-    await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-      ...more,
-    });
+    await world.clients.connections.requestConnection(requestOf(providerId, more));
   /** The form of a new request, with the cookie that belongs to it. */
   const openForm = async () => {
     const { authUrl, state, connectionId } = await requested(staticId);

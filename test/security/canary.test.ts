@@ -9,6 +9,7 @@ import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { Place } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { Authority } from "../fakes/certificates.js";
 import { OtlpReceiver } from "../fakes/otlp_receiver.js";
 import { type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
@@ -128,17 +129,14 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
     const created = await access.createApiKey({ name: "agent", role: Role.OPERATOR });
     plant("created API key", created.key);
 
-    const { provider: profile } = await clients.providers.createProvider({
-      provider: {
-        name: "marked",
-        clientId: "client",
-        clientSecret: plant("client secret", mark("client-secret")),
-        authUrl: `${provider.origin}/authorize`,
-        tokenUrl: `${provider.origin}/token`,
-        scopes: ["read"],
-      },
+    const providerId = await registered(clients, {
+      name: "marked",
+      clientId: "client",
+      clientSecret: plant("client secret", mark("client-secret")),
+      authUrl: `${provider.origin}/authorize`,
+      tokenUrl: `${provider.origin}/token`,
+      scopes: ["read"],
     });
-    const providerId = profile?.id ?? "";
     const consented = await consent(providerId, "tokens");
     const held = await consent(providerId, "tokens", true);
     await refused(
@@ -212,12 +210,9 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
   async function consent(providerId: string, outcome: Answer, requireConfirmation = false) {
     script();
     answer = outcome;
-    const requested = await callers().clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-      returnUrl: "http://127.0.0.1:3999/back",
-      requireConfirmation,
-    });
+    const requested = await callers().clients.connections.requestConnection(
+      requestOf(providerId, { returnUrl: "http://127.0.0.1:3999/back", requireConfirmation }),
+    );
     plant("state", requested.state);
     const started = await fetch(requested.authUrl, { redirect: "manual" });
     const [pair = ""] = (started.headers.getSetCookie()[0] ?? "").split(";");
@@ -256,13 +251,11 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
       }),
     );
     answer = "tokens";
-    const { provider: basic } = await clients.providers.createProvider({
-      provider: { name: "basic", authType: AuthType.BASIC_AUTH },
-    });
+    const profileId = await registered(clients, { name: "basic", authType: AuthType.BASIC_AUTH });
     const credentials = { username: user, password: pass };
     const { connection } = await clients.connections.importConnection({
       userId: "bob",
-      providerId: basic?.id ?? "",
+      providerId: profileId,
       credentials,
     });
     await clients.tokens.getToken({ connectionId: connection?.id ?? "" });
@@ -270,7 +263,7 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
     await refused(
       clients.connections.importConnection({
         userId: "bob",
-        providerId: basic?.id ?? "",
+        providerId: profileId,
         credentials: wrong,
       }),
     );

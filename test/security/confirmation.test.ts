@@ -7,6 +7,7 @@ import { storeFileName } from "../../src/store/store.js";
 import { auditEvents, untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place, World } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 
@@ -21,13 +22,9 @@ describe("the browser that calls us: confirmation", () => {
 
   const toCaller = (url: string): boolean => url.startsWith(returnUrl);
   const request = (more: { connectionId?: string; requireConfirmation?: boolean } = {}) =>
-    world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-      returnUrl,
-      requireConfirmation: true,
-      ...more,
-    });
+    world.clients.connections.requestConnection(
+      requestOf(providerId, { returnUrl, requireConfirmation: true, ...more }),
+    );
   /** A consent up to the return URL, as the application gets it. */
   const consented = async (more: { connectionId?: string } = {}) => {
     const { authUrl, connectionId } = await request(more);
@@ -255,26 +252,17 @@ describe("the browser that calls us: confirmation", () => {
 
   test("without a return URL it is refused", async () => {
     const failure = await failureOf(
-      world.clients.connections.requestConnection({
-        userId: "ada",
-        provider: { case: "providerId", value: providerId },
-        requireConfirmation: true,
-      }),
+      world.clients.connections.requestConnection(requestOf(providerId, { requireConfirmation: true })),
     );
     expect(failure.code).toBe("InvalidArgument");
     expect(failure.message).toContain("return_url");
   });
 
   test("a key that a person enters waits too", async () => {
-    const { provider } = await world.clients.providers.createProvider({
-      provider: { name: "keyed", authType: AuthType.API_KEY },
-    });
-    const { authUrl, connectionId } = await world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-      returnUrl,
-      requireConfirmation: true,
-    });
+    const providerId = await registered(world.clients, { name: "keyed", authType: AuthType.API_KEY });
+    const { authUrl, connectionId } = await world.clients.connections.requestConnection(
+      requestOf(providerId, { returnUrl, requireConfirmation: true }),
+    );
     const browser = new Browser();
     const form = await browser.get(authUrl);
     const { url } = await browser.submit(form, { api_key: "k-1" }, toCaller);

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { storeFileName } from "../../src/store/store.js";
 import { Place, World } from "../daemon/harness.js";
+import { requestOf } from "../daemon/requests.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perSuite } from "../lifetimes.js";
 import { cookiesOf, visit } from "./visitor.js";
@@ -14,11 +15,7 @@ describe("the browser that calls us: state", () => {
     await world.register();
   });
 
-  const request = () =>
-    world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "op" },
-    });
+  const request = () => world.clients.connections.requestConnection(requestOf("op"));
   const read = async (connectionId: string) =>
     (await world.clients.connections.getConnection({ connectionId })).connection;
   const toCallback = (url: string): boolean => url.startsWith(world.place.config.redirectUri);
@@ -100,10 +97,7 @@ describe("the browser that calls us: state", () => {
     const secure = await World.make({}, place);
     try {
       await secure.register();
-      const { authUrl } = await secure.clients.connections.requestConnection({
-        userId: "ada",
-        provider: { case: "providerName", value: "op" },
-      });
+      const { authUrl } = await secure.clients.connections.requestConnection(requestOf("op"));
       const listen = `http://${place.environment["NEXUS_BROWSER_LISTEN"]}`;
       const reply = await visit(listen + new URL(authUrl).pathname + new URL(authUrl).search, {
         headers: { host: "nexus.example" },

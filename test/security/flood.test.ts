@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, clientsOf, freePort, Place } from "../daemon/harness.js";
+import { registered } from "../daemon/requests.js";
 import { sweptFolder } from "../run_folder.js";
 
 /** Calls whose median is taken. */
@@ -106,14 +107,12 @@ async function startDaemon() {
 
 /** Enough for a watcher of all to get more than the buffers of a stream hold. */
 async function importKeys(clients: Clients): Promise<string[]> {
-  const { provider } = await clients.providers.createProvider({
-    provider: { name: "keys", authType: AuthType.BASIC_AUTH },
-  });
+  const providerId = await registered(clients, { name: "keys", authType: AuthType.BASIC_AUTH });
   const imported = await Promise.all(
     Array.from({ length: 50 }, () =>
       clients.connections.importConnection({
         userId: "ada",
-        providerId: provider?.id ?? "",
+        providerId,
         credentials: { username: "me", password: "p" },
       }),
     ),

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { requestOf } from "../daemon/requests.js";
 import { perSuite } from "../lifetimes.js";
 import { cutOff, endlessVarint, isText, lyingLength, messageWith, noUtf8, text } from "./hostile/bytes.js";
 import { leavesOf, methodsOf, uncovered, uncoveredRoutes } from "./hostile/coverage.js";
@@ -174,10 +175,7 @@ describe("hostile inputs: the table", () => {
   it("sees what is stored", async () => {
     const before = world.storeDigest();
     const { connections } = world.daemonPlace.clients();
-    await connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerName", value: "basic" },
-    });
+    await connections.requestConnection(requestOf("basic"));
     expect(world.storeDigest()).not.toBe(before);
   });
 });

@@ -2,6 +2,7 @@ import { accessRows } from "./hostile/access_rows.js";
 import { browserRows } from "./hostile/browser_rows.js";
 import { connectionRows } from "./hostile/connection_rows.js";
 import { restRows } from "./hostile/http_rows.js";
+import { nameRows } from "./hostile/name_rows.js";
 import { providerRows } from "./hostile/provider_rows.js";
 import type { HttpRow, RpcRow } from "./hostile/row.js";
 import { tokenRows } from "./hostile/token_rows.js";
@@ -12,6 +13,7 @@ export const rpcRows: readonly RpcRow[] = [
   ...providerRows,
   ...connectionRows,
   ...tokenRows,
+  ...nameRows,
   ...accessRows,
   ...byteRows,
   ...jsonRows,

@@ -5,7 +5,8 @@ import type { Keyring } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
-import { Browser, consent } from "../fakes/browser.js";
+import { consented, registeredAt, requestOf } from "../daemon/requests.js";
+import { Browser } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -212,10 +213,7 @@ describe("keys", { timeout: 180_000 }, () => {
     const bookmark = await watcher.until((event) => event.case === "bookmark");
     watcher.cancel();
     const before = await place.clients().tokens.getToken({ connectionId: spent });
-    const pending = await place.clients().connections.requestConnection({
-      userId: "bob",
-      provider: { case: "providerName", value: "op" },
-    });
+    const pending = await place.clients().connections.requestConnection(requestOf("op", { userId: "bob" }));
 
     const target = join(temporaryFolder(), "nexus.backup");
     const made = await command("backup", target);
@@ -298,22 +296,7 @@ async function connectTo(place: Place, provider: OpenIdProvider): Promise<string
   const clients = place.clients();
   const { providers } = await clients.providers.listProviders({ namePrefix: "op" });
   if (providers.length === 0) {
-    await clients.providers.createProvider({
-      provider: {
-        name: "op",
-        clientId: provider.clients.post.clientId,
-        clientSecret: provider.clients.post.clientSecret,
-        issuer: provider.issuer,
-        enableDiscovery: true,
-        scopes: ["openid"],
-      },
-    });
+    await registeredAt(provider, clients);
   }
-  const requested = await clients.connections.requestConnection({
-    userId: "ada",
-    provider: { case: "providerName", value: "op" },
-  });
-  const page = await consent(new Browser(), requested.authUrl);
-  if (page.status !== 200) throw new Error(`consent ended with ${page.status}`);
-  return requested.connectionId;
+  return await consented(clients, requestOf("op"));
 }

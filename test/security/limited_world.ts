@@ -1,33 +1,26 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { type Clients, Place } from "../daemon/harness.js";
+import { Place, TestDaemon } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 
 /** A live daemon with some limits set low, and a provider of keys. */
-export class LimitedWorld {
-  private constructor(
-    readonly place: Place,
-    readonly clock: ManualClock,
-    readonly clients: Clients,
-    readonly providerId: string,
-  ) {}
+export class LimitedWorld extends TestDaemon {
+  providerId = "";
 
   static async make(limits: Readonly<Record<`NEXUS_${string}`, string>>): Promise<LimitedWorld> {
-    const place = await Place.make(limits);
-    const clock = new ManualClock(Date.now());
-    const daemon = await place.start(clock);
-    onTestFinished(async () => {
-      const stopped = daemon.stop();
-      // A client that was refused in the middle of its message may keep its stream open: it is cut off.
-      clock.advance(10_000);
-      await stopped;
-    });
-    const clients = place.clients();
-    const { provider } = await clients.providers.createProvider({
-      provider: { name: "keys", authType: AuthType.BASIC_AUTH },
-    });
-    return new LimitedWorld(place, clock, clients, provider?.id ?? "");
+    const world = new LimitedWorld(await Place.make(limits));
+    await world.start();
+    onTestFinished(() => world.close());
+    world.providerId = await registered(world.clients, { name: "keys", authType: AuthType.BASIC_AUTH });
+    return world;
+  }
+
+  override async close(): Promise<void> {
+    const stopped = super.close();
+    // A client that was refused in the middle of its message may keep its stream open: it is cut off.
+    this.clock.advance(10_000);
+    await stopped;
   }
 
   /** Stores a connection with a credential; answers its id. */
@@ -42,10 +35,9 @@ export class LimitedWorld {
 
   /** Asks for consent; answers the id of the connection. */
   async request(userId = "ada", clients = this.clients): Promise<string> {
-    const { connectionId } = await clients.connections.requestConnection({
-      userId,
-      provider: { case: "providerId", value: this.providerId },
-    });
+    const { connectionId } = await clients.connections.requestConnection(
+      requestOf(this.providerId, { userId }),
+    );
     return connectionId;
   }
 

@@ -9,6 +9,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "../daemon/scripted_world.js";
 import { perTest } from "../lifetimes.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
@@ -126,13 +127,11 @@ describe("a provider on this machine or in a private network", () => {
     world = await ScriptedWorld.make();
     const providerId = await world.register();
     const connectionId = await world.connect(providerId);
-    const { provider: keys } = await world.clients.providers.createProvider({
-      provider: {
-        name: "keys",
-        authType: AuthType.API_KEY,
-        apiBaseUrl: world.provider.origin,
-        userInfoEndpoint: "/me",
-      },
+    const profileId = await registered(world.clients, {
+      name: "keys",
+      authType: AuthType.API_KEY,
+      apiBaseUrl: world.provider.origin,
+      userInfoEndpoint: "/me",
     });
     const sent = world.provider.requests.length;
     await world.daemon.stop();
@@ -155,7 +154,7 @@ describe("a provider on this machine or in a private network", () => {
     const tried = await failureOf(
       connections.importConnection({
         userId: "ada",
-        providerId: keys?.id ?? "",
+        providerId: profileId,
         credentials: { api_key: "k" },
       }),
     );
@@ -176,21 +175,14 @@ describe("a provider on this machine or in a private network", () => {
     world = await ScriptedWorld.make(closed);
     const name = await privateName();
     const ask = async (issuer: string) => {
-      const { provider } = await world.clients.providers.createProvider({
-        provider: {
-          name: `p-${issuer.split(":").at(-1)}`,
-          clientId: "c",
-          clientSecret: "s",
-          issuer,
-          enableDiscovery: true,
-        },
+      const providerId = await registered(world.clients, {
+        name: `p-${issuer.split(":").at(-1)}`,
+        clientId: "c",
+        clientSecret: "s",
+        issuer,
+        enableDiscovery: true,
       });
-      return await failureOf(
-        world.clients.connections.requestConnection({
-          userId: "ada",
-          provider: { case: "providerId", value: provider?.id ?? "" },
-        }),
-      );
+      return await failureOf(world.clients.connections.requestConnection(requestOf(providerId)));
     };
     const [open, shut] = [await ask(`https://${name}:${port}`), await ask(`https://${name}:1`)];
     expect(open).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
@@ -426,12 +418,7 @@ describe("a profile edit that would send a refresh token elsewhere", () => {
       token_type: "Bearer",
       expires_in: 3600,
     });
-    const again = await connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: providerId },
-      returnUrl,
-      connectionId,
-    });
+    const again = await connections.requestConnection(requestOf(providerId, { returnUrl, connectionId }));
     expect(again.connectionId).toBe(connectionId);
     await world.consent(again.authUrl);
     expect(await world.status(connectionId)).toBe("active");

@@ -1,47 +1,36 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Daemon } from "../../src/daemon/daemon.js";
+import { afterEach, describe, expect, test } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { failureOf } from "../daemon/errors.js";
-import { type Clients, Place } from "../daemon/harness.js";
+import { TestDaemon } from "../daemon/harness.js";
+import { registered, requestOf } from "../daemon/requests.js";
 import { Browser } from "../fakes/browser.js";
 import { RelyingPartyProvider, relyingParty } from "../fakes/relying_party_provider.js";
 import { perSuite, perTest } from "../lifetimes.js";
 import { type ConformanceModule, conformanceModules, notApplicable } from "./relying_party_modules.js";
 
-const place = perSuite(() => Place.make());
-let daemon: Daemon;
-let clients: Clients;
 const provider = perTest(() => RelyingPartyProvider.start(() => clock.nowMs()));
 const clock = new ManualClock(Date.now());
-
-beforeAll(async () => {
-  daemon = await place.start(clock);
-  clients = place.clients();
-});
-afterAll(() => daemon.stop());
+const daemon = perSuite(() => TestDaemon.start({}, clock));
+const clients = perSuite(() => daemon.clients);
 afterEach(() => provider.server.close());
 
 async function register({ profile }: ConformanceModule): Promise<string> {
-  const created = await clients.providers.createProvider({
-    provider: {
-      name: `op-${new URL(provider.issuer).port}`,
-      ...relyingParty,
-      issuer: provider.issuer,
-      enableDiscovery: true,
-      scopes: ["openid"],
-      ...profile,
-    },
+  return await registered(clients, {
+    name: `op-${new URL(provider.issuer).port}`,
+    ...relyingParty,
+    issuer: provider.issuer,
+    enableDiscovery: true,
+    scopes: ["openid"],
+    ...profile,
   });
-  return created.provider?.id ?? "";
 }
 
 /** The whole walk of a person; answers the id of the connection, whatever became of it. */
 async function walk(providerId: string, userId = "ada"): Promise<string> {
-  const { authUrl, connectionId } = await clients.connections.requestConnection({
-    userId,
-    provider: { case: "providerId", value: providerId },
-  });
+  const { authUrl, connectionId } = await clients.connections.requestConnection(
+    requestOf(providerId, { userId }),
+  );
   await new Browser().get(authUrl);
   return connectionId;
 }

@@ -13,6 +13,7 @@ import { untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { foreignRefreshToken } from "../daemon/foreign_token.js";
 import { World } from "../daemon/harness.js";
+import { requestOf } from "../daemon/requests.js";
 import { perTest } from "../lifetimes.js";
 import { flipInside, tamper, withStore } from "./sealed_store.js";
 
@@ -32,7 +33,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
   const whileStopped = async (work: (databases: Databases) => void): Promise<void> => {
     await world.daemon.stop();
     await tamper(folder(), work);
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
   };
   const credentialOf = (databases: Databases, id: string): Buffer =>
     Buffer.from(databases.credentials.getBinary(id) ?? []);
@@ -159,10 +160,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
 
   it("a pending authorization that was altered, or moved under another state, starts no consent", async () => {
     const request = () =>
-      world.clients.connections.requestConnection({
-        userId: "bob",
-        provider: { case: "providerId", value: providerId },
-      });
+      world.clients.connections.requestConnection(requestOf(providerId, { userId: "bob" }));
     const flipped = await request();
     await whileStopped(({ authorizations }) => {
       for (const { key, value } of [...authorizations.getRange({})]) {
@@ -199,7 +197,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
       altered = decodeRevocation(entry.value).connectionId;
       revocations.putSync(entry.key, flipInside(entry.value, decodeRevocation(entry.value).sealed));
     });
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const outcome = async (eventType: string): Promise<string[]> => {
       for (;;) {
         const { events } = await world.clients.audit.listAuditEvents({ eventType });
@@ -236,7 +234,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
       });
     });
     const sent = world.provider.tokenRequests.length;
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     const failed = await untilEvent(world.clients, "connection.import_failed");
     expect(failed.reason).toBe("data_loss");
     expect(world.provider.tokenRequests.length).toBe(sent);
@@ -266,7 +264,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
     });
     await expect(world.place.start(world.clock)).rejects.toThrow("restore a backup");
     await tamper(folder(), (databases) => swap(databases, other, databaseId));
-    world.daemon = await world.place.start(world.clock);
+    await world.start();
     expect((await world.clients.tokens.getToken({ connectionId: hurt })).token).toBeDefined();
   });
 

@@ -6,6 +6,22 @@ import { openStore } from "./temporary_store.js";
 
 const noneByStatus = Object.fromEntries(connectionStatuses.map((status) => [status, 0]));
 
+test("a transaction reads a connection as it has written it last, announced or not", async () => {
+  const store = openStore();
+  const stored = aConnection({ id: "c1" });
+  await store.commit((tx) => {
+    expect(tx.getConnection("c1")).toBeUndefined();
+    tx.putConnection(stored);
+    expect(tx.getConnection("c1")).toEqual(stored);
+    tx.putConnection({ ...stored, providerName: "second" });
+    expect(tx.getConnection("c1")?.providerName).toBe("second");
+    tx.putUnannounced({ ...stored, providerName: "third" });
+    expect(tx.getConnection("c1")?.providerName).toBe("third");
+    tx.deleteConnection("c1");
+    expect(tx.getConnection("c1")).toBeUndefined();
+  });
+});
+
 describe("provider names", () => {
   test("follow a rename and free the old name", async () => {
     const store = openStore();

@@ -1,10 +1,11 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { KeySource } from "../../src/model/credentials/key_source.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { KeyError } from "../../src/vault/key_file.js";
-import { KeyRingSource, type KeySource } from "../../src/vault/key_source.js";
+import { KeyRingSource } from "../../src/vault/key_source.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const line = (byte: number): string => Buffer.alloc(32, byte).toString("base64");

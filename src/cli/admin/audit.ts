@@ -2,11 +2,11 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.js";
 import { delay } from "../../runtime/clock.js";
-import { parseConnectionId } from "../shell/connection_id.js";
+import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { parseSince } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
-import { formatTable, formatTime, jsonLine, printable } from "../shell/text.js";
+import { formatTable, formatTime, jsonLine, printable, shortId } from "../shell/text.js";
 import { auditVerifyCommand } from "./audit_verify.js";
 
 interface AuditFlags extends DaemonFlags {
@@ -32,14 +32,16 @@ export function auditCommand(shell: Shell): Command {
 function auditListCommand(shell: Shell): Command {
   const command = new Command("list")
     .description("the newest events, the oldest of them first (also what nexusd audit does)")
-    .option("--connection <id>", "only events of this connection", parseConnectionId)
+    .option("--connection <connection>", `only events of ${connectionArgument}`)
     .option("--type <type>", "only events of this type, as token_retrieved")
     .option("--since <time>", "only events since then: 90m, 2d, yesterday, or 2026-11-24T15:40:00Z", (text) =>
       parseSince(text, shell.clock.nowMs()),
     )
     .option("--limit <count>", "how many at most", parseLimit, 50)
     .option("--follow", "wait for more, until it is interrupted");
-  return daemonCommand(shell, command, async (session, flags: AuditFlags) => {
+  return daemonCommand(shell, command, async (session, given: AuditFlags) => {
+    const connection = given.connection && (await findConnection(shell, session, given.connection));
+    const flags = { ...given, ...(connection && { connection }) };
     const events = await newest(session, flags, 0n);
     show(shell, flags, events, true);
     if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
@@ -100,7 +102,8 @@ function cellsOf(event: AuditEvent): string[] {
     event.revision === 0n ? "" : `revision ${event.revision}`,
     event.count === 0n ? "" : `${event.count} times`,
   ];
-  const about = event.connectionId || (event.providerId === "" ? "" : `provider ${event.providerId}`);
+  const about =
+    shortId(event.connectionId) || (event.providerId === "" ? "" : `provider ${event.providerId}`);
   return [
     formatTime(event.time),
     event.eventType,

@@ -3,14 +3,13 @@ import { Command, Option } from "commander";
 import {
   ApiKeySchema,
   CreateApiKeyResponseSchema,
-  type Restriction,
   RevokeApiKeyResponseSchema,
   type Role as RoleNumber,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
-import { describeRestriction } from "../../model/access/scope_restriction.js";
+import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
+import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { confirm } from "../shell/confirm.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import { allPages, type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { NewSecretFile } from "../shell/files.js";
@@ -46,7 +45,7 @@ function createCommand(shell: Shell): Command {
     .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
     .option("--user <id>", "restrict to this user (repeatable)", collect, [])
     .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
-    .option("--connection <id>", "restrict to this connection (repeatable)", collectConnection, [])
+    .option("--connection <connection>", `restrict to ${connectionArgument} (repeatable)`, collect, [])
     .option(
       "--expires <when>",
       "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
@@ -54,9 +53,12 @@ function createCommand(shell: Shell): Command {
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, notes);
-  return daemonCommand(shell, command, async ({ daemon, call }, flags: CreateFlags, name: string) => {
+  return daemonCommand(shell, command, async (session, flags: CreateFlags, name: string) => {
+    const { daemon, call } = session;
     const expiresAtMs = flags.expires?.(shell.clock.nowMs());
-    const { user: userIds, provider: providers, connection: connectionIds } = flags;
+    const { user: userIds, provider: providers } = flags;
+    const found = flags.connection.map((text) => findConnection(shell, session, text));
+    const connectionIds = await Promise.all(found);
     const isRestricted = userIds.length + providers.length + connectionIds.length > 0;
     const request = {
       name,
@@ -82,10 +84,6 @@ function createCommand(shell: Shell): Command {
       throw error;
     }
   });
-}
-
-function collectConnection(text: string, before: string[]): string[] {
-  return [...before, parseConnectionId(text)];
 }
 
 /** A duration from now, or a time (RFC 3339). */
@@ -117,7 +115,8 @@ function listCommand(shell: Shell): Command {
           NAME: ({ name }) => name,
           ID: ({ id }) => id,
           ROLE: ({ role }) => roleName(role),
-          "RESTRICTED TO": ({ restriction }) => restrictionText(restriction),
+          "RESTRICTED TO": ({ restriction }) =>
+            restriction ? describeRestriction(restrictionFrom(restriction)) : "",
           CREATED: ({ createdAt }) => formatTime(createdAt),
           BY: ({ createdBy }) => createdBy,
           EXPIRES: ({ expiresAt }) => formatTime(expiresAt) || "never",
@@ -133,16 +132,6 @@ function listCommand(shell: Shell): Command {
 /** `agent`; a number of a newer daemon stays a number. */
 export function roleName(role: RoleNumber): string {
   return role === 0 ? "none" : (roles[role - 1] ?? `role ${role}`);
-}
-
-function restrictionText(restriction: Restriction | undefined): string {
-  if (!restriction) return "";
-  const { userIds, providers, connectionIds } = restriction;
-  return describeRestriction({
-    ...(userIds.length > 0 && { userIds }),
-    ...(providers.length > 0 && { providers }),
-    ...(connectionIds.length > 0 && { connectionIds }),
-  });
 }
 
 function revokeCommand(shell: Shell): Command {

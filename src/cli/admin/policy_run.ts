@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,
@@ -13,9 +12,9 @@ import type { Resource } from "../../model/access/scope_restriction.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { withDaemon } from "../shell/daemon_command.js";
-import { readText } from "../shell/files.js";
+import { readText, usable } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, jsonLine, printable } from "../shell/text.js";
+import { formatFields, jsonLine } from "../shell/text.js";
 import { roleName } from "./keys.js";
 import type { ExplainFlags } from "./policy_flags.js";
 
@@ -113,11 +112,5 @@ function parseResource(text: string): Asked {
 
 function load(file: string): Policy {
   const text = readText(file, "");
-  try {
-    return readPolicy(text);
-  } catch (error) {
-    if (!(error instanceof DocumentError)) throw error;
-    const lines = formatViolations(error).map((violation) => printable(`  ${file}:${violation}`));
-    throw new CommandFailure(exitCodes.failed, ["the policy file cannot be used", ...lines].join("\n"));
-  }
+  return usable("policy file", file, () => readPolicy(text));
 }

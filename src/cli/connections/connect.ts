@@ -11,11 +11,11 @@ import { isId } from "../../model/ids.js";
 import { suggestingProviders } from "../providers/provider_key.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, jsonLine, printable } from "../shell/text.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 interface ConnectFlags extends DaemonFlags {
@@ -23,6 +23,7 @@ interface ConnectFlags extends DaemonFlags {
   readonly scope?: string[];
   readonly returnUrl?: string;
   readonly connection?: string;
+  readonly label?: string;
   readonly open: boolean;
 }
 
@@ -37,15 +38,20 @@ export function connectCommand(shell: Shell): Command {
       ),
     )
     .option("--return-url <url>", "where the browser goes afterwards")
-    .option("--connection <id>", "ask again for this connection", parseConnectionId)
+    .option("--connection <connection>", `ask again for ${connectionArgument}`)
+    .option("--label <label>", "tells this account of the user from another at the provider")
     .option("--no-open", "only print the URL, do not open it");
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
     withDaemon(shell, flags, async (session) => {
-      const before = flags.connection === undefined ? undefined : await read(session, flags.connection);
+      const before =
+        flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
       const asked = provider ?? before?.providerName ?? "";
       const answer = await suggestingProviders(session, asked, () =>
         session.call(`ask for a connection to ${asked}`, (options) =>
-          session.daemon.connections.requestConnection(request(shell, provider, flags), options),
+          session.daemon.connections.requestConnection(
+            { ...request(shell, provider, flags), connectionId: before?.id ?? "" },
+            options,
+          ),
         ),
       );
       await announce(shell, answer, flags);
@@ -69,11 +75,12 @@ function request(shell: Shell, provider: string | undefined, flags: ConnectFlags
         : ({ case: isId(key) ? "providerId" : "providerName", value: key } as const),
     scopes: flags.scope ?? [],
     returnUrl: flags.returnUrl ?? "",
-    connectionId: flags.connection ?? "",
+    label: flags.label ?? "",
   };
 }
 
-async function read(session: DaemonSession, connectionId: string): Promise<Connection> {
+async function read(shell: Shell, session: DaemonSession, text: string): Promise<Connection> {
+  const connectionId = await findConnection(shell, session, text);
   const { connection } = await session.call(`find the connection ${connectionId}`, (options) =>
     session.daemon.connections.getConnection({ connectionId }, options),
   );

@@ -1,7 +1,8 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
+import { type ConnectionName, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
-import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -9,10 +10,23 @@ import { printable } from "../shell/text.js";
 
 /** What a command takes for a connection, for its help. */
 export const connectionArgument =
-  "a connection: its id, or PROVIDER[/USER]; USER is your login name by default";
+  "a connection: its id, the beginning of its id, or PROVIDER[/USER[/LABEL]]; USER is your login name by default";
+
+/** How many connections of one beginning are shown. */
+const maxShown = 5;
+/** Shorter beginnings are names alone: they would soon be another connection's. */
+const minPrefixLength = 4;
+
+/** The name that a text is; undefined when it can be none. */
+export function connectionName(shell: Pick<Shell, "userName">, text: string): ConnectionName | undefined {
+  const segments = text.trim().split("/");
+  return parseNamePath(
+    segments.length === 1 ? [...segments, encodeURIComponent(shell.userName())] : segments,
+  );
+}
 
 /**
- * Finds the connection that a person means.
+ * Finds the connection that a person means. A name comes before the beginning of an id.
  *
  * @returns the id; that of a whole id is not looked up
  * @throws CommandFailure
@@ -22,22 +36,56 @@ export async function findConnection(
   session: DaemonSession,
   text: string,
 ): Promise<string> {
-  const given = text.trim();
-  if (isId(given.toLowerCase())) return given.toLowerCase();
-  const [, providerName = "", userId = shell.userName()] = /^([^/]*)(?:\/(.*))?$/s.exec(given) ?? [];
-  const { provider } = await findProvider(session, providerName);
-  const { connections } = await session.call(`find the connection of ${userId}`, (options) =>
-    session.daemon.connections.listConnections({ pageSize: 1000, providerId: provider.id, userId }, options),
-  );
-  const [found, ...others] = connections.filter(({ status }) => status !== ConnectionStatus.REVOKED);
-  if (found === undefined) {
-    throw new CommandFailure(exitCodes.failed, printable(`${userId} has no connection to ${provider.name}`));
+  const given = text.trim().toLowerCase();
+  if (isId(given)) return given;
+  const name = connectionName(shell, text);
+  const named = name && (await connectionNamed(session, name));
+  if (named) return named.id;
+  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
+  if (!found) throw notFound(text, name);
+  if (others.length > 0) throw ambiguous(text, [found, ...others]);
+  return found.id;
+}
+
+async function connectionNamed(
+  { daemon, call }: DaemonSession,
+  name: ConnectionName,
+): Promise<Connection | undefined> {
+  try {
+    const answer = await call(`find the connection of ${name.userId} at ${name.providerName}`, (options) =>
+      daemon.connections.getConnection({ name }, options),
+    );
+    return answer.connection;
+  } catch (error) {
+    const cause = error instanceof CommandFailure ? error.cause : undefined;
+    if (cause instanceof ConnectError && cause.code === Code.NotFound) return undefined;
+    throw error;
   }
-  if (others.length === 0) return found.id;
-  const ids = [found, ...others].map(({ id }) => `  ${id}`);
-  throw usageFailure(
-    [printable(`${userId} has several connections to ${provider.name}: give the id of one`), ...ids].join(
-      "\n",
-    ),
+}
+
+async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {
+  const { connections } = await call(`find the connection ${idPrefix}`, (options) =>
+    daemon.connections.listConnections({ idPrefix, pageSize: maxShown + 1 }, options),
   );
+  return connections;
+}
+
+function isIdPrefix(text: string): boolean {
+  return text.length >= minPrefixLength && text.length < 36 && /^[0-9a-f-]+$/.test(text);
+}
+
+function notFound(text: string, name: ConnectionName | undefined): CommandFailure {
+  const named = name ? `, and ${name.userId} has none at a provider ${name.providerName}` : "";
+  const sentence = `no connection has an id that begins with ${text}${named}: see nexusd connections`;
+  const how = name ? `, or make one: nexusd connect ${name.providerName} --user ${name.userId}` : "";
+  return new CommandFailure(exitCodes.failed, printable(`${sentence}${how}`));
+}
+
+function ambiguous(text: string, connections: readonly Connection[]): CommandFailure {
+  const shown = connections
+    .slice(0, maxShown)
+    .map(({ id, providerName, userId }) => printable(`  ${id}  ${providerName}  ${userId}`));
+  const more = connections.length > maxShown ? ["  and more"] : [];
+  const lines = [`${text} is the beginning of several ids: give more of the one you mean`, ...shown, ...more];
+  return usageFailure(lines.join("\n"));
 }

@@ -1,10 +1,10 @@
 import { Argument, Command } from "commander";
 import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { findProvider } from "../providers/provider_key.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 import { readCredentialFields } from "./credential_input.js";
 
 interface ReplaceFlags extends DaemonFlags {
@@ -14,14 +14,15 @@ interface ReplaceFlags extends DaemonFlags {
 export function connectionReplaceCommand(shell: Shell): Command {
   const command = new Command("replace")
     .description("replace a key or password that was rotated by hand; agents get the new one at once")
-    .addArgument(new Argument("<id>", "id of the connection").argParser(parseConnectionId))
+    .addArgument(new Argument("<connection>", connectionArgument))
     .option("--file <file>", "a JSON object of the fields; - is standard input");
   addNotes(
     command,
     "The fields are read from --file, from standard input or from a prompt, never from an argument.",
   );
-  return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, connectionId: string) => {
+  return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, text: string) => {
     const { daemon, call, show } = session;
+    const connectionId = await findConnection(shell, session, text);
     const before = await call(`find the connection ${connectionId}`, (options) =>
       daemon.connections.getConnection({ connectionId }, options),
     );

@@ -11,7 +11,6 @@ import {
 } from "../../model/connections/connection.js";
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import {
   allPages,
   type ConfirmedFlags,
@@ -20,8 +19,9 @@ import {
   daemonCommand,
 } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, formatFields, formatStatus, formatTime } from "../shell/text.js";
+import { formatExpiry, formatFields, formatStatus, formatTime, shortId } from "../shell/text.js";
 import { connectionImportCommand } from "./connection_import.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 import { connectionReplaceCommand } from "./connection_replace.js";
 
 interface ListFlags extends DaemonFlags {
@@ -42,8 +42,8 @@ export function connectionsCommand(shell: Shell): Command {
     .addCommand(deleteCommand(shell));
 }
 
-function idArgument(): Argument {
-  return new Argument("<id>", "id of the connection").argParser(parseConnectionId);
+function connectionOf(): Argument {
+  return new Argument("<connection>", connectionArgument);
 }
 
 function listCommand(shell: Shell): Command {
@@ -56,9 +56,9 @@ function listCommand(shell: Shell): Command {
     session.showList(ConnectionSchema, await allConnections(session, flags), {
       none: "no connections\n",
       columns: {
-        ID: ({ id }) => id,
+        ID: ({ id }) => shortId(id),
         PROVIDER: ({ providerName }) => providerName,
-        USER: ({ userId }) => userId,
+        USER: ({ userId, label }) => (label === "" ? userId : `${userId}/${label}`),
         STATUS: ({ status }) => formatStatus(status),
         REVISION: ({ revision }) => `${revision}`,
         TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
@@ -69,8 +69,10 @@ function listCommand(shell: Shell): Command {
 }
 
 function getCommand(shell: Shell): Command {
-  const command = new Command("get").description("show one connection").addArgument(idArgument());
-  return daemonCommand(shell, command, async ({ daemon, call, show }, _flags, connectionId: string) => {
+  const command = new Command("get").description("show one connection").addArgument(connectionOf());
+  return daemonCommand(shell, command, async (session, _flags, text: string) => {
+    const { daemon, call, show } = session;
+    const connectionId = await findConnection(shell, session, text);
     const { connection } = await call(`read the connection ${connectionId}`, (options) =>
       daemon.connections.getConnection({ connectionId }, options),
     );
@@ -90,9 +92,10 @@ const providerRevocations: Readonly<Record<ProviderRevocation, string | undefine
 function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
     .description("end a connection for good: its credentials are erased, its record stays")
-    .addArgument(idArgument())
+    .addArgument(connectionOf())
     .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, connectionId: string) => {
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
+    const connectionId = await findConnection(shell, session, text);
     await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, yes);
     const { connection } = await session.call(`revoke the connection ${connectionId}`, (options) =>
       session.daemon.connections.revokeConnection({ connectionId }, options),
@@ -110,9 +113,10 @@ function revokeCommand(shell: Shell): Command {
 function deleteCommand(shell: Shell): Command {
   const command = new Command("delete")
     .description("erase a connection with its credentials")
-    .addArgument(idArgument())
+    .addArgument(connectionOf())
     .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, connectionId: string) => {
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
+    const connectionId = await findConnection(shell, session, text);
     await confirm(shell, `Delete the connection ${connectionId}? This is final.`, yes);
     const answer = await session.call(`delete the connection ${connectionId}`, (options) =>
       session.daemon.connections.deleteConnection({ connectionId }, options),
@@ -145,6 +149,7 @@ function describe(connection: Connection, nowMs: number): string {
     ["id", connection.id],
     ["provider", connection.providerName],
     ["user", connection.userId],
+    ["label", connection.label],
     ["status", formatStatus(connection.status)],
     ["problem", problem ? `${problem.reason}: ${problem.message}` : ""],
     ["next try", formatTime(problem?.retryAt)],

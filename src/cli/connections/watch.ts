@@ -2,9 +2,9 @@ import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { parseConnectionId } from "../shell/connection_id.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
 import { readTokenStream } from "./token_stream.js";
 import { WatchView, watchJson } from "./watch_view.js";
 
@@ -20,19 +20,16 @@ const pipedBookmarkIntervalMs = 5_000;
 export function watchCommand(shell: Shell): Command {
   const command = new Command("watch")
     .description("follow connections: a line for each change, until it is interrupted; tokens are not shown")
-    .argument(
-      "[ids...]",
-      "ids of connections; none means all",
-      (id: string, before: string[] | undefined) => [...(before ?? []), parseConnectionId(id)],
-    )
+    .argument("[connections...]", `none means all; ${connectionArgument}`)
     .option("--user <id>", "only connections of this user");
-  return addDaemonFlags(command).action((ids: string[] | undefined, flags: WatchFlags) =>
-    watch(shell, [...new Set(ids)], flags),
-  );
+  return addDaemonFlags(command).action((texts: string[], flags: WatchFlags) => watch(shell, texts, flags));
 }
 
-async function watch(shell: Shell, connectionIds: readonly string[], flags: WatchFlags): Promise<void> {
-  await withDaemon(shell, flags, async ({ daemon }) => {
+async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags): Promise<void> {
+  await withDaemon(shell, flags, async (session) => {
+    const { daemon } = session;
+    const found = await Promise.all(texts.map((text) => findConnection(shell, session, text)));
+    const connectionIds = [...new Set(found)];
     const view = new WatchView();
     const gone = new Set<string>();
     let isFirstBookmark = true;

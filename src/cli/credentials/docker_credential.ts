@@ -8,13 +8,12 @@ import {
   withDaemon,
 } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
-import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { type Login, loginOf } from "./login.js";
+import { loginOf } from "./login.js";
 import { providerOf } from "./named_connection.js";
 import { credentialArgument, parseCredentialName, readCredential } from "./read_credential.js";
-import { credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
+import { collectHost, credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {
   readonly host?: readonly string[];
@@ -33,7 +32,7 @@ export function dockerCredentialCommand(shell: Shell): Command {
     .option(
       "--host <host>",
       "a registry that may have it, in place of the hosts of the provider's URLs; can be given again",
-      collect,
+      collectHost,
     )
     .option("--username <name>", "beside a token (default: what the registry wants)");
   addNotes(
@@ -90,7 +89,8 @@ async function get(
   if (site === undefined || (await credentialNameFor(shell, session, site, rule)) === undefined) {
     throw new CommandFailure(exitCodes.failed, notFound);
   }
-  const { username, password } = await loginAt(shell, session, name, site, flags);
+  const credential = await readCredential(shell, session, name);
+  const { username, password } = loginOf(credential, site.hostname, flags.username);
   return { ServerURL: serverUrl, Username: username, Secret: password };
 }
 
@@ -102,22 +102,12 @@ async function list(
   flags: HelperFlags,
 ): Promise<Record<string, string>> {
   const hosts = flags.host ?? hostsOf(await providerOf(shell, session, parseCredentialName(name).connection));
-  const users: Record<string, string> = {};
-  for (const host of hosts) {
-    const site = siteOf(undefined, host);
-    if (site !== undefined) users[host] = (await loginAt(shell, session, name, site, flags)).username;
-  }
-  return users;
-}
-
-async function loginAt(
-  shell: Shell,
-  session: DaemonSession,
-  name: string,
-  { hostname }: Site,
-  { username }: HelperFlags,
-): Promise<Login> {
-  return loginOf(await readCredential(shell, session, name), hostname, username);
+  const credential = await readCredential(shell, session, name);
+  const users = hosts.map((host) => {
+    const hostname = siteOf(undefined, host)?.hostname ?? host;
+    return [host, loginOf(credential, hostname, flags.username).username];
+  });
+  return Object.fromEntries(users);
 }
 
 /** docker names a registry by its host alone, or by a URL, as `https://index.docker.io/v1/`. */

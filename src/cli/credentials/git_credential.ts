@@ -9,12 +9,11 @@ import {
   withDaemon,
 } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
-import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { type Login, loginOf } from "./login.js";
 import { type Credential, credentialArgument, readCredential, withId } from "./read_credential.js";
-import { credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
+import { collectHost, credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {
   readonly host?: readonly string[];
@@ -39,7 +38,7 @@ export function gitCredentialCommand(shell: Shell): Command {
     .option(
       "--host <host>",
       "a server that may have it, in place of those of the provider's URLs; can be given again",
-      collect,
+      collectHost,
     )
     .option("--username <name>", "beside a token (default: what the server wants)");
   addNotes(
@@ -53,6 +52,8 @@ export function gitCredentialCommand(shell: Shell): Command {
     }
     // git asks helpers to ignore an operation that they do not know.
     if (operation !== "get" && operation !== "erase") return;
+    if (name === undefined && flags.host !== undefined)
+      throw usageFailure("--host needs the connection that the hosts may have");
     const asked = parseDescription(await shell.stdin.readAll());
     const site = siteOf(asked.get("protocol") ?? "", asked.get("host") ?? "");
     if (site === undefined) return;

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { findConnection } from "../connections/connection_key.js";
@@ -49,8 +50,10 @@ export async function providerOf(shell: Named, session: DaemonSession, text: str
   }
 }
 
+/** Found by the daemon, or by the command in what the daemon answered; not that it may not be asked. */
 function isNotFound(error: unknown): boolean {
-  return error instanceof CommandFailure && error.exitCode === exitCodes.failed;
+  if (!(error instanceof CommandFailure) || error.exitCode !== exitCodes.failed) return false;
+  return !(error.cause instanceof ConnectError) || error.cause.code === Code.NotFound;
 }
 
 function noConnection(provider: string, [user, label]: readonly string[]): CommandFailure {

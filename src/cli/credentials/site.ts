@@ -44,6 +44,16 @@ export function siteOf(protocol: string | undefined, host: string): Site | undef
 }
 
 /**
+ * One more `--host`.
+ *
+ * @throws CommandFailure
+ */
+export function collectHost(text: string, before: readonly string[] = []): string[] {
+  if (siteOf(undefined, text) !== undefined) return [...before, text];
+  throw usageFailure(`--host ${printable(text)} must be a host alone, as github.com or localhost:5000`);
+}
+
+/**
  * The name of the credential that the site may have; undefined when it may have none.
  *
  * @throws CommandFailure when the provider that was named does not exist, or two may be meant

@@ -13,7 +13,7 @@ import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_co
 import { durationMsOf } from "../shell/duration.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatStatus, formatTable, jsonLine, printable } from "../shell/text.js";
+import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;
@@ -126,7 +126,7 @@ function refreshesOf({ nextRefreshes, time }: GetStatusResponse): string {
   const rows = nextRefreshes.map(({ dueAt, providerName, connectionId, failedRefreshes }) => [
     whenText(dueAt, time),
     providerName,
-    connectionId,
+    shortId(connectionId),
     failedRefreshes === 0 ? "" : `after ${counted(failedRefreshes, "failure")}`,
   ]);
   return formatTable(["NEXT REFRESH", "PROVIDER", "CONNECTION", ""], rows);

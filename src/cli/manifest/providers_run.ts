@@ -1,7 +1,6 @@
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { CatalogueError } from "../../catalogue/catalogue_error.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
@@ -9,7 +8,7 @@ import { readProfiles, targetOf } from "../providers/provider_target.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { readText } from "../shell/files.js";
+import { readText, usable } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { formatPlan, planJson } from "./plan_text.js";
@@ -71,7 +70,7 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
   const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
   const templates = await openCatalogue(catalog);
-  return told(file, () => readManifest(text, { variables: shell.env, templates }));
+  return usable("manifest", file, () => readManifest(text, { variables: shell.env, templates }));
 }
 
 async function openCatalogue(file: string | undefined): Promise<Catalogue> {
@@ -85,20 +84,10 @@ async function openCatalogue(file: string | undefined): Promise<Catalogue> {
 
 async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanFlags): Promise<Plan> {
   const current = await readProfiles(session);
-  return told(flags.file, () =>
+  return usable("manifest", flags.file, () =>
     planOf(manifest, current, {
       prune: flags.prune ?? false,
       rotateSecrets: flags.rotateSecrets ?? false,
     }),
   );
-}
-
-function told<T>(file: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof DocumentError)) throw error;
-    const lines = formatViolations(error).map((violation) => printable(`  ${file}:${violation}`));
-    throw new CommandFailure(exitCodes.failed, ["the manifest cannot be used", ...lines].join("\n"));
-  }
 }

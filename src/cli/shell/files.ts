@@ -1,5 +1,8 @@
 import { closeSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
-import { usageFailure } from "./command_failure.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
+import { CommandFailure, usageFailure } from "./command_failure.js";
+import { printable } from "./text.js";
 
 /**
  * The text of a file in UTF-8.
@@ -13,6 +16,17 @@ export function readText(path: string, setting: string): string {
   } catch (error) {
     const named = setting === "" ? "" : `${setting}: `;
     throw usageFailure(`${named}${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
+/** Reads a document. @throws CommandFailure naming each error of it with its place */
+export function usable<T>(what: string, file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error;
+    const lines = formatViolations(error).map((violation) => printable(`  ${file}:${violation}`));
+    throw new CommandFailure(exitCodes.failed, [`the ${what} cannot be used`, ...lines].join("\n"));
   }
 }
 

@@ -49,7 +49,7 @@ export class AccessControl {
   constructor(private readonly deps: AccessControlDeps) {
     this.#cache = new PermissionCache(deps);
     deps.changes.on("principalEnded", (name) => {
-      this.#cache.forgetPermissions(name);
+      this.#cache.permissions.delete(name);
       this.#judgeHolds(name);
     });
   }
@@ -61,18 +61,18 @@ export class AccessControl {
   /** Takes a policy over; calls of principals that it changes are ended. */
   setPolicy(policy: Policy | undefined): void {
     this.#policy = policy;
-    this.#cache.forgetAllPermissions();
+    this.#cache.permissions.clear();
     for (const name of [...this.#holds.keys()]) this.#judgeHolds(name);
   }
 
   /** What this principal may do, whether or not its key or token is still valid. */
   permissionsOf(name: string): Permissions {
-    const cached = this.#cache.permissionsOf(name);
+    const cached = this.#cache.permissions.get(name);
     if (cached) return cached;
     const permissions = this.#compile(name);
     // A key that is asked about before it is made has other permissions once it is.
     if (name.startsWith("key:") && !this.deps.keys.find(name.slice("key:".length))) return permissions;
-    this.#cache.putPermissions(name, permissions);
+    this.#cache.permissions.set(name, permissions);
     return permissions;
   }
 

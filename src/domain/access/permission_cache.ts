@@ -18,7 +18,8 @@ export interface PermissionCacheDeps {
 
 /** What the policy is applied to: the compiled permissions of principals, and the user and provider of connections. */
 export class PermissionCache {
-  readonly #permissions = new BoundedMap<string, Permissions>(maxEntries);
+  /** By the name of the principal. */
+  readonly permissions = new BoundedMap<string, Permissions>(maxEntries);
   readonly #connections = new BoundedMap<string, ConnectionFacts>(maxEntries);
   readonly #providerNames = new BoundedMap<string, string>(maxEntries);
 
@@ -30,22 +31,6 @@ export class PermissionCache {
       this.#providerNames.delete(providerId);
       this.#connections.clear();
     });
-  }
-
-  permissionsOf(principalName: string): Permissions | undefined {
-    return this.#permissions.get(principalName);
-  }
-
-  putPermissions(principalName: string, permissions: Permissions): void {
-    this.#permissions.set(principalName, permissions);
-  }
-
-  forgetPermissions(principalName: string): void {
-    this.#permissions.delete(principalName);
-  }
-
-  forgetAllPermissions(): void {
-    this.#permissions.clear();
   }
 
   /** Undefined when there is no such connection. */

@@ -1,18 +1,23 @@
 import type { Action } from "../../model/access/access_table.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { ProviderFacts } from "../../model/access/scope_restriction.js";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { type NexusError, NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import { hashState } from "../credentials/credential_vault.js";
 import { type AccessControl, denied } from "./access_control.js";
+import type { ConnectionNames } from "./connection_names.js";
 
 export type ProviderKey = { readonly id: string } | { readonly name: string };
 
 /** The resource that a request names; it may not exist. */
 export type Asked =
   | { readonly kind: "connection"; readonly connectionId: string }
+  | { readonly kind: "named"; readonly name: ConnectionName }
+  /** A connection of this name, made where there is none. */
+  | { readonly kind: "acquired"; readonly name: ConnectionName }
   /** A connection to be made, or consented to again. */
   | {
       readonly kind: "request";
@@ -33,7 +38,13 @@ type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthoriz
  * before the domain looks at anything: no later error can tell them apart.
  */
 export class RequestGate {
-  constructor(private readonly deps: { readonly access: AccessControl; readonly store: GateStore }) {}
+  constructor(
+    private readonly deps: {
+      readonly access: AccessControl;
+      readonly names: Pick<ConnectionNames, "find">;
+      readonly store: GateStore;
+    },
+  ) {}
 
   /** The refusal; undefined when the caller may go on. */
   refusal(permissions: Permissions, action: Action, asked: Asked): NexusError | undefined {
@@ -42,6 +53,14 @@ export class RequestGate {
         return this.deps.access.visible(permissions, asked.connectionId)
           ? undefined
           : new NotFound("connection");
+      case "named":
+        return this.deps.names.find(asked.name, permissions) === undefined
+          ? new NotFound("connection")
+          : undefined;
+      case "acquired":
+        return this.deps.names.find(asked.name, permissions) === undefined
+          ? this.newRefusal(permissions, asked.name)
+          : undefined;
       case "provider":
         return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {
@@ -53,6 +72,17 @@ export class RequestGate {
       case "request":
         return this.#requestRefusal(permissions, action, asked);
     }
+  }
+
+  /** The refusal of a new connection of this name. */
+  newRefusal(permissions: Permissions, { providerName, userId }: ConnectionName): NexusError | undefined {
+    const provider = { name: providerName };
+    return this.#requestRefusal(permissions, "connection.request", {
+      kind: "request",
+      connectionId: undefined,
+      userId,
+      provider,
+    });
   }
 
   #requestRefusal(

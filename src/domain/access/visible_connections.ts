@@ -8,6 +8,8 @@ export interface ConnectionFilter {
   readonly userId: string | undefined;
   readonly providerId: string | undefined;
   readonly status: ConnectionStatus | undefined;
+  /** What their ids begin with; left out and empty mean all. */
+  readonly idPrefix?: string;
 }
 
 /** Records looked at in one stretch, some 5 ms, so that other callers are not held up. */
@@ -33,11 +35,11 @@ export class VisibleConnections {
     options: ConnectionFilter,
     sees: (connection: Connection) => boolean,
   ): Promise<{ connections: Connection[]; nextAfterId: string | undefined }> {
-    const { limit, providerId } = options;
+    const { limit, providerId, idPrefix } = options;
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (;;) {
-      const page = this.deps.store.listConnections({ limit: stretch, afterId, providerId });
+      const page = this.deps.store.listConnections({ limit: stretch, afterId, providerId, idPrefix });
       for (const connection of page) {
         if (!isWanted(connection, options) || !sees(connection)) continue;
         if (connections.length === limit) return { connections, nextAfterId: connections.at(-1)?.id };

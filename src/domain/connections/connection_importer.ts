@@ -20,7 +20,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 
@@ -86,7 +86,10 @@ export class ConnectionImporter {
         : this.#pendingImport(key, profile, request, refreshToken, principal);
       await this.deps.store.commit((tx) => {
         // Before the token is sent: what it brings back is stored whatever the count is by then.
-        if (!before?.sealed) refuseMoreConnections(tx, request.userId, this.#limits);
+        if (!before?.sealed) {
+          refuseMoreConnections(tx, request.userId, this.#limits);
+          refuseTakenLabel(tx, request);
+        }
         tx.putImport(key, pending);
       });
       return await this.#redeem(key, pending, profile, refreshToken);
@@ -141,9 +144,10 @@ export class ConnectionImporter {
       });
       const nowMs = this.deps.clock.nowMs();
       const blank = {
-        ...newConnection(pending.connectionId, pending.userId, profile, nowMs),
+        ...newConnection(pending.connectionId, pending, profile, nowMs),
         requestedScopes: pending.scopes,
         grantedScopes: pending.scopes,
+        consentedScopes: pending.scopes,
       };
       const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
       return await this.deps.store.commit((tx) => {
@@ -194,10 +198,11 @@ export class ConnectionImporter {
       }
       throw error;
     }
-    const blank = newConnection(newId(), request.userId, profile, nowMs);
+    const blank = newConnection(newId(), request, profile, nowMs);
     return await this.deps.store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
       refuseMoreConnections(tx, request.userId, this.#limits);
+      refuseTakenLabel(tx, request);
       const written = this.deps.writer.writeFields(tx, blank, profile, fields);
       const revision = written.credentialRevision;
       tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
@@ -217,6 +222,7 @@ export class ConnectionImporter {
     return {
       ...place,
       userId: request.userId,
+      label: request.label,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
       principal,
       sealed: this.deps.vault.sealToken(importPlace(key, place), refreshToken),

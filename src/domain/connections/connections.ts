@@ -8,6 +8,7 @@ import { type ConnectionFilter, isWanted } from "../access/visible_connections.j
 import {
   type ConnectionRequest,
   ConnectionRequests,
+  type PendingLink,
   type RequestedConnection,
 } from "../consent/consent_request.js";
 import { PendingConsents } from "../consent/pending_consents.js";
@@ -49,6 +50,16 @@ export class Connections {
     return await this.#requests.request(request, principal);
   }
 
+  /** See `ConnectionRequests.pendingLink`. */
+  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
+    return this.#requests.pendingLink(connection, scopes);
+  }
+
+  /** @throws InvalidArgument */
+  checkReturnUrl(returnUrl: string): void {
+    this.#requests.checkReturnUrl(returnUrl);
+  }
+
   /** @throws NotFound */
   get(connectionId: string): Connection {
     const connection = this.deps.store.getConnection(connectionId);
@@ -66,8 +77,8 @@ export class Connections {
     const connections: Connection[] = [];
     let afterId = options.afterId;
     for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
-      const { limit, providerId } = options;
-      const page = this.deps.store.listConnections({ limit, afterId, providerId });
+      const { limit, providerId, idPrefix } = options;
+      const page = this.deps.store.listConnections({ limit, afterId, providerId, idPrefix });
       for (const connection of page) {
         afterId = connection.id;
         if (!isWanted(connection, options)) continue;

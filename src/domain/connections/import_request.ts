@@ -5,6 +5,8 @@ import type { Secret } from "../../runtime/secret.js";
 /** A credential of another system. */
 export interface ImportRequest {
   readonly userId: string;
+  /** Of the connection's name; empty for none. */
+  readonly label: string;
   readonly providerId: string;
   /** For `oauth2`. */
   readonly refreshToken: Secret | undefined;

@@ -241,7 +241,7 @@ export class ConnectionCompleter implements ConsentFlow {
       const pending = tx.takeAuthorization(stateHash);
       const connection = pending && tx.getConnection(pending.connectionId);
       if (connection?.pendingStateHash === stateHash) {
-        tx.putConnection(changeConnection(connection, { pendingStateHash: undefined }, nowMs));
+        tx.putUnannounced(changeConnection(connection, { pendingStateHash: undefined }, nowMs));
       }
       return pending;
     });

@@ -38,7 +38,7 @@ export class ConsentHolder {
     const completionCode = newToken();
     const key = hashCompletionCode(completionCode);
     const expiresAtMs = nowMs + authorizationLifetimeMs;
-    const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "" };
+    const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "", state: "" };
     const waits = { ...pending, expiresAtMs, held: true, failedConfirmations: 0 };
     const sealed = this.#vault.sealAuthorization(key, waits, { ...nothing, held });
     tx.putAuthorization(key, { ...waits, sealed });

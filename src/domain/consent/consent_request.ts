@@ -5,7 +5,7 @@ import { authorizationLifetimeMs } from "../../model/connections/authorization.j
 import type { Connection } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
-import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { DataLoss, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -16,13 +16,20 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
-import { refuseMoreAuthorizations, refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import {
+  refuseMoreAuthorizations,
+  refuseMoreConnections,
+  refuseTakenLabel,
+  type StoredLimits,
+} from "../lifecycle/quotas.js";
 import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
   readonly userId: string;
+  /** Of the name of a new connection; left out and empty are the same. */
+  readonly label?: string;
   readonly provider: { readonly id: string } | { readonly name: string } | undefined;
   /** Empty means the profile's defaults. */
   readonly scopes: readonly string[];
@@ -44,6 +51,14 @@ export interface RequestedConnection {
   readonly redirectUri: string | undefined;
 }
 
+/** Where a person consents, as every caller that may see the connection is told. */
+export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs">;
+
+type RequestStore = Pick<
+  Store,
+  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "getAuthorization"
+>;
+
 /** What a request comes to, before it is stored. */
 interface Requested {
   readonly profile: ProviderProfile;
@@ -60,7 +75,7 @@ interface Requested {
 
 /** Requests for a person's consent, for the first time or again. */
 export class ConnectionRequests {
-  readonly #store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+  readonly #store: RequestStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<IssuerMetadata, "resolve">;
   readonly #pending: PendingConsents;
@@ -71,7 +86,7 @@ export class ConnectionRequests {
   readonly #limits: StoredLimits;
 
   constructor(options: {
-    store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+    store: RequestStore;
     vault: CredentialVault;
     servers: Pick<IssuerMetadata, "resolve">;
     pending: PendingConsents;
@@ -121,25 +136,61 @@ export class ConnectionRequests {
       codeVerifier: newCodeVerifier(),
       nonce: expectsId ? newToken() : undefined,
       browserBinding: newToken(),
+      state,
     });
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
     await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
-    const authUrl = `${this.#publicUrl}/auth/start?state=${state}`;
+    const authUrl = this.#authUrl(state);
     const redirectUri = isStatic ? undefined : `${this.#publicUrl}${profile.redirectPath}`;
     return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs, redirectUri };
   }
 
+  /**
+   * The link of the pending request of a connection, for as long as a person can open it.
+   *
+   * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count
+   */
+  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
+    const key = connection.pendingStateHash;
+    const pending = key === undefined ? undefined : this.#store.getAuthorization(key);
+    if (!key || !pending || pending.held || this.#clock.nowMs() >= pending.expiresAtMs) return undefined;
+    const profile = this.#store.getProvider(pending.providerId);
+    if (profile?.version !== pending.providerVersion) return undefined;
+    const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
+    if (profile.authType === "oauth2" && !asksAll) return undefined;
+    try {
+      const { state } = this.#vault.openAuthorization(key, pending);
+      return { authUrl: this.#authUrl(state), connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws InvalidArgument */
+  checkReturnUrl(returnUrl: string): void {
+    checkReturnUrl(returnUrl, this.#allowedReturnOrigins);
+  }
+
+  #authUrl(state: string): string {
+    return `${this.#publicUrl}/auth/start?state=${state}`;
+  }
+
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
   async #put({ profile, existing, request, principal, stateHash, nowMs, asked }: Requested): Promise<void> {
+    const { userId, label = "" } = request;
     await this.#store.commit((tx) => {
       const current = tx.getProvider(profile.id);
       if (current?.version !== profile.version) throw new NotFound("provider");
       const before = existing
         ? tx.getConnection(existing.id)
-        : newConnection(asked.connectionId, request.userId, profile, nowMs);
+        : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
       this.#pending.end(tx, before, "goes_on");
-      if (!existing) refuseMoreConnections(tx, request.userId, this.#limits);
+      if (!existing) {
+        refuseMoreConnections(tx, userId, this.#limits);
+        refuseTakenLabel(tx, { providerId: profile.id, userId, label });
+      }
       refuseMoreAuthorizations(tx, principal, this.#limits);
       tx.putAuthorization(stateHash, {
         ...asked,
@@ -197,7 +248,9 @@ export class ConnectionRequests {
   #profileOf(connection: Connection, request: ConnectionRequest): ProviderProfile {
     const other = (field: string): InvalidArgument =>
       new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-    if (request.userId !== "" && request.userId !== connection.userId) throw other("user_id");
+    const { userId, label = "" } = request;
+    if (userId !== "" && userId !== connection.userId) throw other("user_id");
+    if (label !== "" && label !== connection.label) throw other("label");
     // A profile that was deleted and registered anew under its name takes its connections back by consent.
     const profile =
       this.#store.getProvider(connection.providerId) ??

@@ -50,6 +50,7 @@ export class ConsentWriter {
       providerId: profile.id,
       providerName: profile.name,
       requestedScopes: pending.scopes,
+      consentedScopes: pending.scopes,
       metadata,
       ...requestOver(connection),
     };

@@ -164,8 +164,15 @@ function detachedIfMoved(
 
 /** A consent may have been for another profile, and ends its request. */
 function consentedTo(current: Connection, spooled: Connection): Connection {
-  const { providerId, providerName, requestedScopes } = spooled;
-  return { ...current, providerId, providerName, requestedScopes, ...requestOver(current) };
+  const { providerId, providerName, requestedScopes, consentedScopes } = spooled;
+  return {
+    ...current,
+    providerId,
+    providerName,
+    requestedScopes,
+    consentedScopes,
+    ...requestOver(current),
+  };
 }
 
 /** What a new token set sets, as `CredentialWriter` composed it; the rest of the connection stays as it is stored. */

@@ -1,5 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
-import { ResourceExhausted } from "../../model/errors.js";
+import { isLive } from "../../model/connections/connection.js";
+import type { NameParts } from "../../model/connections/connection_name.js";
+import { AlreadyExists, ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { Transaction } from "../../store/transaction.js";
 
@@ -19,6 +21,18 @@ export function refuseMoreConnections(
     unit: "",
     setting: "NEXUS_MAX_CONNECTIONS_PER_USER",
   });
+}
+
+/** Before a connection is made. @throws AlreadyExists when another has its label; without one there may be several */
+export function refuseTakenLabel(tx: Pick<Transaction, "idsNamed" | "getConnection">, name: NameParts): void {
+  if (name.label === "") return;
+  // The first is live if any is.
+  const [id] = tx.idsNamed(name);
+  const first = id === undefined ? undefined : tx.getConnection(id);
+  if (!first || !isLive(first)) return;
+  throw new AlreadyExists(
+    `the connection ${id} of this user and provider has this label: use it, end it, or choose another label`,
+  );
 }
 
 /** Before a pending authorization is made. Those that nobody answered end after 10 minutes. @throws ResourceExhausted */

@@ -26,6 +26,7 @@ import {
   manifestText,
 } from "../../store/files/backup_file.js";
 import { lockDataFolder } from "../../store/files/data_folder.js";
+import { syncFolder } from "../../store/files/sync_folder.js";
 import { Store, storeFileName } from "../../store/store.js";
 import { KeyError } from "../../vault/key_file.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
@@ -190,14 +191,5 @@ function keep(path: string, kept: string): void {
     linkSync(path, kept);
   } catch {
     copyFileSync(path, kept);
-  }
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

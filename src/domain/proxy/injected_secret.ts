@@ -1,5 +1,6 @@
 import type { StrategyKind } from "../../model/credentials/strategy.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import { type ConnectionKey, parseConnectionPath } from "../access/connection_names.js";
 import type { CurrentToken } from "../credentials/credential_reader.js";
 
 /**
@@ -14,7 +15,7 @@ export const secretKinds = ["bearer", "token", "basic", "header"] as const;
 export type SecretKind = (typeof secretKinds)[number];
 
 export interface SecretName {
-  readonly connectionId: string;
+  readonly key: ConnectionKey;
   readonly kind: SecretKind;
 }
 
@@ -26,12 +27,14 @@ const strategiesOf: Readonly<Record<SecretKind, readonly StrategyKind[]>> = {
   header: ["oauth2", "header", "basic_auth"],
 };
 
-/** Undefined when the name is not `<prefix>/<connection id>/<kind>`. */
+/** Undefined when the name is not `<prefix>/<connection>/<kind>`, where the connection is an id or a name as `ConnectionName` says. */
 export function parseSecretName(prefix: string, name: string): SecretName | undefined {
   if (!name.startsWith(`${prefix}/`)) return undefined;
-  const [connectionId, kind, ...more] = name.slice(prefix.length + 1).split("/");
-  const known = secretKinds.find((candidate) => candidate === kind);
-  return connectionId && known && more.length === 0 ? { connectionId, kind: known } : undefined;
+  const segments = name.slice(prefix.length + 1).split("/");
+  const last = segments.pop();
+  const kind = secretKinds.find((candidate) => candidate === last);
+  const key = parseConnectionPath(segments);
+  return key && kind && { key, kind };
 }
 
 /** @throws StrategyError when the credential has no such form */

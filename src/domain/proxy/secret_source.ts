@@ -1,12 +1,13 @@
 import type { Principal } from "../../model/access/principal.js";
-import { isId } from "../../model/ids.js";
+import type { NameParts } from "../../model/connections/connection_name.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import { StrategyError } from "../../strategies/apply_strategy.js";
 import type { View } from "../access/access_control.js";
+import type { ConnectionNames } from "../access/connection_names.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import type { ReadAudit } from "../tokens/read_audit.js";
-import { parseSecretName, type SecretName, secretValue } from "./injected_secret.js";
+import { parseSecretName, type SecretKind, type SecretName, secretValue } from "./injected_secret.js";
 
 /** Who asks for secrets, and what it may see: what it may not see is to it as what does not exist. */
 export interface SecretCaller {
@@ -29,6 +30,7 @@ export class SecretSource {
     private readonly deps: {
       readonly store: Store;
       readonly reader: CredentialReader;
+      readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
       readonly readAudit: ReadAudit;
       readonly log: Log;
       /** What the names of secrets begin with, without the slash after it. */
@@ -36,10 +38,13 @@ export class SecretSource {
     },
   ) {}
 
-  /** The connection that the secret is of; undefined when it can be of none. */
-  connectionOf(name: string): string | undefined {
-    const parsed = this.#parse(name);
-    return parsed?.connectionId;
+  /** Which changes may make another secret of it: those of one connection, of a name, or none. */
+  watched(name: string): { readonly connectionId?: string; readonly name?: NameParts } {
+    const key = parseSecretName(this.deps.prefix, name)?.key;
+    if (!key) return {};
+    if ("id" in key) return { connectionId: key.id };
+    const parts = this.deps.names.partsOf(key.name);
+    return parts ? { name: parts } : {};
   }
 
   /**
@@ -51,36 +56,38 @@ export class SecretSource {
   async read(name: string, caller: SecretCaller, knownStamp?: string): Promise<SecretState | undefined> {
     let recordedRevision: bigint | undefined;
     for (;;) {
-      const parsed = this.#parse(name);
-      const token = parsed && this.#token(parsed, caller);
-      const stamp = token ? `${token.revision} ${JSON.stringify(token.strategy)}` : "empty";
+      const parsed = parseSecretName(this.deps.prefix, name);
+      const found = parsed && this.#token(parsed, caller);
+      const stamp = found
+        ? `${found.connectionId} ${found.token.revision} ${JSON.stringify(found.token.strategy)}`
+        : "empty";
       if (stamp === knownStamp) return undefined;
-      if (!parsed || !token) return empty(name, stamp);
-      const value = await this.#value(parsed, token);
+      if (!found) return empty(name, stamp);
+      const { connectionId, token } = found;
+      const value = await this.#value(connectionId, parsed.kind, token);
       if (value === undefined) return empty(name, stamp);
       if (token.revision === recordedRevision) {
         // Nothing was awaited since it was read but the making of the value.
         return { name, value, stamp, expiresAtMs: token.expiresAtMs };
       }
-      const recorded = this.deps.readAudit.read(caller.principal, parsed.connectionId, token.revision);
+      const recorded = this.deps.readAudit.read(caller.principal, connectionId, token.revision);
       recordedRevision = token.revision;
       if (recorded !== undefined) await recorded;
     }
   }
 
-  #parse(name: string): SecretName | undefined {
-    const parsed = parseSecretName(this.deps.prefix, name);
-    return parsed && isId(parsed.connectionId) ? parsed : undefined;
+  #token(
+    { key }: SecretName,
+    { principal, view }: SecretCaller,
+  ): { readonly connectionId: string; readonly token: CurrentToken } | undefined {
+    const connectionId = "id" in key ? key.id : this.deps.names.findFor(key.name, principal);
+    const connection = connectionId === undefined ? undefined : this.deps.store.getConnection(connectionId);
+    if (!connection || !view.seesConnection(connection)) return undefined;
+    const { token } = this.deps.reader.viewOf(connection);
+    return token && { connectionId: connection.id, token };
   }
 
-  #token({ connectionId }: SecretName, { view }: SecretCaller): CurrentToken | undefined {
-    const connection = this.deps.store.getConnection(connectionId);
-    return connection && view.seesConnection(connection)
-      ? this.deps.reader.viewOf(connection).token
-      : undefined;
-  }
-
-  async #value({ connectionId, kind }: SecretName, token: CurrentToken): Promise<string | undefined> {
+  async #value(connectionId: string, kind: SecretKind, token: CurrentToken): Promise<string | undefined> {
     try {
       return await secretValue(token, kind);
     } catch (error) {

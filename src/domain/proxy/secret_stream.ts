@@ -74,7 +74,7 @@ export class SecretStreams {
           due = new Set(names);
         }
         for (let id = subscriber.take(); id !== undefined; id = subscriber.take()) {
-          for (const name of names) if (this.deps.source.connectionOf(name) === id) due.add(name);
+          for (const name of names) if (this.#mayBeOf(name, id)) due.add(name);
         }
         const nowMs = this.deps.clock.nowMs();
         for (const { name, expiresAtMs } of sent.values()) {
@@ -105,10 +105,17 @@ export class SecretStreams {
     }
   }
 
+  /** Of a name it is not known which connection it is of: that may be what changed. */
+  #mayBeOf(secret: string, connectionId: string): boolean {
+    const watched = this.deps.source.watched(secret);
+    return watched.connectionId === connectionId || watched.name !== undefined;
+  }
+
   #subscribe(names: readonly string[], { view }: SecretCaller): ConflatingSubscriber {
-    const ids = names.flatMap((name) => this.deps.source.connectionOf(name) ?? []);
+    const watched = names.map((name) => this.deps.source.watched(name));
     const subscriber = new ConflatingSubscriber({
-      connectionIds: new Set(ids),
+      connectionIds: new Set(watched.flatMap(({ connectionId }) => connectionId ?? [])),
+      names: watched.flatMap(({ name }) => name ?? []),
       userId: undefined,
       sees: (change) => view.seesChange(change),
     });

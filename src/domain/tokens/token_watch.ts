@@ -1,4 +1,5 @@
 import { hasUsableToken } from "../../model/connections/connection.js";
+import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Store } from "../../store/store.js";
@@ -18,7 +19,13 @@ const reconnectSpreadMs = 1_000;
 
 type WatchStore = Pick<
   Store,
-  "epoch" | "settledRevision" | "floorRevision" | "getConnection" | "listConnections" | "changesSince"
+  | "epoch"
+  | "settledRevision"
+  | "floorRevision"
+  | "getConnection"
+  | "listConnections"
+  | "idsNamed"
+  | "changesSince"
 >;
 
 /** The state stream: a snapshot or what changed since a position, then the newest state of whatever changes. */
@@ -78,7 +85,8 @@ export class TokenWatch {
   async *#snapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
     const { view } = options;
     if (options.connectionIds) {
-      const ids = [...options.connectionIds];
+      const named = (options.names ?? []).flatMap((name) => this.#idsNamed(name, view));
+      const ids = [...new Set([...options.connectionIds, ...named])];
       for (const [index, id] of ids.entries()) {
         const userId = this.#store.getConnection(id)?.userId;
         if (userId !== undefined && !matches(options, userId)) yield { kind: "removed", connectionId: id };
@@ -106,8 +114,17 @@ export class TokenWatch {
     }
   }
 
+  /** Of those that the watcher may see: of the others it is not told that they do not exist. */
+  #idsNamed(name: NameParts, view: WatchOptions["view"]): string[] {
+    return [...this.#store.idsNamed(name)].filter((id) => {
+      const connection = this.#store.getConnection(id);
+      return connection !== undefined && view.seesConnection(connection);
+    });
+  }
+
   async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
     const { view } = options;
+    const names = new Set(options.names?.map(nameKey));
     let after = revision;
     for (;;) {
       // A reader may take so long that removals it was not told of are forgotten meanwhile.
@@ -120,7 +137,9 @@ export class TokenWatch {
       after = changes.at(-1)?.revision ?? after;
       const ids = changes
         .filter((change) => {
-          if (options.connectionIds && !options.connectionIds.has(change.connectionId)) return false;
+          const isNamed = names.size > 0 && names.has(nameKey(change));
+          if (options.connectionIds && !options.connectionIds.has(change.connectionId) && !isNamed)
+            return false;
           return matches(options, change.userId) && view.seesChange(change);
         })
         .map(({ connectionId }) => connectionId);

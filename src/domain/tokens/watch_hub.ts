@@ -1,9 +1,12 @@
+import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import type { ChangedConnection, Changes } from "../../runtime/changes.js";
 
 /** Which connections a subscriber wants. */
 export interface WatchFilter {
   /** Undefined means all. */
   readonly connectionIds: ReadonlySet<string> | undefined;
+  /** Besides those, every connection with one of these names. */
+  readonly names?: readonly NameParts[];
   /** Undefined means any. */
   readonly userId: string | undefined;
   /** Whether its watcher may know of the connection. */
@@ -23,6 +26,7 @@ export interface Subscriber {
 export class WatchHub {
   readonly #subscribers = new Set<Subscriber>();
   readonly #byConnection = new Map<string, Set<Subscriber>>();
+  readonly #byName = new Map<string, Set<Subscriber>>();
   readonly #toAll = new Set<Subscriber>();
   readonly #drained = new Set<() => void>();
   #draining = false;
@@ -44,27 +48,24 @@ export class WatchHub {
     const { filter } = subscriber;
     this.#subscribers.add(subscriber);
     if (!filter.connectionIds) this.#toAll.add(subscriber);
-    for (const id of filter.connectionIds ?? []) {
-      const watching = this.#byConnection.get(id);
-      if (watching) watching.add(subscriber);
-      else this.#byConnection.set(id, new Set([subscriber]));
-    }
+    for (const id of filter.connectionIds ?? []) put(this.#byConnection, id, subscriber);
+    for (const name of filter.names ?? []) put(this.#byName, nameKey(name), subscriber);
   }
 
   unsubscribe(subscriber: Subscriber): void {
     this.#subscribers.delete(subscriber);
     this.#toAll.delete(subscriber);
-    for (const id of subscriber.filter.connectionIds ?? []) {
-      const watching = this.#byConnection.get(id);
-      watching?.delete(subscriber);
-      if (watching?.size === 0) this.#byConnection.delete(id);
-    }
+    for (const id of subscriber.filter.connectionIds ?? []) take(this.#byConnection, id, subscriber);
+    for (const name of subscriber.filter.names ?? []) take(this.#byName, nameKey(name), subscriber);
     if (this.size === 0) for (const resolve of this.#drained) resolve();
   }
 
   announce(changes: readonly ChangedConnection[]): void {
     for (const change of changes) {
-      for (const subscriber of this.#byConnection.get(change.connectionId) ?? []) tell(subscriber, change);
+      const byId = this.#byConnection.get(change.connectionId);
+      for (const subscriber of byId ?? []) tell(subscriber, change);
+      const byName = this.#byName.size === 0 ? undefined : this.#byName.get(nameKey(change));
+      for (const subscriber of byName ?? []) if (!byId?.has(subscriber)) tell(subscriber, change);
       for (const subscriber of this.#toAll) tell(subscriber, change);
     }
   }
@@ -77,6 +78,20 @@ export class WatchHub {
     for (const subscriber of [...this.#subscribers]) subscriber.wake();
     await empty;
   }
+}
+
+type Watching = Map<string, Set<Subscriber>>;
+
+function put(watching: Watching, key: string, subscriber: Subscriber): void {
+  const known = watching.get(key);
+  if (known) known.add(subscriber);
+  else watching.set(key, new Set([subscriber]));
+}
+
+function take(watching: Watching, key: string, subscriber: Subscriber): void {
+  const known = watching.get(key);
+  known?.delete(subscriber);
+  if (known?.size === 0) watching.delete(key);
 }
 
 function tell(subscriber: Subscriber, change: ChangedConnection): void {

@@ -45,8 +45,8 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   #isOver = false;
 
   constructor(options: WatchOptions, sink: StreamSink<WatchEvent>, followers: Followers) {
-    const { connectionIds, userId, view } = options;
-    this.filter = { connectionIds, userId, sees: view.seesChange };
+    const { connectionIds, names = [], userId, view } = options;
+    this.filter = { connectionIds, names, userId, sees: view.seesChange };
     this.principal = options.principal;
     this.view = view;
     this.#bookmarkIntervalMs = options.bookmarkIntervalMs;

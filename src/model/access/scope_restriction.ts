@@ -10,6 +10,16 @@ export interface Restriction {
   readonly connectionIds?: readonly string[];
 }
 
+/** The lists as messages and records have them: an empty one is left out. */
+export function restrictionFrom(lists: Required<Restriction>): Restriction {
+  const { userIds, providers, connectionIds } = lists;
+  return {
+    ...(userIds.length > 0 && { userIds }),
+    ...(providers.length > 0 && { providers }),
+    ...(connectionIds.length > 0 && { connectionIds }),
+  };
+}
+
 /** A provider as a restriction sees it. */
 export interface ProviderFacts {
   readonly id: string;

@@ -96,11 +96,15 @@ export interface Connection {
   readonly userId: string;
   readonly providerId: string;
   readonly providerName: string;
+  /** Tells accounts of one user at one provider apart; see `ConnectionName`. */
+  readonly label: string;
   readonly status: ConnectionStatus;
   /** Number of the newest credential; 0 before the first. */
   readonly credentialRevision: bigint;
   readonly requestedScopes: readonly string[];
   readonly grantedScopes: readonly string[];
+  /** What the consent that brought the credential asked for; a provider may grant it by other words. */
+  readonly consentedScopes: readonly string[];
   readonly expiresAtMs: number | undefined;
   readonly issuedAtMs: number | undefined;
   readonly refreshable: boolean;
@@ -129,6 +133,11 @@ export interface Connection {
   readonly awaitingConfirmation?: boolean | undefined;
   /** Of a revoked one: whether the provider has been told. */
   readonly providerRevocation?: ProviderRevocation | undefined;
+}
+
+/** Whether a connection is not ended: it holds a credential, or waits for a person. */
+export function isLive({ status }: Pick<Connection, "status">): boolean {
+  return status === "active" || status === "attention" || status === "pending";
 }
 
 /** Allowed changes of status; a status may always stay as it is. */

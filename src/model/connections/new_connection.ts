@@ -4,7 +4,7 @@ import type { Connection } from "./connection.js";
 /** A connection that holds nothing yet. */
 export function newConnection(
   id: string,
-  userId: string,
+  { userId, label }: Pick<Connection, "userId" | "label">,
   profile: Pick<ProviderProfile, "id" | "name" | "strategy">,
   nowMs: number,
 ): Connection {
@@ -13,10 +13,12 @@ export function newConnection(
     userId,
     providerId: profile.id,
     providerName: profile.name,
+    label,
     status: "pending",
     credentialRevision: 0n,
     requestedScopes: [],
     grantedScopes: [],
+    consentedScopes: [],
     expiresAtMs: undefined,
     issuedAtMs: undefined,
     refreshable: false,

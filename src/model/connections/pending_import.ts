@@ -7,6 +7,8 @@ export interface PendingImport {
   readonly connectionId: string;
   readonly providerId: string;
   readonly userId: string;
+  /** Of the name that the connection gets. */
+  readonly label: string;
   readonly scopes: readonly string[];
   readonly principal: Pick<Principal, "name" | "origin">;
   readonly startedAtMs: number;

@@ -8,6 +8,7 @@ const knownParams: readonly string[] = [
   ...strategyParams,
   "credential_schema",
   "skip_scope_on_auth",
+  // It is not sent there anyway: what the contract says of it is kept, and means nothing.
   "skip_scope_on_exchange",
 ];
 
@@ -16,7 +17,6 @@ export interface ContractParams {
   readonly authorizationParams: Record<string, string>;
   readonly credentialSchema: JsonObject | undefined;
   readonly skipScopeOnAuth: boolean;
-  readonly skipScopeOnExchange: boolean;
   /** What none of the above says: how a strategy is spelled, and what has no meaning here. */
   readonly rest: JsonObject;
 }
@@ -45,13 +45,12 @@ export function readContractParams(
         const description = "is a parameter of the protocol and cannot be set";
         violations.push({ field: `params["${name}"]`, description });
       } else authorizationParams[name] = value;
-    } else if (!(isTrue(value) && name.startsWith("skip_scope_on_"))) rest[name] = value;
+    } else if (!(isTrue(value) && name === "skip_scope_on_auth")) rest[name] = value;
   }
   return {
     authorizationParams,
     credentialSchema,
     skipScopeOnAuth: isTrue(params["skip_scope_on_auth"]),
-    skipScopeOnExchange: isTrue(params["skip_scope_on_exchange"]),
     rest,
   };
 }

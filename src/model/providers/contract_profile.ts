@@ -131,7 +131,6 @@ function specialSettings(
   const spelledMethod = methodOfHeader(authHeader);
   const options = {
     ...(params.skipScopeOnAuth ? { skip_scope_on_auth: true } : {}),
-    ...(params.skipScopeOnExchange ? { skip_scope_on_exchange: true } : {}),
     ...fields.object("oauth2_options"),
   };
   return {
@@ -180,7 +179,7 @@ function baseOf(before: ProviderSettings, patch: JsonObject, dialect: Dialect): 
   }
   if (Object.hasOwn(patch, "authorization_params")) params = withoutExtraParams(params);
   if (Object.hasOwn(patch, "credential_schema")) drop("credential_schema");
-  if (Object.hasOwn(patch, "oauth2_options")) drop("skip_scope_on_auth", "skip_scope_on_exchange");
+  if (Object.hasOwn(patch, "oauth2_options")) drop("skip_scope_on_auth");
   return { ...base, params };
 }
 
@@ -190,7 +189,7 @@ export function contractOfProfile(settings: ProviderSettings, dialect: Dialect =
   const { auth_header: spelledHeader, ...others } = settings.params;
   const kept = isOAuth2 ? others : settings.params;
   const spelling = contractOfStrategy(settings.authType, settings.strategy, kept, dialect.bareKeyHeader);
-  const { skip_scope_on_auth, skip_scope_on_exchange, ...options } = optionsConfig(settings.oauth2);
+  const { skip_scope_on_auth, ...options } = optionsConfig(settings.oauth2);
   const extras = Object.entries(settings.authorizationParams);
   const hidden = Object.fromEntries(extras.filter(([name]) => !canBeExtraParam(name)));
   const fields = profileFields.filter(
@@ -208,7 +207,6 @@ export function contractOfProfile(settings: ProviderSettings, dialect: Dialect =
       ...spelling.params,
       ...(settings.credentialSchema ? { credential_schema: settings.credentialSchema } : {}),
       ...(skip_scope_on_auth === undefined ? {} : { skip_scope_on_auth }),
-      ...(skip_scope_on_exchange === undefined ? {} : { skip_scope_on_exchange }),
     },
     ...(isOAuth2 && settings.tokenEndpointAuthMethod === "none"
       ? { token_endpoint_auth_method: "none" }

@@ -27,7 +27,7 @@ export interface AuthorizeRouteOptions {
 const prefix = "/v1/authorize/";
 
 /**
- * `GET /v1/authorize/{connection_id}`: the decision of external authorization for nginx's `auth_request` and the forward auth of Caddy
+ * `GET /v1/authorize/{connection_id}`, or with a name as `nexus.v1.ConnectionName` says in place of the id: the decision of external authorization for nginx's `auth_request` and the forward auth of Caddy
  * and Traefik. The answer to what is allowed has the headers that the proxy must set, and `x-nexus-uri` where the credential goes into
  * the query. Anything but a 2xx denies.
  */
@@ -37,14 +37,14 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
   const serve = async (
     request: Request,
     response: Response,
-    connectionId: string,
+    connection: string,
     principal: Principal,
   ): Promise<void> => {
     const controller = new AbortController();
     response.once("close", () => controller.abort());
     const path = field(request, "x-original-uri") ?? field(request, "x-forwarded-uri") ?? "";
     const attributes = create(AttributeContextSchema, {
-      contextExtensions: { [routeFields.connectionId]: connectionId },
+      contextExtensions: { [routeFields.connection]: connection },
       request: {
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
@@ -62,7 +62,7 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
   return (request, response, principal) => {
     const path = pathOf(request);
     if (!path.startsWith(prefix)) return false;
-    const connectionId = path.slice(prefix.length);
+    const connection = path.slice(prefix.length);
     if (request.method !== "GET" && request.method !== "HEAD") {
       const headers = { allow: "GET, HEAD" };
       answerJson(response, 405, "method_not_allowed", "this path takes GET, HEAD", headers);
@@ -70,7 +70,7 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
       const headers = { "www-authenticate": "Bearer" };
       answerJson(response, 401, "unauthenticated", unauthenticatedMessage, headers);
     } else {
-      serve(request, response, connectionId, principal).catch((error: unknown) => {
+      serve(request, response, connection, principal).catch((error: unknown) => {
         if (!(error instanceof WireError)) onUnexpected(error, path);
         answerOrDestroy(response, () =>
           answerJson(response, 503, "unavailable", "the request cannot be decided just now"),

@@ -9,7 +9,7 @@ import {
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
-import type { Restriction } from "../../model/access/scope_restriction.js";
+import { type Restriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { present, timestampOf } from "./timestamps.js";
 
 export function roleMessage(role: Role | undefined): RoleMessage {
@@ -30,15 +30,8 @@ export function restrictionMessage(restriction: Restriction): RestrictionMessage
   });
 }
 
-/** An empty list is one that is left out. */
 export function restrictionOf(message: RestrictionMessage | undefined): Restriction | undefined {
-  if (!message) return undefined;
-  const { userIds, providers, connectionIds } = message;
-  return {
-    ...(userIds.length > 0 && { userIds }),
-    ...(providers.length > 0 && { providers }),
-    ...(connectionIds.length > 0 && { connectionIds }),
-  };
+  return message && restrictionFrom(message);
 }
 
 export function apiKeyMessage(record: ApiKeyRecord): ApiKey {

@@ -4,37 +4,25 @@ import {
   ConnectionSchema,
   type Problem as ProblemMessage,
   ProblemSchema,
-  ProviderRevocation,
-  ConnectionStatus as Status,
+  type ConnectionStatus as Status,
 } from "../../gen/nexus/v1/connection_pb.js";
 import {
   type Connection,
   type ConnectionStatus,
+  connectionStatuses,
   type Problem,
   problemSentence,
 } from "../../model/connections/connection.js";
+import { providerRevocations } from "../../model/connections/revocation.js";
 import { present, timestampOf } from "./timestamps.js";
 
-export const statusMessages: Readonly<Record<ConnectionStatus, Status>> = {
-  pending: Status.PENDING,
-  active: Status.ACTIVE,
-  attention: Status.ATTENTION,
-  revoked: Status.REVOKED,
-  expired: Status.EXPIRED,
-  failed: Status.FAILED,
-};
-
-const revocationMessages = {
-  not_needed: ProviderRevocation.NOT_NEEDED,
-  pending: ProviderRevocation.PENDING,
-  done: ProviderRevocation.DONE,
-  not_possible: ProviderRevocation.NOT_POSSIBLE,
-} as const;
+/** By the numbers of the enum, from 1. */
+export const statusMessages = Object.fromEntries(
+  connectionStatuses.map((status, index) => [status, index + 1]),
+) as Readonly<Record<ConnectionStatus, Status>>;
 
 export function statusOf(message: Status): ConnectionStatus | undefined {
-  return (Object.keys(statusMessages) as ConnectionStatus[]).find(
-    (status) => statusMessages[status] === message,
-  );
+  return connectionStatuses[message - 1];
 }
 
 export function problemMessage(problem: Problem): ProblemMessage {
@@ -57,6 +45,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       userId: connection.userId,
       providerId: connection.providerId,
       providerName: connection.providerName,
+      label: connection.label,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
       requestedScopes: [...connection.requestedScopes],
@@ -71,7 +60,9 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       metadata: { ...connection.metadata },
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       awaitingConfirmation: connection.awaitingConfirmation === true,
-      providerRevocation: connection.providerRevocation && revocationMessages[connection.providerRevocation],
+      // By the numbers of the enum, from 1.
+      providerRevocation:
+        connection.providerRevocation && providerRevocations.indexOf(connection.providerRevocation) + 1,
     }),
   );
 }

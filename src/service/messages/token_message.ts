@@ -1,8 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { Acquired } from "../../domain/tokens/token_acquirer.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
+  type AcquireTokenResponse,
+  AcquireTokenResponseSchema,
   type Token,
   TokenSchema,
   TokenStateSchema,
@@ -28,6 +31,17 @@ export function tokenMessage(token: CurrentToken, withIdToken = true): Token {
       idToken: withIdToken ? token.idToken : undefined,
     }),
   );
+}
+
+export function consentMessage({
+  link,
+  reason,
+}: Extract<Acquired, { kind: "consent" }>): AcquireTokenResponse {
+  const { authUrl, connectionId, expiresAtMs } = link;
+  const expiresAt = timestampFromMs(expiresAtMs);
+  return create(AcquireTokenResponseSchema, {
+    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason } },
+  });
 }
 
 export function watchMessage(event: WatchEvent): WatchTokensResponse {
@@ -57,6 +71,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       userId: connection.userId,
       providerId: connection.providerId,
       providerName: connection.providerName,
+      label: connection.label,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
       token: token && tokenMessage(token, false),

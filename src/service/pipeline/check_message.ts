@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { type ConnectionKey, parseConnectionPath } from "../../domain/access/connection_names.js";
 import type { Injection, ProxiedRequest } from "../../domain/proxy/proxied_request.js";
 import { HeaderValueOption_HeaderAppendAction } from "../../gen/envoy/config/core/v3/base_pb.js";
 import type { AttributeContext_HttpRequest } from "../../gen/envoy/service/auth/v3/attribute_context_pb.js";
@@ -12,14 +13,15 @@ import { codes, type WireError } from "./wire_error.js";
 
 /** What a route says in `context_extensions`; callers of the proxy have no say in it. */
 export const routeFields = {
-  connectionId: "connection_id",
+  /** An id, or a name as `nexus.v1.ConnectionName` says. */
+  connection: "connection_id",
   /** Of the API, where the proxy sends another one than its caller did. */
   upstreamHost: "upstream_host",
 } as const;
 
-/** Empty where the route names none. */
-export function connectionIdOf({ attributes }: CheckRequest): string {
-  return attributes?.contextExtensions[routeFields.connectionId] ?? "";
+/** Undefined where the route names none. */
+export function connectionOfRoute({ attributes }: CheckRequest): ConnectionKey | undefined {
+  return parseConnectionPath((attributes?.contextExtensions[routeFields.connection] ?? "").split("/"));
 }
 
 export function proxiedRequest({ attributes }: CheckRequest): ProxiedRequest {

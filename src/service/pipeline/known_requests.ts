@@ -1,11 +1,11 @@
 import { type DescMessage, fromBinary, fromJsonString, type Message } from "@bufbuild/protobuf";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 
-/** Longer requests are decoded anew each time; one that names a connection is 38 bytes. */
-const maxBytes = 64;
-/** The same as JSON: 55 bytes. */
-const maxJsonBytes = 128;
-/** Requests remembered of each form: some 300 KB at most. */
+/** Longer requests are decoded anew each time; one that names a connection by its id is 38 bytes, by name some 60. */
+const maxBytes = 160;
+/** The same as JSON: 55 bytes, and some 90. */
+const maxJsonBytes = 320;
+/** Requests remembered of each form: some 700 KB at most. */
 const maxRequests = 1_024;
 
 /**

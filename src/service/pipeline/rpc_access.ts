@@ -18,7 +18,8 @@ import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import type { Action } from "../../model/access/access_table.js";
-import { connectionIdOf } from "./check_message.js";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
+import { connectionOfRoute } from "./check_message.js";
 
 /** What an RPC is to the policy. */
 export interface RpcAccess {
@@ -42,10 +43,13 @@ function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
   rows.set(rpcName(method), { action, asked: undefined });
 }
 
-const connectionOf = ({ connectionId }: { connectionId: string }): Asked => ({
-  kind: "connection",
+const connectionOf = ({
   connectionId,
-});
+  name,
+}: {
+  readonly connectionId: string;
+  readonly name?: ConnectionName | undefined;
+}): Asked => (name && connectionId === "" ? { kind: "named", name } : { kind: "connection", connectionId });
 const stateOf = ({ state }: { state: string }): Asked => ({ kind: "state", state });
 
 // One row for each RPC of the contract; a test reads the descriptors and fails when one has none.
@@ -83,6 +87,10 @@ row(connections.importConnection, "connection.import", ({ userId, providerId }) 
 }));
 
 const { method: tokens } = TokenService;
+row(tokens.acquireToken, "token.read", ({ providerName, userId, label }) => ({
+  kind: "acquired",
+  name: { providerName, userId, label },
+}));
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");
@@ -108,9 +116,12 @@ row(NexusService.method.refreshConnection, "token.read");
 row(SecretDiscoveryService.method.fetchSecrets, "token.read");
 filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 
-row(Authorization.method.check, "token.read", (request) =>
-  connectionOf({ connectionId: connectionIdOf(request) }),
-);
+row(Authorization.method.check, "token.read", (request) => {
+  const key = connectionOfRoute(request);
+  return key && "name" in key
+    ? { kind: "named", name: key.name }
+    : { kind: "connection", connectionId: key?.id ?? "" };
+});
 
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [

@@ -9,7 +9,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
@@ -139,9 +139,18 @@ class Rules {
     if (result.kind === "valid") return;
     throw new InvalidArgument(
       result.violations.map((violation) => ({
-        field: violation.field.length === 0 ? descriptor.name : pathToString(violation.field),
+        field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),
         description: inWords(violation.message),
       })),
     );
   }
+}
+
+/** What a rule of a whole message is about: the first of the fields of which one is to be set, or else the message. */
+function wholeOf(
+  descriptor: DescMessage,
+  { ruleId, message }: Pick<Violation, "ruleId" | "message">,
+): string {
+  const first = ruleId === "message.oneof" ? /of (\w+)/.exec(message)?.[1] : undefined;
+  return first ?? descriptor.name;
 }

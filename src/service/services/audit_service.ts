@@ -44,7 +44,7 @@ export function auditService(options: {
         throw new InvalidArgument([{ field, description: "a checkpoint has a sequence and a hash" }]);
       }
       const verdict = await audit.verify(sequence === 0n ? undefined : { sequence, hash }, context.signal);
-      const { checked, unchained, violation, head } = verdict;
+      const { checked, violation, head } = verdict;
       return create(VerifyAuditLogResponseSchema, {
         checked,
         firstBadSequence: violation?.sequence ?? 0n,
@@ -52,7 +52,6 @@ export function auditService(options: {
         headSequence: head.sequence,
         headHash: Buffer.from(head.hash).toString("hex"),
         anchorSequence: head.anchorSequence,
-        unchained,
       });
     },
   });

@@ -1,6 +1,6 @@
 import type { ProxyAuthorizer } from "../../domain/proxy/proxy_authorizer.js";
 import { Authorization } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { connectionIdOf, deniedResponse, okResponse, proxiedRequest } from "../pipeline/check_message.js";
+import { connectionOfRoute, deniedResponse, okResponse, proxiedRequest } from "../pipeline/check_message.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 /**
@@ -16,7 +16,7 @@ export function authorizationService(options: {
     {
       async check(request, { principal }) {
         return okResponse(
-          await authorizer.authorize(connectionIdOf(request), proxiedRequest(request), principal),
+          await authorizer.authorize(connectionOfRoute(request), proxiedRequest(request), principal),
         );
       },
     },

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
@@ -23,8 +24,10 @@ import {
 import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
+import { connectionKey } from "../messages/connection_key.js";
 import { connectionMessage, statusMessages, statusOf } from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import type { CallContext } from "../pipeline/bound_service.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -35,6 +38,7 @@ type Deps = {
   readonly manager: Pick<Connections, "request" | "get" | "list" | "revoke" | "delete">;
   readonly seen: Pick<VisibleConnections, "list">;
   readonly access: Pick<AccessControl, "viewOf">;
+  readonly names: Pick<ConnectionNames, "idOf">;
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
   readonly confirmer: Pick<ConsentConfirmation, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
@@ -53,6 +57,7 @@ class ConnectionRpcs implements Rpcs {
     const requested = await this.deps.manager.request(
       {
         userId: request.userId,
+        label: request.label,
         provider: providerKey(request.provider),
         scopes: request.scopes,
         returnUrl: emptyToUndefined(request.returnUrl),
@@ -77,8 +82,8 @@ class ConnectionRpcs implements Rpcs {
     return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
   };
 
-  getConnection: Rpcs["getConnection"] = async (request) => {
-    const connection = connectionMessage(this.deps.manager.get(request.connectionId));
+  getConnection: Rpcs["getConnection"] = async (request, context) => {
+    const connection = connectionMessage(this.deps.manager.get(this.#idOf(request, context)));
     return create(GetConnectionResponseSchema, { connection });
   };
 
@@ -89,6 +94,7 @@ class ConnectionRpcs implements Rpcs {
       userId: emptyToUndefined(request.userId),
       providerId: emptyToUndefined(request.providerId),
       status: statusOf(request.status),
+      idPrefix: request.idPrefix,
     };
     const view = this.deps.access.viewOf(context.principal);
     const page = view.isRestricted
@@ -102,13 +108,13 @@ class ConnectionRpcs implements Rpcs {
 
   revokeConnection: Rpcs["revokeConnection"] = async (request, context) => {
     const connection = connectionMessage(
-      await this.deps.manager.revoke(request.connectionId, context.principal),
+      await this.deps.manager.revoke(this.#idOf(request, context), context.principal),
     );
     return create(RevokeConnectionResponseSchema, { connection });
   };
 
   deleteConnection: Rpcs["deleteConnection"] = async (request, context) => {
-    await this.deps.manager.delete(request.connectionId, context.principal);
+    await this.deps.manager.delete(this.#idOf(request, context), context.principal);
     return create(DeleteConnectionResponseSchema);
   };
 
@@ -127,18 +133,19 @@ class ConnectionRpcs implements Rpcs {
   };
 
   replaceCredential: Rpcs["replaceCredential"] = async (request, context) => {
-    const { connectionId, credentials } = request;
+    const id = this.#idOf(request, context);
     const connection = connectionMessage(
-      await this.deps.capture.replace(connectionId, credentials, context.principal),
+      await this.deps.capture.replace(id, request.credentials, context.principal),
     );
     return create(ReplaceCredentialResponseSchema, { connection });
   };
 
   importConnection: Rpcs["importConnection"] = async (request, context) => {
-    const { userId, providerId, refreshToken, credentials: fields, scopes } = request;
+    const { userId, label, providerId, refreshToken, credentials: fields, scopes } = request;
     const imported = await this.deps.importer.import(
       {
         userId,
+        label,
         providerId,
         refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
         fields,
@@ -148,6 +155,10 @@ class ConnectionRpcs implements Rpcs {
     );
     return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
   };
+
+  #idOf(request: Parameters<typeof connectionKey>[0], { principal }: CallContext): string {
+    return this.deps.names.idOf(connectionKey(request), principal);
+  }
 }
 
 function providerKey(provider: ConnectionServiceRequestConnectionRequest["provider"]) {

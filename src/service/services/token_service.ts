@@ -1,11 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
+  type AcquireTokenResponse,
+  AcquireTokenResponseSchema,
   RefreshTokenResponseSchema,
   TokenService,
   type TokenServiceGetTokenResponse,
@@ -13,8 +17,10 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../model/access/principal.js";
+import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
-import { tokenMessage, watchMessage } from "../messages/token_message.js";
+import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -23,62 +29,101 @@ import {
 
 const defaultBookmarkIntervalMs = 30_000;
 
-export function tokenService(options: {
+interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
-}): ServiceDefinition {
-  const { tokens, watch, access } = options;
-  const answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
-  const messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
-  /** One message, encoded once, for as long as the domain answers the same token. */
-  const answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
-    const known = answers.get(token);
+  readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
+}
+
+type Rpcs = ServiceImplementation<typeof TokenService>;
+
+/** What agents ask the same over and over. */
+const repeated = ["acquireToken", "getToken", "watchTokens"];
+
+export function tokenService(deps: Deps): ServiceDefinition {
+  return defineService(TokenService, new TokenRpcs(deps), { repeated });
+}
+
+class TokenRpcs implements Rpcs {
+  readonly #acquired = new WeakMap<CurrentToken, AcquireTokenResponse>();
+  readonly #answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
+  readonly #messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
+
+  constructor(private readonly deps: Deps) {}
+
+  acquireToken: Rpcs["acquireToken"] = (request, context) => {
+    const { providerName, userId, label, scopes, minTtl, returnUrl, wait } = request;
+    const asked = {
+      name: { providerName, userId, label },
+      scopes,
+      minTtlMs: minTtl ? durationMs(minTtl) : 0,
+      returnUrl: returnUrl === "" ? undefined : returnUrl,
+      waitMs: wait ? durationMs(wait) : 0,
+    };
+    const acquired = this.deps.acquirer.acquire(asked, context);
+    return acquired instanceof Promise ? acquired.then(this.#acquiredOf) : this.#acquiredOf(acquired);
+  };
+
+  getToken: Rpcs["getToken"] = (request, { principal }) => {
+    const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
+    const token = this.deps.tokens.getToken(this.#idOf(request, principal), minTtlMs, principal);
+    return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
+  };
+
+  refreshToken: Rpcs["refreshToken"] = async (request, { principal }) => {
+    const token = await this.deps.tokens.refreshToken(this.#idOf(request, principal), principal);
+    return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
+  };
+
+  watchTokens: Rpcs["watchTokens"] = (request, { principal }, sink) => {
+    const { connectionIds, names, userId, position, bookmarkInterval } = request;
+    const isAll = connectionIds.length === 0 && names.length === 0;
+    return this.deps.watch.open(
+      {
+        connectionIds: isAll ? undefined : new Set(connectionIds),
+        names: names.flatMap((name) => this.deps.names.partsOf(name) ?? []),
+        userId: userId === "" ? undefined : userId,
+        position: position && { epoch: position.epoch, revision: position.revision },
+        bookmarkIntervalMs: bookmarkInterval ? durationMs(bookmarkInterval) : defaultBookmarkIntervalMs,
+        principal,
+        view: this.deps.access.viewOf(principal),
+      },
+      { send: (event) => sink.send(this.#messageOf(event)), end: (error) => sink.end(error) },
+    );
+  };
+
+  #idOf(request: Parameters<typeof connectionKey>[0], principal: Principal): string {
+    return this.deps.names.idOf(connectionKey(request), principal);
+  }
+
+  readonly #acquiredOf = (acquired: Acquired): AcquireTokenResponse => {
+    if (acquired.kind === "consent") return consentMessage(acquired);
+    const known = this.#acquired.get(acquired.token);
     if (known) return known;
-    const answer = create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token) });
-    answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
+    const result = { case: "token" as const, value: tokenMessage(acquired.token) };
+    const answer = create(AcquireTokenResponseSchema, { result });
+    this.#acquired.set(acquired.token, shareMessage(AcquireTokenResponseSchema, answer));
     return answer;
   };
+
+  /** One message, encoded once, for as long as the domain answers the same token. */
+  readonly #answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
+    const known = this.#answers.get(token);
+    if (known) return known;
+    const answer = create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token) });
+    this.#answers.set(token, shareMessage(TokenServiceGetTokenResponseSchema, answer));
+    return answer;
+  };
+
   /** As above: streams that get the same event, or the same token, share its bytes. */
-  const messageOf = (event: WatchEvent): WatchTokensResponse => {
+  #messageOf(event: WatchEvent): WatchTokensResponse {
     const source = event.kind === "state" && event.view.token ? event.view : event;
-    const known = messages.get(source);
+    const known = this.#messages.get(source);
     if (known) return known;
     const message = shareMessage(WatchTokensResponseSchema, watchMessage(event));
-    messages.set(source, message);
+    this.#messages.set(source, message);
     return message;
-  };
-  const implementation: ServiceImplementation<typeof TokenService> = {
-    getToken(request, context) {
-      const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-      const token = tokens.getToken(request.connectionId, minTtlMs, context.principal);
-      return token instanceof Promise ? token.then(answerOf) : answerOf(token);
-    },
-
-    async refreshToken(request, context) {
-      const token = await tokens.refreshToken(request.connectionId, context.principal);
-      return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
-    },
-
-    watchTokens(request, context, sink) {
-      const ids = request.connectionIds;
-      return watch.open(
-        {
-          connectionIds: ids.length === 0 ? undefined : new Set(ids),
-          userId: request.userId === "" ? undefined : request.userId,
-          position: request.position && {
-            epoch: request.position.epoch,
-            revision: request.position.revision,
-          },
-          bookmarkIntervalMs: request.bookmarkInterval
-            ? durationMs(request.bookmarkInterval)
-            : defaultBookmarkIntervalMs,
-          principal: context.principal,
-          view: access.viewOf(context.principal),
-        },
-        { send: (event) => sink.send(messageOf(event)), end: (error) => sink.end(error) },
-      );
-    },
-  };
-  return defineService(TokenService, implementation, { repeated: ["getToken", "watchTokens"] });
+  }
 }

@@ -33,15 +33,17 @@ export class ChangeLog {
       id: connectionId,
       userId,
       providerId,
+      label,
       dueAtMs,
-    }: Pick<Connection, "id" | "userId" | "providerId" | "dueAtMs">,
+    }: Pick<Connection, "id" | "userId" | "providerId" | "label" | "dueAtMs">,
     removed: boolean,
     previousRevision: bigint,
   ): bigint {
     this.#lastRevision ??= lastRevision(this.databases);
     const revision = ++this.#lastRevision;
     const due = removed ? undefined : dueAtMs;
-    const change: CommittedChange = { revision, connectionId, removed, userId, providerId, dueAtMs: due };
+    const owner = { userId, providerId, label };
+    const change: CommittedChange = { revision, connectionId, removed, ...owner, dueAtMs: due };
     const { changes, tombstones } = this.databases;
     if (previousRevision > 0n) changes.removeSync(encodeCount(previousRevision));
     changes.putSync(encodeCount(revision), encodeChange(change));

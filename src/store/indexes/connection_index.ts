@@ -1,9 +1,13 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
+import { moveInNames } from "./name_index.js";
 import { addToNumber, nameInKey } from "./numbers.js";
 
 /** What the indexes and counters know of a connection. */
-export type IndexedConnection = Pick<Connection, "userId" | "providerId" | "status" | "dueAtMs">;
+export type IndexedConnection = Pick<
+  Connection,
+  "userId" | "providerId" | "label" | "status" | "dueAtMs" | "createdAtMs"
+>;
 
 /** Moves a connection in every index and counter, inside a transaction; undefined stands for a connection that is not there. */
 export function moveInIndexes(
@@ -26,6 +30,7 @@ export function moveInIndexes(
     if (before) addToNumber(databases, ["user", nameInKey(before.userId)], -1n);
     if (after) addToNumber(databases, ["user", nameInKey(after.userId)], 1n);
   }
+  moveInNames(databases, id, before, after);
   if (before?.status !== after?.status) {
     if (before) addToNumber(databases, ["status", before.status], -1n);
     if (after) addToNumber(databases, ["status", after.status], 1n);

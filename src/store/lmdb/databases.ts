@@ -29,6 +29,11 @@ export interface Databases {
   readonly providerNames: Database<Bytes, string>;
   readonly connections: Database<Bytes, string>;
   readonly connectionsByProvider: Database<Bytes, [providerId: string, connectionId: string]>;
+  /** The first key of a name is the connection that it names; see `name_index.ts`. */
+  readonly connectionsByName: Database<
+    Bytes,
+    [name: string, rank: number, order: number, connectionId: string]
+  >;
   readonly credentials: Database<Bytes, string>;
   /** Key: SHA-256 of `state`. */
   readonly authorizations: Database<Bytes, Buffer>;
@@ -95,6 +100,7 @@ export function openDatabases(path: string): Databases {
     providerNames: text("provider_names"),
     connections: text("connections"),
     connectionsByProvider: root.openDB("connections_by_provider", { encoding: "binary" }),
+    connectionsByName: root.openDB("connections_by_name", { encoding: "binary" }),
     credentials: text("credentials"),
     authorizations: binary("authorizations"),
     discovery: text("discovery"),

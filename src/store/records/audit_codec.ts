@@ -12,7 +12,7 @@ import { encodeCount } from "../lmdb/databases.js";
 export interface StoredAuditEvent {
   readonly sequence: bigint;
   readonly event: AuditEvent;
-  /** Hexadecimal; empty when the event is older than the chain. */
+  /** Hexadecimal. */
   readonly hash: string;
 }
 
@@ -63,7 +63,7 @@ export function chainHash(previous: Uint8Array, sequence: bigint, record: AuditR
 }
 
 export function encodeAuditRecord(record: AuditRecord, hash: Uint8Array): Uint8Array {
-  return toBinary(AuditRecordSchema, { ...record, hash: Uint8Array.from(hash) });
+  return toBinary(AuditRecordSchema, { ...record, hash: new Uint8Array(hash) });
 }
 
 /** Undefined when the bytes are no record: somebody else wrote them. */
@@ -98,9 +98,9 @@ export function encodeAuditHead(head: AuditHead): Uint8Array {
     AuditHeadRecordSchema,
     create(AuditHeadRecordSchema, {
       sequence,
-      hash: Uint8Array.from(hash),
+      hash: new Uint8Array(hash),
       anchorSequence,
-      anchorHash: Uint8Array.from(anchorHash),
+      anchorHash: new Uint8Array(anchorHash),
     }),
   );
 }

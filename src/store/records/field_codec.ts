@@ -1,3 +1,11 @@
+import type { Message } from "@bufbuild/protobuf";
+
+/** The fields of a record, without what makes it a message. */
+export function fieldsOf<Record extends Message>(record: Record): Omit<Record, keyof Message> {
+  const { $typeName: _, $unknown: __, ...fields } = record;
+  return fields;
+}
+
 /** Times as they lie in records: 0 is unset. */
 export function encodeTime(timeMs: number | undefined): bigint {
   if (timeMs === undefined) return 0n;

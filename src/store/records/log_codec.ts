@@ -9,6 +9,7 @@ export interface Change {
   readonly userId: string;
   /** Empty in changes of before it was kept. */
   readonly providerId: string;
+  readonly label: string;
 }
 
 /** A change as the commit that made it tells of it. */
@@ -24,14 +25,14 @@ export interface StoredDiscovery {
 }
 
 export function encodeChange(change: Change): Uint8Array {
-  const { connectionId, removed, userId, providerId } = change;
-  const record = create(ChangeRecordSchema, { connectionId, removed, userId, providerId });
+  const { connectionId, removed, userId, providerId, label } = change;
+  const record = create(ChangeRecordSchema, { connectionId, removed, userId, providerId, label });
   return toBinary(ChangeRecordSchema, record);
 }
 
 export function decodeChange(revision: bigint, bytes: Uint8Array): Change {
-  const { connectionId, removed, userId, providerId } = fromBinary(ChangeRecordSchema, bytes);
-  return { revision, connectionId, removed, userId, providerId };
+  const { connectionId, removed, userId, providerId, label } = fromBinary(ChangeRecordSchema, bytes);
+  return { revision, connectionId, removed, userId, providerId, label };
 }
 
 export function encodeDiscovery(discovery: StoredDiscovery): Uint8Array {

@@ -3,6 +3,7 @@ import { ProviderRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { fieldsOf } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
 
 export function encodeProvider(profile: ProviderProfile): Uint8Array {
@@ -14,22 +15,20 @@ export function encodeProvider(profile: ProviderProfile): Uint8Array {
     updatedAtMs: BigInt(updatedAtMs),
     version,
     redirectPath,
+    ...(clientSecret && { clientSecret: toSealedMessage(clientSecret) }),
   });
-  if (clientSecret !== undefined) record.clientSecret = toSealedMessage(clientSecret);
   return toBinary(ProviderRecordSchema, record);
 }
 
 /** @throws RangeError on the number of an enum that this version does not know */
 export function decodeProvider(bytes: Uint8Array): ProviderProfile {
-  const record = fromBinary(ProviderRecordSchema, bytes);
+  const { settings, clientSecret, ...fields } = fieldsOf(fromBinary(ProviderRecordSchema, bytes));
   return {
-    ...profileSettings(record.settings ?? create(ProviderSchema)),
-    id: record.id,
-    clientSecret: record.clientSecret && fromSealedMessage(record.clientSecret),
-    createdAtMs: Number(record.createdAtMs),
-    updatedAtMs: Number(record.updatedAtMs),
-    version: record.version,
-    redirectPath: record.redirectPath,
+    ...profileSettings(settings ?? create(ProviderSchema)),
+    ...fields,
+    clientSecret: clientSecret && fromSealedMessage(clientSecret),
+    createdAtMs: Number(fields.createdAtMs),
+    updatedAtMs: Number(fields.updatedAtMs),
   };
 }
 

@@ -1,9 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { AuthorizationSecretSchema, CredentialSecretSchema } from "../../gen/nexus/store/v1/records_pb.js";
+import {
+  AuthorizationSecretSchema,
+  type CredentialSecret,
+  CredentialSecretSchema,
+  HeldCredentialSchema,
+  type HeldCredential as HeldMessage,
+} from "../../gen/nexus/store/v1/records_pb.js";
 import type { HeldCredential } from "../../model/connections/authorization.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
-import { fromHeldMessage, toHeldMessage } from "./held_codec.js";
+import { decodeText } from "./field_codec.js";
 
 /** What a pending authorization keeps secret. */
 export interface AuthorizationSecret {
@@ -13,68 +19,122 @@ export interface AuthorizationSecret {
   readonly nonce: string | undefined;
   /** Value of the cookie that binds the browser. */
   readonly browserBinding: string;
+  /** Of the link, which is answered again; empty where a credential is held. */
+  readonly state: string;
   /** Once the consent was given and waits for its confirmation; the rest is empty then. */
   readonly held?: HeldCredential;
 }
 
+type Fields = Readonly<Record<string, Secret>>;
+
 /** Plaintext of a sealed static credential. */
-export function encodeFields(fields: Readonly<Record<string, Secret>>): Uint8Array {
-  const revealed = Object.entries(fields).map(([name, value]) => [name, value.reveal()] as const);
-  return toBinary(
-    CredentialSecretSchema,
-    create(CredentialSecretSchema, { fields: Object.fromEntries(revealed) }),
-  );
+export function encodeFields(fields: Fields): Uint8Array {
+  return toBinary(CredentialSecretSchema, fieldsMessage(fields));
 }
 
-export function decodeFields(plaintext: Uint8Array): Record<string, Secret> {
-  const { fields } = fromBinary(CredentialSecretSchema, plaintext);
+export function decodeFields(plaintext: Uint8Array): Fields {
+  return fieldsOfMessage(fromBinary(CredentialSecretSchema, plaintext));
+}
+
+function fieldsMessage(fields: Fields): CredentialSecret {
+  const revealed = Object.entries(fields).map(([name, value]) => [name, value.reveal()] as const);
+  return create(CredentialSecretSchema, { fields: Object.fromEntries(revealed) });
+}
+
+function fieldsOfMessage({ fields }: CredentialSecret): Fields {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, new Secret(value)]));
 }
 
 /** Plaintext of a sealed credential. */
 export function encodeCredential(credential: Credential): Uint8Array {
-  return toBinary(
-    CredentialSecretSchema,
-    create(CredentialSecretSchema, {
-      accessToken: credential.accessToken.reveal(),
-      refreshToken: credential.refreshToken?.reveal() ?? "",
-      tokenType: credential.tokenType,
-      idToken: credential.idToken?.reveal() ?? "",
-      grantBinding: credential.binding ?? "",
-    }),
-  );
+  return toBinary(CredentialSecretSchema, credentialMessage(credential));
 }
 
 export function decodeCredential(plaintext: Uint8Array): Credential {
   const secret = fromBinary(CredentialSecretSchema, plaintext);
   return {
-    accessToken: new Secret(secret.accessToken),
-    refreshToken: secret.refreshToken === "" ? undefined : new Secret(secret.refreshToken),
-    tokenType: secret.tokenType,
-    idToken: secret.idToken === "" ? undefined : new Secret(secret.idToken),
-    ...(secret.grantBinding === "" ? {} : { binding: secret.grantBinding }),
+    ...credentialOf(secret),
+    ...(secret.grantBinding !== "" && { binding: secret.grantBinding }),
+  };
+}
+
+function credentialMessage(credential: Credential): CredentialSecret {
+  return create(CredentialSecretSchema, {
+    accessToken: credential.accessToken.reveal(),
+    refreshToken: credential.refreshToken?.reveal() ?? "",
+    tokenType: credential.tokenType,
+    idToken: credential.idToken?.reveal() ?? "",
+    grantBinding: credential.binding ?? "",
+  });
+}
+
+function credentialOf({ accessToken, refreshToken, tokenType, idToken }: CredentialSecret): Credential {
+  return {
+    accessToken: new Secret(accessToken),
+    refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+    tokenType,
+    idToken: idToken === "" ? undefined : new Secret(idToken),
   };
 }
 
 /** Plaintext of a sealed authorization. */
-export function encodeAuthorizationSecret(secret: AuthorizationSecret): Uint8Array {
-  return toBinary(
-    AuthorizationSecretSchema,
-    create(AuthorizationSecretSchema, {
-      codeVerifier: secret.codeVerifier,
-      nonce: secret.nonce ?? "",
-      browserBinding: secret.browserBinding,
-      ...(secret.held === undefined ? {} : { held: toHeldMessage(secret.held) }),
-    }),
-  );
+export function encodeAuthorizationSecret({ held, nonce = "", ...secret }: AuthorizationSecret): Uint8Array {
+  const message = { ...secret, nonce, ...(held && { held: heldMessage(held) }) };
+  return toBinary(AuthorizationSecretSchema, create(AuthorizationSecretSchema, message));
 }
 
 export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
-  const secret = fromBinary(AuthorizationSecretSchema, plaintext);
+  const { codeVerifier, nonce, browserBinding, state, held } = fromBinary(
+    AuthorizationSecretSchema,
+    plaintext,
+  );
   return {
-    codeVerifier: secret.codeVerifier,
-    nonce: secret.nonce === "" ? undefined : secret.nonce,
-    browserBinding: secret.browserBinding,
-    ...(secret.held === undefined ? {} : { held: fromHeldMessage(secret.held) }),
+    codeVerifier,
+    nonce: decodeText(nonce),
+    browserBinding,
+    state,
+    ...(held && { held: heldOf(held) }),
   };
+}
+
+function heldMessage(held: HeldCredential): HeldMessage {
+  const receivedAtMs = BigInt(held.receivedAtMs);
+  if (held.kind === "fields") {
+    return create(HeldCredentialSchema, { credential: fieldsMessage(held.fields), receivedAtMs });
+  }
+  const { tokenSet, binding, callbackMetadata } = held;
+  const { expiresInMs, refreshExpiresInMs, scopes } = tokenSet;
+  return create(HeldCredentialSchema, {
+    credential: credentialMessage({ ...tokenSet, binding }),
+    receivedAtMs,
+    scopesKnown: scopes !== undefined,
+    scopes: [...(scopes ?? [])],
+    subject: tokenSet.subject ?? "",
+    metadata: { ...tokenSet.metadata },
+    callbackMetadata: { ...callbackMetadata },
+    ...(expiresInMs !== undefined && { expiresInMs: BigInt(Math.round(expiresInMs)) }),
+    ...(refreshExpiresInMs !== undefined && { refreshExpiresInMs: BigInt(Math.round(refreshExpiresInMs)) }),
+  });
+}
+
+function heldOf(message: HeldMessage): HeldCredential {
+  const credential = message.credential ?? create(CredentialSecretSchema);
+  const receivedAtMs = Number(message.receivedAtMs);
+  if (credential.accessToken === "") {
+    return { kind: "fields", fields: fieldsOfMessage(credential), receivedAtMs };
+  }
+  const tokenSet = {
+    ...credentialOf(credential),
+    expiresInMs: numberOf(message.expiresInMs),
+    refreshExpiresInMs: numberOf(message.refreshExpiresInMs),
+    scopes: message.scopesKnown ? message.scopes : undefined,
+    subject: decodeText(message.subject),
+    metadata: message.metadata,
+  };
+  const binding = decodeText(credential.grantBinding);
+  return { kind: "token_set", tokenSet, binding, callbackMetadata: message.callbackMetadata, receivedAtMs };
+}
+
+function numberOf(value: bigint | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
 }

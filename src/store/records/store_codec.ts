@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StoreRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
+import { fieldsOf } from "./field_codec.js";
 import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
 
 /** The one record about the store itself. */
@@ -12,24 +13,20 @@ export interface StoreRecord {
   readonly keyCheck: SealedRecord | undefined;
 }
 
-export function encodeStoreRecord(store: StoreRecord): Uint8Array {
+export function encodeStoreRecord({ keyCheck, ...store }: StoreRecord): Uint8Array {
   const record = create(StoreRecordSchema, {
-    schemaVersion: store.schemaVersion,
-    databaseId: store.databaseId,
-    epoch: store.epoch,
+    ...store,
     createdAtMs: BigInt(store.createdAtMs),
+    ...(keyCheck && { keyCheck: toSealedMessage(keyCheck) }),
   });
-  if (store.keyCheck !== undefined) record.keyCheck = toSealedMessage(store.keyCheck);
   return toBinary(StoreRecordSchema, record);
 }
 
 export function decodeStoreRecord(bytes: Uint8Array): StoreRecord {
-  const record = fromBinary(StoreRecordSchema, bytes);
+  const { createdAtMs, keyCheck, ...fields } = fieldsOf(fromBinary(StoreRecordSchema, bytes));
   return {
-    schemaVersion: record.schemaVersion,
-    databaseId: record.databaseId,
-    epoch: record.epoch,
-    createdAtMs: Number(record.createdAtMs),
-    keyCheck: record.keyCheck && fromSealedMessage(record.keyCheck),
+    ...fields,
+    createdAtMs: Number(createdAtMs),
+    keyCheck: keyCheck && fromSealedMessage(keyCheck),
   };
 }

@@ -1,30 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { SuspensionRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import type { Suspension } from "../../model/providers/suspension.js";
+import { fieldsOf } from "./field_codec.js";
 
 export function encodeSuspension(suspension: Suspension): Uint8Array {
-  const record = create(SuspensionRecordSchema, {
-    profileVersion: suspension.profileVersion,
-    sinceMs: BigInt(suspension.sinceMs),
-    failures: suspension.failures,
-    retryAtMs: BigInt(suspension.retryAtMs),
-    probeConnectionId: suspension.probeConnectionId,
-    resuming: suspension.resuming,
-    unconfirmed: suspension.unconfirmed,
-  });
-  return toBinary(SuspensionRecordSchema, record);
+  const { sinceMs, retryAtMs } = suspension;
+  const times = { sinceMs: BigInt(sinceMs), retryAtMs: BigInt(retryAtMs) };
+  return toBinary(SuspensionRecordSchema, create(SuspensionRecordSchema, { ...suspension, ...times }));
 }
 
 export function decodeSuspension(providerId: string, bytes: Uint8Array): Suspension {
-  const record = fromBinary(SuspensionRecordSchema, bytes);
-  return {
-    providerId,
-    profileVersion: record.profileVersion,
-    sinceMs: Number(record.sinceMs),
-    failures: record.failures,
-    retryAtMs: Number(record.retryAtMs),
-    probeConnectionId: record.probeConnectionId,
-    resuming: record.resuming,
-    unconfirmed: record.unconfirmed,
-  };
+  const fields = fieldsOf(fromBinary(SuspensionRecordSchema, bytes));
+  return { ...fields, providerId, sinceMs: Number(fields.sinceMs), retryAtMs: Number(fields.retryAtMs) };
 }

@@ -25,7 +25,12 @@ export function unlessUnreadable<T>(decode: () => T): T | undefined {
 
 /** Stands for a connection whose record cannot be read: it can be looked at and deleted, and holds up no other. */
 export function unreadableConnection(id: string): StoredConnection {
-  const blank = newConnection(id, "", { id: "", name: "", strategy: bearerStrategy }, 1);
+  const blank = newConnection(
+    id,
+    { userId: "", label: "" },
+    { id: "", name: "", strategy: bearerStrategy },
+    1,
+  );
   const problem = { reason: "data_loss", sinceMs: 1, retryAtMs: undefined } as const;
   return { changeRevision: 0n, connection: { ...blank, status: "attention", problem } };
 }

@@ -102,6 +102,13 @@ describe("nexusd token", () => {
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
     });
 
+    it("and says what the daemon refuses, which is not that there is none", async () => {
+      for (const method of ["ListConnections", "GetConnection"]) {
+        daemon.failures.set(method, new ConnectError("not for you", Code.PermissionDenied));
+      }
+      expect(await refused(["github"], 1)).toContain("not for you");
+    });
+
     it("and names the command with the id where a person must consent again", async () => {
       const detail = { desc: ErrorInfoSchema, value: { reason: "ATTENTION_REQUIRED" } };
       daemon.failures.set("GetToken", new ConnectError("no", Code.FailedPrecondition, undefined, [detail]));

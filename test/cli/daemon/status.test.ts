@@ -114,7 +114,7 @@ acme              transient  4m   7         120
 acme: the provider did not process the token request (503)
 and 1 other`);
     expect(next).toBe(`NEXT REFRESH  PROVIDER     CONNECTION
-in 4m 10s     github?[31m  ${connectionId}  after 3 failures
+in 4m 10s     github?[31m  ${connectionId.slice(0, 8)}    after 3 failures
 `);
     expect(shell.out()).toContain("2 under way, 0 waiting, the oldest late by 1m 12s");
   });

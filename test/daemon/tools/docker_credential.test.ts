@@ -79,6 +79,11 @@ describe("nexusd docker-credential", () => {
     expect((await ask(["github", "--host", "ghcr.io", "get"], "ghcr.io")).stdout).toContain(token);
   });
 
+  it.each(["https://ghcr.io", "ghcr.io/v2", "", "u@ghcr.io"])("takes no --host %j", async (host) => {
+    const { code, stderr } = await ask(["github", "--host", host, "get"], "ghcr.io");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("must be a host alone")]);
+  });
+
   it("says on standard output, where docker reads it, what is wrong", async () => {
     const consent = await ask(["slack", "get"], "slack.example.com");
     expect([consent.code, consent.stderr]).toEqual([1, ""]);

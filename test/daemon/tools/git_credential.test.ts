@@ -144,6 +144,7 @@ describe("nexusd git-credential", () => {
       expect(await ask(["github", operation], lines)).toEqual({ code: 0, stdout: "", stderr: "" });
     }
     expect(await ask(["github"], site())).toMatchObject({ code: 2, stdout: "" });
+    expect(await ask(["--host", "github.com", "get"], site())).toMatchObject({ code: 2, stdout: "" });
     expect((await ask(["github", "get"], site())).stdout).toContain(first);
   });
 

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
@@ -55,6 +56,28 @@ describe("ConnectionCompleter", () => {
       locks: new KeyedMutex(),
     });
     expect(await completer.start(state)).toEqual({ kind });
+  });
+
+  it("commits three times, the state consumed before the code is sent, and tells watchers of what they can see", async () => {
+    await engine.provider("op");
+    const steps: string[] = [];
+    const committed = (): void => void steps.push("committed");
+    subscribe("nexus.store.committed", committed);
+    engine.changes.on("connections", () => void steps.push("announced"));
+    engine.exchangeCode = () => {
+      steps.push("sent");
+      return Promise.resolve(tokenSet());
+    };
+    try {
+      const { state } = await engine.request();
+      expect(await engine.finish(state)).toMatchObject({ kind: "done" });
+    } finally {
+      unsubscribe("nexus.store.committed", committed);
+    }
+    const requested = ["committed", "announced"];
+    const consumed = ["committed"];
+    const stored = ["committed", "announced"];
+    expect(steps).toEqual([...requested, ...consumed, "sent", ...stored]);
   });
 
   it("keeps the refresh token when the same account consents again and none is issued", async () => {

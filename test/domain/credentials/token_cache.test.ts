@@ -10,7 +10,7 @@ function view(id: string, accessToken = "at"): ConnectionView {
 }
 
 function changed(connectionId: string): ChangedConnection {
-  return { connectionId, userId: "ada", providerId: "op", dueAtMs: undefined };
+  return { connectionId, userId: "ada", providerId: "op", label: "", dueAtMs: undefined };
 }
 
 const changes = perTest(() => new Changes());

@@ -62,7 +62,7 @@ describe("KeyringManager", () => {
     const active = aConnection({ id: "c", providerId: "p", status: "active", credentialRevision: 3n });
     const asked = pending("c", { providerId: "p" });
     const revocation = { id: "r", connectionId: "c", providerId: "p", revision: 2n };
-    const imported = { connectionId: "d", providerId: "p", startedAtMs: nowMs };
+    const imported = { connectionId: "d", providerId: "p", label: "", startedAtMs: nowMs };
     const token = new Secret("token");
     return store.commit((tx) => {
       const clientSecret = vault.sealToken(clientSecretPlace(profile), token);
@@ -72,6 +72,7 @@ describe("KeyringManager", () => {
       const sealed = vault.sealAuthorization(stateHash(1), asked, {
         codeVerifier: "v",
         nonce: undefined,
+        state: "",
         browserBinding: "b",
       });
       tx.putAuthorization(stateHash(1), { ...asked, sealed });

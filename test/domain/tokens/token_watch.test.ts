@@ -236,6 +236,7 @@ describe("TokenWatch", () => {
       },
       getConnection: (id: string) => store.getConnection(id),
       listConnections: (options: Parameters<Store["listConnections"]>[0]) => store.listConnections(options),
+      idsNamed: (name: Parameters<Store["idsNamed"]>[0]) => store.idsNamed(name),
       changesSince: (revision: bigint, limit: number) => store.changesSince(revision, limit),
     };
     const got = new Got();

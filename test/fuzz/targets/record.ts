@@ -220,15 +220,16 @@ function authorizationOf(vault: CredentialVault, tag: string, state: string): St
   const secret = {
     codeVerifier: `verifier of ${name}`,
     nonce: `nonce of ${name}`,
+    state,
     browserBinding: `cookie of ${name}`,
   };
   const kept = vault.sealAuthorization(hash, request, secret);
   const open = (bytes: Uint8Array): string => {
     const read = readable("authorization", () => decodeAuthorization(bytes));
-    const { codeVerifier, nonce, browserBinding } = vault.openAuthorization(hash, read);
+    const opened = vault.openAuthorization(hash, read);
     demand(read.connectionId === "c1" && read.providerId === "p1", "it opened for another connection");
     demand(read.expiresAtMs === request.expiresAtMs, "it opened with another end");
-    return [codeVerifier, nonce, browserBinding].join("|");
+    return [opened.codeVerifier, opened.nonce, opened.state, opened.browserBinding].join("|");
   };
   const plain = Object.values(secret).join("|");
   return { name, bytes: encodeAuthorization({ ...request, sealed: kept }), plain, sealed: kept, open };
@@ -261,6 +262,7 @@ function importOf(vault: CredentialVault, tag: string): Stored {
     connectionId: "c1",
     providerId: "p1",
     userId: "ada",
+    label: "",
     scopes: ["read"],
     principal: { name: "owner" },
     startedAtMs: nowMs,

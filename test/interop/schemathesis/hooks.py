@@ -4,11 +4,15 @@ A body that is meant to be valid keeps what was generated of the fields that sta
 meant to be refused are left as they are. What is laid under depends on what was generated alone, so that a seed repeats a run.
 """
 
+import atexit
+import collections
 import hashlib
 import json
 import os
 
 import schemathesis
+
+answers = collections.Counter()
 
 PROVIDERS = os.environ["NEXUS_TEST_PROVIDERS"].split(",")
 RETURN_URL = os.environ["NEXUS_TEST_RETURN_URL"]
@@ -72,3 +76,14 @@ def credential_to_capture(context, case):
     if is_meant_to_be_valid(case):
         case.body = {**case.body, "credentials": {"api_key": "an-api-key"}}
     return case
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    answers[f"{case.method} {case.path} {response.status_code}"] += 1
+
+
+@atexit.register
+def tell_answers():
+    with open("answers.json", "w", encoding="utf-8") as file:
+        json.dump(answers, file, indent=1, sort_keys=True)

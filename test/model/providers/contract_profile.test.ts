@@ -67,13 +67,19 @@ describe("params of oauth2", () => {
       },
     });
     expect(settings.authorizationParams).toEqual({ access_type: "offline", prompt: "" });
-    expect(settings.oauth2).toMatchObject({ skipScopeOnAuth: true, skipScopeOnExchange: true });
+    expect(settings.oauth2).toMatchObject({ skipScopeOnAuth: true });
     expect(settings.strategy).toMatchObject({
       kind: "oauth2",
       headerName: "X-Token",
       valuePrefix: "Bearer ",
     });
-    expect(settings.params).toEqual({ max: 5, nested: { a: 1 }, header_name: "X-Token", region: "eu" });
+    expect(settings.params).toEqual({
+      max: 5,
+      nested: { a: 1 },
+      skip_scope_on_exchange: "true",
+      header_name: "X-Token",
+      region: "eu",
+    });
   });
 
   it("refuses a parameter of the protocol, by its name", () => {

@@ -53,7 +53,7 @@ const full = samplesOf(profileFields, {
   enableDiscovery: false,
   credentialSchema: undefined,
   template: "",
-  oauth2: samplesOf(optionFields, { skipScopeOnExchange: true }),
+  oauth2: samplesOf(optionFields),
 }) as ProviderSettings;
 
 it("every setting survives the served message, the record, the contract's JSON and a manifest", () => {

@@ -16,7 +16,7 @@ const escapeSequence = "\u001b]0;owned\u0007";
 /** An id of a connection where one is required. */
 const idRows = (rpc: string): RpcRow[] =>
   table(rpc, [
-    ["connection_id", "nothing", {}, /UUID/],
+    ["connection_id", "nothing", {}, /UUID|must be set/],
     ["connection_id", "a path", { connectionId: "../../etc/passwd" }, /UUID/],
     ["connection_id", "U+0000", { connectionId: `${unknownId}\0` }, /U\+0000/],
     ["connection_id", "longer than a key", { connectionId: letters(4000) }, /UUID/],

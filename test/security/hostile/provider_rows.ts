@@ -535,7 +535,7 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth", "skip_scope_on_exchange"].map(
+      ...["omit_pkce", "skip_scope_on_auth"].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",

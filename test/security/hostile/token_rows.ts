@@ -7,7 +7,7 @@ const huge = (1n << 64n) - 1n;
 
 const idRows = (rpc: string): RpcRow[] =>
   table(rpc, [
-    ["connection_id", "nothing", {}, /UUID/],
+    ["connection_id", "nothing", {}, /UUID|must be set/],
     ["connection_id", "U+0000", { connectionId: "\0" }, /U\+0000/],
     ["connection_id", "longer than a key", { connectionId: letters(4000) }, /UUID/],
     ["connection_id", "an escape sequence", { connectionId: "\u001b[2J" }, /UUID/],

@@ -15,6 +15,7 @@ import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { storeFileName } from "../../../src/store/store.js";
 import { staticCases } from "../../daemon/capture_world.js";
 import { Place as DaemonPlace, Watcher } from "../../daemon/harness.js";
+import { registered } from "../../daemon/requests.js";
 import { type Place, unknownId } from "./row.js";
 
 export interface Violation {
@@ -253,8 +254,9 @@ function snake(name: string): string {
 async function furnish(place: DaemonPlace): Promise<Place> {
   const { providers, connections, audit, tokens } = place.clients();
   const ids: Record<string, string> = {};
-  const oauth = await providers.createProvider({
-    provider: {
+  const profileId = await registered(
+    { providers },
+    {
       name: "oauth2",
       clientId: "the-client",
       clientSecret: "the-client-secret",
@@ -262,13 +264,10 @@ async function furnish(place: DaemonPlace): Promise<Place> {
       tokenUrl: "https://provider.example/token",
       scopes: ["read"],
     },
-  });
-  ids["oauth2"] = oauth.provider?.id ?? "";
+  );
+  ids["oauth2"] = profileId;
   for (const { name, authType, strategy } of staticCases) {
-    const { provider } = await providers.createProvider({
-      provider: { name, authType, ...(strategy ? { strategy } : {}) },
-    });
-    ids[name] = provider?.id ?? "";
+    ids[name] = await registered({ providers }, { name, authType, ...(strategy ? { strategy } : {}) });
   }
   const ask = (id: string) =>
     connections.requestConnection({ userId: "ada", provider: { case: "providerId", value: id } });

@@ -21,7 +21,7 @@ test("a removal stays in the changes", async () => {
   await store.commit((tx) => tx.putConnection(aConnection({ id: "c1" })));
   await store.commit((tx) => tx.deleteConnection("c1"));
   expect(store.changesSince(0n, 10)).toEqual([
-    { revision: 2n, connectionId: "c1", removed: true, userId: "user of c1", providerId: "p1" },
+    { revision: 2n, connectionId: "c1", removed: true, label: "", userId: "user of c1", providerId: "p1" },
   ]);
   expect(store.floorRevision).toBe(0n);
 });

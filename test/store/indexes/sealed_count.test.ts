@@ -26,6 +26,7 @@ describe("how many records need each key", () => {
       connectionId: "c",
       providerId: "p",
       userId: "u",
+      label: "",
       scopes: [],
       principal: { name: "owner", kind: "owner" as const },
       startedAtMs: nowMs,

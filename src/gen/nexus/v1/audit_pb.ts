@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIqsBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQSEQoJdW5jaGFpbmVkGAcgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIpgBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQyuwEKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USUwoOVmVyaWZ5QXVkaXRMb2cSHy5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaIC5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -83,7 +83,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   origin: string;
 
   /**
-   * Hash that chains this event to the one before it, in hexadecimal; empty in events that are older than the chain.
+   * Hash that chains this event to the one before it, in hexadecimal.
    *
    * @generated from field: string hash = 9;
    */
@@ -260,18 +260,11 @@ export type VerifyAuditLogResponse = Message<"nexus.v1.VerifyAuditLogResponse"> 
   headHash: string;
 
   /**
-   * The chain begins after this event: it was pruned, or is older than the chain.
+   * The newest event that was pruned: the chain begins after it. 0 when none was.
    *
    * @generated from field: uint64 anchor_sequence = 6;
    */
   anchorSequence: bigint;
-
-  /**
-   * Events that are older than the chain; they cannot be checked.
-   *
-   * @generated from field: uint64 unchained = 7;
-   */
-  unchained: bigint;
 };
 
 /**

@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvcFCgpDb25uZWN0aW9uEgoKAmlkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSLgoKZXhwaXJlc19hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVmcmVzaF9ub3RfYmVmb3JlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIiCgdwcm9ibGVtGAsgASgLMhEubmV4dXMudjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZXF1ZXN0X2V4cGlyZXNfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3JlZnJlc2hhYmxlGA8gASgIEjQKCG1ldGFkYXRhGBAgAygLMiIubmV4dXMudjEuQ29ubmVjdGlvbi5NZXRhZGF0YUVudHJ5EjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoVYXdhaXRpbmdfY29uZmlybWF0aW9uGDcgASgIEjkKE3Byb3ZpZGVyX3Jldm9jYXRpb24YPSABKA4yHC5uZXh1cy52MS5Qcm92aWRlclJldm9jYXRpb24aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs8CCilDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIfCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQFIABIjCg1wcm92aWRlcl9uYW1lGAMgASgJQgq6SAdyBRABGIABSAASQAoGc2NvcGVzGAQgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSHAoKcmV0dXJuX3VybBgFIAEoCUIIukgFcgMYgBASIgoNY29ubmVjdGlvbl9pZBgGIAEoCUILukgI2AEBcgOwAQESHAoUcmVxdWlyZV9jb25maXJtYXRpb24YByABKAhCCgoIcHJvdmlkZXIizwEKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWRpcmVjdF91cmkYByABKAkiYAoYQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiMKD2NvbXBsZXRpb25fY29kZRgCIAEoCUIKukgHcgUQARiAASJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIjcKFEdldENvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiLdAQoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOgoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQEiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIjoKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIyChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBIXCgVzdGF0ZRgBIAEoCUIIukgFcgMYgAEiWgoYR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlEhUKDXByb3ZpZGVyX25hbWUYASABKAkSJwoGc2NoZW1hGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJhChhDYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABEiwKC2NyZWRlbnRpYWxzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJ0ChlDYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSKgoGc3RhdHVzGAIgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIUCgxyZWRpcmVjdF91cmwYAyABKAki2QIKF0ltcG9ydENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh0KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABARIwCg1yZWZyZXNoX3Rva2VuGAMgASgJQhm6SBZyFBiAgAQyDl5bXHgyMC1ceDdFXSokEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRJACgZzY29wZXMYBSADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIrkBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESSAoLY3JlZGVudGlhbHMYAiADKAsyMy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGKsIBChJQcm92aWRlclJldm9jYXRpb24SIwofUFJPVklERVJfUkVWT0NBVElPTl9VTlNQRUNJRklFRBAAEiIKHlBST1ZJREVSX1JFVk9DQVRJT05fTk9UX05FRURFRBABEh8KG1BST1ZJREVSX1JFVk9DQVRJT05fUEVORElORxACEhwKGFBST1ZJREVSX1JFVk9DQVRJT05fRE9ORRADEiQKIFBST1ZJREVSX1JFVk9DQVRJT05fTk9UX1BPU1NJQkxFEAQywwcKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USXAoRQ29uZmlybUNvbm5lY3Rpb24SIi5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlcXVlc3QaIy5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlc3BvbnNlElAKDUdldENvbm5lY3Rpb24SHi5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBofLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQihgYKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi/AIKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh8KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABAUgAEiMKDXByb3ZpZGVyX25hbWUYAyABKAlCCrpIB3IFEAEYgAFIABJACgZzY29wZXMYBCADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBIcCgpyZXR1cm5fdXJsGAUgASgJQgi6SAVyAxiAEBIiCg1jb25uZWN0aW9uX2lkGAYgASgJQgu6SAjYAQFyA7ABARIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBIrCgVsYWJlbBgIIAEoCUIcukgZchcYQDITXlteXHgwMC1ceDFGXHg3Rl0qJEIKCghwcm92aWRlciLPAQoqQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlEhAKCGF1dGhfdXJsGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnNjb3BlcxgDIAMoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlZGlyZWN0X3VyaRgHIAEoCSJgChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESIwoPY29tcGxldGlvbl9jb2RlGAIgASgJQgq6SAdyBRABGIABIkUKGUNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24ifQoUR2V0Q29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKHAgoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABEigKCWlkX3ByZWZpeBgGIAEoCUIVukgSchAYJDIMXlswLTlhLWYtXSokIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIoYDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDLDBwoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -70,6 +70,53 @@ export type Problem = Message<"nexus.v1.Problem"> & {
  */
 export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 0);
+
+/**
+ * A connection by what its caller knows: the provider, the user, and a label that tells two accounts of one user at one provider apart.
+ * It stands in for the id wherever a request has both fields.
+ *
+ * A name names at most one connection at a time. `AcquireToken` makes no second one. `RequestConnection` and `ImportConnection` refuse a
+ * label that is not empty with `ALREADY_EXISTS` while a connection of that name is `PENDING`, `ACTIVE` or `ATTENTION`; with an empty label
+ * they make another connection each time, as the existing Nexus does. Of several with the same name it is the first in this order: `ACTIVE`,
+ * `ATTENTION`, `PENDING`, and of those that are in the same state the one that was made first; then the one made last of those that are
+ * `FAILED` or `EXPIRED`, then of those that are `REVOKED`. Only connections that the caller may see count, and a name that names none of
+ * these is answered as an id that does not exist: by `NOT_FOUND`. A provider that was renamed is named by its new name; the connections
+ * of a deleted one have ids alone.
+ *
+ * As one text, in names of secrets, in paths and on the command line, it is `<provider>/<user>` or `<provider>/<user>/<label>`, its parts
+ * percent-encoded (RFC 3986 section 2.1).
+ *
+ * @generated from message nexus.v1.ConnectionName
+ */
+export type ConnectionName = Message<"nexus.v1.ConnectionName"> & {
+  /**
+   * Name of the provider profile; trimmed and lower-cased before it is looked up.
+   *
+   * @generated from field: string provider_name = 1;
+   */
+  providerName: string;
+
+  /**
+   * The caller's identifier of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * Empty, or the caller's word for one of several accounts, for example `work`.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionName.
+ * Use `create(ConnectionNameSchema)` to create a new message.
+ */
+export const ConnectionNameSchema: GenMessage<ConnectionName> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 1);
 
 /**
  * A connection, without credentials.
@@ -211,6 +258,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: nexus.v1.ProviderRevocation provider_revocation = 61;
    */
   providerRevocation: ProviderRevocation;
+
+  /**
+   * The label of its name; see `ConnectionName`.
+   *
+   * @generated from field: string label = 62;
+   */
+  label: string;
 };
 
 /**
@@ -218,7 +272,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
  * Use `create(ConnectionSchema)` to create a new message.
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 1);
+  messageDesc(file_nexus_v1_connection, 2);
 
 /**
  * Request of ConnectionService.RequestConnection.
@@ -288,6 +342,14 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
    * @generated from field: bool require_confirmation = 7;
    */
   requireConfirmation: boolean;
+
+  /**
+   * The label of the name of a new connection, see `ConnectionName`; with `connection_id` it may be empty and must otherwise be the
+   * connection's own.
+   *
+   * @generated from field: string label = 8;
+   */
+  label: string;
 };
 
 /**
@@ -295,7 +357,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
  * Use `create(ConnectionServiceRequestConnectionRequestSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionRequestSchema: GenMessage<ConnectionServiceRequestConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 2);
+  messageDesc(file_nexus_v1_connection, 3);
 
 /**
  * Response of ConnectionService.RequestConnection.
@@ -358,7 +420,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
  * Use `create(ConnectionServiceRequestConnectionResponseSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionResponseSchema: GenMessage<ConnectionServiceRequestConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 3);
+  messageDesc(file_nexus_v1_connection, 4);
 
 /**
  * Request of ConfirmConnection.
@@ -386,7 +448,7 @@ export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionReques
  * Use `create(ConfirmConnectionRequestSchema)` to create a new message.
  */
 export const ConfirmConnectionRequestSchema: GenMessage<ConfirmConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 4);
+  messageDesc(file_nexus_v1_connection, 5);
 
 /**
  * Response of ConfirmConnection.
@@ -407,7 +469,7 @@ export type ConfirmConnectionResponse = Message<"nexus.v1.ConfirmConnectionRespo
  * Use `create(ConfirmConnectionResponseSchema)` to create a new message.
  */
 export const ConfirmConnectionResponseSchema: GenMessage<ConfirmConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 5);
+  messageDesc(file_nexus_v1_connection, 6);
 
 /**
  * Request of GetConnection.
@@ -421,6 +483,13 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
    * @generated from field: string connection_id = 1;
    */
   connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -428,7 +497,7 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 6);
+  messageDesc(file_nexus_v1_connection, 7);
 
 /**
  * Response of GetConnection.
@@ -449,7 +518,7 @@ export type GetConnectionResponse = Message<"nexus.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 7);
+  messageDesc(file_nexus_v1_connection, 8);
 
 /**
  * Request of ListConnections.
@@ -491,6 +560,13 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
    * @generated from field: nexus.v1.ConnectionStatus status = 5;
    */
   status: ConnectionStatus;
+
+  /**
+   * Only connections whose id begins with this text: lower-case hexadecimal digits and hyphens, at most 36 characters.
+   *
+   * @generated from field: string id_prefix = 6;
+   */
+  idPrefix: string;
 };
 
 /**
@@ -498,7 +574,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 8);
+  messageDesc(file_nexus_v1_connection, 9);
 
 /**
  * Response of ListConnections.
@@ -526,7 +602,7 @@ export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 9);
+  messageDesc(file_nexus_v1_connection, 10);
 
 /**
  * Request of RevokeConnection.
@@ -540,6 +616,13 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
    * @generated from field: string connection_id = 1;
    */
   connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -547,7 +630,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 10);
+  messageDesc(file_nexus_v1_connection, 11);
 
 /**
  * Response of RevokeConnection.
@@ -568,7 +651,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 11);
+  messageDesc(file_nexus_v1_connection, 12);
 
 /**
  * Request of DeleteConnection.
@@ -582,6 +665,13 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
    * @generated from field: string connection_id = 1;
    */
   connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -589,7 +679,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 13);
 
 /**
  * Response of DeleteConnection.
@@ -604,7 +694,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 14);
 
 /**
  * Request of GetCaptureSchema.
@@ -625,7 +715,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 15);
 
 /**
  * Response of GetCaptureSchema.
@@ -653,7 +743,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Request of CaptureCredential.
@@ -681,7 +771,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Response of CaptureCredential.
@@ -716,7 +806,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Request of ImportConnection.
@@ -758,6 +848,13 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
    * @generated from field: repeated string scopes = 5;
    */
   scopes: string[];
+
+  /**
+   * The label of the connection's name, see `ConnectionName`.
+   *
+   * @generated from field: string label = 6;
+   */
+  label: string;
 };
 
 /**
@@ -765,7 +862,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Response of ImportConnection.
@@ -786,7 +883,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Request of ReplaceCredential.
@@ -807,6 +904,13 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
    * @generated from field: map<string, string> credentials = 2;
    */
   credentials: { [key: string]: string };
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 3;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -814,7 +918,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Response of ReplaceCredential.
@@ -835,7 +939,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
@@ -965,6 +1069,7 @@ export const ConnectionService: GenService<{
    *
    * Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
    * allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
+   * `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
    * `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
    * `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
    * `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
@@ -1067,9 +1172,9 @@ export const ConnectionService: GenService<{
    * Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
    * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
    *
-   * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `FAILED_PRECONDITION` with reason
-   * `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot be asked; `RESOURCE_EXHAUSTED` with
-   * reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
+   * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `ALREADY_EXISTS` for a label that another connection has, see
+   * `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot
+   * be asked; `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */

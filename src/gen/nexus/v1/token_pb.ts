@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ConnectionStatus, Problem } from "./connection_pb.js";
+import type { ConnectionName, ConnectionStatus, Problem } from "./connection_pb.js";
 import { file_nexus_v1_connection } from "./connection_pb.js";
 import type { Strategy } from "./strategy_pb.js";
 import { file_nexus_v1_strategy } from "./strategy_pb.js";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiegobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiI2ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBIjYKFFJlZnJlc2hUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4iNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQi3AEKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50IpoCCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uMoYCCgxUb2tlblNlcnZpY2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi6gIKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACJwChRBY3F1aXJlVG9rZW5SZXNwb25zZRIgCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuSAASLAoHY29uc2VudBgCIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZEgAQggKBnJlc3VsdCJ6Cg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkiwAEKG1Rva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARI6CgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABImCgRuYW1lGAMgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuInwKE1JlZnJlc2hUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIjYKFFJlZnJlc2hUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4iNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKpAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCSIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLVAgoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -92,6 +92,151 @@ export const TokenSchema: GenMessage<Token> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 0);
 
 /**
+ * Request of AcquireToken.
+ *
+ * @generated from message nexus.v1.AcquireTokenRequest
+ */
+export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
+  /**
+   * Name of the provider profile; trimmed and lower-cased before it is looked up.
+   *
+   * @generated from field: string provider_name = 1;
+   */
+  providerName: string;
+
+  /**
+   * The caller's identifier of the user on whose behalf the agent acts.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * Tells a second account of the user at the provider apart; see `ConnectionName`.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+
+  /**
+   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection.
+   *
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * How long the token should live at least, 0 to 24 hours: a wish, as in `GetToken`.
+   *
+   * @generated from field: google.protobuf.Duration min_ttl = 5;
+   */
+  minTtl?: Duration | undefined;
+
+  /**
+   * Where the person's browser is sent afterwards, as in `RequestConnection`. Required when `NEXUS_REQUIRE_CONFIRMATION` is set and a link
+   * is made.
+   *
+   * @generated from field: string return_url = 6;
+   */
+  returnUrl: string;
+
+  /**
+   * How long to wait for the person, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
+   *
+   * @generated from field: google.protobuf.Duration wait = 7;
+   */
+  wait?: Duration | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.AcquireTokenRequest.
+ * Use `create(AcquireTokenRequestSchema)` to create a new message.
+ */
+export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 1);
+
+/**
+ * Response of AcquireToken.
+ *
+ * @generated from message nexus.v1.AcquireTokenResponse
+ */
+export type AcquireTokenResponse = Message<"nexus.v1.AcquireTokenResponse"> & {
+  /**
+   * Exactly one is set.
+   *
+   * @generated from oneof nexus.v1.AcquireTokenResponse.result
+   */
+  result: {
+    /**
+     * The current token.
+     *
+     * @generated from field: nexus.v1.Token token = 1;
+     */
+    value: Token;
+    case: "token";
+  } | {
+    /**
+     * A person must act first.
+     *
+     * @generated from field: nexus.v1.ConsentRequired consent = 2;
+     */
+    value: ConsentRequired;
+    case: "consent";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message nexus.v1.AcquireTokenResponse.
+ * Use `create(AcquireTokenResponseSchema)` to create a new message.
+ */
+export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 2);
+
+/**
+ * A person must consent, or enter a key, before there is a token.
+ *
+ * @generated from message nexus.v1.ConsentRequired
+ */
+export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
+  /**
+   * The URL to open in the person's browser: `<public-url>/auth/start?state=...`. Valid once. Whoever opens it and consents gives the
+   * account that the agent acts with: show it to the user of the request alone.
+   *
+   * @generated from field: string auth_url = 1;
+   */
+  authUrl: string;
+
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 2;
+   */
+  connectionId: string;
+
+  /**
+   * When the link ends: 10 minutes after it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
+   * was made, for example `reauth_required`, `consent_revoked`, `access_denied` (the person said no) and `consent_expired`.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message nexus.v1.ConsentRequired.
+ * Use `create(ConsentRequiredSchema)` to create a new message.
+ */
+export const ConsentRequiredSchema: GenMessage<ConsentRequired> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 3);
+
+/**
  * Request of TokenService.GetToken.
  *
  * @generated from message nexus.v1.TokenServiceGetTokenRequest
@@ -112,6 +257,13 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: google.protobuf.Duration min_ttl = 2;
    */
   minTtl?: Duration | undefined;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 3;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -119,7 +271,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
  * Use `create(TokenServiceGetTokenRequestSchema)` to create a new message.
  */
 export const TokenServiceGetTokenRequestSchema: GenMessage<TokenServiceGetTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 1);
+  messageDesc(file_nexus_v1_token, 4);
 
 /**
  * Response of TokenService.GetToken.
@@ -140,7 +292,7 @@ export type TokenServiceGetTokenResponse = Message<"nexus.v1.TokenServiceGetToke
  * Use `create(TokenServiceGetTokenResponseSchema)` to create a new message.
  */
 export const TokenServiceGetTokenResponseSchema: GenMessage<TokenServiceGetTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 2);
+  messageDesc(file_nexus_v1_token, 5);
 
 /**
  * Request of RefreshToken.
@@ -154,6 +306,13 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
    * @generated from field: string connection_id = 1;
    */
   connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
 };
 
 /**
@@ -161,7 +320,7 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 3);
+  messageDesc(file_nexus_v1_token, 6);
 
 /**
  * Response of RefreshToken.
@@ -182,7 +341,7 @@ export type RefreshTokenResponse = Message<"nexus.v1.RefreshTokenResponse"> & {
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 4);
+  messageDesc(file_nexus_v1_token, 7);
 
 /**
  * A place in the history of the daemon's store.
@@ -210,7 +369,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 5);
+  messageDesc(file_nexus_v1_token, 8);
 
 /**
  * Request of WatchTokens.
@@ -219,8 +378,8 @@ export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
  */
 export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
   /**
-   * The connections to watch, at most 1000; none means all that the caller may see, those still to be made included. An id that
-   * does not exist is answered by `removed`.
+   * The connections to watch, at most 1000; with no `names` either, all that the caller may see, those still to be made included. An id
+   * that does not exist is answered by `removed`.
    *
    * @generated from field: repeated string connection_ids = 1;
    */
@@ -246,6 +405,15 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
    * @generated from field: google.protobuf.Duration bookmark_interval = 4;
    */
   bookmarkInterval?: Duration | undefined;
+
+  /**
+   * Besides `connection_ids`: every connection with one of these names, at most 1000, those still to be made included. Where several have
+   * one name, `ConnectionName` says which of their states is the name's. A name whose provider does not exist when the stream opens
+   * brings nothing.
+   *
+   * @generated from field: repeated nexus.v1.ConnectionName names = 5;
+   */
+  names: ConnectionName[];
 };
 
 /**
@@ -253,7 +421,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 6);
+  messageDesc(file_nexus_v1_token, 9);
 
 /**
  * One message of the stream.
@@ -314,7 +482,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 7);
+  messageDesc(file_nexus_v1_token, 10);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -386,6 +554,13 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 50;
    */
   refreshExpiresAt?: Timestamp | undefined;
+
+  /**
+   * The label of its name; see `ConnectionName`.
+   *
+   * @generated from field: string label = 51;
+   */
+  label: string;
 };
 
 /**
@@ -393,7 +568,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 8);
+  messageDesc(file_nexus_v1_token, 11);
 
 /**
  * A connection does not exist (any more).
@@ -414,7 +589,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 9);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * All changes up to here have been sent.
@@ -435,7 +610,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * The position asked for cannot be resumed.
@@ -456,7 +631,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * The daemon is about to end this stream.
@@ -477,7 +652,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * Current credentials: by asking, or by holding one stream open.
@@ -488,6 +663,43 @@ export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
  * @generated from service nexus.v1.TokenService
  */
 export const TokenService: GenService<{
+  /**
+   * Answers a token, or the link that a person must open first: all that an agent needs to know is provider and user. It can be called at
+   * any time and as often as one likes: it makes what is missing, once, and otherwise finds it.
+   *
+   * - An active connection of the name with the scopes gives its token, as `GetToken` does.
+   * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
+   *   link is made, and not when one is found.
+   * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. Until a person opens
+   *   it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
+   *   the provider granted: many answer with other words than they were asked with. `granted_scopes` of the token says what it granted.
+   * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
+   *
+   * For static types the link leads to the form that asks for the key, and scopes do not count.
+   *
+   * With `wait` a link is answered when the time is over; the token as soon as there is one; and another link as soon as the first can no
+   * longer be opened, because the person said no, nobody came in time, or a newer request took its place. So an agent asks without `wait`,
+   * shows the link, and asks again with `wait`, until it has a token.
+   *
+   * Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
+   * connections gets links of these, and makes no new one. Reads of tokens and requests for consent are audited as those of `GetToken` and
+   * `RequestConnection`.
+   *
+   * Errors: `NOT_FOUND` for a provider that does not exist or that the caller may not see; `PERMISSION_DENIED` for a new connection that is
+   * not within the caller's restriction; `INVALID_ARGUMENT` as `RequestConnection`, for a `return_url` outside the allowlist among others;
+   * `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application that asked has not confirmed it
+   * (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, with `PROVIDER_DELETED`, and when the
+   * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`; `UNAVAILABLE` and
+   * `DATA_LOSS` as `GetToken` and `RequestConnection`.
+   *
+   * @generated from rpc nexus.v1.TokenService.AcquireToken
+   */
+  acquireToken: {
+    methodKind: "unary";
+    input: typeof AcquireTokenRequestSchema;
+    output: typeof AcquireTokenResponseSchema;
+  },
   /**
    * Answers the current token of a connection. A token inside its refresh window is answered at once while a
    * refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a

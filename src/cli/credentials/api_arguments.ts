@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { headerNameViolation } from "../../model/header_name.js";
+import { usageFailure } from "../shell/command_failure.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+
+export interface DataFlags {
+  readonly data?: readonly string[];
+  readonly dataBinary?: readonly string[];
+}
+
+/**
+ * The URL of a request.
+ *
+ * @param path below the base URL, or a URL of the same origin
+ * @throws CommandFailure for another origin: the credential is the provider's alone
+ */
+export function apiUrl(apiBaseUrl: string, path: string): string {
+  const base = new URL(apiBaseUrl);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
+    const url = URL.canParse(path) ? new URL(path) : undefined;
+    if (url?.origin === base.origin && url.username === "" && url.password === "")
+      return withoutFragment(url);
+    throw usageFailure(
+      `the credential goes to ${base.origin} alone, the origin of the provider's API base URL`,
+    );
+  }
+  const [, place = "", query = ""] = /^\/*([^?#]*)(?:\?([^#]*))?/s.exec(path) ?? [];
+  const url = new URL(base);
+  url.pathname = `${base.pathname.replace(/\/+$/, "")}/${place}`;
+  url.search = [base.search.slice(1), query].filter((part) => part !== "").join("&");
+  return withoutFragment(url);
+}
+
+function withoutFragment(url: URL): string {
+  url.hash = "";
+  return url.href;
+}
+
+/**
+ * `Name: value` lines. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
+ *
+ * @throws CommandFailure
+ */
+export function parseHeaders(lines: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
+    const violation = name === "" ? "must be NAME: VALUE" : headerNameViolation(name);
+    if (violation !== undefined) throw usageFailure(`--header ${printable(name || line)}: ${violation}`);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    if (/[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/.test(value)) {
+      throw usageFailure(`--header ${name}: the value holds characters that a header cannot carry`);
+    }
+    const key = name.toLowerCase();
+    // RFC 9110 section 5.3.
+    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+  }
+  return headers;
+}
+
+/** @throws CommandFailure for what is no method, and for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6) */
+export function parseMethod(text: string): string {
+  const method = text.toUpperCase();
+  if (/^[A-Z]+$/.test(method) && method !== "CONNECT") return method;
+  throw usageFailure(`--request ${printable(text)} is not a method, as GET or PATCH`);
+}
+
+/** What `--data` and `--data-binary` say, put together as curl does; undefined for no body. */
+export async function readBody(shell: Shell, flags: DataFlags): Promise<Uint8Array | undefined> {
+  const { data = [], dataBinary = [] } = flags;
+  if (data.length + dataBinary.length === 0) return undefined;
+  const parts: Buffer[] = [];
+  for (const text of data) parts.push(withoutBreaks(await readData(shell, text), text));
+  for (const text of dataBinary) parts.push(await readData(shell, text));
+  return Buffer.concat(parts.flatMap((part, index) => (index === 0 ? [part] : [Buffer.from("&"), part])));
+}
+
+async function readData(shell: Shell, text: string): Promise<Buffer> {
+  if (!text.startsWith("@")) return Buffer.from(text, "utf8");
+  const path = text.slice(1);
+  if (path === "-") return Buffer.from(await shell.stdin.readBytes());
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw usageFailure(`--data: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
+/** Of a file: curl leaves line breaks out of what was not given as binary. */
+function withoutBreaks(bytes: Buffer, text: string): Buffer {
+  return text.startsWith("@") ? Buffer.from(bytes.filter((byte) => byte !== 10 && byte !== 13)) : bytes;
+}

@@ -1,0 +1,108 @@
+import { Command } from "commander";
+import { readVersion } from "../../config/version.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import { connectionArgument } from "../connections/connection_key.js";
+
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { addAddressFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
+import { type ApiAnswer, sendToApi } from "./api_call.js";
+import { providerOf } from "./named_connection.js";
+import { type Credential, parseCredentialName, readCredential } from "./read_credential.js";
+
+interface CurlFlags extends DaemonFlags, DataFlags {
+  readonly request?: string;
+  readonly header?: readonly string[];
+  readonly include?: boolean;
+  readonly fail?: boolean;
+}
+
+type ApiRequest = Parameters<typeof applyStrategy<Uint8Array>>[0];
+
+export function curlCommand(shell: Shell): Command {
+  const command = new Command("curl")
+    .description("send one request to a provider's API with the credential put in, and print the answer")
+    .argument("<connection>", connectionArgument)
+    .argument("<path>", "below the provider's API base URL, with a query; or a URL of the same origin")
+    .option("-X, --request <method>", "the method (default: GET, or POST with data)")
+    .option("-H, --header <line>", "a header, as 'Accept: text/plain'; can be given again", collect)
+    .option(
+      "-d, --data <data>",
+      "a form or other text, @FILE or @- for standard input, without line breaks; can be given again",
+      collect,
+    )
+    .option("--data-binary <data>", "the same, as it is", collect)
+    .option("-i, --include", "print the status and the headers before the body")
+    .option("-f, --fail", "print no body and end with 23 when the API answers 400 or more")
+    .option("-s, --silent", "for the habit: nothing is shown beside the answer anyway");
+  addNotes(
+    addAddressFlags(command),
+    "The request goes to the origin of the provider's API base URL alone, and a redirect is printed, not followed. The exit code is 0 whatever the API answers, as curl's is.",
+  );
+  return command.action((name: string, path: string, flags: CurlFlags) => curl(shell, name, path, flags));
+}
+
+async function curl(shell: Shell, name: string, path: string, flags: CurlFlags): Promise<void> {
+  const { connection, field } = parseCredentialName(name);
+  if (field !== undefined)
+    throw usageFailure("the strategy takes the fields that it needs: name the connection alone");
+  const method = flags.request === undefined ? undefined : parseMethod(flags.request);
+  const headers = parseHeaders(flags.header ?? []);
+  const body = await readBody(shell, flags);
+  let request: AuthorizedRequest<Uint8Array> | undefined;
+  await withDaemon(shell, flags, async (session) => {
+    const { name: provider, apiBaseUrl } = await providerOf(shell, session, connection);
+    if (apiBaseUrl === "") throw noBaseUrl(provider);
+    const own: ApiRequest = {
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      url: apiUrl(apiBaseUrl, path),
+      headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
+      body,
+    };
+    request = await authorize(own, await readCredential(shell, session, connection));
+  });
+  if (request === undefined) throw new Error("no request was made");
+  await print(shell, await sendToApi(request), flags);
+}
+
+async function authorize(
+  request: ApiRequest,
+  credential: Credential,
+): Promise<AuthorizedRequest<Uint8Array>> {
+  const { strategy, credentials } = credential.token;
+  try {
+    if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
+    return await applyStrategy(request, strategy, credentials);
+  } catch (error) {
+    if (!(error instanceof StrategyError)) throw error;
+    throw new CommandFailure(
+      exitCodes.failed,
+      printable(`the credential cannot be put into the request: ${error.message}`),
+    );
+  }
+}
+
+async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise<void> {
+  if (flags.include) await shell.stdout.writeBytes(Buffer.from(answer.head, "latin1"));
+  if (flags.fail && answer.status >= 400) {
+    answer.dismiss();
+    throw new CommandFailure(exitCodes.apiError, `the API answered ${answer.status}`);
+  }
+  for await (const chunk of answer.body()) await shell.stdout.writeBytes(chunk);
+}
+
+function formType(body: Uint8Array | undefined): Record<string, string> {
+  return body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" };
+}
+
+function noBaseUrl(provider: string): CommandFailure {
+  return new CommandFailure(
+    exitCodes.failed,
+    `the provider ${provider} has no API base URL: nexusd provider update ${provider} --api-base-url https://api.example.com`,
+  );
+}

@@ -1,0 +1,238 @@
+import type { Principal } from "../../model/access/principal.js";
+import type { Connection } from "../../model/connections/connection.js";
+import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
+import { FailedPrecondition } from "../../model/errors.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
+import { canonicalName } from "../../model/providers/provider_profile.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Store } from "../../store/store.js";
+import type { AccessControl } from "../access/access_control.js";
+import type { ConnectionNames } from "../access/connection_names.js";
+import type { RequestGate } from "../access/request_gate.js";
+import type { Connections } from "../connections/connections.js";
+import type { PendingLink } from "../consent/consent_request.js";
+import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
+import type { Tokens } from "./tokens.js";
+
+/** See `nexus.v1.AcquireTokenRequest`. */
+export interface AcquireRequest {
+  readonly name: ConnectionName;
+  readonly scopes: readonly string[];
+  readonly minTtlMs: number;
+  readonly returnUrl: string | undefined;
+  readonly waitMs: number;
+}
+
+/** Why a person is needed; see `nexus.v1.ConsentRequired`. */
+export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;
+
+export type Acquired =
+  | { readonly kind: "token"; readonly token: CurrentToken }
+  | { readonly kind: "consent"; readonly link: PendingLink; readonly reason: ConsentReason };
+
+/**
+ * `answered`: the person has answered, and the daemon exchanges the code. `unconfirmed`: the consent was given, and waits for the
+ * application that asked for it.
+ */
+type Outcome = Acquired | { readonly kind: "answered" } | { readonly kind: "unconfirmed" };
+
+/** Longer than a code exchange takes. An answer that comes to nothing even so, as in a crash, gives way to another link. */
+const exchangeMs = 10_000;
+
+/** Who calls; the signal is made when somebody asks for it. */
+interface Caller {
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+}
+
+/** A person is needed, for this connection or for a new one. */
+interface Need {
+  readonly reason: ConsentReason;
+  readonly connection: Connection | undefined;
+}
+
+export interface TokenAcquirerDeps extends NewsWaitDeps {
+  readonly store: Pick<Store, "getProvider">;
+  readonly reader: Pick<CredentialReader, "view">;
+  readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
+  readonly access: Pick<AccessControl, "admit">;
+  readonly gate: Pick<RequestGate, "newRefusal">;
+  readonly tokens: Pick<Tokens, "getToken">;
+  readonly connections: Pick<Connections, "request" | "pendingLink" | "checkReturnUrl">;
+}
+
+/** A token by name, or the link that brings it. */
+export class TokenAcquirer {
+  /** Links are made one at a time for each name: the second caller finds that of the first. */
+  readonly #making = new KeyedMutex<string>();
+
+  constructor(private readonly deps: TokenAcquirerDeps) {}
+
+  /**
+   * At once when the token is cached and this reader has read it before.
+   *
+   * @throws NotFound, InvalidArgument, PermissionDenied, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss
+   */
+  acquire(request: AcquireRequest, caller: Caller): Acquired | Promise<Acquired> {
+    if (request.returnUrl !== undefined) this.deps.connections.checkReturnUrl(request.returnUrl);
+    const outcome = this.#once(request, caller.principal);
+    if (!(outcome instanceof Promise)) return outcome;
+    return outcome.then((first) => this.#settled(first, request, caller));
+  }
+
+  async #settled(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Acquired> {
+    const last = await this.#awaited(first, request, caller);
+    if (last.kind === "answered") return await this.#renewed(request, caller.principal);
+    if (last.kind !== "unconfirmed") return last;
+    throw new FailedPrecondition(
+      "CONNECTION_PENDING",
+      "a person consented, and the application that asked for it has not confirmed it yet: ConfirmConnection",
+    );
+  }
+
+  /** Another link, whatever becomes of the answer to the last. */
+  #renewed(request: AcquireRequest, principal: Principal): Promise<Acquired> {
+    return this.#making.run(keyOf(request.name), () => {
+      const id = this.deps.names.findFor(request.name, principal);
+      const connection = id === undefined ? undefined : this.#usable(id);
+      return this.#requested({ connection, reason: "not_connected" }, request, principal);
+    });
+  }
+
+  #once(request: AcquireRequest, principal: Principal): Acquired | Promise<Outcome> {
+    const found = this.#judge(request, principal);
+    if ("reason" in found) return this.#link(found, request, principal);
+    const token = this.deps.tokens.getToken(found.connection.id, request.minTtlMs, principal);
+    if (!(token instanceof Promise)) return acquired(token);
+    return token.then(acquired, (error: unknown) =>
+      this.#replaced(found.connection.id, deathOf(error), request, principal),
+    );
+  }
+
+  /** What the store says: the connection whose token is to be had, or why a person is needed. */
+  #judge({ name, scopes }: AcquireRequest, principal: Principal): Need | { readonly connection: Connection } {
+    const id = this.deps.names.findFor(name, principal);
+    const connection = id === undefined ? undefined : this.#usable(id);
+    if (!connection) return { reason: "not_connected", connection };
+    if (connection.status !== "active") {
+      return { reason: connection.problem?.reason ?? "not_connected", connection };
+    }
+    return this.#lacks(connection, scopes) ? { reason: "scopes_missing", connection } : { connection };
+  }
+
+  /** Undefined also for a revoked connection, which stays so. */
+  #usable(connectionId: string): Connection | undefined {
+    const connection = this.deps.reader.view(connectionId)?.connection;
+    return connection?.status === "revoked" ? undefined : connection;
+  }
+
+  #lacks({ grantedScopes, consentedScopes, providerId }: Connection, scopes: readonly string[]): boolean {
+    const has = (scope: string): boolean => grantedScopes.includes(scope) || consentedScopes.includes(scope);
+    if (scopes.every(has)) return false;
+    const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
+    return !isStatic;
+  }
+
+  async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
+    const found = this.#found(need, request);
+    if (found) return found;
+    const made = await this.#making.run(keyOf(request.name), async () => {
+      // Another caller, or the person, may have been faster.
+      const now = this.#judge(request, principal);
+      if (!("reason" in now)) return undefined;
+      return this.#found(now, request) ?? (await this.#requested(now, request, principal));
+    });
+    return made ?? (await this.#once(request, principal));
+  }
+
+  /** A link for a connection that is active by its record, and whose token is dead. */
+  #replaced(
+    connectionId: string,
+    reason: ConsentReason,
+    request: AcquireRequest,
+    principal: Principal,
+  ): Promise<Outcome> {
+    return this.#making.run(keyOf(request.name), async () => {
+      const need = { connection: this.#usable(connectionId), reason };
+      return this.#found(need, request) ?? (await this.#requested(need, request, principal));
+    });
+  }
+
+  #found({ connection, reason }: Need, { scopes }: AcquireRequest): Outcome | undefined {
+    if (!connection) return undefined;
+    if (connection.awaitingConfirmation === true) return { kind: "unconfirmed" };
+    const { pendingStateHash, requestExpiresAtMs } = connection;
+    if (pendingStateHash === undefined && (requestExpiresAtMs ?? 0) > this.deps.clock.nowMs()) {
+      return { kind: "answered" };
+    }
+    const link = this.deps.connections.pendingLink(connection, scopes);
+    return link && { kind: "consent", link, reason };
+  }
+
+  /** @throws PermissionDenied, and what a request throws */
+  async #requested(
+    { connection, reason }: Need,
+    { name, scopes, returnUrl }: AcquireRequest,
+    principal: Principal,
+  ): Promise<Acquired> {
+    const permissions = this.deps.access.admit(principal, "connection.request");
+    if (connection) {
+      // What a link asks for that is replaced belongs to somebody who waits for it.
+      const pending = connection.pendingStateHash === undefined ? [] : connection.requestedScopes;
+      const union = [...new Set([...connection.consentedScopes, ...pending, ...scopes])];
+      const again = {
+        connectionId: connection.id,
+        userId: "",
+        provider: undefined,
+        scopes: union,
+        returnUrl,
+      };
+      return { kind: "consent", reason, link: await this.deps.connections.request(again, principal) };
+    }
+    const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
+    if (refusal) throw refusal;
+    const { userId, label, providerName } = name;
+    const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
+    const link = await this.deps.connections.request({ ...first, scopes, returnUrl }, principal);
+    return { kind: "consent", reason, link };
+  }
+
+  /** What there is when the person is done, the time is over, or the caller has left. */
+  async #awaited(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Outcome> {
+    const parts = this.deps.names.partsOf(request.name);
+    const waitMs = first.kind === "answered" ? Math.max(exchangeMs, request.waitMs) : request.waitMs;
+    if (first.kind === "token" || waitMs === 0 || !parts) return first;
+    const { signal, principal } = caller;
+    let last: Outcome = first;
+    await waitForNews(this.deps, parts, { waitMs, signal }, async () => {
+      this.deps.access.admit(principal, "token.read");
+      const now = await this.#once(request, principal);
+      const isNews = isDone(last, now);
+      last = now;
+      return isNews;
+    });
+    return last;
+  }
+}
+
+function acquired(token: CurrentToken): Acquired {
+  return { kind: "token", token };
+}
+
+/** Whether a caller that knows `last` must be told of `now`: a link that it knows, and a consent that is under way, are no news. */
+function isDone(last: Outcome, now: Outcome): boolean {
+  if (now.kind === "answered" || now.kind === "unconfirmed") return false;
+  return now.kind === "token" || last.kind !== "consent" || last.link.authUrl !== now.link.authUrl;
+}
+
+/** Why there will be no other token without a person. @throws what says otherwise */
+function deathOf(error: unknown): ConsentReason {
+  const isDead = error instanceof FailedPrecondition && error.reason === "ATTENTION_REQUIRED";
+  if (!isDead || error.problem === "provider_deleted") throw error;
+  return error.problem ?? "reauth_required";
+}
+
+function keyOf({ providerName, userId, label }: ConnectionName): string {
+  return nameKey({ providerId: canonicalName(providerName), userId, label });
+}

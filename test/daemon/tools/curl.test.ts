@@ -1,0 +1,247 @@
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { staticCases } from "../capture_world.js";
+import { type Ended, ToolWorld } from "./tool_world.js";
+
+interface Call {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+const token = "access-1-secret";
+
+describe("nexusd curl", () => {
+  let world: ToolWorld;
+  let server: Server;
+  let origin: string;
+  const calls: Call[] = [];
+  let answer: (response: ServerResponse) => void;
+  beforeAll(async () => {
+    server = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const { method = "", url: target = "", headers } = request;
+      calls.push({ method, target, headers, body: Buffer.concat(chunks) });
+      answer(response);
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    world = await ToolWorld.make();
+    await world.connect("github", { api_base_url: `${origin}/v3/` });
+    await world.connect("versioned", { api_base_url: `${origin}?api-version=7` });
+    await world.connect("baseless");
+  });
+  afterAll(async () => {
+    server.closeAllConnections();
+    server.close();
+    await world.close();
+  });
+  beforeEach(() => {
+    answer = (response) => response.end('{"login":"ada"}\n');
+  });
+  afterEach(() => {
+    calls.splice(0);
+  });
+
+  const curl = async (args: string[], piped?: string): Promise<Ended> => {
+    const ended = await world.command(["curl", ...args], piped);
+    expect(ended.stderr).not.toMatch(/secret/);
+    return ended;
+  };
+  const sent = async (args: string[], piped?: string): Promise<Call | undefined> => {
+    expect(await curl(args, piped)).toEqual({ code: 0, stdout: '{"login":"ada"}\n', stderr: "" });
+    return calls[0];
+  };
+
+  it("sends the request below the API's base URL with the credential, and prints the answer alone", async () => {
+    const call = await sent(["github", "/user?per_page=5"]);
+    expect(call).toMatchObject({
+      method: "GET",
+      target: "/v3/user?per_page=5",
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: "*/*",
+        "user-agent": expect.stringMatching(/^nexusd\//),
+      },
+    });
+    expect(call?.headers).not.toHaveProperty("content-length");
+  });
+
+  it.each([
+    ["github", "user", "/v3/user"],
+    ["github", "", "/v3/"],
+    ["github", "//evil.example/x", "/v3/evil.example/x"],
+    ["github", "@evil.example/x", "/v3/@evil.example/x"],
+    ["github", "\\\\evil.example", "/v3///evil.example"],
+    ["github", "/a b#c", "/v3/a%20b"],
+    ["versioned", "/projects?top=1", "/projects?api-version=7&top=1"],
+  ])("takes %s %j as %s", async (name, path, target) => {
+    expect((await sent([name, path]))?.target).toBe(target);
+  });
+
+  it("takes a URL of the same origin, and no other", async () => {
+    expect((await sent(["github", `${origin}/other?x=1`]))?.target).toBe("/other?x=1");
+    calls.splice(0);
+    const { port } = new URL(origin);
+    const others = [
+      "https://evil.example/user",
+      `http://localhost:${port}/user`,
+      `https://127.0.0.1:${port}/user`,
+      `http://user:pw@127.0.0.1:${port}/user`,
+      `${origin}.evil.example/`,
+      "file:///etc/passwd",
+    ];
+    for (const url of others) {
+      const { code, stdout, stderr } = await curl(["github", url]);
+      expect([url, code, stdout]).toEqual([url, 2, ""]);
+      expect(stderr).toContain(`the credential goes to ${origin} alone`);
+    }
+    for (const header of ["Host: evil.example", "Transfer-Encoding: chunked", "Proxy-Authorization: x"]) {
+      const { code, stderr } = await curl(["github", "/user", "-H", header]);
+      expect([header, code, stderr]).toEqual([
+        header,
+        2,
+        expect.stringContaining("must be a header of the request itself"),
+      ]);
+    }
+    expect(calls).toEqual([]);
+  });
+
+  it("follows no redirect, since it could lead the credential away", async () => {
+    answer = (response) => response.writeHead(302, { location: `${origin}/elsewhere` }).end("moved\n");
+    const { code, stdout } = await curl(["-i", "github", "/user"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^HTTP\/1\.1 302 Found\r\nlocation: http:.*\/elsewhere\r\n(.*\r\n)+\r\nmoved\n$/);
+    expect(calls).toHaveLength(1);
+  });
+
+  it("has curl's flags for method, headers and data", async () => {
+    const file = join(world.home, "body.json");
+    writeFileSync(file, '{\r\n"a": 1}\n');
+    const flags = ["-X", "patch", "-H", "Content-Type: application/json", "-H", "X-Tag: a", "-H", "x-tag:b"];
+    const call = await sent(["github", "/user", ...flags, "-d", `@${file}`]);
+    expect(call).toMatchObject({
+      method: "PATCH",
+      headers: { "content-type": "application/json", "x-tag": "a, b" },
+    });
+    expect(call?.body.toString()).toBe('{"a": 1}');
+    calls.splice(0);
+    expect((await sent(["github", "/user", "--data-binary", `@${file}`]))?.body.toString()).toBe(
+      '{\r\n"a": 1}\n',
+    );
+    calls.splice(0);
+    const form = await sent(["github", "/user", "-d", "a=1", "--data", "b=2", "-s"]);
+    expect(form).toMatchObject({
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded", "content-length": "7" },
+    });
+    expect(form?.body.toString()).toBe("a=1&b=2");
+    calls.splice(0);
+    expect((await sent(["github", "/user", "-X", "GET", "-d", "@-"], "piped"))?.body.toString()).toBe(
+      "piped",
+    );
+    expect(calls[0]?.headers["content-length"]).toBe("5");
+  });
+
+  it.each([
+    [["-X", "CONNECT"], "is not a method"],
+    [["-X", "GET /x"], "is not a method"],
+    [["-H", "no colon"], "must be NAME: VALUE"],
+    [["-H", "X: a\nY: b"], "the value holds characters"],
+    [["-d", "@/nowhere/body"], "/nowhere/body cannot be read: ENOENT"],
+  ])("refuses %j", async (flags, words) => {
+    const { code, stdout, stderr } = await curl(["github", "/user", ...flags]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(words);
+    expect(calls).toEqual([]);
+  });
+
+  it.each(staticCases)("puts in the credential of $name as its strategy says", async (given) => {
+    const { name, authType, strategy, header, target } = given;
+    const provider = { name, authType, apiBaseUrl: origin, ...(strategy ? { strategy } : {}) };
+    await world.import(provider, given.fields as Record<string, string>);
+    const call = await sent([name, "/v1/me"]);
+    if (header) expect(call?.headers[header[0]]).toMatch(header[1]);
+    expect(call?.target).toBe(target ?? "/v1/me");
+  });
+
+  it("signs the body that it sends", async () => {
+    const strategy = { kind: { case: "hmacPayload", value: { headerName: "X-Sign" } } } as const;
+    await world.import(
+      { name: "signed", authType: AuthType.HMAC_PAYLOAD, apiBaseUrl: origin, strategy },
+      { api_secret: "s" },
+    );
+    const call = await sent(["signed", "/hook", "-d", "ä=1"]);
+    expect(call?.headers["x-sign"]).toBe(createHmac("sha256", "s").update("ä=1").digest("hex"));
+    expect(call?.body.toString("utf8")).toBe("ä=1");
+  });
+
+  it("ends with 0 whatever the API answers, and with --fail with 23 and no body", async () => {
+    answer = (response) => response.writeHead(404).end("no\n");
+    expect(await curl(["github", "/user"])).toEqual({ code: 0, stdout: "no\n", stderr: "" });
+    expect(await curl(["-f", "github", "/user"])).toEqual({
+      code: 23,
+      stdout: "",
+      stderr: "nexusd: the API answered 404\n",
+    });
+  });
+
+  it("says what failed without the URL, which may hold the credential", async () => {
+    const strategy = { kind: { case: "queryParam", value: { paramName: "key" } } } as const;
+    const apiBaseUrl = "http://127.0.0.1:1/api";
+    await world.import(
+      { name: "away", authType: AuthType.QUERY_PARAM, apiBaseUrl, strategy },
+      { api_key: "q-secret" },
+    );
+    expect(await curl(["away", "/user"])).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "nexusd: the request to http://127.0.0.1:1 failed: ECONNREFUSED\n",
+    });
+    answer = (response) => {
+      response.writeHead(200, { "content-length": "100" }).write("half");
+      setImmediate(() => response.destroy());
+    };
+    const broken = await curl(["github", "/user"]);
+    expect([broken.code, broken.stderr]).toEqual([
+      1,
+      `nexusd: the request to ${origin} failed: ECONNRESET\n`,
+    ]);
+  });
+
+  it("sends nothing without a base URL, a connection or a provider", async () => {
+    expect((await curl(["baseless", "/user"])).stderr).toContain(
+      "the provider baseless has no API base URL: nexusd provider update baseless --api-base-url",
+    );
+    await world.scripted.register({ name: "slack", api_base_url: origin });
+    const { code, stderr } = await curl(["slack", "/user"]);
+    expect([code, stderr]).toEqual([22, expect.stringContaining("nexusd connect slack")]);
+    expect((await curl(["githu", "/user"])).stderr).toContain("did you mean github?");
+    expect(calls).toEqual([]);
+  });
+
+  it("streams what the API sends, byte for byte", async () => {
+    let finish = (): void => {};
+    answer = (response) => {
+      response.write("first line\n");
+      finish = () => response.end("last line\n");
+    };
+    const running = world.start("nexusd", ["curl", "github", "/events"]);
+    await running.wrote("first line\n");
+    finish();
+    expect((await running.ended).code).toBe(0);
+
+    answer = (response) => response.end(Buffer.from([0, 255, 254, 10]));
+    const file = join(world.home, "bytes");
+    await world.run("sh", ["-c", `nexusd curl github /bytes > '${file}'`]);
+    expect([...readFileSync(file)]).toEqual([0, 255, 254, 10]);
+  });
+});

@@ -1,0 +1,139 @@
+import { type Body, type Demand, invalid, letters, type RpcRow } from "./row.js";
+
+const notFound: Demand = { code: "NotFound", isAudited: true };
+
+interface Hostile {
+  readonly field: "provider_name" | "user_id" | "label";
+  readonly name: string;
+  readonly change: Body;
+  readonly demand: Demand;
+}
+
+const good = { providerName: "oauth2", userId: "ada", label: "" };
+
+const hostile: readonly Hostile[] = [
+  { field: "provider_name", name: "nothing", change: { providerName: "" }, demand: invalid(/1 char/) },
+  {
+    field: "provider_name",
+    name: "129 characters",
+    change: { providerName: letters(129) },
+    demand: invalid(/128/),
+  },
+  {
+    field: "provider_name",
+    name: "U+0000",
+    change: { providerName: "oauth2\0" },
+    demand: invalid(/U\+0000/),
+  },
+  { field: "user_id", name: "nothing", change: { userId: "" }, demand: invalid(/1 char/) },
+  { field: "user_id", name: "257 characters", change: { userId: letters(257) }, demand: invalid(/256/) },
+  { field: "user_id", name: "a line end", change: { userId: "a\nb" }, demand: invalid(/control characters/) },
+  { field: "label", name: "65 characters", change: { label: letters(65) }, demand: invalid(/64/) },
+  {
+    field: "label",
+    name: "an escape sequence",
+    change: { label: "\u001b[2J" },
+    demand: invalid(/control characters/),
+  },
+];
+
+const unknown: readonly Hostile[] = [
+  { field: "provider_name", name: "a path", change: { providerName: "../../x" }, demand: notFound },
+  {
+    field: "provider_name",
+    name: "a word of JavaScript",
+    change: { providerName: "__proto__" },
+    demand: notFound,
+  },
+  { field: "user_id", name: "the end of a key", change: { userId: 'ada","' }, demand: notFound },
+  { field: "label", name: "an unknown one", change: { label: "x" }, demand: notFound },
+];
+
+const named = (rpc: string, field: string, wrap: (name: Body) => Body, rows: readonly Hostile[]): RpcRow[] =>
+  rows.map((row) => ({
+    rpc,
+    name: `${field}: ${row.name}`,
+    fields: [`${field}.${row.field}`],
+    message: () => wrap({ ...good, ...row.change }),
+    demand:
+      row.demand.code === "InvalidArgument"
+        ? { ...row.demand, field: `${field.replace("names", "names[0]")}.${row.field}` }
+        : row.demand,
+  }));
+
+const byName = [
+  "TokenService/GetToken",
+  "TokenService/RefreshToken",
+  "ConnectionService/GetConnection",
+  "ConnectionService/RevokeConnection",
+  "ConnectionService/DeleteConnection",
+  "ConnectionService/ReplaceCredential",
+];
+
+const watch = "TokenService/WatchTokens";
+
+const acquire = "TokenService/AcquireToken";
+
+const acquireRow = (field: string, name: string, change: Body, demand: Demand): RpcRow => ({
+  rpc: acquire,
+  name,
+  fields: [field],
+  message: () => ({ ...good, ...change }),
+  demand,
+});
+
+const acquireRows: readonly RpcRow[] = [
+  ...hostile.map(({ field, name, change, demand }) => acquireRow(field, name, change, demand)),
+  acquireRow("provider_name", "a path", { providerName: "../../x" }, { code: "NotFound" }),
+  acquireRow("scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, invalid(/100/)),
+  acquireRow("scopes", "one twice", { scopes: ["a", "a"] }, invalid(/unique/)),
+  acquireRow("scopes", "two in one", { scopes: ["a b"] }, invalid(/RFC 6749 section 3.3/, "scopes[0]")),
+  acquireRow("min_ttl", "negative", { minTtl: { seconds: -1n } }, invalid(/0s/)),
+  acquireRow("min_ttl", "a day and a second", { minTtl: { seconds: 86_401n } }, invalid(/86400s/)),
+  acquireRow("wait", "negative", { wait: { seconds: -1n } }, invalid(/0s/)),
+  acquireRow("wait", "61 seconds", { wait: { seconds: 61n } }, invalid(/60s/)),
+  acquireRow("wait", "2^63-1 seconds", { wait: { seconds: (1n << 63n) - 1n } }, invalid(/10000 years/)),
+  ...["https://evil.example", "javascript:alert(1)", "//evil.example", "\0"].map((returnUrl) =>
+    acquireRow("return_url", returnUrl, { returnUrl }, { code: "InvalidArgument" }),
+  ),
+  acquireRow("return_url", "2049 characters", { returnUrl: letters(2049) }, invalid(/2048/)),
+];
+
+/** A name in place of an id, wherever one is taken. */
+export const nameRows: readonly RpcRow[] = [
+  ...acquireRows,
+  ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),
+  ...named(watch, "names", (name) => ({ names: [name] }), hostile),
+  {
+    rpc: watch,
+    name: "names: 1001",
+    fields: ["names"],
+    message: () => ({ names: Array.from({ length: 1001 }, (_, index) => ({ ...good, label: `${index}` })) }),
+    demand: invalid(/1000/),
+  },
+  ...["RequestConnection", "ImportConnection"].flatMap((rpc): RpcRow[] => [
+    {
+      rpc: `ConnectionService/${rpc}`,
+      name: "65 characters",
+      fields: ["label"],
+      message: () => ({ userId: "ada", label: letters(65) }),
+      demand: invalid(/64/),
+    },
+    {
+      rpc: `ConnectionService/${rpc}`,
+      name: "an escape sequence",
+      fields: ["label"],
+      message: () => ({ userId: "ada", label: "\u001b[2J" }),
+      demand: invalid(/control characters/),
+    },
+  ]),
+  ...["G", "../", "%00", letters(37)].map(
+    (idPrefix): RpcRow => ({
+      rpc: "ConnectionService/ListConnections",
+      name: `${idPrefix.length} characters, ${idPrefix.slice(0, 4)}`,
+      fields: ["id_prefix"],
+      message: () => ({ idPrefix }),
+      demand: { code: "InvalidArgument" },
+    }),
+  ),
+];
