@@ -1,11 +1,11 @@
 import * as oauth from "oauth4webapi";
 import { formatDuration } from "../model/quantity_text.js";
+import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenRejected } from "./failure.js";
-import { JsonResponse } from "./json_response.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */

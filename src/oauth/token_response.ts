@@ -1,9 +1,9 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { dpopToken, successHeader } from "./failure.js";
-import { JsonResponse } from "./json_response.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */

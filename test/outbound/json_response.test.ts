@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { expect, test } from "vitest";
-import { JsonResponse } from "../../src/oauth/json_response.js";
+import { JsonResponse } from "../../src/outbound/json_response.js";
 
 const server = { issuer: "https://op.example" };
 const client = { client_id: "nexusd" };
