@@ -27,7 +27,7 @@ export function definedServices(
   const { access, names, seen, keys, explainer, guard } = parts;
   const { publicUrl } = config;
   const services = [
-    providerService({ registry, templates, access, publicUrl }),
+    providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
     connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
     tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),

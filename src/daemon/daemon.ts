@@ -54,9 +54,9 @@ export class Daemon {
     const { store } = resources;
     const adminKey = loadAdminKey(config, log);
     const domain = wireDomain(options, resources);
-    const { access, registry } = domain;
+    const { access, registry, discoveryTrial: trial } = domain;
     const variables = options.environment ?? processEnvironment();
-    const keeper = await loadKeeper(config, { registry, variables, templates, clock, log });
+    const keeper = await loadKeeper(config, { registry, trial, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access, store, clock, log });
     observe(resources, domain, clock);
     const listeners = await makeListeners(options, resources, domain, { adminKey, templates });

@@ -30,6 +30,7 @@ import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
+import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
 import { SecretSource } from "../domain/proxy/secret_source.js";
@@ -169,12 +170,13 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
+    discoveryTrial: new DiscoveryTrial(shared),
     registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
     connections: new Connections({ ...config, ...config.consent, ...shared, revocationAttempted }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
     capture,
-    captureForm: new CaptureFormFlow({ capture, vault, log }),
+    captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
     confirmer: new ConsentConfirmation(shared),
     consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
     unknownStateAudit,

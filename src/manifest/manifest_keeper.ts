@@ -19,7 +19,11 @@ export interface KeptRegistry {
   /** @throws InvalidArgument */
   check(settings: ProviderSettings, hasSecret: boolean): void;
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean;
-  create(settings: ProviderSettings, secret: Secret | undefined, principal: Principal): Promise<unknown>;
+  create(
+    settings: ProviderSettings,
+    secret: Secret | undefined,
+    principal: Principal,
+  ): Promise<ProviderProfile>;
   update(
     id: string,
     change: { readonly settings: Partial<ProviderSettings>; readonly clientSecret?: Secret | null },
@@ -32,6 +36,8 @@ export interface KeptRegistry {
 export interface KeeperOptions {
   readonly path: string;
   readonly registry: KeptRegistry;
+  /** What would keep a person from consenting at a profile, a sentence each. */
+  readonly trial: { warnings(profile: ProviderProfile): Promise<string[]> };
   /** Those that the file may name. */
   readonly variables: Variables;
   readonly templates?: ManifestTemplates | undefined;
@@ -153,10 +159,24 @@ export class ManifestKeeper {
     }));
   }
 
+  /** Beside the plan: a provider that is down must not hold up the start. */
+  #try(profile: ProviderProfile): void {
+    const file = this.#kept.path;
+    this.deps.trial.warnings(profile).then(
+      (warnings) => {
+        const fields = { file, provider: profile.name, warnings };
+        if (warnings.length > 0)
+          this.deps.log.warn(fields, "a provider of the providers file cannot be used yet");
+      },
+      (error: unknown) =>
+        this.deps.log.error({ err: error }, "a provider of the providers file was not tried"),
+    );
+  }
+
   #target(): ProfileTarget {
     return {
       create: async (settings, clientSecret) => {
-        await this.deps.registry.create(settings, clientSecret, daemon);
+        this.#try(await this.deps.registry.create(settings, clientSecret, daemon));
       },
       update: async ({ id, etag, settings, clientSecret }) => {
         const change = clientSecret === undefined ? { settings } : { settings, clientSecret };

@@ -6,7 +6,15 @@ export type AuthorizationResponse =
   | { readonly kind: "code"; readonly params: URLSearchParams }
   /** RFC 6749 section 4.1.2.1. */
   | { readonly kind: "error"; readonly error: string }
-  | { readonly kind: "invalid"; readonly reason: InvalidResponseReason };
+  | InvalidResponse;
+
+/** @see processAuthorizationResponse */
+export interface InvalidResponse {
+  readonly kind: "invalid";
+  readonly reason: InvalidResponseReason;
+  /** The issuer that the answer names, of `iss_mismatch`: the text of whoever sent it. */
+  readonly iss?: string;
+}
 
 export type InvalidResponseReason =
   | "iss_mismatch"
@@ -44,7 +52,7 @@ export function processAuthorizationResponse(
   if (server.issuer === undefined) params.delete("iss");
   const iss = params.get("iss");
   if (iss === null && server.issParameterSupported) return invalid("iss_missing");
-  if (iss !== null && iss !== server.issuer) return invalid("iss_mismatch");
+  if (iss !== null && iss !== server.issuer) return { ...invalid("iss_mismatch"), iss };
   if (foreignParams.some((name) => params.has(name))) return invalid("unexpected_parameter");
   const error = params.get("error");
   if (error !== null) return { kind: "error", error: sanitised(error) };
@@ -61,7 +69,7 @@ export function processAuthorizationResponse(
   }
 }
 
-function invalid(reason: InvalidResponseReason): AuthorizationResponse {
+function invalid(reason: InvalidResponseReason): InvalidResponse {
   return { kind: "invalid", reason };
 }
 

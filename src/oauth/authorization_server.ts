@@ -1,6 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
-import { DiscoveryFailure, parseDiscoveryDocument } from "./discovery.js";
+import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
 import { KeySet } from "./jwks.js";
 
 /**
@@ -18,6 +18,8 @@ export interface AuthorizationServer {
   readonly revocationEndpoint: string | undefined;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
+  /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
+  readonly requiresPushedRequests: boolean;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -51,6 +53,7 @@ export function manualAuthorizationServer(
     jwksUri: profile.jwksUrl === "" ? undefined : profile.jwksUrl,
     revocationEndpoint: undefined,
     issParameterSupported: false,
+    requiresPushedRequests: false,
     signingAlgorithms,
   });
 }
@@ -78,17 +81,22 @@ export function withKeysOf(server: AuthorizationServer, described: Authorization
  * @throws DiscoveryFailure
  */
 export function fromDiscoveryDocument(issuer: string, documentJson: string): AuthorizationServer {
-  const document = parseDiscoveryDocument(documentJson);
-  if (document["issuer"] !== issuer) throw new DiscoveryFailure("issuer_mismatch");
+  const document = parseDiscoveryDocument(issuer, documentJson);
+  const named = document["issuer"];
+  if (named !== issuer) {
+    const what = named === undefined ? "names no issuer" : `names the issuer ${shownIssuer(named)}`;
+    const advice = `${what}, and the profile says ${issuer}; they are compared character by character: correct the issuer of the profile`;
+    throw new DiscoveryFailure("issuer_mismatch", issuer, advice);
+  }
   const endpoint = (field: string): string | undefined => {
     const value = document[field];
     if (value === undefined || value === null || value === "") return undefined;
-    if (!isPermittedEndpoint(value, issuer)) throw new DiscoveryFailure("invalid_endpoint", field);
+    if (!isPermittedEndpoint(value, issuer)) throw new DiscoveryFailure("invalid_endpoint", issuer, field);
     return value;
   };
   const required = (field: string): string => {
     const value = endpoint(field);
-    if (value === undefined) throw new DiscoveryFailure("missing_endpoint", field);
+    if (value === undefined) throw new DiscoveryFailure("missing_endpoint", issuer, field);
     return value;
   };
   // Discovery 1.0 section 3: RS256 must be among them, so it is the list when there is none.
@@ -100,6 +108,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
+    requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],

@@ -6,8 +6,14 @@ import type { OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
-import { classify, GrantFailure, type IdTokenRejected } from "./failure.js";
-import { IdTokenError, processIdToken, verifySignature } from "./id_token.js";
+import {
+  classify,
+  GrantFailure,
+  type GrantFailureFields,
+  type IdTokenRejected,
+  UnusableGrant,
+} from "./failure.js";
+import { claimsOf, IdTokenError, processIdToken, verifySignature } from "./id_token.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
 
 export interface CodeExchange {
@@ -30,11 +36,12 @@ export interface CodeExchange {
 /**
  * RFC 6749 section 4.1.3 with PKCE, and with `openid` OpenID Connect Core 1.0 section 3.1.3.7 whole, signature included.
  *
- * @throws GrantFailure
+ * @throws GrantFailure, of which an UnusableGrant holds the tokens that were granted
  */
 export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
   try {
-    if (exchange.requireIdToken && exchange.server.issuer === undefined) throw idTokenFailure("iss");
+    if (exchange.requireIdToken && exchange.server.issuer === undefined)
+      throw new GrantFailure(idTokenRejected("iss"));
     return await processCodeExchange(exchange, await sendCodeExchange(exchange));
   } catch (violation) {
     throw classify(violation, exchange.clock.nowMs());
@@ -67,25 +74,33 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
   const { server, client, clock, expectedNonce, fetch } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
+  const tokenSet = toTokenSet(tokens, undefined, answer.metadata);
+  const unusable = (fields: GrantFailureFields): UnusableGrant =>
+    new UnusableGrant(fields, tokenSet, subjectOf(answer.idToken));
   const { accessTokenViolation: detail } = answer;
-  if (detail !== undefined) {
-    throw new GrantFailure({ kind: "rejected", reason: "malformed_response", detail });
-  }
-  if (!exchange.requireIdToken) return toTokenSet(tokens, undefined, answer.metadata);
-  if (answer.idToken === undefined) throw idTokenFailure("missing");
+  if (detail !== undefined) throw unusable({ kind: "rejected", reason: "malformed_response", detail });
+  if (!exchange.requireIdToken) return tokenSet;
+  if (answer.idToken === undefined) throw unusable(idTokenRejected("missing"));
   try {
     const nonce = expectedNonce === undefined ? undefined : { exact: expectedNonce };
     const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
     await verifySignature(server, judged, fetch, clock);
     return toTokenSet(tokens, judged, answer.metadata);
   } catch (violation) {
-    throw violation instanceof IdTokenError
-      ? idTokenFailure(violation.violation, violation.detail)
-      : idTokenFailure("malformed");
+    throw unusable(
+      violation instanceof IdTokenError
+        ? { ...idTokenRejected(violation.violation, violation.detail), clock: violation.clock }
+        : idTokenRejected("malformed"),
+    );
   }
 }
 
-function idTokenFailure(idTokenViolation: IdTokenRejected, detail?: string): GrantFailure {
-  const reason = "id_token_verification_failed";
-  return new GrantFailure({ kind: "rejected", reason, idTokenViolation, detail });
+function idTokenRejected(idTokenViolation: IdTokenRejected, detail?: string): GrantFailureFields {
+  return { kind: "rejected", reason: "id_token_verification_failed", idTokenViolation, detail };
+}
+
+/** What an id_token that is not verified says of the account. */
+function subjectOf(idToken: string | undefined): string | undefined {
+  const sub = idToken === undefined ? undefined : claimsOf(idToken)["sub"];
+  return typeof sub === "string" ? sub : undefined;
 }

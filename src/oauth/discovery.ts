@@ -1,3 +1,4 @@
+import { networkWords } from "../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 
@@ -10,24 +11,41 @@ export type DiscoveryError =
   | "missing_endpoint"
   | "invalid_endpoint";
 
-const sentences: Readonly<Record<DiscoveryError, string>> = {
-  forbidden: "the discovery document must not be fetched from where it stands",
-  unreachable: "the discovery document could not be fetched",
-  http_status: "the discovery document was answered with another status than 200",
-  not_json: "the discovery document is not a JSON object",
-  issuer_mismatch: "the discovery document names another issuer, compared character by character",
-  missing_endpoint: "the discovery document lacks an endpoint",
-  invalid_endpoint: "the discovery document holds an endpoint that is no https URL (http only on loopback)",
+type Words = (url: string, detail: string) => string;
+
+const sentences: Readonly<Record<DiscoveryError, Words>> = {
+  forbidden: (url, detail) => `${url} must not be fetched: ${detail}`,
+  unreachable: (url, detail) => `${url} could not be fetched: ${detail}`,
+  http_status: (url, detail) => `${url} answers HTTP status ${detail}: ${statusAdvice(Number(detail))}`,
+  not_json: (url, detail) =>
+    `${url} answers ${detail}, where a JSON object is expected: check the issuer of the profile`,
+  issuer_mismatch: (url, detail) => `${url} ${detail}`,
+  missing_endpoint: (url, detail) =>
+    `${url} lacks ${detail}: give the endpoints themselves in the profile (auth_url, token_url), without enable_discovery`,
+  invalid_endpoint: (url, detail) => `${url}: its ${detail} is no https URL (http only on loopback)`,
 };
 
-/** Why there is no discovery document to work with. Holds nothing that the provider wrote. */
+function statusAdvice(status: number): string {
+  if (status === 404 || status === 410) {
+    return "nothing is published there: check the issuer of the profile, or give auth_url and token_url without enable_discovery";
+  }
+  if (status >= 500 || status === 408 || status === 425 || status === 429) {
+    return "the provider does not serve it at the moment: try again later";
+  }
+  return "check the issuer of the profile";
+}
+
+/** Why there is no discovery document to work with, for an operator: which URL was tried, what came, and what to do. */
 export class DiscoveryFailure extends Error {
   constructor(
     readonly reason: DiscoveryError,
-    /** Name of the member of the document, HTTP status, or the words of `OutboundError`. */
-    readonly detail?: string,
+    issuer: string,
+    /** Name of the member of the document, HTTP status, or what the network said. */
+    readonly detail: string,
+    /** The clock of this machine is the first suspect. */
+    readonly isClock = false,
   ) {
-    super(detail === undefined ? sentences[reason] : `${sentences[reason]}: ${detail}`);
+    super(sentences[reason](discoveryUrl(issuer), detail));
     this.name = "DiscoveryFailure";
   }
 
@@ -52,7 +70,7 @@ export async function fetchDiscoveryDocument(
   fetch: OutboundFetch,
   signal?: AbortSignal,
 ): Promise<string> {
-  return processDiscoveryResponse(await sendDiscoveryRequest(issuer, fetch, signal));
+  return processDiscoveryResponse(issuer, await sendDiscoveryRequest(issuer, fetch, signal));
 }
 
 async function sendDiscoveryRequest(
@@ -67,29 +85,38 @@ async function sendDiscoveryRequest(
       signal,
     });
   } catch (violation) {
-    if (!(violation instanceof OutboundError)) throw new DiscoveryFailure("unreachable");
-    throw new DiscoveryFailure(violation.isForbidden ? "forbidden" : "unreachable", violation.message);
+    if (!(violation instanceof OutboundError)) throw violation;
+    if (violation.isForbidden) throw new DiscoveryFailure("forbidden", issuer, violation.message);
+    const { words, isClock } = networkWords(violation);
+    throw new DiscoveryFailure("unreachable", issuer, words, isClock);
   }
 }
 
 /** OpenID Connect Discovery 1.0 section 4.2: 200 and a JSON object. The content type is not looked at: many err in it. */
-async function processDiscoveryResponse(response: OutboundResponse): Promise<string> {
-  if (response.status !== 200) throw new DiscoveryFailure("http_status", String(response.status));
+async function processDiscoveryResponse(issuer: string, response: OutboundResponse): Promise<string> {
+  if (response.status !== 200) throw new DiscoveryFailure("http_status", issuer, String(response.status));
   const text = await response.text();
-  parseDiscoveryDocument(text);
+  parseDiscoveryDocument(issuer, text);
   return text;
 }
 
 /** @throws DiscoveryFailure unless it is a JSON object */
-export function parseDiscoveryDocument(text: string): Readonly<Record<string, unknown>> {
+export function parseDiscoveryDocument(issuer: string, text: string): Readonly<Record<string, unknown>> {
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch {
-    throw new DiscoveryFailure("not_json");
+    const what = /^\s*</.test(text) ? "a page of HTML" : "a text that is no JSON";
+    throw new DiscoveryFailure("not_json", issuer, what);
   }
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
-    throw new DiscoveryFailure("not_json");
+    throw new DiscoveryFailure("not_json", issuer, "JSON that is no object");
   }
   return document as Record<string, unknown>;
+}
+
+/** An issuer that somebody else wrote, for an error of ours: an http(s) URL of visible ASCII as it is, and nothing else. */
+export function shownIssuer(text: unknown): string {
+  const isPlain = typeof text === "string" && /^https?:\/\/[\x21-\x7e]{1,200}$/.test(text);
+  return isPlain && URL.canParse(text) && new URL(text).username === "" ? text : "(a text that is no URL)";
 }

@@ -1,4 +1,6 @@
 import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../model/credentials/credential.js";
+import { type NetworkWords, networkWords } from "../outbound/network_words.js";
 import { OutboundError } from "../outbound/outbound.js";
 
 /**
@@ -45,6 +47,12 @@ export interface GrantFailureFields {
   readonly consentRevoked?: boolean | undefined;
   /** Of kind `transient`: a 4xx that says neither why nor when to come again. */
   readonly isRefusal?: boolean | undefined;
+  /** It came with a status of success: `httpStatus` is ours. */
+  readonly cameAsSuccess?: boolean | undefined;
+  /** No usable answer came: how, as the end of a sentence. */
+  readonly network?: NetworkWords | undefined;
+  /** The times of the id_token: how they differ from this machine's clock, as the end of a sentence. */
+  readonly clock?: string | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
   readonly refusal?: string | undefined;
 }
@@ -71,10 +79,15 @@ export class GrantFailure extends Error {
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
   readonly isRefusal: boolean;
+  readonly cameAsSuccess: boolean;
+  readonly network: NetworkWords | undefined;
+  readonly clock: string | undefined;
+  readonly detail: string | undefined;
 
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenViolation, fields.oauthError, fields.httpStatus];
-    const said = fields.detail === undefined ? "" : `: ${fields.detail}`;
+    const detail = fields.detail ?? fields.clock ?? fields.network?.words;
+    const said = detail === undefined ? "" : `: ${detail}`;
     const words = details.filter((detail) => detail !== undefined).join(" ") + said;
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
@@ -87,12 +100,40 @@ export class GrantFailure extends Error {
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
     this.isRefusal = fields.isRefusal === true;
+    this.cameAsSuccess = fields.cameAsSuccess === true;
+    this.network = fields.network;
+    this.clock = fields.clock;
+    this.detail = fields.detail;
+  }
+
+  /** Whether the provider did not accept the client's authentication. */
+  get isClientRejected(): boolean {
+    const { oauthError = "", httpStatus } = this;
+    if (authenticationCodes.has(oauthError) || oauthError === "unauthorized_client") return true;
+    return httpStatus === 401 && this.kind !== "invalid_grant" && !dpopCodes.has(oauthError);
+  }
+
+  /** Whether the provider demands proof of possession of a key (RFC 9449 sections 5 and 8). */
+  get demandsDpop(): boolean {
+    return dpopCodes.has(this.oauthError ?? "") || this.detail === dpopToken;
   }
 
   /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
   get mayConcernGrant(): boolean {
     const { kind, httpStatus, oauthError = "" } = this;
     return kind === "client" && httpStatus !== undefined && !authenticationCodes.has(oauthError);
+  }
+}
+
+/** The provider granted, and what it answered cannot be used: the grant is alive there until it is revoked. Its tokens print as `[redacted]`. */
+export class UnusableGrant extends GrantFailure {
+  constructor(
+    fields: GrantFailureFields,
+    readonly tokenSet: TokenSet,
+    /** `sub` of the id_token, which was not verified. */
+    readonly claimedSubject: string | undefined,
+  ) {
+    super(fields);
   }
 }
 
@@ -152,6 +193,11 @@ const authenticationCodes: ReadonlySet<string> = new Set([
   "bad_client_secret",
 ]);
 
+const dpopCodes: ReadonlySet<string> = new Set(["use_dpop_nonce", "invalid_dpop_proof"]);
+
+/** What an access token is that is bound to a key. */
+export const dpopToken = "the access token is bound to a key (DPoP, RFC 9449), which nexusd does not support";
+
 /** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
 const withdrawnCodes: ReadonlySet<string> = new Set([
   "token_revoked",
@@ -182,7 +228,7 @@ export function classify(violation: unknown, nowMs: number): GrantFailure {
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
     const refused = violation.httpStatus !== undefined && violation.httpStatus >= 300;
     const kind = refused || violation.phase === "before_send" ? "transient" : "ambiguous";
-    return new GrantFailure({ kind, httpStatus: violation.httpStatus });
+    return new GrantFailure({ kind, httpStatus: violation.httpStatus, network: networkWords(violation) });
   }
   if (violation instanceof oauth.ResponseBodyError) {
     return fromAnswer(violation.response, violation.error, nowMs, violation.error_description);
@@ -208,17 +254,21 @@ function fromAnswer(
   const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
   const retryAfterMs =
     kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
+  const cameAsSuccess = response.headers.has(successHeader);
   const isRefusal =
     kind === "transient" &&
     judged &&
     httpStatus >= 400 &&
     retryAfterMs === undefined &&
     !passingCodes.has(oauthError ?? "") &&
-    !response.headers.has(successHeader);
+    !cameAsSuccess;
   const consentRevoked =
     kind === "invalid_grant" &&
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
-  return new GrantFailure({ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal });
+  return new GrantFailure({
+    ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
+    detail: cameAsSuccess && httpStatus === 502 ? "a page of HTML, where JSON is expected" : undefined,
+  });
 }
 
 function sanitisedCode(code: string | undefined): string | undefined {

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { formatDuration } from "../model/quantity_text.js";
 import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
@@ -13,6 +14,8 @@ export class IdTokenError extends Error {
   constructor(
     readonly violation: IdTokenRejected,
     readonly detail?: string,
+    /** How its times differ from the clock, if it is they that are wrong. */
+    readonly clock?: string,
   ) {
     super(`the id_token failed verification (${violation})`);
     this.name = "IdTokenError";
@@ -66,7 +69,9 @@ export async function processIdToken(
     if (claims.azp !== undefined && claims.azp !== client.clientId) throw new IdTokenError("azp");
     return { idToken, subject: claims.sub, response };
   } catch (violation) {
-    throw violation instanceof IdTokenError ? violation : new IdTokenError(claimViolation(violation));
+    if (violation instanceof IdTokenError) throw violation;
+    const which = claimViolation(violation);
+    throw new IdTokenError(which, undefined, clockWords(which, claimsOf(idToken), clock.nowMs()));
   }
 }
 
@@ -135,6 +140,34 @@ function keyIdOf(idToken: string): string | undefined {
   const header: unknown = JSON.parse(Buffer.from(idToken.split(".")[0] ?? "", "base64url").toString("utf8"));
   const kid = typeof header === "object" && header !== null && "kid" in header ? header.kid : undefined;
   return typeof kid === "string" ? kid : undefined;
+}
+
+/** What `exp` and `nbf` say of the two clocks; undefined when another claim is wrong, or an id_token was dead when it was issued. */
+function clockWords(
+  violation: IdTokenRejected,
+  { exp, nbf, iat }: Readonly<Record<string, unknown>>,
+  nowMs: number,
+): string | undefined {
+  const isTime = (claim: unknown): claim is number => typeof claim === "number" && Number.isFinite(claim);
+  if (violation === "nbf" && isTime(nbf)) {
+    const away = formatDuration(nbf * 1000 - nowMs);
+    return `the id_token is not valid before ${away} from now: the clock of this machine is behind the provider's, or that one is ahead`;
+  }
+  if (violation !== "exp" || !isTime(exp) || (isTime(iat) && exp <= iat)) return undefined;
+  const since = formatDuration(nowMs - exp * 1000);
+  return `the id_token came ${since} after its end: the clock of this machine is ahead of the provider's, or that one is behind`;
+}
+
+/** The claims of a JWT that is not verified; none of what is no JWT. */
+export function claimsOf(idToken: string): Readonly<Record<string, unknown>> {
+  try {
+    const claims: unknown = JSON.parse(
+      Buffer.from(idToken.split(".")[1] ?? "", "base64url").toString("utf8"),
+    );
+    return typeof claims === "object" && claims !== null ? (claims as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
 }
 
 function claimViolation(violation: unknown): IdTokenRejected {

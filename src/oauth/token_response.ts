@@ -3,7 +3,7 @@ import type { TokenSet } from "../model/credentials/credential.js";
 import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
-import { successHeader } from "./failure.js";
+import { dpopToken, successHeader } from "./failure.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
@@ -24,7 +24,8 @@ export interface TokenResponseBody {
 export type AccessTokenViolation =
   | "the access token has characters that RFC 6749 appendix A.12 does not allow"
   | "the access token is longer than 64 KiB"
-  | "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
+  | "the token type is not one that nexusd understands (RFC 6749 section 7.1)"
+  | typeof dpopToken;
 
 export interface NormalisedTokenResponse {
   readonly status: number;
@@ -178,7 +179,8 @@ function findAccessTokenViolation(accessToken: string, tokenType: unknown): Acce
     return "the access token has characters that RFC 6749 appendix A.12 does not allow";
   }
   const word = typeof tokenType === "string" ? tokenType.trim().toLowerCase() : tokenType;
-  if (word === "dpop" || bearerWords.has(word)) return undefined;
+  if (word === "dpop") return dpopToken;
+  if (bearerWords.has(word)) return undefined;
   return "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
 }
 

@@ -37,6 +37,8 @@ export class FakeDaemon {
   readonly requests: { method: string; message: unknown; authorization: string | null }[] = [];
   /** Thrown by the method of this name. */
   readonly failures = new Map<string, ConnectError>();
+  /** Of CreateProvider. */
+  warnings: readonly string[] = [];
   providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
   connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
@@ -128,6 +130,7 @@ export class FakeDaemon {
       createProvider: ({ provider }) => ({
         provider: this.addProvider({ name: provider?.name ?? "" }),
         redirectUri,
+        warnings: [...this.warnings],
       }),
       getProvider: ({ key }) => ({
         provider: this.#find(this.providers, (one) => one.id === key.value || one.name === key.value),

@@ -368,7 +368,7 @@ describe("the form", () => {
     expect((await other.submit(page, { api_key: "k" })).status).toBe(400);
     const forged = await browser.submit(page, { api_key: "k", "nexus-csrf": "x" });
     expect(forged.status).toBe(400);
-    expect(forged.body).toContain("state_verification_failed");
+    expect(forged.body).toContain("foreign_form");
     const second = await openForm();
     expect((await browser.submit({ ...second.page, url: page.url }, { api_key: "k" })).status).toBe(400);
     expect((await connectionOf(connectionId))?.status).toBe(ConnectionStatus.PENDING);

@@ -28,7 +28,7 @@ describe("connecting", () => {
     const requested = await request();
     expect(requested).toMatchObject({ providerId, scopes: ["openid", "email"] });
     expect(requested.authUrl).toBe(`${world.place.config.publicUrl}/auth/start?state=${requested.state}`);
-    expect(requested.state).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(requested.state).toMatch(/^[A-Za-z0-9_-]{48}$/);
     expect(Number(requested.expiresAt?.seconds) * 1000 - world.clock.nowMs()).toBeGreaterThan(599_000);
     expect(await connection(requested.connectionId)).toMatchObject({
       status: ConnectionStatus.PENDING,
@@ -153,7 +153,8 @@ describe("connecting", () => {
     const state = await watcher.state(({ status }) => status === ConnectionStatus.EXPIRED);
     expect(state.problem?.reason).toBe("consent_expired");
     watcher.cancel();
-    expect((await new Browser().get(requested.authUrl)).status).toBe(404);
+    const page = await new Browser().get(requested.authUrl);
+    expect([page.status, page.body]).toEqual([410, expect.stringContaining("This link has expired")]);
     const failure = await failureOf(world.clients.tokens.getToken({ connectionId: requested.connectionId }));
     expect(failure.reason).toBe("CONNECTION_EXPIRED");
   });
@@ -241,7 +242,10 @@ describe("connecting", () => {
     const requested = await world.clients.connections.requestConnection(requestOf(wrong.name, { returnUrl }));
     const page = await consent(new Browser(), requested.authUrl, "allow", toCaller);
     expect(new URL(page.url).searchParams.get("error")).toBe("token_exchange_failed");
-    expect((await connection(requested.connectionId))?.problem?.reason).toBe("token_exchange_failed");
+    expect((await connection(requested.connectionId))?.problem).toMatchObject({
+      reason: "client_rejected",
+      message: expect.stringContaining("nexusd provider update wrong-secret --client-secret-file FILE"),
+    });
   });
 
   it("answers UNAVAILABLE when discovery never worked, and works from the last good copy in an outage", async () => {

@@ -65,6 +65,23 @@ describe("the status of a daemon", () => {
     watcher.cancel();
   });
 
+  it("names tokens that end within a day and cannot be refreshed, the earliest first", async () => {
+    const tokensFor = (seconds: number, more: object) => () =>
+      json({ access_token: "a", token_type: "Bearer", expires_in: seconds, ...more });
+    const providerId = await world.register();
+    const connect = async (seconds: number, more: object = {}): Promise<string> => {
+      world.answerToken = tokensFor(seconds, more);
+      return await world.connect(providerId);
+    };
+    const later = await connect(80_000);
+    const sooner = await connect(7_000);
+    await connect(7_000, { refresh_token: "r" });
+    await connect(90_000);
+    const { endingTokens } = await status();
+    expect(endingTokens.map(({ connectionId }) => connectionId)).toEqual([sooner, later]);
+    expect((await status(1)).endingTokens.map(({ connectionId }) => connectionId)).toEqual([sooner]);
+  });
+
   it("answers by JSON over the http listener too, and to nobody without a key", async () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${world.place.httpUrl}/nexus.v1.StatusService/GetStatus`, {

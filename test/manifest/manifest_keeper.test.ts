@@ -38,6 +38,7 @@ describe("the keeper of a providers file", () => {
       if (failure) throw failure;
       writes.push(`create ${name} by ${principal.name}`);
       profiles.set(name, stored(name));
+      return stored(name);
     },
     update: async (id, { settings }, version, principal) => {
       writes.push(`update ${id} at ${version} by ${principal.name}: ${Object.keys(settings)}`);
@@ -62,9 +63,10 @@ describe("the keeper of a providers file", () => {
         path: file.path,
         file,
         registry,
+        trial: { warnings: async ({ name }) => (name === "down" ? ["it is down"] : []) },
         variables: {},
         clock: new ManualClock(0),
-        log: { ...silentLog, info: log("info"), error: log("error") },
+        log: { ...silentLog, info: log("info"), warn: log("warn"), error: log("error") },
       }),
   );
 
@@ -74,6 +76,19 @@ describe("the keeper of a providers file", () => {
     profiles.clear();
     lines.length = 0;
     writes.length = 0;
+  });
+
+  it("warns of a provider whose discovery fails, and does not wait for it", async () => {
+    text = `providers:\n${key("down")}${key("up")}`;
+    await keeper.start();
+    await new Promise(setImmediate);
+    expect(lines.filter(({ level }) => level === "warn")).toEqual([
+      {
+        level: "warn",
+        message: "a provider of the providers file cannot be used yet",
+        fields: { file: "/p.yaml", provider: "down", warnings: ["it is down"] },
+      },
+    ]);
   });
 
   it("writes as the daemon, over the version that it read", async () => {

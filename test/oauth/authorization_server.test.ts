@@ -39,6 +39,7 @@ describe("a discovery document", () => {
       keys: expect.anything(),
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
+      requiresPushedRequests: false,
       metadata: {
         issuer,
         authorization_endpoint: "https://idp.example/auth?tenant=1",

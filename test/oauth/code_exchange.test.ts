@@ -171,7 +171,6 @@ describe("odd answers that are good", () => {
         { tokenType: "Bearer" },
       ],
     ),
-    ["DPoP", json({ ...tokens, token_type: "DPoP" }), { tokenType: "DPoP" }],
     [
       "nulls",
       json({ ...tokens, expires_in: null, refresh_token: null, scope: null, id_token: null }),
@@ -193,6 +192,10 @@ describe("odd answers that are good", () => {
 test.each<[members: object, words: string]>([
   [{ access_token: "a\n" }, "the access token has characters that RFC 6749 appendix A.12 does not allow"],
   [{ access_token: "a".repeat(65_537) }, "the access token is longer than 64 KiB"],
+  [
+    { token_type: "DPoP" },
+    "the access token is bound to a key (DPoP, RFC 9449), which nexusd does not support",
+  ],
   [{ token_type: "mac" }, "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
 ])("what is wrong with an access token is said", async (members, words) => {
   server.script = json({ ...tokens, ...members });

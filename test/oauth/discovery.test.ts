@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { DiscoveryFailure, discoveryUrl, fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { perTest } from "../lifetimes.js";
 import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
@@ -41,6 +42,76 @@ test.each<[name: string, script: Script, expected: Partial<DiscoveryFailure>]>([
   const violation = await fetchDiscoveryDocument(server.origin, fetch).catch((error: unknown) => error);
   expect(violation).toBeInstanceOf(DiscoveryFailure);
   expect(violation).toMatchObject(expected);
+});
+
+const trusted = "https://idp.example";
+const place = `${trusted}/.well-known/openid-configuration`;
+
+test.each<[name: string, answer: () => Promise<Response>, message: string]>([
+  [
+    "404",
+    async () => new Response("no", { status: 404 }),
+    `${place} answers HTTP status 404: nothing is published there: check the issuer of the profile, or give auth_url and token_url without enable_discovery`,
+  ],
+  [
+    "403",
+    async () => new Response("no", { status: 403 }),
+    `${place} answers HTTP status 403: check the issuer of the profile`,
+  ],
+  [
+    "503",
+    async () => new Response("no", { status: 503 }),
+    `${place} answers HTTP status 503: the provider does not serve it at the moment: try again later`,
+  ],
+  [
+    "HTML",
+    async () => new Response("<!doctype html><p>secret"),
+    `${place} answers a page of HTML, where a JSON object is expected: check the issuer of the profile`,
+  ],
+  [
+    "connection refused",
+    () => Promise.reject(new OutboundError("network", "before_send", "idp.example", "ECONNREFUSED")),
+    `${place} could not be fetched: idp.example refuses the connection: check the port, and that the provider is up (ECONNREFUSED)`,
+  ],
+  [
+    "a name that does not resolve",
+    () => Promise.reject(new OutboundError("network", "before_send", "idp.example", "ENOTFOUND")),
+    `${place} could not be fetched: the name idp.example does not resolve: check its spelling and the DNS of this machine (ENOTFOUND)`,
+  ],
+  [
+    "a provider that does not answer",
+    () => Promise.reject(new OutboundError("timeout", "after_send", "idp.example")),
+    `${place} could not be fetched: idp.example takes the request and does not answer in time: try again`,
+  ],
+  [
+    "a redirect",
+    () => Promise.reject(new OutboundError("redirect", "after_send", "idp.example", undefined, 302)),
+    `${place} could not be fetched: idp.example answers with a redirect (HTTP status 302), which is not followed: check the URL`,
+  ],
+  [
+    "a TLS certificate that is not valid yet",
+    () => Promise.reject(new OutboundError("network", "before_send", "idp.example", "CERT_NOT_YET_VALID")),
+    `${place} could not be fetched: the TLS certificate of idp.example is not valid yet: the clock of this machine is behind; set it (NTP) (CERT_NOT_YET_VALID)`,
+  ],
+])(
+  "a discovery failure says which URL was tried, the status or system error, and what to do: %s",
+  async (_name, answer, message) => {
+    const failure = await fetchDiscoveryDocument(trusted, answer).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DiscoveryFailure);
+    expect((failure as Error).message).toBe(message);
+  },
+);
+
+test.each([
+  ["https://other.example", "names the issuer https://other.example"],
+  ["https://user:pw@other.example", "names the issuer (a text that is no URL)"],
+  ["<script>", "names the issuer (a text that is no URL)"],
+  [undefined, "names no issuer"],
+])("a discovery failure of a wrong issuer holds both values: %s", (named, words) => {
+  const document = JSON.stringify({ issuer: named });
+  expect(() => fromDiscoveryDocument(trusted, document)).toThrow(
+    `${place} ${words}, and the profile says ${trusted}; they are compared character by character: correct the issuer of the profile`,
+  );
 });
 
 test("the caller can give up", async () => {

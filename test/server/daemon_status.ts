@@ -18,6 +18,7 @@ export function daemonStatus(change: Partial<DaemonStatus> = {}): DaemonStatus {
     refreshesWaiting: 0,
     refreshLagMs: 0,
     nextRefreshes: [],
+    endingTokens: [],
     failingProviders: [],
     failingProviderCount: 0,
     storeBytes: 131_072,

@@ -93,6 +93,12 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
   shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
   shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
+  if (answer.redirectUri !== "") {
+    const uri = printable(answer.redirectUri);
+    shell.stdout.write(
+      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${uri}\n\n`,
+    );
+  }
   if (!shell.stdout.isTTY || !flags.open || !/^https?:\/\//.test(answer.authUrl)) return;
   try {
     await shell.openBrowser(answer.authUrl);
@@ -127,6 +133,7 @@ function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): voi
   if (outcome.kind === "failed") {
     throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printable(outcome.sentence)}`);
   }
+  for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);
   if (flags.json) return;
   const { id, providerName, userId, grantedScopes, expiresAt } = outcome.connection;
   const details = [
@@ -136,4 +143,18 @@ function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): voi
   ];
   shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
   shell.stdout.write(`\nRead the token: ${shell.program} token ${id}\n`);
+}
+
+/** What a person who has just consented should hear of what was granted, a sentence each. */
+function grantWarnings({ clock, program }: Shell, connection: Connection): string[] {
+  const { expiresAt, refreshable, requestedScopes, grantedScopes, providerName } = connection;
+  const warnings: string[] = [];
+  if (expiresAt && !refreshable) {
+    warnings.push(
+      `no refresh token came: the token ${formatExpiry(expiresAt, clock.nowMs())}, and a person must consent again then. Many providers issue one for the scope offline_access, or for a parameter: ${program} provider update ${providerName} --param access_type=offline`,
+    );
+  }
+  const dropped = requestedScopes.filter((scope) => !grantedScopes.includes(scope));
+  if (dropped.length > 0) warnings.push(`the provider did not grant the scopes ${dropped.join(" ")}`);
+  return warnings.map(printable);
 }

@@ -29,7 +29,7 @@ export function statusCommand(shell: Shell): Command {
     .option("--entries <number>", `rows of each list at most, 1 to ${maxEntries}`, parseEntries, 10);
   addNotes(
     command,
-    `Ends with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and failing providers change that with --check alone. To follow it: watch nexusd status`,
+    `Ends with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and failing providers change that with --check alone, which also warns of tokens that end within a day and cannot be refreshed. To follow it: watch nexusd status`,
   );
   return addDaemonFlags(command).action((flags: StatusFlags) =>
     withDaemon(shell, flags, async ({ daemon, call }) => {
@@ -37,6 +37,7 @@ export function statusCommand(shell: Shell): Command {
         daemon.status.getStatus({ maxEntries: flags.entries }, options),
       );
       shell.stdout.write(flags.json ? jsonLine(GetStatusResponseSchema, status) : formatDaemon(status));
+      if (flags.check) for (const line of endingWarnings(shell, status)) shell.stderr.write(line);
       if (status.state === DaemonState.ATTENTION && flags.check)
         throw new CommandFailure(exitCodes.attentionNeeded, "");
       if (status.state === DaemonState.NOT_READY || status.state === DaemonState.DRAINING)
@@ -65,7 +66,24 @@ function formatDaemon(status: GetStatusResponse): string {
     ["subscribers", formatCount(status.subscribers)],
     ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
   ]);
-  return [fields, connectionsOf(status), failingOf(status), refreshesOf(status)].join("\n");
+  const parts = [fields, connectionsOf(status), failingOf(status), refreshesOf(status)];
+  return [...parts, ...(status.endingTokens.length === 0 ? [] : [endingOf(status)])].join("\n");
+}
+
+function endingOf({ endingTokens, time }: GetStatusResponse): string {
+  const rows = endingTokens.map(({ expiresAt, providerName, connectionId }) => [
+    whenText(expiresAt, time),
+    providerName,
+    connectionId,
+  ]);
+  return formatTable(["TOKEN ENDS, AND CANNOT BE REFRESHED", "PROVIDER", "CONNECTION"], rows);
+}
+
+function endingWarnings({ program }: Shell, { endingTokens, time }: GetStatusResponse): string[] {
+  return endingTokens.map(
+    ({ expiresAt, providerName, connectionId }) =>
+      `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; a person must consent again: ${program} connect --connection ${connectionId}\n`,
+  );
 }
 
 function connectionsOf({ connections }: GetStatusResponse): string {

@@ -13,6 +13,7 @@ import { providerAddCommand, providerCreateCommand } from "./provider_add.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";
 import { providerGetCommand, providerListCommand } from "./provider_list.js";
+import { printWarnings } from "./provider_target.js";
 import { providerShowCommand, providerTemplatesCommand } from "./provider_templates.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
@@ -51,6 +52,7 @@ function updateCommand(shell: Shell): Command {
         options,
       ),
     );
+    printWarnings(shell, answer);
     const { partedConnections: parted } = answer;
     session.show(
       UpdateProviderResponseSchema,

@@ -10,6 +10,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { obtainClientSecret } from "./client_secret.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
+import { printWarnings } from "./provider_target.js";
 import { findTemplate } from "./provider_templates.js";
 import { isOAuth2, pkceWord } from "./provider_words.js";
 
@@ -61,6 +62,7 @@ async function addProvider(
       options,
     ),
   );
+  printWarnings(shell, answer);
   const { name = "", id = "", scopes = [] } = answer.provider ?? {};
   const first = usesConsent ? "Paste the redirect URI into the provider's console, then" : "Next";
   session.show(CreateProviderResponseSchema, answer, () =>
@@ -108,6 +110,7 @@ async function createProvider(
   const answer = await session.call(`create the provider ${name}`, (options) =>
     session.daemon.providers.createProvider({ provider }, options),
   );
+  printWarnings(shell, answer);
   const created = answer.provider;
   const fieldsShown: [string, string][] = [
     ["name", created?.name ?? ""],

@@ -1,7 +1,10 @@
+import type { CreateProviderResponse, UpdateProviderResponse } from "../../gen/nexus/v1/provider_pb.js";
 import type { ProfileTarget } from "../../manifest/apply.js";
 import type { CurrentProfile } from "../../manifest/plan.js";
 import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
 import { allProviders } from "./provider_key.js";
 
 /** The profiles of the daemon, for a plan. */
@@ -14,23 +17,33 @@ export async function readProfiles(session: DaemonSession): Promise<CurrentProfi
   }));
 }
 
+/** What would keep a person from consenting at a profile that was written; beside the answer, which may be JSON. */
+export function printWarnings(
+  { stderr }: Pick<Shell, "stderr">,
+  { provider, warnings }: CreateProviderResponse | UpdateProviderResponse,
+): void {
+  for (const warning of warnings) stderr.write(`warning: ${provider?.name ?? ""}: ${printable(warning)}\n`);
+}
+
 /** Carries a plan out over the API. */
-export function targetOf({ daemon, call }: DaemonSession): ProfileTarget {
+export function targetOf(shell: Pick<Shell, "stderr">, { daemon, call }: DaemonSession): ProfileTarget {
   return {
     create: async (settings, clientSecret) => {
       const provider = profileMessage(settings);
       provider.clientSecret = clientSecret?.reveal() ?? "";
-      await call(`create the provider ${settings.name}`, (options) =>
+      const answer = await call(`create the provider ${settings.name}`, (options) =>
         daemon.providers.createProvider({ provider }, options),
       );
+      printWarnings(shell, answer);
     },
     update: async ({ id, etag, clientSecret, paths }, settings) => {
       const provider = profileMessage(settings);
       provider.id = id;
       provider.clientSecret = clientSecret?.reveal() ?? "";
-      await call(`update the provider ${settings.name}`, (options) =>
+      const answer = await call(`update the provider ${settings.name}`, (options) =>
         daemon.providers.updateProvider({ provider, updateMask: { paths: [...paths] }, etag }, options),
       );
+      printWarnings(shell, answer);
     },
     delete: async (id, name) => {
       await call(`delete the provider ${name}`, (options) =>

@@ -1,13 +1,15 @@
 import { createHmac } from "node:crypto";
 import { at, browser } from "../../model/access/principal.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
+import { isExpiredState } from "../../model/ids.js";
+import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { csrfField } from "../static_credentials/capture_field.js";
 import { captureFields, enteredValues, generalViolations } from "../static_credentials/capture_fields.js";
 import type { CaptureRequest, CredentialCapture } from "./capture.js";
-import { bindingName, changedProvider, sameText, unknownRequest } from "./consent_result.js";
+import { bindingName, sameText } from "./consent_result.js";
 import type {
+  CaptureError,
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
@@ -17,19 +19,22 @@ import type {
 } from "./consent_types.js";
 
 type Cookies = (name: string) => string | undefined;
-type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonly csrf: string };
+type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonly formToken: string };
 
-/** The form of `/auth/capture`: who may see it, and what a person is told. */
+/** The form of `/auth/capture`: who may see it, and what is wrong with it. */
 export class CaptureFormFlow implements CaptureFlow {
   readonly #capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
   readonly #vault: Pick<CredentialVault, "openAuthorization">;
+  readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(options: {
     capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
     vault: Pick<CredentialVault, "openAuthorization">;
+    clock: Clock;
     log: Log;
   }) {
+    this.#clock = options.clock;
     this.#capture = options.capture;
     this.#vault = options.vault;
     this.#log = options.log;
@@ -37,47 +42,47 @@ export class CaptureFormFlow implements CaptureFlow {
 
   async form(state: string, cookie: Cookies): Promise<CaptureFormOutcome> {
     const found = this.#find(state, cookie);
-    if (found.kind === "failure") return found;
+    if (found.kind !== "found") return found;
     return { kind: "form", form: formOf(found, undefined) };
   }
 
   schema(state: string): CaptureSchemaOutcome {
     try {
       return { kind: "schema", ...this.#capture.schema(state) };
-    } catch (error) {
-      const failure = failureOf(error);
-      if (!failure) throw error;
-      return failure;
+    } catch (thrown) {
+      const judged = this.#judge(thrown, state);
+      if (typeof judged === "string") throw thrown;
+      return judged;
     }
   }
 
   async submit(
     state: string,
     values: URLSearchParams,
+    formToken: string,
     cookie: Cookies,
     origin: string | undefined,
   ): Promise<SubmitOutcome> {
     const found = this.#find(state, cookie);
-    if (found.kind === "failure") return found;
+    if (found.kind !== "found") return found;
     const { pending, profile } = found.request;
     const context = { connectionId: pending.connectionId, providerId: profile.id };
-    if (!sameText(values.get(csrfField) ?? "", found.csrf)) {
+    if (!sameText(formToken, found.formToken)) {
       this.#log.warn(context, "capture form without its token");
-      return otherBrowser;
+      return { kind: "foreign_form" };
     }
     const entered = enteredValues(profile, values);
     try {
       const { redirectUrl } = await this.#capture.capture(state, entered, at(browser, origin));
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
       return { kind: "done", providerName: profile.name };
-    } catch (error) {
-      const ended = failureOf(error);
-      if (ended) return ended;
-      const status = error instanceof Unavailable ? 503 : 422;
-      if (status === 503) {
-        this.#log.warn({ ...context, error: (error as Error).message }, "credential not tried");
+    } catch (thrown) {
+      const judged = this.#judge(thrown, state);
+      if (typeof judged !== "string") return judged;
+      if (judged === "not_asked") {
+        this.#log.warn({ ...context, error: (thrown as Error).message }, "credential not tried");
       }
-      return { kind: "form", status, form: formOf(found, { entered, error }) };
+      return { kind: "form", error: judged, form: formOf(found, { entered, thrown }) };
     }
   }
 
@@ -88,65 +93,49 @@ export class CaptureFormFlow implements CaptureFlow {
       const { browserBinding } = this.#vault.openAuthorization(request.stateHash, request.pending);
       if (!sameText(cookie(bindingName(request.stateHash)) ?? "", browserBinding)) {
         this.#log.warn({ connectionId, providerId }, "capture form from another browser");
-        return otherBrowser;
+        return { kind: "foreign_form" };
       }
-      return { kind: "found", request, csrf: csrfToken(browserBinding, request.stateHash) };
-    } catch (error) {
-      const failure = error instanceof DataLoss ? unknownRequest : failureOf(error);
-      if (!failure) throw error;
-      return failure;
+      return { kind: "found", request, formToken: formTokenOf(browserBinding, request.stateHash) };
+    } catch (thrown) {
+      if (thrown instanceof DataLoss) return { kind: "unknown_request" };
+      const judged = this.#judge(thrown, state);
+      if (typeof judged === "string") throw thrown;
+      return judged;
     }
+  }
+
+  /** What ends the matter, or what the form itself can show. @throws what is an error of ours */
+  #judge(thrown: unknown, state: string): ConsentFailure | CaptureError {
+    if (thrown instanceof InvalidArgument) return "invalid";
+    if (thrown instanceof Unavailable) return "not_asked";
+    if (thrown instanceof NotFound) {
+      return { kind: isExpiredState(state, this.#clock.nowMs()) ? "expired" : "unknown_request" };
+    }
+    if (!(thrown instanceof FailedPrecondition)) throw thrown;
+    if (thrown.reason === "CREDENTIAL_REJECTED") return "rejected";
+    return { kind: thrown.reason === "PROVIDER_DELETED" ? "provider_changed" : "unknown_request" };
   }
 }
 
-/** A page that ends the matter; undefined for what the form itself can show. @throws what is an error of ours */
-function failureOf(error: unknown): ConsentFailure | undefined {
-  if (error instanceof NotFound) return unknownRequest;
-  if (error instanceof InvalidArgument || error instanceof Unavailable) return undefined;
-  if (!(error instanceof FailedPrecondition)) throw error;
-  if (error.reason === "CREDENTIAL_REJECTED") return undefined;
-  return error.reason === "PROVIDER_DELETED" ? changedProvider : unknownRequest;
-}
-
 /** Known only to who has the cookie of this request. */
-function csrfToken(browserBinding: string, stateHash: string): string {
+function formTokenOf(browserBinding: string, stateHash: string): string {
   return createHmac("sha256", browserBinding).update(`capture form ${stateHash}`).digest("base64url");
 }
 
 function formOf(
-  { request: { pending, profile }, csrf }: Found,
-  failed: { readonly entered: Readonly<Record<string, string>>; readonly error: unknown } | undefined,
+  { request: { pending, profile }, formToken }: Found,
+  failed: { readonly entered: Readonly<Record<string, string>>; readonly thrown: unknown } | undefined,
 ): CaptureForm {
-  const error = failed?.error;
-  const violations = error instanceof InvalidArgument ? error.violations : [];
+  const thrown = failed?.thrown;
+  const violations = thrown instanceof InvalidArgument ? thrown.violations : [];
   const { title, description } = profile.credentialSchema ?? {};
   return {
     providerName: profile.name,
     title: typeof title === "string" ? title : "",
     description: typeof description === "string" ? description : "",
     fields: captureFields(profile, failed?.entered, violations),
-    violations: [...trialViolation(error, profile.name), ...generalViolations(profile, violations)],
-    csrf,
+    violations: generalViolations(profile, violations),
+    formToken,
     returnUrl: pending.returnUrl,
   };
 }
-
-function trialViolation(error: unknown, providerName: string): string[] {
-  if (error instanceof FailedPrecondition) {
-    return [`${providerName} did not accept these values. Check them and enter them once more.`];
-  }
-  if (error instanceof Unavailable) {
-    return [
-      `${providerName} could not be asked whether these values are right. Wait a minute and enter them again.`,
-    ];
-  }
-  return [];
-}
-
-const otherBrowser: ConsentFailure = {
-  kind: "failure",
-  status: 400,
-  reason: "state_verification_failed",
-  message:
-    "This form belongs to another browser window, or your browser keeps no cookies. Open the link of your application again.",
-};

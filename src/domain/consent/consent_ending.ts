@@ -1,59 +1,88 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
+import { daemon, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
+import type { UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
-import { messageForPerson } from "./consent_result.js";
-import type { ConsentFailure } from "./consent_types.js";
+import type { DroppedGrant, RefusedConsent } from "./consent_types.js";
+
+/** How a consent came to nothing. */
+export interface EndedConsent {
+  readonly pending: PendingAuthorization;
+  readonly reason: ProblemReason;
+  readonly type: AuditEventType;
+  readonly visitor: Principal;
+  /** What more the problem of the connection says, in words of ours. */
+  readonly detail?: string | undefined;
+  /** What the provider or the protocol calls it, for the audit log; the reason if it is not given. */
+  readonly word?: string | undefined;
+  /** What the provider granted all the same, and to whom it is bound (`grantBinding`). */
+  readonly dropped?: { readonly grant: UnusableGrant; readonly binding: string } | undefined;
+}
 
 /** Writes down consents that came to nothing. */
 export class ConsentEnding {
   readonly #store: Pick<Store, "commit">;
+  readonly #revocations: Pick<RevocationQueue, "enqueue">;
   readonly #clock: Clock;
 
-  constructor(options: { store: Pick<Store, "commit">; clock: Clock }) {
+  constructor(options: {
+    store: Pick<Store, "commit">;
+    revocations: Pick<RevocationQueue, "enqueue">;
+    clock: Clock;
+  }) {
     this.#store = options.store;
+    this.#revocations = options.revocations;
     this.#clock = options.clock;
   }
 
-  /** With a page that says so. */
-  async refuse(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-  ): Promise<ConsentFailure> {
-    await this.end(pending, reason, type, visitor);
-    return { kind: "failure", status: 400, reason, message: messageForPerson(reason) };
-  }
-
-  /** A connection that is active, or was requested anew, stays as it is. @param detail in place of `reason` in the audit log */
-  async end(
-    pending: PendingAuthorization,
-    reason: ProblemReason,
-    type: AuditEventType,
-    visitor: Principal,
-    detail?: string,
-  ): Promise<void> {
+  /** One commit. A connection that is active, or was requested anew, stays as it is. */
+  async end(ended: EndedConsent): Promise<RefusedConsent> {
+    const { pending, reason, type, visitor, detail, word = reason } = ended;
+    const { connectionId, providerId } = pending;
     const nowMs = this.#clock.nowMs();
-    await this.#store.commit((tx) => {
-      const connection = tx.getConnection(pending.connectionId);
+    return await this.#store.commit((tx) => {
+      const connection = tx.getConnection(connectionId);
       if (connection && connection.pendingStateHash === undefined) {
         const status = reason === "consent_expired" ? "expired" : "failed";
         tx.putConnection(
-          changeConnection(connection, consentEnded(connection, status, reason, nowMs), nowMs),
+          changeConnection(connection, consentEnded(connection, status, reason, nowMs, detail), nowMs),
         );
       }
-      tx.appendAudit({
-        timeMs: nowMs,
-        type,
-        ...by(visitor),
-        connectionId: pending.connectionId,
-        providerId: pending.providerId,
-        reason: detail ?? reason,
-      });
+      const event = { timeMs: nowMs, connectionId, providerId };
+      tx.appendAudit({ ...event, type, ...by(visitor), reason: word });
+      const grant = this.#drop(tx, ended);
+      const givenUp = grant === undefined ? undefined : whyKept[grant];
+      if (givenUp !== undefined) {
+        tx.appendAudit({ ...event, type: "revocation_given_up", principal: daemon.name, reason: givenUp });
+      }
+      const providerName = tx.getProvider(providerId)?.name ?? connection?.providerName ?? "";
+      return { kind: "refused", reason, word, providerName, detail, grant };
     });
   }
+
+  /**
+   * At many providers one revocation ends all that an account has granted to the client. So a grant is not revoked when the connection
+   * holds a credential, unless the id_token names another account: it is wrong in some way, and a claim of it can do no more than this.
+   */
+  #drop(tx: Transaction, { pending, dropped }: EndedConsent): DroppedGrant | undefined {
+    if (!dropped) return undefined;
+    const { connectionId, providerId } = pending;
+    const { tokenSet, claimedSubject } = dropped.grant;
+    const subject = tx.getConnection(connectionId)?.subject;
+    const isOther = claimedSubject !== undefined && subject !== undefined && claimedSubject !== subject;
+    if (tx.getCredential(connectionId) !== undefined && !isOther) return "kept";
+    const place = { connectionId, providerId, revision: 0n, binding: dropped.binding };
+    return this.#revocations.enqueue(tx, place, tokenSet);
+  }
 }
+
+/** Of grants that stay at the provider, why. */
+const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {
+  kept: "connection_goes_on",
+  not_possible: "no_revocation_endpoint",
+};

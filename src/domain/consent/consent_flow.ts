@@ -1,13 +1,15 @@
 import { at, browser, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
-import type { ProblemReason } from "../../model/problem_reason.js";
+import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
 import { authorizationUrl } from "../../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import { GrantFailure } from "../../oauth/failure.js";
+import { DiscoveryFailure } from "../../oauth/discovery.js";
+import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -22,24 +24,31 @@ import type { TokenSpool } from "../grants/token_spool.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { CodeRedemption, ConsentSuperseded } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
-import {
-  bindingName,
-  changedProvider,
-  expiredRequest,
-  foreignError,
-  returnToCaller,
-  sameText,
-  successOf,
-  unknownRequest,
-  unreachableProvider,
-} from "./consent_result.js";
+import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
+import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
-type CompleterStore = Pick<
-  Store,
-  "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
->;
+interface ConsentFlowDeps {
+  readonly store: Pick<
+    Store,
+    "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
+  >;
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
+  readonly revocations: Pick<RevocationQueue, "enqueue">;
+  readonly unknownStateAudit: Pick<UnknownStateAudit, "record">;
+  /** Called when a provider has accepted the client of its profile. */
+  readonly onAccepted: (providerId: string) => void;
+  /** Holds a token set until it is durable. */
+  readonly spool: Pick<TokenSpool, "hold" | "release">;
+  /** Shared with the refresher: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /** A callback that passed its guards. */
 interface Callback {
@@ -54,55 +63,27 @@ interface Callback {
 
 /** Brings a person's consent home: from `/auth/start` over the provider to `/auth/callback`. */
 export class ConnectionCompleter implements ConsentFlow {
-  readonly #store: CompleterStore;
-  readonly #vault: CredentialVault;
-  readonly #servers: Pick<IssuerMetadata, "resolve">;
   readonly #redemption: CodeRedemption;
   readonly #ending: ConsentEnding;
-  readonly #unknownStateAudit: Pick<UnknownStateAudit, "record">;
-  readonly #clock: Clock;
-  readonly #log: Log;
 
-  constructor(options: {
-    store: CompleterStore;
-    vault: CredentialVault;
-    writer: CredentialWriter;
-    servers: Pick<IssuerMetadata, "resolve">;
-    grants: Pick<TokenEndpointClient, "exchangeCode">;
-    revocations: Pick<RevocationQueue, "enqueue">;
-    unknownStateAudit: Pick<UnknownStateAudit, "record">;
-    /** Called when a provider has accepted the client of its profile. */
-    onAccepted: (providerId: string) => void;
-    /** Holds a token set until it is durable. */
-    spool: Pick<TokenSpool, "hold" | "release">;
-    /** Shared with the refresher: one token request per connection. */
-    locks: KeyedMutex<string>;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#servers = options.servers;
-    this.#redemption = new CodeRedemption(options);
-    this.#ending = new ConsentEnding(options);
-    this.#unknownStateAudit = options.unknownStateAudit;
-    this.#clock = options.clock;
-    this.#log = options.log;
+  constructor(private readonly deps: ConsentFlowDeps) {
+    this.#redemption = new CodeRedemption(deps);
+    this.#ending = new ConsentEnding(deps);
   }
 
   async start(state: string): Promise<StartOutcome> {
     const stateHash = hashState(state);
-    const pending = this.#store.getAuthorization(stateHash);
-    if (!pending || pending.held) return unknownRequest;
-    if (this.#clock.nowMs() >= pending.expiresAtMs) return expiredRequest;
+    const pending = this.deps.store.getAuthorization(stateHash);
+    if (!pending || pending.held) return this.#unknown(state);
+    if (this.deps.clock.nowMs() >= pending.expiresAtMs) return { kind: "expired" };
     const profile = this.#profileOf(pending);
-    if (!profile) return changedProvider;
+    if (!profile) return { kind: "provider_changed" };
     const secret = this.#secretOf(stateHash, pending);
-    if (!secret) return unknownRequest;
+    if (!secret) return { kind: "unknown_request" };
     const binding = {
       name: bindingName(stateHash),
       value: secret.browserBinding,
-      maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.#clock.nowMs()) / 1000),
+      maxAgeSeconds: Math.ceil((pending.expiresAtMs - this.deps.clock.nowMs()) / 1000),
     };
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
@@ -130,33 +111,30 @@ export class ConnectionCompleter implements ConsentFlow {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
     const visitor = at(browser, origin);
-    const requested = this.#store.getAuthorization(stateHash);
+    const requested = this.deps.store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
-    if (requested && (requested.held || this.#isStatic(requested))) return unknownRequest;
-    if (requested && (await this.#isForeignError(requested, query, state))) return foreignError;
+    if (requested && (requested.held || this.#isStatic(requested))) return { kind: "unknown_request" };
+    if (requested && (await this.#isForeignError(requested, query, state))) return { kind: "foreign_answer" };
     const pending = requested && (await this.#consume(stateHash));
     if (!pending) {
-      await this.#unknownStateAudit.record(visitor);
-      return unknownRequest;
+      await this.deps.unknownStateAudit.record(visitor);
+      return this.#unknown(state);
     }
     const secret = this.#secretOf(stateHash, pending);
-    if (!secret) return await this.#ending.refuse(pending, "data_loss", "oauth_error", visitor);
-    const refused = await this.#refuseStranger(
-      pending,
-      cookie(bindingName(stateHash)),
-      secret,
-      path,
-      visitor,
-    );
+    if (!secret)
+      return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", visitor });
+    const binding = cookie(bindingName(stateHash));
+    const refused = await this.#refuseStranger(pending, binding, secret, path, visitor);
     if (refused) return refused;
     const profile = this.#profileOf(pending);
     if (!profile) {
-      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
-      return changedProvider;
+      await this.#ending.end({ pending, reason: "authorization_failed", type: "oauth_error", visitor });
+      return { kind: "provider_changed" };
     }
     const server = await this.#resolve(profile, secret.nonce !== undefined);
     if ("kind" in server) {
-      await this.#ending.end(pending, "authorization_failed", "oauth_error", visitor);
+      const reason = server.kind === "provider_unreachable" ? "provider_unreachable" : "misconfigured";
+      await this.#ending.end({ pending, reason, type: "oauth_error", visitor });
       return server;
     }
     return await this.#answer({ pending, profile, server, secret, visitor, query, state });
@@ -171,72 +149,70 @@ export class ConnectionCompleter implements ConsentFlow {
     visitor: Principal,
   ): Promise<FinishOutcome | undefined> {
     const { connectionId, providerId } = pending;
+    // With a page, and never by the return URL: who sent the answer is not known.
+    const unverified = { pending, visitor, type: "state_verification_failed" } as const;
     if (!sameText(binding ?? "", secret.browserBinding)) {
-      this.#log.warn({ connectionId, providerId }, "callback from another browser");
-      return await this.#refuseUnverified(pending, visitor);
+      this.deps.log.warn({ connectionId, providerId }, "callback from another browser");
+      return await this.#ending.end({ ...unverified, reason: "state_verification_failed" });
     }
-    if (this.#clock.nowMs() >= pending.expiresAtMs) {
-      await this.#ending.end(pending, "consent_expired", "oauth_error", visitor);
-      return expiredRequest;
+    if (this.deps.clock.nowMs() >= pending.expiresAtMs) {
+      await this.#ending.end({ pending, reason: "consent_expired", type: "oauth_error", visitor });
+      return { kind: "expired" };
     }
     // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
     if (path === pathOfRedirectUri(pending.redirectUri)) return undefined;
-    this.#log.warn({ connectionId, providerId, reason: "redirect_path" }, "authorization response refused");
-    return await this.#refuseUnverified(pending, visitor);
+    this.deps.log.warn(
+      { connectionId, providerId, reason: "redirect_path" },
+      "authorization response refused",
+    );
+    const detail = "it came to the redirect URI of another provider";
+    return await this.#ending.end({ ...unverified, reason: "invalid_authorization_response", detail });
   }
 
-  async #refuseUnverified(pending: PendingAuthorization, visitor: Principal): Promise<FinishOutcome> {
-    const reason = "state_verification_failed";
-    return await this.#ending.refuse(pending, reason, reason, visitor);
-  }
-
-  async #answer({
-    pending,
-    profile,
-    server,
-    secret,
-    visitor,
-    query,
-    state,
-  }: Callback): Promise<FinishOutcome> {
+  async #answer(callback: Callback): Promise<FinishOutcome> {
+    const { pending, profile, server, visitor, query, state } = callback;
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
-      this.#log.warn({ ...context, reason: response.reason }, "authorization response refused");
-      return await this.#refuseUnverified(pending, visitor);
+      const { reason, detail } = invalidResponse(response, server);
+      this.deps.log.warn({ ...context, reason: response.reason, detail }, "authorization response refused");
+      return await this.#ending.end({ pending, visitor, reason, detail, type: "state_verification_failed" });
     }
     if (response.kind === "error") {
-      this.#log.info({ ...context, error: response.error }, "consent not given");
-      const reason = response.error === "access_denied" ? "access_denied" : "authorization_failed";
-      await this.#ending.end(pending, reason, "oauth_error", visitor, response.error);
-      return returnToCaller(pending, profile, { status: "error", error: response.error });
+      const { error: word } = response;
+      this.deps.log.info({ ...context, error: word }, "consent not given");
+      const { reason, detail } = errorResponse(word, pending.redirectUri);
+      const refused = { pending, reason, detail, word, type: "oauth_error", visitor } as const;
+      return returnRefused(pending, profile, await this.#ending.end(refused));
     }
+    return await this.#redeem(callback, response.params);
+  }
+
+  async #redeem(
+    { pending, profile, server, secret, visitor }: Callback,
+    params: URLSearchParams,
+  ): Promise<FinishOutcome> {
+    const context = { connectionId: pending.connectionId, providerId: pending.providerId };
     let completionCode: string | undefined;
     try {
-      completionCode = await this.#redemption.redeem(
-        pending,
-        profile,
-        server,
-        response.params,
-        secret,
-        visitor,
-      );
+      completionCode = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
     } catch (error) {
-      if (error instanceof ConsentSuperseded) return unknownRequest;
+      if (error instanceof ConsentSuperseded) return { kind: "unknown_request" };
       if (!(error instanceof GrantFailure)) throw error;
-      const reason: ProblemReason =
-        error.reason === "id_token_verification_failed"
-          ? "id_token_verification_failed"
-          : "token_exchange_failed";
-      this.#log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
-      await this.#ending.end(pending, reason, reason, visitor, error.oauthError);
-      return returnToCaller(pending, profile, { status: "error", error: reason });
+      const { reason, detail, type } = exchangeFailure(error, profile, pending.redirectUri);
+      this.deps.log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
+      const dropped =
+        error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;
+      const word = error.oauthError ?? reason;
+      const refused = await this.#ending.end({ pending, reason, detail, word, type, visitor, dropped });
+      // Applications know the words of the audit events.
+      return returnRefused(pending, profile, refused, type);
     }
-    this.#log.info(
+    this.deps.log.info(
       context,
       completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
     );
-    return returnToCaller(pending, profile, successOf(completionCode));
+    return returnGiven(pending, profile, completionCode);
   }
 
   /** An error whose `iss` is not the provider's (RFC 9207 section 2.4) says nothing about the request, and must not end it. */
@@ -251,14 +227,17 @@ export class ConnectionCompleter implements ConsentFlow {
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind !== "invalid" || !response.reason.startsWith("iss_")) return false;
     const { connectionId, providerId } = pending;
-    this.#log.warn({ connectionId, providerId, reason: response.reason }, "error of another issuer ignored");
+    this.deps.log.warn(
+      { connectionId, providerId, reason: response.reason },
+      "error of another issuer ignored",
+    );
     return true;
   }
 
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
   async #consume(stateHash: string): Promise<PendingAuthorization | undefined> {
-    const nowMs = this.#clock.nowMs();
-    return await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    return await this.deps.store.commit((tx) => {
       const pending = tx.takeAuthorization(stateHash);
       const connection = pending && tx.getConnection(pending.connectionId);
       if (connection?.pendingStateHash === stateHash) {
@@ -271,7 +250,7 @@ export class ConnectionCompleter implements ConsentFlow {
   /** Undefined when it cannot be opened. */
   #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
     try {
-      return this.#vault.openAuthorization(stateHash, pending);
+      return this.deps.vault.openAuthorization(stateHash, pending);
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;
@@ -279,22 +258,33 @@ export class ConnectionCompleter implements ConsentFlow {
   }
 
   #isStatic(pending: PendingAuthorization): boolean {
-    const profile = this.#store.getProvider(pending.providerId);
+    const profile = this.deps.store.getProvider(pending.providerId);
     return profile !== undefined && profile.authType !== "oauth2";
   }
 
   #profileOf(pending: PendingAuthorization): ProviderProfile | undefined {
-    const profile = this.#store.getProvider(pending.providerId);
+    const profile = this.deps.store.getProvider(pending.providerId);
     return profile?.version === pending.providerVersion ? profile : undefined;
   }
 
   async #resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer | ConsentFailure> {
     try {
-      return await this.#servers.resolve(profile, needsKeys);
+      return await this.deps.servers.resolve(profile, needsKeys);
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
-      this.#log.warn({ providerId: profile.id, error: error.message }, "authorization server not resolved");
-      return unreachableProvider;
+      this.deps.log.warn(
+        { providerId: profile.id, error: error.message },
+        "authorization server not resolved",
+      );
+      const { cause } = error;
+      const answers = cause instanceof DiscoveryFailure && cause.reason !== "unreachable";
+      const isMisconfigured = error instanceof FailedPrecondition || answers;
+      return { kind: isMisconfigured ? "provider_misconfigured" : "provider_unreachable" };
     }
+  }
+
+  /** A link of which nothing is stored any more. */
+  #unknown(state: string): ConsentFailure {
+    return { kind: isExpiredState(state, this.deps.clock.nowMs()) ? "expired" : "unknown_request" };
   }
 }

@@ -6,9 +6,10 @@ import type { Connection } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
-import { newId, newToken } from "../../model/ids.js";
+import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
@@ -21,6 +22,7 @@ import {
   refuseTakenLabel,
   type StoredLimits,
 } from "../lifecycle/quotas.js";
+import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
@@ -45,6 +47,8 @@ export interface RequestedConnection {
   readonly providerId: string;
   readonly connectionId: string;
   readonly expiresAtMs: number;
+  /** Undefined for static types. */
+  readonly redirectUri: string | undefined;
 }
 
 /** Where a person consents, as every caller that may see the connection is told. */
@@ -120,13 +124,13 @@ export class ConnectionRequests {
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better said here than on a person's page.
     const expectsId = expectsIdToken(profile, scopes);
-    if (!isStatic) await this.#servers.resolve(profile, expectsId);
+    if (!isStatic) refusePushedRequests(await this.#servers.resolve(profile, expectsId));
 
-    const state = newToken();
-    const stateHash = hashState(state);
-    const connectionId = existing?.id ?? newId();
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const state = newState(expiresAtMs);
+    const stateHash = hashState(state);
+    const connectionId = existing?.id ?? newId();
     const place = { connectionId, providerId: profile.id, expiresAtMs };
     const sealed = this.#vault.sealAuthorization(stateHash, place, {
       codeVerifier: newCodeVerifier(),
@@ -137,7 +141,8 @@ export class ConnectionRequests {
     const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
     await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
     const authUrl = this.#authUrl(state);
-    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs };
+    const redirectUri = isStatic ? undefined : `${this.#publicUrl}${profile.redirectPath}`;
+    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs, redirectUri };
   }
 
   /**
@@ -255,6 +260,10 @@ export class ConnectionRequests {
     if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
+}
+
+function refusePushedRequests({ requiresPushedRequests }: AuthorizationServer): void {
+  if (requiresPushedRequests) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", pushedRequestsWords);
 }
 
 /**

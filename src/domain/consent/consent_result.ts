@@ -1,42 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { ConsentFailure, FinishOutcome } from "./consent_types.js";
-
-export const unknownRequest: ConsentFailure = {
-  kind: "failure",
-  status: 404,
-  reason: "unknown_request",
-  message: "This link was used already, was replaced by a newer one, or is not one of ours.",
-};
-export const expiredRequest: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "consent_expired",
-  message: "This link is older than ten minutes.",
-};
-export const changedProvider: ConsentFailure = {
-  kind: "failure",
-  status: 410,
-  reason: "provider_changed",
-  message: "The provider was changed or deleted after this link was made.",
-};
-export const unreachableProvider: ConsentFailure = {
-  kind: "failure",
-  status: 503,
-  reason: "provider_unavailable",
-  message: "The provider cannot be reached at the moment.",
-};
-
-/** Nothing is over: the provider's own answer may still come. */
-export const foreignError: ConsentFailure = {
-  kind: "failure",
-  status: 400,
-  reason: "state_verification_failed",
-  message:
-    "This answer is not from the provider that you were sent to. Go on in the provider's own page, or open the link again.",
-};
+import type { FinishOutcome, RefusedConsent } from "./consent_types.js";
 
 /** Name of the cookie that binds a browser to a request. */
 export function bindingName(stateHash: string): string {
@@ -48,32 +13,29 @@ export function sameText(one: string, other: string): boolean {
   return timingSafeEqual(digest(one), digest(other));
 }
 
-/** Where the browser goes with the outcome: to the caller, or to a page of ours. */
-export function returnToCaller(
+/** A consent that is over: the browser goes to the caller, or to a page of ours. @param error for the caller */
+export function returnRefused(
   pending: PendingAuthorization,
   profile: ProviderProfile,
-  outcome: ReturnOutcome,
+  refused: RefusedConsent,
+  error = refused.word,
 ): FinishOutcome {
-  if (pending.returnUrl === undefined) {
-    if (outcome.status === "success") return { kind: "done", providerName: profile.name };
-    const reason: ProblemReason = Object.hasOwn(problemMessages, outcome.error)
-      ? (outcome.error as ProblemReason)
-      : "authorization_failed";
-    return { kind: "failure", status: 400, reason: outcome.error, message: messageForPerson(reason) };
-  }
-  return { kind: "return", location: returnLocation(pending.returnUrl, pending, profile, outcome) };
+  const { returnUrl } = pending;
+  if (returnUrl === undefined) return refused;
+  const outcome = { status: "error", error } as const;
+  return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }
 
-/** What the person in front of the browser is told; the words of `problemMessages` are for agents and operators. */
-export function messageForPerson(reason: ProblemReason): string {
-  switch (reason) {
-    case "access_denied":
-      return "You said no, or the provider did.";
-    case "state_verification_failed":
-      return "This is not the browser in which you opened the link, or the answer is not the provider's.";
-    default:
-      return problemMessages[reason];
-  }
+/** A consent that is given. @param completionCode when the credential waits for its confirmation */
+export function returnGiven(
+  pending: PendingAuthorization,
+  profile: ProviderProfile,
+  completionCode: string | undefined,
+): FinishOutcome {
+  const { returnUrl } = pending;
+  if (returnUrl === undefined) return { kind: "done", providerName: profile.name };
+  const outcome = successOf(completionCode);
+  return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }
 
 /** Adds the outcome to the return URL; a query already there is kept. */

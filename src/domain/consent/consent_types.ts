@@ -1,4 +1,6 @@
 import type { JsonObject } from "../../model/json.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
+import type { QueuedRevocation } from "../grants/revocation_queue.js";
 import type { CaptureField } from "../static_credentials/capture_field.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */
@@ -26,15 +28,37 @@ export type FinishOutcome =
   | { readonly kind: "done"; readonly providerName: string }
   | ConsentFailure;
 
-/** A page that says what went wrong; `status` is the HTTP status. */
-export interface ConsentFailure {
-  readonly kind: "failure";
-  readonly status: 400 | 404 | 410 | 429 | 502 | 503;
-  /** A stable word. */
-  readonly reason: string;
-  /** One sentence for a person. Never text of the provider. */
-  readonly message: string;
+/** Why a link or an answer leads nowhere. What a person reads, and the HTTP status, are those of the listener. */
+export type ConsentFailure =
+  /** The link was used, was replaced, or never was one. */
+  | { readonly kind: "unknown_request" }
+  | { readonly kind: "expired" }
+  /** The profile was changed or deleted after the link was made. */
+  | { readonly kind: "provider_changed" }
+  | { readonly kind: "provider_unreachable" }
+  /** The provider answers, and the profile and its answer do not go together, or it must not be called. */
+  | { readonly kind: "provider_misconfigured" }
+  /** An error whose `iss` is another's (RFC 9207 section 2.4): nothing is over. */
+  | { readonly kind: "foreign_answer" }
+  /** The form of another browser, or without its token. */
+  | { readonly kind: "foreign_form" }
+  | RefusedConsent;
+
+/** A consent that is over. */
+export interface RefusedConsent {
+  readonly kind: "refused";
+  readonly reason: ProblemReason;
+  /** What the provider or the protocol calls it, for whoever is asked for help. */
+  readonly word: string;
+  readonly providerName: string;
+  /** What more there is to say, in words of ours. */
+  readonly detail?: string | undefined;
+  /** Set when the provider had granted already. */
+  readonly grant?: DroppedGrant | undefined;
 }
+
+/** What becomes of a grant whose answer cannot be used; `kept` since the connection holds one of the same account. */
+export type DroppedGrant = QueuedRevocation | "kept";
 
 /** The consent flow as the browser listener sees it. */
 export interface ConsentFlow {
@@ -65,8 +89,8 @@ export interface CaptureForm {
   readonly fields: readonly CaptureField[];
   /** Errors of no field in particular. */
   readonly violations: readonly string[];
-  /** Shown by the form, sent back with it, and bound to the cookie of this browser. */
-  readonly csrf: string;
+  /** Comes back with the form; bound to the cookie of this browser. */
+  readonly formToken: string;
   /** Where the browser is sent in the end; undefined for a page of ours. */
   readonly returnUrl: string | undefined;
 }
@@ -79,15 +103,13 @@ export type CaptureSchemaOutcome =
   | { readonly kind: "schema"; readonly providerName: string; readonly schema: JsonObject }
   | ConsentFailure;
 
+/** Values break the schema, the provider did not accept them, or it could not be asked. */
+export type CaptureError = "invalid" | "rejected" | "not_asked";
+
 /** What the browser listener must do after `POST /auth/capture`; `form` shows what has to be fixed. */
 export type SubmitOutcome =
   | FinishOutcome
-  | {
-      readonly kind: "form";
-      /** 422: the values; 503: the provider could not be asked. */
-      readonly status: 422 | 503;
-      readonly form: CaptureForm;
-    };
+  | { readonly kind: "form"; readonly error: CaptureError; readonly form: CaptureForm };
 
 /** The capture form as the browser listener sees it. `cookie` and `origin` are as in `ConsentFlow`. */
 export interface CaptureFlow {
@@ -95,10 +117,11 @@ export interface CaptureFlow {
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
   /** The fields to ask for; whoever has the state may know them. Idempotent. */
   schema(state: string): CaptureSchemaOutcome;
-  /** Consumes the state if the values are good. */
+  /** Consumes the state if the values are good. @param formToken as `CaptureForm` has it */
   submit(
     state: string,
     values: URLSearchParams,
+    formToken: string,
     cookie: (name: string) => string | undefined,
     origin: string | undefined,
   ): Promise<SubmitOutcome>;

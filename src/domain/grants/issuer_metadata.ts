@@ -113,20 +113,21 @@ export class IssuerMetadata {
     try {
       document = await this.deps.fetchDocument(issuer);
     } catch (error) {
-      if (error instanceof DiscoveryFailure && error.reason === "forbidden") {
-        throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
+      if (!(error instanceof DiscoveryFailure)) {
+        throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
       }
-      throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
+      if (error.reason !== "forbidden") throw new Unavailable(error.message, undefined, error);
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
     }
     let server: AuthorizationServer;
     try {
       server = fromDiscoveryDocument(issuer, document);
     } catch (error) {
-      throw new FailedPrecondition(
-        "PROVIDER_MISCONFIGURED",
-        `the discovery document of ${issuer} cannot be used: ${error instanceof Error ? error.message : "it is malformed"}`,
-        error,
-      );
+      const why =
+        error instanceof DiscoveryFailure
+          ? error.message
+          : `the discovery document of ${issuer} is malformed`;
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", why, error);
     }
     refuseEndpoints(server, this.deps.networks);
     const fetchedAtMs = this.deps.clock.nowMs();

@@ -50,6 +50,7 @@ export function consentEnded(
   status: Extract<ConnectionStatus, "failed" | "expired">,
   reason: ProblemReason,
   nowMs: number,
+  detail?: string,
 ): ConnectionChange {
   const ended: ConnectionChange = {
     pendingStateHash: undefined,
@@ -57,7 +58,8 @@ export function consentEnded(
     awaitingConfirmation: undefined,
   };
   if (connection.status !== "pending") return ended;
-  return { ...ended, status, problem: problemSince(connection, reason, nowMs) };
+  const problem = problemSince(connection, reason, nowMs);
+  return { ...ended, status, problem: detail === undefined ? problem : { ...problem, detail } };
 }
 
 /** The change by a new request; a connection that never was active waits for its first consent again. */

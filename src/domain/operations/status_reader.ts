@@ -1,6 +1,7 @@
 import type {
   DaemonState,
   DaemonStatus,
+  EndingToken,
   NextRefresh,
   ReadinessChecks,
 } from "../../model/connections/daemon_status.js";
@@ -12,6 +13,8 @@ import type { WatchHub } from "../tokens/watch_hub.js";
 
 /** Entries of the queue that are looked at for refreshes: it also holds ends of tokens and of requests. */
 const maxLooks = 256;
+/** A token that cannot be refreshed is worth a word so long before its end: a working day. */
+const endingMs = 24 * 60 * 60_000;
 
 /** Reads how the daemon is. What it costs does not grow with what is stored. */
 export class StatusReader {
@@ -59,7 +62,7 @@ export class StatusReader {
       refreshesRunning: running,
       refreshesWaiting: waiting,
       refreshLagMs: this.deps.engine.lagMs(),
-      nextRefreshes: this.#nextRefreshes(maxEntries),
+      ...this.#planned(maxEntries),
       failingProviders: failing.slice(0, maxEntries).map((provider) => ({
         ...provider,
         connections: this.deps.store.countConnections(provider.providerId),
@@ -75,28 +78,37 @@ export class StatusReader {
     return needsPerson ? "attention" : "ready";
   }
 
-  #nextRefreshes(limit: number): NextRefresh[] {
-    const refreshes: NextRefresh[] = [];
+  /** What comes next in the queue of due work. */
+  #planned(limit: number): Planned {
+    const planned: Planned = { nextRefreshes: [], endingTokens: [] };
+    const endsMs = this.deps.clock.nowMs() + endingMs;
     const batch = Math.min(maxLooks, limit * 2);
     let after: DueEntry | undefined;
     for (let looks = 0; looks < maxLooks; looks += batch) {
       const entries = this.deps.store.due(Number.POSITIVE_INFINITY, Math.min(batch, maxLooks - looks), after);
-      for (const entry of entries) {
-        const refresh = this.#refreshAt(entry);
-        if (refresh) refreshes.push(refresh);
-        if (refreshes.length === limit) return refreshes;
-      }
+      for (const entry of entries) this.#plan(planned, entry, limit, endsMs);
       after = entries.at(-1);
-      if (entries.length < batch) break;
+      const isPast = after === undefined || after.dueAtMs > endsMs || planned.endingTokens.length === limit;
+      if (entries.length < batch || (planned.nextRefreshes.length === limit && isPast)) break;
     }
-    return refreshes;
+    return planned;
   }
 
-  /** Undefined when something else is due then. */
-  #refreshAt({ connectionId, dueAtMs }: DueEntry): NextRefresh | undefined {
+  #plan(planned: Planned, { connectionId, dueAtMs }: DueEntry, limit: number, endsMs: number): void {
     const connection = this.deps.store.getConnection(connectionId);
-    if (!connection || dueAction(connection, dueAtMs) !== "refresh") return undefined;
+    if (!connection) return;
     const { providerId, providerName, failedRefreshes } = connection;
-    return { connectionId, providerId, providerName, dueAtMs, failedRefreshes };
+    const place = { connectionId, providerId, providerName };
+    const action = dueAction(connection, dueAtMs);
+    if (action === "refresh" && planned.nextRefreshes.length < limit) {
+      planned.nextRefreshes.push({ ...place, dueAtMs, failedRefreshes });
+    }
+    const ends = action === "announce_expiry" && dueAtMs <= endsMs && planned.endingTokens.length < limit;
+    if (ends) planned.endingTokens.push({ ...place, expiresAtMs: dueAtMs });
   }
+}
+
+interface Planned {
+  readonly nextRefreshes: NextRefresh[];
+  readonly endingTokens: EndingToken[];
 }

@@ -6,8 +6,8 @@ export interface CaptureField {
   /** `fixed` has one value, `choice` one of `choices`. */
   readonly kind: "text" | "secret" | "choice" | "fixed";
   readonly choices: readonly string[];
-  /** Of HTML, for the keyboard of a phone. */
-  readonly inputType: "text" | "email" | "url" | "date";
+  /** What a text is (JSON Schema 2020-12, section 7.3); `none` when anything goes. */
+  readonly format: "none" | "email" | "uri" | "date";
   readonly isRequired: boolean;
   /** What a value must look like, in technical words; empty when anything goes. */
   readonly hint: string;
@@ -17,5 +17,5 @@ export interface CaptureField {
   readonly violation: string | undefined;
 }
 
-/** Field of the form that brings back `CaptureForm.csrf`. */
-export const csrfField = "nexus-csrf";
+/** Under this name the form sends its token, so no property of a schema may have it. */
+export const formTokenField = "nexus-csrf";

@@ -35,7 +35,7 @@ export function captureFields(
       description: textOf(property["description"]),
       kind,
       choices: kind === "choice" ? (property["enum"] as string[]) : [],
-      inputType: inputTypeOf(property),
+      format: formatOf(property),
       isRequired: required.includes(name) && !(read?.mayBeEmpty && acceptsEmpty(property)),
       hint: kind === "text" || kind === "secret" ? hintOf(property) : "",
       value: shownValue(property, kind, entered?.[name]),
@@ -88,9 +88,8 @@ function shownValue(property: JsonObject, kind: CaptureField["kind"], entered: s
   return kind === "fixed" ? textOf(property["const"]) : (entered ?? textOf(property["default"]));
 }
 
-function inputTypeOf({ format }: JsonObject): CaptureField["inputType"] {
-  if (format === "email" || format === "date") return format;
-  return format === "uri" ? "url" : "text";
+function formatOf({ format }: JsonObject): CaptureField["format"] {
+  return format === "email" || format === "date" || format === "uri" ? format : "none";
 }
 
 function hintOf({ minLength, maxLength, format }: JsonObject): string {

@@ -3,7 +3,7 @@ import { credentialFields, defaultSchemaOf } from "../../model/credentials/crede
 import type { FieldViolation } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import { csrfField } from "./capture_field.js";
+import { formTokenField } from "./capture_field.js";
 import { drafts, formats, objectKeywords, stringKeywords } from "./credential_keywords.js";
 import { compilePattern } from "./safe_pattern.js";
 
@@ -137,7 +137,7 @@ export function nameViolation(name: string): string | undefined {
     return `must have a name of 1 to ${maxNameLength} characters`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(name)) return "must not have control characters in its name";
-  const isReserved = name === csrfField || name === "__proto__";
+  const isReserved = name === formTokenField || name === "__proto__";
   return isReserved ? "has a name that is reserved" : undefined;
 }
 

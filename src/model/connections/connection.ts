@@ -15,6 +15,8 @@ export interface Problem {
   readonly firm?: boolean;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string;
+  /** What more there is to say of a consent that came to nothing: the end of a sentence, in words of ours. */
+  readonly detail?: string;
   /** The provider refused refreshes, and none succeeded since. */
   readonly refused?: Refusals;
 }
@@ -39,10 +41,17 @@ export interface Refusals {
 export function problemSentence({
   reason,
   movedFrom,
+  detail,
   refused,
-}: Pick<Problem, "reason" | "movedFrom" | "refused">): string {
+}: Pick<Problem, "reason" | "movedFrom" | "detail" | "refused">): string {
   if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
-  return movedFrom === undefined ? problemMessages[reason] : movedSentence;
+  if (movedFrom !== undefined) return movedSentence;
+  return detailed(problemMessages[reason], detail);
+}
+
+/** A sentence, with what more there is to say. */
+export function detailed(sentence: string, detail: string | undefined): string {
+  return detail === undefined ? sentence : `${sentence.replace(/\.$/, "")}: ${detail}.`;
 }
 
 function refusedSentence({ httpStatus, times }: Refusals): string {

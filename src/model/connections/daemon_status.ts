@@ -15,6 +15,14 @@ export interface NextRefresh {
   readonly failedRefreshes: number;
 }
 
+/** A token that ends soon and cannot be refreshed. */
+export interface EndingToken {
+  readonly connectionId: string;
+  readonly providerId: string;
+  readonly providerName: string;
+  readonly expiresAtMs: number;
+}
+
 /** See `nexus.v1.FailingProvider`. */
 export type FailingReason = "misconfigured" | "transient" | "ambiguous" | "rejected";
 
@@ -48,6 +56,7 @@ export interface DaemonStatus {
   readonly refreshesWaiting: number;
   readonly refreshLagMs: number;
   readonly nextRefreshes: readonly NextRefresh[];
+  readonly endingTokens: readonly EndingToken[];
   readonly failingProviders: readonly (FailingProvider & { readonly connections: number })[];
   readonly failingProviderCount: number;
   readonly storeBytes: number;

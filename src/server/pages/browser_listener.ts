@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/consent/consent_types.js";
+import { formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
@@ -20,6 +21,7 @@ import {
 } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
+import type { Failure } from "./failures.js";
 import { pageStyle } from "./page_style.js";
 import {
   badRequestPage,
@@ -116,16 +118,11 @@ export class BrowserListener implements Listener {
   }
 
   /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
-  #tooFast({ socket }: IncomingMessage): Answer | undefined {
+  #tooFast({ socket, headers }: IncomingMessage): Answer | undefined {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
     const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
-    const page = failurePage({
-      kind: "failure",
-      status: 429,
-      reason: "rate_limited",
-      message: `Too many requests from your address: at most ${limit} per second.`,
-    });
+    const page = failed(headers, { kind: "rate_limited", perSecond: limit });
     const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
@@ -167,11 +164,10 @@ export class BrowserListener implements Listener {
 
   async #start({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return incompletePage();
+    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
     const outcome = await this.#options.flow.start(state);
-    const isForProgram = prefersJson(headers);
-    if (outcome.kind === "failure") return isForProgram ? failureJson(outcome) : failurePage(outcome);
-    if (outcome.kind === "capture" && isForProgram) return this.#schema(state);
+    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return failed(headers, outcome);
+    if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
@@ -180,48 +176,50 @@ export class BrowserListener implements Listener {
 
   async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
-    return this.#finished(await this.#options.flow.finish(query, cookies.read, origin, path), cookies);
+    const outcome = await this.#options.flow.finish(query, cookies.read, origin, path);
+    return this.#finished(outcome, cookies, headers);
   }
 
   async #form({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return incompletePage();
+    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
     if (prefersJson(headers)) return this.#schema(state);
     const { read } = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.capture.form(state, read);
-    if (outcome.kind === "failure") return failurePage(outcome);
-    return captureFormPage(200, outcome.form, captureTarget(state));
+    if (outcome.kind !== "form") return failed(headers, outcome);
+    return captureFormPage(outcome.form, undefined, captureTarget(state));
   }
 
   /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
   #schema(state: string): Answer {
     const outcome = this.#options.capture.schema(state);
-    if (outcome.kind === "failure") return failureJson(outcome);
+    if (outcome.kind !== "schema") return failureJson(outcome);
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return incompletePage();
+    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
     if (!isForm(headers)) return formRefusedPage(415);
     if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
     if (body === "too_large") return formTooLargePage();
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const values = new URLSearchParams(body.toString("utf8"));
-    const outcome = await this.#options.capture.submit(state, values, cookies.read, origin);
-    if (outcome.kind === "form") return captureFormPage(outcome.status, outcome.form, captureTarget(state));
-    return this.#finished(outcome, cookies);
+    const formToken = values.get(formTokenField) ?? "";
+    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, origin);
+    if (outcome.kind === "form") return captureFormPage(outcome.form, outcome.error, captureTarget(state));
+    return this.#finished(outcome, cookies, headers);
   }
 
-  #finished(outcome: FinishOutcome, cookies: CookieReader): Answer {
+  #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
     const cleared = cookies.clear();
     switch (outcome.kind) {
       case "return":
         return redirect(303, outcome.location, cleared);
       case "done":
         return redirect(303, this.#done.location(outcome.providerName), cleared);
-      case "failure":
-        return withCookies(failurePage(outcome), cleared);
+      default:
+        return withCookies(failed(headers, outcome), cleared);
     }
   }
 }
@@ -253,9 +251,8 @@ function captureTarget(state: string): string {
   return `${capturePath}?${new URLSearchParams({ state })}`;
 }
 
-function incompletePage(): Answer {
-  const message = "The link is not complete.";
-  return failurePage({ kind: "failure", status: 400, reason: "state_missing", message });
+function failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+  return prefersJson(headers) ? failureJson(failure) : failurePage(failure);
 }
 
 function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {

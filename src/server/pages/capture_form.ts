@@ -1,39 +1,56 @@
-import type { CaptureForm } from "../../domain/consent/consent_types.js";
-import { type CaptureField, csrfField } from "../../domain/static_credentials/capture_field.js";
+import type { CaptureError, CaptureForm } from "../../domain/consent/consent_types.js";
+import { type CaptureField, formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
-import { escapeHtml, htmlDocument, safeHeaders } from "./pages.js";
+import { type Html, html, joined } from "./html.js";
+import { htmlDocument, htmlHeaders, safeHeaders } from "./pages.js";
+
+/** The status of a form that has to be sent again, and what is said of it as a whole. */
+const errors: Readonly<
+  Record<CaptureError, { readonly status: 422 | 503; readonly violation?: (providerName: string) => string }>
+> = {
+  invalid: { status: 422 },
+  rejected: {
+    status: 422,
+    violation: (name) => `${name} did not accept these values. Check them and enter them once more.`,
+  },
+  not_asked: {
+    status: 503,
+    violation: (name) =>
+      `${name} could not be asked whether these values are right. Wait a minute and enter them again.`,
+  },
+};
 
 /**
  * The form in which a person enters a static credential. It works without scripts, and the daemon judges it, not the browser:
  * so every browser shows the same errors in the same words, beside their fields.
  *
+ * @param error of a form that was sent and has to be fixed
  * @param action path and query that it is sent to
  */
-export function captureFormPage(status: 200 | 422 | 503, form: CaptureForm, action: string): Answer {
-  const isInvalid = status !== 200;
+export function captureFormPage(form: CaptureForm, error: CaptureError | undefined, action: string): Answer {
+  const { status, violation } = error === undefined ? { status: 200 } : errors[error];
   const heading = form.title === "" ? `Connect ${form.providerName}` : form.title;
-  const content = `<main class="form">
-<h1 dir="auto">${escapeHtml(heading)}</h1>
+  const content = html`<main class="form">
+<h1 dir="auto">${heading}</h1>
 ${introduction(form)}
-${isInvalid ? summary(form) : ""}
-<form method="post" action="${escapeHtml(action)}" novalidate autocomplete="off">
-<input type="hidden" name="${csrfField}" value="${escapeHtml(form.csrf)}">
-${form.fields.some(({ isRequired }) => isRequired) ? legend : ""}
-${form.fields.map(field).join("\n")}
+${error && summary(form, violation?.(form.providerName))}
+<form method="post" action="${action}" novalidate autocomplete="off">
+<input type="hidden" name="${formTokenField}" value="${form.formToken}">
+${form.fields.some(({ isRequired }) => isRequired) ? legend : undefined}
+${form.fields.map(field)}
 <button type="submit">Connect</button>
 </form>
 <p class="note">Stored encrypted, for the application that sent you here.</p>
 </main>`;
-  const headers = {
-    ...safeHeaders,
-    ...formHeaders(form.returnUrl),
-    "content-type": "text/html; charset=utf-8",
+  const title = `${error === undefined ? "" : "Error: "}${heading}`;
+  return {
+    status,
+    headers: { ...htmlHeaders, ...formHeaders(form.returnUrl) },
+    body: htmlDocument(title, content),
   };
-  const title = `${isInvalid ? "Error: " : ""}${heading}`;
-  return { status, headers, body: htmlDocument(title, content) };
 }
 
-const legend = '<p class="note">Fields marked <span class="required">*</span> are needed.</p>';
+const legend = html`<p class="note">Fields marked <span class="required">*</span> are needed.</p>`;
 
 /**
  * Chromium holds `form-action` against every redirect that follows a form (CSP 3, section 6.4.1.2), those of the application that
@@ -51,85 +68,97 @@ function formHeaders(returnUrl: string | undefined): Record<string, string> {
   };
 }
 
-function introduction({ title, description, providerName }: CaptureForm): string {
+function introduction({ title, description, providerName }: CaptureForm): Html {
   const asked = title === "" ? "" : ` for ${providerName}`;
   const text =
     description === "" ? `Enter what you were given${asked || ` by ${providerName}`}.` : description;
-  const provider =
-    title === "" || description === "" ? "" : `<p class="note">Provider: ${escapeHtml(providerName)}</p>\n`;
-  return `${provider}<p class="prose" dir="auto">${escapeHtml(text)}</p>`;
+  const isNamed = title !== "" && description !== "";
+  return html`${isNamed ? html`<p class="note">Provider: ${providerName}</p>\n` : undefined}<p class="prose" dir="auto">${text}</p>`;
 }
 
-function summary({ fields, violations }: CaptureForm): string {
-  const general = violations.map((violation) => `<li dir="auto">${escapeHtml(violation)}</li>`);
-  const ofFields = fields.flatMap(({ violation }, index) =>
-    violation === undefined
-      ? []
-      : [`<li dir="auto"><a href="#${idOf(index)}">${escapeHtml(violation)}</a></li>`],
+function summary({ fields, violations }: CaptureForm, violation: string | undefined): Html {
+  const general = [...(violation === undefined ? [] : [violation]), ...violations];
+  const ofFields = fields.flatMap(({ violation: text }, index) =>
+    text === undefined ? [] : [html`<li dir="auto"><a href="#${idOf(index)}">${text}</a></li>`],
   );
-  return `<div class="summary" role="alert" aria-labelledby="summary-title" tabindex="-1" autofocus>
+  return html`<div class="summary" role="alert" aria-labelledby="summary-title" tabindex="-1" autofocus>
 <h2 id="summary-title">Not connected yet</h2>
 <ul>
-${[...general, ...ofFields].join("\n")}
+${[...general.map((text) => html`<li dir="auto">${text}</li>`), ...ofFields]}
 </ul>
 </div>`;
 }
 
-function field(one: CaptureField, index: number, fields: readonly CaptureField[]): string {
+interface Note {
+  readonly id: string;
+  readonly kind: "about" | "hint" | "violation";
+  readonly text: string;
+}
+
+function notesOf({ description, hint, violation }: CaptureField, id: string): Note[] {
+  const about: Note[] = description === "" ? [] : [{ id: `${id}-about`, kind: "about", text: description }];
+  // A description says it better; then the hint is a tooltip only.
+  const hints: Note[] =
+    hint === "" || description !== "" ? [] : [{ id: `${id}-hint`, kind: "hint", text: hint }];
+  const errors: Note[] =
+    violation === undefined ? [] : [{ id: `${id}-error`, kind: "violation", text: violation }];
+  return [...about, ...hints, ...errors];
+}
+
+function field(one: CaptureField, index: number, fields: readonly CaptureField[]): Html {
   const id = idOf(index);
-  const notes = [
-    one.description === "" ? undefined : { id: `${id}-about`, kind: "about", text: one.description },
-    // A description says it better; then the hint is a tooltip only.
-    one.hint === "" || one.description !== ""
-      ? undefined
-      : { id: `${id}-hint`, kind: "hint", text: one.hint },
-    one.violation === undefined ? undefined : { id: `${id}-error`, kind: "violation", text: one.violation },
-  ].filter((note) => note !== undefined);
-  const isInvalid = fields.some(({ violation }) => violation !== undefined);
-  const attributes = [
-    `id="${id}"`,
-    `name="${escapeHtml(one.name)}"`,
-    'autocomplete="off"',
-    one.isRequired ? "required" : "",
-    one.hint === "" ? "" : `title="${escapeHtml(one.hint)}"`,
-    notes.length === 0 ? "" : `aria-describedby="${notes.map((note) => note.id).join(" ")}"`,
-    one.violation === undefined ? "" : 'aria-invalid="true"',
-    index === 0 && !isInvalid ? "autofocus" : "",
-  ].filter((attribute) => attribute !== "");
-  const optional = one.isRequired || one.kind === "fixed" ? "" : ' <span class="optional">(optional)</span>';
-  const mark = one.isRequired ? ' <span class="required" aria-hidden="true">*</span>' : "";
-  const above = notes.filter(({ kind }) => kind !== "violation").map(noteOf);
-  const violation = notes.filter(({ kind }) => kind === "violation").map(noteOf);
-  return `<div class="field${one.violation === undefined ? "" : " invalid"}">
-<label for="${id}"><bdi>${escapeHtml(one.label)}</bdi>${mark}${optional}</label>
-${[...above, ...violation, control(one, attributes.join(" "))].join("\n")}
+  const notes = notesOf(one, id);
+  const isFirst = index === 0 && fields.every(({ violation }) => violation === undefined);
+  const isInvalid = one.violation !== undefined;
+  const attributes = html`id="${id}" name="${one.name}" autocomplete="off"${one.isRequired ? " required" : ""}${
+    one.hint === "" ? undefined : html` title="${one.hint}"`
+  }${notes.length === 0 ? undefined : html` aria-describedby="${notes.map((note) => note.id).join(" ")}"`}${
+    isInvalid ? html` aria-invalid="true"` : undefined
+  }${isFirst ? " autofocus" : ""}`;
+  const optional =
+    one.isRequired || one.kind === "fixed" ? undefined : html` <span class="optional">(optional)</span>`;
+  const mark = one.isRequired ? html` <span class="required" aria-hidden="true">*</span>` : undefined;
+  return html`<div class="field${isInvalid ? " invalid" : ""}">
+<label for="${id}"><bdi>${one.label}</bdi>${mark}${optional}</label>
+${[...notes.map(noteOf), control(one, attributes)]}
 </div>`;
 }
 
-function noteOf({ id, kind, text }: { id: string; kind: string; text: string }): string {
-  const prefix = kind === "violation" ? '<span class="hidden">Error: </span>' : "";
-  return `<p class="${kind}" id="${id}" dir="auto">${prefix}${escapeHtml(text)}</p>`;
+function noteOf({ id, kind, text }: Note): Html {
+  const prefix = kind === "violation" ? html`<span class="hidden">Error: </span>` : undefined;
+  return html`<p class="${kind}" id="${id}" dir="auto">${prefix}${text}</p>`;
 }
 
-function control({ kind, inputType, choices, value, isRequired }: CaptureField, attributes: string): string {
-  const plain = 'spellcheck="false" autocapitalize="none" autocorrect="off"';
+/** Types of HTML, for the keyboard of a phone. */
+const inputTypes: Readonly<Record<CaptureField["format"], string>> = {
+  none: "text",
+  email: "email",
+  uri: "url",
+  date: "date",
+};
+
+const plain = html`spellcheck="false" autocapitalize="none" autocorrect="off"`;
+
+function control({ kind, format, choices, value, isRequired }: CaptureField, attributes: Html): Html {
   switch (kind) {
     case "choice": {
-      const none = isRequired && value !== "" ? "" : '<option value="">Choose</option>';
-      return `<select ${attributes}>${none}${choices.map((choice) => option(choice, choice === value)).join("")}</select>`;
+      const none = isRequired && value !== "" ? undefined : html`<option value="">Choose</option>`;
+      return html`<select ${attributes}>${none}${joined(
+        choices.map((choice) => option(choice, choice === value)),
+        "",
+      )}</select>`;
     }
     case "fixed":
-      return `<input type="text" readonly value="${escapeHtml(value)}" ${attributes}>`;
+      return html`<input type="text" readonly value="${value}" ${attributes}>`;
     case "secret":
-      return `<input type="password" ${plain} ${attributes}>`;
+      return html`<input type="password" ${plain} ${attributes}>`;
     case "text":
-      return `<input type="${inputType}" value="${escapeHtml(value)}" ${plain} ${attributes}>`;
+      return html`<input type="${inputTypes[format]}" value="${value}" ${plain} ${attributes}>`;
   }
 }
 
-function option(choice: string, isChosen: boolean): string {
-  const text = escapeHtml(choice);
-  return `<option value="${text}"${isChosen ? " selected" : ""}>${text === "" ? "(empty)" : text}</option>`;
+function option(choice: string, isChosen: boolean): Html {
+  return html`<option value="${choice}"${isChosen ? " selected" : ""}>${choice === "" ? "(empty)" : choice}</option>`;
 }
 
 function idOf(index: number): string {

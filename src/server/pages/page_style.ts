@@ -66,7 +66,9 @@ main {
 h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25; }
 p { margin: 0 0 .6rem; }
 p:last-child { margin-bottom: 0; }
-.reason { margin-top: 1.5rem; color: var(--soft); font-size: .85rem; }
+.reason, .operator { margin-top: 1.5rem; color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
+.operator { text-align: left; }
+.flag { white-space: nowrap; }
 .form { text-align: left; max-width: 30rem; }
 .prose { white-space: pre-line; }
 .note { margin-top: 1.25rem; color: var(--soft); font-size: .85rem; }

@@ -1,6 +1,7 @@
-import type { ConsentFailure } from "../../domain/consent/consent_types.js";
 import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
+import { type Failure, failureText } from "./failures.js";
+import { type Html, html, joined } from "./html.js";
 
 /**
  * Headers of everything that the browser listener answers: nothing runs, nothing is framed, nothing is kept, and the address
@@ -15,6 +16,8 @@ export const safeHeaders = {
   "x-frame-options": "DENY",
 } as const;
 
+export const htmlHeaders = { ...safeHeaders, "content-type": "text/html; charset=utf-8" };
+
 export const stylePath = "/style.css";
 
 interface Page {
@@ -24,6 +27,8 @@ interface Page {
   readonly lines: readonly string[];
   /** A word for whoever is asked for help. */
   readonly reason?: string;
+  /** For the people who run the daemon. */
+  readonly operator?: string | undefined;
 }
 
 /** The person consented, and no application asked for them back. @param providerName undefined when it is not known */
@@ -40,22 +45,16 @@ export function donePage(providerName: string | undefined): Answer {
   });
 }
 
-/** What to do next depends on who can fix it. */
-const nextSteps: Readonly<Record<ConsentFailure["status"], string>> = {
-  400: "Nothing was changed. Go back to the application that sent you here and start again.",
-  404: "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
-  410: "Links like this work once and for a short time. Go back to the application that sent you here and ask for a new one.",
-  429: "Nothing was changed. Wait a moment, then load this page again.",
-  502: "Nothing was changed. Wait a minute and start again from the application; if it happens again, tell the people who run it.",
-  503: "Nothing was changed. Wait a minute, then load this page again.",
-};
-
-export function failurePage({ status, reason, message }: ConsentFailure): Answer {
+export function failurePage(failure: Failure): Answer {
+  const { status, word, lines, operator } = failureText(failure);
+  const isExpired = failure.kind === "expired";
+  const title = isExpired ? "This link has expired" : "Not connected";
   return page(status, {
-    title: "Not connected",
+    title,
     mark: "stopped",
-    lines: [message, nextSteps[status]],
-    reason,
+    lines: isExpired ? lines.slice(1) : lines,
+    reason: word,
+    operator,
   });
 }
 
@@ -68,8 +67,10 @@ export function jsonAnswer(status: number, body: JsonObject): Answer {
   };
 }
 
-export function failureJson({ status, reason, message }: ConsentFailure): Answer {
-  return jsonAnswer(status, { error: reason, code: reason, message });
+export function failureJson(failure: Failure): Answer {
+  const { status, word, lines, operator } = failureText(failure);
+  const message = [...lines, ...(operator === undefined ? [] : [operator])].join(" ");
+  return jsonAnswer(status, { error: word, code: word, message });
 }
 
 export function homePage(): Answer {
@@ -165,56 +166,48 @@ export function internalErrorPage(): Answer {
 
 /** What a `HEAD` of `path` gets where a `GET` would act. */
 export function idleAnswer(): Answer {
-  return { status: 200, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body: "" };
+  return { status: 200, headers: htmlHeaders, body: "" };
 }
 
-const marks: Readonly<Record<Page["mark"], string>> = {
-  done: '<div class="mark done" aria-hidden="true">&#10003;</div>',
-  stopped: '<div class="mark stopped" aria-hidden="true">!</div>',
-  plain: "",
+const marks: Readonly<Record<Page["mark"], Html | undefined>> = {
+  done: html`<div class="mark done" aria-hidden="true">&#10003;</div>`,
+  stopped: html`<div class="mark stopped" aria-hidden="true">!</div>`,
+  plain: undefined,
 };
 
-function page(status: number, { title, mark, lines, reason }: Page): Answer {
-  const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join("\n");
-  const small =
-    reason === undefined ? "" : `\n<p class="reason">Reason: <code>${escapeHtml(reason)}</code></p>`;
-  const body = htmlDocument(
-    title,
-    `<main>
+function page(status: number, { title, mark, lines, reason, operator }: Page): Answer {
+  const content = html`<main>
 ${marks[mark]}
-<h1>${escapeHtml(title)}</h1>
-${paragraphs}${small}
-</main>`,
-  );
-  return { status, headers: { ...safeHeaders, "content-type": "text/html; charset=utf-8" }, body };
+<h1>${title}</h1>
+${lines.map((line) => html`<p>${line}</p>`)}
+${operator && html`<p class="operator">For the people who run it: ${unbroken(operator)}</p>`}
+${reason && html`<p class="reason">Reason: <code>${reason}</code></p>`}
+</main>`;
+  return { status, headers: htmlHeaders, body: htmlDocument(title, content) };
 }
 
-/** @param content HTML of the body */
-export function htmlDocument(title: string, content: string): string {
-  return `<!doctype html>
+/** Flags of commands stay whole at the end of a line. */
+function unbroken(text: string): Html {
+  const words = text
+    .split(" ")
+    .map((word) => (word.startsWith("--") ? html`<span class="flag">${word}</span>` : word));
+  return joined(words, " ");
+}
+
+/** @param content of the body */
+export function htmlDocument(title: string, content: Html): string {
+  return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
+<title>${title}</title>
 <link rel="stylesheet" href="${stylePath}">
 </head>
 <body>
 ${content}
 </body>
 </html>
-`;
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
+`.text;
 }

@@ -3,7 +3,8 @@ import { type ConnectionStatus, connectionStatuses } from "../../model/connectio
 import type { DaemonState, DaemonStatus, FailingReason } from "../../model/connections/daemon_status.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
 import type { Answer } from "../listen/http_listener.js";
-import { escapeHtml, safeHeaders } from "./pages.js";
+import { Html, html, joined } from "./html.js";
+import { safeHeaders } from "./pages.js";
 import { statusStyle } from "./status_style.js";
 
 /** Often enough to watch, and no load worth a word. */
@@ -21,10 +22,10 @@ const headers = {
 const lateMs = 5_000;
 
 const titles: Readonly<Record<DaemonState, readonly [title: string, mark: string]>> = {
-  ready: ["Ready", "&#10003;"],
+  ready: ["Ready", "\u2713"],
   attention: ["Needs attention", "!"],
   not_ready: ["Not ready", "!"],
-  draining: ["Ending", "&#8211;"],
+  draining: ["Ending", "\u2013"],
 };
 
 const reasons: Readonly<Record<FailingReason, string>> = {
@@ -42,15 +43,15 @@ const reasons: Readonly<Record<FailingReason, string>> = {
  */
 export function statusPage(status: DaemonStatus, { reloads }: { readonly reloads: boolean }): Answer {
   const [title] = titles[status.state];
-  const refresh = reloads ? `<meta http-equiv="refresh" content="${reloadSeconds}">\n` : "";
-  const body = `<!doctype html>
+  const refresh = reloads ? html`<meta http-equiv="refresh" content="${reloadSeconds}">\n` : undefined;
+  const body = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 ${refresh}<title>${title} - nexusd</title>
-<style>${statusStyle}</style>
+<style>${new Html(statusStyle)}</style>
 </head>
 <body>
 <main>
@@ -62,14 +63,14 @@ ${footOf(status, reloads)}
 </main>
 </body>
 </html>
-`;
+`.text;
   return { status: 200, headers, body };
 }
 
-function headOf(status: DaemonStatus): string {
+function headOf(status: DaemonStatus): Html {
   const [title, mark] = titles[status.state];
   const facts = [
-    `nexusd <bdi>${escapeHtml(status.version)}</bdi>`,
+    html`nexusd <bdi>${status.version}</bdi>`,
     `up ${formatDuration(status.uptimeMs)}`,
     counted(status.subscribers, "subscriber"),
     `store ${formatBytes(status.storeBytes)}`,
@@ -78,14 +79,14 @@ function headOf(status: DaemonStatus): string {
     .filter(([, check]) => check !== true)
     .map(
       ([name, check]) =>
-        `<p class="bad">${escapeHtml(name)}: <bdi>${escapeHtml(typeof check === "string" ? check : "no")}</bdi></p>`,
+        html`<p class="bad">${name}: <bdi>${typeof check === "string" ? check : "no"}</bdi></p>`,
     );
-  return `<header class="${status.state}">
+  return html`<header class="${status.state}">
 <div class="mark" aria-hidden="true">${mark}</div>
 <div>
 <h1>${title}</h1>
-${violations.join("\n")}
-<p class="soft">${facts.join(" &middot; ")}</p>
+${violations}
+<p class="soft">${joined(facts, " \u00b7 ")}</p>
 </div>
 </header>`;
 }
@@ -103,23 +104,23 @@ const order: readonly ConnectionStatus[] = [
   ...connectionStatuses.filter((status) => !["active", "attention", "pending"].includes(status)),
 ];
 
-function connectionsOf({ connections }: DaemonStatus): string {
+function connectionsOf({ connections }: DaemonStatus): Html {
   const total = order.reduce((sum, status) => sum + connections[status], 0);
   const states = order.map((status) => {
     const count = connections[status];
-    const isNone = count === 0 ? ' class="none"' : "";
-    return `<li${isNone}><b>${formatCount(count)}</b><span><i class="${classOf(status)}"></i>${status}</span></li>`;
+    const isNone = count === 0 ? html` class="none"` : undefined;
+    return html`<li${isNone}><b>${formatCount(count)}</b><span><i class="${classOf(status)}"></i>${status}</span></li>`;
   });
   const waiting = connections.attention;
   const note =
     waiting === 0
-      ? ""
-      : `\n<p class="note"><span class="warn">${counted(waiting, "connection")} ${waiting === 1 ? "waits" : "wait"} for a person.</span> <code>nexusd connections --status attention</code></p>`;
-  return `<section>
+      ? undefined
+      : html`\n<p class="note"><span class="warn">${counted(waiting, "connection")} ${waiting === 1 ? "waits" : "wait"} for a person.</span> <code>nexusd connections --status attention</code></p>`;
+  return html`<section>
 <h2>Connections <small>${formatCount(total)} in all</small></h2>
-${total === 0 ? "" : barOf(connections, total)}
+${total === 0 ? undefined : barOf(connections, total)}
 <ul class="states">
-${states.join("\n")}
+${states}
 </ul>${note}
 </section>`;
 }
@@ -128,23 +129,23 @@ const barWidth = 1000;
 /** The share of a state that has one connection among a million: it is seen all the same. */
 const leastWidth = 8;
 
-function barOf(connections: DaemonStatus["connections"], total: number): string {
+function barOf(connections: DaemonStatus["connections"], total: number): Html {
   const present = order.filter((status) => connections[status] > 0);
   const widths = present.map((status) => Math.max(leastWidth, (connections[status] / total) * barWidth));
   const scale = barWidth / widths.reduce((sum, width) => sum + width, 0);
   let x = 0;
   const parts = present.map((status, index) => {
     const width = (widths[index] ?? 0) * scale;
-    const rect = `<rect class="${classOf(status)}" x="${x.toFixed(1)}" width="${width.toFixed(1)}" height="10"/>`;
+    const rect = html`<rect class="${classOf(status)}" x="${x.toFixed(1)}" width="${width.toFixed(1)}" height="10"/>`;
     x += width;
     return rect;
   });
-  return `<svg viewBox="0 0 ${barWidth} 10" preserveAspectRatio="none" aria-hidden="true">${parts.join("")}</svg>`;
+  return html`<svg viewBox="0 0 ${barWidth} 10" preserveAspectRatio="none" aria-hidden="true">${parts}</svg>`;
 }
 
-function failingOf({ failingProviders, failingProviderCount, timeMs }: DaemonStatus): string {
+function failingOf({ failingProviders, failingProviderCount, timeMs }: DaemonStatus): Html {
   if (failingProviderCount === 0) {
-    return `<section>
+    return html`<section>
 <h2>Providers</h2>
 <p class="soft">None is failing.</p>
 </section>`;
@@ -156,46 +157,46 @@ function failingOf({ failingProviders, failingProviderCount, timeMs }: DaemonSta
       counted(provider.connections, "connection"),
       ...(provider.retryAtMs === undefined ? [] : [`next probe ${whenOf(provider.retryAtMs, timeMs)}`]),
     ];
-    return `<li><p><b><bdi>${escapeHtml(provider.providerName)}</bdi></b> ${reasons[provider.reason]}.</p>
-<p class="soft">${facts.join(" &middot; ")}</p></li>`;
+    return html`<li><p><b><bdi>${provider.providerName}</bdi></b> ${reasons[provider.reason]}.</p>
+<p class="soft">${facts.join(" \u00b7 ")}</p></li>`;
   });
   const more = failingProviderCount - failingProviders.length;
-  return `<section>
+  return html`<section>
 <h2 class="warn">Failing providers <small>${formatCount(failingProviderCount)}</small></h2>
 <ul class="failing">
-${items.join("\n")}
-</ul>${more > 0 ? `\n<p class="note soft">and ${formatCount(more)} more</p>` : ""}
+${items}
+</ul>${more > 0 ? html`\n<p class="note soft">and ${formatCount(more)} more</p>` : undefined}
 </section>`;
 }
 
-function refreshesOf(status: DaemonStatus): string {
+function refreshesOf(status: DaemonStatus): Html {
   const { nextRefreshes, refreshesRunning, refreshesWaiting, refreshLagMs, timeMs } = status;
   const late = refreshLagMs > lateMs ? `, the oldest late by ${formatDuration(refreshLagMs)}` : "";
   const load = `${formatCount(refreshesRunning)} under way, ${formatCount(refreshesWaiting)} waiting${late}`;
   const rows = nextRefreshes.map(
     ({ providerName, dueAtMs, failedRefreshes }) =>
-      `<tr><td><time datetime="${isoOf(dueAtMs)}">${whenOf(dueAtMs, timeMs)}</time></td><td><bdi>${escapeHtml(providerName)}</bdi>${failedRefreshes > 0 ? ` <span class="warn">after ${counted(failedRefreshes, "failure")}</span>` : ""}</td></tr>`,
+      html`<tr><td><time datetime="${isoOf(dueAtMs)}">${whenOf(dueAtMs, timeMs)}</time></td><td><bdi>${providerName}</bdi>${failedRefreshes > 0 ? html` <span class="warn">after ${counted(failedRefreshes, "failure")}</span>` : undefined}</td></tr>`,
   );
   const table =
     rows.length === 0
-      ? '<p class="soft">None is planned.</p>'
-      : `<table>
+      ? html`<p class="soft">None is planned.</p>`
+      : html`<table>
 <thead><tr><th scope="col">When</th><th scope="col">Provider</th></tr></thead>
 <tbody>
-${rows.join("\n")}
+${rows}
 </tbody>
 </table>`;
-  return `<section>
+  return html`<section>
 <h2>Next refreshes <small>${load}</small></h2>
 ${table}
 </section>`;
 }
 
-function footOf({ timeMs }: DaemonStatus, reloads: boolean): string {
+function footOf({ timeMs }: DaemonStatus, reloads: boolean): Html {
   const switched = reloads
-    ? `Loads itself every ${reloadSeconds} s. <a href="/status?refresh=off">Stop reloading</a>`
-    : 'Stands still. <a href="/status">Follow</a>';
-  return `<footer>As of <time datetime="${isoOf(timeMs)}">${isoOf(timeMs).replace("T", " ").replace("Z", " UTC")}</time>. ${switched}</footer>`;
+    ? html`Loads itself every ${reloadSeconds} s. <a href="/status?refresh=off">Stop reloading</a>`
+    : html`Stands still. <a href="/status">Follow</a>`;
+  return html`<footer>As of <time datetime="${isoOf(timeMs)}">${isoOf(timeMs).replace("T", " ").replace("Z", " UTC")}</time>. ${switched}</footer>`;
 }
 
 function whenOf(atMs: number, nowMs: number): string {

@@ -73,6 +73,7 @@ class ConnectionRpcs implements Rpcs {
       providerId: requested.providerId,
       connectionId: requested.connectionId,
       expiresAt: timestampFromMs(requested.expiresAtMs),
+      redirectUri: requested.redirectUri ?? "",
     });
   };
 

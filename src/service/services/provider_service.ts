@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import {
   CreateProviderResponseSchema,
@@ -39,6 +40,7 @@ interface Options {
     ProviderRegistry,
     "create" | "get" | "list" | "update" | "delete" | "redirectPathFor"
   >;
+  readonly trial: Pick<DiscoveryTrial, "warnings">;
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;
@@ -67,10 +69,13 @@ function servedProfile(options: Options, profile: ProviderProfile) {
   return { provider, redirectUri };
 }
 
+/** What decides where the discovery document is. */
+const discoveryPaths = ["issuer", "enable_discovery"];
+
 function profileWrites(
   options: Options,
 ): Pick<Calls, "createProvider" | "updateProvider" | "deleteProvider"> {
-  const { registry, templates } = options;
+  const { registry, templates, trial } = options;
   return {
     async createProvider(request, context) {
       const provider = required(request.provider, "provider");
@@ -79,7 +84,8 @@ function profileWrites(
         clientSecretOf(provider),
         context.principal,
       );
-      return create(CreateProviderResponseSchema, servedProfile(options, profile));
+      const warnings = await trial.warnings(profile);
+      return create(CreateProviderResponseSchema, { ...servedProfile(options, profile), warnings });
     },
 
     async updateProvider(request, context) {
@@ -90,7 +96,8 @@ function profileWrites(
         ]);
       }
       const { authType } = registry.get({ id: provider.id });
-      const change = changeOf(provider, request.updateMask?.paths ?? [], authType);
+      const paths = request.updateMask?.paths ?? [];
+      const change = changeOf(provider, paths, authType);
       const { profile, partedConnections } = await registry.update(
         provider.id,
         change,
@@ -100,6 +107,7 @@ function profileWrites(
       return create(UpdateProviderResponseSchema, {
         ...servedProfile(options, profile),
         partedConnections,
+        warnings: paths.some((path) => discoveryPaths.includes(path)) ? await trial.warnings(profile) : [],
       });
     },
 

@@ -49,6 +49,10 @@ function statusMessage(status: DaemonStatus): MessageInitShape<typeof GetStatusR
     refreshesWaiting: status.refreshesWaiting,
     refreshLag: durationFromMs(Math.round(status.refreshLagMs)),
     nextRefreshes: status.nextRefreshes.map(refreshMessage),
+    endingTokens: status.endingTokens.map(({ expiresAtMs, ...token }) => ({
+      ...token,
+      expiresAt: timestampFromMs(expiresAtMs),
+    })),
     failingProviders: status.failingProviders.map(failingMessage),
     failingProviderCount: status.failingProviderCount,
     storeBytes: BigInt(status.storeBytes),

@@ -78,6 +78,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       retryAtMs: encodeTime(problem.retryAtMs),
       firm: problem.firm === true,
       movedFrom: problem.movedFrom ?? "",
+      detail: problem.detail ?? "",
       ...(problem.refused === undefined ? {} : { refused: encodeRefusals(problem.refused) }),
     });
   }
@@ -108,6 +109,7 @@ function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined
     retryAtMs: decodeTime(record.retryAtMs),
     ...(record.firm ? { firm: true } : {}),
     ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
+    ...(record.detail === "" ? {} : { detail: record.detail }),
     ...(record.refused === undefined ? {} : { refused: decodeRefusals(record.refused) }),
   };
 }

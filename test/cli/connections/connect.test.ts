@@ -11,7 +11,7 @@ import {
   ProblemSchema,
 } from "../../../src/gen/nexus/v1/connection_pb.js";
 import { perTest } from "../../lifetimes.js";
-import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
+import { connectionId, FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 const expiresAtMs = startMs + 600_000;
@@ -26,7 +26,8 @@ async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Prom
       if (daemon.connections.length === 0) daemon.addConnection();
       Object.assign(daemon.connections[0] ?? {}, { requestExpiresAt: expiresAt });
       const id = request.connectionId || connectionId;
-      return { authUrl, state: "abc", scopes: ["repo"], providerId, connectionId: id, expiresAt };
+      const scopes = ["repo"];
+      return { authUrl, state: "abc", scopes, providerId, connectionId: id, expiresAt, redirectUri };
     },
   };
   daemon.watch = async function* () {
@@ -74,6 +75,44 @@ describe("connect", () => {
     expect(shell.out()).toContain(`\n  ${authUrl}\n`);
     expect(shell.out()).toContain("Connected to github: for alice, scopes repo, expires in 1h\n");
     expect(shell.opened).toEqual([]);
+  });
+
+  it("says what to do while it waits, should the provider complain about the redirect URI", async () => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(shell.out()).toContain(
+      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`,
+    );
+  });
+
+  it.each([[[]], [["--json"]]])("warns when no refresh token came: %j", async (more) => {
+    await play(pending, { ...active, refreshable: false, expiresAt: timestampFromMs(startMs + 3_600_000) });
+    const shell = shellOf();
+    expect(await run(["connect", "github", ...more], shell)).toBe(0);
+    expect(shell.err()).toBe(
+      "warning: no refresh token came: the token expires in 1h, and a person must consent again then. Many providers issue one for the scope offline_access, or for a parameter: nexusd provider update github --param access_type=offline\n",
+    );
+  });
+
+  it("warns when scopes were dropped", async () => {
+    await play(pending, { ...active, requestedScopes: ["repo", "user", "gist"] });
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(shell.err()).toBe("warning: the provider did not grant the scopes user gist\n");
+  });
+
+  it.each([
+    ["the token does not end", { ...active, requestedScopes: ["repo"] }],
+    [
+      "it can be refreshed",
+      { ...active, refreshable: true, expiresAt: timestampFromMs(startMs + 3_600_000) },
+    ],
+  ])("warns of nothing when all scopes are granted and %s", async (_name, end) => {
+    await play(pending, end);
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(shell.err()).toBe("");
   });
 
   it("opens the browser for a person, unless told not to", async () => {

@@ -22,6 +22,10 @@ const ready = {
   subscribers: 4,
   storeBytes: 13_002_342n,
 };
+const ending = {
+  ...ready,
+  endingTokens: [{ connectionId, providerId, providerName: "acme", expiresAt: at(3_600_000) }],
+};
 const troubled = {
   ...ready,
   state: DaemonState.ATTENTION,
@@ -57,6 +61,20 @@ describe("nexusd status", () => {
     daemon.statusApi = { getStatus: () => status };
     await daemon.start();
   };
+
+  it("warns by --check of tokens that end soon and cannot be refreshed, and ends with 0", async () => {
+    await serve(ending);
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", "--check"], shell)).toBe(0);
+    expect(shell.err()).toBe(
+      `warning: the token of acme ends in 1h and cannot be refreshed; a person must consent again: nexusd connect --connection ${connectionId}\n`,
+    );
+    const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  PROVIDER  CONNECTION\nin 1h                                acme      ${connectionId}\n`;
+    expect(shell.out()).toContain(table);
+    const quiet = fakeShell({ env: daemon.env });
+    expect(await run(["status"], quiet)).toBe(0);
+    expect([quiet.err(), quiet.out()]).toEqual(["", expect.stringContaining(table)]);
+  });
 
   it("is a few aligned lines, and 0 for a daemon that is well", async () => {
     await serve(ready);

@@ -39,6 +39,16 @@ async function create(args: string[], given: Given = {}) {
 }
 
 describe("provider create", () => {
+  it.each([[[]], [["--json"]]])("prints the warnings of discovery, and ends with 0: %j", async (more) => {
+    daemon.warnings = ["U answers HTTP status 404"];
+    const { code, shell } = await create(["--issuer", "https://p.example", ...more], {
+      env: { NEXUS_CLIENT_SECRET: "s" },
+    });
+    expect(code).toBe(0);
+    expect(shell.err()).toBe("warning: github: U answers HTTP status 404\n");
+    expect(shell.out()).toContain(redirectUri);
+  });
+
   it("sends manual endpoints, scopes and parameters, and shows the redirect URI", async () => {
     const { code, shell, provider } = await create(
       [

@@ -1,7 +1,14 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
+import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
+import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
+import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
+import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
+import { DiscoveryFailure } from "../../../src/oauth/discovery.js";
+import { KeyedMutex } from "../../../src/runtime/keyed_mutex.js";
 import { perTest } from "../../lifetimes.js";
+import { silentLog } from "../../silent_log.js";
 import { Engine, tokenSet } from "../engine.js";
 
 describe("ConnectionCompleter", () => {
@@ -13,6 +20,43 @@ describe("ConnectionCompleter", () => {
     expect(consented.result.kind).toBe("done");
     return consented.connectionId;
   };
+
+  it.each<[what: string, failure: Error, kind: string]>([
+    [
+      "cannot be reached",
+      new Unavailable("down", undefined, new DiscoveryFailure("unreachable", "https://op.example", "gone")),
+      "provider_unreachable",
+    ],
+    [
+      "answers badly",
+      new Unavailable(
+        "bad",
+        undefined,
+        new DiscoveryFailure("not_json", "https://op.example", "a page of HTML"),
+      ),
+      "provider_misconfigured",
+    ],
+    [
+      "is not what the profile says",
+      new FailedPrecondition("PROVIDER_MISCONFIGURED", "another issuer"),
+      "provider_misconfigured",
+    ],
+  ])("tells a provider that %s from the others, when a link is opened", async (_what, failure, kind) => {
+    await engine.provider("op");
+    const { state } = await engine.request();
+    const { store, vault, clock, writer, spool } = engine;
+    const shared = { store, vault, clock, writer, spool, log: silentLog };
+    const completer = new ConnectionCompleter({
+      ...shared,
+      servers: { resolve: () => Promise.reject(failure) },
+      revocations: new RevocationQueue(shared),
+      grants: { exchangeCode: engine.exchangeCode },
+      onAccepted: () => undefined,
+      unknownStateAudit: new UnknownStateAudit(shared),
+      locks: new KeyedMutex(),
+    });
+    expect(await completer.start(state)).toEqual({ kind });
+  });
 
   it("commits three times, the state consumed before the code is sent, and tells watchers of what they can see", async () => {
     await engine.provider("op");

@@ -12,6 +12,7 @@ import type {
   CaptureForm,
   CaptureFormOutcome,
   CaptureSchemaOutcome,
+  ConsentFailure,
   ConsentFlow,
   FinishOutcome,
   StartOutcome,
@@ -19,6 +20,9 @@ import type {
 } from "../../../src/domain/consent/consent_types.js";
 import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
 import { loopback, opened, portOf } from "../temporary.js";
+
+/** Failures that say no more than their kind. */
+type SimpleFailure = Exclude<ConsentFailure["kind"], "refused">;
 
 class FakeFlow implements ConsentFlow {
   readonly calls: string[] = [];
@@ -58,7 +62,7 @@ const form: CaptureForm = {
   description: "",
   fields: [],
   violations: [],
-  csrf: "token",
+  formToken: "token",
   returnUrl: "https://app.example/back",
 };
 
@@ -74,15 +78,17 @@ class FakeCapture implements CaptureFlow {
 
   schema(state: string): CaptureSchemaOutcome {
     this.calls.push(`schema ${state}`);
+    if (this.formOutcome.kind !== "form") return this.formOutcome;
     return { kind: "schema", providerName: form.providerName, schema: {} };
   }
 
   async submit(
     state: string,
     values: URLSearchParams,
+    formToken: string,
     cookie: (name: string) => string | undefined,
   ): Promise<SubmitOutcome> {
-    this.calls.push(`submit ${state} ${values} ${cookie("b1") ?? "none"}`);
+    this.calls.push(`submit ${state} ${values} ${formToken} ${cookie("b1") ?? "none"}`);
     return this.submitOutcome;
   }
 }
@@ -229,22 +235,67 @@ describe("a consent", () => {
     expect(body).toContain('action="/nexus/auth/capture?state=s1"');
   });
 
-  test.each([400, 404, 410, 502, 503] as const)(
-    "that fails with %i says what happened and what to do",
-    async (status) => {
-      const { send, flow } = await openListener();
-      const failure = { kind: "failure", status, reason: "some_word", message: "It <went> wrong." } as const;
-      flow.startOutcome = failure;
-      flow.finishOutcome = failure;
-      for (const path of [start, callback]) {
+  test.each<[kind: SimpleFailure, status: number, sentence: string]>([
+    [
+      "unknown_request",
+      404,
+      "This link was used already, was replaced by a newer one, or is not one of ours.",
+    ],
+    ["expired", 410, "This link has expired"],
+    ["provider_changed", 410, "The provider was changed or deleted after this link was made."],
+    ["provider_unreachable", 503, "The provider cannot be reached at the moment."],
+    ["provider_misconfigured", 502, "The provider is not what its registration here says."],
+    ["foreign_answer", 400, "This answer is not from the provider that you were sent to."],
+    ["foreign_form", 400, "This form belongs to another browser window, or your browser keeps no cookies."],
+  ])(
+    "that ends as %s is answered with %i, and says what happened and what to do",
+    async (kind, status, sentence) => {
+      const { send, flow, capture } = await openListener();
+      flow.startOutcome = { kind };
+      flow.finishOutcome = { kind };
+      capture.formOutcome = { kind };
+      for (const path of [start, callback, "/auth/capture?state=s1"]) {
         const reply = await send("GET", path);
         expect(reply.status).toBe(status);
-        expect(reply.body).toContain("It &lt;went&gt; wrong.");
-        expect(reply.body).toContain("some_word");
-        expect(reply.body.match(/<p>/g)).toHaveLength(2);
+        expect(reply.body).toContain(sentence);
+        expect(reply.body).toContain(`<code>${kind}</code>`);
+        const problem = await send("GET", path, { accept: "application/json" });
+        expect(problem.status).toBe(status);
+        expect(problem.headers["content-type"]).toBe("application/json");
+        expect(JSON.parse(problem.body)).toMatchObject({ error: kind, code: kind });
       }
     },
   );
+
+  test("that is refused shows the reason, what the provider calls it, and what its operator must know, escaped", async () => {
+    const { send, flow } = await openListener();
+    flow.finishOutcome = {
+      kind: "refused",
+      reason: "client_rejected",
+      word: "invalid_client",
+      providerName: "op",
+      detail: "use <this>",
+      grant: "not_possible",
+    };
+    const { status, body } = await send("GET", callback);
+    expect(status).toBe(502);
+    expect(body).toContain("For the people who run it: use &lt;this&gt;");
+    expect(body).toContain("<code>client_rejected (invalid_client)</code>");
+    expect(body).toContain("What you allowed at op cannot be withdrawn from here");
+    expect(body).not.toContain("Nothing was changed");
+  });
+
+  test("that is refused for a reason whose details may name a private address does not show them", async () => {
+    const { send, flow } = await openListener();
+    flow.finishOutcome = {
+      kind: "refused",
+      reason: "misconfigured",
+      word: "misconfigured",
+      providerName: "op",
+      detail: "op.example has the address 10.0.0.7",
+    };
+    expect((await send("GET", callback)).body).not.toContain("10.0.0.7");
+  });
 });
 
 describe("nothing acts but a GET of the page itself", () => {
@@ -331,14 +382,19 @@ describe("the capture form", () => {
     expect(reply.status).toBe(303);
     expect(reply.headers.location).toBe("https://app.example/back?status=success");
     expect(reply.headers["set-cookie"]).toEqual(["nexus-b1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"]);
-    expect(capture.calls).toEqual(["submit s1 api_key=k%C3%A9y&nexus-csrf=t v-1_2"]);
+    expect(capture.calls).toEqual(["submit s1 api_key=k%C3%A9y&nexus-csrf=t t v-1_2"]);
   });
 
-  test.each([422, 503] as const)("is shown again with %i, and the cookie stays", async (status) => {
+  test.each([
+    ["invalid", 422, "Not connected yet"],
+    ["rejected", 422, "acme did not accept these values."],
+    ["not_asked", 503, "acme could not be asked whether these values are right."],
+  ] as const)("that is %s is shown again with %i, and the cookie stays", async (error, status, sentence) => {
     const { send, capture } = await openListener();
-    capture.submitOutcome = { kind: "form", status, form: { ...form, violations: ["<Wrong>."] } };
+    capture.submitOutcome = { kind: "form", error, form: { ...form, violations: ["<Wrong>."] } };
     const reply = await send("POST", path, { cookie, "content-type": type }, "a=b");
     expect(reply.status).toBe(status);
+    expect(reply.body).toContain(sentence);
     expect(reply.body).toContain("&lt;Wrong&gt;.");
     expect(reply.headers["set-cookie"]).toBeUndefined();
   });

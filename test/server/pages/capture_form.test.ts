@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { CaptureForm } from "../../../src/domain/consent/consent_types.js";
+import type { CaptureError, CaptureForm } from "../../../src/domain/consent/consent_types.js";
 import type { CaptureField } from "../../../src/domain/static_credentials/capture_field.js";
 import {
   captureFields,
@@ -20,7 +20,7 @@ function formWith(more: Partial<CaptureForm>): CaptureForm {
     description: "",
     fields: [],
     violations: [],
-    csrf: "t0k",
+    formToken: "t0k",
     returnUrl: undefined,
     ...more,
   };
@@ -33,7 +33,7 @@ function fieldWith(more: Partial<CaptureField>): CaptureField {
     description: "",
     kind: "secret",
     choices: [],
-    inputType: "text",
+    format: "none",
     isRequired: true,
     hint: "",
     value: "",
@@ -42,8 +42,8 @@ function fieldWith(more: Partial<CaptureField>): CaptureField {
   };
 }
 
-const bodyOf = (form: Partial<CaptureForm>, status: 200 | 422 | 503 = 200): string =>
-  captureFormPage(status, formWith(form), target).body;
+const bodyOf = (form: Partial<CaptureForm>, error?: CaptureError): string =>
+  captureFormPage(formWith(form), error, target).body;
 
 describe("the page of a form", () => {
   it("is sent to the daemon, by a browser that judges nothing", () => {
@@ -60,7 +60,7 @@ describe("the page of a form", () => {
       fieldWith({ description: "About it.", violation: "API key is wrong." }),
       fieldWith({ hint: "Expected: a date", isRequired: false, kind: "text" }),
     ];
-    const body = bodyOf({ fields, violations: ["credentials is wrong."] }, 422);
+    const body = bodyOf({ fields, violations: ["credentials is wrong."] }, "invalid");
     const classes = [...body.matchAll(/ class="([^"]+)"/g)].flatMap(([, names = ""]) => names.split(" "));
     expect(classes).toContain("violation");
     expect(classes.filter((name) => !pageStyle.includes(`.${name}`))).toEqual([]);
@@ -88,7 +88,7 @@ describe("the page of a form", () => {
 
   it("shows an error beside its field, and a summary that leads there", () => {
     const fields = [fieldWith({}), fieldWith({ name: "b", label: "B", violation: "B is required." })];
-    const body = bodyOf({ fields, violations: ["Not accepted."] }, 422);
+    const body = bodyOf({ fields, violations: ["Not accepted."] }, "invalid");
     expect(body).toContain("<title>Error: Connect acme</title>");
     expect(body).toContain('<li dir="auto">Not accepted.</li>');
     expect(body).toContain('<li dir="auto"><a href="#field-1">B is required.</a></li>');
@@ -120,7 +120,7 @@ describe("the page of a form", () => {
         title: evil,
         description: evil,
         violations: [evil],
-        csrf: evil,
+        formToken: evil,
         fields: [
           fieldWith({ ...every, kind: "text" }),
           fieldWith({ ...every, kind: "secret" }),
@@ -128,7 +128,7 @@ describe("the page of a form", () => {
           fieldWith({ ...every, kind: "choice", choices: [evil] }),
         ],
       },
-      422,
+      "invalid",
     );
     expect(body).not.toContain("<script");
     expect(body).not.toContain("<img");
@@ -145,7 +145,7 @@ describe("the page of a form", () => {
     ["https://app.example/back?x=;script-src%20*", "form-action 'self' https:"],
     ["http://127.0.0.1:3999/", "form-action 'self' http:"],
   ])("lets the form lead to %s", (returnUrl, directive) => {
-    const { headers } = captureFormPage(200, formWith({ returnUrl }), target);
+    const { headers } = captureFormPage(formWith({ returnUrl }), undefined, target);
     expect(headers["content-security-policy"]).toBe(
       `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; ${directive}`,
     );
@@ -176,7 +176,7 @@ describe("the fields of a schema", () => {
     [
       "an address",
       { type: "string", format: "email" },
-      { inputType: "email", hint: "Expected: an e-mail address" },
+      { format: "email", hint: "Expected: an e-mail address" },
     ],
     [
       "limits",

@@ -16,6 +16,7 @@ async function openListener(checks: Record<string, boolean | string> = { store: 
       metrics: () => metrics(),
       status: () =>
         daemonStatus({
+          connections: { ...daemonStatus().connections, active: 2 },
           nextRefreshes: [planned({ connectionId, providerName: '<b>&"' })],
           failingProviders: [failing({ message: "says 4711 in detail", providerId: connectionId })],
           failingProviderCount: 21,

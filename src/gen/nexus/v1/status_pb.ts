@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/status.proto.
  */
 export const file_nexus_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACK7BAoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SEwoLc3RvcmVfYnl0ZXMYDyABKAQiPQoLU3RhdHVzQ2hlY2sSDAoEbmFtZRgBIAEoCRIPCgdwYXNzaW5nGAIgASgIEg8KB21lc3NhZ2UYAyABKAkiTAoPQ29ubmVjdGlvbkNvdW50EioKBnN0YXR1cxgBIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSDQoFY291bnQYAiABKAQilgEKC05leHRSZWZyZXNoEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSFQoNcHJvdmlkZXJfbmFtZRgDIAEoCRIqCgZkdWVfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGZhaWxlZF9yZWZyZXNoZXMYBSABKA0ipQIKD0ZhaWxpbmdQcm92aWRlchITCgtwcm92aWRlcl9pZBgBIAEoCRIVCg1wcm92aWRlcl9uYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhEKCXN1c3BlbmRlZBgFIAEoCBIpCgVzaW5jZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF9mYWlsZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGAggASgNEiwKCHJldHJ5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjb25uZWN0aW9ucxgKIAEoBCqWAQoLRGFlbW9uU3RhdGUSHAoYREFFTU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSREFFTU9OX1NUQVRFX1JFQURZEAESGgoWREFFTU9OX1NUQVRFX0FUVEVOVElPThACEhoKFkRBRU1PTl9TVEFURV9OT1RfUkVBRFkQAxIZChVEQUVNT05fU1RBVEVfRFJBSU5JTkcQBDJVCg1TdGF0dXNTZXJ2aWNlEkQKCUdldFN0YXR1cxIaLm5leHVzLnYxLkdldFN0YXR1c1JlcXVlc3QaGy5uZXh1cy52MS5HZXRTdGF0dXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
+  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACLpBAoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEIj0KC1N0YXR1c0NoZWNrEgwKBG5hbWUYASABKAkSDwoHcGFzc2luZxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJIkwKD0Nvbm5lY3Rpb25Db3VudBIqCgZzdGF0dXMYASABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEg0KBWNvdW50GAIgASgEIpYBCgtOZXh0UmVmcmVzaBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSKgoGZHVlX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBmYWlsZWRfcmVmcmVzaGVzGAUgASgNIoABCgtFbmRpbmdUb2tlbhIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipQIKD0ZhaWxpbmdQcm92aWRlchITCgtwcm92aWRlcl9pZBgBIAEoCRIVCg1wcm92aWRlcl9uYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhEKCXN1c3BlbmRlZBgFIAEoCBIpCgVzaW5jZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF9mYWlsZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGAggASgNEiwKCHJldHJ5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjb25uZWN0aW9ucxgKIAEoBCqWAQoLRGFlbW9uU3RhdGUSHAoYREFFTU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSREFFTU9OX1NUQVRFX1JFQURZEAESGgoWREFFTU9OX1NUQVRFX0FUVEVOVElPThACEhoKFkRBRU1PTl9TVEFURV9OT1RfUkVBRFkQAxIZChVEQUVNT05fU1RBVEVfRFJBSU5JTkcQBDJVCg1TdGF0dXNTZXJ2aWNlEkQKCUdldFN0YXR1cxIaLm5leHVzLnYxLkdldFN0YXR1c1JlcXVlc3QaGy5uZXh1cy52MS5HZXRTdGF0dXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
 
 /**
  * Request of GetStatus.
@@ -142,6 +142,14 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
    * @generated from field: uint32 failing_provider_count = 14;
    */
   failingProviderCount: number;
+
+  /**
+   * Tokens that end within a day and cannot be refreshed: a person must consent again. The earliest first, at most `max_entries`; found as
+   * `next_refreshes` are.
+   *
+   * @generated from field: repeated nexus.v1.EndingToken ending_tokens = 16;
+   */
+  endingTokens: EndingToken[];
 
   /**
    * Size of the store's file. It does not shrink: room of what was deleted is used again.
@@ -271,6 +279,48 @@ export const NextRefreshSchema: GenMessage<NextRefresh> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 4);
 
 /**
+ * A token that ends soon and cannot be refreshed.
+ *
+ * @generated from message nexus.v1.EndingToken
+ */
+export type EndingToken = Message<"nexus.v1.EndingToken"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * Id of its provider profile.
+   *
+   * @generated from field: string provider_id = 2;
+   */
+  providerId: string;
+
+  /**
+   * Name of the provider, as the connection has it.
+   *
+   * @generated from field: string provider_name = 3;
+   */
+  providerName: string;
+
+  /**
+   * When it ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 4;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.EndingToken.
+ * Use `create(EndingTokenSchema)` to create a new message.
+ */
+export const EndingTokenSchema: GenMessage<EndingToken> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 5);
+
+/**
  * A provider at which refreshing fails.
  *
  * @generated from message nexus.v1.FailingProvider
@@ -356,7 +406,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
  * Use `create(FailingProviderSchema)` to create a new message.
  */
 export const FailingProviderSchema: GenMessage<FailingProvider> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 5);
+  messageDesc(file_nexus_v1_status, 6);
 
 /**
  * The daemon in one word.

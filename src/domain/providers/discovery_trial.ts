@@ -1,0 +1,42 @@
+import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { discoveryUrl } from "../../oauth/discovery.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+
+/** Whoever registers a provider waits so long to hear whether its discovery document can be had. */
+const trialMs = 3_000;
+
+/** Tries discovery when a profile is written, so that what is wrong is said before a person stands before it. It refuses nothing. */
+export class DiscoveryTrial {
+  constructor(
+    private readonly deps: { readonly servers: Pick<IssuerMetadata, "resolve">; readonly clock: Clock },
+  ) {}
+
+  /** What is wrong, a sentence each; empty without discovery. Answers within 3 s. */
+  async warnings(profile: ProviderProfile): Promise<string[]> {
+    if (!profile.enableDiscovery) return [];
+    const over = new AbortController();
+    const late = `${discoveryUrl(profile.issuer)} did not answer within ${trialMs / 1000} seconds; it is fetched again when a connection is requested`;
+    let found: string[] | undefined;
+    const tried = this.#try(profile).then((warnings) => {
+      found = warnings;
+      over.abort();
+    });
+    await Promise.race([tried, delay(this.deps.clock, trialMs, over.signal)]);
+    return found ?? [late];
+  }
+
+  async #try(profile: ProviderProfile): Promise<string[]> {
+    try {
+      const { requiresPushedRequests } = await this.deps.servers.resolve(profile);
+      return requiresPushedRequests ? [pushedRequestsWords] : [];
+    } catch (error) {
+      if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
+      return [error.message];
+    }
+  }
+}
+
+export const pushedRequestsWords =
+  "the provider demands pushed authorization requests (PAR, RFC 9126), which nexusd does not support: turn that off for this client at the provider, and give the profile auth_url and token_url without enable_discovery";

@@ -1,0 +1,125 @@
+import type { ConsentFailure, DroppedGrant, RefusedConsent } from "../../domain/consent/consent_types.js";
+import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+
+/** What ends a visit: of the flow, or of this listener. */
+export type Failure =
+  | ConsentFailure
+  | { readonly kind: "incomplete_link" }
+  | { readonly kind: "rate_limited"; readonly perSecond: number };
+
+/** How a failure is answered. */
+export interface FailureText {
+  readonly status: 400 | 404 | 410 | 429 | 502 | 503;
+  /** A stable word, for whoever is asked for help. */
+  readonly word: string;
+  /** One sentence each. Never text of the provider. */
+  readonly lines: readonly string[];
+  /** For the people who run the daemon. */
+  readonly operator?: string | undefined;
+}
+
+type Row = readonly [status: FailureText["status"], what: string, next: string];
+
+const startAgain = "Go back to the application that sent you here and start again.";
+const unchanged = `Nothing was changed. ${startAgain}`;
+const newLink =
+  "Links like this work once and for ten minutes. Go back to the application that sent you here and ask for a new one.";
+const ofOperator = "Nothing was changed. Only the people who run this service can put it right: tell them.";
+const tellOperator = `Nothing was changed. ${startAgain} If it happens again, tell the people who run it.`;
+
+const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">, Row>> = {
+  unknown_request: [
+    404,
+    "This link was used already, was replaced by a newer one, or is not one of ours.",
+    "If you have connected already, all is well. If not, go back to the application that sent you here and ask for a new link.",
+  ],
+  expired: [410, "This link has expired.", newLink],
+  provider_changed: [410, "The provider was changed or deleted after this link was made.", newLink],
+  provider_unreachable: [
+    503,
+    "The provider cannot be reached at the moment.",
+    "Nothing was changed. Wait a minute, then load this page again.",
+  ],
+  provider_misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
+  foreign_answer: [
+    400,
+    "This answer is not from the provider that you were sent to.",
+    "Nothing was changed. Go on in the provider's own page, or open the link again.",
+  ],
+  foreign_form: [
+    400,
+    "This form belongs to another browser window, or your browser keeps no cookies.",
+    "Nothing was changed. Open the link of your application again.",
+  ],
+  incomplete_link: [400, "The link is not complete.", unchanged],
+};
+
+/** Of consents that are over. A reason that is not here is told as agents are told. */
+const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
+  access_denied: [400, "You said no, or the provider did.", unchanged],
+  state_verification_failed: [
+    400,
+    "This is not the browser in which you opened the link, or it keeps no cookies.",
+    unchanged,
+  ],
+  issuer_mismatch: [
+    400,
+    "The answer that came back does not name the provider that you were sent to, so it was not used.",
+    tellOperator,
+  ],
+  invalid_authorization_response: [400, "The answer that came back breaks the protocol.", tellOperator],
+  client_rejected: [
+    502,
+    "The provider refused the registration of this service: its client id, its secret, or the way in which it was sent.",
+    ofOperator,
+  ],
+  clock_skew: [502, "The clocks of the provider and of this service differ.", ofOperator],
+  unsupported_demand: [502, "The provider demands what this service does not support.", ofOperator],
+  misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
+  provider_unreachable: [502, "The provider stopped answering before you were connected.", unchanged],
+  token_exchange_failed: [502, problemMessages.token_exchange_failed, tellOperator],
+};
+
+/** Reasons whose details hold nothing but what a stranger may read. */
+const openDetails: readonly ProblemReason[] = [
+  "authorization_failed",
+  "client_rejected",
+  "clock_skew",
+  "token_exchange_failed",
+  "unsupported_demand",
+];
+
+const grants: Readonly<Record<DroppedGrant, (providerName: string) => string | undefined>> = {
+  pending: () => "What you allowed is being withdrawn at the provider.",
+  not_possible: (providerName) =>
+    `What you allowed at ${providerName} cannot be withdrawn from here: remove this application in the settings of your account there.`,
+  kept: () => "Your connection is as it was.",
+  not_needed: () => undefined,
+};
+
+/** The one table: what went wrong, to what a person is told and what HTTP says. */
+export function failureText(failure: Failure): FailureText {
+  if (failure.kind === "refused") return refusalText(failure);
+  if (failure.kind === "rate_limited") {
+    const what = `Too many requests from your address: at most ${failure.perSecond} per second.`;
+    return {
+      status: 429,
+      word: failure.kind,
+      lines: [what, "Nothing was changed. Wait a moment, then load this page again."],
+    };
+  }
+  const [status, ...lines] = rows[failure.kind];
+  return { status, word: failure.kind, lines };
+}
+
+function refusalText({ reason, word, providerName, detail, grant }: RefusedConsent): FailureText {
+  const [status, what, next] = refusals[reason] ?? [400, problemMessages[reason], unchanged];
+  const ofGrant = grant && grants[grant](providerName);
+  const isOpen = openDetails.includes(reason) && detail !== word;
+  return {
+    status,
+    word: word === reason ? reason : `${reason} (${word})`,
+    lines: ofGrant === undefined ? [what, next] : [what, ofGrant, next.replace("Nothing was changed. ", "")],
+    operator: isOpen ? detail : undefined,
+  };
+}
