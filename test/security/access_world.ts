@@ -40,7 +40,8 @@ export interface Wanted {
 
 /** A daemon with two providers of static keys and three connections, and callers with keys at its TCP listeners. */
 export class AccessWorld extends TestDaemon {
-  readonly admin: Clients;
+  /** With the key that the daemon makes when it starts. */
+  admin!: Clients;
   readonly providers: Record<"github" | "slack", string> = { github: "", slack: "" };
   readonly connections: Record<"adaGithub" | "adaSlack" | "bobGithub", string> = {
     adaGithub: "",
@@ -54,7 +55,6 @@ export class AccessWorld extends TestDaemon {
     readonly grpcUrl: string,
   ) {
     super(place);
-    this.admin = this.grpc(place.apiKey);
   }
 
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<AccessWorld> {
@@ -62,6 +62,7 @@ export class AccessWorld extends TestDaemon {
     const place = await Place.make({ NEXUS_GRPC_LISTEN: `127.0.0.1:${port}`, ...environment });
     const world = new AccessWorld(place, `http://127.0.0.1:${port}`);
     await world.start();
+    world.admin = world.grpc(place.apiKey);
     for (const name of ["github", "slack"] as const) {
       world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY });
     }
