@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 for filter in "$@"; do # a filter that matches no file would pass in silence
-  git ls-files test | grep -qF -- "$filter" || {
+  git ls-files test | grep -F -- "$filter" >/dev/null || {
     echo "bare: no file of test/ has $filter in its path" >&2
     exit 1
   }

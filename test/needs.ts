@@ -19,6 +19,7 @@ const known = {
     isThere: () => `${process.platform}-${process.arch}` === "linux-x64" || pathOf("chromium") !== undefined,
     words: "chromium (apt-get install chromium)",
   },
+  curl: { isThere: () => canRun("curl", "--version"), words: "curl (apt-get install curl)" },
   docker: { isThere: () => canRun("docker", "--version"), words: "docker (apt-get install docker.io)" },
   envoy: {
     isThere: () => pathOf("envoy") !== undefined,

@@ -156,7 +156,9 @@ export class FakeDaemon {
           ? this.#find(
               this.connections,
               ({ providerName, userId, label }) =>
-                providerName === name.providerName && userId === name.userId && label === name.label,
+                providerName === name.providerName.toLowerCase() &&
+                userId === name.userId &&
+                label === name.label,
             )
           : find(id),
       }),

@@ -74,3 +74,26 @@ export class DaemonProcess {
     return this.exited;
   }
 }
+
+/** Daemons of one environment, each a process of its own; `close` kills them all. */
+export class DaemonProcesses {
+  readonly all: DaemonProcess[] = [];
+
+  constructor(private readonly environment: NodeJS.ProcessEnv) {}
+
+  start(more: NodeJS.ProcessEnv = {}): DaemonProcess {
+    const daemon = new DaemonProcess({ ...this.environment, ...more });
+    this.all.push(daemon);
+    return daemon;
+  }
+
+  async started(more?: NodeJS.ProcessEnv): Promise<DaemonProcess> {
+    const daemon = this.start(more);
+    await daemon.ready();
+    return daemon;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all.map((daemon) => daemon.kill("SIGKILL")));
+  }
+}

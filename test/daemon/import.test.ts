@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
@@ -10,7 +10,7 @@ import { startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
 import { auditEvents, untilEvent } from "./audit_events.js";
-import { DaemonProcess } from "./daemon_process.js";
+import { DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { foreignRefreshToken } from "./foreign_token.js";
 import { Place, World } from "./harness.js";
@@ -180,26 +180,16 @@ it("tries the fields of a static type at the provider where the profile says how
 });
 
 describe("an import that is cut off by a crash", () => {
+  // Ports that nobody holds while the daemon is down could be taken meanwhile.
   const place = perTest(() => Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" }));
   const provider = perTest(() => startOpenIdProvider({ redirectUris: [place.config.redirectUri] }));
-  let running: DaemonProcess[];
+  const daemons = perTest(() => new DaemonProcesses(place.environment));
   let providerId: string;
   let refreshToken: string;
-  const start = async (): Promise<DaemonProcess> => {
-    const daemon = new DaemonProcess(place.environment);
-    running.push(daemon);
-    await daemon.ready();
-    return daemon;
-  };
   beforeEach(async () => {
-    running = [];
-    // Ports that nobody holds while the daemon is down could be taken meanwhile.
     refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
-    await start();
+    await daemons.started();
     providerId = await registeredAt(provider, place.clients());
-  });
-  afterEach(async () => {
-    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
   });
   /** The provider has got the refresh token when the daemon dies. */
   const importAndKill = async (): Promise<void> => {
@@ -207,7 +197,7 @@ describe("an import that is cut off by a crash", () => {
       place.clients().connections.importConnection({ userId: "ada", providerId, refreshToken }),
     );
     await provider.waitForTokenRequests(2);
-    await running[0]?.kill("SIGKILL");
+    await daemons.all[0]?.kill("SIGKILL");
     await failed;
   };
 
@@ -215,7 +205,7 @@ describe("an import that is cut off by a crash", () => {
     await provider.setOutage("hang");
     await importAndKill();
     await provider.setOutage("none");
-    await start();
+    await daemons.started();
     const event = await untilEvent(place.clients(), "connection.imported");
     const { connection } = await place
       .clients()
@@ -232,7 +222,7 @@ describe("an import that is cut off by a crash", () => {
     const release = provider.holdTokenResponses();
     await importAndKill();
     release();
-    await start();
+    await daemons.started();
     const event = await untilEvent(place.clients(), "connection.import_failed");
     expect(event).toMatchObject({ providerId, principal: "owner", reason: "outcome_unknown" });
     expect((await place.clients().connections.listConnections({})).connections).toEqual([]);

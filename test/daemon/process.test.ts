@@ -10,33 +10,19 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { DaemonProcess } from "./daemon_process.js";
+import { type DaemonProcess, DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 
 describe("the process", () => {
   const place = perTest(() => Place.make());
-  let running: DaemonProcess[];
-  beforeEach(async () => {
-    running = [];
-  });
-  afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
-  const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
-    const daemon = new DaemonProcess({ ...place.environment, ...environment });
-    running.push(daemon);
-    return daemon;
-  };
-  const started = async (environment?: NodeJS.ProcessEnv): Promise<DaemonProcess> => {
-    const daemon = start(environment);
-    await daemon.ready();
-    return daemon;
-  };
+  const daemons = perTest(() => new DaemonProcesses(place.environment));
   const file = (name: string): string => join(place.config.dataDir, name);
 
   /** Ends with the code, says why in one line, and never opened a listener. */
@@ -48,7 +34,7 @@ describe("the process", () => {
   };
 
   it("makes its files for the owner alone, and says where the keys and the redirect URI are", async () => {
-    const daemon = await started();
+    const daemon = await daemons.started();
     expect(statSync(place.config.dataDir).mode & 0o777).toBe(0o700);
     for (const name of ["encryption.key", "admin.key", "nexus.mdb", "nexus.sock"]) {
       expect([name, statSync(file(name)).mode & 0o777]).toEqual([name, 0o600]);
@@ -64,7 +50,7 @@ describe("the process", () => {
   it.each(["SIGTERM", "SIGINT"] as const)(
     "drains and exits 0 on %s within 2 s, a watcher attached",
     async (signal) => {
-      const daemon = await started();
+      const daemon = await daemons.started();
       const watcher = new Watcher(place.clients().tokens, {});
       expect((await watcher.next())?.case).toBe("bookmark");
       const before = performance.now();
@@ -79,16 +65,16 @@ describe("the process", () => {
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
     const elsewhere = join(temporaryFolder(), "admin.key");
     const environment = { NEXUS_ADMIN_KEY_FILE: elsewhere };
-    const missing = start(environment);
+    const missing = daemons.start(environment);
     expect(await missing.exited).toBe(1);
     expect(missing.output).toContain(`there is no file ${elsewhere}: NEXUS_ADMIN_KEY_FILE names it`);
     writeFileSync(elsewhere, "short\n", { mode: 0o600 });
-    const short = start(environment);
+    const short = daemons.start(environment);
     expect(await short.exited).toBe(1);
     expect(short.output).toContain(`${elsewhere} does not hold an API key of at least 20 characters`);
     const key = "0123456789abcdef0123456789abcdef";
     writeFileSync(elsewhere, `${key}\n`);
-    await started(environment);
+    await daemons.started(environment);
     expect(existsSync(file("admin.key"))).toBe(false);
     const list = (shown: string) =>
       fetch(`${place.httpUrl}/v1/providers`, { headers: { "x-api-key": shown } }).then(
@@ -98,24 +84,24 @@ describe("the process", () => {
   });
 
   it("refuses a second daemon on the folder", async () => {
-    const first = await started();
-    await refused(start(), 10, new RegExp(`in use by process ${first.pid}`));
+    const first = await daemons.started();
+    await refused(daemons.start(), 10, new RegExp(`in use by process ${first.pid}`));
   });
 
   it("refuses a wrong key, a malformed one, and one that is gone", async () => {
-    await (await started()).kill("SIGTERM");
+    await (await daemons.started()).kill("SIGTERM");
     const other = Buffer.alloc(32, 7).toString("base64");
-    await refused(start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
+    await refused(daemons.start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
     const elsewhere = join(temporaryFolder(), "key");
     writeFileSync(elsewhere, "too short", { mode: 0o600 });
-    const malformed = start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
+    const malformed = daemons.start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
     await refused(malformed, 11, /must hold base64 of 32 bytes/);
     rmSync(file("encryption.key"));
-    await refused(start(), 11, /encryption\.key is missing/);
+    await refused(daemons.start(), 11, /encryption\.key is missing/);
   });
 
   it("refuses key files that other users can read, and closes those in its folder", async () => {
-    await (await started()).kill("SIGTERM");
+    await (await daemons.started()).kill("SIGTERM");
     const folder = temporaryFolder();
     chmodSync(folder, 0o777);
     for (const [setting, name] of [
@@ -130,35 +116,35 @@ describe("the process", () => {
         [0o602, "0602"],
       ] as const) {
         chmodSync(elsewhere, mode);
-        const daemon = start({ [setting]: elsewhere });
+        const daemon = daemons.start({ [setting]: elsewhere });
         await refused(daemon, setting === "NEXUS_ADMIN_KEY_FILE" ? 2 : 11, /run \\?"chmod 600\\?" on it/);
         expect(daemon.output).toContain(`(mode ${shown})`);
         expect(statSync(elsewhere).mode & 0o777).toBe(mode);
       }
       // As a pod mounts it.
       chmodSync(elsewhere, 0o440);
-      await (await started({ [setting]: elsewhere })).kill("SIGTERM");
+      await (await daemons.started({ [setting]: elsewhere })).kill("SIGTERM");
     }
     for (const name of ["encryption.key", "admin.key"]) chmodSync(file(name), 0o644);
-    const daemon = await started();
+    const daemon = await daemons.started();
     for (const name of ["encryption.key", "admin.key"]) {
       expect(statSync(file(name)).mode & 0o777).toBe(0o600);
       expect(daemon.output).toContain(file(name));
     }
     expect(daemon.output).toContain("was open to other users and is now 0600");
     await daemon.kill("SIGTERM");
-    const again = await started();
+    const again = await daemons.started();
     expect(again.output).not.toContain("open to other users");
   });
 
   it("accepts the key from a file or from the environment", async () => {
-    await (await started()).kill("SIGTERM");
+    await (await daemons.started()).kill("SIGTERM");
     const key = readFileSync(file("encryption.key"), "utf8").trim();
     const elsewhere = join(temporaryFolder(), "key");
     copyFileSync(file("encryption.key"), elsewhere);
     rmSync(file("encryption.key"));
-    await (await started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");
-    const daemon = await started({ NEXUS_ENCRYPTION_KEY: key });
+    await (await daemons.started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");
+    const daemon = await daemons.started({ NEXUS_ENCRYPTION_KEY: key });
     expect(await daemon.kill("SIGTERM")).toBe(0);
     expect(daemon.output).not.toContain(key);
   });
@@ -169,32 +155,32 @@ describe("the process", () => {
     ["empty", (path: string) => truncateSync(path, 0)],
     ["garbage", (path: string) => writeFileSync(path, Buffer.alloc(65_536, 0x5a))],
   ])("refuses a store file that is %s", async (_name, damage) => {
-    await (await started()).kill("SIGTERM");
+    await (await daemons.started()).kill("SIGTERM");
     damage(file("nexus.mdb"));
-    await refused(start(), 12, /nexus\.mdb/);
+    await refused(daemons.start(), 12, /nexus\.mdb/);
   });
 
   it("names the listener, the address and the setting when a port is taken", async () => {
     const port = Number(place.environment["NEXUS_OPS_LISTEN"]?.split(":")[1]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-    await refused(start(), 13, new RegExp(`ops listener.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
+    await refused(daemons.start(), 13, new RegExp(`ops listener.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
     await new Promise((resolve) => server.close(resolve));
   });
 
   it("refuses a data folder and a providers file that it cannot use, in a sentence", async () => {
     const folder = { NEXUS_DATA_DIR: "/proc/nexusd/data", NEXUS_GRPC_LISTEN: "off" };
     await refused(
-      start(folder),
+      daemons.start(folder),
       2,
       /the data folder \/proc\/nexusd\/data cannot be made or written \(ENOENT\)/,
     );
     const providers = { NEXUS_PROVIDERS_FILE: file("none.yaml") };
-    await refused(start(providers), 2, /the providers file .*none.yaml cannot be read \(ENOENT\)/);
+    await refused(daemons.start(providers), 2, /the providers file .*none.yaml cannot be read \(ENOENT\)/);
   });
 
   it("reports all errors of the settings at once, with code 2", async () => {
-    const daemon = start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
+    const daemon = daemons.start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
     await refused(daemon, 2, /NEXUS_HTTP_LISTEN/);
     expect(daemon.output).toMatch(/NEXUS_PUBLIC_URL/);
   });
@@ -204,13 +190,13 @@ describe("the process", () => {
     let connectionId: string;
     let daemon: DaemonProcess;
     beforeEach(async () => {
-      daemon = await started();
+      daemon = await daemons.started();
       await registeredAt(provider, place.clients());
       connectionId = await consented(place.clients(), requestOf("op"));
     });
     const restartAfterKill = async (): Promise<void> => {
       await daemon.kill("SIGKILL");
-      daemon = await started();
+      daemon = await daemons.started();
     };
 
     it("survives kill -9: the token is there, can be refreshed, and a watcher resumes", async () => {
@@ -246,13 +232,13 @@ describe("the process", () => {
       await daemon.kill("SIGKILL");
       await lost;
       await provider.setOutage("none");
-      daemon = await started();
+      daemon = await daemons.started();
       expect((await place.clients().tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
     });
 
     it("paused while it drains, for longer than that may take: stores what came meanwhile", async () => {
       await daemon.kill("SIGTERM");
-      daemon = await started({ NEXUS_DRAIN_TIMEOUT_MS: "500" });
+      daemon = await daemons.started({ NEXUS_DRAIN_TIMEOUT_MS: "500" });
       const release = provider.holdTokenResponses();
       const answer = place.clients().tokens.refreshToken({ connectionId });
       await provider.waitForTokenRequests(2);
@@ -264,7 +250,7 @@ describe("the process", () => {
       daemon.signal("SIGCONT");
       expect((await answer).token?.revision).toBe(2n);
       expect(await daemon.exited).toBe(0);
-      daemon = await started();
+      daemon = await daemons.started();
       expect((await place.clients().tokens.getToken({ connectionId })).token?.revision).toBe(2n);
     });
 

@@ -29,7 +29,7 @@ describe("B14: the OpenAPI document is what is served", () => {
       expect((await rest.get(`${path}?since=&limit=&event_type=&connection_id=&page_token=`)).status).toBe(
         200,
       );
-      expect((await rest.get(`${path}?limit=99999999999999999999`)).status).toBe(200);
+      expect((await rest.get(`${path}?limit=999999999`)).status).toBe(200);
       for (const parameter of document.paths[path].get.parameters)
         expect(parameter.allowEmptyValue).toBe(true);
     },

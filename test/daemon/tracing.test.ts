@@ -8,7 +8,7 @@ import { Browser } from "../fakes/browser.js";
 import { OtlpReceiver, type ReceivedSpan } from "../fakes/otlp_receiver.js";
 import { perTest } from "../lifetimes.js";
 import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
-import { DaemonProcess } from "./daemon_process.js";
+import { DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place } from "./harness.js";
 import { registered, requestOf } from "./requests.js";
@@ -22,10 +22,17 @@ describe("traces of a daemon", () => {
   const place = perTest(() => Place.make());
   let provider: ScriptedServer;
   const receiver = perTest(() => OtlpReceiver.start());
-  let running: DaemonProcess[];
+  /** Their traces are sent as soon as can be. */
+  const daemons = perTest(
+    () =>
+      new DaemonProcesses({
+        ...place.environment,
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.origin,
+        OTEL_BSP_SCHEDULE_DELAY: "20",
+      }),
+  );
   let refusal: string | undefined;
   beforeEach(async () => {
-    running = [];
     refusal = undefined;
     let count = 0;
     provider = await startScriptedServer((response, request) => {
@@ -39,23 +46,7 @@ describe("traces of a daemon", () => {
       })(response, request);
     });
   });
-  afterEach(async () => {
-    await Promise.all(running.map((daemon) => daemon.kill("SIGKILL")));
-    await Promise.all([receiver.close(), provider.close()]);
-  });
-
-  /** @param environment over traces that are sent as soon as can be */
-  async function started(environment: NodeJS.ProcessEnv = {}): Promise<DaemonProcess> {
-    const daemon = new DaemonProcess({
-      ...place.environment,
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.origin,
-      OTEL_BSP_SCHEDULE_DELAY: "20",
-      ...environment,
-    });
-    running.push(daemon);
-    await daemon.ready();
-    return daemon;
-  }
+  afterEach(() => provider.close());
 
   /** An active connection of a provider with secrets in its URLs. */
   async function connected(): Promise<string> {
@@ -94,7 +85,7 @@ describe("traces of a daemon", () => {
       name === `${tokenService}/${method}` && attributes["rpc.system"] === system;
 
   it("hold a call, the refresh in it and the request to the provider, as parts of the caller's trace", async () => {
-    const daemon = await started({
+    const daemon = await daemons.started({
       OTEL_SERVICE_NAME: "agents-sidecar",
       OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test",
       OTEL_EXPORTER_OTLP_HEADERS: "x-tenant=seven",
@@ -148,7 +139,7 @@ describe("traces of a daemon", () => {
   });
 
   it("tell nothing to the provider, and hold no token, secret, path or query", async () => {
-    await started();
+    await daemons.started();
     const connectionId = await connected();
     await grpc().refreshToken({ connectionId }, { headers });
     await receiver.span(ofRpc("RefreshToken", "grpc"));
@@ -167,7 +158,7 @@ describe("traces of a daemon", () => {
   });
 
   it("are taken over from Connect, JSON and REST, and from none when they are malformed", async () => {
-    await started();
+    await daemons.started();
     const connectionId = await connected();
     const keyed = { ...headers, "x-api-key": place.apiKey };
     const transport = createConnectTransport({ baseUrl: place.httpUrl, httpVersion: "1.1" });
@@ -187,7 +178,7 @@ describe("traces of a daemon", () => {
   });
 
   it("say what failed, and that a stream was opened", async () => {
-    await started();
+    await daemons.started();
     const connectionId = await connected();
     refusal = "invalid_grant";
     await failureOf(grpc().refreshToken({ connectionId }, { headers }));
@@ -210,7 +201,7 @@ describe("traces of a daemon", () => {
   });
 
   it("are sent at the end, though their batch is not due", async () => {
-    const daemon = await started({ OTEL_BSP_SCHEDULE_DELAY: "600000" });
+    const daemon = await daemons.started({ OTEL_BSP_SCHEDULE_DELAY: "600000" });
     await place.clients().connections.listConnections({});
     expect(receiver.spans).toEqual([]);
     expect(await daemon.kill("SIGTERM")).toBe(0);
@@ -223,7 +214,7 @@ describe("traces of a daemon", () => {
     ["hangs", undefined, undefined],
   ] as const)("harm nobody when their receiver %s", async (_what, endpoint, status) => {
     receiver.status = status;
-    const daemon = await started({
+    const daemon = await daemons.started({
       ...(endpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
       OTEL_EXPORTER_OTLP_TIMEOUT: "200",
     });
@@ -244,7 +235,7 @@ describe("traces of a daemon", () => {
     ["a sampler that takes none", { OTEL_TRACES_SAMPLER: "always_off" }, "[1-9]\\d*"],
   ])("are not sent with %s", async (_what, environment, modules) => {
     const spy = join(import.meta.dirname, "../fakes/loaded_modules.cjs");
-    const daemon = await started({ ...environment, NODE_OPTIONS: `--require ${spy}` });
+    const daemon = await daemons.started({ ...environment, NODE_OPTIONS: `--require ${spy}` });
     await place.clients().connections.listConnections({});
     expect(await daemon.kill("SIGTERM")).toBe(0);
     expect(receiver.requests).toEqual([]);

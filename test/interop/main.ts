@@ -72,7 +72,7 @@ try {
   }
   if (hasSchemathesis) {
     tell("playing: schemathesis");
-    await playSchemathesis(stage, values.seed, results);
+    await playSchemathesis(stage, values.seed, results, tell);
   }
 } catch (error) {
   results.fail("the stage", "build", (error as Error).stack ?? String(error));

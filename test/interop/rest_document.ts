@@ -16,7 +16,12 @@ const spareProviders = 20;
  * Requests made up from the OpenAPI document, good and bad, one by one and in sequences; every answer is held against the document. What
  * is checked, and what is not and why, stands in `schemathesis/schemathesis.toml`.
  */
-export async function playSchemathesis(stage: Stage, seed: string, results: Results): Promise<void> {
+export async function playSchemathesis(
+  stage: Stage,
+  seed: string,
+  results: Results,
+  tell: (text: string) => void,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "nexus-schemathesis-"));
   try {
     cpSync(join(import.meta.dirname, "schemathesis"), folder, { recursive: true });
@@ -50,6 +55,8 @@ export async function playSchemathesis(stage: Stage, seed: string, results: Resu
         string,
         number
       >;
+      const requests = Object.values(answers).reduce((sum, count) => sum + count, 0);
+      tell(`schemathesis made ${requests} requests`);
       const unreached = (await operations(stage)).filter((operation) => !isDone(operation, answers));
       if (unreached.length > 0) throw new Error(`never answered by a success: ${unreached.join(", ")}`);
     });

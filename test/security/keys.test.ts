@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Keyring } from "../../src/gen/nexus/v1/keyring_pb.js";
-import { DaemonProcess } from "../daemon/daemon_process.js";
+import { DaemonProcess, DaemonProcesses } from "../daemon/daemon_process.js";
 import { failureOf } from "../daemon/errors.js";
 import { Place, Watcher } from "../daemon/harness.js";
 import { consented, registeredAt, requestOf } from "../daemon/requests.js";
@@ -15,23 +15,9 @@ import { keyIdsOf, multiply } from "./sealed_store.js";
 /** `nexusd` as an operator runs it, on one data folder. */
 describe("keys", { timeout: 180_000 }, () => {
   const place = perTest(() => Place.make());
-  let running: DaemonProcess[];
-  beforeEach(async () => {
-    running = [];
-  });
-  afterEach(() => Promise.all(running.map((daemon) => daemon.kill("SIGKILL"))));
+  const daemons = perTest(() => new DaemonProcesses(place.environment));
 
   const file = (name: string): string => join(place.config.dataDir, name);
-  const start = (environment: NodeJS.ProcessEnv = {}): DaemonProcess => {
-    const daemon = new DaemonProcess({ ...place.environment, ...environment });
-    running.push(daemon);
-    return daemon;
-  };
-  const started = async (environment?: NodeJS.ProcessEnv): Promise<DaemonProcess> => {
-    const daemon = start(environment);
-    await daemon.ready();
-    return daemon;
-  };
   const command = async (...args: string[]): Promise<{ code: number | string; output: string }> => {
     const child = new DaemonProcess(place.environment, args);
     return { code: await child.exited, output: child.output };
@@ -69,7 +55,7 @@ describe("keys", { timeout: 180_000 }, () => {
   };
 
   it("a rotation runs while tokens are read and refreshed, goes on after SIGKILL, and the old key can be retired only then", async () => {
-    let daemon = await started();
+    let daemon = await daemons.started();
     const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const oauthId = await connectTo(place, provider);
     const staticId = await makeStatic("the first");
@@ -78,7 +64,7 @@ describe("keys", { timeout: 180_000 }, () => {
     const secrets = await multiply(place.config.dataDir, staticId, 12_000);
     const [sampleId = ""] = secrets.keys();
 
-    daemon = await started();
+    daemon = await daemons.started();
     const { keyId: fresh } = await place.clients().keyring.addKey({});
     expect(await primary()).toBe(old);
     expect(statSync(file("encryption.key")).mode & 0o777).toBe(0o600);
@@ -99,7 +85,7 @@ describe("keys", { timeout: 180_000 }, () => {
     const halfway = await keyIdsOf(place.config.dataDir);
     expect(halfway.get(old)).toBeGreaterThan(0);
     expect(halfway.get(fresh)).toBeGreaterThan(0);
-    daemon = await started();
+    daemon = await daemons.started();
     expect(await primary()).toBe(fresh);
     await rotated();
     expect((await keyring()).keys.find((key) => key.keyId === old)?.records).toBe(0n);
@@ -111,7 +97,7 @@ describe("keys", { timeout: 180_000 }, () => {
     expect((await place.clients().tokens.refreshToken({ connectionId: oauthId })).token?.revision).toBe(3n);
     await daemon.kill("SIGTERM");
     expect([...(await keyIdsOf(place.config.dataDir)).keys()]).toEqual([fresh]);
-    daemon = await started();
+    daemon = await daemons.started();
     for (const id of [...secrets.keys()].slice(0, 50)) expect(await apiKeyOf(id)).toBe(secrets.get(id));
     await provider.stop();
   });
@@ -130,7 +116,7 @@ describe("keys", { timeout: 180_000 }, () => {
     );
     const setting = `exec:${process.execPath} ${script} ${keys} '$(touch pwned) two words'`;
     const environment = { NEXUS_ENCRYPTION_KEY: setting };
-    let daemon = await started(environment);
+    let daemon = await daemons.started(environment);
     const id = await makeStatic("from a manager");
     const old = await primary();
     expect(existsSync(file("encryption.key"))).toBe(false);
@@ -156,35 +142,37 @@ describe("keys", { timeout: 180_000 }, () => {
     expect(daemon.output).not.toContain("leaked");
     expect(daemon.output).not.toContain(line(1).trim());
 
-    daemon = await started({
+    daemon = await daemons.started({
       NEXUS_ENCRYPTION_KEY_COMMAND: `${process.execPath} ${script} ${keys} '$(touch pwned) two words'`,
     });
     expect(await apiKeyOf(id)).toBe("from a manager");
     await daemon.kill("SIGTERM");
-    const failing = start({ NEXUS_ENCRYPTION_KEY_COMMAND: `${process.execPath} ${script} ${keys} other` });
+    const failing = daemons.start({
+      NEXUS_ENCRYPTION_KEY_COMMAND: `${process.execPath} ${script} ${keys} other`,
+    });
     expect(await failing.exited).toBe(11);
     expect(failing.output).toMatch(/command .* ended with 9/);
     expect(failing.output).not.toContain("leaked");
   });
 
   it("a ring that lacks a key which records need is refused at the start, with code 11, and harms nothing", async () => {
-    let daemon = await started();
+    let daemon = await daemons.started();
     const id = await makeStatic("kept");
     const old = await primary();
     await daemon.kill("SIGTERM");
     const key = readFileSync(file("encryption.key"), "utf8").trim();
     const other = Buffer.alloc(32, 9).toString("base64");
-    const wrong = start({ NEXUS_ENCRYPTION_KEY: other });
+    const wrong = daemons.start({ NEXUS_ENCRYPTION_KEY: other });
     expect(await wrong.exited).toBe(11);
     expect(wrong.output).toContain(old);
     expect(wrong.output).not.toContain(other);
-    daemon = await started({ NEXUS_ENCRYPTION_KEY: `${key},${other}` });
+    daemon = await daemons.started({ NEXUS_ENCRYPTION_KEY: `${key},${other}` });
     expect(await primary()).toBe(old);
     expect(await apiKeyOf(id)).toBe("kept");
   });
 
   it("the commands add, rotate, show and retire keys", async () => {
-    await started();
+    await daemons.started();
     const id = await makeStatic("by hand");
     const old = await primary();
     const nothing = await command("keyring", "rotate");
@@ -204,7 +192,7 @@ describe("keys", { timeout: 180_000 }, () => {
   });
 
   it("a backup is made while the daemon serves, every record opened, and a restore brings it back with a new epoch and its refresh tokens marked", async () => {
-    let daemon = await started();
+    let daemon = await daemons.started();
     const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
     const spent = await connectTo(place, provider);
     const unspent = await connectTo(place, provider);
@@ -264,7 +252,7 @@ describe("keys", { timeout: 180_000 }, () => {
     expect((await command("restore", target, "--data-dir", elsewhere)).code).toBe(0);
     expect(readdirSync(elsewhere).sort()).toEqual(["encryption.key", "nexus.mdb", "nexusd.lock"]);
 
-    daemon = await started();
+    daemon = await daemons.started();
     const clients = place.clients();
     const position = bookmark.case === "bookmark" ? bookmark.value.position : undefined;
     const resumed = new Watcher(clients.tokens, position ? { position } : {});

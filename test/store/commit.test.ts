@@ -112,9 +112,30 @@ describe("the listener", () => {
     });
     expect(heard).toEqual([
       [
-        { revision: 2n, connectionId: "c2", removed: false, userId: "user of c2", providerId: "p1" },
-        { revision: 3n, connectionId: "c1", removed: false, userId: "user of c1", providerId: "p1" },
-        { revision: 5n, connectionId: "c3", removed: true, userId: "user of c3", providerId: "p1" },
+        {
+          revision: 2n,
+          connectionId: "c2",
+          removed: false,
+          userId: "user of c2",
+          providerId: "p1",
+          label: "",
+        },
+        {
+          revision: 3n,
+          connectionId: "c1",
+          removed: false,
+          userId: "user of c1",
+          providerId: "p1",
+          label: "",
+        },
+        {
+          revision: 5n,
+          connectionId: "c3",
+          removed: true,
+          userId: "user of c3",
+          providerId: "p1",
+          label: "",
+        },
       ],
     ]);
     expect(store.settledRevision).toBe(5n);

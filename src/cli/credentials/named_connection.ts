@@ -56,7 +56,8 @@ function isNotFound(error: unknown): boolean {
   return !(error.cause instanceof ConnectError) || error.cause.code === Code.NotFound;
 }
 
-function noConnection(provider: string, [user, label]: readonly string[]): CommandFailure {
+function noConnection(provider: string, account: readonly string[]): CommandFailure {
+  const [user, label] = account.map(decoded);
   const flags = [
     ...(user === undefined ? [] : [`--user ${shellWord(user)}`]),
     ...(label === undefined ? [] : [`--label ${shellWord(label)}`]),
@@ -66,4 +67,13 @@ function noConnection(provider: string, [user, label]: readonly string[]): Comma
     exitCodes.attentionNeeded,
     `${whose} no connection to ${provider}\na person can consent: ${["nexusd connect", provider, ...flags].join(" ")}`,
   );
+}
+
+/** A user that holds a slash is percent-encoded. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }

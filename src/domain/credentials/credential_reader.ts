@@ -31,7 +31,7 @@ export interface ConnectionView {
 }
 
 export interface CredentialReaderDeps {
-  readonly store: Store;
+  readonly store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly vault: CredentialVault;
   readonly clock: Clock;
   /** None by default: each read opens its credential. */

@@ -2,7 +2,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
 import { FailedPrecondition } from "../../model/errors.js";
-import type { ProblemReason } from "../../model/problem_reason.js";
+import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Store } from "../../store/store.js";
@@ -53,7 +53,7 @@ interface Need {
 }
 
 export interface TokenAcquirerDeps extends NewsWaitDeps {
-  readonly store: Pick<Store, "getProvider">;
+  readonly store: Pick<Store, "getConnection" | "getProvider">;
   readonly reader: Pick<CredentialReader, "view">;
   readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
   readonly access: Pick<AccessControl, "admit">;
@@ -113,17 +113,22 @@ export class TokenAcquirer {
   /** What the store says: the connection whose token is to be had, or why a person is needed. */
   #judge({ name, scopes }: AcquireRequest, principal: Principal): Need | { readonly connection: Connection } {
     const id = this.deps.names.findFor(name, principal);
+    const seen = id === undefined ? undefined : this.deps.reader.view(id)?.connection;
+    if (seen?.status === "active" && !this.#lacks(seen, scopes)) return { connection: seen };
     const connection = id === undefined ? undefined : this.#usable(id);
-    if (!connection) return { reason: "not_connected", connection };
-    if (connection.status !== "active") {
-      return { reason: connection.problem?.reason ?? "not_connected", connection };
+    if (connection?.problem?.reason === "misconfigured" && connection.status === "attention") {
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
     }
-    return this.#lacks(connection, scopes) ? { reason: "scopes_missing", connection } : { connection };
+    const isWhole = connection?.status === "active";
+    return {
+      connection,
+      reason: isWhole ? "scopes_missing" : (connection?.problem?.reason ?? "not_connected"),
+    };
   }
 
-  /** Undefined also for a revoked connection, which stays so. */
+  /** As it is stored, its request for consent too, which a view may not know of yet. Undefined also when it is revoked, for good. */
   #usable(connectionId: string): Connection | undefined {
-    const connection = this.deps.reader.view(connectionId)?.connection;
+    const connection = this.deps.store.getConnection(connectionId);
     return connection?.status === "revoked" ? undefined : connection;
   }
 

@@ -9,7 +9,7 @@ import {
 import type { HeldCredential } from "../../model/connections/authorization.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
-import { decodeText } from "./field_codec.js";
+import { decodeText, fieldsOf } from "./field_codec.js";
 
 /** What a pending authorization keeps secret. */
 export interface AuthorizationSecret {
@@ -84,17 +84,8 @@ export function encodeAuthorizationSecret({ held, nonce = "", ...secret }: Autho
 }
 
 export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
-  const { codeVerifier, nonce, browserBinding, state, held } = fromBinary(
-    AuthorizationSecretSchema,
-    plaintext,
-  );
-  return {
-    codeVerifier,
-    nonce: decodeText(nonce),
-    browserBinding,
-    state,
-    ...(held && { held: heldOf(held) }),
-  };
+  const { nonce, held, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
+  return { ...secret, nonce: decodeText(nonce), ...(held && { held: heldOf(held) }) };
 }
 
 function heldMessage(held: HeldCredential): HeldMessage {

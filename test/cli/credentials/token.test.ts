@@ -85,7 +85,7 @@ describe("nexusd token", () => {
     });
 
     it("by its provider, and by provider and user", async () => {
-      expect(await printed(["GitHub"])).toBe("gho_secret\n");
+      expect(await printed(["github"])).toBe("gho_secret\n");
       expect(await printed(["github/alice"])).toBe("gho_secret\n");
       expect(daemon.got("GetToken")).toMatchObject([{ connectionId }, { connectionId }]);
     });
@@ -100,6 +100,8 @@ describe("nexusd token", () => {
         "you have no connection to github\na person can consent: nexusd connect github\n",
       );
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
+      expect(await refused(["github/a%20b%/work"], 22)).toContain("--user a%20b% --label work\n");
+      expect(await refused(["github/a%20b"], 22)).toContain("--user 'a b'\n");
     });
 
     it("and says what the daemon refuses, which is not that there is none", async () => {

@@ -53,7 +53,7 @@ describe("Connections", () => {
       ["an unknown name", { provider: { name: "nobody" } }, NotFound, "provider"],
       ["an unknown id", { provider: { id: newId() } }, NotFound, "provider"],
       ["an unknown connection", { connectionId: newId() }, NotFound, "connection"],
-      ["openid that nothing verifies", { scopes: ["openid"] }, InvalidArgument, "openid"],
+      ["a script to return to", { returnUrl: "javascript:alert(1)" }, InvalidArgument, "return_url"],
       ["a return URL elsewhere", { returnUrl: "https://evil.example/" }, InvalidArgument, "return_url"],
       ["a confirmation without a way back", { requireConfirmation: true }, InvalidArgument, "return_url"],
     ])("with %s are refused, and nothing is stored", async (_name, request, kind, says) => {

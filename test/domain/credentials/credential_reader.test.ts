@@ -9,17 +9,15 @@ import { profileOf } from "../static_profile.js";
 
 describe("CredentialReader", () => {
   const engine = perTest(() => new Engine());
-  /** A reader with a cache, and how often it looked into the store. */
+  /** A reader with a cache, and how often the store was asked for a connection. */
   const cachedReader = () => {
+    const { store, vault, clock, changes } = engine;
     const counted = { reads: 0 };
-    const store = new Proxy(engine.store, {
-      get(target, name) {
-        if (name === "getConnection") counted.reads++;
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === "function" ? member.bind(target) : member;
-      },
-    });
-    const { vault, clock, changes } = engine;
+    const getConnection = store.getConnection.bind(store);
+    store.getConnection = (id) => {
+      counted.reads++;
+      return getConnection(id);
+    };
     return { counted, reader: new CredentialReader({ store, vault, clock, cache: new TokenCache(changes) }) };
   };
 
@@ -123,9 +121,10 @@ describe("CredentialReader", () => {
     const refreshed = engine.refresher.refresh(id);
     (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
     await refreshed;
+    counted.reads = 0;
     expect(reader.cached(id)).toBeUndefined();
     expect(reader.view(id)?.token?.revision).toBe(2n);
-    expect(counted.reads).toBe(2);
+    expect([reader.view(id)?.token?.revision, counted.reads]).toEqual([2n, 1]);
   });
 
   it("serves no cached token after it has expired, and caches nothing that has none", async () => {

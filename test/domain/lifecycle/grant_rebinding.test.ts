@@ -14,7 +14,7 @@ let profile: ProviderProfile;
 const owner = { name: "owner" };
 
 beforeEach(async () => {
-  profile = await engine.provider("op");
+  profile = await engine.provider("op", { issuer: "https://op.example" });
 });
 
 const edit = (settings: Partial<ProviderSettings>) =>

@@ -689,8 +689,8 @@ export const TokenService: GenService<{
    * Errors: `NOT_FOUND` for a provider that does not exist or that the caller may not see; `PERMISSION_DENIED` for a new connection that is
    * not within the caller's restriction; `INVALID_ARGUMENT` as `RequestConnection`, for a `return_url` outside the allowlist among others;
    * `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application that asked has not confirmed it
-   * (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, with `PROVIDER_DELETED`, and when the
-   * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`; `UNAVAILABLE` and
+   * (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the provider's discovery document
+   * contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`; `UNAVAILABLE` and
    * `DATA_LOSS` as `GetToken` and `RequestConnection`.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken

@@ -1,0 +1,46 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { consent } from "../fakes/browser.js";
+import { needs } from "../needs.js";
+import { temporaryFolder } from "../temporary_folder.js";
+import { World } from "./harness.js";
+
+const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+
+/** The first block of shell below a heading. */
+function shellBelow(heading: string): string {
+  const [, rest = ""] = readme.split(`\n${heading}\n`);
+  const [, block] = /```sh\n([\s\S]*?)```/.exec(rest) ?? [];
+  if (block === undefined) throw new Error(`the README has no shell below ${heading}`);
+  return block;
+}
+
+let world: World;
+beforeAll(async () => {
+  world = await World.make();
+  await world.register("github");
+});
+afterAll(() => world.close());
+
+it("the README's way to ask answers the link of a person, and then the token", async (context) => {
+  needs(context, "curl");
+  const home = temporaryFolder();
+  mkdirSync(join(home, ".local/share"), { recursive: true });
+  symlinkSync(world.place.config.dataDir, join(home, ".local/share/nexusd"));
+  const script = shellBelow("### Ask").replaceAll("http://127.0.0.1:8090", world.place.httpUrl);
+  const shell = spawn("bash", ["-e"], {
+    env: { ...process.env, HOME: home },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  shell.stdin.end(script);
+  const lines = createInterface({ input: shell.stdout })[Symbol.asyncIterator]();
+  const answer = async () =>
+    JSON.parse((await lines.next()).value ?? "") as Record<string, Record<string, string>>;
+  const { consent: asked } = await answer();
+  expect(asked).toMatchObject({ reason: "not_connected" });
+  await consent(world.browser, asked?.["authUrl"] ?? "");
+  expect(await answer()).toMatchObject({ token: { tokenType: "Bearer", revision: "1" } });
+});

@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import { AccessControl } from "../../../src/domain/access/access_control.js";
+import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
+import { RequestGate } from "../../../src/domain/access/request_gate.js";
+import { type ConnectionView, CredentialReader } from "../../../src/domain/credentials/credential_reader.js";
+import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
+import { type AcquireRequest, TokenAcquirer } from "../../../src/domain/tokens/token_acquirer.js";
+import { Tokens } from "../../../src/domain/tokens/tokens.js";
+import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
+import { at, owner } from "../../../src/model/access/principal.js";
+import { FailedPrecondition } from "../../../src/model/errors.js";
+import { perTest } from "../../lifetimes.js";
+import { silentLog } from "../../silent_log.js";
+import { Engine, hourMs, tokenSet } from "../engine.js";
+
+/** The engine with what acquires tokens beside it. */
+class Acquiring extends Engine {
+  readonly hub = new WatchHub({ changes: this.changes });
+  readonly #acquirer: TokenAcquirer;
+
+  constructor() {
+    super();
+    const { store, vault, changes, clock, refresher, connections, hub } = this;
+    const cache = new TokenCache<ConnectionView>(changes);
+    const reader = new CredentialReader({ store, vault, clock, cache });
+    const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } as never });
+    const names = new ConnectionNames({ store, access });
+    const gate = new RequestGate({ store, access, names });
+    const readAudit = new ReadAudit({ store, clock, log: silentLog });
+    const tokens = new Tokens({ reader, refresher, readAudit, clock });
+    this.#acquirer = new TokenAcquirer({
+      store,
+      reader,
+      names,
+      access,
+      gate,
+      tokens,
+      connections,
+      hub,
+      clock,
+    });
+  }
+
+  acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal) {
+    const name = { providerName: "op", userId: "ada", label: "" };
+    const request = { name, scopes: [], minTtlMs: 0, returnUrl: undefined, waitMs: 0, ...change };
+    return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal });
+  }
+
+  async link(change: Partial<AcquireRequest> = {}) {
+    const acquired = await this.acquire(change);
+    if (acquired.kind !== "consent") throw new Error(`a ${acquired.kind}`);
+    return { ...acquired.link, reason: acquired.reason };
+  }
+}
+
+describe("TokenAcquirer", () => {
+  const world = perTest(() => new Acquiring());
+  const stateOf = (authUrl: string): string => new URL(authUrl).searchParams.get("state") ?? "";
+
+  it("answers a token that was read before without a promise", async () => {
+    await world.provider("op");
+    await world.consent(tokenSet());
+    expect((await world.acquire()).kind).toBe("token");
+    expect(world.acquire()).toMatchObject({ kind: "token", token: { revision: 1n } });
+  });
+
+  it("takes a scope that the consent asked for as had, whatever the provider calls it, and asks for all of them again", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet({ scopes: ["user"] }), { scopes: ["read:user"] });
+    for (const scopes of [["read:user"], ["user"], []]) {
+      expect(await world.acquire({ scopes })).toMatchObject({
+        kind: "token",
+        token: { grantedScopes: ["user"] },
+      });
+    }
+    const up = await world.link({ scopes: ["repo"] });
+    expect(up).toMatchObject({ connectionId, reason: "scopes_missing" });
+    expect(world.get(connectionId).requestedScopes).toEqual(["read:user", "repo"]);
+    world.exchangeCode = () => Promise.resolve(tokenSet({ scopes: ["user", "repo"] }));
+    await world.finish(stateOf(up.authUrl));
+    expect(await world.acquire({ scopes: ["repo", "read:user"] })).toMatchObject({ kind: "token" });
+  });
+
+  it("does not take a scope as had that a person refused", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
+    const up = await world.link({ scopes: ["write"] });
+    const started = await world.completer.start(stateOf(up.authUrl));
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const denied = new URLSearchParams({ state: stateOf(up.authUrl), error: "access_denied" });
+    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+    const again = await world.link({ scopes: ["write"] });
+    expect(again).toMatchObject({ connectionId, reason: "scopes_missing" });
+    expect(again.authUrl).not.toBe(up.authUrl);
+  });
+
+  it("answers one link for a token that died without a way to another", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet({ refreshToken: undefined }));
+    world.clock.advance(hourMs);
+    const links = await Promise.all([world.link(), world.link(), world.link()]);
+    expect(new Set(links.map(({ authUrl }) => authUrl)).size).toBe(1);
+    expect(links[0]).toMatchObject({ connectionId, reason: "no_refresh_token" });
+  });
+
+  it("asks no person where the provider refuses the client", async () => {
+    const connection = await world.connected();
+    const problem = { reason: "misconfigured", sinceMs: 1, retryAtMs: undefined } as const;
+    await world.store.commit((tx) => tx.putConnection({ ...connection, status: "attention", problem }));
+    const refused = await (async () => world.acquire())().catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(FailedPrecondition);
+    expect(refused).toMatchObject({ reason: "PROVIDER_MISCONFIGURED" });
+  });
+
+  it("makes no other link while the code of a step-up is exchanged", async () => {
+    await world.provider("op");
+    await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
+    expect((await world.acquire()).kind).toBe("token");
+    const up = await world.link({ scopes: ["write"] });
+    let answer: () => void = () => undefined;
+    const sent = new Promise<void>((resolve) => {
+      world.exchangeCode = () => {
+        resolve();
+        return new Promise((give) => {
+          answer = () => give(tokenSet({ scopes: ["read", "write"] }));
+        });
+      };
+    });
+    const finished = world.finish(stateOf(up.authUrl));
+    await sent;
+    const waiting = world.acquire({ scopes: ["write"] });
+    expect((await world.acquire()).kind).toBe("token");
+    answer();
+    expect((await finished).kind).toBe("done");
+    expect(await waiting).toMatchObject({ kind: "token", token: { revision: 2n } });
+    expect(world.hub.size).toBe(0);
+  });
+
+  it("lets all who wait go when the person is done, and each when it leaves", async () => {
+    await world.provider("op");
+    const { authUrl } = await world.link();
+    const controller = new AbortController();
+    const left = world.acquire({ waitMs: 60_000 }, controller.signal);
+    const waiting = Array.from({ length: 100 }, () => world.acquire({ waitMs: 60_000 }));
+    await expect.poll(() => world.hub.size).toBe(101);
+    controller.abort();
+    expect((await left).kind).toBe("consent");
+    await world.finish(stateOf(authUrl));
+    expect(new Set((await Promise.all(waiting)).map(({ kind }) => kind))).toEqual(new Set(["token"]));
+    expect(world.hub.size).toBe(0);
+  });
+});
