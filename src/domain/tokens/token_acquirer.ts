@@ -53,7 +53,7 @@ interface Need {
 }
 
 export interface TokenAcquirerDeps extends NewsWaitDeps {
-  readonly store: Pick<Store, "getConnection" | "getProvider">;
+  readonly store: Pick<Store, "getConnection" | "getProvider" | "getAuthorization">;
   readonly reader: Pick<CredentialReader, "view">;
   readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
   readonly access: Pick<AccessControl, "admit">;
@@ -82,8 +82,8 @@ export class TokenAcquirer {
   }
 
   async #settled(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Acquired> {
-    const last = await this.#awaited(first, request, caller);
-    if (last.kind === "answered") return await this.#renewed(request, caller.principal);
+    let last = await this.#awaited(first, request, caller);
+    while (last.kind === "answered") last = await this.#renewed(request, caller.principal);
     if (last.kind !== "unconfirmed") return last;
     throw new FailedPrecondition(
       "CONNECTION_PENDING",
@@ -91,13 +91,18 @@ export class TokenAcquirer {
     );
   }
 
-  /** Another link, whatever becomes of the answer to the last. */
-  #renewed(request: AcquireRequest, principal: Principal): Promise<Acquired> {
-    return this.#making.run(keyOf(request.name), () => {
+  /** Another link, whatever becomes of the answer to the last: one for all who waited for it. */
+  async #renewed(request: AcquireRequest, principal: Principal): Promise<Outcome> {
+    const made = await this.#making.run(keyOf(request.name), async () => {
       const id = this.deps.names.findFor(request.name, principal);
-      const connection = id === undefined ? undefined : this.#usable(id);
-      return this.#requested({ connection, reason: "not_connected" }, request, principal);
+      const need: Need = {
+        connection: id === undefined ? undefined : this.#usable(id),
+        reason: "not_connected",
+      };
+      const found = this.#found(need, request);
+      return found?.kind === "answered" ? await this.#requested(need, request, principal) : found;
     });
+    return made ?? (await this.#once(request, principal));
   }
 
   #once(request: AcquireRequest, principal: Principal): Acquired | Promise<Outcome> {
@@ -106,7 +111,7 @@ export class TokenAcquirer {
     const token = this.deps.tokens.getToken(found.connection.id, request.minTtlMs, principal);
     if (!(token instanceof Promise)) return acquired(token);
     return token.then(acquired, (error: unknown) =>
-      this.#replaced(found.connection.id, deathOf(error), request, principal),
+      this.#replaced(found.connection, deathOf(error), request, principal),
     );
   }
 
@@ -152,16 +157,20 @@ export class TokenAcquirer {
   }
 
   /** A link for a connection that is active by its record, and whose token is dead. */
-  #replaced(
-    connectionId: string,
+  async #replaced(
+    dead: Connection,
     reason: ConsentReason,
     request: AcquireRequest,
     principal: Principal,
   ): Promise<Outcome> {
-    return this.#making.run(keyOf(request.name), async () => {
-      const need = { connection: this.#usable(connectionId), reason };
+    const made = await this.#making.run(keyOf(request.name), async () => {
+      const connection = this.#usable(dead.id);
+      // The person may have been faster.
+      if (connection?.credentialRevision !== dead.credentialRevision) return undefined;
+      const need = { connection, reason };
       return this.#found(need, request) ?? (await this.#requested(need, request, principal));
     });
+    return made ?? (await this.#once(request, principal));
   }
 
   #found({ connection, reason }: Need, { scopes }: AcquireRequest): Outcome | undefined {
@@ -183,15 +192,17 @@ export class TokenAcquirer {
   ): Promise<Acquired> {
     const permissions = this.deps.access.admit(principal, "connection.request");
     if (connection) {
-      // What a link asks for that is replaced belongs to somebody who waits for it.
-      const pending = connection.pendingStateHash === undefined ? [] : connection.requestedScopes;
-      const union = [...new Set([...connection.consentedScopes, ...pending, ...scopes])];
+      // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
+      const key = connection.pendingStateHash;
+      const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
+      const union = [...new Set([...connection.consentedScopes, ...(pending?.scopes ?? []), ...scopes])];
       const again = {
         connectionId: connection.id,
         userId: "",
         provider: undefined,
         scopes: union,
-        returnUrl,
+        returnUrl: pending?.requireConfirmation ? pending.returnUrl : returnUrl,
+        requireConfirmation: pending?.requireConfirmation ?? false,
       };
       return { kind: "consent", reason, link: await this.deps.connections.request(again, principal) };
     }

@@ -138,6 +138,60 @@ describe("TokenAcquirer", () => {
     expect(world.hub.size).toBe(0);
   });
 
+  it("makes one link for all who waited for an exchange that came to nothing", async () => {
+    await world.provider("op");
+    const { authUrl } = await world.link();
+    const sent = new Promise<void>((resolve) => {
+      world.exchangeCode = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+    void world.finish(stateOf(authUrl));
+    await sent;
+    const waiting = [world.link(), world.link(), world.link()];
+    await expect.poll(() => world.hub.size).toBe(3);
+    world.clock.advance(10_000);
+    const links = await Promise.all(waiting);
+    expect(new Set(links.map((link) => link.authUrl)).size).toBe(1);
+    expect(links[0]?.authUrl).not.toBe(authUrl);
+    expect(await world.link()).toMatchObject({ authUrl: links[0]?.authUrl });
+  });
+
+  it("answers the token of a consent that ends while it reads a dead one", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet({ refreshToken: undefined }));
+    world.clock.advance(hourMs);
+    const { authUrl } = await world.link();
+    world.clock.advance(61_000);
+    let answer: () => void = () => undefined;
+    const sent = new Promise<void>((resolve) => {
+      world.exchangeCode = () => {
+        resolve();
+        return new Promise((give) => {
+          answer = () => give(tokenSet());
+        });
+      };
+    });
+    const finished = world.finish(stateOf(authUrl));
+    await sent;
+    const reading = world.acquire();
+    answer();
+    expect((await finished).kind).toBe("done");
+    expect(await reading).toMatchObject({ kind: "token", token: { revision: 2n } });
+    expect(world.get(connectionId).pendingStateHash).toBeUndefined();
+  });
+
+  it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
+    await world.provider("op");
+    const returnUrl = "https://app.example/done";
+    const first = await world.request({ requireConfirmation: true, returnUrl });
+    const up = await world.link({ scopes: ["write"] });
+    expect(up).toMatchObject({ connectionId: first.connectionId });
+    const key = world.get(first.connectionId).pendingStateHash ?? "";
+    expect(world.store.getAuthorization(key)).toMatchObject({ requireConfirmation: true, returnUrl });
+  });
+
   it("lets all who wait go when the person is done, and each when it leaves", async () => {
     await world.provider("op");
     const { authUrl } = await world.link();
