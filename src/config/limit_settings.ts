@@ -54,14 +54,14 @@ export const limitSettings = {
     "count",
     1,
     1_000_000,
-    "Watch streams open at a time, in all. Callers without a credential share a fiftieth.",
+    "Watch streams open at a time, and calls of AcquireToken with `wait`, in all. Callers without a credential share a fiftieth.",
   ),
   NEXUS_MAX_STREAMS_PER_PRINCIPAL: limit(
     "maxStreamsPerPrincipal",
     "count",
     1,
     1_000_000,
-    "Watch streams open at a time, of one principal.",
+    "Watch streams open at a time, and calls of AcquireToken with `wait`, of one principal.",
   ),
   NEXUS_STREAM_READ_TIMEOUT_SECONDS: {
     kind: count("seconds", 1, 3_600),

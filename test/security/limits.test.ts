@@ -133,6 +133,38 @@ describe("limits", () => {
     await expect.poll(again).toBe("open");
   });
 
+  test("a call that waits for a person has a place among the streams, until it ends", async () => {
+    const world = await LimitedWorld.make({ NEXUS_MAX_STREAMS_PER_PRINCIPAL: "1" });
+    const { tokens } = world.clients;
+    const request = { providerName: "keys", userId: "ada" };
+    const link = (await tokens.acquireToken(request)).result;
+    const before = world.clock.pending;
+    const stop = new AbortController();
+    const last = new AbortController();
+    onTestFinished(() => {
+      stop.abort();
+      last.abort();
+    });
+    const ask = (signal: AbortSignal) =>
+      failureOf(tokens.acquireToken({ ...request, wait: { seconds: 60n } }, { signal }));
+    const waiting = ask(stop.signal);
+    await expect.poll(() => world.clock.pending).toBe(before + 1);
+    expect((await ask(AbortSignal.timeout(5_000))).reason).toBe("TOO_MANY_STREAMS");
+    expect((await tokens.acquireToken(request)).result).toEqual(link);
+    stop.abort();
+    expect((await waiting).code).toBe("Canceled");
+    const watch = (): Promise<string> =>
+      tokens
+        .watchTokens({}, { signal: last.signal })
+        [Symbol.asyncIterator]()
+        .next()
+        .then(
+          () => "open",
+          () => "refused",
+        );
+    await expect.poll(watch).toBe("open");
+  });
+
   test("a listening address has so many sockets; the oldest without a credential give way", async () => {
     const world = await LimitedWorld.make({ NEXUS_MAX_CONNECTIONS: "3" });
     const url = world.place.opsUrl;

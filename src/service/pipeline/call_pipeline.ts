@@ -49,7 +49,7 @@ export class CallPipeline {
     method: DefinedMethod & { kind: "unary" },
     answerError: ServiceDefinition["answerError"],
   ): BoundMethod {
-    const { validate, ...served } = method;
+    const { validate, isWait, ...served } = method;
     const guard = new CallGuard(method, this.deps.guard);
     const refuse = (error: unknown): Message => {
       const told = toWireError(error);
@@ -69,12 +69,13 @@ export class CallPipeline {
         return refuse(error);
       }
     };
-    return { ...served, call: this.#atListener(method, call) };
+    return { ...served, call: this.#atListener(method, call, isWait) };
   }
 
   #atListener(
     { descriptor }: DefinedMethod,
     call: (request: Message, context: CallContext) => Answer,
+    isWait: DefinedMethod["isWait"],
   ): (request: Message, context: CallContext) => Answer {
     const { calls } = this.deps;
     if (calls === undefined) return call;
@@ -90,11 +91,16 @@ export class CallPipeline {
       throw told;
     };
     const counted = (request: Message, context: CallContext): Answer => {
+      let leave: (() => void) | undefined;
       try {
-        limits.admit(context.principal);
+        if (isWait?.(request)) leave = limits.openStream(context.principal);
+        else limits.admit(context.principal);
         const answer = call(request, context);
-        return answer instanceof Promise ? answer.then(succeeded, failed) : succeeded(answer);
+        if (answer instanceof Promise) return answer.finally(leave).then(succeeded, failed);
+        leave?.();
+        return succeeded(answer);
       } catch (error) {
+        leave?.();
         return failed(error);
       }
     };

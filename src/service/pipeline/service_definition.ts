@@ -40,6 +40,8 @@ type WithRules<M> = M extends unknown
   ? M & {
       /** Checks the rules declared in the proto. @throws InvalidArgument */
       validate(request: Message): void;
+      /** Whether the caller of a unary RPC means to wait: then it has a place among the streams. */
+      isWait?(request: Message): boolean;
     }
   : never;
 
@@ -59,6 +61,8 @@ type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink:
 export interface DefinitionOptions {
   /** RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
   readonly repeated?: readonly string[];
+  /** Unary RPCs, by their local names, and whether the caller of one means to wait. */
+  readonly waits?: Readonly<Record<string, (request: Message) => boolean>>;
   readonly answerError?: ServiceDefinition["answerError"];
 }
 
@@ -66,14 +70,15 @@ export interface DefinitionOptions {
 export function defineService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
-  { repeated = [], answerError }: DefinitionOptions = {},
+  { repeated = [], waits = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
   const rules = new Rules();
   const methods = descriptor.methods.map((method): DefinedMethod => {
     const known = repeated.includes(method.localName) ? new KnownRequests(method.input) : undefined;
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
-    return defineMethod(method, call.bind(implementation), rules, known);
+    const isWait = waits[method.localName];
+    return { ...defineMethod(method, call.bind(implementation), rules, known), ...(isWait && { isWait }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }

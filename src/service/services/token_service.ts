@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
@@ -8,6 +8,7 @@ import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
+  type AcquireTokenRequest,
   type AcquireTokenResponse,
   AcquireTokenResponseSchema,
   RefreshTokenResponseSchema,
@@ -43,7 +44,12 @@ type Rpcs = ServiceImplementation<typeof TokenService>;
 const repeated = ["acquireToken", "getToken", "watchTokens"];
 
 export function tokenService(deps: Deps): ServiceDefinition {
-  return defineService(TokenService, new TokenRpcs(deps), { repeated });
+  return defineService(TokenService, new TokenRpcs(deps), { repeated, waits: { acquireToken: isWait } });
+}
+
+function isWait(request: Message): boolean {
+  const { wait } = request as AcquireTokenRequest;
+  return wait !== undefined && durationMs(wait) > 0;
 }
 
 class TokenRpcs implements Rpcs {

@@ -690,7 +690,8 @@ export const TokenService: GenService<{
    * not within the caller's restriction; `INVALID_ARGUMENT` as `RequestConnection`, for a `return_url` outside the allowlist among others;
    * `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application that asked has not confirmed it
    * (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the provider's discovery document
-   * contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`; `UNAVAILABLE` and
+   * contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`, and with `TOO_MANY_STREAMS` for a call with
+   * `wait`, which counts as a stream of `WatchTokens` until it is answered; `UNAVAILABLE` and
    * `DATA_LOSS` as `GetToken` and `RequestConnection`.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken
