@@ -43,7 +43,7 @@ function withoutFragment(url: URL): string {
  * @throws CommandFailure
  */
 export function parseHeaders(lines: readonly string[]): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers = new Map<string, string>();
   for (const line of lines) {
     const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
     const violation = name === "" ? "must be NAME: VALUE" : headerNameViolation(name);
@@ -54,9 +54,10 @@ export function parseHeaders(lines: readonly string[]): Record<string, string> {
     }
     const key = name.toLowerCase();
     // RFC 9110 section 5.3.
-    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+    const before = headers.get(key);
+    headers.set(key, before === undefined ? value : `${before}, ${value}`);
   }
-  return headers;
+  return Object.fromEntries(headers);
 }
 
 /** @throws CommandFailure for what is no method, and for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6) */

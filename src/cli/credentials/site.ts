@@ -32,6 +32,8 @@ export interface SiteRule {
  * @returns undefined for what must not be sent a credential: plain text over a network, or no host
  */
 export function siteOf(protocol: string | undefined, host: string): Site | undefined {
+  // A parser of URLs would drop or decode these, and whoever connects to the host may not.
+  if (/[\p{C}\s\\/%]/u.test(host)) return undefined;
   const schemes = protocol === undefined ? ["https", "http"] : [protocol];
   const urls = schemes.flatMap((scheme) => {
     const text = `${scheme}://${host}`;

@@ -127,10 +127,11 @@ describe("nexusd curl", () => {
     const file = join(world.home, "body.json");
     writeFileSync(file, '{\r\n"a": 1}\n');
     const flags = ["-X", "patch", "-H", "Content-Type: application/json", "-H", "X-Tag: a", "-H", "x-tag:b"];
+    flags.push("-H", "Constructor: c", "-H", "__proto__: d");
     const call = await sent(["github", "/user", ...flags, "-d", `@${file}`]);
     expect(call).toMatchObject({
       method: "PATCH",
-      headers: { "content-type": "application/json", "x-tag": "a, b" },
+      headers: { "content-type": "application/json", "x-tag": "a, b", constructor: "c" },
     });
     expect(call?.body.toString()).toBe('{"a": 1}');
     calls.splice(0);

@@ -80,7 +80,22 @@ describe("nexusd git-credential", () => {
     for (const protocol of ["http", "ftp", ""]) {
       expect((await ask(bitbucket, [`protocol=${protocol}`, "host=bitbucket.org"])).stdout).toBe("");
     }
-    expect((await ask(bitbucket, ["protocol=https", "host=x@bitbucket.org/"])).stdout).toBe("");
+    // What a parser of URLs makes bitbucket.org of, and git or its transport may not.
+    for (const host of [
+      "x@bitbucket.org/",
+      "bitbucket.org.",
+      "bitbucket.org\\",
+      "bit\tbucket.org",
+      "bit\rbucket.org",
+      "%62itbucket.org",
+      "bitbucket.org/",
+    ]) {
+      expect([host, (await ask(bitbucket, ["protocol=https", `host=${host}`])).stdout]).toEqual([host, ""]);
+    }
+    for (const host of ["BitBucket.org", "bitbucket.org:443"]) {
+      const { stdout: same } = await ask(bitbucket, ["protocol=https", `host=${host}`]);
+      expect(same).toContain("username=x-token-auth\n");
+    }
   });
 
   it("takes the user name of the URL beside a token, and has the password of its own user alone", async () => {
