@@ -112,9 +112,7 @@ export class ConnectionRequests {
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
-    if (existing?.status === "revoked") {
-      throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
-    }
+    if (existing) refuseRevoked(existing);
     const profile = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
@@ -186,6 +184,7 @@ export class ConnectionRequests {
         ? tx.getConnection(existing.id)
         : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
+      refuseRevoked(before);
       this.#pending.end(tx, before, "goes_on");
       if (!existing) {
         refuseMoreConnections(tx, userId, this.#limits);
@@ -260,6 +259,11 @@ export class ConnectionRequests {
     if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
     return profile;
   }
+}
+
+function refuseRevoked({ status }: Connection): void {
+  if (status !== "revoked") return;
+  throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
 }
 
 function refusePushedRequests({ requiresPushedRequests }: AuthorizationServer): void {

@@ -1,7 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
-import { FailedPrecondition } from "../../model/errors.js";
+import { AlreadyExists, FailedPrecondition } from "../../model/errors.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -147,13 +147,20 @@ export class TokenAcquirer {
   async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
     const found = this.#found(need, request);
     if (found) return found;
-    const made = await this.#making.run(keyOf(request.name), async () => {
-      // Another caller, or the person, may have been faster.
-      const now = this.#judge(request, principal);
-      if (!("reason" in now)) return undefined;
-      return this.#found(now, request) ?? (await this.#requested(now, request, principal));
-    });
+    const made = await this.#making.run(keyOf(request.name), () =>
+      this.#judged(request, principal).catch((error: unknown) => {
+        if (!wasOvertaken(error)) throw error;
+        return this.#judged(request, principal);
+      }),
+    );
     return made ?? (await this.#once(request, principal));
+  }
+
+  /** Another caller, or the person, may have been faster. @returns undefined when there is a token by now */
+  async #judged(request: AcquireRequest, principal: Principal): Promise<Outcome | undefined> {
+    const now = this.#judge(request, principal);
+    if (!("reason" in now)) return undefined;
+    return this.#found(now, request) ?? (await this.#requested(now, request, principal));
   }
 
   /** A link for a connection that is active by its record, and whose token is dead. */
@@ -247,6 +254,14 @@ function deathOf(error: unknown): ConsentReason {
   const isDead = error instanceof FailedPrecondition && error.reason === "ATTENTION_REQUIRED";
   if (!isDead || error.problem === "provider_deleted") throw error;
   return error.problem ?? "reauth_required";
+}
+
+/** Whether the connection was revoked, or one of its name was made, while the request was prepared. */
+function wasOvertaken(error: unknown): boolean {
+  return (
+    error instanceof AlreadyExists ||
+    (error instanceof FailedPrecondition && error.reason === "CONNECTION_REVOKED")
+  );
 }
 
 function keyOf({ providerName, userId, label }: ConnectionName): string {

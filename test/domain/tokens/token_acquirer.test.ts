@@ -182,6 +182,26 @@ describe("TokenAcquirer", () => {
     expect(world.get(connectionId).pendingStateHash).toBeUndefined();
   });
 
+  it("makes a new connection when the old one is revoked while it makes a link", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet());
+    const revoking = world.connections.revoke(connectionId, owner);
+    const direct = world.request({ connectionId }).catch((error: unknown) => error);
+    const up = world.link({ scopes: ["write"] });
+    await revoking;
+    expect(await direct).toMatchObject({ reason: "CONNECTION_REVOKED" });
+    expect(world.get(connectionId)).toMatchObject({ status: "revoked", pendingStateHash: undefined });
+    expect((await up).connectionId).not.toBe(connectionId);
+  });
+
+  it("finds the connection that was requested under its name while it made one", async () => {
+    await world.provider("op");
+    const name = { providerName: "op", userId: "ada", label: "work" };
+    const requested = world.request({ label: "work" });
+    const found = world.link({ name });
+    expect((await found).connectionId).toBe((await requested).connectionId);
+  });
+
   it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
     await world.provider("op");
     const returnUrl = "https://app.example/done";
