@@ -40,7 +40,6 @@ export interface Wanted {
 
 /** A daemon with two providers of static keys and three connections, and callers with keys at its TCP listeners. */
 export class AccessWorld extends TestDaemon {
-  readonly admin: Clients;
   readonly providers: Record<"github" | "slack", string> = { github: "", slack: "" };
   readonly connections: Record<"adaGithub" | "adaSlack" | "bobGithub", string> = {
     adaGithub: "",
@@ -48,13 +47,19 @@ export class AccessWorld extends TestDaemon {
     bobGithub: "",
   };
   #names = 0;
+  #admin: Clients | undefined;
 
   private constructor(
     place: Place,
     readonly grpcUrl: string,
   ) {
     super(place);
-    this.admin = this.grpc(place.apiKey);
+  }
+
+  /** Of the admin, whose key the first start makes. */
+  get admin(): Clients {
+    this.#admin ??= this.grpc(this.place.apiKey);
+    return this.#admin;
   }
 
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<AccessWorld> {
