@@ -91,6 +91,20 @@ describe("nexusd providers", () => {
     expect(await apply()).toMatchObject({ code: 0 });
   });
 
+  it("prints the warnings of discovery, and applies all the same", async () => {
+    const dead = "http://127.0.0.1:9";
+    writeFileSync(
+      file,
+      `providers:\n  - {name: dead, client_id: id, client_secret: x, issuer: "${dead}", enable_discovery: true}\n`,
+    );
+    const { code, out, err } = await apply();
+    expect([code, out]).toEqual([0, expect.stringContaining("applied\n")]);
+    expect(err).toBe(
+      `warning: dead: ${dead}/.well-known/openid-configuration could not be fetched: 127.0.0.1 refuses the connection: check the port, and that the provider is up (ECONNREFUSED)\n`,
+    );
+    expect(await provider("dead")).toMatchObject({ enableDiscovery: true });
+  });
+
   it("shows an update field by field, a field that was removed too", async () => {
     await apply();
     writeFileSync(

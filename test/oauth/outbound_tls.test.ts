@@ -64,3 +64,20 @@ test("a certificate of another name, or of nobody that is trusted, gets nothing,
   expect(await outcomes(idp, lax)).toEqual(["network before_send"]);
   expect(bodies).toEqual([]);
 });
+
+test.each([
+  [
+    { fromMs: 3_600_000 },
+    "the TLS certificate of idp.example is not valid yet: the clock of this machine is behind; set it (NTP) (CERT_NOT_YET_VALID)",
+  ],
+  [
+    { untilMs: -3_600_000 },
+    "the TLS certificate of idp.example has expired: either that is so, or the clock of this machine is ahead; check it first (NTP) (CERT_HAS_EXPIRED)",
+  ],
+])("a clock that is off is called a clock, by the certificate of a provider: %j", async (times, words) => {
+  const other = createServer(authority.issue({ dns: ["idp.example"], ...times }));
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const url = `https://idp.example:${(other.address() as { port: number }).port}/`;
+  expect(await outcomes([url], { NODE_EXTRA_CA_CERTS: cert })).toEqual([`network before_send: ${words}`]);
+  await new Promise((resolve) => other.close(resolve));
+});

@@ -1,3 +1,4 @@
+import { networkWords } from "../../src/outbound/network_words.js";
 import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
@@ -10,8 +11,14 @@ for (const url of process.argv.slice(2)) {
   outcomes.push(
     await fetch(url, request).then(
       async (response) => `${response.status} ${await response.text()}`,
-      (error: unknown) => (error instanceof OutboundError ? `${error.reason} ${error.phase}` : String(error)),
+      (error: unknown) => (error instanceof OutboundError ? failureOf(error) : String(error)),
     ),
   );
 }
+
+function failureOf(error: OutboundError): string {
+  const { words, isClock } = networkWords(error);
+  return `${error.reason} ${error.phase}${isClock ? `: ${words}` : ""}`;
+}
+
 process.stdout.write(JSON.stringify(outcomes));

@@ -40,6 +40,8 @@ export interface Wanted {
 
 /** A daemon with two providers of static keys and three connections, and callers with keys at its TCP listeners. */
 export class AccessWorld extends TestDaemon {
+  /** With the key that the daemon makes when it starts. */
+  admin!: Clients;
   readonly providers: Record<"github" | "slack", string> = { github: "", slack: "" };
   readonly connections: Record<"adaGithub" | "adaSlack" | "bobGithub", string> = {
     adaGithub: "",
@@ -47,7 +49,6 @@ export class AccessWorld extends TestDaemon {
     bobGithub: "",
   };
   #names = 0;
-  #admin: Clients | undefined;
 
   private constructor(
     place: Place,
@@ -56,17 +57,12 @@ export class AccessWorld extends TestDaemon {
     super(place);
   }
 
-  /** Of the admin, whose key the first start makes. */
-  get admin(): Clients {
-    this.#admin ??= this.grpc(this.place.apiKey);
-    return this.#admin;
-  }
-
   static async make(environment: NodeJS.ProcessEnv = {}): Promise<AccessWorld> {
     const port = await freePort();
     const place = await Place.make({ NEXUS_GRPC_LISTEN: `127.0.0.1:${port}`, ...environment });
     const world = new AccessWorld(place, `http://127.0.0.1:${port}`);
     await world.start();
+    world.admin = world.grpc(place.apiKey);
     for (const name of ["github", "slack"] as const) {
       world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY });
     }
