@@ -202,6 +202,22 @@ describe("TokenAcquirer", () => {
     expect((await found).connectionId).toBe((await requested).connectionId);
   });
 
+  it.each([
+    ["failed", 1],
+    ["expired", 1],
+    ["revoked", 2],
+  ] as const)("makes one link for all who ask for a connection that is %s", async (status, count) => {
+    await world.provider("op");
+    const { connectionId } = await world.link();
+    const before = world.get(connectionId);
+    const ended = { pendingStateHash: undefined, requestExpiresAtMs: undefined };
+    await world.store.commit((tx) => tx.putConnection({ ...before, ...ended, status }));
+    const links = await Promise.all(Array.from({ length: 20 }, () => world.link()));
+    expect(new Set(links.map(({ authUrl }) => authUrl)).size).toBe(1);
+    expect(links[0]?.connectionId === connectionId).toBe(count === 1);
+    expect(world.store.listConnections({ limit: 10 })).toHaveLength(count);
+  });
+
   it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
     await world.provider("op");
     const returnUrl = "https://app.example/done";
