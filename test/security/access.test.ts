@@ -123,8 +123,15 @@ describe("API keys", () => {
     const listeners = [world.grpc(key), world.connect(key)];
     const watchers = listeners.map(({ tokens }) => new Watcher(tokens, {}));
     for (const watcher of watchers) await watcher.until(({ case: kind }) => kind === "bookmark");
+    const asked = { providerName: "github", userId: "ada", label: "revoked", wait: { seconds: 60n } };
+    const before = world.clock.pending;
+    const waits = listeners.map(({ tokens }) => failureOf(tokens.acquireToken(asked)));
+    await expect.poll(() => world.clock.pending).toBeGreaterThanOrEqual(before + waits.length);
     await world.admin.access.revokeApiKey({ key: { case: "name", value: "to-revoke" } });
     for (const watcher of watchers) expect(await within(1_000, endOf(watcher))).toBe("Unauthenticated");
+    for (const wait of waits) expect((await within(1_000, wait)).code).toBe("Unauthenticated");
+    const { wait: _, ...name } = asked;
+    await world.admin.connections.deleteConnection({ name });
     for (const { access } of listeners)
       expect((await failureOf(access.whoAmI({}))).code).toBe("Unauthenticated");
     const { apiKeys } = await world.admin.access.listApiKeys({ pageSize: 1000 });
