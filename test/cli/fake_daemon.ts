@@ -141,7 +141,7 @@ export class FakeDaemon {
         redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
-      deleteProvider: () => ({ orphanedConnections: 2 }),
+      deleteProvider: () => ({ remainingConnections: 2 }),
     };
   }
 
