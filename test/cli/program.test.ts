@@ -30,6 +30,14 @@ describe("nexusd", () => {
     }
   });
 
+  it("lists its commands on 80 columns", async () => {
+    const shell = fakeShell({ columns: 80 });
+    expect(await run(["--help"], shell)).toBe(0);
+    const [, commands = ""] = /\nCommands:\n([\s\S]*?)\n\n/.exec(shell.out()) ?? [];
+    expect(commands).toMatch(/^ {2}docker-credential +answer docker/m);
+    expect(commands.split("\n").filter((line) => line.length > 80)).toEqual([]);
+  });
+
   it("prints its version", async () => {
     const shell = fakeShell();
     expect(await run(["--version"], shell)).toBe(0);
