@@ -35,8 +35,7 @@ export async function runDaemon(options: {
     ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
-  // Before the first listener opens: a daemon that can be seen can be ended. Not `once`: npm passes on the Ctrl-C that the terminal
-  // has sent to the daemon already, and the second would cut off the goodbye, which has an end of its own.
+  // Before the first listener opens: a daemon that can be seen can be ended. Not `once`: npm sends the Ctrl-C of a terminal again.
   const signalled = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
   });
