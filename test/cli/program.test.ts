@@ -172,9 +172,9 @@ describe("watch", () => {
     expect(await run(["watch", connectionId, "--user", "alice"], shell)).toBe(1);
     const lines = shell.out().trimEnd().split("\n");
     expect(lines.map((line) => line.slice(10))).toEqual([
-      "github        22222222  active     rev 1    does not expire",
-      "github        22222222  active     rev 2    does not expire",
-      "github        22222222  removed",
+      "github/alice          22222222  active     rev 1    does not expire",
+      "github/alice          22222222  active     rev 2    does not expire",
+      "github/alice          22222222  removed",
     ]);
     expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
   });
