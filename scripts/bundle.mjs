@@ -7,12 +7,10 @@ const require = createRequire(import.meta.url);
 
 /** Has native code that is seldom loaded, or reads files of its own: stays in node_modules. */
 const external = [
-  "@grpc/reflection",
   "@opentelemetry/core",
   "@opentelemetry/exporter-trace-otlp-proto",
   "@opentelemetry/resources",
   "@opentelemetry/sdk-trace-base",
-  "grpc-health-check",
   "koffi",
 ];
 

@@ -43,7 +43,7 @@ function currentImage() {
 }
 
 function isRules(name) {
-  return name.startsWith("buf/") || name === "google/protobuf/descriptor.proto";
+  return name.startsWith("buf/") || name.startsWith("grpc/") || name === "google/protobuf/descriptor.proto";
 }
 
 function check() {

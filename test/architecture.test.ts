@@ -32,6 +32,12 @@ describe("the checker accepts", () => {
       "vault/seal.ts": `import { createCipheriv } from "node:crypto";`,
       "outbound/send.ts": `export const send = () => fetch("https://example.com");`,
     },
+    "the private member for which there is no other way": {
+      "server/sockets/peer_credentials.ts": `const fd = (socket as { _handle?: { fd: number } })._handle?.fd;`,
+    },
+    "unused parameters, private fields and __proto__": {
+      "server/a.ts": `class A { #b = 1; c(_d: number) { return this.#b; } } const e = name === "__proto__";`,
+    },
     "members, dates from a number, comments and strings": {
       "domain/a.ts": `
         // import "../server/x.js"; Date.now()
@@ -68,7 +74,7 @@ describe("the checker refuses", () => {
     ["daemon.ts", ``, "belongs to no layer"],
     // packages and builtins
     ["domain/a.ts", `import { open } from "lmdb";`, "domain must not import lmdb (only store)"],
-    ["service/a.ts", `import { status } from "@grpc/grpc-js";`, "service must not import @grpc/grpc-js"],
+    ["service/a.ts", `import { status } from "@grpc/grpc-js";`, "@grpc/grpc-js has no owner"],
     [
       "domain/a.ts",
       `import { create } from "@bufbuild/protobuf";`,
@@ -119,6 +125,16 @@ describe("the checker refuses", () => {
       `import * as c from "node:crypto"; c.createDecipheriv();`,
       "must not use .createDecipheriv",
     ],
+    // private members
+    [
+      "server/a.ts",
+      `const fd = (socket as { _handle?: { fd: number } })._handle?.fd;`,
+      "_handle is a private member",
+    ],
+    ["server/a.ts", `const message = socket["_httpMessage"];`, "_httpMessage is a private member"],
+    ["server/a.ts", `const { _server: server } = wrapped;`, "_server is a private member"],
+    ["server/a.ts", `interface WithStream { readonly _stream?: object }`, "_stream is a private member"],
+    ["server/a.ts", `const handle = Reflect.get(socket, "_handle");`, "_handle is a private member"],
     // names
     ["store/index.ts", ``, "barrel"],
     ["store/utils/a.ts", ``, "a folder named utils"],

@@ -44,13 +44,13 @@ export const daemonSettings = {
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
       unset: "unix:<data-dir>/nexus.sock",
-      meaning: `The gRPC listener for agents: a comma list of host:port or unix:path; ${listenerOff}`,
+      meaning: `The listener for agents, gRPC, gRPC-Web, Connect and JSON: a comma list of host:port or unix:path; ${listenerOff}`,
       isFirst: true,
     },
     NEXUS_HTTP_LISTEN: {
       kind: addresses({ canClose: true }),
       default: "127.0.0.1:8090",
-      meaning: `The listener for Connect, gRPC-Web, JSON, REST, and gRPC over plain HTTP/2; ${listenerOff}`,
+      meaning: `The listener for REST, and for all that the grpc listener takes; ${listenerOff}`,
       isFirst: true,
     },
     NEXUS_BROWSER_LISTEN: {

@@ -48,9 +48,9 @@ export function definedServices(
 
 /** What proxies call. */
 export interface ProxyServices {
-  /** For the `grpc` listener, since Envoy speaks nothing else. */
+  /** Envoy's secret discovery. */
   readonly secrets: ServiceDefinition;
-  /** `Check`: for the `grpc` listener, and behind a route of the `http` listeners. */
+  /** `Check`; also behind a route of the `http` listeners. */
   readonly authorization: ServiceDefinition;
 }
 

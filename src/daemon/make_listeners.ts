@@ -23,14 +23,15 @@ export async function makeListeners(
   parts: { readonly adminKey: ApiKey; readonly templates: Catalogue },
 ): Promise<Listeners> {
   const { config, log, clock } = options;
-  const services = definedServices(domain, parts.templates, config, () => clock.nowMs());
-  const forProxies = proxyServices(domain);
+  const { secrets, authorization } = proxyServices(domain);
+  const contract = definedServices(domain, parts.templates, config, () => clock.nowMs());
+  const services = [...contract, secrets, authorization];
   const [grpc, http] = pipelines(options, metrics, domain);
   return new Listeners({
     ...config,
-    grpcServices: [...services, forProxies.secrets, forProxies.authorization].map((one) => grpc.bind(one)),
+    grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
-    authorization: [http.bind(forProxies.authorization)],
+    authorization: [http.bind(authorization)],
     flow: domain.consent,
     capture: domain.captureForm,
     authenticate: authenticateBy({

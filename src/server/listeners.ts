@@ -5,16 +5,18 @@ import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
+import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
-import { ApiListener, type Routes } from "./connect/api_listener.js";
-import { GrpcListener } from "./grpc/grpc_listener.js";
+import { OpenCalls } from "./callers/open_calls.js";
+import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
+import { StandardServices } from "./standard/standard_services.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
 
 export interface ListenersOptions {
@@ -48,7 +50,8 @@ export type ListenerName = "grpc" | "http" | "browser" | "ops";
 
 /** The four kinds of listener, opened together and closed together. */
 export class Listeners {
-  readonly #grpc: GrpcListener | undefined;
+  readonly #standard: StandardServices;
+  readonly #grpc: readonly Listener[];
   readonly #http: readonly Listener[];
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
@@ -56,8 +59,24 @@ export class Listeners {
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
     const authenticate = limitedAuthenticate(options.authenticate, failures);
-    this.#grpc = options.grpcListen.length === 0 ? undefined : grpcListener(options, authenticate);
-    this.#http = options.httpListen.map((listen) => httpListener(options, listen, authenticate));
+    this.#standard = new StandardServices(options.grpcServices);
+    const openCalls = new OpenCalls(options.limits);
+    const common = { authenticate, openCalls, clock: options.clock };
+    this.#grpc = options.grpcListen.map(
+      (listen) =>
+        new ApiListener({
+          ...{ ...placeOf(options, "grpc"), ...common, name: "grpc", listen },
+          services: [...options.grpcServices, ...this.#standard.services],
+        }),
+    );
+    const routes = routesOf(options);
+    this.#http = options.httpListen.map(
+      (listen) =>
+        new ApiListener({
+          ...{ ...placeOf(options, "http"), ...common, name: "http", listen, routes },
+          services: [...options.httpServices, ...this.#standard.services],
+        }),
+    );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
   }
@@ -67,7 +86,7 @@ export class Listeners {
     const of = (listeners: readonly Listener[]): string[] =>
       listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
-      grpc: of(this.#grpc ? [this.#grpc] : []),
+      grpc: of(this.#grpc),
       http: of(this.#http),
       browser: of(this.#browser),
       ops: of(this.#ops),
@@ -86,16 +105,17 @@ export class Listeners {
 
   /** Health answers NOT_SERVING from now on, and everything else as before. */
   stopServing(): void {
-    this.#grpc?.setServing(false);
+    this.#standard.setServing(false);
   }
 
   /** Takes nothing new, and resolves when the last connection is gone; what is left is cut off when `force` aborts. */
   async close(force: AbortSignal): Promise<void> {
+    this.#standard.close();
     await Promise.all(this.#all().map((listener) => listener.close(force)));
   }
 
   #all(): Listener[] {
-    return [...(this.#grpc ? [this.#grpc] : []), ...this.#http, ...this.#browser, ...this.#ops];
+    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops];
   }
 }
 
@@ -113,24 +133,15 @@ function placeOf(
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }
 
-function grpcListener(options: ListenersOptions, authenticate: Authenticate): GrpcListener {
-  const { grpcListen: listen, grpcServices: services } = options;
-  return new GrpcListener({ ...placeOf(options, "grpc"), listen, services, authenticate });
-}
-
-function httpListener(
-  options: ListenersOptions,
-  listen: ListenAddress,
-  authenticate: Authenticate,
-): ApiListener {
+/** What the `http` listener answers beside calls. */
+function routesOf(options: ListenersOptions): Routes {
   const { httpServices: services, onUnexpected, clock, metrics } = options;
   const { maxBodyBytes } = options.limits;
   const rest = { services, onUnexpected, maxBodyBytes, nowMs: () => clock.nowMs(), metrics };
-  const routes = firstOf([
+  return firstOf([
     ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
     restRoutes(rest),
   ]);
-  return new ApiListener({ ...placeOf(options, "http"), listen, services, routes, authenticate, clock });
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {

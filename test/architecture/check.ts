@@ -1,5 +1,6 @@
 import { dirname, join, normalize } from "node:path/posix";
 import {
+  allowedPrivateMembers,
   builtins,
   forbiddenFileNames,
   forbiddenFolderNames,
@@ -21,6 +22,7 @@ export function findBreaches(files: Files): string[] {
     ...breachesOfName(path),
     ...breachesOfImports(path, source, sources),
     ...breachesOfUse(path, source),
+    ...breachesOfPrivacy(path, source),
     ...breachesOfSize(path, source),
   ]);
   const cycles = findCycles(importsOfFiles(sources)).map(
@@ -109,6 +111,13 @@ function breachesOfUse(path: string, { uses }: Source): string[] {
     if (owners.includes(from)) return [];
     return [`${path}:${line}: ${from} must not use ${text} (only ${owners.join(", ")})`];
   });
+}
+
+function breachesOfPrivacy(path: string, { privateMembers }: Source): string[] {
+  if (layerOf(path) === "gen") return [];
+  const allowed = allowedPrivateMembers[path] ?? [];
+  const names = privateMembers.filter(({ name }) => !allowed.includes(name));
+  return names.map(({ name, line }) => `${path}:${line}: ${name} is a private member of somebody else`);
 }
 
 /** What each file imports, without the packages. */

@@ -4,6 +4,8 @@ import type { OwnedThing } from "./rules.js";
 /** What the rules are about in one source file. Lines count from 1. */
 export type Source = {
   imports: { specifier: string; line: number }[];
+  /** Names that begin with `_`, as members that are read, declared in a type or taken out of an object. */
+  privateMembers: { name: string; line: number }[];
   uses: { thing: OwnedThing; text: string; line: number }[];
   /** Every function, method and arrow function. */
   functions: { line: number; lines: number }[];
@@ -19,7 +21,13 @@ export function readSource(path: string, text: string): Source {
   const { program, errors } = parseSync(path, text);
   if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
   const lineAt = linesOf(text);
-  const source: Source = { imports: [], uses: [], functions: [], lines: lineAt(text.trimEnd().length) };
+  const source: Source = {
+    imports: [],
+    privateMembers: [],
+    uses: [],
+    functions: [],
+    lines: lineAt(text.trimEnd().length),
+  };
   for (const node of nodesOf(program as unknown as Node)) {
     const line = lineAt(node.start);
     const specifier = importSpecifierOf(node);
@@ -27,6 +35,7 @@ export function readSource(path: string, text: string): Source {
     if (functionTypes.includes(node.type)) {
       source.functions.push({ line, lines: lineAt(node.end) - line + 1 });
     }
+    for (const name of memberNamesOf(node)) if (isPrivate(name)) source.privateMembers.push({ name, line });
     for (const use of usesOf(node)) {
       const [thing] = things.find(([, names]) => names.includes(use)) ?? [];
       if (thing !== undefined) source.uses.push({ thing, text: use, line });
@@ -42,6 +51,33 @@ const things: [OwnedThing, string[]][] = [
   ["fetch", ["fetch"]],
   ["ciphers", [".createCipheriv", ".createDecipheriv"]],
 ];
+
+/** By convention, of libraries and of Node; `__proto__` is no member of anything. */
+function isPrivate(name: string): boolean {
+  return /^_[A-Za-z]/.test(name);
+}
+
+/** The member that a node reads, declares or takes out of an object. */
+function memberNamesOf(node: Node): string[] {
+  switch (node.type) {
+    case "MemberExpression": {
+      const path = pathOf(node);
+      return [path.slice(path.lastIndexOf(".") + 1)];
+    }
+    case "TSPropertySignature":
+    case "TSMethodSignature":
+      return [literalOf(node["key"]) ?? pathOf(node["key"])];
+    case "ObjectPattern":
+      return destructuredKeysOf(node);
+    case "CallExpression": {
+      // Reflect.get(socket, "_handle")
+      const isReflection = pathOf(node["callee"]).startsWith("Reflect.");
+      return isReflection ? (node["arguments"] as unknown[]).flatMap((each) => literalOf(each) ?? []) : [];
+    }
+    default:
+      return [];
+  }
+}
 
 /** Line of an offset. */
 function linesOf(text: string): (offset: number) => number {

@@ -1,8 +1,7 @@
 /** What the program in one file puts off until it is used is there when it is used. */
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { type ClientDuplexStream, credentials, type GrpcObject, loadPackageDefinition } from "@grpc/grpc-js";
@@ -26,8 +25,7 @@ async function startedPlace(): Promise<Place> {
 
 test("reflection names the file of the rules among the imports, and has it", async () => {
   const place = await startedPlace();
-  const folder = dirname(createRequire(import.meta.url).resolve("@grpc/reflection/package.json"));
-  const proto = join(folder, "build/proto/grpc/reflection/v1/reflection.proto");
+  const proto = join(import.meta.dirname, "../../proto/grpc/reflection/v1/reflection.proto");
   const { grpc } = loadPackageDefinition(loadSync(proto)) as { grpc: GrpcObject };
   const { ServerReflection } = (grpc["reflection"] as GrpcObject)["v1"] as Record<string, never>;
   const Client = ServerReflection as unknown as new (

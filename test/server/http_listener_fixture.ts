@@ -7,7 +7,7 @@ import {
 } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { ApiListener, type ApiListenerOptions } from "../../src/server/connect/api_listener.js";
+import { ApiListener, type ApiListenerOptions } from "../../src/server/api/api_listener.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
@@ -17,6 +17,7 @@ export async function openListener(more: Partial<ApiListenerOptions> = {}) {
   const clock = new ManualClock(0);
   const listener = await opened(
     new ApiListener({
+      name: "http",
       listen: loopback,
       setting: "NEXUS_HTTP_LISTEN",
       services: fake.services,

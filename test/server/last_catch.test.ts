@@ -9,7 +9,8 @@ import { Authorization, CheckResponseSchema } from "../../src/gen/envoy/service/
 import { TokenService, TokenServiceGetTokenResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { answer, type Route } from "../../src/legacy/route.js";
 import { Unavailable } from "../../src/model/errors.js";
-import { GrpcListener, type GrpcListenerOptions } from "../../src/server/grpc/grpc_listener.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ApiListener, type ApiListenerOptions } from "../../src/server/api/api_listener.js";
 import { HttpListener } from "../../src/server/listen/http_listener.js";
 import { authorizeRoute } from "../../src/server/rest/authorize_route.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
@@ -164,7 +165,7 @@ test("a page whose very error page cannot be written has its connection destroye
 });
 
 describe("gRPC", () => {
-  async function openGrpc(more: Partial<GrpcListenerOptions> = {}) {
+  async function openGrpc(more: Partial<ApiListenerOptions> = {}) {
     const fake = new FakeServices();
     const path = join(temporaryFolder(), "nexus.sock");
     const methods = {
@@ -181,8 +182,9 @@ describe("gRPC", () => {
       throw new Error("the secret is 4711");
     };
     await opened(
-      new GrpcListener({
-        ...{ listen: [{ kind: "unix", path }], setting: "NEXUS_GRPC_LISTEN", authenticate },
+      new ApiListener({
+        ...{ name: "grpc", listen: { kind: "unix", path }, setting: "NEXUS_GRPC_LISTEN", authenticate },
+        clock: new ManualClock(0),
         onUnexpected: fake.onUnexpected,
         services: [
           {
@@ -232,7 +234,7 @@ describe("gRPC", () => {
     },
   );
 
-  /** Of WatchTokens; with `gzip` it is grpc-js that serves it. */
+  /** Of WatchTokens. */
   async function statusOfStream(path: string, encoding: string): Promise<string> {
     const session = connectHttp2("http://localhost", { createConnection: () => connect(path) });
     session.on("error", () => undefined);

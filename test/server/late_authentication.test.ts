@@ -6,8 +6,7 @@ import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { admin, type Principal } from "../../src/model/access/principal.js";
 import { Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { ApiListener } from "../../src/server/connect/api_listener.js";
-import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
+import { ApiListener } from "../../src/server/api/api_listener.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
@@ -18,16 +17,17 @@ import { loopback, opened, portOf } from "./temporary.js";
 /** Both listeners, where who calls is known only later, or not at all. */
 async function listenersWith(answer: () => Promise<Principal | undefined>) {
   const { services, onUnexpected, unexpected } = new FakeServices();
-  const common = { services, onUnexpected, setting: "NEXUS_X_LISTEN" };
+  const common = {
+    ...{ services, onUnexpected, setting: "NEXUS_X_LISTEN" },
+    ...{ listen: loopback, clock: new ManualClock(0) },
+  };
   const authenticate = async () => {
     await new Promise((resolve) => setImmediate(resolve));
     return await answer();
   };
   const routes = restRoutes({ ...restDefaults, services, onUnexpected });
-  const grpc = await opened(new GrpcListener({ ...common, authenticate, listen: [loopback] }));
-  const http = await opened(
-    new ApiListener({ ...common, authenticate, listen: loopback, clock: new ManualClock(0), routes }),
-  );
+  const grpc = await opened(new ApiListener({ ...common, authenticate, name: "grpc" }));
+  const http = await opened(new ApiListener({ ...common, authenticate, name: "http", routes }));
   const client = new GrpcTestClient(`127.0.0.1:${portOf(grpc)}`);
   onTestFinished(() => client.close());
   const base = `http://127.0.0.1:${portOf(http)}`;

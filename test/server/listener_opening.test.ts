@@ -4,12 +4,13 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { defaultLimits } from "../../src/model/limits.js";
 import type { ListenAddress } from "../../src/model/listen_address.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { ApiListener } from "../../src/server/connect/api_listener.js";
-import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
+import { ApiListener } from "../../src/server/api/api_listener.js";
 import { ListenerError } from "../../src/server/listen/listener.js";
 import { StreamListener } from "../../src/server/listen/stream_listener.js";
+import { Listeners, type ListenersOptions } from "../../src/server/listeners.js";
 import { OpsListener } from "../../src/server/pages/ops_listener.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { daemonStatus } from "./daemon_status.js";
@@ -130,15 +131,14 @@ test("a listener of two addresses that gets one of them keeps none", async () =>
   const { bound: taken } = await opened(listenerOn(loopback));
   const path = join(temporaryFolder(), "a.sock");
   const { services, onUnexpected } = new FakeServices();
-  const listen = [{ kind: "unix", path } as const, taken as ListenAddress];
-  const listener = new GrpcListener({
-    listen,
-    setting: "NEXUS_GRPC_LISTEN",
-    services,
-    authenticate,
-    onUnexpected,
-  });
-  await expect(listener.open()).rejects.toThrow(ListenerError);
+  const listeners = new Listeners({
+    grpcListen: [{ kind: "unix", path }, taken as ListenAddress],
+    ...{ httpListen: [], browserListen: [], opsListen: [], publicUrl: "http://localhost" },
+    ...{ grpcServices: services, httpServices: services, authorization: [], authenticate, onUnexpected },
+    ...{ clock: new ManualClock(0), limits: defaultLimits, onFull: () => undefined },
+    tlsOf: () => undefined,
+  } as Partial<ListenersOptions> as ListenersOptions);
+  await expect(listeners.open()).rejects.toThrow(ListenerError);
   expect(existsSync(path)).toBe(false);
 });
 
@@ -146,8 +146,7 @@ test("listeners that never opened close at once", async () => {
   const { services, onUnexpected } = new FakeServices();
   const common = { listen: loopback, setting: "NEXUS_X_LISTEN", services, authenticate, onUnexpected };
   const force = new AbortController().signal;
-  await new GrpcListener({ ...common, listen: [loopback] }).close(force);
-  await new ApiListener({ ...common, clock: new ManualClock(0) }).close(force);
+  await new ApiListener({ ...common, name: "grpc", clock: new ManualClock(0) }).close(force);
   const readiness = () => ({});
   const metrics = () => Promise.reject(new Error());
   await new OpsListener({ ...common, readiness, metrics, status: daemonStatus }).close(force);

@@ -9,8 +9,7 @@ import { onTestFinished } from "vitest";
 import { authenticateBy } from "../../src/domain/access/authenticate.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { ApiListener } from "../../src/server/connect/api_listener.js";
-import { GrpcListener } from "../../src/server/grpc/grpc_listener.js";
+import { ApiListener } from "../../src/server/api/api_listener.js";
 import type { TlsPaths } from "../../src/server/tls/tls_files.js";
 import { TlsKeeper } from "../../src/server/tls/tls_keeper.js";
 import { type ClientAuth, ListenerTls } from "../../src/server/tls/tls_listener.js";
@@ -76,10 +75,17 @@ export class TlsWorld {
       ownUid: process.getuid?.(),
       nowMs: () => clock.nowMs(),
     });
-    const common = { services, authenticate, onUnexpected, setting: "NEXUS_X_LISTEN" };
+    const common = {
+      services,
+      authenticate,
+      onUnexpected,
+      setting: "NEXUS_X_LISTEN",
+      listen: loopback,
+      clock,
+    };
     const tls = (listener: string) => new ListenerTls({ listener, keeper, clientAuth, log });
-    const grpc = await opened(new GrpcListener({ ...common, listen: [loopback], tls: tls("grpc") }));
-    const http = await opened(new ApiListener({ ...common, listen: loopback, clock, tls: tls("http") }));
+    const grpc = await opened(new ApiListener({ ...common, name: "grpc", tls: tls("grpc") }));
+    const http = await opened(new ApiListener({ ...common, name: "http", tls: tls("http") }));
     world.grpcPort = portOf(grpc);
     world.httpPort = portOf(http);
     return world;

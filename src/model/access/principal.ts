@@ -27,11 +27,14 @@ export type PrincipalKind =
   /** A person in front of the browser listener. */
   | "browser"
   /** The daemon itself. */
-  | "daemon";
+  | "daemon"
+  /** Showed nothing, at a service that asks for nothing. */
+  | "anyone";
 
 export const owner: Principal = { name: "owner", kind: "owner" };
 export const admin: Principal = { name: "admin", kind: "key" };
 export const browser: Principal = { name: "browser", kind: "browser" };
+export const anyone: Principal = { name: "anyone", kind: "anyone" };
 export const daemon: Principal = { name: "daemon", kind: "daemon" };
 
 /** The same one, at an address. */

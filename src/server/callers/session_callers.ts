@@ -67,7 +67,7 @@ export class SessionCallers {
   }
 }
 
-/** As grpc-js writes it. */
+/** The address and the port, as the audit log has them of calls. */
 function originOf(session: Http2Session | undefined): string {
   const { remoteAddress, remotePort } = session?.socket ?? {};
   if (remoteAddress === undefined) return "unknown";

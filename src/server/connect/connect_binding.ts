@@ -1,4 +1,4 @@
-import type { Message } from "@bufbuild/protobuf";
+import { createRegistry, type Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -11,8 +11,8 @@ import {
   type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
-import type { Principal } from "../../model/access/principal.js";
-import { drawn } from "../../runtime/stream_sink.js";
+import { anyone, type Principal } from "../../model/access/principal.js";
+import { drawn, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
 import type { BoundMethod, BoundService, CallContext } from "../../service/pipeline/bound_service.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
@@ -43,7 +43,9 @@ export function routeServices(
     // The library's default is 4 GiB.
     readMaxBytes: limits.maxMessageBytes,
     requireConnectProtocolHeader: false,
-    interceptors: [admit],
+    // What an `Any` of a message may hold.
+    jsonOptions: { registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)) },
+    interceptors: [admitTo(openServices(services))],
   });
   for (const service of services) {
     const methods = service.methods.map((method) => [
@@ -63,15 +65,24 @@ export function contextOf(caller: Caller, response: Response): ContextValues {
   return createContextValues().set(callerKey, caller).set(responseKey, response);
 }
 
-const admit: Interceptor = (next) => (request) => {
-  const caller = request.contextValues.get(callerKey);
-  if (caller instanceof WireError) throw toConnectError(caller);
-  if (caller) return next(request);
-  throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
-};
+/** Names of the services that serve callers without a credential. */
+export function openServices(services: readonly BoundService[]): ReadonlySet<string> {
+  return new Set(services.filter(({ isOpen }) => isOpen).map(({ descriptor }) => descriptor.typeName));
+}
 
+/** @param open names of the services that serve callers without a credential */
+function admitTo(open: ReadonlySet<string>): Interceptor {
+  return (next) => (request) => {
+    const caller = request.contextValues.get(callerKey);
+    if (caller instanceof WireError) throw toConnectError(caller);
+    if (caller || open.has(request.service.typeName)) return next(request);
+    throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
+  };
+}
+
+type Requests = Message & AsyncIterable<Message>;
 type Implementation = (
-  request: Message,
+  request: Requests,
   context: HandlerContext,
 ) => Promise<Message> | AsyncIterable<Message>;
 
@@ -86,42 +97,62 @@ function bind(
     return toConnectError(toWireError(error, signal, methodName(method.descriptor), onUnexpected));
   };
   if (method.kind === "unary") {
-    return async (request, { signal, values, requestHeader }) => {
+    return async (request, context) => {
+      const { signal } = context;
       try {
-        return await unlessAborted(
-          async () => method.call(request, callContext(values, signal, requestHeader)),
-          signal,
-        );
+        return await unlessAborted(async () => method.call(request, callContext(context)), signal);
       } catch (error) {
         throw answer(error, signal);
       }
     };
   }
-  // HTTP/1.1 has no such calls, and those that use them speak gRPC.
-  if (method.kind === "bidi_streaming")
-    throw new Error(`${method.descriptor.name} is for the grpc listener alone`);
-  return async function* (request, { signal, values, requestHeader }) {
+  const open = (request: Requests, call: CallContext, sink: StreamSink<Message>): StreamSource =>
+    method.kind === "bidi_streaming"
+      ? method.open(received(request), call, sink)
+      : method.open(request, call, sink);
+  const stream = async function* (request: Requests, context: HandlerContext): AsyncIterable<Message> {
+    const { signal, values } = context;
     const response = values.get(responseKey);
     try {
-      const context = callContext(values, signal, requestHeader);
-      const messages = drawn<Message>((sink) => method.open(request, context, sink), signal);
+      const messages = drawn<Message>((sink) => open(request, callContext(context), sink), signal);
       yield* untilUnread(messages, patience, () => response && resetResponse(response));
     } catch (error) {
       throw answer(error, signal);
     }
   };
+  return method.descriptor.methodKind === "client_streaming"
+    ? (requests, context) => onlyOf(stream(requests, context))
+    : stream;
 }
 
-function callContext(values: ContextValues, signal: AbortSignal, headers: Headers): CallContext {
-  const trace = callerTrace(headers.get("traceparent"), headers.get("tracestate"));
-  return { principal: principalOf(values), signal, trace };
+/** The same, with what the library says of a message that it cannot read. */
+async function* received(requests: AsyncIterable<Message>): AsyncGenerator<Message, void> {
+  try {
+    yield* requests;
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    throw new WireError(error.code as number as WireError["code"], error.rawMessage);
+  }
+}
+
+/** The one answer to a stream of requests. */
+async function onlyOf(messages: AsyncIterable<Message>): Promise<Message> {
+  let only: Message | undefined;
+  for await (const message of messages) only ??= message;
+  if (!only) throw new Error("a call was answered without a message");
+  return only;
+}
+
+function callContext(context: HandlerContext): CallContext {
+  const { values, signal, requestHeader } = context;
+  const trace = callerTrace(requestHeader.get("traceparent"), requestHeader.get("tracestate"));
+  return { principal: principalOf(values), signal, trace, metadata: context };
 }
 
 function principalOf(values: ContextValues): Principal {
-  const principal = values.get(callerKey);
-  if (!principal || principal instanceof WireError)
-    throw new Error("a call without a principal got past the interceptor");
-  return principal;
+  const caller = values.get(callerKey);
+  if (caller instanceof WireError) throw new Error("a call without a principal got past the interceptor");
+  return caller ?? anyone;
 }
 
 export function toConnectError(error: WireError): ConnectError {

@@ -21,7 +21,7 @@ import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
-import { type Caller, contextOf, routeServices, toConnectError } from "./connect_binding.js";
+import { type Caller, contextOf, openServices, routeServices, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
@@ -62,6 +62,8 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
 class ConnectRequests {
   /** Made for the first request: a daemon whose agents speak gRPC alone needs none. */
   #handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+  /** Names of the services that serve callers without a credential. */
+  readonly #open: ReadonlySet<string>;
   readonly #plain: PlainJsonCalls;
   readonly #limits: Limits;
   readonly #unauthenticated: UnauthenticatedStreams;
@@ -69,6 +71,7 @@ class ConnectRequests {
 
   constructor(private readonly options: ConnectHandlerOptions) {
     const { services, onUnexpected, bounds } = options;
+    this.#open = openServices(services);
     this.#plain = new PlainJsonCalls(services, onUnexpected);
     this.#limits = limitsOf(bounds);
     this.#unread = new UnreadAnswers(bounds);
@@ -121,10 +124,10 @@ class ConnectRequests {
     if (!handler) {
       if (caller instanceof WireError) answerRefusal(response, caller);
       else if (this.options.routes?.(request, response, caller)) return;
-      else answerJson(response, 404, "not_found", "there is nothing at this path");
+      else answerUnknown(request, response);
       return;
     }
-    const refused = refusalOf(caller, request, this.#limits);
+    const refused = refusalOf(caller, request, this.#limits, this.#open.has(handler.service.typeName));
     // Of another method or type the library reads nothing, and says what it takes.
     const type = request.headers["content-type"] ?? null;
     if (refused && request.method === "POST" && handler.supportedContentType(type)) {
@@ -134,7 +137,7 @@ class ConnectRequests {
     // The library throws on what it cannot make a URL or headers of, and by then nothing else catches it.
     const leave = (body?: Buffer): void =>
       this.#guard(request, response, () => this.#serveByLibrary(handler, caller, request, response, body));
-    if (refused || !isPrincipal(caller) || !this.#plain.take(request, response, caller, leave)) leave();
+    if (!isPrincipal(caller) || refused || !this.#plain.take(request, response, caller, leave)) leave();
   }
 
   #handlerOf(path: string): UniversalHandler | undefined {
@@ -154,7 +157,8 @@ class ConnectRequests {
   ): void {
     const context = contextOf(caller, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
-    const whole = body === undefined ? this.#decodable(handler, request, call.body) : chunksOf(body);
+    const whole =
+      body === undefined ? this.#decodable(handler, request, bodyOf(request, call)) : chunksOf(body);
     handler({ ...call, body: whole })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
@@ -170,7 +174,8 @@ class ConnectRequests {
     body: UniversalServerRequest["body"],
   ): UniversalServerRequest["body"] {
     const [type = ""] = (request.headers["content-type"] ?? "").split(";");
-    return judgedTypes.test(type) && isStream(body)
+    const isOne = method.methodKind === "unary" || method.methodKind === "server_streaming";
+    return isOne && judgedTypes.test(type) && isStream(body)
       ? decodableBody(body, method.input, type, this.#limits.maxMessageBytes)
       : body;
   }
@@ -197,16 +202,28 @@ function isPrincipal(caller: Caller): caller is Principal {
   return caller !== undefined && !(caller instanceof WireError);
 }
 
+/** Over HTTP/1.1 the library's own would be destroyed where it is left, and its rest never read: the client would wait for ever. */
+function bodyOf(request: Request, { body }: UniversalServerRequest): UniversalServerRequest["body"] {
+  return isStream(body) && request.httpVersionMajor === 1
+    ? request.iterator({ destroyOnReturn: false })
+    : body;
+}
+
 async function* chunksOf(body: Buffer): AsyncIterable<Uint8Array> {
   yield body;
 }
 
 /** Why a call gets no further than its headers, if it does not. */
-function refusalOf(caller: Caller, request: Request, { maxMessageBytes }: Limits): WireError | undefined {
+function refusalOf(
+  caller: Caller,
+  request: Request,
+  { maxMessageBytes }: Limits,
+  isOpen: boolean,
+): WireError | undefined {
   if (caller instanceof WireError) return caller;
-  if (!caller) return new WireError(codes.unauthenticated, unauthenticatedMessage);
+  if (!caller && !isOpen) return new WireError(codes.unauthenticated, unauthenticatedMessage);
   const isTooLong = Number(request.headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
-  return isTooLong ? (toServiceError(messageTooLarge(maxMessageBytes)) as WireError) : undefined;
+  return isTooLong ? messageTooLarge(maxMessageBytes) : undefined;
 }
 
 /** A refusal as the REST routes write it. */
@@ -215,6 +232,18 @@ function answerRefusal(response: Response, refusal: WireError): void {
   const isHeaders =
     refusal.cause instanceof ResourceExhausted && refusal.cause.reason === "HEADERS_TOO_LARGE";
   writeJson(response, isHeaders ? 431 : status, body, { headers });
+}
+
+/** A client of an RPC protocol learns that there is no such method in the words of that protocol. */
+function answerUnknown(request: Request, response: Response): void {
+  const type = request.headers["content-type"] ?? "";
+  const unimplemented = new WireError(codes.unimplemented, "there is no such method");
+  const isConnect =
+    /^application\/(proto|connect\+)/.test(type) || request.headers["connect-protocol-version"] !== undefined;
+  if (type.startsWith("application/grpc"))
+    refuseEarly(request, response, toConnectError(unimplemented), unimplemented);
+  else if (isConnect) writeJson(response, 404, { code: "unimplemented", message: unimplemented.message });
+  else answerJson(response, 404, "not_found", "there is nothing at this path");
 }
 
 function authorityField(request: Request): ":authority" | "host" {

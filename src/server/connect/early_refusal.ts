@@ -2,7 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { WireError } from "../../service/pipeline/wire_error.js";
 import type { Request, Response } from "../listen/http_message.js";
-import { encodeDetails } from "./wire_answer.js";
+import { base64Of, encodeDetails } from "./wire_answer.js";
 
 /**
  * Answers a call that is refused by its headers alone, in the form of its protocol, and reads nothing of its message: whoever may not
@@ -46,7 +46,7 @@ function grpcStatus(wire: WireError): Record<string, string> {
   return {
     "grpc-status": String(wire.code),
     "grpc-message": encodeURIComponent(Buffer.from(wire.message).toString()),
-    ...(details ? { "grpc-status-details-bin": details.toString("base64").replace(/=+$/, "") } : {}),
+    ...(details ? { "grpc-status-details-bin": base64Of(details) } : {}),
   };
 }
 

@@ -25,17 +25,15 @@ export function toWireError(
 }
 
 /** `google.rpc.Status` of an error, as `grpc-status-details-bin` carries it; `undefined` when there are no details. */
-export function encodeDetails(error: WireError): Buffer | undefined {
+export function encodeDetails(error: WireError): Uint8Array | undefined {
   if (error.details.length === 0) return undefined;
   const details = error.details.map(({ descriptor, value }) => anyPack(descriptor, value));
-  return encode(
-    toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: error.message, details })),
-  );
+  return toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: error.message, details }));
 }
 
-/** grpc-js copies messages with methods that only a `Buffer` has. */
-export function encode(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** As binary metadata are sent: without padding (gRPC over HTTP/2, "Custom-Metadata"). */
+export function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64").replace(/=+$/, "");
 }
 
 /** The name by which a method is reported: `nexus.v1.TokenService/GetToken`. */

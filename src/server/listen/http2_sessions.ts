@@ -1,7 +1,7 @@
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import type { Clock, Timer } from "../../runtime/clock.js";
+import { type Clock, setDeadline, type Timer } from "../../runtime/clock.js";
 
-/** Silence between an answered ping and the next one: the same as at the gRPC listener. */
+/** Silence between an answered ping and the next one: a peer that vanished is noticed in 40 s. */
 export const pingIntervalMs = 30_000;
 
 /** Time a peer has to answer a ping. */
@@ -33,16 +33,22 @@ export class Http2Sessions {
       return;
     }
     this.#sessions.add(session);
-    let timer: Timer;
+    let timer: Timer | undefined;
     const isIdle = this.#watchStreams(session);
     const waitAndPing = (): void => {
       timer = this.#clock.setTimer(pingIntervalMs, ping);
     };
     const ping = (): void => {
       if (session.destroyed) return;
-      timer = this.#clock.setTimer(pingTimeoutMs, () => session.destroy());
+      let isAnswered = false;
+      // A turn later: a clock that jumps, as after a pause of the machine, must not pass over the time to answer.
+      setImmediate(() => {
+        if (isAnswered || session.destroyed) return;
+        timer = setDeadline(this.#clock, pingTimeoutMs, () => session.destroy());
+      });
       session.ping((error) => {
-        timer.cancel();
+        isAnswered = true;
+        timer?.cancel();
         if (error !== null) session.destroy();
         else if (isIdle()) session.close();
         else waitAndPing();
@@ -50,7 +56,7 @@ export class Http2Sessions {
     };
     waitAndPing();
     session.once("close", () => {
-      timer.cancel();
+      timer?.cancel();
       this.#sessions.delete(session);
     });
   }

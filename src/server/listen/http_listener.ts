@@ -5,7 +5,7 @@ import type { SocketAccess } from "../sockets/peer_credentials.js";
 import type { ListenerTls } from "../tls/tls_listener.js";
 import { answerOrDestroy } from "./http_message.js";
 import type { OnUnexpected } from "./listener.js";
-import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
+import { answerClientError, guardOf, type ListenerLimits, limitsOf, noteAnswer } from "./listener_limits.js";
 import { readBody } from "./request_body.js";
 import { StreamListener } from "./stream_listener.js";
 import { UnreadAnswers } from "./unread_answers.js";
@@ -56,6 +56,7 @@ export class HttpListener {
     const bounds = limitsOf(options.bounds);
     const unread = new UnreadAnswers(options.bounds);
     const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
+      noteAnswer(request, response);
       unread.watch(response);
       response.once("close", () => {
         if (this.#closing) request.socket.end();

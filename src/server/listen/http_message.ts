@@ -1,9 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import type { Principal } from "../../model/access/principal.js";
 
 /** A request and its answer, of either generation of HTTP. */
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
+
+/**
+ * Answers paths that are no RPC.
+ *
+ * @param principal who asks; `undefined` without a valid key, and then it is the route that must refuse
+ * @returns whether the request was (or will be) answered
+ */
+export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
 
 export function isHttp2(response: Response): response is Http2ServerResponse {
   return "stream" in response;
@@ -11,10 +20,18 @@ export function isHttp2(response: Response): response is Http2ServerResponse {
 
 /**
  * Ends a request that was answered before all of it came, or its client would hold the stream open with it. Over HTTP/2 what is still to
- * come is refused (RFC 9113, section 8.1); over HTTP/1.1 Node reads it away in the time that a request has.
+ * come is refused (RFC 9113, section 8.1); over HTTP/1.1 it is read away in the time that a request has.
  */
 export function refuseRest(response: Response): void {
-  if (!isHttp2(response)) return;
+  if (!isHttp2(response)) {
+    // Node does so only where nobody began to read; whoever did may wait for room that never comes, and so would the client.
+    response.once("finish", () => {
+      if (response.req.complete) return;
+      response.req.removeAllListeners("readable");
+      response.req.resume();
+    });
+    return;
+  }
   const { stream } = response;
   // Node asks for trailers when everything else is sent, and its own listener has sent them by the next turn.
   stream.once("wantTrailers", () => {

@@ -1,8 +1,9 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { SocketGuard } from "../sockets/socket_guard.js";
 
 /** What bounds the visitors of a listener. */
@@ -80,13 +81,19 @@ export function headersTooLarge(maxHeaderBytes: number): ResourceExhausted {
   });
 }
 
-export function messageTooLarge(maxMessageBytes: number): ResourceExhausted {
-  return new ResourceExhausted("MESSAGE_TOO_LARGE", {
-    what: "a message",
-    limit: maxMessageBytes,
-    unit: "bytes",
-    setting: "NEXUS_MAX_MESSAGE_BYTES",
-  });
+/** The code and the sentence alone, as the libraries of callers expect it of every server. */
+export function messageTooLarge(maxMessageBytes: number): WireError {
+  const limit = { limit: maxMessageBytes, unit: "bytes", setting: "NEXUS_MAX_MESSAGE_BYTES" };
+  const { message } = new ResourceExhausted("MESSAGE_TOO_LARGE", { what: "a message", ...limit });
+  return new WireError(codes.resource_exhausted, message);
+}
+
+/** The newest answer of each connection of HTTP/1.1. */
+const answers = new WeakMap<Socket, ServerResponse>();
+
+/** Notes that a request is being answered, for `answerClientError`. */
+export function noteAnswer({ socket }: IncomingMessage, response: ServerResponse): void {
+  answers.set(socket, response);
 }
 
 /** Time a peer has to close a connection that was answered for the last time. */
@@ -98,12 +105,13 @@ const closingGraceMs = 1_000;
  */
 export function answerClientError(
   error: NodeJS.ErrnoException,
-  socket: Socket & { _httpMessage?: IncomingMessage },
+  socket: Socket,
   bounds: ListenerLimits | undefined,
   form: "json" | "text",
 ): void {
   // An answer that is under way would be torn by another one.
-  if (!socket.writable || socket._httpMessage !== undefined) {
+  const isAnswering = answers.get(socket)?.writableFinished === false;
+  if (!socket.writable || isAnswering) {
     socket.destroy();
     return;
   }

@@ -41,31 +41,3 @@ export function resetResponse(response: Response): void {
   if (isHttp2(response)) resetStream(response.stream);
   else response.destroy();
 }
-
-/** grpc-js has the stream of a call, and keeps it to itself. */
-interface WithStream {
-  readonly call?: WithStream;
-  readonly nextCall?: WithStream;
-  readonly stream?: ServerHttp2Stream;
-}
-
-/** @param call of grpc-js, as its handler or an interceptor has it */
-export function streamOfCall(call: object): ServerHttp2Stream | undefined {
-  let inner = call as WithStream;
-  for (let next = inner.call ?? inner.nextCall; inner.stream === undefined && next !== undefined; ) {
-    inner = next;
-    next = inner.nextCall;
-  }
-  return inner.stream;
-}
-
-/** Cancels a call of grpc-js. */
-export function resetCall(call: object): void {
-  const stream = streamOfCall(call);
-  if (stream) resetStream(stream);
-}
-
-/** Ends what the peer might still send in a call whose status was sent (RFC 9113 section 8.1). */
-export function endCall(call: object): void {
-  streamOfCall(call)?.close(constants.NGHTTP2_NO_ERROR);
-}

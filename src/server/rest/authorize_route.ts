@@ -13,9 +13,8 @@ import { routeFields } from "../../service/pipeline/check_message.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { Routes } from "../connect/api_listener.js";
 import { answerJson, writeJson } from "../connect/json_answer.js";
-import { answerOrDestroy, pathOf, type Request, type Response } from "../listen/http_message.js";
+import { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 
 export interface AuthorizeRouteOptions {

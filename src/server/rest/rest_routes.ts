@@ -9,10 +9,9 @@ import type { RestAnswer } from "../../service/pipeline/rest_error.js";
 import { RestRefusal, restError } from "../../service/pipeline/rest_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import type { Routes } from "../connect/api_listener.js";
 import { answerJson, writeJson } from "../connect/json_answer.js";
 import { readJsonBody } from "../connect/json_body.js";
-import { answerOrDestroy, pathOf, type Request, type Response } from "../listen/http_message.js";
+import { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
 

@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 export function addressKey(origin: string | undefined): string | undefined {
   if (origin === undefined) return undefined;
   const host = /^\[(.*)\]:\d+$/.exec(origin)?.[1] ?? /^([\d.]+):\d+$/.exec(origin)?.[1] ?? origin;
-  // grpc-js writes the port of an IPv6 peer without brackets; no address has nine groups.
+  // The port of an IPv6 peer stands without brackets; no address has nine groups.
   const bare = isIP(host) === 0 ? host.replace(/:\d+$/, "") : host;
   const address = bare.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
   switch (isIP(address)) {

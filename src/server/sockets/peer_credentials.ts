@@ -35,6 +35,7 @@ export async function openSocketAccess(mode: number): Promise<SocketAccess> {
   }
   const getsockopt = await loadGetsockopt();
   const uidOf = (socket: Socket): number | undefined => {
+    // Node has no public way to the descriptor of a socket: the one private member that is read, by test/architecture/rules.ts.
     const fd = (socket as { _handle?: { fd?: number } | null })._handle?.fd;
     if (fd === undefined || fd < 0) return undefined;
     const credentials = Buffer.alloc(ucredBytes);

@@ -3,6 +3,16 @@ import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 
+/** What goes beside the messages of a call. The services of the contract use none of it. */
+export interface CallMetadata {
+  /** As it came; read before the first wait, for a stream lets go of it once it is open. */
+  readonly requestHeader: Headers;
+  /** Sent with the first message, or with the status where there is none. */
+  readonly responseHeader: Headers;
+  /** Sent with the status. */
+  readonly responseTrailer: Headers;
+}
+
 /** What a listener knows about a call. */
 export interface CallContext {
   readonly principal: Principal;
@@ -10,10 +20,12 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** The trace of the caller, where it sent one. */
   readonly trace?: CallerTrace | undefined;
+  /** Absent where a protocol has none, as with REST. */
+  readonly metadata?: CallMetadata;
 }
 
 /** What a listener knows about a stream; that its caller left is told to the source. */
-export type StreamContext = Pick<CallContext, "principal" | "trace">;
+export type StreamContext = Pick<CallContext, "principal" | "trace" | "metadata">;
 export type MessageSink = StreamSink<Message>;
 
 /** At once where nothing has to be waited for. */
@@ -39,7 +51,7 @@ export type BoundMethod =
       decode?(bytes: Buffer): Message;
     }
   | {
-      /** Served at the `grpc` listener alone. */
+      /** Requests are a stream; the answer too, or one message where the descriptor says so. */
       readonly kind: "bidi_streaming";
       readonly descriptor: DescMethod;
       /** As above. Ends by itself soon after `requests` end. */
@@ -50,4 +62,6 @@ export type BoundMethod =
 export interface BoundService {
   readonly descriptor: DescService;
   readonly methods: readonly BoundMethod[];
+  /** Whether callers without a credential are served: it says nothing of anyone's secrets. Default not. */
+  readonly isOpen?: boolean;
 }

@@ -47,7 +47,7 @@ export const wireRows: readonly WireRow[] = (
     ["nothing", Buffer.alloc(0), "Unimplemented"],
     ["two messages where there is one", Buffer.concat([frame(sound), frame(sound)]), "Unimplemented"],
     ["1 MiB and a byte", frame(large), "ResourceExhausted"],
-    ["the compressed flag without a compression, which grpc-js overlooks", frame(sound, 1), "NotFound"],
+    ["the compressed flag without a compression", frame(sound, 1), "Internal"],
     ["an unknown compression", frame(sound, 1), "Unimplemented", { "grpc-encoding": "zstd" }],
     ["gzip that is none", frame(sound, 1), "Internal", { "grpc-encoding": "gzip" }],
     ["gzip of 64 MiB", frame(bomb, 1), "ResourceExhausted", { "grpc-encoding": "gzip" }],
@@ -69,8 +69,7 @@ const at = (path: string, lines: readonly Line[]): WireRow[] =>
   lines.map((line) => ({ path, ...rowOf(line) }));
 
 /**
- * The two standard services, which libraries serve and anybody may ask. They read what there is of a truncated message, and reflection
- * puts its errors into its answers.
+ * The two standard services, which anybody may ask. Reflection puts its errors into its answers.
  */
 export const standardRows: readonly WireRow[] = [
   ...at(health, [
@@ -78,7 +77,7 @@ export const standardRows: readonly WireRow[] = [
     ["health of constructor", textField(1, "constructor"), "NotFound"],
     ["health of an escape", textField(1, "\u001b[2J"), "NotFound"],
     ["health of 1 MiB", textField(1, large.subarray(0, 1_000_000)), "NotFound"],
-    ["health, truncated", frame(Buffer.of(0x0a, 0x7f, 0x61)), "NotFound"],
+    ["health, truncated", frame(Buffer.of(0x0a, 0x7f, 0x61)), "InvalidArgument"],
   ]),
   ...at("/grpc.health.v1.Health/Watch", [
     ["a watch of 1 MB", textField(1, large.subarray(0, 1_000_000)), "Ok"],
@@ -87,7 +86,7 @@ export const standardRows: readonly WireRow[] = [
     ["the file of __proto__", textField(3, "__proto__"), "Ok"],
     ["the symbol __proto__", textField(4, "__proto__"), "Ok"],
     ["the file of a path", textField(3, "../../etc/passwd"), "Ok"],
-    ["reflection, truncated", frame(Buffer.of(0x1a, 0x7f, 0x61)), "Ok"],
+    ["reflection, truncated", frame(Buffer.of(0x1a, 0x7f, 0x61)), "InvalidArgument"],
   ]),
   ...at("/nexus.v1.TokenService/__proto__", [["a method that is none", frame(sound), "Unimplemented"]]),
   ...at("/__proto__/constructor", [["a service that is none", frame(sound), "Unimplemented"]]),

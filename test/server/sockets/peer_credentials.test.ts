@@ -8,8 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { authenticateBy } from "../../../src/domain/access/authenticate.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { ApiListener } from "../../../src/server/connect/api_listener.js";
-import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
+import { ApiListener } from "../../../src/server/api/api_listener.js";
 import { openSocketAccess, type SocketAccess } from "../../../src/server/sockets/peer_credentials.js";
 import { ApiKey } from "../../../src/vault/api_key_file.js";
 import { needs } from "../../needs.js";
@@ -28,11 +27,12 @@ async function openOn(mode: number, access?: SocketAccess) {
   const { services, onUnexpected } = new FakeServices();
   const authenticate = authenticateBy({ adminKey: new ApiKey(apiKey), keys: noKeys, ownUid, nowMs: () => 0 });
   const sockets = access ?? (await openSocketAccess(mode));
-  const common = { services, authenticate, onUnexpected, sockets, setting: "NEXUS_X_LISTEN" };
-  await opened(new GrpcListener({ ...common, listen: [{ kind: "unix", path: grpcPath }] }));
-  await opened(
-    new ApiListener({ ...common, listen: { kind: "unix", path: httpPath }, clock: new ManualClock(0) }),
-  );
+  const common = {
+    ...{ services, authenticate, onUnexpected, sockets, setting: "NEXUS_X_LISTEN" },
+    clock: new ManualClock(0),
+  };
+  await opened(new ApiListener({ ...common, name: "grpc", listen: { kind: "unix", path: grpcPath } }));
+  await opened(new ApiListener({ ...common, name: "http", listen: { kind: "unix", path: httpPath } }));
   return { grpcPath, httpPath };
 }
 

@@ -1,36 +1,37 @@
 import { createServer as createHttp1Server } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
-import type { Principal } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { presentedCredentials } from "../callers/api_key.js";
-import type { Request, Response } from "../listen/http_message.js";
+import { OpenCalls } from "../callers/open_calls.js";
+import { type ConnectHandler, connectHandler } from "../connect/connect_handler.js";
+import { GrpcCalls } from "../grpc/grpc_calls.js";
+import type { Routes } from "../listen/http_message.js";
 import { Http2Sessions } from "../listen/http2_sessions.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
-import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
+import { answerClientError, guardOf, limitsOf, noteAnswer } from "../listen/listener_limits.js";
 import { ResetGuard } from "../listen/reset_guard.js";
 import { StreamListener } from "../listen/stream_listener.js";
 import { peerOf } from "../sockets/peer.js";
 import { sniff } from "../sockets/sniff.js";
-import { type ConnectHandler, connectHandler } from "./connect_handler.js";
-
-/**
- * Answers paths that are no RPC.
- *
- * @param principal who asks; `undefined` without a valid key, and then it is the route that must refuse
- * @returns whether the request was (or will be) answered
- */
-export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
 
 export interface ApiListenerOptions extends ListenerPlace {
+  readonly name: "grpc" | "http";
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
   readonly authenticate: Authenticate;
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
+  /** Shared by all addresses of the daemon; of its own without it. */
+  readonly openCalls?: OpenCalls;
   readonly routes?: Routes;
 }
 
@@ -42,11 +43,20 @@ const http1Options = {
   keepAliveTimeout: 30_000,
 };
 
-/** Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge, on one port. */
+/**
+ * In MB, of what one HTTP/2 connection holds: without end, since Node refuses the streams of a connection that has more, and a thousand
+ * watchers on one have. Streams, the time that readers may take and what callers without a credential may hold are limited each by itself.
+ */
+const maxSessionMemory = Number.MAX_SAFE_INTEGER;
+
+/**
+ * One address for calls: Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge. The
+ * streams of HTTP/2 that are gRPC are served as they are, the others as requests.
+ */
 export class ApiListener implements Listener {
   readonly #listener: StreamListener;
   readonly #http1;
-  readonly #http2;
+  readonly #http2: Http2Server;
   readonly #sessions: Http2Sessions;
   /** Connections that have not yet said which protocol they speak. */
   readonly #undecided = new Set<Socket>();
@@ -57,6 +67,7 @@ export class ApiListener implements Listener {
     const limits = limitsOf(options.bounds);
     const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
     this.#http1 = createHttp1Server(http1, (request, response) => {
+      noteAnswer(request, response);
       if (this.#closing) response.shouldKeepAlive = false;
       response.once("close", () => {
         if (this.#closing) request.socket.end();
@@ -66,10 +77,7 @@ export class ApiListener implements Listener {
     this.#http1.on("clientError", (error, socket) =>
       answerClientError(error, socket as Socket, options.bounds, "json"),
     );
-    const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
-    this.#http2 = createHttp2Server({ settings }, handle);
-    const resets = new ResetGuard();
-    this.#http2.on("stream", (stream) => resets.watch(stream));
+    this.#http2 = this.#http2Server(options, handle);
     this.#sessions = new Http2Sessions(this.#http2, options.clock, options.bounds?.limits.idleTimeoutMs);
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets =
@@ -78,11 +86,11 @@ export class ApiListener implements Listener {
       ) ??
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    const guard = guardOf(options.bounds, "http");
+    const guard = guardOf(options.bounds, options.name);
     this.#listener = new StreamListener(
       sockets,
       options.listen,
-      "http",
+      options.name,
       options.setting,
       options.sockets,
       guard,
@@ -107,6 +115,23 @@ export class ApiListener implements Listener {
     this.#http1.close();
     this.#http2.close();
     await closed;
+  }
+
+  #http2Server(options: ApiListenerOptions, handle: ConnectHandler): Http2Server {
+    const limits = limitsOf(options.bounds);
+    const resets = new ResetGuard();
+    const { listen: address, openCalls = new OpenCalls(limits) } = options;
+    const grpc = new GrpcCalls({ ...options, address, limits, resets, openCalls });
+    // It never listens: it makes requests of the streams that it is handed.
+    const requests = createHttp2Server(handle);
+    const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
+    const server = createHttp2Server({ settings, maxSessionMemory });
+    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
+      if (grpc.take(stream, headers)) return;
+      resets.watch(stream);
+      requests.emit("stream", stream, headers, ...rest);
+    });
+    return server;
   }
 
   #handler(options: ApiListenerOptions): ConnectHandler {

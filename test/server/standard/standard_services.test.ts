@@ -1,6 +1,5 @@
 import { once } from "node:events";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import {
   type FileDescriptorProto,
@@ -16,27 +15,39 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { protoPath as healthProto } from "grpc-health-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
+import { ApiListener } from "../../../src/server/api/api_listener.js";
 import type { ListenerLimits } from "../../../src/server/listen/listener_limits.js";
+import { StandardServices } from "../../../src/server/standard/standard_services.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { loopback, opened, portOf } from "../temporary.js";
+
+const protos = join(import.meta.dirname, "../../../proto/grpc");
 
 /** On TCP and without a key: these services ask for none. */
 async function openListener(bounds?: ListenerLimits) {
   const fake = new FakeServices();
-  const { services, onUnexpected } = fake;
+  const { onUnexpected } = fake;
+  const standard = new StandardServices(fake.services);
+  const services = [...fake.services, ...standard.services];
   const listener = await opened(
-    new GrpcListener({
-      ...{ listen: [loopback], setting: "NEXUS_GRPC_LISTEN", services, authenticate, onUnexpected },
+    new ApiListener({
+      ...{
+        name: "grpc",
+        listen: loopback,
+        setting: "NEXUS_GRPC_LISTEN",
+        services,
+        authenticate,
+        onUnexpected,
+      },
+      clock: new ManualClock(0),
       ...(bounds && { bounds }),
     }),
   );
-  return { listener, target: `127.0.0.1:${portOf(listener)}`, fake };
+  return { listener, standard, target: `127.0.0.1:${portOf(listener)}`, fake };
 }
 
 interface HealthClient {
@@ -69,19 +80,20 @@ function clientOf<T>(protoFile: string, serviceName: string, target: string): T 
 }
 
 describe("health", () => {
-  const healthOf = (target: string): HealthClient => clientOf(healthProto, "grpc.health.v1.Health", target);
+  const healthOf = (target: string): HealthClient =>
+    clientOf(join(protos, "health/v1/health.proto"), "grpc.health.v1.Health", target);
   const check = (client: HealthClient, service: string): Promise<string> =>
     new Promise((resolve, reject) =>
       client.check({ service }, (error, response) => (error ? reject(error) : resolve(response.status))),
     );
 
   test.each(["", "nexus.v1.TokenService", "nexus.v1.ProviderService"])("of %j", async (service) => {
-    const { listener, target } = await openListener();
+    const { standard, target } = await openListener();
     const client = healthOf(target);
     expect(await check(client, service)).toBe("SERVING");
-    listener.setServing(false);
+    standard.setServing(false);
     expect(await check(client, service)).toBe("NOT_SERVING");
-    listener.setServing(true);
+    standard.setServing(true);
     expect(await check(client, service)).toBe("SERVING");
   });
 
@@ -115,12 +127,13 @@ describe("health", () => {
   });
 
   test("a watch sees the drain, and does not hold it up", async () => {
-    const { listener, target } = await openListener();
+    const { listener, standard, target } = await openListener();
     const stream = healthOf(target).watch({ service: "" });
     const seen: string[] = [];
     stream.on("data", ({ status }: { status: string }) => seen.push(status));
     await once(stream, "data");
     const ended = once(stream, "end");
+    standard.close();
     await listener.close(new AbortController().signal);
     await ended;
     expect(seen).toEqual(["SERVING", "NOT_SERVING"]);
@@ -128,10 +141,8 @@ describe("health", () => {
 });
 
 describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
-  const folder = dirname(createRequire(import.meta.url).resolve("@grpc/reflection/package.json"));
-
   async function ask(target: string, ...requests: object[]): Promise<ReflectionAnswer[]> {
-    const proto = join(folder, "build/proto/grpc/reflection", version, "reflection.proto");
+    const proto = join(protos, "reflection", version, "reflection.proto");
     const client = clientOf<ReflectionClient>(proto, `grpc.reflection.${version}.ServerReflection`, target);
     const call = client.serverReflectionInfo();
     const answers: ReflectionAnswer[] = [];

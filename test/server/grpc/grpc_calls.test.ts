@@ -10,7 +10,8 @@ import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import { ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../../src/gen/nexus/v1/token_pb.js";
-import { GrpcListener } from "../../../src/server/grpc/grpc_listener.js";
+import { SystemClock } from "../../../src/runtime/clock.js";
+import { ApiListener } from "../../../src/server/api/api_listener.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { errorOf, GrpcTestClient, rawCall } from "../grpc_client.js";
@@ -21,22 +22,25 @@ const { getToken, refreshToken } = TokenService.method;
 async function openListener() {
   const fake = new FakeServices();
   const path = join(temporaryFolder(), "nexus.sock");
-  const listener = await opened(
-    new GrpcListener({
-      listen: [{ kind: "unix", path }, loopback],
-      setting: "NEXUS_GRPC_LISTEN",
-      services: fake.services,
-      authenticate,
-      onUnexpected: fake.onUnexpected,
-    }),
-  );
+  const [overSocket, overTcp] = [{ kind: "unix", path } as const, loopback].map(
+    (listen) =>
+      new ApiListener({
+        ...{ name: "grpc", listen, setting: "NEXUS_GRPC_LISTEN", clock: new SystemClock() },
+        services: fake.services,
+        authenticate,
+        onUnexpected: fake.onUnexpected,
+      }),
+  ) as [ApiListener, ApiListener];
+  await opened(overSocket);
+  await opened(overTcp);
+  const close = (force: AbortSignal) => Promise.all([overSocket.close(force), overTcp.close(force)]);
   const client = (target: string, metadata = {}, options = {}) => {
     const made = new GrpcTestClient(target, metadata, options);
     onTestFinished(() => made.close());
     return made;
   };
-  const tcp = `127.0.0.1:${portOf(listener, 1)}`;
-  return { fake, listener, path, unix: `unix:${path}`, tcp, client };
+  const tcp = `127.0.0.1:${portOf(overTcp)}`;
+  return { fake, close, path, unix: `unix:${path}`, tcp, client };
 }
 
 const failure = (work: Promise<unknown>): Promise<ServiceError> =>
@@ -180,7 +184,7 @@ describe("streams", () => {
     await once(stream, "response");
     const other = client(unix);
     for (let round = 0; round < 50; round++) await other.call(getToken, { connectionId: "a" });
-    // What the first window, the stream's own buffer of 16 messages and one at the source hold.
+    // What the first window, the stream's own buffer and one message at the source hold.
     expect(fake.flooded).toBeLessThan(20);
     const held = fake.flooded;
     for (let round = 0; round < 50; round++) await other.call(getToken, { connectionId: "a" });
@@ -193,13 +197,13 @@ describe("streams", () => {
 
 describe("closing", () => {
   test("lets a running call end, takes no new ones, removes the socket", async () => {
-    const { client, unix, path, listener, fake } = await openListener();
+    const { client, unix, path, close, fake } = await openListener();
     const started = fake.next("started");
     const running = client(unix).call(getToken, { connectionId: "hang" });
     await started;
     const idle = client(unix);
     await idle.call(getToken, { connectionId: "a" });
-    const closed = listener.close(new AbortController().signal);
+    const closed = close(new AbortController().signal);
     expect((await failure(idle.call(getToken, { connectionId: "a" }))).code).toBe(status.UNAVAILABLE);
     expect((await failure(client(unix).call(getToken, { connectionId: "a" }))).code).toBe(status.UNAVAILABLE);
     fake.release();
@@ -209,12 +213,12 @@ describe("closing", () => {
   });
 
   test("cuts off what is left when it is told to", async () => {
-    const { client, unix, tcp, listener, fake } = await openListener();
+    const { client, unix, tcp, close, fake } = await openListener();
     const running = [client(unix).watch("hang"), client(tcp, { "x-api-key": apiKey }).watch("hang")];
     const failed = running.map(errorOf);
     await Promise.all(running.map((stream) => once(stream, "data")));
     const force = new AbortController();
-    const closed = listener.close(force.signal);
+    const closed = close(force.signal);
     const aborted = fake.next("aborted");
     force.abort();
     await closed;

@@ -1,35 +1,33 @@
-import type { ServerHttp2Stream } from "node:http2";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { Timer } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
-import type { CallContext } from "../../service/pipeline/bound_service.js";
+import type { CallContext, CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
-import { trailersOf } from "./grpc_trailers.js";
+import type { Frame } from "./frame_reader.js";
+import { headersOf, metadataOf, trailersOf } from "./grpc_fields.js";
+import { RequestReader } from "./request_reader.js";
+import { RequestStream } from "./request_stream.js";
 
 const callKey = Symbol("call");
-type PlainStream = ServerHttp2Stream & { [callKey]?: PlainCall };
+type GrpcStream = ServerHttp2Stream & { [callKey]?: GrpcCall };
 
-/** What gRPC puts before a message: whether it is compressed, and its length. */
-const prefixBytes = 5;
-
-const headers = { ":status": 200, "content-type": "application/grpc+proto" } as const;
 const withTrailers = { waitForTrailers: true, sendDate: false } as const;
 const ended = { endStream: true, sendDate: false } as const;
-const okTrailers = { "grpc-status": 0, "grpc-message": "OK" } as const;
 
 /** Why the signal of a call aborts, made once: a `DOMException` with its stack is dear, and no call has anything to add to it. */
 const leftReason = new DOMException("the caller left", "AbortError");
 
-export interface PlainCallOptions {
+export interface GrpcCallOptions {
   readonly path: string;
   readonly output: DescMessage;
   readonly maxMessageBytes: number;
-  /** The whole request is there. */
-  readonly onRequest: (call: PlainCall, message: Buffer) => void;
+  /** The one message of a request is there, and the caller sends nothing more. */
+  readonly onRequest: (call: GrpcCall, request: Frame) => void;
   /** What was thrown where nobody else catches it; the stream is reset. */
   readonly onBroken: (error: unknown) => void;
   /** What a caller is told of what a stream ended with. */
@@ -44,14 +42,19 @@ export interface PlainCallOptions {
  * One gRPC call on a stream of node:http2, with as little around it as it needs: listeners are shared by all calls, a signal is made
  * when somebody asks for one, and a message that many callers get is written as it lies there.
  */
-export class PlainCall implements CallContext, StreamSink<Message> {
+export class GrpcCall implements CallContext, StreamSink<Message> {
   principal!: Principal;
   trace: CallerTrace | undefined;
   readonly stream: ServerHttp2Stream;
-  readonly #options: PlainCallOptions;
-  /** What came, and room for more behind it. */
-  #received: Buffer | undefined;
-  #receivedBytes = 0;
+  /** How compressed messages are compressed. */
+  readonly encoding: string | undefined;
+  readonly #options: GrpcCallOptions;
+  /** Those of the request; let go once the call is open, for a stream may live for days. */
+  #headers: IncomingHttpHeaders | undefined;
+  #metadata: CallMetadata | undefined;
+  /** While the request comes. */
+  #reader: RequestReader | undefined;
+  #requests: RequestStream | undefined;
   #controller: AbortController | undefined;
   #deadline: Timer | undefined;
   #status: WireError | undefined;
@@ -64,10 +67,12 @@ export class PlainCall implements CallContext, StreamSink<Message> {
   #unread: Timer | undefined;
   #isUnread = false;
 
-  constructor(stream: ServerHttp2Stream, options: PlainCallOptions) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: GrpcCallOptions) {
     this.stream = stream;
+    this.encoding = headers["grpc-encoding"] as string | undefined;
+    this.#headers = headers;
     this.#options = options;
-    (stream as PlainStream)[callKey] = this;
+    (stream as GrpcStream)[callKey] = this;
     stream.on("error", ignore);
     stream.on("close", onClose);
   }
@@ -77,6 +82,16 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#controller ??= new AbortController();
     if (this.#isGone) this.#controller.abort(leftReason);
     return this.#controller.signal;
+  }
+
+  get metadata(): CallMetadata {
+    this.#metadata ??= metadataOf(this.#headers ?? {});
+    return this.#metadata;
+  }
+
+  /** What the caller is told of an error. */
+  toWire(error: unknown): WireError {
+    return this.#options.toWire(error);
   }
 
   /** Whether nothing can be sent any more. */
@@ -97,14 +112,30 @@ export class PlainCall implements CallContext, StreamSink<Message> {
 
   /** What answers the call. It is cancelled when the caller has left or its deadline has passed, at once when it has already. */
   answeredBy(source: StreamSource): void {
+    this.#headers = undefined;
     if (this.#isGone) source.cancel();
     else if (!this.#isAnswered) this.#source = source;
   }
 
-  /** Reads the request; before it nothing of it is taken from the connection. */
-  read(): void {
+  /** Reads the one message of the request; before it nothing of it is taken from the connection. */
+  readOne(): void {
+    const { maxMessageBytes, path } = this.#options;
+    this.#reader = new RequestReader(maxMessageBytes, path, this.#requests);
     this.stream.on("data", onData);
     this.stream.on("end", onEnd);
+  }
+
+  /** Reads messages as they are asked for. */
+  readAll(decode: (frame: Frame) => Promise<Message>): AsyncIterable<Message> {
+    const requests = new RequestStream({
+      decode,
+      pause: () => this.stream.pause(),
+      resume: () => this.stream.resume(),
+    });
+    this.#requests = requests;
+    this.readOne();
+    this.stream.pause();
+    return requests;
   }
 
   /** Sends the one message of a unary answer. */
@@ -113,7 +144,7 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
     this.#isAnswered = true;
     this.guard(() => {
-      this.#respond();
+      this.#respondOnce();
       this.stream.end(frame);
       this.#startPatience();
     });
@@ -122,16 +153,14 @@ export class PlainCall implements CallContext, StreamSink<Message> {
   send(message: Message): boolean {
     if (this.isOver) return true;
     const frame = sharedFrame(message) ?? frameOf(this.#options.output, message);
-    if (!this.stream.headersSent) this.#respond();
+    this.#respondOnce();
     if (this.stream.write(frame)) return true;
-    if (!this.#isUnread) this.#awaitReader();
+    if (!this.#isUnread) {
+      this.#isUnread = true;
+      this.stream.once("drain", onDrain);
+      this.#startPatience();
+    }
     return false;
-  }
-
-  #awaitReader(): void {
-    this.#isUnread = true;
-    this.stream.once("drain", onDrain);
-    this.#startPatience();
   }
 
   #startPatience(): void {
@@ -155,13 +184,13 @@ export class PlainCall implements CallContext, StreamSink<Message> {
   end(error?: unknown): void {
     if (this.isOver) return;
     if (error !== undefined) {
-      this.fail(this.#options.toWire(error));
+      this.fail(this.toWire(error));
       return;
     }
     this.#isAnswered = true;
     this.#source = undefined;
     this.guard(() => {
-      if (!this.stream.headersSent) this.#respond();
+      this.#respondOnce();
       this.#endStream();
     });
   }
@@ -171,82 +200,64 @@ export class PlainCall implements CallContext, StreamSink<Message> {
     this.#isAnswered = true;
     this.#deadline?.cancel();
     this.guard(() => {
+      if (this.#metadata && [...this.#metadata.responseHeader].length > 0) this.#respondOnce();
       if (this.stream.headersSent) {
         this.#status = error;
         this.#endStream();
         return;
       }
-      this.stream.respond({ ...headers, ...trailersOf(error) }, ended);
+      this.stream.respond({ ...headersOf(this.#metadata), ...trailersOf(error, this.#metadata) }, ended);
       this.#startPatience();
-      // What the caller still sends is taken and dropped.
-      this.stream.resume();
+      this.#refuseRest();
     });
   }
 
-  #respond(): void {
-    this.stream.respond(headers, withTrailers);
+  #respondOnce(): void {
+    if (this.stream.headersSent) return;
+    this.stream.respond(headersOf(this.#metadata), withTrailers);
     this.stream.on("wantTrailers", onWantTrailers);
   }
 
   sendTrailers(): void {
     this.#deadline?.cancel();
-    this.stream.sendTrailers(this.#status ? trailersOf(this.#status) : okTrailers);
+    this.stream.sendTrailers(trailersOf(this.#status, this.#metadata));
+    if (this.#requests) this.#refuseRest();
+  }
+
+  /** What the caller still sends is taken and dropped; who sends a stream is told that nobody wants it (RFC 9113 section 8.1). */
+  #refuseRest(): void {
+    this.stream.resume();
+    if (this.#requests && !this.stream.readableEnded)
+      setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR));
   }
 
   receive(chunk: Buffer): void {
-    if (this.#isAnswered) return;
-    const received = this.#append(chunk);
-    let start = 0;
-    // One round as a rule: what follows the message is looked at as grpc-js does, a length that is too long before a second message.
-    for (let messages = 0; received.length >= start + prefixBytes; messages++) {
-      const length = received.readUInt32BE(start + 1);
-      if (length > this.#options.maxMessageBytes) {
-        const text = `Received message larger than max (${length} vs ${this.#options.maxMessageBytes})`;
-        this.fail(new WireError(codes.resource_exhausted, text));
-        return;
-      }
-      start += prefixBytes + length;
-      if (messages === 1 && received.length >= start) {
-        this.fail(
-          new WireError(codes.unimplemented, `Received a second request message for ${this.#options.path}`),
-        );
-        return;
-      }
-    }
-  }
-
-  /** All that came so far. Its room doubles, so that a message in many small pieces costs no more than its bytes. */
-  #append(chunk: Buffer): Buffer {
-    const before = this.#receivedBytes;
-    this.#receivedBytes += chunk.length;
-    if (this.#received === undefined) {
-      this.#received = chunk;
-      return chunk;
-    }
-    if (this.#received.length < this.#receivedBytes) {
-      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
-      this.#received.copy(grown, 0, 0, before);
-      this.#received = grown;
-    }
-    chunk.copy(this.#received, before);
-    return this.#received.subarray(0, this.#receivedBytes);
+    if (!this.#isAnswered) this.#reading((reader) => reader.receive(chunk));
   }
 
   receiveEnd(): void {
     if (this.isOver) return;
-    const received = this.#received?.subarray(0, this.#receivedBytes);
-    if (received === undefined || received.length < prefixBytes + lengthOf(received)) {
-      const text = `Received no request message for ${this.#options.path}`;
-      this.fail(new WireError(codes.unimplemented, text));
-      return;
+    const request = this.#reading((reader) => reader.end());
+    this.#reader = undefined;
+    if (request) this.#options.onRequest(this, request);
+  }
+
+  /** What is wrong with a stream of messages is told to whoever reads it, who ends the call. */
+  #reading<T>(work: (reader: RequestReader) => T): T | undefined {
+    try {
+      return this.#reader && work(this.#reader);
+    } catch (error) {
+      this.#reader = undefined;
+      if (this.#requests) this.#requests.end(error);
+      else this.fail(error as WireError);
+      return undefined;
     }
-    this.#received = undefined;
-    this.#options.onRequest(this, received.subarray(prefixBytes, prefixBytes + lengthOf(received)));
   }
 
   closed(): void {
     this.#deadline?.cancel();
     this.#unread?.cancel();
+    this.#requests?.end(new WireError(codes.cancelled, "the caller left"));
     if (!this.#isAnswered || this.#controller || this.#source) this.#abort();
     this.#options.onClose(this.stream);
   }
@@ -271,17 +282,13 @@ export class PlainCall implements CallContext, StreamSink<Message> {
   }
 }
 
-function lengthOf(received: Buffer): number {
-  return received.length < prefixBytes ? 0 : received.readUInt32BE(1);
-}
-
 function ignore(): void {
   // A stream that fails closes, which is what tells of it.
 }
 
 /** A listener that all calls share. */
-function listener<Args extends unknown[]>(work: (call: PlainCall, ...args: Args) => void) {
-  return function (this: PlainStream, ...args: Args): void {
+function listener<Args extends unknown[]>(work: (call: GrpcCall, ...args: Args) => void) {
+  return function (this: GrpcStream, ...args: Args): void {
     this[callKey]?.guard((call) => work(call, ...args));
   };
 }

@@ -1,0 +1,192 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import type { Authenticate } from "../../domain/access/presented_credentials.js";
+import { anyone, type Principal } from "../../model/access/principal.js";
+import type { Limits } from "../../model/limits.js";
+import type { ListenAddress } from "../../model/listen_address.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
+import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import { unauthenticatedMessage } from "../callers/api_key.js";
+import { callerTrace } from "../callers/caller_trace.js";
+import type { OpenCalls } from "../callers/open_calls.js";
+import { SessionCallers } from "../callers/session_callers.js";
+import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
+import type { OnUnexpected } from "../listen/listener.js";
+import { headersRefusal } from "../listen/listener_limits.js";
+import type { ResetGuard } from "../listen/reset_guard.js";
+import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { acceptedEncodings, decompress, isKnownEncoding } from "./decompress.js";
+import type { Frame } from "./frame_reader.js";
+import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
+import { isGrpc, timeoutOf } from "./grpc_fields.js";
+
+export interface GrpcCallsOptions {
+  readonly services: readonly BoundService[];
+  readonly address: ListenAddress;
+  readonly authenticate: Authenticate;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly resets: ResetGuard;
+  /** Of callers who are nobody, at the services that are open to them. */
+  readonly openCalls: OpenCalls;
+  readonly onUnexpected: OnUnexpected;
+}
+
+interface Route {
+  readonly method: BoundMethod;
+  /** Whether callers without a credential are served. */
+  readonly isOpen: boolean;
+  readonly options: GrpcCallOptions;
+}
+
+/** Refusals that wait for their caller, at one address. */
+const maxRefusals = 512;
+
+/**
+ * Serves gRPC on the streams of node:http2 themselves, every kind of call: docs/architecture.md has what that costs beside the
+ * libraries.
+ */
+export class GrpcCalls {
+  readonly #callers: SessionCallers;
+  readonly #routes = new Map<string, Route>();
+  readonly #refusals: UnauthenticatedStreams;
+
+  constructor(private readonly options: GrpcCallsOptions) {
+    const { address, authenticate, clock } = options;
+    this.#callers = new SessionCallers(address, authenticate, clock);
+    this.#refusals = new UnauthenticatedStreams(maxRefusals, clock);
+    for (const { methods, isOpen = false } of options.services) {
+      for (const method of methods) {
+        const name = methodName(method.descriptor);
+        this.#routes.set(`/${name}`, { method, isOpen, options: this.#callOptions(name, method) });
+      }
+    }
+  }
+
+  #callOptions(name: string, method: BoundMethod | undefined): GrpcCallOptions {
+    const { limits, clock, resets, onUnexpected } = this.options;
+    return {
+      path: `/${name}`,
+      output: method?.descriptor.output ?? EmptySchema,
+      maxMessageBytes: limits.maxMessageBytes,
+      onRequest: (call, request) => {
+        if (method) this.#onRequest(method, call, request);
+      },
+      onBroken: (error) => onUnexpected(error, name),
+      toWire: (error) => toWireError(error, neverAborted, name, onUnexpected),
+      patience: { clock, timeoutMs: limits.streamReadTimeoutMs },
+      onClose: (stream) => resets.closed(stream),
+    };
+  }
+
+  /** Serves the call. @returns false when it is none of gRPC, and then nothing was done */
+  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+    if (!isGrpc(headers)) return false;
+    const route = this.#routes.get(headers[":path"] ?? "");
+    const call = new GrpcCall(stream, headers, route?.options ?? this.#callOptions("unknown", undefined));
+    call.guard(() => this.#judge(call, route, headers));
+    return true;
+  }
+
+  #judge(call: GrpcCall, route: Route | undefined, headers: IncomingHttpHeaders): void {
+    const { clock, limits } = this.options;
+    const timeoutMs = timeoutOf(headers["grpc-timeout"]);
+    if (Number.isNaN(timeoutMs)) {
+      this.#refuse(call, new WireError(codes.internal, "grpc-timeout is malformed"));
+      return;
+    }
+    if (!isKnownEncoding(call.encoding)) {
+      call.metadata.responseHeader.set("grpc-accept-encoding", acceptedEncodings);
+      const text = `messages may be compressed by ${acceptedEncodings} alone`;
+      this.#refuse(call, new WireError(codes.unimplemented, text));
+      return;
+    }
+    if (!route) {
+      this.#refuse(call, new WireError(codes.unimplemented, "there is no such method"));
+      return;
+    }
+    call.trace = callerTrace(headers["traceparent"], headers["tracestate"]);
+    if (timeoutMs !== undefined) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
+    const refuse = (error: unknown): void => this.#refuse(call, call.toWire(toServiceError(error)));
+    const tooLarge = headersRefusal(headers, limits);
+    if (tooLarge) {
+      refuse(tooLarge);
+      return;
+    }
+    try {
+      const caller = this.#callers.callerOf(call.stream, headers);
+      if (caller instanceof Promise)
+        caller.then((principal) => call.guard(() => this.#admit(call, route, principal)), refuse);
+      else this.#admit(call, route, caller);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #admit(call: GrpcCall, { method, isOpen }: Route, principal: Principal | undefined): void {
+    if (!principal && !isOpen) {
+      this.#refuse(call, new WireError(codes.unauthenticated, unauthenticatedMessage));
+      return;
+    }
+    const tooMany = principal ? undefined : this.options.openCalls.take(call.stream);
+    if (tooMany) {
+      this.#refuse(call, call.toWire(toServiceError(tooMany)));
+      return;
+    }
+    call.principal = principal ?? anyone;
+    if (method.kind !== "bidi_streaming") {
+      call.readOne();
+      return;
+    }
+    const requests = call.readAll(async (frame) => decoded(method, await this.#message(call, frame)));
+    call.answeredBy(method.open(requests, call, call));
+  }
+
+  #refuse(call: GrpcCall, error: WireError): void {
+    if (this.#refusals.take(call.stream)) call.guard(() => call.fail(error));
+  }
+
+  #onRequest(method: BoundMethod, call: GrpcCall, frame: Frame): void {
+    const message = this.#message(call, frame);
+    if (message instanceof Promise)
+      message.then(
+        (bytes) => call.guard(() => run(method, call, bytes)),
+        (error: unknown) => call.guard(() => call.fail(call.toWire(error))),
+      );
+    else run(method, call, message);
+  }
+
+  #message(call: GrpcCall, { isCompressed, bytes }: Frame): Buffer | Promise<Buffer> {
+    return isCompressed ? decompress(bytes, call.encoding, this.options.limits.maxMessageBytes) : bytes;
+  }
+}
+
+/** @throws WireError INVALID_ARGUMENT */
+function decoded(method: BoundMethod, bytes: Buffer): Message {
+  const { input } = method.descriptor;
+  try {
+    return "decode" in method && method.decode ? method.decode(bytes) : fromBinary(input, bytes);
+  } catch {
+    throw new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`);
+  }
+}
+
+function run(method: BoundMethod, call: GrpcCall, bytes: Buffer): void {
+  const failed = (error: unknown): void =>
+    call.guard(() => {
+      if (!call.isOver) call.fail(call.toWire(error));
+    });
+  try {
+    const request = decoded(method, bytes);
+    if (method.kind === "server_streaming") call.answeredBy(method.open(request, call, call));
+    if (method.kind !== "unary") return;
+    const answer = method.call(request, call);
+    if (answer instanceof Promise) answer.then((message) => call.answer(message)).catch(failed);
+    else call.answer(answer);
+  } catch (error) {
+    failed(error);
+  }
+}
