@@ -66,6 +66,16 @@ describe("the process", () => {
     },
   );
 
+  it("drains in order when npm passes a Ctrl-C on that the terminal has sent already", async () => {
+    const daemon = await daemons.started();
+    const watcher = new Watcher(place.clients().tokens, {});
+    expect((await watcher.next())?.case).toBe("bookmark");
+    void daemon.kill("SIGINT");
+    expect((await watcher.next())?.case).toBe("drain");
+    expect(await daemon.kill("SIGINT")).toBe(0);
+    expect(daemon.output).toContain("stopped");
+  });
+
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
     const elsewhere = join(temporaryFolder(), "admin.key");
     const environment = { NEXUS_ADMIN_KEY_FILE: elsewhere };
