@@ -91,6 +91,8 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
   command
     .showHelpAfterError(`see: ${path} --help`)
     .exitOverride()
+    // The arguments stand in the help of each; here they would leave no room for words on 80 columns.
+    .configureHelp({ subcommandTerm: (child) => [child.name(), ...child.aliases()].join("|") })
     .configureOutput({
       writeOut: (text) => shell.stdout.write(typed(text)),
       writeErr: (text) => shell.stderr.write(text),

@@ -35,9 +35,9 @@ export async function runDaemon(options: {
     ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
-  // Before the first listener opens: a daemon that can be seen can be ended.
+  // Before the first listener opens: a daemon that can be seen can be ended. Not `once`: npm sends the Ctrl-C of a terminal again.
   const signalled = new Promise<void>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
   });
   // Without a file to read again SIGHUP ends the process, as it does by default.
   let onHangup = (): void => {};

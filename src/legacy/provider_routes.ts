@@ -87,11 +87,11 @@ const remove: Route = {
   success: { status: 200, schema: "ProviderDeleted" },
   errors: [404],
   async handle({ params }, call) {
-    const { orphanedConnections } = await call(ProviderService.method.deleteProvider, {
+    const { remainingConnections } = await call(ProviderService.method.deleteProvider, {
       id: idOf(params["id"]),
     });
-    const message = `Provider profile deleted; connections left without a provider: ${orphanedConnections}`;
-    return answer({ message, orphaned_connections: orphanedConnections });
+    const message = `Provider profile deleted; connections left without a provider: ${remainingConnections}`;
+    return answer({ message, orphaned_connections: remainingConnections });
   },
 };
 

@@ -30,7 +30,7 @@ const health: Route = {
   handle: async () => answer({ status: "healthy" }),
 };
 
-/** For whoever may read the status: unlike the existing broker, this listener shows its counts to no stranger. */
+/** For callers that may read the status: unlike the existing broker, this listener shows its counts to no unauthenticated caller. */
 const metrics: Route = {
   method: "GET",
   path: "/metrics",

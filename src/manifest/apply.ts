@@ -26,7 +26,7 @@ export async function applyPlan(
       case "delete":
         await target.delete(change.id, change.name);
         break;
-      case "orphan":
+      case "unmanaged":
         continue;
     }
     done(change);

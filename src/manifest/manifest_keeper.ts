@@ -127,9 +127,9 @@ export class ManifestKeeper {
       const why = reason === undefined ? { err: error } : { reason };
       throw new PartlyApplied({ ...namesOf(done), ...why }, error);
     }
-    const orphans = namesBy(plan.changes, "orphan");
+    const unmanaged = namesBy(plan.changes, "unmanaged");
     this.deps.log.info(
-      { file, ...namesOf(done), orphans, unchanged: plan.unchanged },
+      { file, ...namesOf(done), unmanaged, unchanged: plan.unchanged },
       "the providers file is applied",
     );
   }

@@ -44,7 +44,7 @@ export type PlannedChange =
       readonly profile: ManifestProfile;
       readonly update: ProfileUpdate;
     }
-  | { readonly action: "delete" | "orphan"; readonly name: string; readonly id: string };
+  | { readonly action: "delete" | "unmanaged"; readonly name: string; readonly id: string };
 
 export interface Plan {
   /** By name; what differs in nothing is left out. */
@@ -53,7 +53,7 @@ export interface Plan {
 }
 
 export interface PlanOptions {
-  /** Delete what the manifest does not name; else it is an orphan. */
+  /** Delete what the manifest does not name; else it is unmanaged. */
   readonly prune: boolean;
   /** Send every client secret of the manifest again, whether or not it differs. */
   readonly rotateSecrets?: boolean;
@@ -81,7 +81,7 @@ export function planOf(manifest: Manifest, current: readonly CurrentProfile[], o
   }
   if (violations.length > 0) throw new DocumentError(violations);
   for (const { id, settings } of current.filter(({ settings }) => !wanted.has(settings.name))) {
-    changes.push({ action: options.prune ? "delete" : "orphan", name: settings.name, id });
+    changes.push({ action: options.prune ? "delete" : "unmanaged", name: settings.name, id });
   }
   return {
     changes: changes
@@ -91,9 +91,9 @@ export function planOf(manifest: Manifest, current: readonly CurrentProfile[], o
   };
 }
 
-/** Whether applying the plan would change anything: an orphan stays as it is. */
+/** Whether applying the plan would change anything: an unmanaged provider stays as it is. */
 export function hasDrift(plan: Plan): boolean {
-  return plan.changes.some(({ action }) => action !== "orphan");
+  return plan.changes.some(({ action }) => action !== "unmanaged");
 }
 
 function isWrite(action: PlannedChange["action"]): boolean {

@@ -2,6 +2,7 @@
 export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[^\\x00-\\x1F\\x7F]*$", "must not hold control characters"],
   ["^[\\x20-\\x7E]*$", "must be printable ASCII"],
+  ["^[0-9a-f-]*$", "must be lower-case hexadecimal digits and hyphens, as ids have them"],
   [
     "^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$",
     "must be printable ASCII without spaces, quotes and backslashes, and not empty (RFC 6749 section 3.3)",

@@ -118,6 +118,12 @@ export class GrantFailure extends Error {
     return dpopCodes.has(this.oauthError ?? "") || this.detail === dpopToken;
   }
 
+  /** A 4xx of the provider, but not one that says "later" by its status: after a lost answer it refuses the grant, whatever else it says. */
+  get isClientError(): boolean {
+    const { httpStatus = 0, cameAsSuccess } = this;
+    return httpStatus >= 400 && judgesRequest(httpStatus) && !cameAsSuccess;
+  }
+
   /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
   get mayConcernGrant(): boolean {
     const { kind, httpStatus, oauthError = "" } = this;
@@ -250,7 +256,7 @@ function fromAnswer(
   if (httpStatus < 300)
     return new GrantFailure({ kind: "rejected", reason: "malformed_response", httpStatus });
   const oauthError = sanitisedCode(code);
-  const judged = httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
+  const judged = judgesRequest(httpStatus);
   const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
   const retryAfterMs =
     kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
@@ -269,6 +275,10 @@ function fromAnswer(
     ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
     detail: cameAsSuccess && httpStatus === 502 ? "a page of HTML, where JSON is expected" : undefined,
   });
+}
+
+function judgesRequest(httpStatus: number): boolean {
+  return httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
 }
 
 function sanitisedCode(code: string | undefined): string | undefined {

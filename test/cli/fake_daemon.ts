@@ -33,6 +33,8 @@ export class FakeDaemon {
 
   readonly providers: Provider[] = [];
   readonly connections: Connection[] = [];
+  /** Names of the catalogue. */
+  readonly templates: string[] = [];
   /** Requests in the order in which they came. */
   readonly requests: { method: string; message: unknown; authorization: string | null }[] = [];
   /** Thrown by the method of this name. */
@@ -126,7 +128,9 @@ export class FakeDaemon {
 
   #providerService(): ServiceImpl<typeof ProviderService> {
     return {
-      listProviderTemplates: () => ({}),
+      listProviderTemplates: ({ namePrefix }) => ({
+        templates: this.templates.filter((name) => name.startsWith(namePrefix)).map((name) => ({ name })),
+      }),
       createProvider: ({ provider }) => ({
         provider: this.addProvider({ name: provider?.name ?? "" }),
         redirectUri,
@@ -141,7 +145,7 @@ export class FakeDaemon {
         redirectUri,
         provider: { ...this.#find(this.providers, (one) => one.id === provider?.id) },
       }),
-      deleteProvider: () => ({ orphanedConnections: 2 }),
+      deleteProvider: () => ({ remainingConnections: 2 }),
     };
   }
 

@@ -154,6 +154,8 @@ describe("WatchView", () => {
     create(TokenStateSchema, {
       connectionId,
       providerName: "github",
+      userId: "ada/x",
+      label: "work",
       status: ConnectionStatus.ACTIVE,
       revision,
       token: {
@@ -165,7 +167,9 @@ describe("WatchView", () => {
 
   it("writes a line that a person can read", () => {
     const [line] = new WatchView().lines(message(state(3n)), startMs);
-    expect(line).toMatch(/^\d\d:\d\d:\d\d {2}github {8}22222222 {2}active {5}rev 3 {4}expires in 59m\n$/);
+    expect(line).toMatch(
+      /^\d\d:\d\d:\d\d {2}github\/ada%2Fx\/work {3}22222222 {2}active {5}rev 3 {4}expires in 59m\n$/,
+    );
   });
 
   it("says what is wrong and when it is tried again", () => {
@@ -188,7 +192,9 @@ describe("WatchView", () => {
     expect(view.lines(message(state(1n)), startMs)).toEqual([]);
     expect(view.lines(message("bookmark"), startMs)).toEqual([]);
     view.lines(message("reset"), startMs);
-    expect(view.lines(message("bookmark"), startMs)[0]).toMatch(/github {8}22222222 {2}removed\n$/);
+    expect(view.lines(message("bookmark"), startMs)[0]).toMatch(
+      /github\/ada%2Fx\/work {3}22222222 {2}removed\n$/,
+    );
     expect(view.size).toBe(0);
   });
 

@@ -30,6 +30,14 @@ describe("nexusd", () => {
     }
   });
 
+  it("lists its commands on 80 columns", async () => {
+    const shell = fakeShell({ columns: 80 });
+    expect(await run(["--help"], shell)).toBe(0);
+    const [, commands = ""] = /\nCommands:\n([\s\S]*?)\n\n/.exec(shell.out()) ?? [];
+    expect(commands).toMatch(/^ {2}docker-credential +answer docker/m);
+    expect(commands.split("\n").filter((line) => line.length > 80)).toEqual([]);
+  });
+
   it("prints its version", async () => {
     const shell = fakeShell();
     expect(await run(["--version"], shell)).toBe(0);
@@ -164,9 +172,9 @@ describe("watch", () => {
     expect(await run(["watch", connectionId, "--user", "alice"], shell)).toBe(1);
     const lines = shell.out().trimEnd().split("\n");
     expect(lines.map((line) => line.slice(10))).toEqual([
-      "github        22222222  active     rev 1    does not expire",
-      "github        22222222  active     rev 2    does not expire",
-      "github        22222222  removed",
+      "github/alice          22222222  active     rev 1    does not expire",
+      "github/alice          22222222  active     rev 2    does not expire",
+      "github/alice          22222222  removed",
     ]);
     expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
   });

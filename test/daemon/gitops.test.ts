@@ -148,7 +148,7 @@ describe("nexusd providers", () => {
     expect((await plan("--nonsense")).code).toBe(2);
   });
 
-  it("names orphans, and deletes them only with --prune", async () => {
+  it("names unmanaged providers, and deletes them only with --prune", async () => {
     await apply();
     writeFileSync(file, head);
     expect((await apply()).out).toContain("! weather  (in the daemon and not in the manifest");

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
@@ -10,7 +12,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
@@ -19,6 +21,8 @@ import { type DaemonProcess, DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
+
+const mainFile = join(import.meta.dirname, "../../dist/main.js");
 
 describe("the process", () => {
   const place = perTest(() => Place.make());
@@ -61,6 +65,16 @@ describe("the process", () => {
       expect(performance.now() - before).toBeLessThan(2_000);
     },
   );
+
+  it("drains in order when npm passes a Ctrl-C on that the terminal has sent already", async () => {
+    const daemon = await daemons.started();
+    const watcher = new Watcher(place.clients().tokens, {});
+    expect((await watcher.next())?.case).toBe("bookmark");
+    void daemon.kill("SIGINT");
+    expect((await watcher.next())?.case).toBe("drain");
+    expect(await daemon.kill("SIGINT")).toBe(0);
+    expect(daemon.output).toContain("stopped");
+  });
 
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
     const elsewhere = join(temporaryFolder(), "admin.key");
@@ -223,6 +237,23 @@ describe("the process", () => {
       expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "ATTENTION_REQUIRED" });
       const { connection } = await place.clients().connections.getConnection({ connectionId });
       expect(connection?.problem?.reason).toBe("outcome_unknown");
+    });
+
+    it("watch --json ends with 0 when its reader has gone, as with | head", async () => {
+      const watch = spawn(process.execPath, [mainFile, "watch", "--json"], {
+        env: { ...process.env, ...place.environment },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      onTestFinished(() => void watch.kill("SIGKILL"));
+      let errors = "";
+      watch.stderr.setEncoding("utf8").on("data", (text: string) => {
+        errors += text;
+      });
+      const ended = once(watch, "exit");
+      await once(watch.stdout, "data");
+      watch.stdout.destroy();
+      await place.clients().tokens.refreshToken({ connectionId });
+      expect([(await ended)[0], errors]).toEqual([0, ""]);
     });
 
     it("killed before the provider acted: the next attempt succeeds", async () => {

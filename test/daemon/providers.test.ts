@@ -254,7 +254,7 @@ describe("providers", () => {
       requestOf(providerId, { userId: "bob" }),
     );
     const answer = await world.clients.providers.deleteProvider({ id: providerId });
-    expect(answer.orphanedConnections).toBe(2);
+    expect(answer.remainingConnections).toBe(2);
 
     expect((await world.clients.tokens.getToken({ connectionId })).token?.revision).toBe(1n);
     const again = await failureOf(world.clients.connections.requestConnection({ connectionId }));

@@ -154,13 +154,13 @@ describe("the providers file", () => {
     const started = await start();
     await place.clients().providers.createProvider({ provider: { name: "other", authType: 2 } });
     await started.reloadFiles();
-    expect(lastOf(applied)).toMatchObject({ updated: [], orphans: ["other"], deleted: [], unchanged: 1 });
+    expect(lastOf(applied)).toMatchObject({ updated: [], unmanaged: ["other"], deleted: [], unchanged: 1 });
     writeFileSync(file, one.replace("FIRST", "SECOND"));
     await started.reloadFiles();
     expect(lastOf(applied)).toMatchObject({ updated: ["github"], deleted: [] });
     writeFileSync(file, `prune: true\n${one}`);
     await started.reloadFiles();
-    expect(lastOf(applied)).toMatchObject({ updated: ["github"], deleted: ["other"], orphans: [] });
+    expect(lastOf(applied)).toMatchObject({ updated: ["github"], deleted: ["other"], unmanaged: [] });
     expect(Object.keys(await present())).toEqual(["github"]);
   });
 

@@ -28,9 +28,9 @@ afterAll(() => world.close());
 it("the README's way to ask answers the link of a person, and then the token", async (context) => {
   needs(context, "curl");
   const home = temporaryFolder();
-  mkdirSync(join(home, ".local/share"), { recursive: true });
-  symlinkSync(world.place.config.dataDir, join(home, ".local/share/nexusd"));
-  const script = shellBelow("### Ask").replaceAll("http://127.0.0.1:8090", world.place.httpUrl);
+  mkdirSync(join(home, ".local/share/nexusd"), { recursive: true });
+  symlinkSync(world.place.socket, join(home, ".local/share/nexusd/nexus.sock"));
+  const script = shellBelow("### Ask");
   const shell = spawn("bash", ["-e"], {
     env: { ...process.env, HOME: home },
     stdio: ["pipe", "pipe", "inherit"],

@@ -151,9 +151,9 @@ describe("a plan", () => {
     ]);
   });
 
-  it("leaves orphans alone unless it may prune", () => {
+  it("leaves unmanaged providers alone unless it may prune", () => {
     const kept = plan([], [current(github)]);
-    expect(kept.changes).toEqual([{ action: "orphan", name: "github", id: "id-of-github" }]);
+    expect(kept.changes).toEqual([{ action: "unmanaged", name: "github", id: "id-of-github" }]);
     expect(hasDrift(kept)).toBe(false);
     const pruned = plan([], [current(github)], { prune: true });
     expect(pruned.changes).toMatchObject([{ action: "delete" }]);

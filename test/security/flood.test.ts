@@ -51,15 +51,15 @@ test("whoever resets streams as fast as they open is cut off, again and again, a
   const idleBytes = residentBytes(daemon.pid);
   await tell(peer, { start: target, kind: "resets" });
   const grown: number[] = [];
-  for (let i = 0; i < 50; i++) {
+  let flood = { resets: 0, cuts: 0 };
+  while (grown.length < 50 || flood.resets <= 500 || flood.cuts <= 2) {
     await clients.tokens.getToken({ connectionId: id }, { timeoutMs: 10_000 });
     grown.push(residentBytes(daemon.pid) - idleBytes);
+    flood = (await tell(peer, { count: true })) as typeof flood;
   }
-  const { resets, cuts } = (await tell(peer, {})) as { resets: number; cuts: number };
-  expect(resets).toBeGreaterThan(500);
-  expect(cuts).toBeGreaterThan(2);
+  await tell(peer, {});
   // The median, and a wide bound for the peak: what lies there between two collections is not held.
-  expect(grown.sort((one, other) => one - other)[25]).toBeLessThan(maxGrowthBytes);
+  expect(grown.sort((one, other) => one - other)[grown.length >> 1]).toBeLessThan(maxGrowthBytes);
   expect(grown.at(-1)).toBeLessThan(2 * maxGrowthBytes);
   expect(await daemon.kill("SIGTERM")).toBe(0);
 }, 120_000);
@@ -67,9 +67,10 @@ test("whoever resets streams as fast as they open is cut off, again and again, a
 test("10 000 connections with 20 answers each that are not read, without a key, take less than 64 MiB", async () => {
   const { daemon, target } = await startDaemon();
   const peer = hostilePeer();
-  // What ordinary traffic loads and compiles, and what it makes of V8's young generation (up to 48 MiB), is not of the attack.
-  for (let i = 0; i < 2_000; i++)
-    await (await fetch(`http://127.0.0.1:${target.httpPort}/openapi.json`)).text();
+  // What ordinary traffic of callers with a key loads and compiles, and what it makes of V8's heap (a young generation of up to 96 MiB
+  // on Node 26), is not of the attack.
+  await tell(peer, { start: target, kind: "ordinary" });
+  await tell(peer, {});
   const idleBytes = residentBytes(daemon.pid);
   let peakBytes = 0;
   const watch = setInterval(() => {

@@ -24,6 +24,8 @@ const counts = {
   documentSessions: 10_000,
   documentSessionsAtOnce: 100,
   documentStreams: 20,
+  /** With the key, and reading: what a busy daemon serves. */
+  ordinarySessions: 6_000,
 };
 
 const headers = (target: Target, path: string) => ({
@@ -50,7 +52,9 @@ class Flood {
 
   async start(kind: FloodKind): Promise<void> {
     const { grpcPort, httpPort, browserPort, opsPort } = this.target;
-    if (kind === "documents") return await this.#documents(httpPort);
+    if (kind === "documents") return await this.#documents(httpPort, counts.documentSessions);
+    if (kind === "ordinary")
+      return await this.#documents(httpPort, counts.ordinarySessions, this.target.apiKey);
     if (kind === "resets") {
       for (let i = 0; i < counts.resetters; i++) this.#reset(i % 2 === 0 ? grpcPort : httpPort);
       return;
@@ -116,11 +120,16 @@ class Flood {
     }
   }
 
-  /** Asks for the longest answer that needs no credential, and reads none; resolves when all sessions were opened, and keeps them. */
-  async #documents(port: number): Promise<void> {
-    for (let opened = 0; opened < counts.documentSessions; opened += counts.documentSessionsAtOnce) {
+  /**
+   * Asks for the longest answer that needs no credential; resolves when all sessions were opened. Without a key it reads none and keeps
+   * the sessions; with one it reads all and closes them.
+   */
+  async #documents(port: number, count: number, apiKey?: string): Promise<void> {
+    const path = { ":path": "/openapi.json" };
+    const fields = apiKey === undefined ? path : { ...path, "x-api-key": apiKey };
+    for (let opened = 0; opened < count; opened += counts.documentSessionsAtOnce) {
       const sessions = Array.from({ length: counts.documentSessionsAtOnce }, () =>
-        this.#session(port, { initialWindowSize: 0 }),
+        this.#session(port, apiKey === undefined ? { initialWindowSize: 0 } : {}),
       );
       const asked = sessions.map(
         (session) =>
@@ -128,10 +137,12 @@ class Flood {
             session.once("close", resolve);
             session.once("remoteSettings", () => {
               for (let i = 0; i < counts.documentStreams; i++) {
-                const stream = session.request({ ":path": "/openapi.json" });
+                const stream = session.request(fields);
                 stream.on("error", ignore);
+                if (apiKey !== undefined) stream.resume();
               }
-              session.ping(() => resolve());
+              if (apiKey === undefined) session.ping(() => resolve());
+              else session.close();
             });
           }),
       );
@@ -162,20 +173,23 @@ class Flood {
   }
 }
 
-type FloodKind = "sockets" | "resets" | "documents";
+type FloodKind = "sockets" | "resets" | "documents" | "ordinary";
 
 let flood: Flood | undefined;
 
-process.on("message", (message: { readonly start?: Target; readonly kind?: FloodKind }) => {
-  if (message.start) {
-    const started = new Flood(message.start);
-    flood = started;
-    void started.start(message.kind ?? "sockets").then(() => process.send?.("flooding"));
-    return;
-  }
-  flood?.stop();
-  process.send?.({ resets: flood?.resets ?? 0, cuts: flood?.cuts ?? 0 });
-  flood = undefined;
-});
+process.on(
+  "message",
+  (message: { readonly start?: Target; readonly kind?: FloodKind; readonly count?: true }) => {
+    if (message.start) {
+      const started = new Flood(message.start);
+      flood = started;
+      void started.start(message.kind ?? "sockets").then(() => process.send?.("flooding"));
+      return;
+    }
+    if (!message.count) flood?.stop();
+    process.send?.({ resets: flood?.resets ?? 0, cuts: flood?.cuts ?? 0 });
+    if (!message.count) flood = undefined;
+  },
+);
 // An error of a socket that was let go is no end of the flood.
 process.on("uncaughtException", ignore);

@@ -6,11 +6,13 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
+import { namePath } from "../../model/connections/connection_name.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { formatExpiry, formatStatus, jsonLine, printable, shortId } from "../shell/text.js";
 
 interface Seen {
-  readonly providerName: string;
+  /** As commands take it. */
+  readonly name: string;
   /** What a line says, without the time; an unchanged state makes no second line. */
   readonly content: string;
 }
@@ -56,21 +58,22 @@ export class WatchView {
       state.problem?.reason,
     ].join();
     if (this.#seen.get(id)?.content === content) return [];
-    this.#seen.set(id, { providerName: state.providerName, content });
+    const name = namePath(state);
+    this.#seen.set(id, { name, content });
     const cells = [
       formatStatus(state.status).padEnd(9),
       `rev ${state.revision}`.padEnd(7),
       tokenText(state, nowMs),
       problemText(state, nowMs),
     ];
-    return [line(nowMs, state.providerName, id, cells)];
+    return [line(nowMs, name, id, cells)];
   }
 
   #removed(id: string, nowMs: number): string[] {
-    const providerName = this.#seen.get(id)?.providerName ?? "-";
+    const name = this.#seen.get(id)?.name ?? "-";
     this.#seen.delete(id);
     this.#unconfirmed?.delete(id);
-    return [line(nowMs, providerName, id, ["removed"])];
+    return [line(nowMs, name, id, ["removed"])];
   }
 }
 
@@ -82,10 +85,10 @@ export function watchJson(message: WatchTokensResponse): string {
 }
 
 /** Local time of day. */
-function line(nowMs: number, providerName: string, id: string, cells: readonly string[]): string {
+function line(nowMs: number, name: string, id: string, cells: readonly string[]): string {
   const time = new Date(nowMs).toTimeString().slice(0, 8);
   const shown = cells.filter((cell) => cell !== "").join("  ");
-  return `${time}  ${printable(providerName).padEnd(12)}  ${shortId(id)}  ${shown}`.trimEnd().concat("\n");
+  return `${time}  ${printable(name).padEnd(20)}  ${shortId(id)}  ${shown}`.trimEnd().concat("\n");
 }
 
 function tokenText({ token, status }: TokenState, nowMs: number): string {

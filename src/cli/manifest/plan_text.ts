@@ -7,14 +7,14 @@ const signs: Readonly<Record<PlannedChange["action"], string>> = {
   create: "+",
   update: "~",
   delete: "-",
-  orphan: "!",
+  unmanaged: "!",
 };
 
 const remarks: Readonly<Record<PlannedChange["action"], string>> = {
   create: "",
   update: "",
   delete: "  (its connections cannot be refreshed any more)",
-  orphan: "  (in the daemon and not in the manifest: --prune would delete it)",
+  unmanaged: "  (in the daemon and not in the manifest: --prune would delete it)",
 };
 
 /** A plan for a person: a line for each profile, and below it each field that differs. */
@@ -46,8 +46,8 @@ function formatCounts({ changes, unchanged }: Plan): string {
     `${count("delete")} to delete`,
     `${unchanged} unchanged`,
   ];
-  const orphans = count("orphan");
-  return [...parts, ...(orphans > 0 ? [`${orphans} not in the manifest`] : [])].join(", ");
+  const unmanaged = count("unmanaged");
+  return [...parts, ...(unmanaged > 0 ? [`${unmanaged} not in the manifest`] : [])].join(", ");
 }
 
 /** A plan for a program, one line. */

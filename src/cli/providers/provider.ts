@@ -95,7 +95,7 @@ function deleteCommand(shell: Shell): Command {
     const answer = await session.call(`delete the provider ${name}`, (options) =>
       session.daemon.providers.deleteProvider({ id }, options),
     );
-    const left = answer.orphanedConnections;
+    const left = answer.remainingConnections;
     const counted = left === 1 ? "1 connection is" : `${left} connections are`;
     session.show(
       DeleteProviderResponseSchema,

@@ -35,15 +35,34 @@ export async function suggestingProviders<Answer>(
   } catch (error) {
     if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) throw error;
     if (error.cause.code !== Code.NotFound) throw error;
-    // Who may not list the providers reads the failure alone.
-    const names = await allProviders(session).catch(() => []);
-    const hint =
-      didYouMean(
-        canonicalName(idOrName),
-        names.map(({ name }) => name),
-      ) ?? "see nexusd provider list";
-    throw new CommandFailure(error.exitCode, `${error.message}\n${hint}`, error.cause);
+    throw new CommandFailure(
+      error.exitCode,
+      `${error.message}\n${await hintFor(session, idOrName)}`,
+      error.cause,
+    );
   }
+}
+
+/** Who may not list providers or templates is told as if there were none. */
+async function hintFor(session: DaemonSession, idOrName: string): Promise<string> {
+  const wanted = canonicalName(idOrName);
+  const names = await allProviders(session).catch(() => []);
+  const meant = didYouMean(
+    wanted,
+    names.map(({ name }) => name),
+  );
+  if (meant !== undefined) return meant;
+  return (await hasTemplate(session, wanted).catch(() => false))
+    ? `register it first; how: nexusd provider show ${wanted} --template`
+    : "see nexusd provider list";
+}
+
+async function hasTemplate({ daemon, call }: DaemonSession, wanted: string): Promise<boolean> {
+  // The first of those that begin with a name is that of the name itself.
+  const { templates } = await call("list the templates", (options) =>
+    daemon.providers.listProviderTemplates({ namePrefix: wanted, pageSize: 1 }, options),
+  );
+  return templates[0]?.name === wanted;
 }
 
 export function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {

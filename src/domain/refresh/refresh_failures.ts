@@ -62,6 +62,7 @@ export class RefreshFailures {
   /** The table of reactions: each kind of failure, what is written, and what is tried next. */
   async record(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
     const { connection, earlier } = attempt;
+    const wasLost = earlier !== undefined && earlier.sends > 0;
     switch (failure.kind) {
       case "invalid_grant": {
         const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
@@ -72,11 +73,12 @@ export class RefreshFailures {
       case "client":
         // What the provider did not answer says nothing of the connection.
         if (failure.httpStatus === undefined) return await this.suspend(attempt, failure.message);
-        if (failure.mayConcernGrant && earlier && earlier.sends > 0) {
+        if (wasLost && failure.mayConcernGrant)
           return await this.requireReauthorization(connection, "outcome_unknown");
-        }
         return await this.#refuseClient(attempt, failure);
       case "transient":
+        if (wasLost && failure.isClientError)
+          return await this.requireReauthorization(connection, "outcome_unknown");
         if (failure.isRefusal && failure.httpStatus !== undefined) {
           return await this.#refused(attempt, failure.message, failure.httpStatus);
         }
@@ -84,8 +86,7 @@ export class RefreshFailures {
       case "ambiguous":
       // A success that holds no usable token may have redeemed the refresh token all the same.
       case "rejected":
-        if (earlier && earlier.sends > 0)
-          return await this.requireReauthorization(connection, "outcome_unknown");
+        if (wasLost) return await this.requireReauthorization(connection, "outcome_unknown");
         return await this.probeLater(attempt, failure.message);
     }
   }

@@ -34,7 +34,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   #opening: StreamSource | undefined;
   /** One slot for each connection: the newest state is read when the slot is emptied. */
   #pending: Set<string> | undefined;
-  /** Rounds that it waits for. */
+  /** Fan-outs that it waits for. */
   #deliveries = 0;
   #hasRoom = true;
   #isBookmarkDue = false;

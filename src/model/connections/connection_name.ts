@@ -6,6 +6,12 @@ export interface ConnectionName {
   readonly label: string;
 }
 
+/** The one text of a name that `parseNamePath` reads, with only those characters encoded that would not be read back. */
+export function namePath({ providerName, userId, label }: ConnectionName): string {
+  const parts = label === "" ? [providerName, userId] : [providerName, userId, label];
+  return parts.map((part) => part.replace(/[%/]/g, encodeURIComponent)).join("/");
+}
+
 /** A name whose provider was looked up. */
 export interface NameParts {
   readonly providerId: string;

@@ -3,7 +3,7 @@ import type { ListenAddress } from "../../model/listen_address.js";
 
 /** What a caller is told who shows nothing valid: no key, no token, no certificate. */
 export const unauthenticatedMessage =
-  "this address asks for an API key: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+  "this address asks for an API key, and none was sent or one that is not valid: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
 
 /**
  * Reads the API key of a request. The scheme is compared without regard to case (RFC 9110, section 11.1).

@@ -27,9 +27,17 @@ async function* rewritten(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
   }
 }
 
+/** The library names neither the field of these nor their form. */
+const forms: Readonly<Record<string, string>> = {
+  Duration: 'a duration is a text of seconds, as "60s"',
+  Timestamp: 'a time is a text as "2026-01-31T12:00:00Z"',
+};
+
 function withoutValue(message: string): string {
   const [what] = decodeFailure.exec(message) ?? [];
-  return what === undefined ? message : `${what}: it is no such value`;
+  if (what === undefined) return message;
+  const [, wellKnown = ""] = / google\.protobuf\.(\w+) from/.exec(what) ?? [];
+  return `${what}: ${forms[wellKnown] ?? "it is no such value"}`;
 }
 
 function decoded(message: string): string {

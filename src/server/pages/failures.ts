@@ -80,7 +80,7 @@ const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
   token_exchange_failed: [502, problemMessages.token_exchange_failed, tellOperator],
 };
 
-/** Reasons whose details hold nothing but what a stranger may read. */
+/** Reasons whose details hold nothing but what an unauthenticated caller may read. */
 const openDetails: readonly ProblemReason[] = [
   "authorization_failed",
   "client_rejected",

@@ -45,14 +45,18 @@ export function donePage(providerName: string | undefined): Answer {
   });
 }
 
+/** Who opens a link twice may well be connected. */
+const titles: Readonly<Partial<Record<Failure["kind"], string>>> = {
+  expired: "This link has expired",
+  unknown_request: "This link cannot be used",
+};
+
 export function failurePage(failure: Failure): Answer {
   const { status, word, lines, operator } = failureText(failure);
-  const isExpired = failure.kind === "expired";
-  const title = isExpired ? "This link has expired" : "Not connected";
   return page(status, {
-    title,
+    title: titles[failure.kind] ?? "Not connected",
     mark: "stopped",
-    lines: isExpired ? lines.slice(1) : lines,
+    lines: failure.kind === "expired" ? lines.slice(1) : lines,
     reason: word,
     operator,
   });

@@ -14,7 +14,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
-import { KnownRequests } from "./known_requests.js";
+import { CachedRequests } from "./cached_requests.js";
 import { malformedFields } from "./well_formed.js";
 import type { WireError } from "./wire_error.js";
 
@@ -74,11 +74,11 @@ export function defineService<S extends DescService>(
 ): ServiceDefinition {
   const rules = new Rules();
   const methods = descriptor.methods.map((method): DefinedMethod => {
-    const known = repeated.includes(method.localName) ? new KnownRequests(method.input) : undefined;
+    const cached = repeated.includes(method.localName) ? new CachedRequests(method.input) : undefined;
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
     const isWait = waits[method.localName];
-    return { ...defineMethod(method, call.bind(implementation), rules, known), ...(isWait && { isWait }) };
+    return { ...defineMethod(method, call.bind(implementation), rules, cached), ...(isWait && { isWait }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }
@@ -87,17 +87,17 @@ function defineMethod(
   method: DescMethod,
   implementation: unknown,
   rules: Rules,
-  known: KnownRequests | undefined,
+  cached: CachedRequests | undefined,
 ): DefinedMethod {
   const validate = (request: Message): void => {
-    if (known?.isValid(request)) return;
+    if (cached?.isValid(request)) return;
     rules.check(method.input, request);
-    known?.passed(request);
+    cached?.passed(request);
   };
-  const decode = known && { decode: (bytes: Buffer) => known.decode(bytes) };
+  const decode = cached && { decode: (bytes: Buffer) => cached.decode(bytes) };
   switch (method.methodKind) {
     case "unary": {
-      const decodeJson = known && { decodeJson: (bytes: Buffer) => known.decodeJson(bytes) };
+      const decodeJson = cached && { decodeJson: (bytes: Buffer) => cached.decodeJson(bytes) };
       const call = implementation as UnaryCall;
       return { kind: "unary", descriptor: method, validate, call, ...decode, ...decodeJson };
     }

@@ -112,8 +112,8 @@ function profileWrites(
     },
 
     async deleteProvider(request, context) {
-      const orphanedConnections = await registry.delete(request.id, context.principal);
-      return create(DeleteProviderResponseSchema, { orphanedConnections });
+      const remainingConnections = await registry.delete(request.id, context.principal);
+      return create(DeleteProviderResponseSchema, { remainingConnections });
     },
   };
 }

@@ -194,6 +194,13 @@ describe("provider list and get", () => {
     expect(jsonLines(json.out())).toMatchObject([{ redirect_uri: redirectUri }]);
   });
 
+  it("says how a provider of the catalogue is registered that is not yet", async () => {
+    daemon.templates.push("slack");
+    const shell = shellOf();
+    expect(await run(["provider", "get", "Slack"], shell)).toBe(1);
+    expect(shell.err()).toContain("\nregister it first; how: nexusd provider show slack --template\n");
+  });
+
   it("says what it did not find", async () => {
     const shell = shellOf();
     expect(await run(["provider", "get", "nope"], shell)).toBe(1);

@@ -64,7 +64,7 @@ describe("ProviderConcurrency", () => {
     expect(last.startsWith("0/")).toBe(false);
   });
 
-  it("narrows the lane of a provider that does not answer until it does", async () => {
+  it("lowers the concurrency limit of a provider that does not answer until it does", async () => {
     const concurrency = new ProviderConcurrency();
     const work = new Work();
     for (let n = 0; n < 3; n++) concurrency.note("p", false);

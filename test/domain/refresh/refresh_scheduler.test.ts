@@ -159,7 +159,7 @@ describe("RefreshScheduler", () => {
     answerAll();
   });
 
-  it("is not stuck behind a provider whose lane is full, nor right after a sleep", async () => {
+  it("is not stuck behind a provider whose places are taken, nor right after a sleep", async () => {
     const profile = await engine.provider("op");
     for (let count = 0; count < 20; count++) await engine.connection(profile);
     engine.clock.jump(24 * hourMs);

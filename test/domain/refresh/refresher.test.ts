@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { problemSentence } from "../../../src/model/connections/connection.js";
-import { GrantFailure } from "../../../src/oauth/failure.js";
+import { type Connection, problemSentence } from "../../../src/model/connections/connection.js";
+import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
 import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { perTest } from "../../lifetimes.js";
@@ -249,15 +249,36 @@ describe("Refresher", () => {
     expect(engine.get(other.id)).toMatchObject({ status: "active", problem: undefined });
   });
 
-  it("takes a refusal without a word for an answer after one that was lost", async () => {
-    const { id } = await engine.connected();
-    for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), bare].entries()) {
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(round + 1)).fail(failure);
-      await refreshed;
-    }
-    expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
-    expect(engine.sent).toHaveLength(2);
+  describe("A2: after an answer that was lost", () => {
+    const afterLoss = async (fields: Omit<GrantFailureFields, "kind">): Promise<Connection> => {
+      const { id } = await engine.connected();
+      const later = new GrantFailure({ kind: "transient", ...fields });
+      for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), later].entries()) {
+        const refreshed = engine.refresher.refresh(id);
+        (await engine.untilSent(round + 1)).fail(failure);
+        await refreshed;
+      }
+      expect(engine.sent).toHaveLength(2);
+      return engine.get(id);
+    };
+
+    it.each<[name: string, fields: Omit<GrantFailureFields, "kind">]>([
+      ["without a word", { httpStatus: 403, isRefusal: true }],
+      ["with Retry-After", { httpStatus: 403, retryAfterMs: 30_000 }],
+      ["that calls itself temporary", { httpStatus: 400, oauthError: "temporarily_unavailable" }],
+    ])("a 4xx %s is a refusal", async (_name, fields) => {
+      expect(await afterLoss(fields)).toMatchObject({
+        status: "attention",
+        problem: { reason: "outcome_unknown" },
+      });
+    });
+
+    it.each([408, 425, 429, 500, 503])("the status %i is none", async (httpStatus) => {
+      expect(await afterLoss({ httpStatus })).toMatchObject({
+        status: "active",
+        problem: { reason: "refresh_failing" },
+      });
+    });
   });
 
   it("never asks again sooner than Retry-After says", async () => {

@@ -6,7 +6,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { TokenServiceGetTokenRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { BoundMethod, BoundService, CallContext } from "../../../src/service/pipeline/bound_service.js";
-import { KnownRequests } from "../../../src/service/pipeline/known_requests.js";
+import { CachedRequests } from "../../../src/service/pipeline/cached_requests.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 import { apiKey } from "../fake_services.js";
 import { connectTo, getTokenPath, json, openListener } from "../http_listener_fixture.js";
@@ -38,7 +38,7 @@ async function answerOf(
 
 /** `GetToken` as one that agents repeat; its id says what becomes of it. */
 function repeated(services: readonly BoundService[]): { services: BoundService[]; decoded: () => number } {
-  const known = new KnownRequests(TokenServiceGetTokenRequestSchema);
+  const known = new CachedRequests(TokenServiceGetTokenRequestSchema);
   const decodeJson = vi.fn((bytes: Buffer) => known.decodeJson(bytes));
   const plain = (method: BoundMethod): BoundMethod =>
     method.kind === "unary" && method.descriptor.localName === "getToken"

@@ -235,6 +235,14 @@ describe("a consent", () => {
     expect(body).toContain('action="/nexus/auth/capture?state=s1"');
   });
 
+  test("does not say that nothing is connected to somebody who opens a link twice", async () => {
+    const { send, flow } = await openListener();
+    flow.startOutcome = { kind: "unknown_request" };
+    expect((await send("GET", start)).body).toContain("<h1>This link cannot be used</h1>");
+    flow.startOutcome = { kind: "provider_unreachable" };
+    expect((await send("GET", start)).body).toContain("<h1>Not connected</h1>");
+  });
+
   test.each<[kind: SimpleFailure, status: number, sentence: string]>([
     [
       "unknown_request",

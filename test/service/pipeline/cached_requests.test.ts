@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { TokenServiceGetTokenRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { KnownRequests } from "../../../src/service/pipeline/known_requests.js";
+import { CachedRequests } from "../../../src/service/pipeline/cached_requests.js";
 
 const bytesOf = (connectionId: string): Buffer =>
   Buffer.from(
@@ -9,7 +9,7 @@ const bytesOf = (connectionId: string): Buffer =>
   );
 
 test("the same bytes are the same request, and it is judged once", () => {
-  const known = new KnownRequests(TokenServiceGetTokenRequestSchema);
+  const known = new CachedRequests(TokenServiceGetTokenRequestSchema);
   const request = known.decode(bytesOf("a"));
   expect(request).toEqual(create(TokenServiceGetTokenRequestSchema, { connectionId: "a" }));
   expect(known.decode(bytesOf("a"))).toBe(request);
@@ -20,13 +20,13 @@ test("the same bytes are the same request, and it is judged once", () => {
 });
 
 test("a long request is decoded anew", () => {
-  const known = new KnownRequests(TokenServiceGetTokenRequestSchema);
+  const known = new CachedRequests(TokenServiceGetTokenRequestSchema);
   const bytes = bytesOf("x".repeat(200));
   expect(known.decode(bytes)).not.toBe(known.decode(bytes));
 });
 
 test("what is no message throws each time", () => {
-  const known = new KnownRequests(TokenServiceGetTokenRequestSchema);
+  const known = new CachedRequests(TokenServiceGetTokenRequestSchema);
   const bytes = Buffer.from([0x0a, 0x24, 1]);
   expect(() => known.decode(bytes)).toThrow();
   expect(() => known.decode(bytes)).toThrow();

@@ -12,7 +12,7 @@ const maxRequests = 1_024;
  * Requests of one RPC by their bytes, and whether they passed the rules of the contract: an agent asks the same over and over.
  * What was decoded is shared, so nobody may change it. For RPCs only whose requests hold no secret.
  */
-export class KnownRequests {
+export class CachedRequests {
   readonly #input: DescMessage;
   readonly #byBytes = new BoundedMap<string, Message>(maxRequests);
   readonly #byJson = new BoundedMap<string, Message>(maxRequests);
