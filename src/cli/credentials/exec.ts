@@ -55,7 +55,9 @@ async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags):
     for (const variable of variables)
       values[variable.name] = await valueFor(shell, session, variable, flags.minTtl);
   });
-  const code = await shell.runProgram(argv, { ...shell.env, ...values });
+  // The key of this command may read more than the credentials that the program was given.
+  const { NEXUS_API_KEY: _, ...env } = shell.env;
+  const code = await shell.runProgram(argv, { ...env, ...values });
   if (code !== exitCodes.ok) throw new CommandFailure(code, "");
 }
 

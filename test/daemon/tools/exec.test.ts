@@ -55,9 +55,10 @@ describe("nexusd exec", () => {
         "--json",
         "a b",
       ],
-      { EXIT: "7", OTHER: "stays" },
+      { EXIT: "7", OTHER: "stays", NEXUS_API_KEY: "for-nexusd-alone" },
     );
     expect([code, stderr]).toEqual([7, ""]);
+    expect(stdout).not.toContain("NEXUS_API_KEY");
     expect(JSON.parse(stdout)).toMatchObject({
       args: ["pr", "list", "--json", "a b"],
       env: { GITHUB_TOKEN: token, TWILIO_SID: "AC1", TWILIO_TOKEN: "twilio-secret", OTHER: "stays" },
