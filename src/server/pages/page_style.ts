@@ -61,6 +61,7 @@ main {
   font-weight: 600;
   line-height: 3.3rem;
 }
+.mark svg { width: 1em; height: 1em; vertical-align: -.125em; }
 .done { color: var(--good); }
 .stopped { color: var(--bad); }
 h1 { margin: 0 0 .75rem; font-size: 1.45rem; line-height: 1.25; }

@@ -173,8 +173,11 @@ export function idleAnswer(): Answer {
   return { status: 200, headers: htmlHeaders, body: "" };
 }
 
+/** Drawn, because not every font has one. */
+export const checkMark = html`<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="3"><path d="m4 13 5 5L20 6"/></svg>`;
+
 const marks: Readonly<Record<Page["mark"], Html | undefined>> = {
-  done: html`<div class="mark done" aria-hidden="true">&#10003;</div>`,
+  done: html`<div class="mark done" aria-hidden="true">${checkMark}</div>`,
   stopped: html`<div class="mark stopped" aria-hidden="true">!</div>`,
   plain: undefined,
 };

@@ -4,7 +4,7 @@ import type { DaemonState, DaemonStatus, FailingReason } from "../../model/conne
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
 import type { Answer } from "../listen/http_listener.js";
 import { Html, html, joined } from "./html.js";
-import { safeHeaders } from "./pages.js";
+import { checkMark, safeHeaders } from "./pages.js";
 import { statusStyle } from "./status_style.js";
 
 /** Often enough to watch, and no load worth a word. */
@@ -21,8 +21,8 @@ const headers = {
 /** A late refresh is worth a word after this long; a tick of the scheduler is sooner. */
 const lateMs = 5_000;
 
-const titles: Readonly<Record<DaemonState, readonly [title: string, mark: string]>> = {
-  ready: ["Ready", "\u2713"],
+const titles: Readonly<Record<DaemonState, readonly [title: string, mark: Html | string]>> = {
+  ready: ["Ready", checkMark],
   attention: ["Needs attention", "!"],
   not_ready: ["Not ready", "!"],
   draining: ["Ending", "\u2013"],

@@ -31,6 +31,7 @@ p { margin: 0; }
 p + p { margin-top: .3rem; }
 .soft, footer { font-size: .875rem; }
 svg { display: block; width: 100%; height: .7rem; margin-bottom: .9rem; border-radius: .35rem; background: var(--line); }
+.mark svg { display: inline-block; width: 1em; height: 1em; margin: 0; border-radius: 0; background: none; vertical-align: -.125em; }
 ul { list-style: none; margin: 0; padding: 0; }
 .states { display: grid; grid-template-columns: 1.4fr repeat(5, 1fr); gap: .6rem 1.1rem; }
 .states b { display: block; font-size: 1.3rem; line-height: 1.3; font-weight: 600; overflow-wrap: normal; }
