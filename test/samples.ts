@@ -1,5 +1,6 @@
 import type { PendingAuthorization } from "../src/model/connections/authorization.js";
 import type { Connection } from "../src/model/connections/connection.js";
+import { newConnection } from "../src/model/connections/new_connection.js";
 import type { SealedRecord } from "../src/model/credentials/credential.js";
 import { bearerStrategy } from "../src/model/credentials/strategy.js";
 import { newId } from "../src/model/ids.js";
@@ -61,34 +62,8 @@ export function aProfile(changes: Partial<ProviderProfile> = {}): ProviderProfil
 /** A connection with every optional field unset. */
 export function aConnection(changes: Partial<Connection> = {}): Connection {
   const id = changes.id ?? newId();
-  return {
-    id,
-    userId: `user of ${id}`,
-    providerId: "p1",
-    providerName: "name-p1",
-    label: "",
-    status: "pending",
-    credentialRevision: 0n,
-    requestedScopes: [],
-    grantedScopes: [],
-    consentedScopes: [],
-    expiresAtMs: undefined,
-    issuedAtMs: undefined,
-    refreshable: false,
-    refreshNotBeforeMs: undefined,
-    problem: undefined,
-    failedRefreshes: 0,
-    refreshIntent: undefined,
-    pendingStateHash: undefined,
-    requestExpiresAtMs: undefined,
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
-    dueAtMs: undefined,
-    subject: undefined,
-    strategy: bearerStrategy,
-    metadata: {},
-    ...changes,
-  };
+  const profile = { id: "p1", name: "name-p1", strategy: bearerStrategy };
+  return { ...newConnection(id, { userId: `user of ${id}`, label: "" }, profile, nowMs), ...changes };
 }
 
 export function pending(
