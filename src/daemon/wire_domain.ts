@@ -207,8 +207,7 @@ function notificationParts(
   const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
   // Without a return URL nobody could confirm what a link brings.
   const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;
-  const onOutcome: Resources["metrics"]["notified"] = (receiver, outcome) =>
-    metrics.notified(receiver, outcome);
+  const onOutcome: Resources["metrics"]["notified"] = (outcome) => metrics.notified(outcome);
   return { consentLinks, notifier: new Notifier({ ...shared, outbox, links, receivers, onOutcome }) };
 }
 

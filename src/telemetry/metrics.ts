@@ -65,7 +65,7 @@ export class Metrics {
   readonly #timeToExpiry: Histogram;
   readonly #commitDuration: Histogram;
   readonly #spooled: Counter<"outcome">;
-  readonly #notifications: Counter<"receiver" | "outcome">;
+  readonly #notifications: Counter<"outcome">;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -109,9 +109,10 @@ export class Metrics {
     this.#notifications = new Counter({
       name: "nexus_notifications_total",
       help: "Attempts to tell a receiver, by outcome: taken, failed (tried again), given_up.",
-      labelNames: ["receiver", "outcome"],
+      labelNames: ["outcome"],
       registers,
     });
+    for (const outcome of ["taken", "failed", "given_up"]) this.#notifications.inc({ outcome }, 0);
     for (const outcome of spoolOutcomes) this.#spooled.inc({ outcome }, 0);
     this.#addGauges(build.version);
     this.#addReadGauges();
@@ -175,9 +176,9 @@ export class Metrics {
     };
   }
 
-  /** Counts an attempt to tell a receiver. @param receiver at most 22 are configured */
-  notified(receiver: string, outcome: "taken" | "failed" | "given_up"): void {
-    this.#notifications.inc({ receiver, outcome });
+  /** Counts an attempt to tell a receiver. */
+  notified(outcome: "taken" | "failed" | "given_up"): void {
+    this.#notifications.inc({ outcome });
   }
 
   #addGauges(version: string): void {

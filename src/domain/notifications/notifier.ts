@@ -43,7 +43,7 @@ export class Notifier {
       readonly clock: Clock;
       readonly random: () => number;
       readonly log: Log;
-      readonly onOutcome: (receiver: string, outcome: "taken" | "failed" | "given_up") => void;
+      readonly onOutcome: (outcome: "taken" | "failed" | "given_up") => void;
     },
   ) {
     this.#pauses = new ReceiverPauses(deps);
@@ -164,7 +164,7 @@ export class Notifier {
     const delivery = await receiver.send(await this.#messageOf(notification), this.#cut.signal);
     if (delivery.kind !== "failed") {
       this.#pauses.answered(due.receiver);
-      this.deps.onOutcome(due.receiver, delivery.kind === "taken" ? "taken" : "given_up");
+      this.deps.onOutcome(delivery.kind === "taken" ? "taken" : "given_up");
       return await this.#over(due);
     }
     // Cut off by the end of the daemon: it says nothing about the receiver.
@@ -193,11 +193,11 @@ export class Notifier {
         { receiver, type, notificationId: id, reason, attempts },
         "notification given up after a day",
       );
-      this.deps.onOutcome(receiver, "given_up");
+      this.deps.onOutcome("given_up");
       return await this.#over(due);
     }
     log.warn({ receiver, type, notificationId: id, reason, attempts }, "notification not taken yet");
-    this.deps.onOutcome(receiver, "failed");
+    this.deps.onOutcome("failed");
     const waitMs = Math.max(minRetryMs, retryAfterMs ?? 0, fullJitterMs(retryBackoff, attempts, random()));
     await store.commit((tx) => tx.notifications.putOff(due, { ...notification, attempts }, nowMs + waitMs));
   }

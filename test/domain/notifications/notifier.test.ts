@@ -65,7 +65,7 @@ describe("Notifier", () => {
     const outbox = new NotificationOutbox({ ...parts, expiryLeadMs: 7 * dayMs });
     store.observe(outbox);
     links = new ConsentLinks({ ...parts, requests: connections, publicUrl: "https://agent.example" });
-    const onOutcome = (receiver: string, outcome: string) => void outcomes.push(`${receiver} ${outcome}`);
+    const onOutcome = (outcome: string) => void outcomes.push(outcome);
     return new Notifier({ ...parts, outbox, links, onOutcome });
   }
   const put = (change: Partial<Connection>) =>
@@ -156,7 +156,7 @@ describe("Notifier", () => {
     expect(ops?.sent[0]?.message.id).toBe(ops?.sent[2]?.message.id);
     ops?.sent[3]?.answer(taken);
     await empty();
-    expect(outcomes).toEqual(["ops failed", "ops taken", "ops taken", "ops taken"]);
+    expect(outcomes).toEqual(["failed", "taken", "taken", "taken"]);
   });
 
   it("asks a receiver that cannot be reached by one notification at a time, and tells it all when it is back", async () => {
@@ -177,17 +177,17 @@ describe("Notifier", () => {
       await engine.store.settled();
     }
     await empty();
-    expect(outcomes.filter((outcome) => outcome === "ops taken")).toHaveLength(20);
+    expect(outcomes.filter((outcome) => outcome === "taken")).toHaveLength(20);
   });
 
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
     const [ops] = receivers;
     if (ops) ops.answers = failed("http_500");
     await put({ status: "active", refreshable: true });
-    await expect.poll(() => outcomes).toEqual(["ops failed"]);
+    await expect.poll(() => outcomes).toEqual(["failed"]);
     engine.clock.advance(dayMs);
     await empty();
-    expect(outcomes).toEqual(["ops failed", "ops given_up"]);
+    expect(outcomes).toEqual(["failed", "given_up"]);
     if (ops) ops.answers = { kind: "gone" };
     await needsPerson();
     await empty();
@@ -216,7 +216,7 @@ describe("Notifier", () => {
     const [ops] = receivers;
     if (ops) ops.answers = failed("http_500");
     await put({ status: "active", refreshable: true });
-    await expect.poll(() => outcomes).toEqual(["ops failed"]);
+    await expect.poll(() => outcomes).toEqual(["failed"]);
     receivers = [new PlayedReceiver("other")];
     engine.clock.advance(hourMs);
     await empty();
