@@ -16,7 +16,7 @@ import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
-import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
+import type { Renewed } from "../../src/oauth/grants/renewal.js";
 import type { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -46,7 +46,7 @@ export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
 export interface SentRefresh {
   readonly provider: string;
   readonly refreshToken: string;
-  answer(result: RefreshResult): void;
+  answer(result: Renewed): void;
   fail(error: unknown): void;
 }
 
@@ -200,11 +200,11 @@ export class Engine {
     return this.get(id);
   }
 
-  #send(request: RefreshRequest): Promise<RefreshResult> {
+  #send(request: RefreshRequest): Promise<Renewed> {
     return new Promise((resolve, reject) => {
       this.sent.push({
         provider: request.profile.name,
-        refreshToken: request.refreshToken.reveal(),
+        refreshToken: request.refreshToken?.reveal() ?? "",
         answer: resolve,
         fail: reject,
       });

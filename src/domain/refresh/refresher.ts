@@ -7,7 +7,7 @@ import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js"
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -129,7 +129,7 @@ export class Refresher {
     if (!(await this.#writeIntent(connection, earlier))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
-    let result: RefreshResult;
+    let result: Renewed;
     try {
       result = await grants.refresh({
         server: prepared.server,
