@@ -1,4 +1,5 @@
 import type { Connections } from "../../src/domain/connections/connections.js";
+import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import type { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
@@ -46,6 +47,7 @@ export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
 export interface SentRefresh {
   readonly provider: string;
   readonly refreshToken: string;
+  readonly scopes: readonly string[];
   answer(result: Renewed): void;
   fail(error: unknown): void;
 }
@@ -66,6 +68,7 @@ export class Engine {
   readonly refresher: Refresher;
   readonly spool: TokenSpool;
   readonly connections: Connections;
+  readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly confirmer: ConsentConfirmation;
   readonly providers: ProviderRegistry;
@@ -95,6 +98,7 @@ export class Engine {
     this.refresher = domain.engine.refresher;
     this.spool = domain.spool;
     this.connections = domain.connections;
+    this.unattended = domain.unattended;
     this.completer = domain.completer;
     this.confirmer = domain.confirmer;
     this.providers = domain.providers;
@@ -205,6 +209,7 @@ export class Engine {
       this.sent.push({
         provider: request.profile.name,
         refreshToken: request.refreshToken?.reveal() ?? "",
+        scopes: request.scopes,
         answer: resolve,
         fail: reject,
       });

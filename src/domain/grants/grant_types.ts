@@ -1,5 +1,6 @@
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { GrantType as GrantTypeName, ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
+import { clientCredentials } from "../../oauth/grants/client_credentials.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -10,6 +11,8 @@ export interface RenewedConnection {
   readonly refreshToken: Secret | undefined;
   /** `sub` that an id_token in the answer must have. */
   readonly subject: string | undefined;
+  /** Those of its newest request. */
+  readonly scopes: readonly string[];
 }
 
 /** One grant type: how the next token of a connection comes without a person. */
@@ -26,7 +29,12 @@ const refreshToken: GrantType = {
   },
 };
 
+const grantTypes: Readonly<Record<GrantTypeName, GrantType>> = {
+  authorization_code: refreshToken,
+  client_credentials: { renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) },
+};
+
 /** The grant type of a profile. */
-export function grantTypeOf(_profile: ProviderProfile): GrantType {
-  return refreshToken;
+export function grantTypeOf({ grantType }: Pick<ProviderProfile, "grantType">): GrantType {
+  return grantTypes[grantType];
 }
