@@ -1,6 +1,6 @@
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
-import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import type { Renewed } from "../../oauth/grants/renewal.js";
 import { attention, type ConnectionChange, problemSince } from "../lifecycle/connection_change.js";
 import { remainingMs, retryDelayMs } from "../lifecycle/refresh_policy.js";
 
@@ -24,7 +24,7 @@ export interface Withheld {
  * @param random uniform in [0, 1)
  */
 export function withheldOf(
-  { idTokenViolation, accessTokenViolation }: Omit<RefreshResult, "tokenSet">,
+  { idTokenViolation, accessTokenViolation }: Omit<Renewed, "tokenSet">,
   connection: Connection,
   nowMs: number,
   random: number,
