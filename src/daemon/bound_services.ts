@@ -29,7 +29,7 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
+    tokenService({ tokens, rejected: parts.rejected, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
