@@ -1,4 +1,3 @@
-import type { AuditEvent } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
