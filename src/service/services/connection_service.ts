@@ -66,6 +66,7 @@ class ConnectionRpcs implements Rpcs {
       returnUrl: emptyToUndefined(request.returnUrl),
       connectionId: emptyToUndefined(request.connectionId),
       requireConfirmation: request.requireConfirmation,
+      device: request.device,
     };
     const profile = this.deps.unattended.profileFor(asked);
     if (profile) return minted(await this.deps.unattended.connect(asked, profile, principal));
@@ -78,6 +79,7 @@ class ConnectionRpcs implements Rpcs {
       connectionId: requested.connectionId,
       expiresAt: timestampFromMs(requested.expiresAtMs),
       redirectUri: requested.redirectUri ?? "",
+      ...requested.device,
     });
   };
 
