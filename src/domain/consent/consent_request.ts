@@ -23,9 +23,9 @@ import {
   type StoredLimits,
 } from "../lifecycle/quotas.js";
 import { pushedRequestsWords } from "../providers/discovery_trial.js";
+import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
-import { profileNamed, profileOf } from "./requested_profile.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {

@@ -6,7 +6,7 @@ import type { VisibleConnections } from "../../domain/access/visible_connections
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
-import type { CredentialCapture } from "../../domain/consent/capture.js";
+import type { CredentialCapture } from "../../domain/capture/capture.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import {
   CaptureCredentialResponseSchema,
