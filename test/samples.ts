@@ -33,6 +33,7 @@ export const plainSettings: ProviderSettings = {
   authorizationParams: {},
   apiBaseUrl: "",
   userInfoEndpoint: "",
+  userInfoMapping: {},
   description: "",
   category: "",
   refreshWindowMs: undefined,

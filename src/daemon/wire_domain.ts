@@ -25,6 +25,7 @@ import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
 import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
+import { UserInfoClient } from "../domain/grants/user_info_client.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
@@ -180,7 +181,14 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
     confirmer: new ConsentConfirmation(shared),
-    consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
+    consent: new ConnectionCompleter({
+      ...shared,
+      ...config.consent,
+      spool,
+      userInfo: new UserInfoClient({ ...shared, apply: applyStrategy }),
+      onAccepted,
+      unknownStateAudit,
+    }),
     unknownStateAudit,
   };
 }

@@ -2,9 +2,11 @@ import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { type Account, isOtherAccount } from "../../model/credentials/account.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
@@ -15,8 +17,18 @@ import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
+import type { UserInfoClient } from "../grants/user_info_client.js";
 import { ConsentHolder } from "./consent_holder.js";
 import { type Consented, ConsentWriter } from "./consent_writer.js";
+
+/** What a code brought. */
+export interface Redeemed {
+  /** When the credential waits for its confirmation. */
+  readonly completionCode: string | undefined;
+  readonly account: Account | undefined;
+  /** It is another than before. */
+  readonly isOther: boolean;
+}
 
 /** Exchanges the code of an authorization response, and stores what it brings. */
 export class CodeRedemption {
@@ -26,6 +38,8 @@ export class CodeRedemption {
   readonly #consents: ConsentWriter;
   readonly #holder: ConsentHolder;
   readonly #spool: Pick<TokenSpool, "hold" | "release">;
+  readonly #userInfo: Pick<UserInfoClient, "accountOf">;
+  readonly #refusesOtherAccounts: boolean;
   readonly #onAccepted: (providerId: string) => void;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
@@ -38,6 +52,9 @@ export class CodeRedemption {
     revocations: Pick<RevocationQueue, "enqueue">;
     /** Holds a token set until it is durable. */
     spool: Pick<TokenSpool, "hold" | "release">;
+    userInfo: Pick<UserInfoClient, "accountOf">;
+    /** Whether a connection stays as it was when another account consents than before. */
+    refusesOtherAccounts: boolean;
     /** Called when a provider has accepted the client of its profile. */
     onAccepted: (providerId: string) => void;
     /** Shared with the refresher: one token request per connection. */
@@ -50,6 +67,8 @@ export class CodeRedemption {
     this.#consents = new ConsentWriter(options);
     this.#holder = new ConsentHolder(options);
     this.#spool = options.spool;
+    this.#userInfo = options.userInfo;
+    this.#refusesOtherAccounts = options.refusesOtherAccounts;
     this.#onAccepted = options.onAccepted;
     this.#locks = options.locks;
     this.#clock = options.clock;
@@ -59,8 +78,7 @@ export class CodeRedemption {
    * The exchange and its commit, alone for this connection.
    *
    * @param params as `processAuthorizationResponse` answered them
-   * @returns the completion code when the credential waits for its confirmation
-   * @throws GrantFailure; ConsentSuperseded
+   * @throws GrantFailure, of another account too where that is refused; ConsentSuperseded
    */
   async redeem(
     pending: PendingAuthorization,
@@ -69,9 +87,9 @@ export class CodeRedemption {
     params: URLSearchParams,
     secret: AuthorizationSecret,
     visitor: Principal,
-  ): Promise<string | undefined> {
+  ): Promise<Redeemed> {
     return await this.#locks.run(pending.connectionId, async () => {
-      const tokenSet = await this.#grants.exchangeCode({
+      const granted = await this.#grants.exchangeCode({
         server,
         profile,
         params,
@@ -79,15 +97,24 @@ export class CodeRedemption {
         codeVerifier: secret.codeVerifier,
         nonce: secret.nonce,
       });
+      const account = await this.#userInfo.accountOf(profile, granted);
+      const tokenSet = { ...granted, account };
+      const isOther = isOtherAccount(this.#store.getConnection(pending.connectionId)?.account, account);
+      if (isOther && this.#refusesOtherAccounts) {
+        const why = { kind: "rejected", reason: "account_changed" } as const;
+        throw new UnusableGrant(why, tokenSet, tokenSet.subject);
+      }
       const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
       const consented = { pending, profile, tokenSet, metadata };
       const receivedAtMs = this.#clock.nowMs();
       this.#hold(consented, receivedAtMs);
-      const stored = await this.#store.commit((tx) => this.#keep(tx, consented, receivedAtMs, visitor));
+      const stored = await this.#store.commit((tx) =>
+        this.#keep(tx, consented, receivedAtMs, { visitor, isOther }),
+      );
       this.#spool.release(pending.connectionId);
       this.#onAccepted(profile.id);
       if (stored === "superseded") throw new ConsentSuperseded();
-      return stored.completionCode;
+      return { completionCode: stored.completionCode, account, isOther };
     });
   }
 
@@ -107,7 +134,7 @@ export class CodeRedemption {
     tx: Transaction,
     consented: Consented,
     receivedAtMs: number,
-    visitor: Principal,
+    { visitor, isOther }: { readonly visitor: Principal; readonly isOther: boolean },
   ): "superseded" | { readonly completionCode: string | undefined } {
     const { pending, profile, tokenSet, metadata } = consented;
     const binding = grantBinding(profile);
@@ -125,7 +152,9 @@ export class CodeRedemption {
     }
     if (!pending.requireConfirmation) {
       const written = this.#consents.write(tx, connection, consented, receivedAtMs);
-      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
+      const said = isOther ? { reason: "account_changed" } : {};
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...said });
       return { completionCode: undefined };
     }
     const { completionCode } = this.#holder.hold(tx, connection, pending, {

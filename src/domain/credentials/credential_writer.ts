@@ -1,5 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { mergedAccount } from "../../model/credentials/account.js";
 import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -101,6 +102,7 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
+        account: accountAfter(connection, tokenSet, previous),
         strategy: profile.strategy,
         metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
@@ -197,6 +199,16 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   const { defaultLifetimeMs } = profile.oauth2;
   const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
+}
+
+/** A refresh says more of the same account, or nothing; a consent begins anew. */
+function accountAfter(
+  connection: Connection,
+  { account }: TokenSet,
+  previous: Credential | undefined,
+): Connection["account"] {
+  if (!previous || !account) return previous ? connection.account : account;
+  return mergedAccount(connection.account, account);
 }
 
 /** An answer without a lifetime leaves the end as it was, also over a rotation: an end that is too early does no harm. */

@@ -1115,7 +1115,8 @@ export const ConnectionService: GenService<{
   /**
    * Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
    * under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-   * or is denied leaves it as it was.
+   * or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
+   * `NEXUS_OTHER_ACCOUNT` does not accept it.
    *
    * Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
    * allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
