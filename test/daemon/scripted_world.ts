@@ -34,6 +34,8 @@ export class ScriptedWorld extends TestDaemon {
   answerToken: AnswerToken = goodTokens();
   /** Further documents by path: discovery, keys. */
   readonly documents = new Map<string, () => object>();
+  /** What answers at further paths, the API's for one. */
+  readonly api = new Map<string, Script>();
   /** What the person does. */
   decision: "allow" | "deny" = "allow";
   rest!: RestClient;
@@ -127,6 +129,8 @@ export class ScriptedWorld extends TestDaemon {
       this.answerToken(request)(response, request);
       return;
     }
+    const script = this.api.get(url.pathname);
+    if (script) return script(response, request);
     const document = this.documents.get(url.pathname);
     if (document) json(document())(response, request);
     else response.writeHead(404).end();
