@@ -145,14 +145,15 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
     tokens,
-    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
+    rejected,
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, names, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
