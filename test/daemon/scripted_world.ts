@@ -130,9 +130,9 @@ export class ScriptedWorld extends TestDaemon {
       return;
     }
     const script = this.api.get(url.pathname);
-    if (script) return script(response, request);
     const document = this.documents.get(url.pathname);
-    if (document) json(document())(response, request);
+    if (script) script(response, request);
+    else if (document) json(document())(response, request);
     else response.writeHead(404).end();
   }
 }

@@ -3,6 +3,7 @@ import { grantBinding } from "../../model/connections/grant_binding.js";
 import { mergedAccount } from "../../model/credentials/account.js";
 import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -11,6 +12,7 @@ import type { Transaction } from "../../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+import { stepUpMinted } from "../lifecycle/step_up.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
@@ -55,7 +57,7 @@ export class CredentialWriter {
     const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
     const nowMs = this.deps.clock.nowMs();
     const stored = isMoved
-      ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
+      ? changeConnection(connection, movedGrant(present, connection, grantBinding(profile), nowMs), nowMs)
       : connection;
     tx.putCredential(stored.id, credential);
     tx.putConnection(stored);
@@ -80,17 +82,20 @@ export class CredentialWriter {
       binding: grantBinding(profile),
     };
     const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
-    const refreshable = credential.refreshToken !== undefined;
+    const refreshable = credential.refreshToken !== undefined || isUnattended(profile);
     const refreshExpiresAtMs = refreshable
       ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
       : undefined;
-    const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
+    const { askedScopes } = tokenSet;
+    const granted =
+      tokenSet.scopes ?? askedScopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
       {
         status: "active",
         credentialRevision: revision,
         grantedScopes: granted,
+        consentedScopes: askedScopes ?? connection.consentedScopes,
         issuedAtMs: receivedAtMs,
         expiresAtMs,
         refreshable,
@@ -103,6 +108,7 @@ export class CredentialWriter {
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
         account: accountAfter(connection, tokenSet, previous),
+        ...(askedScopes === undefined ? {} : stepUpMinted(connection, askedScopes)),
         strategy: profile.strategy,
         metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
