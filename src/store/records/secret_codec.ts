@@ -9,6 +9,7 @@ import {
 import type { HeldCredential } from "../../model/connections/authorization.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
+import { accountMessage, decodeAccount } from "./account_codec.js";
 import { decodeText, fieldsOf } from "./field_codec.js";
 
 /** What a device authorization is redeemed with, and what its person is shown; see `DeviceAuthorization`. */
@@ -110,7 +111,7 @@ function heldMessage(held: HeldCredential): HeldMessage {
     return create(HeldCredentialSchema, { credential: fieldsMessage(held.fields), receivedAtMs });
   }
   const { tokenSet, binding, callbackMetadata } = held;
-  const { expiresInMs, refreshExpiresInMs, scopes } = tokenSet;
+  const { expiresInMs, refreshExpiresInMs, scopes, account } = tokenSet;
   return create(HeldCredentialSchema, {
     credential: credentialMessage({ ...tokenSet, binding }),
     receivedAtMs,
@@ -119,6 +120,7 @@ function heldMessage(held: HeldCredential): HeldMessage {
     subject: tokenSet.subject ?? "",
     metadata: { ...tokenSet.metadata },
     callbackMetadata: { ...callbackMetadata },
+    ...(account && { account: accountMessage(account), accountSource: account.source }),
     ...(expiresInMs !== undefined && { expiresInMs: BigInt(Math.round(expiresInMs)) }),
     ...(refreshExpiresInMs !== undefined && { refreshExpiresInMs: BigInt(Math.round(refreshExpiresInMs)) }),
   });
@@ -137,6 +139,7 @@ function heldOf(message: HeldMessage): HeldCredential {
     scopes: message.scopesKnown ? message.scopes : undefined,
     subject: decodeText(message.subject),
     metadata: message.metadata,
+    ...(message.account && { account: decodeAccount(message.account, message.accountSource) }),
   };
   const binding = decodeText(credential.grantBinding);
   return { kind: "token_set", tokenSet, binding, callbackMetadata: message.callbackMetadata, receivedAtMs };
