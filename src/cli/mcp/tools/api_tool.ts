@@ -7,8 +7,17 @@ import type { DaemonSession } from "../../shell/daemon_command.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf } from "./api_request.js";
 import { Redaction, secretsOf } from "./redaction.js";
+import { isRejection, reportRejection } from "./rejection.js";
 import { type CallToolResult, type McpServer, type ServerContext, z } from "./sdk.js";
-import { type Account, accountOf, accountShape, answering, type ToolDeps, textResult } from "./tool.js";
+import {
+  type Account,
+  accountOf,
+  accountShape,
+  answering,
+  onConnection,
+  type ToolDeps,
+  textResult,
+} from "./tool.js";
 
 /** How long an API may take; a client waits a minute for a tool. */
 const apiTimeoutMs = 45_000;
@@ -68,10 +77,10 @@ async function call(deps: ToolDeps, apiCall: ApiCall): Promise<CallToolResult> {
   const timer = deps.clock.setTimer(apiTimeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, apiCall.context.mcpReq.signal]);
   try {
-    const token = await readToken(apiCall);
-    const { answer, secrets } = await send(apiCall.request, token, signal);
+    const { answer, secrets, note: refusal } = await sendWithRetry(apiCall, signal);
     const { head, body, note } = await readAnswer(answer, new Redaction(secrets), deps.policy.maxAnswerBytes);
-    return textResult(head, ...(body === "" ? [] : [body]), ...(note === undefined ? [] : [note]));
+    const notes = [note, refusal && `[${refusal}]`].filter((one) => one !== undefined);
+    return textResult(head, ...(body === "" ? [] : [body]), ...notes);
   } catch (error) {
     if (timeout.signal.aborted)
       throw usageFailure(`the API did not answer within ${apiTimeoutMs / 1000} seconds`);
@@ -81,19 +90,42 @@ async function call(deps: ToolDeps, apiCall: ApiCall): Promise<CallToolResult> {
   }
 }
 
+interface Sent {
+  readonly answer: ApiAnswer;
+  /** What must not be shown of it. */
+  readonly secrets: readonly string[];
+  /** Why the credential was refused for good. */
+  readonly note?: string;
+}
+
+/** A refused credential is reported; with the next one the request is sent once more, and never a third time. */
+async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sent> {
+  const { session, account, context } = apiCall;
+  const token = await readToken(apiCall);
+  const first = await send(apiCall.request, token, signal);
+  if (!isRejection(first.answer)) return first;
+  const rejection = await reportRejection(session, account, token, first.answer);
+  if (rejection.kind === "note") return { ...first, note: rejection.note };
+  first.answer.dismiss();
+  await context.mcpReq.log(
+    "notice",
+    `${account.providerName} refused the token; calling again with the next one`,
+  );
+  const second = await send(apiCall.request, await readToken(apiCall), signal);
+  return { ...second, secrets: [...first.secrets, ...second.secrets] };
+}
+
 async function readToken({ session, account }: ApiCall): Promise<Token> {
-  const { token } = await session.call(`read the token of ${account.providerName}`, (options) =>
-    session.daemon.tokens.getToken({ name: account }, options),
+  const { token } = await onConnection(account, () =>
+    session.call(`read the token of ${account.providerName}`, (options) =>
+      session.daemon.tokens.getToken({ name: account }, options),
+    ),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return token;
 }
 
-async function send(
-  request: ApiRequest,
-  token: Token,
-  signal: AbortSignal,
-): Promise<{ readonly answer: ApiAnswer; readonly secrets: readonly string[] }> {
+async function send(request: ApiRequest, token: Token, signal: AbortSignal): Promise<Sent> {
   const authorized = await authorize(request, token);
   return { answer: await sendToApi(authorized, { signal }), secrets: secretsOf(request, authorized, token) };
 }

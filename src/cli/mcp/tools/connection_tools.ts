@@ -10,6 +10,7 @@ import {
   accountShape,
   answering,
   jsonResult,
+  onConnection,
   type ToolDeps,
   userOf,
   userShape,
@@ -72,8 +73,10 @@ function isUndecided({ status, requestExpiresAt }: Connection): boolean {
 }
 
 async function connectionOf({ daemon, call }: DaemonSession, account: Account): Promise<Connection> {
-  const { connection } = await call(`read the connection to ${account.providerName}`, (options) =>
-    daemon.connections.getConnection({ name: account }, options),
+  const { connection } = await onConnection(account, () =>
+    call(`read the connection to ${account.providerName}`, (options) =>
+      daemon.connections.getConnection({ name: account }, options),
+    ),
   );
   if (!connection) throw new Error("the daemon answered without a connection");
   return connection;

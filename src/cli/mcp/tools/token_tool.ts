@@ -1,6 +1,6 @@
 import { formatTime } from "../../shell/text.js";
 import { type McpServer, z } from "./sdk.js";
-import { accountOf, accountShape, answering, jsonResult, type ToolDeps } from "./tool.js";
+import { accountOf, accountShape, answering, jsonResult, onConnection, type ToolDeps } from "./tool.js";
 
 /** `get_token`, which only `--allow-get-token` adds: whatever the model reads can leave by what it writes. */
 export function addTokenTool(server: McpServer, { policy, sessionOf }: ToolDeps): void {
@@ -17,8 +17,10 @@ export function addTokenTool(server: McpServer, { policy, sessionOf }: ToolDeps)
       answering(async () => {
         const account = accountOf(policy, given);
         const { daemon, call } = sessionOf(context);
-        const { token } = await call(`read the token of ${account.providerName}`, (options) =>
-          daemon.tokens.getToken({ name: account }, options),
+        const { token } = await onConnection(account, () =>
+          call(`read the token of ${account.providerName}`, (options) =>
+            daemon.tokens.getToken({ name: account }, options),
+          ),
         );
         if (!token) throw new Error("the daemon answered without a token");
         const { credentials, expiresAt, grantedScopes } = token;

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../../daemon/exit_codes.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { CommandFailure, usageFailure } from "../../shell/command_failure.js";
@@ -63,6 +64,24 @@ export function userOf({ userId }: McpPolicy, { user }: { readonly user?: string
   const found = userId ?? user;
   if (found === undefined) throw usageFailure("user: name the user on whose behalf you act");
   return found;
+}
+
+/** Does `work` with a connection; where there is none, a person has to make it. @throws CommandFailure */
+export async function onConnection<Answer>(
+  { providerName, label }: Account,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    const cause = error instanceof CommandFailure ? error.cause : undefined;
+    if (!(cause instanceof ConnectError && cause.code === Code.NotFound)) throw error;
+    const labelled = label === "" ? "" : ` with the label ${label}`;
+    throw new CommandFailure(
+      exitCodes.attentionNeeded,
+      `the user has no connection to ${providerName}${labelled}`,
+    );
+  }
 }
 
 /** An answer as JSON, for models and programs. */
