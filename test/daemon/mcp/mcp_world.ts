@@ -114,13 +114,13 @@ export class McpWorld {
     }
   }
 
+  /** How a host starts the server. */
+  stdioCommand(flags: readonly string[]) {
+    return { command: process.execPath, args: [main, "mcp", ...flags], env: this.environment };
+  }
+
   #stdio(flags: readonly string[]): StdioClientTransport {
-    const transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [main, "mcp", ...flags],
-      env: this.environment,
-      stderr: "pipe",
-    });
+    const transport = new StdioClientTransport({ ...this.stdioCommand(flags), stderr: "pipe" });
     transport.stderr?.on("data", (part: Buffer) => this.seen.push(part.toString("utf8")));
     return transport;
   }
