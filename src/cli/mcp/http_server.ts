@@ -10,14 +10,14 @@ import { callTimeoutMs, type Daemon } from "../shell/client.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { HttpSessions } from "./http_sessions.js";
-import { makeMcpServer } from "./mcp_server.js";
-import type { McpPolicy } from "./tools/mcp_policy.js";
 import {
   type AuthInfo,
   createMcpHandler,
   hostHeaderValidationResponse,
   isLegacyRequest,
   localhostAllowedHostnames,
+  type McpRequestContext,
+  type McpServer,
   originValidationResponse,
   type ServerContext,
 } from "./tools/sdk.js";
@@ -28,7 +28,8 @@ export interface McpHttpOptions {
   readonly address: ListenAddress;
   /** Names besides those of loopback. */
   readonly allowedHosts: readonly string[];
-  readonly policy: McpPolicy;
+  /** A server for one session, or for one request of the revisions without sessions. */
+  readonly makeServer: (era: McpRequestContext["era"]) => McpServer;
   readonly clock: Clock;
   /** Calls for a caller with this key; without one for the user that runs the server. */
   readonly openDaemon: (key: string | undefined) => Daemon;
@@ -51,11 +52,9 @@ export class McpHttpServer {
     private readonly options: McpHttpOptions,
     private readonly server: Server,
   ) {
-    const { policy, clock, onError } = options;
-    const deps = { policy, clock, sessionOf: sessionOfCaller };
-    this.#sessions = new HttpSessions({ clock, makeServer: () => makeMcpServer(deps, "legacy") });
-    const factory = () => makeMcpServer(deps, "modern");
-    this.#handler = createMcpHandler(factory, { legacy: "reject", onerror: onError });
+    const { makeServer, clock, onError } = options;
+    this.#sessions = new HttpSessions({ clock, makeServer: () => makeServer("legacy") });
+    this.#handler = createMcpHandler(() => makeServer("modern"), { legacy: "reject", onerror: onError });
     this.closed = once(server, "close");
     server.on("request", (request, response) => void this.#serve(request, response));
   }
@@ -107,6 +106,8 @@ export class McpHttpServer {
       if (refusal) return await sendWebResponse(refusal, response);
       daemon = this.options.openDaemon(keyOf(asked));
       const caller = await this.#callerOf(daemon);
+      // Others than POST make no calls, and the stream of a GET lasts as long as its session.
+      if (request.method !== "POST") daemon.close();
       const answer = caller instanceof Response ? caller : await this.#answer(asked, caller);
       await sendWebResponse(answer, response);
     } catch (error) {
@@ -148,7 +149,8 @@ export class McpHttpServer {
   }
 }
 
-function sessionOfCaller({ http }: ServerContext): DaemonSession {
+/** The daemon as the caller of a request may use it. */
+export function sessionOfCaller({ http }: ServerContext): DaemonSession {
   return http?.authInfo?.extra?.["session"] as DaemonSession;
 }
 

@@ -5,7 +5,7 @@ import { usageFailure } from "../shell/command_failure.js";
 import { clientConfigOf, type DaemonFlags, sessionOf, withDaemon } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { McpHttpServer } from "./http_server.js";
+import { McpHttpServer, sessionOfCaller } from "./http_server.js";
 import { makeMcpServer } from "./mcp_server.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
 import { StdioServerTransport, serveStdio } from "./tools/sdk.js";
@@ -45,11 +45,13 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
     );
   const config = clientConfigOf(shell, flags);
   const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
+  const { clock } = shell;
+  const deps = { policy, clock, sessionOf: sessionOfCaller };
   const server = await McpHttpServer.listen({
     address,
     allowedHosts,
-    policy,
-    clock: shell.clock,
+    makeServer: (era) => makeMcpServer(deps, era),
+    clock,
     openDaemon: (key) => connectDaemon(config, warn, key),
     sessionOf: (daemon) => sessionOf(shell, daemon),
     onError: report(shell),

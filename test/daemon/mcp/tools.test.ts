@@ -65,7 +65,12 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) 
     expect(await client.data("connect", { provider })).toMatchObject({ status: "connected" });
     expect(await client.data("list_connections")).toMatchObject({
       connections: expect.arrayContaining([
-        expect.objectContaining({ provider, user: "ada", status: "active" }),
+        expect.objectContaining({
+          provider,
+          user: "ada",
+          status: "active",
+          account: { email: "ada@example.com" },
+        }),
       ]),
     });
     expect(await client.text("call_api", { provider, path: "/user" })).toContain('{"login":"ada"}');

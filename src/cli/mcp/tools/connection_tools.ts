@@ -1,4 +1,8 @@
-import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import {
+  type Connection,
+  ConnectionStatus,
+  type Account as ProviderAccount,
+} from "../../../gen/nexus/v1/connection_pb.js";
 import { allPages, type DaemonSession } from "../../shell/daemon_command.js";
 import { formatStatus, formatTime } from "../../shell/text.js";
 import { awaitPerson, maxWaitSeconds } from "./consent_wait.js";
@@ -93,15 +97,23 @@ function connectionsOf({ daemon, call }: DaemonSession, userId: string): Promise
 
 /** What a model needs of a connection. */
 export function describe(connection: Connection): Record<string, unknown> {
-  const { providerName, userId, label, status, problem, grantedScopes, expiresAt, refreshable } = connection;
+  const { providerName, userId, label, account, status, problem, grantedScopes, expiresAt, refreshable } =
+    connection;
   return {
     provider: providerName,
     user: userId,
     ...(label === "" ? {} : { label }),
+    ...(account ? { account: accountFields(account) } : {}),
     status: formatStatus(status),
     ...(problem ? { problem: problem.reason, problem_message: problem.message } : {}),
     ...(isUndecided(connection) ? { waiting_for: "the person, until the link ends" } : {}),
     ...(grantedScopes.length === 0 ? {} : { scopes: grantedScopes }),
     ...(expiresAt ? { token_expires_at: formatTime(expiresAt), refreshed_by_itself: refreshable } : {}),
   };
+}
+
+/** Whose account it is, as the provider said. */
+function accountFields({ name, email, login, subject }: ProviderAccount): Record<string, string> {
+  const known = Object.entries({ name, email, login }).filter(([, value]) => value !== "");
+  return known.length > 0 ? Object.fromEntries(known) : { subject };
 }
