@@ -8,12 +8,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { McpHttpServer } from "../../src/cli/mcp/http_server.js";
+import { connectDaemon } from "../../src/cli/shell/client.js";
+import { sessionOf } from "../../src/cli/shell/daemon_command.js";
+import { SystemClock } from "../../src/runtime/clock.js";
 import { McpWorld } from "../daemon/mcp/mcp_world.js";
 import { Results } from "../interop/results.js";
 import { playClassicClient } from "./classic_client.js";
 import { startKeyProxy } from "./key_proxy.js";
-import { type Applying, applying, leftOut } from "./scenarios.js";
+import { type Applying, applying, leftOut, withSuiteTools } from "./scenarios.js";
 import { type Check, Suite } from "./suite.js";
+import { makeSuiteServer } from "./suite_server.js";
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
@@ -39,11 +44,19 @@ process.exit(results.failed > 0 || results.passed + results.missing === 0 ? 1 : 
 async function play(suite: Suite): Promise<void> {
   const world = await McpWorld.make();
   try {
-    const proxy = await startKeyProxy(await world.listen([]), world.world.place.apiKey);
+    const scenarios = await suite.scenarios();
+    compare([...scenarios.keys()]);
+    const key = world.world.place.apiKey;
+    const ours = await startKeyProxy(await world.listen([]), key);
+    const listener = await listenWithSuiteTools(world);
+    const theirs = await startKeyProxy(listener.url, key);
     try {
-      await playScenarios(suite, proxy.url);
+      await playScenarios(suite, ours.url, applying, scenarios);
+      await playScenarios(suite, theirs.url, withSuiteTools, scenarios, " (its own tools)");
     } finally {
-      await proxy.close();
+      await ours.close();
+      await theirs.close();
+      await listener.close();
     }
     if ("sdk 1.x client".includes(values.only)) await playClassicClient(suite, world, results, columns);
   } finally {
@@ -51,31 +64,56 @@ async function play(suite: Suite): Promise<void> {
   }
 }
 
-async function playScenarios(suite: Suite, url: string): Promise<void> {
-  const scenarios = await suite.scenarios();
-  for (const [scenario, revisions] of scenarios) {
-    const row = applying.find((one) => one.scenario === scenario);
+/** Every scenario of the suite is played, or left out with a reason. */
+function compare(names: readonly string[]): void {
+  const played = [...applying, ...withSuiteTools];
+  for (const scenario of names) {
     const [, reason] = leftOut.find(([pattern]) => pattern.test(scenario)) ?? [];
-    if (row === undefined && reason === undefined) {
-      results.fail(scenario, "listed", "is new in the suite: add it to test/mcp/scenarios.ts");
-      columns.add("listed");
-    }
     if (reason !== undefined) reasons.push(`${scenario}: ${reason}`);
-    if (row === undefined || !scenario.includes(values.only)) continue;
-    for (const [check, why] of Object.entries(row.except ?? {}))
-      reasons.push(`${scenario}, ${check}: ${why}`);
-    for (const revision of revisions) {
+    else if (!played.some((one) => one.scenario === scenario))
+      fail(scenario, "is new: add it to test/mcp/scenarios.ts");
+  }
+  for (const { scenario, except = {} } of played) {
+    for (const [check, why] of Object.entries(except)) reasons.push(`${scenario}, ${check}: ${why}`);
+    if (!names.includes(scenario)) fail(scenario, "is no longer in the suite");
+  }
+}
+
+function fail(scenario: string, reason: string): void {
+  columns.add("listed");
+  results.fail(scenario, "listed", reason);
+}
+
+async function playScenarios(
+  suite: Suite,
+  url: string,
+  rows: readonly Applying[],
+  scenarios: ReadonlyMap<string, readonly string[]>,
+  suffix = "",
+): Promise<void> {
+  for (const row of rows.filter(({ scenario }) => scenario.includes(values.only))) {
+    for (const revision of scenarios.get(row.scenario) ?? []) {
       columns.add(revision);
-      await results.check(scenario, revision, async () =>
-        judge(row, await suite.play(url, scenario, revision)),
+      await results.check(`${row.scenario}${suffix}`, revision, async () =>
+        judge(row, await suite.play(url, row.scenario, revision)),
       );
     }
   }
-  for (const { scenario } of applying) {
-    if (scenarios.has(scenario)) continue;
-    columns.add("listed");
-    results.fail(scenario, "listed", "is no longer in the suite");
-  }
+}
+
+/** The listener of `nexusd mcp`, as the command makes it, with the suite's tools behind it. */
+function listenWithSuiteTools({ world }: McpWorld): Promise<McpHttpServer> {
+  const config = { kind: "unix", path: world.place.socket } as const;
+  const nowhere = { isTTY: false, write: () => {}, writeBytes: async () => {} };
+  return McpHttpServer.listen({
+    address: { kind: "tcp", host: "127.0.0.1", port: 0 },
+    allowedHosts: [],
+    makeServer: makeSuiteServer,
+    clock: new SystemClock(),
+    openDaemon: (key) => connectDaemon(config, () => {}, key),
+    sessionOf: (daemon) => sessionOf({ stdout: nowhere, stderr: nowhere }, daemon),
+    onError: () => {},
+  });
 }
 
 /** @throws Error unless exactly the checks fail that do not apply, and some pass */

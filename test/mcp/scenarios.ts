@@ -5,7 +5,7 @@ export interface Applying {
   readonly except?: Readonly<Record<string, string>>;
 }
 
-const diagnosticTool = "calls a diagnostic tool of a fixed name, which a server of real tools does not have";
+const diagnosticTool = "calls a diagnostic tool of a fixed name; it is played with the suite's own tools";
 const noPrompts = "nexusd mcp has no prompts";
 const noResources = "nexusd mcp has no resources";
 
@@ -37,6 +37,34 @@ export const applying: readonly Applying[] = [
   { scenario: "http-header-validation" },
 ];
 
+/**
+ * Scenarios that call tools by their fixed names: they are played against the HTTP listener of `nexusd mcp` with those tools behind it
+ * (`suite_server.ts`), since they judge what it carries: answers of every kind, streams, questions to the client.
+ */
+export const withSuiteTools: readonly Applying[] = [
+  ...["server-stateless", "tools-call-simple-text", "tools-call-image", "tools-call-audio"],
+  ...[
+    "tools-call-embedded-resource",
+    "tools-call-mixed-content",
+    "tools-call-with-logging",
+    "tools-call-error",
+  ],
+  ...["tools-call-with-progress", "tools-call-sampling", "tools-call-elicitation"],
+  ...[
+    "basic-elicitation",
+    "basic-sampling",
+    "basic-list-roots",
+    "request-state",
+    "multiple-input-requests",
+  ].map(inputRequired),
+  ...["multi-round", "missing-input-response", "result-type", "unsupported-methods"].map(inputRequired),
+  ...["tampered-state", "capability-check", "ignore-extra-params", "validate-input"].map(inputRequired),
+].map((scenario) => ({ scenario }));
+
+function inputRequired(name: string): string {
+  return `input-required-result-${name}`;
+}
+
 /** Why the others do not apply, by the pattern of their names. */
 export const leftOut: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^completion-complete$/, "nexusd mcp has no prompts and no resource templates to complete"],
@@ -52,8 +80,10 @@ export const leftOut: readonly (readonly [pattern: RegExp, reason: string])[] = 
     /^server-sse-polling$/,
     "streams cannot be resumed, which is optional: the scenario has recommendations alone",
   ],
+  [/^input-required-result-non-tool-request$/, noPrompts],
   [
-    /^(tools-call-|json-schema-2020-12$|elicitation-sep|input-required-result-)/,
-    "calls tools of an 'everything server' by their fixed names",
+    /^json-schema-2020-12$/,
+    "no tool of nexusd mcp has a schema with these words; the SDK writes schemas, not the listener",
   ],
+  [/^elicitation-sep/, "nexusd mcp asks with links, and never with forms"],
 ];

@@ -21,6 +21,8 @@ export interface Check {
 
 /** The suite, installed. */
 export class Suite {
+  #played = 0;
+
   private constructor(
     private readonly node: string,
     private readonly results: string,
@@ -71,7 +73,7 @@ export class Suite {
 
   /** Plays a scenario in a revision against the server. */
   async play(url: string, scenario: string, revision: string): Promise<Check[]> {
-    const results = join(this.results, `${scenario}-${revision}`);
+    const results = join(this.results, `${++this.#played}`);
     const flags = ["--scenario", scenario, "--spec-version", revision, "--output-dir", results];
     const { output } = await this.#run(["server", "--url", url, ...flags]);
     const [place, ...others] = existsSync(results) ? readdirSync(results) : [];

@@ -14,7 +14,7 @@ const instructions =
 export function makeMcpServer(deps: ToolDeps, era: McpRequestContext["era"]): McpServer {
   const server = new McpServer(
     { name: "nexusd", title: "nexusd", version: readVersion() },
-    { instructions, capabilities: { tools: {}, logging: {} } },
+    { instructions, capabilities: { tools: { listChanged: false }, logging: {} } },
   );
   addProviderTools(server, deps);
   addConnectionTools(server, deps);
