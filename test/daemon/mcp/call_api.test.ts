@@ -127,7 +127,7 @@ describe("call_api", () => {
     [{ path: "/x", method: "GET / HTTP/1.1\r\n" }, "is not a method"],
     [{ path: "/x", json: {}, body: "" }, "json and body exclude each other"],
     [{ path: "/x", body: "y".repeat(1_048_577) }, "the body has 1048577 bytes, more than 1048576"],
-    [{ path: "/x", provider: "nowhere" }, "nowhere"],
+    [{ path: "/x", provider: "apo" }, "there is no provider apo: call list_providers"],
     [{ path: "/x", user: "bob" }, "user"],
     [{ path: "/x", timeout: 5 }, "timeout"],
     [{}, "path"],

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { consent } from "../../fakes/browser.js";
 import { perSuite } from "../../lifetimes.js";
 import { type McpClient, McpWorld, type Revision, type Transport } from "./mcp_world.js";
@@ -13,6 +13,13 @@ const kinds: [Transport, Revision][] = [
 describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) => {
   const mcp = perSuite(() => McpWorld.make());
   const host = (more: object = {}): Promise<McpClient> => mcp.client({ transport, revision, ...more });
+  afterAll(async () => {
+    const sent = mcp.api.calls.map(({ headers }) => headers.authorization?.replace(/^Bearer /, "") ?? "");
+    expect(sent.length).toBeGreaterThan(0);
+    const seen = mcp.seen.join("\n");
+    for (const secret of [...sent, mcp.world.place.apiKey])
+      expect([secret.length > 16, seen.includes(secret)]).toEqual([true, false]);
+  });
   let count = 0;
   /** A provider of its own for each test, whose API is the echo. */
   const register = async (): Promise<{ readonly provider: string; readonly id: string }> => {
@@ -109,6 +116,31 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) 
       status: "not_connected",
       reason: "access_denied",
     });
+  });
+
+  it("asks for more scopes, and keeps the link that the person has while it waits", async () => {
+    const { provider, id } = await register();
+    await mcp.world.connect(id);
+    const client = await host();
+    const scopes = ["openid", "profile"];
+    const link = await client.data("connect", { provider, scopes });
+    expect(link).toMatchObject({ status: "waiting_for_person", reason: "scopes_missing" });
+    expect(await client.data("connection_status", { provider })).toMatchObject({
+      status: "active",
+      waiting_for: "the person, until the link ends",
+    });
+    const told: unknown[] = [];
+    const waiting = client.call(
+      "connection_status",
+      { provider, wait_seconds: 60 },
+      { onprogress: (progress) => told.push(progress.message) },
+    );
+    await expect.poll(() => told.length).toBeGreaterThan(0);
+    expect((await consent(mcp.world.browser, String(link["auth_url"]))).status).toBe(200);
+    const status = (await waiting).structuredContent;
+    expect(status).toMatchObject({ status: "active", scopes: expect.arrayContaining(["profile"]) });
+    expect(status).not.toHaveProperty("waiting_for");
+    expect(await client.data("connect", { provider, scopes })).toMatchObject({ status: "connected" });
   });
 
   it("does not wait longer than it was told", async () => {

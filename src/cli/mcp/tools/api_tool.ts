@@ -15,6 +15,7 @@ import {
   accountShape,
   answering,
   onConnection,
+  onProvider,
   type ToolDeps,
   textResult,
 } from "./tool.js";
@@ -42,7 +43,7 @@ export function addApiTool(server: McpServer, deps: ToolDeps): void {
       answering(async () => {
         const account = accountOf(policy, given);
         const session = sessionOf(context);
-        const { provider } = await findProvider(session, account.providerName);
+        const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
         const request = apiRequestOf(given, provider, policy);
         return await call(deps, { context, session, account, request });
       }, given),

@@ -1,7 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
 import { formatDuration } from "../../../model/quantity_text.js";
-import { suggestingProviders } from "../../providers/provider_key.js";
 import { acquire, awaitPerson, linkId, maxWaitSeconds, type PersonOutcome } from "./consent_wait.js";
 import {
   type ClientCapabilities,
@@ -19,6 +18,7 @@ import {
   accountShape,
   answering,
   jsonResult,
+  onProvider,
   type ToolAnswer,
   type ToolDeps,
 } from "./tool.js";
@@ -61,7 +61,7 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpReques
         const account = accountOf(policy, given);
         const session = sessionOf(context);
         const asking = { context, session, clock, account, scopes: given.scopes };
-        const consent = await suggestingProviders(session, account.providerName, () => acquire(asking));
+        const consent = await onProvider(account, () => acquire(asking));
         const asked = context.mcpReq.requestState<string>();
         if (consent === undefined) {
           await tellComplete(context, era, asked);

@@ -67,20 +67,26 @@ export function userOf({ userId }: McpPolicy, { user }: { readonly user?: string
 }
 
 /** Does `work` with a connection; where there is none, a person has to make it. @throws CommandFailure */
-export async function onConnection<Answer>(
+export function onConnection<Answer>(
   { providerName, label }: Account,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
+  const labelled = label === "" ? "" : ` with the label ${label}`;
+  const words = `the user has no connection to ${providerName}${labelled}`;
+  return whereNotFound(work, new CommandFailure(exitCodes.attentionNeeded, words));
+}
+
+/** Does `work` with a provider. @throws CommandFailure */
+export function onProvider<Answer>({ providerName }: Account, work: () => Promise<Answer>): Promise<Answer> {
+  return whereNotFound(work, usageFailure(`there is no provider ${providerName}: call list_providers`));
+}
+
+async function whereNotFound<Answer>(work: () => Promise<Answer>, failure: CommandFailure): Promise<Answer> {
   try {
     return await work();
   } catch (error) {
     const cause = error instanceof CommandFailure ? error.cause : undefined;
-    if (!(cause instanceof ConnectError && cause.code === Code.NotFound)) throw error;
-    const labelled = label === "" ? "" : ` with the label ${label}`;
-    throw new CommandFailure(
-      exitCodes.attentionNeeded,
-      `the user has no connection to ${providerName}${labelled}`,
-    );
+    throw cause instanceof ConnectError && cause.code === Code.NotFound ? failure : error;
   }
 }
 
