@@ -76,7 +76,6 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) 
           provider,
           user: "ada",
           status: "active",
-          account: { email: "ada@example.com" },
         }),
       ]),
     });
