@@ -9,7 +9,8 @@ import { type McpClient, McpWorld } from "./mcp_world.js";
 const secret = "canary-api-key-0123456789";
 const plain = { "content-type": "text/plain" };
 
-describe("call_api", () => {
+// Each host starts a process.
+describe("call_api", { timeout: 60_000 }, () => {
   const mcp = perSuite(() => McpWorld.make());
   let client: McpClient;
   let fine: typeof mcp.api.answer;
@@ -309,7 +310,7 @@ describe("call_api", () => {
   });
 });
 
-describe("get_token", () => {
+describe("get_token", { timeout: 60_000 }, () => {
   const mcp = perSuite(() => McpWorld.make());
 
   it("gives the credential where the person who started the server allows it, and each user's to nobody else", async () => {

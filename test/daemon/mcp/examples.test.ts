@@ -25,7 +25,7 @@ function entryOf(file: string): Entry {
   return entry;
 }
 
-describe("examples/mcp", () => {
+describe("examples/mcp", { timeout: 60_000 }, () => {
   const mcp = perSuite(() => McpWorld.make());
 
   it.each(["claude.json", "vscode.json"])("%s starts the server as it stands", async (file) => {

@@ -24,7 +24,7 @@ const initialize = {
   params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } },
 };
 
-describe("nexusd mcp --listen", () => {
+describe("nexusd mcp --listen", { timeout: 60_000 }, () => {
   const mcp = perSuite(() => McpWorld.make());
   let url: string;
   beforeAll(async () => {

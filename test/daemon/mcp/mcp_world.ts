@@ -29,6 +29,7 @@ export interface McpClientOptions {
 export class McpWorld {
   readonly #children: ChildProcess[] = [];
   readonly #clients: McpClient[] = [];
+  readonly #listening = new Map<string, Promise<string>>();
   /** Every message and every line that clients and hosts got, to be searched for secrets. */
   readonly seen: string[] = [];
 
@@ -125,11 +126,19 @@ export class McpWorld {
     return transport;
   }
 
+  /** One server for all clients of the same flags. */
+  #shared(flags: readonly string[]): Promise<string> {
+    const key = flags.join(" ");
+    const listening = this.#listening.get(key) ?? this.listen(flags);
+    this.#listening.set(key, listening);
+    return listening;
+  }
+
   async #http(
     flags: readonly string[],
     { key, url }: McpClientOptions,
   ): Promise<StreamableHTTPClientTransport> {
-    const at = new URL(url ?? (await this.listen(flags)));
+    const at = new URL(url ?? (await this.#shared(flags)));
     const authorization = `Bearer ${key ?? this.world.place.apiKey}`;
     return new StreamableHTTPClientTransport(at, { requestInit: { headers: { authorization } } });
   }

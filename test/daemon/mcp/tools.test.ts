@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { consent } from "../../fakes/browser.js";
 import { perSuite } from "../../lifetimes.js";
 import { type McpClient, McpWorld, type Revision, type Transport } from "./mcp_world.js";
@@ -10,16 +10,10 @@ const kinds: [Transport, Revision][] = [
   ["http", "2026-07-28"],
 ];
 
-describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) => {
+// Each host starts a process.
+describe.each(kinds)("nexusd mcp over %s in revision %s", { timeout: 60_000 }, (transport, revision) => {
   const mcp = perSuite(() => McpWorld.make());
   const host = (more: object = {}): Promise<McpClient> => mcp.client({ transport, revision, ...more });
-  afterAll(async () => {
-    const sent = mcp.api.calls.map(({ headers }) => headers.authorization?.replace(/^Bearer /, "") ?? "");
-    expect(sent.length).toBeGreaterThan(0);
-    const seen = mcp.seen.join("\n");
-    for (const secret of [...sent, mcp.world.place.apiKey])
-      expect([secret.length > 16, seen.includes(secret)]).toEqual([true, false]);
-  });
   let count = 0;
   /** A provider of its own for each test, whose API is the echo. */
   const register = async (): Promise<{ readonly provider: string; readonly id: string }> => {
@@ -165,5 +159,13 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", (transport, revision) 
     expect(new Set(tokens).size).toBe(2);
     const grants = mcp.world.provider.tokenRequests.map(({ grantType }) => grantType);
     expect(grants.slice(-2)).toEqual(["authorization_code", "refresh_token"]);
+  });
+
+  it("showed no credential and no key in any message, log or error", () => {
+    const sent = mcp.api.calls.map(({ headers }) => headers.authorization?.replace(/^Bearer /, "") ?? "");
+    expect(sent.length).toBeGreaterThan(0);
+    const seen = mcp.seen.join("\n");
+    for (const secret of [...sent, mcp.world.place.apiKey])
+      expect([secret.length > 16, seen.includes(secret)]).toEqual([true, false]);
   });
 });
