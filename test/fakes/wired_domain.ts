@@ -96,7 +96,7 @@ export class WiredDomain {
     this.completer = new ConnectionCompleter({
       ...entry,
       writer,
-      grants,
+      grants: { ...grants, pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")) },
       locks,
       userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
       refusesOtherAccounts: true,
