@@ -567,7 +567,7 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth"].map(
+      ...["omit_pkce", "skip_scope_on_auth", "push_authorization_requests"].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",
