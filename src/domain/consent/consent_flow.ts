@@ -24,8 +24,9 @@ import type { TokenSpool } from "../grants/token_spool.js";
 import type { UserInfoClient } from "../grants/user_info_client.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
-import { CodeRedemption, ConsentSuperseded, type Redeemed } from "./code_exchange.js";
+import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
+import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
 import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
@@ -200,7 +201,7 @@ export class ConnectionCompleter implements ConsentFlow {
     params: URLSearchParams,
   ): Promise<FinishOutcome> {
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
-    let redeemed: Redeemed;
+    let redeemed: KeptConsent;
     try {
       redeemed = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
     } catch (error) {
