@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKGBgoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLgAQopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIVCgtwcm92aWRlcl9pZBgCIAEoCUgAEhcKDXByb3ZpZGVyX25hbWUYAyABKAlIABIOCgZzY29wZXMYBCADKAkSEgoKcmV0dXJuX3VybBgFIAEoCRIVCg1jb25uZWN0aW9uX2lkGAYgASgJEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAcgASgIEg0KBWxhYmVsGAggASgJQgoKCHByb3ZpZGVyIs8BCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVkaXJlY3RfdXJpGAcgASgJIkoKGENvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhcKD2NvbXBsZXRpb25fY29kZRgCIAEoCSJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlUKFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKkAQoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEQoJaWRfcHJlZml4GAYgASgJIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWAoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIoChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBINCgVzdGF0ZRgBIAEoCSJaChhHZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRInCgZzY2hlbWEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IlcKGENhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIvIBChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5Eg4KBnNjb3BlcxgFIAMoCRINCgVsYWJlbBgGIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uItcBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJICgtjcmVkZW50aWFscxgCIAMoCzIzLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5EiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGKsIBChJQcm92aWRlclJldm9jYXRpb24SIwofUFJPVklERVJfUkVWT0NBVElPTl9VTlNQRUNJRklFRBAAEiIKHlBST1ZJREVSX1JFVk9DQVRJT05fTk9UX05FRURFRBABEh8KG1BST1ZJREVSX1JFVk9DQVRJT05fUEVORElORxACEhwKGFBST1ZJREVSX1JFVk9DQVRJT05fRE9ORRADEiQKIFBST1ZJREVSX1JFVk9DQVRJT05fTk9UX1BPU1NJQkxFEAQywwcKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USXAoRQ29uZmlybUNvbm5lY3Rpb24SIi5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlcXVlc3QaIy5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlc3BvbnNlElAKDUdldENvbm5lY3Rpb24SHi5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBofLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKqBgoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJGCgdBY2NvdW50Eg8KB3N1YmplY3QYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRINCgVsb2dpbhgEIAEoCSLgAQopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIVCgtwcm92aWRlcl9pZBgCIAEoCUgAEhcKDXByb3ZpZGVyX25hbWUYAyABKAlIABIOCgZzY29wZXMYBCADKAkSEgoKcmV0dXJuX3VybBgFIAEoCRIVCg1jb25uZWN0aW9uX2lkGAYgASgJEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAcgASgIEg0KBWxhYmVsGAggASgJQgoKCHByb3ZpZGVyIs8BCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVkaXJlY3RfdXJpGAcgASgJIkoKGENvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhcKD2NvbXBsZXRpb25fY29kZRgCIAEoCSJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlUKFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKkAQoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEQoJaWRfcHJlZml4GAYgASgJIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWAoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIoChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBINCgVzdGF0ZRgBIAEoCSJaChhHZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRInCgZzY2hlbWEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IlcKGENhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIvIBChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5Eg4KBnNjb3BlcxgFIAMoCRINCgVsYWJlbBgGIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uItcBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJICgtjcmVkZW50aWFscxgCIAMoCzIzLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5EiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGKsIBChJQcm92aWRlclJldm9jYXRpb24SIwofUFJPVklERVJfUkVWT0NBVElPTl9VTlNQRUNJRklFRBAAEiIKHlBST1ZJREVSX1JFVk9DQVRJT05fTk9UX05FRURFRBABEh8KG1BST1ZJREVSX1JFVk9DQVRJT05fUEVORElORxACEhwKGFBST1ZJREVSX1JFVk9DQVRJT05fRE9ORRADEiQKIFBST1ZJREVSX1JFVk9DQVRJT05fTk9UX1BPU1NJQkxFEAQywwcKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USXAoRQ29uZmlybUNvbm5lY3Rpb24SIi5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlcXVlc3QaIy5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlc3BvbnNlElAKDUdldENvbm5lY3Rpb24SHi5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBofLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -264,6 +264,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: string label = 62;
    */
   label: string;
+
+  /**
+   * Whose account it is; unset when the provider did not say.
+   *
+   * @generated from field: nexus.v1.Account account = 63;
+   */
+  account?: Account | undefined;
 };
 
 /**
@@ -272,6 +279,49 @@ export type Connection = Message<"nexus.v1.Connection"> & {
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 2);
+
+/**
+ * Whose account at the provider a credential belongs to, as the provider said in the id_token or at the profile's user-info endpoint.
+ * Fields that it did not say are empty. None is longer than 256 characters, and none holds control characters.
+ *
+ * @generated from message nexus.v1.Account
+ */
+export type Account = Message<"nexus.v1.Account"> & {
+  /**
+   * The provider's identifier of the account: `sub` of OpenID Connect, or what the profile's mapping names.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Name for people.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * E-mail address; whether the provider verified it is not known.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
+
+  /**
+   * Name by which the account signs in or is mentioned.
+   *
+   * @generated from field: string login = 4;
+   */
+  login: string;
+};
+
+/**
+ * Describes the message nexus.v1.Account.
+ * Use `create(AccountSchema)` to create a new message.
+ */
+export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 3);
 
 /**
  * Request of ConnectionService.RequestConnection.
@@ -356,7 +406,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
  * Use `create(ConnectionServiceRequestConnectionRequestSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionRequestSchema: GenMessage<ConnectionServiceRequestConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 3);
+  messageDesc(file_nexus_v1_connection, 4);
 
 /**
  * Response of ConnectionService.RequestConnection.
@@ -419,7 +469,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
  * Use `create(ConnectionServiceRequestConnectionResponseSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionResponseSchema: GenMessage<ConnectionServiceRequestConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 4);
+  messageDesc(file_nexus_v1_connection, 5);
 
 /**
  * Request of ConfirmConnection.
@@ -447,7 +497,7 @@ export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionReques
  * Use `create(ConfirmConnectionRequestSchema)` to create a new message.
  */
 export const ConfirmConnectionRequestSchema: GenMessage<ConfirmConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 5);
+  messageDesc(file_nexus_v1_connection, 6);
 
 /**
  * Response of ConfirmConnection.
@@ -468,7 +518,7 @@ export type ConfirmConnectionResponse = Message<"nexus.v1.ConfirmConnectionRespo
  * Use `create(ConfirmConnectionResponseSchema)` to create a new message.
  */
 export const ConfirmConnectionResponseSchema: GenMessage<ConfirmConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 6);
+  messageDesc(file_nexus_v1_connection, 7);
 
 /**
  * Request of GetConnection.
@@ -496,7 +546,7 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 7);
+  messageDesc(file_nexus_v1_connection, 8);
 
 /**
  * Response of GetConnection.
@@ -517,7 +567,7 @@ export type GetConnectionResponse = Message<"nexus.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 8);
+  messageDesc(file_nexus_v1_connection, 9);
 
 /**
  * Request of ListConnections.
@@ -573,7 +623,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 9);
+  messageDesc(file_nexus_v1_connection, 10);
 
 /**
  * Response of ListConnections.
@@ -601,7 +651,7 @@ export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 10);
+  messageDesc(file_nexus_v1_connection, 11);
 
 /**
  * Request of RevokeConnection.
@@ -629,7 +679,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 11);
+  messageDesc(file_nexus_v1_connection, 12);
 
 /**
  * Response of RevokeConnection.
@@ -650,7 +700,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 13);
 
 /**
  * Request of DeleteConnection.
@@ -678,7 +728,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 14);
 
 /**
  * Response of DeleteConnection.
@@ -693,7 +743,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 15);
 
 /**
  * Request of GetCaptureSchema.
@@ -714,7 +764,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Response of GetCaptureSchema.
@@ -742,7 +792,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Request of CaptureCredential.
@@ -770,7 +820,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of CaptureCredential.
@@ -805,7 +855,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of ImportConnection.
@@ -861,7 +911,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of ImportConnection.
@@ -882,7 +932,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Request of ReplaceCredential.
@@ -917,7 +967,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * Response of ReplaceCredential.
@@ -938,7 +988,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 22);
+  messageDesc(file_nexus_v1_connection, 23);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
