@@ -119,6 +119,28 @@ class RefreshTokenResponse(_message.Message):
     token: Token
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
 
+class ReportRejectedTokenRequest(_message.Message):
+    __slots__ = ("connection_id", "name", "revision", "status", "www_authenticate")
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    WWW_AUTHENTICATE_FIELD_NUMBER: _ClassVar[int]
+    connection_id: str
+    name: _connection_pb2.ConnectionName
+    revision: int
+    status: int
+    www_authenticate: str
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., revision: _Optional[int] = ..., status: _Optional[int] = ..., www_authenticate: _Optional[str] = ...) -> None: ...
+
+class ReportRejectedTokenResponse(_message.Message):
+    __slots__ = ("outcome", "revision")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    outcome: RejectionOutcome
+    revision: int
+    def __init__(self, outcome: _Optional[_Union[RejectionOutcome, str]] = ..., revision: _Optional[int] = ...) -> None: ...
+
 class Position(_message.Message):
     __slots__ = ("epoch", "revision")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -156,7 +178,7 @@ class WatchTokensResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[TokenState, _Mapping]] = ..., removed: _Optional[_Union[ConnectionRemoved, _Mapping]] = ..., bookmark: _Optional[_Union[Bookmark, _Mapping]] = ..., reset: _Optional[_Union[Reset, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class TokenState(_message.Message):
-    __slots__ = ("connection_id", "user_id", "provider_id", "provider_name", "status", "revision", "token", "problem", "refresh_expires_at", "label")
+    __slots__ = ("connection_id", "user_id", "provider_id", "provider_name", "status", "revision", "token", "problem", "refresh_expires_at", "label", "account")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +189,7 @@ class TokenState(_message.Message):
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     REFRESH_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     user_id: str
     provider_id: str
@@ -177,7 +200,8 @@ class TokenState(_message.Message):
     problem: _connection_pb2.Problem
     refresh_expires_at: _timestamp_pb2.Timestamp
     label: str
-    def __init__(self, connection_id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[_connection_pb2.ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., problem: _Optional[_Union[_connection_pb2.Problem, _Mapping]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., label: _Optional[str] = ...) -> None: ...
+    account: _connection_pb2.Account
+    def __init__(self, connection_id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[_connection_pb2.ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., problem: _Optional[_Union[_connection_pb2.Problem, _Mapping]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[_connection_pb2.Account, _Mapping]] = ...) -> None: ...
 
 class ConnectionRemoved(_message.Message):
     __slots__ = ("connection_id",)
@@ -202,25 +226,3 @@ class Drain(_message.Message):
     RECONNECT_DELAY_FIELD_NUMBER: _ClassVar[int]
     reconnect_delay: _duration_pb2.Duration
     def __init__(self, reconnect_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
-
-class ReportRejectedTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "name", "revision", "status", "www_authenticate")
-    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    WWW_AUTHENTICATE_FIELD_NUMBER: _ClassVar[int]
-    connection_id: str
-    name: _connection_pb2.ConnectionName
-    revision: int
-    status: int
-    www_authenticate: str
-    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., revision: _Optional[int] = ..., status: _Optional[int] = ..., www_authenticate: _Optional[str] = ...) -> None: ...
-
-class ReportRejectedTokenResponse(_message.Message):
-    __slots__ = ("outcome", "revision")
-    OUTCOME_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
-    outcome: RejectionOutcome
-    revision: int
-    def __init__(self, outcome: _Optional[_Union[RejectionOutcome, str]] = ..., revision: _Optional[int] = ...) -> None: ...
