@@ -23,7 +23,8 @@ _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
 
 class Player(Protocol):
-    hooks: tuple[str, ...]
+    @property
+    def hooks(self) -> tuple[str, ...]: ...
 
     async def open(self, options: Fields) -> None: ...
     async def token(self, message: Fields) -> Fields: ...

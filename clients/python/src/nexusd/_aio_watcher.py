@@ -17,7 +17,11 @@ from nexusd._watcher import Changed, Stop, Worked, status_of
 from nexusd.errors import NexusError
 
 AioStream: TypeAlias = "grpc.aio.UnaryStreamCall[Message, token_pb2.WatchTokensResponse]"
-_Item: TypeAlias = "tuple[int, token_pb2.WatchTokensResponse | Exception | None] | Changed | Worked | Stop"
+_Item: TypeAlias = "tuple[int, token_pb2.WatchTokensResponse | Exception | None] | Changed | Worked | Wake | Stop"
+
+
+class Wake:
+    """It is time to look."""
 
 
 class AioWatcher:
@@ -67,16 +71,19 @@ class AioWatcher:
             for stream in self._streams.values():
                 stream.cancel()
 
-    async def _next_item(self) -> _Item | None:
+    async def _next_item(self) -> _Item:
         wake_at = self._watch.wake_at()
         if wake_at is None:
             return await self._items.get()
+        # A `get` that is cancelled by a timeout can lose what it got.
+        delay = max(0.0, wake_at - time.monotonic())
+        timer = asyncio.get_running_loop().call_later(delay, self._items.put_nowait, Wake())
         try:
-            return await asyncio.wait_for(self._items.get(), max(0.0, wake_at - time.monotonic()))
-        except asyncio.TimeoutError:
-            return None
+            return await self._items.get()
+        finally:
+            timer.cancel()
 
-    def _take(self, item: _Item | None) -> bool:
+    def _take(self, item: _Item) -> bool:
         """Returns whether to go on."""
         now = time.monotonic()
         if isinstance(item, Stop):

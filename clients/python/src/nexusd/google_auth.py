@@ -5,7 +5,6 @@ storage.Client(project="...", credentials=Credentials(nexus, "google", user="ada
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -18,9 +17,6 @@ from nexusd.errors import NexusError, StrategyError, Unavailable
 from nexusd.tokens import Token
 
 __all__ = ["Credentials"]
-
-# A token that was fetched in place of a refused one and is refused within this time is not replaced again.
-_REFUSED_AGAIN_SECONDS = 60.0
 
 
 class Credentials(google.auth.credentials.Credentials):
@@ -35,11 +31,16 @@ class Credentials(google.auth.credentials.Credentials):
         self._nexus = nexus
         self._wanted = wanted(provider, user, label, scopes)
         self._sent: Token | None = None
-        self._replaced: tuple[int, float] | None = None
+        # The revision that took the place of a refused one, until it was sent more than once.
+        self._replacement: int | None = None
+        self._sent_again = False
 
     def before_request(self, request: Any, method: str, url: str, headers: MutableMapping[str, str]) -> None:
         """Puts the current token into the headers."""
         self._sent = self._take(self._current())
+        if self._sent_again:
+            self._replacement = None
+        self._sent_again = self._replacement is not None
         self.apply(headers)
 
     def apply(self, headers: MutableMapping[str, str], token: str | None = None) -> None:
@@ -59,14 +60,13 @@ class Credentials(google.auth.credentials.Credentials):
         if sent is None:
             self._take(self._current())
             return
-        if self._replaced is not None:
-            revision, at = self._replaced
-            if revision == sent.revision and time.monotonic() - at < _REFUSED_AGAIN_SECONDS:
-                raise RefreshError("the API refused the token, and the one that took its place")
+        if self._replacement == sent.revision:
+            self._replacement = None
+            raise RefreshError("the API refused the token, and the one that took its place")
         another = self._nexus.replace_rejected(self._wanted.provider, rejected=sent, status=401, **self._wanted.name())
         if another is None:
             raise RefreshError("the API refused the token, and there is no other")
-        self._replaced = another.revision, time.monotonic()
+        self._replacement, self._sent_again = another.revision, False
         self._sent = self._take(another)
 
     def _current(self) -> Token:

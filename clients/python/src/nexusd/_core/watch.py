@@ -130,6 +130,7 @@ class Watch:
             self._open_at = None
             if self._next is not None:
                 actions.append(Cancel(self._next.number))
+                self._next = None
             actions.append(self._open(now))
         return actions
 
