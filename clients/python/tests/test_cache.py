@@ -40,6 +40,11 @@ def held(cache: TokenCache) -> str | None:
     return None if token is None else token.value
 
 
+def passes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    later = time.monotonic() + seconds
+    monkeypatch.setattr("nexusd._core.cache.time.monotonic", lambda: later)
+
+
 def test_the_newer_revision_counts_in_either_order(cache: TokenCache) -> None:
     cache.answered(ADA, answer(2), time.monotonic())
     cache.state(state_message(1).state)
@@ -79,28 +84,30 @@ def test_a_bookmark_ends_the_precedence_of_an_answer(cache: TokenCache, monkeypa
     cache.state(state_message(1, "at-new").state)
     cache.bookmark([ADA])
     assert held(cache) == "at-7"
-    later = time.monotonic() + 2
-    monkeypatch.setattr("nexusd._core.cache.time.monotonic", lambda: later)
+    passes(monkeypatch, 2)
     cache.bookmark([ADA])
     assert held(cache) == "at-new"
 
 
-def test_while_a_stream_lives_the_local_clock_is_not_asked(cache: TokenCache) -> None:
+def test_while_a_stream_lives_the_local_clock_is_not_asked(cache: TokenCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.state(state_message(1, expires_s=int(NOW) - 7200).state)
-    assert held(cache) is None
+    assert held(cache) == "at-1", "the snapshot goes on: its bookmark is to come"
     cache.live = True
+    passes(monkeypatch, 100)
     assert held(cache) == "at-1"
+    cache.live = False
+    assert held(cache) is None
 
 
 def test_without_a_stream_a_token_is_used_until_it_expires(cache: TokenCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.state(state_message(1, expires_s=int(NOW) + 1).state)
     assert held(cache) == "at-1"
     cache.clock = lambda: NOW + 1
+    passes(monkeypatch, module.TRUSTED_SECONDS + 1)
     assert held(cache) is None
     cache.answered(ADA, expiring(2, NOW - 7200), time.monotonic())
     assert held(cache) == "at-2", "what the daemon said just now counts, whatever the clock says"
-    later = time.monotonic() + module.TRUSTED_SECONDS + 1
-    monkeypatch.setattr("nexusd._core.cache.time.monotonic", lambda: later)
+    passes(monkeypatch, module.TRUSTED_SECONDS + 1)
     assert held(cache) is None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -254,10 +256,14 @@ def test_with_the_support_of_grpc_a_child_may_be_forked_later(daemon: FakeDaemon
     assert _in_child(daemon, before_fork=True) == "child 1, parent 1"
 
 
-def _in_child(daemon: FakeDaemon, *, before_fork: bool) -> str:
-    import subprocess
-    import sys
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_without_it_the_child_is_told_in_place_of_hanging(daemon: FakeDaemon) -> None:
+    told = _in_child(daemon, before_fork=True, support="0")
+    assert told.startswith("NexusError: this process was forked after")
+    assert told.endswith("parent 1")
 
+
+def _in_child(daemon: FakeDaemon, *, before_fork: bool, support: str = "1") -> str:
     program = f"""
 import os
 from nexusd import Nexus
@@ -268,15 +274,17 @@ child = os.fork()
 if child == 0:
     try:
         os.write(writer, b"child %d" % nexus.token("github", user="ada", timeout=20).revision)
+    except Exception as error:
+        os.write(writer, f"{{type(error).__name__}}: {{error}}".encode())
     finally:
         os._exit(0)
 os.close(writer)
-told = os.read(reader, 100).decode()
+told = os.read(reader, 1000).decode()
 os.waitpid(child, 0)
 print(f"{{told}}, parent {{nexus.token('github', user='ada', timeout=20).revision}}")
 nexus.close()
 """
-    environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "1" if before_fork else "0"}
+    environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": support if before_fork else "0"}
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()

@@ -25,6 +25,7 @@ from nexusd._core.acquire import (
     acquire_steps,
 )
 from nexusd._core.address import find_address
+from nexusd._core.forks import FORKED_AIO
 from nexusd._core.messages import consent_error
 from nexusd._core.names import Name, name_of, scopes_of
 from nexusd._core.subjects import WatchedIds
@@ -65,6 +66,7 @@ class AsyncNexus:
         self._address = find_address(address, api_key=api_key, api_key_file=api_key_file)
         self._session: AioSession | None = None
         self._closed = False
+        self._is_orphan = False
         self._clock: Callable[[], float] = time.time
         _clients.add(self)
 
@@ -264,6 +266,8 @@ class AsyncNexus:
             return session
         if self._closed:
             raise NexusError("the client is closed")
+        if self._is_orphan:
+            raise NexusError(FORKED_AIO)
         if session is not None:
             _abandoned.append(session)
         self._session = AioSession(self._address)
@@ -271,9 +275,10 @@ class AsyncNexus:
         return self._session
 
     def _forget_parent(self) -> None:
-        """In the child of a fork: the connections are the parent's."""
+        """In the child of a fork: grpc.aio does not survive it."""
         if self._session is not None:
             _abandoned.append(self._session)
+            self._is_orphan = True
         self._session = None
 
 

@@ -22,6 +22,7 @@ from nexusd._core.acquire import (
     acquire_steps,
 )
 from nexusd._core.address import find_address
+from nexusd._core.forks import FORKED, survives_fork
 from nexusd._core.messages import consent_error
 from nexusd._core.names import Name, name_of, scopes_of
 from nexusd._session import Session, Wait
@@ -37,8 +38,8 @@ _abandoned: list[Session] = []
 class Nexus:
     """A client of nexusd. Thread-safe; make one and keep it. It connects at its first call.
 
-    After a fork the child connects anew. gRPC itself must be told of forks after the first call by `GRPC_ENABLE_FORK_SUPPORT=1`;
-    it needs nothing when the first call is made after the fork.
+    The child of a fork connects anew. A fork after the first call needs `GRPC_ENABLE_FORK_SUPPORT=1` in the environment, since gRPC
+    does not survive it without; else the child's calls raise NexusError.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Nexus:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._closed = False
+        self._is_orphan = False
         self._clock: Callable[[], float] = time.time
         self._finalizer: weakref.finalize[..., Nexus] | None = None
         _clients.add(self)
@@ -238,6 +240,8 @@ class Nexus:
         with self._lock:
             if self._closed:
                 raise NexusError("the client is closed")
+            if self._is_orphan:
+                raise NexusError(FORKED)
             if self._session is None:
                 session = Session(self._address)
                 session.cache.clock = self._clock
@@ -252,6 +256,7 @@ class Nexus:
             self._finalizer.detach()
         if self._session is not None:
             _abandoned.append(self._session)
+            self._is_orphan = not survives_fork()
         self._session = None
 
 

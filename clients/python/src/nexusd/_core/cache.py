@@ -15,7 +15,7 @@ from nexusd.tokens import Token
 
 #: WatchTokens takes no more; names beyond these are not cached.
 MAX_NAMES = 1000
-#: For so many seconds an answer of AcquireToken is used whatever the local clock says: by then the stream has spoken.
+#: For so many seconds the daemon's word counts whatever the local clock says: by then the stream lives.
 TRUSTED_SECONDS = 5.0
 # A bookmark may have been on its way when AcquireToken answered.
 _OVERTAKEN_SECONDS = 1.0
@@ -40,9 +40,10 @@ class _Entry:
 
     token: Token
     expires_s: float | None
-    #: Whether the stream said it; else AcquireToken did, at `answered_s` of the monotonic clock.
+    #: Whether the stream said it; else AcquireToken did.
     from_stream: bool
-    answered_s: float
+    #: When, by the monotonic clock.
+    said_s: float
 
 
 class TokenCache:
@@ -70,7 +71,7 @@ class TokenCache:
             if min_ttl and entry.expires_s - self.clock() < min_ttl:
                 return None
             is_told = self.live and entry.from_stream
-            if not is_told and entry.expires_s <= self.clock() and time.monotonic() - entry.answered_s > TRUSTED_SECONDS:
+            if not is_told and entry.expires_s <= self.clock() and time.monotonic() - entry.said_s > TRUSTED_SECONDS:
                 return None
         return entry.token if not scopes or entry.token.granted_scopes.issuperset(scopes) else None
 
@@ -135,7 +136,7 @@ class TokenCache:
                     del states[connection_id]
                     self._name_of_id.pop(connection_id, None)
                 held = self._entries.get(name)
-                if held is not None and (held.from_stream or held.answered_s < began_s):
+                if held is not None and (held.from_stream or held.said_s < began_s):
                     self._settle(name)
         self._tell()
 
@@ -145,7 +146,7 @@ class TokenCache:
         with self._lock:
             for name in names:
                 held = self._entries.get(name)
-                if held is not None and not held.from_stream and held.answered_s < limit and name in self._states:
+                if held is not None and not held.from_stream and held.said_s < limit and name in self._states:
                     self._settle(name)
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -156,7 +157,7 @@ class TokenCache:
     def _is_newer(self, token: Token, asked_s: float, held: _Entry) -> bool:
         if held.from_stream and self.live:
             return token.revision > held.token.revision
-        return token.revision >= held.token.revision or held.answered_s < asked_s
+        return token.revision >= held.token.revision or held.said_s < asked_s
 
     def _resolve(self, name: Name) -> None:
         """An answer of AcquireToken with a newer revision than the state is kept until the next bookmark."""
@@ -192,4 +193,4 @@ class TokenCache:
 
 def _entry(token: Token, *, from_stream: bool) -> _Entry:
     expires_s = token.expires_at.timestamp() if token.expires_at else None
-    return _Entry(token, expires_s, from_stream, 0.0 if from_stream else time.monotonic())
+    return _Entry(token, expires_s, from_stream, time.monotonic())
