@@ -1,0 +1,79 @@
+import * as oauth from "oauth4webapi";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import type { Secret } from "../../runtime/secret.js";
+import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { classify } from "../failure.js";
+import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
+import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
+import type { Renewal, Renewed } from "./renewal.js";
+
+/** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
+export interface RefreshGrant extends Renewal {
+  readonly refreshToken: Secret;
+  /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
+  readonly previousSubject?: string | undefined;
+}
+
+/**
+ * Redeems a refresh token (RFC 6749 section 6).
+ *
+ * @throws GrantFailure
+ */
+export async function refresh(grant: RefreshGrant): Promise<Renewed> {
+  try {
+    return await processRefresh(grant, await sendRefresh(grant));
+  } catch (violation) {
+    throw classify(violation, grant.clock.nowMs());
+  }
+}
+
+function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
+  const { server, client, clock, refreshToken, signal } = grant;
+  const options = grant.options ?? plainOAuth2;
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: true };
+  const metadata =
+    options.refreshUrl === "" ? server.metadata : { ...server.metadata, token_endpoint: options.refreshUrl };
+  return sendTokenRequest(grant.fetch, shape, (fetch) =>
+    oauth.refreshTokenGrantRequest(
+      metadata,
+      clientMetadata(client, clock),
+      clientAuthentication(client),
+      refreshToken.reveal(),
+      {
+        additionalParameters: options.refreshParams,
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: fetch,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    ),
+  );
+}
+
+async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<Renewed> {
+  const metadata = clientMetadata(grant.client, grant.clock);
+  const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
+  const { accessTokenViolation } = answer;
+  const withheld = accessTokenViolation === undefined ? {} : { accessTokenViolation };
+  if (answer.idToken === undefined || grant.server.issuer === undefined) {
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld };
+  }
+  try {
+    const judged = await processRefreshedIdToken(grant, answer.idToken);
+    return { tokenSet: toTokenSet(tokens, judged, answer.metadata), ...withheld };
+  } catch (error) {
+    const idTokenViolation = error instanceof IdTokenError ? error.violation : "malformed";
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld, idTokenViolation };
+  }
+}
+
+/**
+ * OpenID Connect Core 1.0 section 12.2. Pure on purpose: between the answer and its durable write there must be no other
+ * request, or a dead JWKS endpoint would hold the rotated refresh token in memory. TLS to the token endpoint stands
+ * for the signature, as section 3.1.3.7 step 6 allows.
+ */
+async function processRefreshedIdToken(grant: RefreshGrant, idToken: string): Promise<JudgedIdToken> {
+  const { server, client, clock, previousSubject } = grant;
+  const judged = await processIdToken({ server, client, clock, nonce: "any" }, idToken);
+  if (previousSubject !== undefined && judged.subject !== previousSubject) throw new IdTokenError("sub");
+  return judged;
+}
