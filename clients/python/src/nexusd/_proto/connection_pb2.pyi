@@ -149,7 +149,7 @@ class ConnectionServiceRequestConnectionRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., return_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., require_confirmation: _Optional[bool] = ..., label: _Optional[str] = ...) -> None: ...
 
 class ConnectionServiceRequestConnectionResponse(_message.Message):
-    __slots__ = ("auth_url", "state", "scopes", "provider_id", "connection_id", "expires_at", "redirect_uri")
+    __slots__ = ("auth_url", "state", "scopes", "provider_id", "connection_id", "expires_at", "redirect_uri", "connection")
     AUTH_URL_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +157,7 @@ class ConnectionServiceRequestConnectionResponse(_message.Message):
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_FIELD_NUMBER: _ClassVar[int]
     auth_url: str
     state: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
@@ -164,7 +165,8 @@ class ConnectionServiceRequestConnectionResponse(_message.Message):
     connection_id: str
     expires_at: _timestamp_pb2.Timestamp
     redirect_uri: str
-    def __init__(self, auth_url: _Optional[str] = ..., state: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., provider_id: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., redirect_uri: _Optional[str] = ...) -> None: ...
+    connection: Connection
+    def __init__(self, auth_url: _Optional[str] = ..., state: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., provider_id: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., redirect_uri: _Optional[str] = ..., connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
 
 class ConfirmConnectionRequest(_message.Message):
     __slots__ = ("connection_id", "completion_code")
