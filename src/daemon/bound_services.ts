@@ -29,7 +29,7 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
     connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
-    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
+    tokenService({ tokens, rejected: parts.rejected, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

@@ -38,6 +38,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
@@ -148,6 +149,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     hub,
     readAudit,
     tokens,
+    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
