@@ -29,7 +29,7 @@ type watcher struct {
 	// isRefused: the stream gets the same answer until a person changes the key, the policy or the daemon.
 	isRefused atomic.Bool
 	start     sync.Once
-	done  chan struct{} // closed when run has ended; never when it was not started
+	done      chan struct{} // closed when run has ended; never when it was not started
 }
 
 func newWatcher(client *Client, cache *cache) *watcher {
@@ -47,10 +47,10 @@ func (w *watcher) named(ctx context.Context) {
 
 // running is a stream that is read by a goroutine of its own.
 type running struct {
-	names   []name
-	cancel  context.CancelFunc
-	cursor  cursor
-	tick    uint64
+	names  []name
+	cancel context.CancelFunc
+	cursor cursor
+	tick   uint64
 }
 
 type happening struct {

@@ -134,4 +134,3 @@ func withConsent(described object, consent *nexus.ConsentRequired) object {
 	described["auth_url"], described["connection_id"], described["reason"] = consent.AuthURL, consent.ConnectionID, consent.Reason
 	return described
 }
-
