@@ -185,14 +185,15 @@ func (c *cache) names() []name {
 	return slices.Collect(maps.Keys(*c.entries.Load()))
 }
 
-// state takes the state of a connection.
-func (c *cache) state(state *nexusv1.TokenState) {
+// state takes the state of a connection. While a snapshot is under way it may be one of several of its name: only what is known of the
+// connection that is held counts before the end.
+func (c *cache) state(state *nexusv1.TokenState, isSnapshot bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := state.GetConnectionId()
 	e := (*c.entries.Load())[newName(state.GetProviderName(), state.GetUserId(), state.GetLabel())]
 	if known := c.byID[id]; known != nil && known != e { // its provider was renamed
-		c.forget(id)
+		c.forget(id, isSnapshot)
 	}
 	if e == nil {
 		return
@@ -200,17 +201,19 @@ func (c *cache) state(state *nexusv1.TokenState) {
 	c.byID[id] = e
 	e.states[id] = state
 	e.version++
-	e.settle(false)
+	if current := e.current.Load(); !isSnapshot || current != nil && current.id == id {
+		e.settle(false)
+	}
 }
 
 // removed takes a connection away.
-func (c *cache) removed(id string) {
+func (c *cache) removed(id string, isSnapshot bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(id)
+	c.forget(id, isSnapshot)
 }
 
-func (c *cache) forget(id string) {
+func (c *cache) forget(id string, isSnapshot bool) {
 	e := c.byID[id]
 	if e == nil {
 		return
@@ -218,7 +221,9 @@ func (c *cache) forget(id string) {
 	delete(c.byID, id)
 	delete(e.states, id)
 	e.version++
-	e.settle(false)
+	if current := e.current.Load(); !isSnapshot || current != nil && current.id == id {
+		e.settle(false)
+	}
 }
 
 // opened is called before a stream is; the answer goes to complete.
@@ -237,7 +242,7 @@ func (c *cache) complete(names []name, tick uint64, named map[string]bool) uint6
 	if named != nil {
 		for id := range c.byID {
 			if !named[id] {
-				c.forget(id)
+				c.forget(id, false)
 			}
 		}
 	}
@@ -248,8 +253,10 @@ func (c *cache) complete(names []name, tick uint64, named map[string]bool) uint6
 			continue
 		}
 		e.isCovered.Store(true)
-		if current := e.current.Load(); current != nil && current.id == "" && current.tick < tick {
-			e.settle(true)
+		current := e.current.Load()
+		isTold := current != nil && current.id == "" && current.tick < tick
+		if isTold || named != nil {
+			e.settle(isTold)
 		}
 	}
 	c.isLive.Store(true)

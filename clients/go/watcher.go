@@ -157,11 +157,12 @@ func (w *watcher) open(ctx context.Context, events chan<- happening, names []nam
 
 func (w *watcher) take(stream *running, message *nexusv1.WatchTokensResponse) {
 	named := stream.cursor.take(message)
+	isSnapshot := stream.cursor.named != nil
 	switch event := message.GetEvent().(type) {
 	case *nexusv1.WatchTokensResponse_State:
-		w.cache.state(event.State)
+		w.cache.state(event.State, isSnapshot)
 	case *nexusv1.WatchTokensResponse_Removed:
-		w.cache.removed(event.Removed.GetConnectionId())
+		w.cache.removed(event.Removed.GetConnectionId(), isSnapshot)
 	case *nexusv1.WatchTokensResponse_Bookmark:
 		stream.tick = w.cache.complete(stream.names, stream.tick, named)
 	}
