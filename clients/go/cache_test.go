@@ -73,13 +73,13 @@ func TestWhileTheStreamLivesNoClockIsAsked(t *testing.T) {
 
 func TestATokenIsUsedUntilItExpiresWhileTheDaemonIsAway(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		daemon.answers(aToken("one", 1, time.Hour))
+		daemon.answers(aToken("one", 1, 10*time.Minute))
 		wants(t, daemon, client, "one", 1)
-		(<-daemon.streams).says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1))
+		(<-daemon.streams).says(state("c1", 1, aToken("one", 1, 10*time.Minute)), bookmark(1))
 		daemon.server.Stop()
 		synctest.Wait()
 		wants(t, daemon, client, "one", 1)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(2 * 10*time.Minute)
 		begin := time.Now()
 		_, err := client.Token(t.Context(), "github", "ada")
 		if unavailable := new(Unavailable); !errors.As(err, &unavailable) {

@@ -13,8 +13,12 @@ import (
 	"github.com/nexusd/nexusd/clients/go/nexusv1"
 )
 
-// connectPatience is how long a call waits for a connection to the daemon, as during a restart.
-const connectPatience = 2 * time.Second
+const (
+	// connectPatience is how long a call waits for a connection to the daemon, as during a restart.
+	connectPatience = 2 * time.Second
+	// attemptTime is how long it waits before it tries anew. A stream makes one attempt, since it backs off by itself.
+	attemptTime = 250 * time.Millisecond
+)
 
 // Client gives current tokens. It is safe for concurrent use, and one is enough for a process: all share its connection, its cache and
 // its stream. Close ends them.
@@ -118,7 +122,7 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 		asked.Wait = durationpb.New(wait)
 	}
 	question := c.cache.ask(r.name)
-	if err := c.connected(ctx, connectPatience); err != nil {
+	if err := c.connected(ctx, connectPatience, attemptTime); err != nil {
 		return nil, statusError(err)
 	}
 	answer, err := c.tokens.AcquireToken(ctx, asked)
@@ -142,8 +146,8 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	return token, nil
 }
 
-// connected waits for a connection. Without one a call fails at once with what hinders it.
-func (c *Client) connected(ctx context.Context, patience time.Duration) error {
+// connected waits for a connection, and tries anew whenever attempt is over. Without a connection a call fails at once with what hinders it.
+func (c *Client) connected(ctx context.Context, patience, attempt time.Duration) error {
 	if c.conn.GetState() == connectivity.Ready {
 		return nil
 	}
@@ -158,15 +162,19 @@ func (c *Client) connected(ctx context.Context, patience time.Duration) error {
 		case connectivity.Idle:
 			c.conn.Connect()
 		}
-		if c.conn.WaitForStateChange(waiting, state) {
-			continue
-		}
-		if ctx.Err() != nil {
+		step, cancel := context.WithTimeout(waiting, attempt)
+		hasChanged := c.conn.WaitForStateChange(step, state)
+		cancel()
+		switch {
+		case hasChanged:
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if c.conn.GetState() == connectivity.TransientFailure {
+		case waiting.Err() == nil:
+			c.conn.ResetConnectBackoff()
+		case c.conn.GetState() == connectivity.TransientFailure:
 			return nil
+		default:
+			return status.Errorf(codes.Unavailable, "no connection to the daemon at %s within %s", c.conn.Target(), patience)
 		}
-		return status.Errorf(codes.Unavailable, "no connection to the daemon at %s within %s", c.conn.Target(), patience)
 	}
 }

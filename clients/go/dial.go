@@ -20,11 +20,11 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// dialParams: by default grpc-go's backoff grows to two minutes. A connection that does not answer a ping is closed before the silence
+// dialParams: by default grpc-go's own backoff grows to two minutes. A connection that does not answer a ping is closed before the silence
 // of the stream on it is over, so that the next stream gets another one.
 var dialParams = []grpc.DialOption{
 	grpc.WithConnectParams(grpc.ConnectParams{
-		Backoff:           backoff.Config{BaseDelay: firstDelay, Multiplier: 1.6, Jitter: 0.2, MaxDelay: longestDelay},
+		Backoff:           backoff.Config{BaseDelay: dialDelay, Multiplier: 1.6, Jitter: 0.2, MaxDelay: longestDelay},
 		MinConnectTimeout: 5 * time.Second,
 	}),
 	grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}),

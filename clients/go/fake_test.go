@@ -65,7 +65,7 @@ func play(t *testing.T, test func(t *testing.T, daemon *fakeDaemon, client *Clie
 func (d *fakeDaemon) serve() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.listener = bufconn.Listen(1 << 20)
+	d.listener = bufconn.Listen(64 << 10)
 	d.server = grpc.NewServer()
 	nexusv1.RegisterTokenServiceServer(d.server, d)
 	go func(server *grpc.Server, listener *bufconn.Listener) { _ = server.Serve(listener) }(d.server, d.listener)

@@ -16,6 +16,8 @@ import (
 const (
 	firstDelay   = 100 * time.Millisecond
 	longestDelay = 10 * time.Second
+	// dialDelay is where grpc-go begins to back off by itself: a stream that makes one attempt waits no longer for it.
+	dialDelay = time.Second
 	// silentIntervals of bookmarks without a message: the stream is dead.
 	silentIntervals = 3
 )
@@ -60,7 +62,7 @@ func (c *Client) read(ctx context.Context, request *nexusv1.WatchTokensRequest, 
 	silence := silentIntervals * request.GetBookmarkInterval().AsDuration()
 	timer := time.AfterFunc(silence, cancel)
 	defer timer.Stop()
-	if err := c.connected(ctx, longestDelay); err != nil {
+	if err := c.connected(ctx, dialDelay, dialDelay); err != nil {
 		return err
 	}
 	stream, err := c.tokens.WatchTokens(ctx, request)
