@@ -169,7 +169,7 @@ func TestErrorsAreTyped(t *testing.T) {
 }
 
 func TestATokenPrintsNoSecret(t *testing.T) {
-	token := newToken(aToken("s3cret", 3, time.Hour))
+	token := TokenOf(aToken("s3cret", 3, time.Hour))
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("token", "token", token, "value", *token)
 	text := fmt.Sprintf("%v %+v %#v %s %q %d %v %#v", token, token, token, token, token, token, *token, *token) + log.String()

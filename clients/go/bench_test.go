@@ -17,7 +17,7 @@ func holding(b *testing.B) *Client {
 	}
 	client := newClient(conn)
 	b.Cleanup(func() { _ = client.Close() })
-	client.cache.answered(newName("github", "ada", ""), question{}, nil, newToken(aToken("one", 1, time.Hour)))
+	client.cache.answered(newName("github", "ada", ""), question{}, nil, TokenOf(aToken("one", 1, time.Hour)))
 	return client
 }
 

@@ -139,7 +139,7 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	if answer.GetToken() == nil {
 		return nil, statusError(status.Error(codes.Unimplemented, "the daemon answered neither a token nor a link: it is newer than this library"))
 	}
-	token, isNew := c.cache.answered(r.name, question, r.scopes, newToken(answer.GetToken()))
+	token, isNew := c.cache.answered(r.name, question, r.scopes, TokenOf(answer.GetToken()))
 	if isNew || c.watcher.isRefused.Load() {
 		c.watcher.named(c.ctx)
 	}

@@ -96,7 +96,7 @@ func (e *entry) settle(isFinal bool) {
 			e.hold(&held{token: current.token, id: state.GetConnectionId(), accepted: current.accepted})
 		}
 	default:
-		next := &held{token: newToken(state.GetToken()), id: state.GetConnectionId()}
+		next := &held{token: TokenOf(state.GetToken()), id: state.GetConnectionId()}
 		if current != nil && (current.id == "" || current.id == next.id) && slices.Equal(current.token.Scopes, next.token.Scopes) {
 			next.accepted = current.accepted
 		}

@@ -1,9 +1,14 @@
 #!/bin/sh
 # Generates nexusv1 from proto/nexus/v1 of this repository, with the `buf` of its `npm ci` and the plugins that buf.gen.yaml names.
-# `./generate.sh PROTO_FOLDER` takes another contract.
+# With --check it changes nothing, and fails when nexusv1 is not current.
 set -eu
 cd "$(dirname "$0")"
-protos=${1:-../../proto}
-PATH="$PWD/../../node_modules/.bin:$PATH" buf generate "$protos" \
-  --path "$protos/nexus/v1/token.proto" --path "$protos/nexus/v1/connection.proto" --path "$protos/nexus/v1/strategy.proto"
-gofmt -w nexusv1
+out=.
+if [ "${1:-}" = --check ]; then
+  out=$(mktemp -d)
+  trap 'rm -rf "$out"' EXIT
+fi
+PATH="$PWD/../../node_modules/.bin:$PATH" buf generate ../../proto --output "$out" \
+  --path ../../proto/nexus/v1/token.proto --path ../../proto/nexus/v1/connection.proto --path ../../proto/nexus/v1/strategy.proto
+gofmt -w "$out/nexusv1"
+[ "$out" = . ] || diff -r "$out/nexusv1" nexusv1 || { echo "nexusv1 is not current: run ./generate.sh" >&2; exit 1; }

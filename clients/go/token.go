@@ -29,7 +29,11 @@ type Token struct {
 	Type string
 }
 
-func newToken(message *nexusv1.Token) *Token {
+// TokenOf makes a Token of one of the contract, such as a state of [Client.Watch] holds; nil of nil.
+func TokenOf(message *nexusv1.Token) *Token {
+	if message == nil {
+		return nil
+	}
 	token := &Token{
 		Credentials: message.GetCredentials(),
 		Strategy:    message.GetStrategy(),

@@ -44,7 +44,7 @@ export const languages: readonly Language[] = [
   {
     name: "Go (grpc-go)",
     needs: ["go"],
-    build: inFolder("go", ["go", "generate"], ["go", "build", "-p", "2", "-o", "agent", "."]),
+    build: inFolder("go", ["go", "build", "-p", "2", "-o", "agent", "."]),
     run: [join(examples, "go/agent")],
   },
   {

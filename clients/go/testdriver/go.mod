@@ -5,7 +5,7 @@ go 1.25.0
 replace github.com/nexusd/nexusd/clients/go => ../
 
 require (
-	github.com/nexusd/nexusd/clients/go v0.0.0
+	github.com/nexusd/nexusd/clients/go v0.1.0
 	google.golang.org/grpc v1.82.0
 	google.golang.org/protobuf v1.36.12
 )
