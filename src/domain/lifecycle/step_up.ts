@@ -17,6 +17,27 @@ export function wantedScopes(
   return stepUp?.wanted && !isForgotten(stepUp, nowMs) ? stepUp.scopes : undefined;
 }
 
+/** The scopes of a request that a step-up made. */
+export interface AskedScopes {
+  /** Those that are new, or that the API named; none when it named none and nothing is new. */
+  readonly missing: readonly string[];
+  /** The others of the request. */
+  readonly others: readonly string[];
+}
+
+/** Undefined for a request that does not ask for what an API said is missing. @param scopes of the request */
+export function askedScopes(
+  connection: Asked,
+  scopes: readonly string[],
+  nowMs: number,
+): AskedScopes | undefined {
+  const wanted = wantedScopes(connection, nowMs);
+  if (!wanted?.every((scope) => scopes.includes(scope))) return undefined;
+  const isMissing = (scope: string): boolean =>
+    wanted.includes(scope) || !connection.consentedScopes.includes(scope);
+  return { missing: scopes.filter(isMissing), others: scopes.filter((scope) => !isMissing(scope)) };
+}
+
 /**
  * What becomes of a connection for whose token an API wants `named`.
  *

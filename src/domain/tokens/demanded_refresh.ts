@@ -59,7 +59,10 @@ export class DemandedRefresh {
     const { connection } = before;
     if (isNewer(before, onlyRevision) && isWhole(before)) return before;
     if (!connection.refreshable) {
-      throw new FailedPrecondition("NOT_REFRESHABLE", "the connection has no refresh token");
+      throw new FailedPrecondition(
+        "NOT_REFRESHABLE",
+        "the connection has no refresh token: a person must consent again, or replace the key of a static type",
+      );
     }
     refuseWithheld(connection);
     const { problem } = connection;
