@@ -786,7 +786,10 @@ type ConnectionServiceRequestConnectionResponse struct {
 	// When the request expires: 10 minutes after it was made.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// The redirect URI of the authorization request, which must be registered at the provider character by character; empty for static types.
-	RedirectUri   string `protobuf:"bytes,7,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	RedirectUri string `protobuf:"bytes,7,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	// Set where no person is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
+	// `expires_at` are unset.
+	Connection    *Connection `protobuf:"bytes,70,opt,name=connection,proto3" json:"connection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -868,6 +871,13 @@ func (x *ConnectionServiceRequestConnectionResponse) GetRedirectUri() string {
 		return x.RedirectUri
 	}
 	return ""
+}
+
+func (x *ConnectionServiceRequestConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
 }
 
 // Request of ConfirmConnection.
@@ -1940,7 +1950,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x14require_confirmation\x18\a \x01(\bR\x13requireConfirmation\x12\x14\n" +
 	"\x05label\x18\b \x01(\tR\x05labelB\n" +
 	"\n" +
-	"\bprovider\"\x99\x02\n" +
+	"\bprovider\"\xcf\x02\n" +
 	"*ConnectionServiceRequestConnectionResponse\x12\x19\n" +
 	"\bauth_url\x18\x01 \x01(\tR\aauthUrl\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -1950,7 +1960,10 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\rconnection_id\x18\x05 \x01(\tR\fconnectionId\x129\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12!\n" +
-	"\fredirect_uri\x18\a \x01(\tR\vredirectUri\"h\n" +
+	"\fredirect_uri\x18\a \x01(\tR\vredirectUri\x124\n" +
+	"\n" +
+	"connection\x18F \x01(\v2\x14.nexus.v1.ConnectionR\n" +
+	"connection\"h\n" +
 	"\x18ConfirmConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12'\n" +
 	"\x0fcompletion_code\x18\x02 \x01(\tR\x0ecompletionCode\"Q\n" +
@@ -2115,47 +2128,48 @@ var file_nexus_v1_connection_proto_depIdxs = []int32{
 	1,  // 11: nexus.v1.Connection.provider_revocation:type_name -> nexus.v1.ProviderRevocation
 	5,  // 12: nexus.v1.Connection.account:type_name -> nexus.v1.Account
 	29, // 13: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 14: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 15: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 16: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
-	0,  // 17: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
-	4,  // 18: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
-	3,  // 19: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 20: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 21: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	30, // 22: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
-	30, // 23: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
-	0,  // 24: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
-	27, // 25: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
-	4,  // 26: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
-	28, // 27: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	3,  // 28: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 29: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
-	6,  // 30: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
-	8,  // 31: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
-	10, // 32: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
-	12, // 33: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
-	14, // 34: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
-	16, // 35: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
-	18, // 36: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
-	20, // 37: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
-	22, // 38: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
-	24, // 39: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
-	7,  // 40: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
-	9,  // 41: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
-	11, // 42: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
-	13, // 43: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
-	15, // 44: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
-	17, // 45: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
-	19, // 46: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
-	21, // 47: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
-	23, // 48: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
-	25, // 49: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
-	40, // [40:50] is the sub-list for method output_type
-	30, // [30:40] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	4,  // 14: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 15: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 16: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 17: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
+	0,  // 18: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
+	4,  // 19: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
+	3,  // 20: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 21: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 22: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	30, // 23: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
+	30, // 24: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
+	0,  // 25: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
+	27, // 26: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
+	4,  // 27: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
+	28, // 28: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	3,  // 29: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 30: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
+	6,  // 31: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
+	8,  // 32: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
+	10, // 33: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
+	12, // 34: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
+	14, // 35: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
+	16, // 36: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
+	18, // 37: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
+	20, // 38: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
+	22, // 39: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
+	24, // 40: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
+	7,  // 41: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
+	9,  // 42: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
+	11, // 43: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
+	13, // 44: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
+	15, // 45: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
+	17, // 46: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
+	19, // 47: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
+	21, // 48: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
+	23, // 49: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
+	25, // 50: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
+	41, // [41:51] is the sub-list for method output_type
+	31, // [31:41] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_connection_proto_init() }

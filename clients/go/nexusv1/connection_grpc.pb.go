@@ -43,6 +43,11 @@ type ConnectionServiceClient interface {
 	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
 	// or is denied leaves it as it was.
 	//
+	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
+	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
+	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
+	// `require_confirmation` mean nothing there.
+	//
 	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
 	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
 	// `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
@@ -212,6 +217,11 @@ type ConnectionServiceServer interface {
 	// Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
 	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
 	// or is denied leaves it as it was.
+	//
+	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
+	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
+	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
+	// `require_confirmation` mean nothing there.
 	//
 	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
 	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
