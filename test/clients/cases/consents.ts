@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Case, must, refused, same, sees, until, withoutCalls } from "../scene.js";
 
 /** People consent, refuse, come back. */
@@ -17,6 +18,10 @@ export const consents: readonly Case[] = [
         [auth_url, connection_id, reason],
         [fields["auth_url"], fields["connection_id"], "not_connected"],
       );
+      // A client that waits asks once; one that polls, again and again.
+      const before = await world.rpcs("AcquireToken");
+      await sleep(1_500);
+      must((await world.rpcs("AcquireToken")) - before <= 1, "it polls in place of waiting");
       await world.consent(auth_url);
       const { revision, credentials } = (await call.result) as {
         revision: number;
@@ -36,6 +41,7 @@ export const consents: readonly Case[] = [
       const { provider, connectionId } = await world.connected();
       const driver = await scene.open();
       await sees(driver, provider, 1);
+      await sees(driver, provider, await world.refresh(provider));
       await world.clients.connections.revokeConnection({ connectionId });
       const { fields } = await until("the revoked token goes away", () =>
         driver.token(provider).then(
@@ -59,6 +65,7 @@ export const consents: readonly Case[] = [
       const { provider, connectionId } = await world.connected();
       const driver = await scene.open();
       await sees(driver, provider, 1);
+      await sees(driver, provider, await world.refresh(provider));
       world.provider.failNextRefresh = "invalid_grant";
       await world.refresh(provider).catch(() => undefined);
       const { fields } = await until("the token goes away", () =>
@@ -74,7 +81,7 @@ export const consents: readonly Case[] = [
       );
       await world.consent(String(fields["auth_url"]));
       await until("the token after the consent", () => driver.token(provider).catch(() => undefined));
-      await sees(driver, provider, 2);
+      await sees(driver, provider, 3);
       same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
     },
   },

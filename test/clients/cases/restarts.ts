@@ -1,3 +1,4 @@
+import { DriverError } from "../driver_process.js";
 import { type Case, must, refused, same, sees, until, withoutCalls } from "../scene.js";
 import { playReconnecting } from "../stand_in.js";
 
@@ -53,6 +54,30 @@ export const restarts: readonly Case[] = [
         await sees(driver, provider, revision);
       });
       same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
+    },
+  },
+  {
+    name: "expiry while away",
+    play: async (scene) => {
+      const { world } = scene;
+      world.lifeSeconds = 6;
+      const { provider } = await world.connected();
+      const driver = await scene.open();
+      const { expires_at_ms } = await driver.token(provider);
+      await sees(driver, provider, await world.refresh(provider));
+      await world.endDaemon("SIGKILL");
+      await until("the token is given up", async () => {
+        const token = await driver.token(provider).catch((error: unknown) => {
+          if (error instanceof DriverError && error.type === "Unavailable") return undefined;
+          throw error;
+        });
+        if (token === undefined) return true;
+        must((token.expires_at_ms ?? 0) > Date.now() - 1_000, "an expired token was answered");
+        return undefined;
+      });
+      must(Date.now() > (expires_at_ms ?? 0), "a token that lives was given up");
+      await world.startDaemon();
+      await until("the next token", () => driver.token(provider).catch(() => undefined));
     },
   },
   {

@@ -1,0 +1,90 @@
+import { type Duration, timestampDate } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  AttentionRequired,
+  ConsentRequired,
+  DeadlineExceeded,
+  InvalidArgument,
+  NexusError,
+  NotFound,
+  PermissionDenied,
+  Unauthenticated,
+  Unavailable,
+} from "./errors.js";
+import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
+import type { ConsentRequired as Consent } from "./gen/nexus/v1/token_pb.js";
+
+/** Errors of Node's sockets, by which a call never came to an answer. */
+const socketErrors: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+  "ENOTFOUND",
+  "EACCES",
+  "EAI_AGAIN",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ERR_HTTP2_GOAWAY_SESSION",
+  "ERR_HTTP2_INVALID_SESSION",
+  "ERR_HTTP2_INVALID_STREAM",
+  "ERR_HTTP2_SESSION_ERROR",
+  "ERR_HTTP2_STREAM_ERROR",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
+
+/** Whether the connection failed, and not the daemon's answer. */
+export function isOfTheConnection(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if ("code" in each && socketErrors.has(each.code)) return true;
+  }
+  return false;
+}
+
+/** An error of this library for whatever a call threw. */
+export function nexusErrorOf(thrown: unknown): NexusError {
+  if (thrown instanceof NexusError) return thrown;
+  const error = ConnectError.from(thrown);
+  const { rawMessage } = error;
+  if (isOfTheConnection(error)) {
+    return new Unavailable(`the daemon cannot be reached: ${rawMessage}`, undefined, undefined, error);
+  }
+  const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
+  switch (error.code) {
+    case Code.Unavailable:
+    case Code.ResourceExhausted:
+    case Code.Aborted: {
+      const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+      return new Unavailable(rawMessage, reason, delay && millisecondsOf(delay), error);
+    }
+    case Code.NotFound:
+      return new NotFound(rawMessage, reason, error);
+    case Code.Unauthenticated:
+      return new Unauthenticated(rawMessage, reason, error);
+    case Code.PermissionDenied:
+      return new PermissionDenied(rawMessage, reason, error);
+    case Code.InvalidArgument:
+      return new InvalidArgument(rawMessage, reason, error);
+    case Code.DeadlineExceeded:
+      return new DeadlineExceeded(rawMessage, reason, error);
+    case Code.FailedPrecondition:
+      return new AttentionRequired(rawMessage, reason ?? "", undefined, undefined, undefined);
+    default:
+      return new NexusError(rawMessage, reason, error);
+  }
+}
+
+/** What `token` throws where a person must act first. */
+export function consentErrorOf(consent: Consent): ConsentRequired {
+  const { reason, authUrl, connectionId, expiresAt } = consent;
+  const isNew = reason === "not_connected" || reason === "scopes_missing";
+  const Kind = isNew ? ConsentRequired : AttentionRequired;
+  const message = `a person must open the link first (${reason})`;
+  return new Kind(message, reason, authUrl, connectionId, expiresAt && timestampDate(expiresAt));
+}
+
+export function millisecondsOf({ seconds, nanos }: Duration): number {
+  return Number(seconds) * 1000 + nanos / 1e6;
+}

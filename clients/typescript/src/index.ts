@@ -1,0 +1,18 @@
+export type { AcquireOptions, Consent, OnConsent } from "./acquire.js";
+export type { NexusOptions } from "./daemon_address.js";
+export {
+  AttentionRequired,
+  ConsentRequired,
+  DeadlineExceeded,
+  InvalidArgument,
+  NexusError,
+  NotFound,
+  PermissionDenied,
+  Unauthenticated,
+  Unavailable,
+} from "./errors.js";
+export type { Fetch } from "./fetch.js";
+export { Nexus, type TokenOptions } from "./nexus.js";
+export { StrategyError } from "./strategies/apply_strategy.js";
+export type { Limits } from "./time_limit.js";
+export { Token } from "./token.js";
