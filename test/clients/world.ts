@@ -123,9 +123,12 @@ export class ClientWorld {
     return result.value.connectionId;
   }
 
-  /** A person opens the link and agrees. */
+  /** A person opens the link, goes on from the page that tells of a step-up, and agrees. */
   async consent(authUrl: string): Promise<void> {
-    const { status, body } = await new Browser().get(authUrl);
+    const browser = new Browser();
+    let page = await browser.get(authUrl);
+    if (page.body.includes('id="to-provider"')) page = await browser.follow(page, "to-provider");
+    const { status, body } = page;
     if (status !== 200) throw new Error(`the consent ended with ${status}: ${body.slice(0, 500)}`);
   }
 
