@@ -80,6 +80,7 @@ func (c *cache) ask(n name) question {
 	if e == nil {
 		return question{}
 	}
+	e.lastUsed.Store(wallclock.Now().Unix())
 	return question{e, e.current.Load(), e.version}
 }
 

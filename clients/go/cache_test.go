@@ -79,7 +79,7 @@ func TestATokenIsUsedUntilItExpiresWhileTheDaemonIsAway(t *testing.T) {
 		daemon.server.Stop()
 		synctest.Wait()
 		wants(t, daemon, client, "one", 1)
-		time.Sleep(2 * 10*time.Minute)
+		time.Sleep(2 * 10 * time.Minute)
 		begin := time.Now()
 		_, err := client.Token(t.Context(), "github", "ada")
 		if unavailable := new(Unavailable); !errors.As(err, &unavailable) {

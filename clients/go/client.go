@@ -2,6 +2,7 @@ package nexus
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,8 +31,10 @@ type Client struct {
 	flights flights
 
 	// ctx is the life of the client.
-	ctx   context.Context
-	close context.CancelFunc
+	ctx     context.Context
+	close   context.CancelFunc
+	closing sync.Once
+	closed  error // what the first Close answered
 }
 
 // New makes a client of the daemon. It finds the daemon by [Address], else NEXUS_ADDRESS, else the socket in NEXUS_DATA_DIR, else the
@@ -58,14 +61,14 @@ func newClient(conn *grpc.ClientConn) *Client {
 
 // Close ends the stream and the connection. Calls under way end with [context.Canceled], later ones with [ErrClosed].
 func (c *Client) Close() error {
-	if c.ctx.Err() != nil {
-		return nil
-	}
-	c.close()
-	// From here on nothing starts the watcher; when it was started, it ends.
-	c.watcher.start.Do(func() { close(c.watcher.done) })
-	<-c.watcher.done
-	return c.conn.Close()
+	c.closing.Do(func() {
+		c.close()
+		// From here on nothing starts the watcher; when it was started, it ends.
+		c.watcher.start.Do(func() { close(c.watcher.done) })
+		<-c.watcher.done
+		c.closed = c.conn.Close()
+	})
+	return c.closed
 }
 
 // Conn is the connection to the daemon, for the other services of [nexusv1].
@@ -127,6 +130,10 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	}
 	answer, err := c.tokens.AcquireToken(ctx, asked)
 	if err != nil {
+		if status.Code(err) == codes.Unavailable && c.conn.GetState() != connectivity.Ready {
+			err = status.Errorf(codes.Unavailable, "no connection to %s; is nexusd running there (NEXUS_ADDRESS)? %s",
+				c.conn.Target(), status.Convert(err).Message())
+		}
 		return nil, statusError(err)
 	}
 	c.cache.asked(r.name)
