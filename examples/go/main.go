@@ -1,9 +1,9 @@
-// Command agent always holds its current tokens: it watches connections, whatever happens to the daemon, and calls an API with each new
-// token.
+// Command agent calls an API every second on behalf of users. It prints what came of it whenever that changes, and never a token.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -13,91 +13,76 @@ import (
 	"time"
 
 	nexus "github.com/nexusd/nexusd/clients/go"
-	"github.com/nexusd/nexusd/clients/go/nexusv1"
 )
 
 func main() {
-	address := flag.String("address", "", "unix:PATH or http(s)://HOST:PORT; by default NEXUS_ADDRESS, or the socket of the daemon")
-	apiURL := flag.String("call", "", "an API to call with each new token")
+	address := flag.String("address", "", "unix:PATH or http(s)://HOST:PORT (NEXUS_ADDRESS)")
+	apiURL := flag.String("call", "", "the API to call")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: agent [--address A] [--call URL] [ids of connections; none means all]")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: agent [--address A] --call URL PROVIDER/USER...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if *apiURL == "" || flag.NArg() == 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *address, flag.Args(), *apiURL); err != nil && ctx.Err() == nil {
+	if err := run(ctx, *address, *apiURL, flag.Args()); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, address string, connectionIDs []string, apiURL string) error {
+func run(ctx context.Context, address, apiURL string, names []string) error {
 	client, err := nexus.New(nexus.Address(address))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	called := map[string]uint64{} // the revision that the API was last called with
-	for message, err := range client.Watch(ctx, connectionIDs...) {
-		if err != nil {
+	failed := make(chan error)
+	for _, name := range names {
+		go func() { failed <- work(ctx, client, apiURL, name) }()
+	}
+	return <-failed
+}
+
+// work answers what another attempt does not fix.
+func work(ctx context.Context, client *nexus.Client, apiURL, name string) error {
+	provider, user, _ := strings.Cut(name, "/")
+	api := &http.Client{Transport: client.Transport(provider, user), Timeout: 10 * time.Second}
+	show := nexus.OnConsent(func(c *nexus.ConsentRequired) { fmt.Printf("%s  open %s\n", name, c.AuthURL) })
+	last := ""
+	for second := time.NewTicker(time.Second); ; <-second.C {
+		line, err := call(ctx, client, api, apiURL, provider, user, show)
+		var unavailable *nexus.Unavailable
+		switch {
+		case errors.As(err, &unavailable):
+			line = err.Error()
+		case err != nil:
 			return err
 		}
-		fmt.Println(describe(message))
-		state := message.GetState()
-		if apiURL == "" || state.GetToken() == nil || called[state.GetConnectionId()] == state.GetRevision() {
-			continue
+		if line != last {
+			fmt.Printf("%s  %s\n", name, line)
 		}
-		called[state.GetConnectionId()] = state.GetRevision()
-		go func() {
-			fmt.Printf("%s  API answered %s\n", state.GetConnectionId(), callAPI(ctx, apiURL, nexus.TokenOf(state.GetToken())))
-		}()
-	}
-	return nil
-}
-
-// describe makes one line for a person. It never holds a token.
-func describe(message *nexusv1.WatchTokensResponse) string {
-	switch event := message.GetEvent().(type) {
-	case *nexusv1.WatchTokensResponse_State:
-		state := event.State
-		status := strings.ToLower(strings.TrimPrefix(state.GetStatus().String(), "CONNECTION_STATUS_"))
-		line := fmt.Sprintf("%s  %s  revision %d", state.GetConnectionId(), status, state.GetRevision())
-		if token := state.GetToken(); token != nil {
-			if token.GetExpiresAt() == nil {
-				line += "  does not expire"
-			} else {
-				line += "  expires " + token.GetExpiresAt().AsTime().Format(time.RFC3339)
-			}
-		}
-		return strings.TrimSpace(line + "  " + state.GetProblem().GetReason())
-	case *nexusv1.WatchTokensResponse_Removed:
-		return event.Removed.GetConnectionId() + "  removed"
-	case *nexusv1.WatchTokensResponse_Bookmark:
-		return fmt.Sprintf("bookmark %d", event.Bookmark.GetPosition().GetRevision())
-	case *nexusv1.WatchTokensResponse_Reset_:
-		return "reset: " + event.Reset_.GetReason()
-	case *nexusv1.WatchTokensResponse_Drain:
-		return "drain"
-	default:
-		return "a message of a newer daemon"
+		last = line
 	}
 }
 
-func callAPI(ctx context.Context, url string, token *nexus.Token) string {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err.Error()
+func call(ctx context.Context, client *nexus.Client, api *http.Client, apiURL, provider, user string, show nexus.TokenOption) (string, error) {
+	if _, err := client.Acquire(ctx, provider, user, show); err != nil {
+		return "", err
 	}
-	if err := token.Apply(request); err != nil {
-		return err.Error()
-	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := api.Get(apiURL)
 	if err != nil {
-		return err.Error()
+		return err.Error(), nil // that of the API: the next second tells more
 	}
 	_ = response.Body.Close()
-	return response.Status
+	// After the call: it may have got the next token.
+	token, err := client.Token(ctx, provider, user)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("revision %d  API answered %d", token.Revision, response.StatusCode), nil
 }
