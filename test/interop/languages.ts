@@ -41,12 +41,6 @@ export const languages: readonly Language[] = [
     run: [join(venv, "python"), join(examples, "python/agent.py")],
   },
   {
-    name: "Go (grpc-go)",
-    needs: ["go"],
-    build: inFolder("go", ["go", "generate"], ["go", "build", "-p", "2", "-o", "agent", "."]),
-    run: [join(examples, "go/agent")],
-  },
-  {
     name: "Java (grpc-java)",
     needs: ["java", "javac", "mvn"],
     build: inFolder("java", ["mvn", "--batch-mode", "--no-transfer-progress", "--quiet", "package"]),
@@ -70,6 +64,12 @@ export const libraryAgents: readonly Language[] = [
       ...npmBuild("typescript"),
     ],
     run: [process.execPath, join(examples, "typescript/dist/agent.js")],
+  },
+  {
+    name: "Go (clients/go)",
+    needs: ["go"],
+    build: inFolder("go", ["go", "build", "-p", "2", "-o", "agent", "."]),
+    run: [join(examples, "go/agent")],
   },
 ];
 
