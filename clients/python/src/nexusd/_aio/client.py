@@ -8,11 +8,10 @@ import os
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from types import TracebackType
 from typing import Any, TypeVar
 
-from nexusd._aio_session import AioSession
-from nexusd._aio_watcher import AioWatcher
+from nexusd._aio.session import AioSession
+from nexusd._aio.watcher import AioWatcher
 from nexusd._core.acquire import (
     CALL_SECONDS,
     REFRESHED,

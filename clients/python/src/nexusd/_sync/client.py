@@ -7,9 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 
-from nexusd._cancellation import Cancellation
 from nexusd._core.acquire import (
     CALL_SECONDS,
     REFRESHED,
@@ -25,8 +23,9 @@ from nexusd._core.address import find_address
 from nexusd._core.forks import FORKED, survives_fork
 from nexusd._core.messages import consent_error
 from nexusd._core.names import Name, name_of, scopes_of
-from nexusd._session import Session, Wait
-from nexusd._watching import watch_events
+from nexusd._sync.cancellation import Cancellation
+from nexusd._sync.session import Session, Wait
+from nexusd._sync.watching import watch_events
 from nexusd.errors import NexusError, Unavailable
 from nexusd.tokens import Consent, Token, WatchEvent
 
