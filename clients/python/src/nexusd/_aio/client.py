@@ -91,8 +91,7 @@ class AsyncNexus:
 
         Raises:
             ConsentRequired: A person must open its `auth_url`. AttentionRequired, a kind of it, when the connection worked before.
-            Unavailable, NotFound, Unauthenticated, PermissionDenied, InvalidArgument, DeadlineExceeded
-            Cancelled: The client was closed meanwhile.
+            Unavailable, NotFound, Unauthenticated, PermissionDenied, InvalidArgument, DeadlineExceeded, Cancelled (it was closed)
         """
         session = self._open()
         name = name_of(provider, user, label)
@@ -207,7 +206,7 @@ class AsyncNexus:
     async def __aenter__(self) -> AsyncNexus:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
