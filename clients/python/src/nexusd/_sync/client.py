@@ -115,14 +115,16 @@ class Nexus:
         scopes: Iterable[str] = (),
         min_ttl: float = 0.0,
         return_url: str = "",
+        device: bool = False,
         timeout: float | None = None,
         cancellation: Cancellation | None = None,
     ) -> Token:
         """The current token; where a person must act first, shows the link and waits until there is a token.
 
         Args:
-            on_consent: Called with each link, for example `print`. Show it to the user of the request alone.
+            on_consent: Called with each link or code, for example `print`. Show it to the user of the request alone.
             return_url: Where the person's browser is sent afterwards.
+            device: Ask by device authorization (RFC 8628): the person enters a code on any device.
             timeout: In seconds; None waits for as long as it takes.
 
         The other arguments and the errors are those of `token`, but that a link is no error.
@@ -134,7 +136,7 @@ class Nexus:
         if token is not None:
             return token
         wait = Wait(timeout, cancellation)
-        question = Question(name, wanted, min_ttl, return_url, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
         steps = acquire_steps(question)
         answer: Answer = None
         try:
