@@ -79,15 +79,20 @@ const wanted = findLibraries().filter(
   ({ lang }) => values.lang.length === 0 || values.lang.some((name) => lang.startsWith(name)),
 );
 const cases = all.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase()));
-const ready: ClientLibrary[] = [];
-for (const library of wanted) if (values.built || (await isBuilt(library))) ready.push(library);
-await Promise.all(
-  ready.map((library) =>
-    play(library, cases).catch((error: Error) =>
-      results.fail("the stage", library.language, error.stack ?? error.message),
-    ),
-  ),
-);
+const plays: Promise<void>[] = [];
+for (const lang of new Set(wanted.map((library) => library.lang))) {
+  const ready: ClientLibrary[] = [];
+  for (const library of wanted.filter((each) => each.lang === lang)) {
+    if (values.built || (await isBuilt(library))) ready.push(library);
+  }
+  // The next language is built meanwhile.
+  for (const library of ready) {
+    const fail = (error: Error): void =>
+      results.fail("the stage", library.language, error.stack ?? error.message);
+    plays.push(play(library, cases).catch(fail));
+  }
+}
+await Promise.all(plays);
 
 const { passed, failed, missing } = results;
 const rows = ["build", ...all.map(({ name }) => name), "the stage"];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Built, build } from "../interop/building.js";
 import { root } from "../interop/languages.js";
 
-/** `clients/<lang>/testdriver/driver.json`; PROTOCOL.md says what the fields mean. */
+/** `clients/<lang>/testdriver/driver.json`, or one of a list there; PROTOCOL.md says what the fields mean. */
 interface Manifest {
   readonly language: string;
   readonly needs: readonly string[];
@@ -34,8 +34,11 @@ export function findLibraries(): ClientLibrary[] {
   return folders
     .map(({ name }) => ({ lang: name, file: join(clients, name, "testdriver/driver.json") }))
     .filter(({ file }) => existsSync(file))
-    .map(({ lang, file }) => {
-      const manifest = JSON.parse(readFileSync(file, "utf8")) as Manifest;
+    .flatMap(({ lang, file }) => {
+      const manifests = [JSON.parse(readFileSync(file, "utf8")) as Manifest | Manifest[]].flat();
+      return manifests.map((manifest) => ({ manifest, lang, file }));
+    })
+    .map(({ manifest, lang, file }) => {
       for (const field of ["language", "needs", "build", "run", "snippet"] as const) {
         if (manifest[field] === undefined) throw new Error(`${file}: ${field} is missing`);
       }

@@ -123,12 +123,13 @@ export class ClientWorld {
     return result.value.connectionId;
   }
 
-  /** A person opens the link, goes on from the page that tells of a step-up, and agrees. */
+  /** A person opens the link and agrees, to a page that says what an API asks for too. */
   async consent(authUrl: string): Promise<void> {
     const browser = new Browser();
-    let page = await browser.get(authUrl);
-    if (page.body.includes('id="to-provider"')) page = await browser.follow(page, "to-provider");
-    const { status, body } = page;
+    const page = await browser.get(authUrl);
+    const { status, body } = page.body.includes('id="to-provider"')
+      ? await browser.follow(page, "to-provider")
+      : page;
     if (status !== 200) throw new Error(`the consent ended with ${status}: ${body.slice(0, 500)}`);
   }
 

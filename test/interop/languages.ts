@@ -37,7 +37,6 @@ export const languages: readonly Language[] = [
       "python",
       ["python3", "-m", "venv", ".venv"],
       [join(venv, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
-      ["env", `PYTHON=${join(venv, "python")}`, "./generate.sh"],
     ),
     run: [join(venv, "python"), join(examples, "python/agent.py")],
   },

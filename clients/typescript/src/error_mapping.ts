@@ -14,31 +14,14 @@ import {
 import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import type { ConsentRequired as Consent } from "./gen/nexus/v1/token_pb.js";
 
-/** Errors of Node's sockets, by which a call never came to an answer. */
-const socketErrors: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOENT",
-  "ENOTFOUND",
-  "EACCES",
-  "EAI_AGAIN",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ERR_HTTP2_GOAWAY_SESSION",
-  "ERR_HTTP2_INVALID_SESSION",
-  "ERR_HTTP2_INVALID_STREAM",
-  "ERR_HTTP2_SESSION_ERROR",
-  "ERR_HTTP2_STREAM_ERROR",
-  "ERR_STREAM_DESTROYED",
-  "ERR_STREAM_PREMATURE_CLOSE",
-]);
-
-/** Whether the connection failed, and not the daemon's answer. */
+/**
+ * Whether the connection failed, and not the daemon's answer: the errors of Node's sockets, TLS and HTTP/2 have words for codes, those of
+ * Connect have numbers. What is wrong with an argument fails before there is a connection.
+ */
 export function isOfTheConnection(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if ("code" in each && socketErrors.has(each.code)) return true;
+    const code = "code" in each ? each.code : undefined;
+    if (typeof code === "string") return !code.startsWith("ERR_INVALID_") && code !== "ABORT_ERR";
   }
   return false;
 }

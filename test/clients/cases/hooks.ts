@@ -123,6 +123,10 @@ export const hooks: readonly Case[] = [
         await driver
           .call("request", { via, provider, user: "ada", method: "GET", url })
           .catch(() => undefined);
+        must(
+          world.api.calls.some(({ headers }) => headers["x-api-key"] === "the-key"),
+          "no request had the key",
+        );
       }
       same("keys seen elsewhere", elsewhere.calls.filter(({ headers }) => headers["x-api-key"]).length, 0);
       const near = world.api.calls.filter(({ path }) => path === "/moved");
