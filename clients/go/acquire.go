@@ -63,7 +63,6 @@ func (c *Client) askWaiting(ctx context.Context, r *request) (*Token, error) {
 	}
 	call, cancel := context.WithTimeout(ctx, wait+answerTime)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
 	token, err := c.ask(call, r, wait)
 	if ctx.Err() != nil {
 		return nil, statusError(status.FromContextError(ctx.Err()).Err())

@@ -54,6 +54,9 @@ func TestAcquireShowsEachLinkOnceAndWaits(t *testing.T) {
 func TestAcquireEndsWithItsContext(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.acquires(func(ctx context.Context, r *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			if deadline, _ := ctx.Deadline(); r.GetWait() != nil && time.Until(deadline) <= r.GetWait().AsDuration() {
+				t.Errorf("a wait of %s ends after the call", r.GetWait().AsDuration())
+			}
 			passes(ctx, r.GetWait().AsDuration())
 			return consentAnswer("https://nexus.example/1", "not_connected"), nil
 		})
@@ -76,6 +79,19 @@ func TestAcquireEndsWithItsContext(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err = client.Token(t.Context(), "github", "ada"); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseEndsACallUnderWay(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.acquires(func(ctx context.Context, _ *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		time.AfterFunc(time.Second, func() { _ = client.Close() })
+		if _, err := client.Token(t.Context(), "github", "ada"); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})

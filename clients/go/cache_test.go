@@ -125,6 +125,55 @@ func TestAnOlderTokenReplacesNoNewerOne(t *testing.T) {
 	})
 }
 
+func TestTheStreamCatchesUpWithAnAnswer(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		wants(t, daemon, client, "one", 1)
+		stream := <-daemon.streams
+		stream.says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1))
+		daemon.answers(aToken("three", 3, 3*time.Hour))
+		if _, err := client.Token(t.Context(), "github", "ada", MinTTL(2*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		stream.says(state("c1", 2, aToken("two", 2, time.Hour)))
+		wants(t, daemon, client, "three", 2)
+		stream.says(state("c1", 3, aToken("three", 3, 3*time.Hour)), state("c1", 4, aToken("four", 4, time.Hour)))
+		wants(t, daemon, client, "four", 2)
+	})
+}
+
+func TestAnAnswerThatTheStreamOvertookIsNotTaken(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		wants(t, daemon, client, "one", 1)
+		stream := <-daemon.streams
+		stream.says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1))
+		daemon.acquires(func(ctx context.Context, _ *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			passes(ctx, time.Second)
+			return tokenAnswer(aToken("two", 2, time.Hour)), nil
+		})
+		time.AfterFunc(time.Second/2, func() { stream.send <- state("c1", 3, aToken("three", 3, time.Hour)) })
+		token, err := client.Token(t.Context(), "github", "ada", MinTTL(2*time.Hour))
+		if err != nil || token.Revision != 3 {
+			t.Error(token, err)
+		}
+		wants(t, daemon, client, "three", 2)
+	})
+}
+
+func TestTheTokenOfAPersonWhoConsentedComesByTheStream(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.acquires(func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			return consentAnswer("https://nexus.example/1", "not_connected"), nil
+		})
+		if _, err := client.Token(t.Context(), "github", "ada"); err == nil {
+			t.Fatal("there was no link")
+		}
+		(<-daemon.streams).says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1))
+		wants(t, daemon, client, "one", 1)
+	})
+}
+
 func TestALowerRevisionOfAnotherConnectionCountsOnceAllIsTold(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("seven", 7, time.Hour))
@@ -227,6 +276,15 @@ func TestDrainAndSilenceAndRefusal(t *testing.T) {
 		}
 		<-stream.gone
 
+		for n := range 6 { // a stream that speaks at last within the silence lives
+			passes(t.Context(), 25*time.Second)
+			next.says(bookmark(uint64(n)))
+		}
+		if len(daemon.streams) != 0 {
+			t.Error("a stream that speaks was given up")
+		}
+
+		away := time.Now()
 		for n := range 20 {
 			begin = time.Now()
 			next.end <- status.Error(codes.Unavailable, "away")
@@ -235,15 +293,25 @@ func TestDrainAndSilenceAndRefusal(t *testing.T) {
 				t.Errorf("attempt %d came after %s, more than %s", n, took, most)
 			}
 		}
+		if took := time.Since(away); took < 15*time.Second {
+			t.Errorf("20 attempts took %s: they do not back off", took)
+		}
 
 		next.end <- status.Error(codes.PermissionDenied, "no")
 		time.Sleep(time.Hour)
 		if len(daemon.streams) != 0 {
 			t.Error("what was refused for good was asked for again")
 		}
-		if _, err := client.Token(t.Context(), "github", "bob"); err != nil {
-			t.Fatal(err)
+		for _, user := range []string{"bob", "eve"} {
+			begin = time.Now()
+			if _, err := client.Token(t.Context(), "github", user); err != nil {
+				t.Fatal(err)
+			}
+			(<-daemon.streams).end <- status.Error(codes.PermissionDenied, "no")
+			synctest.Wait()
+			if took := time.Since(begin); user == "eve" && took < refusedTime-time.Second {
+				t.Errorf("it was asked for again after %s", took)
+			}
 		}
-		<-daemon.streams
 	})
 }

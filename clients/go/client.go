@@ -104,7 +104,7 @@ func (c *Client) token(ctx context.Context, r *request) (*Token, error) {
 	if token := c.cached(r); token != nil {
 		return token, nil
 	}
-	return c.flights.share(ctx, c.ctx, r, func(ctx context.Context) (*Token, error) {
+	return c.flights.share(ctx, r, func(ctx context.Context) (*Token, error) {
 		// The flight before this one may have brought it.
 		if token := c.cached(r); token != nil {
 			return token, nil

@@ -22,8 +22,8 @@ type flight struct {
 	err     error
 }
 
-// share joins the call for r that is under way, or makes one. ctx is the caller's, life the client's.
-func (f *flights) share(ctx, life context.Context, r *request, call func(context.Context) (*Token, error)) (*Token, error) {
+// share joins the call for r that is under way, or makes one.
+func (f *flights) share(ctx context.Context, r *request, call func(context.Context) (*Token, error)) (*Token, error) {
 	if ctx.Err() != nil {
 		return nil, statusError(status.FromContextError(ctx.Err()).Err())
 	}
@@ -33,7 +33,6 @@ func (f *flights) share(ctx, life context.Context, r *request, call func(context
 	if one == nil {
 		one = &flight{done: make(chan struct{})}
 		shared, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		stop := context.AfterFunc(life, cancel)
 		one.cancel = cancel
 		if f.under == nil {
 			f.under = map[string]*flight{}
@@ -41,7 +40,6 @@ func (f *flights) share(ctx, life context.Context, r *request, call func(context
 		f.under[key] = one
 		go func() {
 			defer cancel()
-			defer stop()
 			one.token, one.err = call(shared)
 			f.leave(key, one, true)
 			close(one.done)

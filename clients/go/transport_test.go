@@ -249,6 +249,7 @@ func TestRPCCredentials(t *testing.T) {
 			t.Error(metadata, err)
 		}
 		query := aToken("one", 1, time.Hour)
+		query.Credentials["api_key"] = "k"
 		query.Strategy = &nexusv1.Strategy{Kind: &nexusv1.Strategy_QueryParam{QueryParam: &nexusv1.QueryParamStrategy{ParamName: "key"}}}
 		daemon.answers(query)
 		var inapplicable *strategy.Error
