@@ -31,6 +31,8 @@ export interface ListenersOptions {
   readonly authorization: readonly BoundService[];
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
+  /** See `BrowserListenerOptions`. */
+  readonly clientDocument?: (path: string) => object | undefined;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -145,10 +147,11 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture } = options;
+  const { publicUrl, flow, capture, clientDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
     ...{ listen, publicUrl: new URL(publicUrl), flow, capture },
+    ...(clientDocument && { clientDocument }),
   });
 }
 

@@ -28,7 +28,11 @@ describe("a discovery document", () => {
       revocation_endpoint: "https://idp.example/revoke",
       authorization_response_iss_parameter_supported: true,
       id_token_signing_alg_values_supported: ["none", "HS256", "ES256", "RS256", 7],
-      code_challenge_methods_supported: ["plain"],
+      code_challenge_methods_supported: ["plain", "S256", 7],
+      registration_endpoint: "https://idp.example/register",
+      client_id_metadata_document_supported: true,
+      token_endpoint_auth_methods_supported: ["client_secret_basic", {}],
+      scopes_supported: ["openid", "offline_access"],
       userinfo_endpoint: "http://not.looked.at/",
     });
     expect(server).toEqual({
@@ -40,12 +44,20 @@ describe("a discovery document", () => {
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
       requiresPushedRequests: false,
+      announced: {
+        registrationEndpoint: "https://idp.example/register",
+        clientIdMetadataDocument: true,
+        tokenEndpointAuthMethods: ["client_secret_basic"],
+        scopes: ["openid", "offline_access"],
+        codeChallengeMethods: ["plain", "S256"],
+      },
       metadata: {
         issuer,
         authorization_endpoint: "https://idp.example/auth?tenant=1",
         token_endpoint: "https://idp.example/token",
         jwks_uri: "https://keys.example/jwks",
         revocation_endpoint: "https://idp.example/revoke",
+        registration_endpoint: "https://idp.example/register",
         authorization_response_iss_parameter_supported: true,
         id_token_signing_alg_values_supported: ["RS256", "ES256"],
       },

@@ -22,6 +22,7 @@ import {
   refuseTakenLabel,
   type StoredLimits,
 } from "../lifecycle/quotas.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import type { PendingConsents } from "./pending_consents.js";
 
@@ -78,6 +79,7 @@ export class ConnectionRequests {
   readonly #store: RequestStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #mcp: Pick<McpServers, "current"> | undefined;
   readonly #pending: PendingConsents;
   readonly #clock: Clock;
   readonly #publicUrl: string;
@@ -89,6 +91,8 @@ export class ConnectionRequests {
     store: RequestStore;
     vault: CredentialVault;
     servers: Pick<IssuerMetadata, "resolve">;
+    /** Brings the profile of an MCP server in line before a person consents. */
+    mcp?: Pick<McpServers, "current">;
     pending: PendingConsents;
     clock: Clock;
     /** Without a trailing slash. */
@@ -101,6 +105,7 @@ export class ConnectionRequests {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#servers = options.servers;
+    this.#mcp = options.mcp;
     this.#pending = options.pending;
     this.#clock = options.clock;
     this.#publicUrl = options.publicUrl;
@@ -113,7 +118,8 @@ export class ConnectionRequests {
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
     if (existing) refuseRevoked(existing);
-    const profile = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
+    const named = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
+    const profile = this.#mcp && named.mcpServerUrl !== "" ? await this.#mcp.current(named) : named;
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }

@@ -30,7 +30,10 @@ export function refuseViolations(
 }
 
 /** @throws AlreadyExists */
-export function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
+export function refuseTakenName(
+  tx: Pick<Transaction, "findProviderByName">,
+  profile: Pick<ProviderProfile, "id" | "name">,
+): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);

@@ -3,6 +3,7 @@ import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/stra
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
+import type { ClientRegistration } from "./client_registration.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
@@ -30,6 +31,8 @@ export interface ProviderProfile extends ProviderSettings {
   readonly version: bigint;
   /** Path of its redirect URI below the public URL, decided when it was created; empty unless `authType` is `oauth2`. */
   readonly redirectPath: string;
+  /** How the daemon made the client known at the authorization server; undefined when a person did. */
+  readonly registration?: ClientRegistration | undefined;
 }
 
 const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -137,6 +140,9 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     endpoint("user_info_endpoint", settings.userInfoEndpoint);
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
+  endpoint("mcp_server_url", settings.mcpServerUrl);
+  if (settings.oauth2.resourceParameter === "always" && settings.oauth2.resource === "")
+    violation("oauth2_options.resource", "is required when resource_parameter is always");
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");
@@ -180,6 +186,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.clientId !== "") violation("client_id", unwanted);
   if (hasSecret) violation("client_secret", unwanted);
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
+  if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSLNAQoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAki5QYKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKpAQoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJEg4KBmRldGFpbBg+IAEoCRIvCgdyZWZ1c2VkGD0gASgLMh4ubmV4dXMuc3RvcmUudjEuUmVmdXNhbHNSZWNvcmQifwoOUmVmdXNhbHNSZWNvcmQSEAoIc2luY2VfbXMYASABKAMSDwoHbGFzdF9tcxgCIAEoAxINCgV0aW1lcxgDIAEoDRINCgVhbG9uZRgEIAEoDRIXCg9wcm9maWxlX3ZlcnNpb24YBSABKAQSEwoLaHR0cF9zdGF0dXMYBiABKA0iqAEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgSEwoLdW5jb25maXJtZWQYByABKAgiagoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0SEAoIcmVzdG9yZWQYMyABKAgiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiiAEKC1Nwb29sUmVjb3JkEg0KBWdyYW50GAEgASgNEjQKCmNvbm5lY3Rpb24YAiABKAsyIC5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkEjQKCmNyZWRlbnRpYWwYAyABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsUmVjb3JkIukBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKRAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwSDQoFc3RhdGUYBSABKAki/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLpAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEg0KBWxhYmVsGD0gASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM", [file_nexus_v1_provider, file_nexus_v1_strategy]);
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKNAgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkSPgoMcmVnaXN0cmF0aW9uGDwgASgLMigubmV4dXMuc3RvcmUudjEuQ2xpZW50UmVnaXN0cmF0aW9uUmVjb3JkIr8BChhDbGllbnRSZWdpc3RyYXRpb25SZWNvcmQSDAoEa2luZBgBIAEoDRIOCgZpc3N1ZXIYAiABKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAxIcChRzZWNyZXRfZXhwaXJlc19hdF9tcxgEIAEoAxIZChFjb25maWd1cmF0aW9uX3VybBgFIAEoCRIyCgxhY2Nlc3NfdG9rZW4YBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi5QYKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKpAQoNUHJvYmxlbVJlY29yZBIOCgZyZWFzb24YASABKAkSEAoIc2luY2VfbXMYAiABKAMSEwoLcmV0cnlfYXRfbXMYAyABKAMSDAoEZmlybRgyIAEoCBISCgptb3ZlZF9mcm9tGDwgASgJEg4KBmRldGFpbBg+IAEoCRIvCgdyZWZ1c2VkGD0gASgLMh4ubmV4dXMuc3RvcmUudjEuUmVmdXNhbHNSZWNvcmQifwoOUmVmdXNhbHNSZWNvcmQSEAoIc2luY2VfbXMYASABKAMSDwoHbGFzdF9tcxgCIAEoAxINCgV0aW1lcxgDIAEoDRINCgVhbG9uZRgEIAEoDRIXCg9wcm9maWxlX3ZlcnNpb24YBSABKAQSEwoLaHR0cF9zdGF0dXMYBiABKA0iqAEKEFN1c3BlbnNpb25SZWNvcmQSFwoPcHJvZmlsZV92ZXJzaW9uGAEgASgEEhAKCHNpbmNlX21zGAIgASgDEhAKCGZhaWx1cmVzGAMgASgNEhMKC3JldHJ5X2F0X21zGAQgASgDEhsKE3Byb2JlX2Nvbm5lY3Rpb25faWQYBSABKAkSEAoIcmVzdW1pbmcYBiABKAgSEwoLdW5jb25maXJtZWQYByABKAgiagoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0SEAoIcmVzdG9yZWQYMyABKAgiUgoQQ3JlZGVudGlhbFJlY29yZBIQCghyZXZpc2lvbhgBIAEoBBIsCgZzZWFsZWQYAiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiiAEKC1Nwb29sUmVjb3JkEg0KBWdyYW50GAEgASgNEjQKCmNvbm5lY3Rpb24YAiABKAsyIC5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkEjQKCmNyZWRlbnRpYWwYAyABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsUmVjb3JkIukBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiugIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDSKRAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwSDQoFc3RhdGUYBSABKAki/AMKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLpAQoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEg0KBWxhYmVsGD0gASgJIokCCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoA0IqWihuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM", [file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -167,6 +167,13 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
    * @generated from field: string redirect_path = 7;
    */
   redirectPath: string;
+
+  /**
+   * How the daemon made the client known at the authorization server; unset when a person did.
+   *
+   * @generated from field: nexus.store.v1.ClientRegistrationRecord registration = 60;
+   */
+  registration?: ClientRegistrationRecord | undefined;
 };
 
 /**
@@ -175,6 +182,62 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
  */
 export const ProviderRecordSchema: GenMessage<ProviderRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 2);
+
+/**
+ * A client that the daemon registered.
+ *
+ * @generated from message nexus.store.v1.ClientRegistrationRecord
+ */
+export type ClientRegistrationRecord = Message<"nexus.store.v1.ClientRegistrationRecord"> & {
+  /**
+   * Number of `nexus.v1.ClientRegistration`.
+   *
+   * @generated from field: uint32 kind = 1;
+   */
+  kind: number;
+
+  /**
+   * Issuer, or origin where none is known, that the client is registered at.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * When it was registered: part of the place of `access_token`.
+   *
+   * @generated from field: int64 registered_at_ms = 3;
+   */
+  registeredAtMs: bigint;
+
+  /**
+   * When the client secret ends; 0 when it does not.
+   *
+   * @generated from field: int64 secret_expires_at_ms = 4;
+   */
+  secretExpiresAtMs: bigint;
+
+  /**
+   * Client configuration endpoint (RFC 7592 section 3); empty when the server has none.
+   *
+   * @generated from field: string configuration_url = 5;
+   */
+  configurationUrl: string;
+
+  /**
+   * Registration access token (RFC 7592 section 3), sealed.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord access_token = 6;
+   */
+  accessToken?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.ClientRegistrationRecord.
+ * Use `create(ClientRegistrationRecordSchema)` to create a new message.
+ */
+export const ClientRegistrationRecordSchema: GenMessage<ClientRegistrationRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 3);
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`. Database `connections_by_name` holds
@@ -394,7 +457,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  * Use `create(ConnectionRecordSchema)` to create a new message.
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 3);
+  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * Why a connection is not well.
@@ -457,7 +520,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 4);
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
@@ -514,7 +577,7 @@ export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
  * Use `create(RefusalsRecordSchema)` to create a new message.
  */
 export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
@@ -578,7 +641,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -621,7 +684,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -649,7 +712,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * An entry of `spool.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -685,7 +748,7 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
  * Use `create(SpoolRecordSchema)` to create a new message.
  */
 export const SpoolRecordSchema: GenMessage<SpoolRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Plaintext of a credential.
@@ -742,7 +805,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -841,7 +904,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Plaintext of a pending authorization.
@@ -890,7 +953,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * A credential between consent and confirmation.
@@ -967,7 +1030,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -995,7 +1058,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1044,7 +1107,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1129,7 +1192,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1171,7 +1234,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1263,7 +1326,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1348,7 +1411,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1453,5 +1516,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
