@@ -24,12 +24,12 @@ export function definedServices(
 ): ServiceDefinition[] {
   const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
     parts;
-  const { access, names, seen, keys, explainer, guard, mcp, mcpNames } = parts;
+  const { access, names, seen, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
-    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
+    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

@@ -42,6 +42,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
@@ -64,8 +65,8 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
-  const tokens = tokenParts(shared, access, refresh);
   const mcp = mcpParts(shared);
+  const tokens = tokenParts(shared, access, refresh, mcp);
   const connections = connectionParts(shared, refresh, mcp);
   return {
     ...access,
@@ -151,7 +152,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 }
 
 /** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
+function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
@@ -159,6 +160,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     hub,
     readAudit,
     tokens,
+    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp }),
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),

@@ -6,14 +6,14 @@ import {
   type ClientMetadata,
   clientMetadata,
   commonAuthMethod,
-} from "../../oauth/onboarding/client_metadata.js";
+} from "../../oauth/registration/client_metadata.js";
 import {
   deleteRegistration,
   type RegisteredClient,
   RegistrationRefused,
   readRegistration,
   registerClient,
-} from "../../oauth/onboarding/client_registration.js";
+} from "../../oauth/registration/client_registration.js";
 import { networkWords } from "../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";

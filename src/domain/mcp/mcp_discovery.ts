@@ -8,8 +8,8 @@ import {
   fetchResourceMetadata,
   type ProtectedResource,
   ResourceMetadataRejected,
-} from "../../oauth/onboarding/protected_resource_metadata.js";
-import { askForChallenge } from "../../oauth/onboarding/resource_challenge.js";
+} from "../../oauth/resource/protected_resource_metadata.js";
+import { askForChallenge } from "../../oauth/resource/resource_challenge.js";
 import { networkWords } from "../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";

@@ -62,6 +62,13 @@ export interface RefresherDeps {
   readonly tracing: Tracing;
 }
 
+export interface RefreshOptions {
+  /** Sent although its provider is suspended, to see whether it still refuses the client. */
+  readonly isProbe?: boolean;
+  /** Superseded when the connection has another revision by the time that it comes to it. */
+  readonly onlyRevision?: bigint;
+}
+
 /** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
   readonly #unwritten = new Map<string, Unwritten>();
@@ -71,19 +78,19 @@ export class Refresher {
   /**
    * Refreshes one connection. A refresh of it that waits or is under way is shared.
    *
-   * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
+   * @param options of a refresh that is not shared: one that waits or is under way has its own
    */
   async refresh(
     connectionId: string,
     priority: RefreshPriority = "demand",
-    isProbe = false,
+    options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
     const { concurrency, locks, store } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
     if (providerId === undefined) return "not_refreshable";
     try {
       return await concurrency.run(providerId, connectionId, priority, () =>
-        locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+        locks.run(connectionId, () => this.#perform(connectionId, options)),
       );
     } catch (error) {
       if (error instanceof ConcurrencyClosed) return "stopped";
@@ -91,13 +98,17 @@ export class Refresher {
     }
   }
 
-  async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
+  async #perform(
+    connectionId: string,
+    { isProbe = false, onlyRevision }: RefreshOptions,
+  ): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.deps;
     const connection = store.getConnection(connectionId);
     const unwritten = this.#unwritten.get(connectionId);
     if (unwritten && belongsTo(connection, unwritten.connection)) return await this.#write(unwritten);
     if (unwritten) this.#forget(connectionId);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
+    if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await failures.markProviderDeleted(connection);

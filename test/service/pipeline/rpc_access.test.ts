@@ -54,6 +54,7 @@ nexus.v1.StatusService/GetStatus                  admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
 nexus.v1.TokenService/RefreshToken                admin (agent)
+nexus.v1.TokenService/ReportRejectedToken         admin (agent)
 nexus.v1.TokenService/WatchTokens                 admin (agent)
 `
   .trim()

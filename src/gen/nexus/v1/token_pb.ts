@@ -2,12 +2,12 @@
 // @generated from file nexus/v1/token.proto (package nexus.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ConnectionName, ConnectionStatus, Problem } from "./connection_pb.js";
+import type { Account, ConnectionName, ConnectionStatus, Problem } from "./connection_pb.js";
 import { file_nexus_v1_connection } from "./connection_pb.js";
 import type { Strategy } from "./strategy_pb.js";
 import { file_nexus_v1_strategy } from "./strategy_pb.js";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEitgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEDomukgjIiEKDXByb3ZpZGVyX25hbWUKDm1jcF9zZXJ2ZXJfdXJsEAEicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiegoPQ29uc2VudFJlcXVpcmVkEhAKCGF1dGhfdXJsGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAQgASgJIsABChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESOgoHbWluX3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIjQKCFBvc2l0aW9uEhYKBWVwb2NoGAEgASgJQge6SARyAhhAEhAKCHJldmlzaW9uGAIgASgEIpACChJXYXRjaFRva2Vuc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIuCgd1c2VyX2lkGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEkQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiAgh4MgIIBRIyCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lQgm6SAaSAQMQ6Aci4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQiqQIKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24y1QIKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEitgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEDomukgjIiEKDXByb3ZpZGVyX25hbWUKDm1jcF9zZXJ2ZXJfdXJsEAEicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiegoPQ29uc2VudFJlcXVpcmVkEhAKCGF1dGhfdXJsGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAQgASgJIsABChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESOgoHbWluX3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIt8BChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJcChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQiNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCLNAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiqeAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADMrkDCgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -352,6 +352,84 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
   messageDesc(file_nexus_v1_token, 7);
 
 /**
+ * Request of ReportRejectedToken.
+ *
+ * @generated from message nexus.v1.ReportRejectedTokenRequest
+ */
+export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Revision of the refused token (`Token.revision`), at least 1.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * HTTP status of the API's answer: 401 or 403.
+   *
+   * @generated from field: uint32 status = 4;
+   */
+  status: number;
+
+  /**
+   * The `WWW-Authenticate` headers of the answer (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. What cannot be
+   * parsed is taken for none. At most 8 KiB.
+   *
+   * @generated from field: string www_authenticate = 5;
+   */
+  wwwAuthenticate: string;
+};
+
+/**
+ * Describes the message nexus.v1.ReportRejectedTokenRequest.
+ * Use `create(ReportRejectedTokenRequestSchema)` to create a new message.
+ */
+export const ReportRejectedTokenRequestSchema: GenMessage<ReportRejectedTokenRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 8);
+
+/**
+ * Response of ReportRejectedToken.
+ *
+ * @generated from message nexus.v1.ReportRejectedTokenResponse
+ */
+export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenResponse"> & {
+  /**
+   * What the report came to.
+   *
+   * @generated from field: nexus.v1.RejectionOutcome outcome = 1;
+   */
+  outcome: RejectionOutcome;
+
+  /**
+   * Revision of the connection's current credential.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.ReportRejectedTokenResponse.
+ * Use `create(ReportRejectedTokenResponseSchema)` to create a new message.
+ */
+export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 9);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -377,7 +455,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 8);
+  messageDesc(file_nexus_v1_token, 10);
 
 /**
  * Request of WatchTokens.
@@ -429,7 +507,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 9);
+  messageDesc(file_nexus_v1_token, 11);
 
 /**
  * One message of the stream.
@@ -490,7 +568,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -569,6 +647,13 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
    * @generated from field: string label = 51;
    */
   label: string;
+
+  /**
+   * Whose account it is; unset when the provider did not say.
+   *
+   * @generated from field: nexus.v1.Account account = 52;
+   */
+  account?: Account | undefined;
 };
 
 /**
@@ -576,7 +661,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * A connection does not exist (any more).
@@ -597,7 +682,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * All changes up to here have been sent.
@@ -618,7 +703,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * The position asked for cannot be resumed.
@@ -639,7 +724,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * The daemon is about to end this stream.
@@ -660,7 +745,48 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
+
+/**
+ * What a report of a refused token came to.
+ *
+ * @generated from enum nexus.v1.RejectionOutcome
+ */
+export enum RejectionOutcome {
+  /**
+   * Never answered.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A newer revision was there already: use it. Nothing was done.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_SUPERSEDED = 1;
+   */
+  SUPERSEDED = 1,
+
+  /**
+   * This report, or one that it joined, refreshed: use `revision`.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_REFRESHED = 2;
+   */
+  REFRESHED = 2,
+
+  /**
+   * The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
+   */
+  SCOPES_MISSING = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.RejectionOutcome.
+ */
+export const RejectionOutcomeSchema: GenEnum<RejectionOutcome> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_token, 0);
 
 /**
  * Current credentials: by asking, or by holding one stream open.
@@ -679,8 +805,9 @@ export const TokenService: GenService<{
    * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
    *   link is made, and not when one is found.
    * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. Until a person opens
-   *   it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. So it is, whatever
+   *   the request asks for, after an API said so (`ReportRejectedToken`); then the link asks for the scopes that the API named too. Until
+   *   a person opens it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
    *   the provider granted: many answer with other words than they were asked with. `granted_scopes` of the token says what it granted.
    * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
    *
@@ -740,6 +867,32 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof RefreshTokenRequestSchema;
     output: typeof RefreshTokenResponseSchema;
+  },
+  /**
+   * The agent says that an API refused a token of this revision. A true report refreshes once, whatever the token's age, and answers when
+   * the new revision is durable; all reports of one revision share that refresh. A report about a revision that is no longer the current
+   * one changes nothing.
+   *
+   * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
+   * nothing is refreshed, the connection and its token stay usable, and the next `AcquireToken` answers a link that asks for the scopes of
+   * the connection and those that the challenge names. The person is shown them before the provider is. That lasts until a person
+   * consents or says no, over a restart of the daemon too. After three of these within a day the API is not believed any more:
+   * `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
+   * that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
+   *
+   * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
+   *
+   * Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
+   * them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
+   * `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+   * many reports of this connection were acted on within an hour as the daemon allows.
+   *
+   * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
+   */
+  reportRejectedToken: {
+    methodKind: "unary";
+    input: typeof ReportRejectedTokenRequestSchema;
+    output: typeof ReportRejectedTokenResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then

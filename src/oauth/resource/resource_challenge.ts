@@ -1,6 +1,6 @@
-import * as oauth from "oauth4webapi";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import { OutboundError } from "../../outbound/outbound.js";
+import { parseChallenges } from "./authentication_challenge.js";
 
 /** What a protected resource says to a request without a token (RFC 6750 section 3, RFC 9728 section 5.1). */
 export interface ResourceChallenge {
@@ -63,7 +63,9 @@ export async function askForChallenge(
 
 /** Of the challenges of a `WWW-Authenticate` header, the first that names metadata or scopes. What is malformed is none. */
 export async function challengeOf(header: string): Promise<ResourceChallenge> {
-  const challenges = (await parsed(header)).filter(({ scheme }) => ["bearer", "dpop"].includes(scheme));
+  const challenges = (await parseChallenges(header)).filter(({ scheme }) =>
+    ["bearer", "dpop"].includes(scheme),
+  );
   const found = challenges.find(({ parameters }) => parameters.resource_metadata ?? parameters.scope);
   if (!found) return noChallenge;
   const { resource_metadata: metadataUrl, scope } = found.parameters;
@@ -74,16 +76,4 @@ export async function challengeOf(header: string): Promise<ResourceChallenge> {
 export function scopeTokens(values: readonly unknown[]): readonly string[] {
   const tokens = values.filter((each) => typeof each === "string" && /^[!#-[\]-~]{1,256}$/.test(each));
   return [...new Set(tokens as string[])].slice(0, maxScopes);
-}
-
-/** The library parses challenges where it meets a response with one. */
-async function parsed(header: string): Promise<readonly oauth.WWWAuthenticateChallenge[]> {
-  if (header === "") return [];
-  try {
-    const response = new Response(null, { status: 401, headers: { "www-authenticate": header } });
-    await oauth.processDynamicClientRegistrationResponse(response);
-  } catch (error) {
-    if (error instanceof oauth.WWWAuthenticateChallengeError) return error.cause;
-  }
-  return [];
 }
