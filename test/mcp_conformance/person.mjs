@@ -16,8 +16,9 @@ export class Person {
     let url = new URL(link);
     for (let step = 0; step < maxSteps; step++) {
       const { status, location, body } = await this.#get(url);
-      if (status < 300 || status >= 400 || !location) return `${status}: ${textOf(body)}`;
-      url = new URL(location, url);
+      const next = status >= 300 && status < 400 ? location : continuation(body);
+      if (!next) return `${status}: ${textOf(body)}`;
+      url = new URL(next, url);
     }
     throw new Error("too many redirects");
   }
@@ -49,6 +50,11 @@ export class Person {
     const at = pair.indexOf("=");
     this.#cookies.set(pair.slice(0, at).trim(), pair.slice(at + 1));
   }
+}
+
+/** Where the button of the page leads that asks whether an application may have more. */
+function continuation(html) {
+  return /id="to-provider" href="([^"]+)"/.exec(html)?.[1]?.replaceAll("&amp;", "&");
 }
 
 function textOf(html) {
