@@ -9,6 +9,7 @@ import { authorizationService } from "../service/services/authorization_service.
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
+import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
@@ -22,19 +23,19 @@ export function definedServices(
   config: Config,
   nowMs: () => number,
 ): ServiceDefinition[] {
-  const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
-    parts;
-  const { access, names, seen, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
+  const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
+  const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
-    connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
+    connectionService({ ...parts, manager: connections }),
     tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),
+    notificationService({ notifier: parts.notifier }),
   ];
   const inner = new CallPipeline({ guard });
   return [

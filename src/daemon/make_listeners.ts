@@ -35,6 +35,7 @@ export async function makeListeners(
     flow: domain.consent,
     capture: domain.captureForm,
     clientDocument: (path) => domain.mcp.clientDocument(path),
+    links: domain.consentLinks,
     authenticate: authenticateBy({
       adminKey: parts.adminKey,
       keys: domain.keys,

@@ -10,6 +10,7 @@ import { ConnectionImporter } from "../domain/connections/connection_importer.js
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
+import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
 import { CredentialCapture } from "../domain/consent/capture.js";
 import { CaptureFormFlow } from "../domain/consent/capture_form.js";
 import { ConsentConfirmation } from "../domain/consent/confirmation.js";
@@ -29,6 +30,9 @@ import { McpClients } from "../domain/mcp/mcp_clients.js";
 import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
 import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
 import { McpServers } from "../domain/mcp/mcp_servers.js";
+import { ConsentLinks } from "../domain/notifications/consent_links.js";
+import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
+import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
@@ -47,16 +51,20 @@ import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
+import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import { createOutboundFetch } from "../outbound/outbound.js";
+import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
-export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log">;
+export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
+  /** Who is told when a person is needed; nobody by default. */
+  readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
+};
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Domain = ReturnType<typeof wireDomain>;
 
@@ -75,6 +83,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...tokens,
     ...connections,
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
+    ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
   };
 }
@@ -178,7 +187,7 @@ function mcpParts(shared: Shared) {
 }
 
 /** What makes connections, and ends them. */
-function connectionParts(shared: Shared, { spool, revoker }: RefreshParts, { mcp }: McpParts) {
+function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts, { mcp }: McpParts) {
   const { config, store, changes, vault, clock, log, outbound } = shared;
   const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
@@ -194,6 +203,7 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts, { mcp
   return {
     discoveryTrial: new DiscoveryTrial(shared),
     connections: new Connections({ ...config, ...config.consent, ...shared, mcp, revocationAttempted }),
+    unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
     capture,
@@ -202,6 +212,26 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts, { mcp
     consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
     unknownStateAudit,
   };
+}
+
+/** What tells people that they are needed. */
+function notificationParts(
+  shared: Shared,
+  { connections }: ReturnType<typeof connectionParts>,
+  options: DomainOptions,
+  { metrics }: DomainResources,
+) {
+  const { config, outbound, store } = shared;
+  const { notify, consent, publicUrl } = config;
+  const everyone = options.receivers?.(outbound) ?? [];
+  const receivers = () => everyone;
+  const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
+  if (everyone.length > 0) store.observe(outbox);
+  const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
+  // Without a return URL nobody could confirm what a link brings.
+  const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;
+  const onOutcome: Resources["metrics"]["notified"] = (outcome) => metrics.notified(outcome);
+  return { consentLinks, notifier: new Notifier({ ...shared, outbox, links, receivers, onOutcome }) };
 }
 
 /** What the operator asks of the daemon itself. */

@@ -1,8 +1,8 @@
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import { sentResource } from "../model/providers/resource_parameter.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { codeChallenge } from "./pkce.js";
+import { sentResource } from "./resource/resource_parameter.js";
 
 export interface AuthorizationRequest {
   readonly server: AuthorizationServer;

@@ -1,8 +1,8 @@
 import { tokenHeaderViolation } from "../model/header_name.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import { sentResource } from "../model/providers/resource_parameter.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
+import { sentResource } from "./resource/resource_parameter.js";
 
 /** What a profile declares about both token requests and their answers. */
 export type TokenQuirks = Pick<

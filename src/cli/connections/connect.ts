@@ -29,7 +29,9 @@ interface ConnectFlags extends DaemonFlags {
 
 export function connectCommand(shell: Shell): Command {
   const command = new Command("connect")
-    .description("ask a person for consent, wait for it and show the result")
+    .description(
+      "ask a person for consent, wait for it and show the result; where no person is needed, mint a token",
+    )
     .argument("[provider]", "name or id; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(
@@ -54,6 +56,8 @@ export function connectCommand(shell: Shell): Command {
           ),
         ),
       );
+      const { connection } = answer;
+      if (connection) return report(shell, { kind: "connected", connection }, flags);
       await announce(shell, answer, flags);
       const outcome = await waitFor(shell, session, answer, before?.revision);
       report(shell, outcome, flags);

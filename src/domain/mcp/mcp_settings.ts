@@ -33,6 +33,7 @@ export function settingsOfMcpServer(
     params: {},
     oauth2: plainOAuth2,
     template: "",
+    grantType: "authorization_code",
     mcpServerUrl,
   };
   return { ...plain, ...settingsOfServer(plain, discovered, client) };

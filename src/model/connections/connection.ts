@@ -15,7 +15,7 @@ export interface Problem {
   readonly firm?: boolean;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string;
-  /** What more there is to say of a consent that came to nothing: the end of a sentence, in words of ours. */
+  /** What more there is to say of a consent that came to nothing, or of a token that nobody consents to: the end of a sentence, in words of ours. */
   readonly detail?: string;
   /** The provider refused refreshes, and none succeeded since. */
   readonly refused?: Refusals;

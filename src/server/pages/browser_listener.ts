@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/consent/consent_types.js";
+import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
@@ -51,6 +52,7 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly capture: CaptureFlow;
   /** The Client ID Metadata Document at a path; undefined where there is none. */
   readonly clientDocument?: (path: string) => object | undefined;
+  readonly links: Pick<ConsentLinks, "follow">;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -68,6 +70,8 @@ type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
 const capturePath = "/auth/capture";
+/** What stands after it is the code of a `ConsentLinks`. */
+const linkPrefix = "/c/";
 
 /** A person's browser on its way to a provider and back. */
 export class BrowserListener implements Listener {
@@ -170,6 +174,7 @@ export class BrowserListener implements Listener {
   }
 
   #actOf(path: string): Act | undefined {
+    if (path.startsWith(linkPrefix)) return (visit) => this.#follow(visit);
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
@@ -185,6 +190,12 @@ export class BrowserListener implements Listener {
     const { stepUp, location } = outcome;
     if (stepUp && !prefersJson(headers)) return withCookies(stepUpPage(stepUp, location), cookies);
     return redirect(302, location, cookies);
+  }
+
+  /** The link of a notification. */
+  async #follow({ path, headers }: Visit): Promise<Answer> {
+    const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
+    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : failed(headers, outcome);
   }
 
   async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {

@@ -134,6 +134,8 @@ const enums: readonly Given[] = [
     /must be empty/,
     "client_secret",
   ],
+  ["grant_type", "no such", { grantType: 77 }, /def/],
+  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.resource_parameter", "no such word", oauth({ resourceParameter: 9 }), /defined/],
   [

@@ -813,6 +813,8 @@ export const TokenService: GenService<{
    *
    * For static types the link leads to the form that asks for the key, and scopes do not count.
    *
+   * Where no person is needed (see `GrantType`) the answer is a token: the connection is made, and missing scopes are asked for, at once.
+   *
    * With `wait` a link is answered when the time is over; the token as soon as there is one; and another link as soon as the first can no
    * longer be opened, because the person said no, nobody came in time, or a newer request took its place. So an agent asks without `wait`,
    * shows the link, and asks again with `wait`, until it has a token.
