@@ -72,14 +72,16 @@ async function current() {
   return { connectionId: connection.id };
 }
 
+/** Of the scenarios without a person. */
+const grantTypes = { "auth/client-credentials-basic": "GRANT_TYPE_CLIENT_CREDENTIALS" };
+
 /** What the scenario gives its client, as an operator registers it. */
 async function prepare() {
-  if (scenario !== "auth/pre-registration") return;
+  const grantType = grantTypes[scenario];
+  if (scenario !== "auth/pre-registration" && grantType === undefined) return;
   const { client_id: clientId, client_secret: clientSecret, issuer } = context;
-  await call("ProviderService/CreateProvider", {
-    mcpServerUrl,
-    provider: { clientId, clientSecret, issuer },
-  });
+  const provider = { clientId, clientSecret, issuer, grantType };
+  await call("ProviderService/CreateProvider", { mcpServerUrl, provider });
 }
 
 /** One request of the MCP client: a refused token is reported, and the request sent again with what comes of that. */
