@@ -1,5 +1,5 @@
 import { daemon, type Principal } from "../../model/access/principal.js";
-import { FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
 import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import { judgeHost } from "../../outbound/address_judge.js";
@@ -54,8 +54,12 @@ export class McpServers {
   async profileOf(url: string, principal: Principal, request?: McpProfileRequest): Promise<ProviderProfile> {
     const mcpServerUrl = canonicalUrl(url, this.deps.networks);
     return await this.#locks.run(mcpServerUrl, async () => {
-      const existing = request === undefined ? this.deps.names.find(mcpServerUrl) : undefined;
-      if (existing) return await this.#follow(existing, principal);
+      const existing = request?.name ? undefined : this.deps.names.find(mcpServerUrl);
+      if (existing && request === undefined) return await this.#follow(existing, principal);
+      if (existing) {
+        const words = `the provider ${existing.name} is for this MCP server already: update it, or give another name`;
+        throw new AlreadyExists(words);
+      }
       return await this.#make(mcpServerUrl, principal, request);
     });
   }
