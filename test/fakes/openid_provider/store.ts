@@ -21,6 +21,10 @@ export class Store {
     this.#model(model).set(id, structuredClone(payload));
   }
 
+  ids(model: string): readonly string[] {
+    return [...this.#model(model).keys()];
+  }
+
   clear(model: string): void {
     this.#model(model).clear();
   }
