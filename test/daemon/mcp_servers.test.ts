@@ -128,6 +128,27 @@ describe("the URL of an MCP server", () => {
     expect((await mcp.call(accessTokenOf(given.value))).status).toBe(200);
   });
 
+  it("is registered anew when the server lost the client, or gave it another secret", async () => {
+    await connected();
+    const before = await profileOf();
+    const secretBefore = world.provider.changeClient(before?.clientId ?? "", {
+      client_secret: "another secret",
+    });
+    expect(secretBefore).toMatchObject({ client_id: before?.clientId });
+    world.clock.advance(120_000);
+    const asked = await acquire({ scopes: ["write"] });
+    if (asked.case !== "consent") throw new Error("no consent is needed");
+    expect((await consent(world.browser, asked.value.authUrl)).status).toBe(200);
+    expect((await profileOf())?.clientId).toBe(before?.clientId);
+    world.provider.changeClient(before?.clientId ?? "", undefined);
+    const found = await world.clients.providers.createProvider({ mcpServerUrl: mcp.url });
+    expect(found.provider).toMatchObject({ id: before?.id, issuer: world.provider.issuer });
+    expect(found.provider?.clientId).not.toBe(before?.clientId);
+    expect(world.provider.clientIds()).toContain(found.provider?.clientId);
+    const { token } = await connected();
+    expect((await mcp.call(accessTokenOf(token))).status).toBe(200);
+  });
+
   it("leaves no client behind when its profile is deleted, but one whose tokens live", async () => {
     const { provider } = await world.clients.providers.createProvider({ mcpServerUrl: mcp.url });
     expect(world.provider.clientIds()).toHaveLength(own + 1);

@@ -80,6 +80,11 @@ export interface OpenIdProvider {
   addRedirectUri(redirectUri: string): void;
   /** Ids of all clients that it knows, those that registered themselves too. */
   clientIds(): readonly string[];
+  /** Changes a client behind its back, or forgets it. @returns what it was */
+  changeClient(
+    clientId: string,
+    change: Record<string, unknown> | undefined,
+  ): Record<string, unknown> | undefined;
   setOutage(mode: Outage): Promise<void>;
   /** Closes the port and cuts every connection. State stays for `restart`. */
   stop(): Promise<void>;
@@ -178,6 +183,7 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
       registerOurs(redirectUris);
     },
     clientIds: () => store.ids("Client"),
+    changeClient: (clientId, change) => store.change("Client", clientId, change),
     async setOutage(mode) {
       outage = mode;
       if (mode === "refuse") await listener.close();

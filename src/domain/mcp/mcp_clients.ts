@@ -91,27 +91,34 @@ export class McpClients {
   }
 
   /**
-   * What the server knows of a dynamic client by now, its secret too (RFC 7592 section 2.1).
+   * What the server knows of a dynamic client by now (RFC 7592 section 2.1).
    *
-   * @returns undefined when it cannot say, or does not know the client any more
+   * @returns the client where it has another secret or access token than is stored; `unchanged` also when the server cannot say; `lost`
+   * when it does not know the client any more, or its secret has ended
    */
   async reread(
     discovered: DiscoveredMcpServer,
     profile: ProviderProfile,
-  ): Promise<ProfileClient | undefined> {
+  ): Promise<ProfileClient | "unchanged" | "lost"> {
+    const nowMs = this.deps.clock.nowMs();
+    const hasEnded = (endMs: number | undefined): boolean => endMs !== undefined && endMs <= nowMs;
     const management = this.#managementOf(profile);
-    if (!management) return undefined;
+    if (!management) return hasEnded(profile.registration?.secretExpiresAtMs) ? "lost" : "unchanged";
     const asked = this.#metadata(profile.redirectPath, profile.tokenEndpointAuthMethod);
+    let client: RegisteredClient | undefined;
     try {
-      const client = await readRegistration(discovered.server, asked, management, this.deps.outbound);
-      const isUsable =
-        client !== undefined &&
-        (client.secretExpiresAtMs ?? Number.POSITIVE_INFINITY) > this.deps.clock.nowMs();
-      return isUsable ? this.#profileClient(profile.id, discovered, client) : undefined;
+      client = await readRegistration(discovered.server, asked, management, this.deps.outbound);
     } catch (error) {
-      if (error instanceof RegistrationRefused || error instanceof OutboundError) return undefined;
+      if (error instanceof RegistrationRefused || error instanceof OutboundError) return "unchanged";
       throw error;
     }
+    if (client === undefined || client.clientId !== profile.clientId) return "lost";
+    if (hasEnded(client.secretExpiresAtMs)) return "lost";
+    const isSame =
+      client.clientSecret?.reveal() === this.deps.vault.openClientSecret(profile)?.reveal() &&
+      client.method === profile.tokenEndpointAuthMethod &&
+      client.management?.accessToken.reveal() === management.accessToken.reveal();
+    return isSame ? "unchanged" : this.#profileClient(profile.id, discovered, client);
   }
 
   /** Ends the registration of a profile's client at its server, if it can be: it is good for nothing, and does no harm. */

@@ -25,11 +25,9 @@ export interface McpProfileRequest {
 
 /** What was looked up so lately is not looked up again before a person consents. */
 const freshMs = 60_000;
-/** A client secret that ends sooner is replaced before it is used again. */
-const secretMarginMs = 60 * 60_000;
 
 interface McpServersDeps {
-  readonly store: Pick<Store, "findProviderByName" | "getProvider" | "listProviders">;
+  readonly store: Pick<Store, "findProviderByName" | "getProvider" | "getSuspension" | "listProviders">;
   readonly registry: Pick<ProviderRegistry, "create" | "update" | "reserve" | "release">;
   readonly discovery: Pick<McpDiscovery, "discover">;
   readonly clients: Pick<McpClients, "clientAt" | "reread" | "forget" | "document">;
@@ -145,9 +143,7 @@ export class McpServers {
       log.info({ providerId: profile.id, from, to }, "MCP server names another authorization server");
       return await this.#move(profile, discovered, principal);
     }
-    const { secretExpiresAtMs } = profile.registration ?? {};
-    const isEnding = secretExpiresAtMs !== undefined && secretExpiresAtMs - secretMarginMs <= clock.nowMs();
-    const followed = isEnding ? await this.#renewClient(profile, discovered, principal) : profile;
+    const followed = await this.#keepClient(profile, discovered, principal);
     this.#lookedUpAtMs.set(profile.id, clock.nowMs());
     return followed;
   }
@@ -170,15 +166,21 @@ export class McpServers {
     return moved;
   }
 
-  async #renewClient(
+  /** Servers forget clients that registered themselves, and end their secrets: then there is another one. */
+  async #keepClient(
     profile: ProviderProfile,
     discovered: DiscoveredMcpServer,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    const { clients } = this.deps;
-    const reread = await clients.reread(discovered, profile);
-    const client = reread ?? (await clients.clientAt(discovered, profile));
-    return await this.#put(profile, discovered, client, principal);
+    const { clients, store, log } = this.deps;
+    if (profile.registration?.kind !== "dynamic") return profile;
+    const known = await clients.reread(discovered, profile);
+    if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
+    const { configurationUrl } = profile.registration;
+    const isRefused = configurationUrl === undefined && store.getSuspension(profile.id) !== undefined;
+    if (known === "unchanged" && !isRefused) return profile;
+    log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
+    return await this.#put(profile, discovered, await clients.clientAt(discovered, profile), principal);
   }
 
   async #put(
