@@ -16,6 +16,10 @@ export interface AuthorizationServer {
   /** The keys behind `jwksUri`. */
   readonly keys: KeySet | undefined;
   readonly revocationEndpoint: string | undefined;
+  /** RFC 8628 section 4. */
+  readonly deviceAuthorizationEndpoint: string | undefined;
+  /** RFC 8414 section 2: it says that it takes PKCE by S256. */
+  readonly announcesPkce: boolean;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
@@ -32,7 +36,6 @@ export interface AnnouncedFeatures {
   readonly clientIdMetadataDocument: boolean;
   readonly tokenEndpointAuthMethods: readonly string[];
   readonly scopes: readonly string[];
-  readonly codeChallengeMethods: readonly string[];
 }
 
 const nothingAnnounced: AnnouncedFeatures = {
@@ -40,7 +43,6 @@ const nothingAnnounced: AnnouncedFeatures = {
   clientIdMetadataDocument: false,
   tokenEndpointAuthMethods: [],
   scopes: [],
-  codeChallengeMethods: [],
 };
 
 /** Not a URL, so no issuer: the library demands some text. */
@@ -71,6 +73,8 @@ export function manualAuthorizationServer(
     tokenEndpoint: profile.tokenUrl,
     jwksUri: profile.jwksUrl === "" ? undefined : profile.jwksUrl,
     revocationEndpoint: undefined,
+    deviceAuthorizationEndpoint: undefined,
+    announcesPkce: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
     announced: nothingAnnounced,
@@ -145,6 +149,8 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
+    deviceAuthorizationEndpoint: endpoint("device_authorization_endpoint"),
+    announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     announced: {
@@ -152,7 +158,6 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
       scopes: texts(document["scopes_supported"]),
-      codeChallengeMethods: texts(document["code_challenge_methods_supported"]),
     },
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
@@ -182,6 +187,10 @@ function authorizationServer(
 
 function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === "string").slice(0, 1_000) : [];
+}
+
+function announcesPkce(methods: unknown): boolean {
+  return Array.isArray(methods) && methods.includes("S256");
 }
 
 /** A document from elsewhere must not send client secrets to plain ports of this machine: http needs an http issuer. */

@@ -2,7 +2,7 @@ import { tokenHeaderViolation } from "../model/header_name.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
-import { sentResource } from "./resource/resource_parameter.js";
+import { sentResource } from "./resource_parameter.js";
 
 /** What a profile declares about both token requests and their answers. */
 export type TokenQuirks = Pick<
@@ -154,7 +154,8 @@ function keptValues(root: JsonRecord, paths: readonly string[]): Record<string, 
 
 type JsonRecord = Readonly<Record<string, unknown>>;
 
-function valueAt(root: JsonRecord, path: string): unknown {
+/** By a dotted path, or by a name that has dots itself; of an array by number, from 0. */
+export function valueAt(root: JsonRecord, path: string): unknown {
   if (path === "") return root;
   if (Object.hasOwn(root, path)) return root[path];
   let value: unknown = root;

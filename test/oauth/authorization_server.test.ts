@@ -44,12 +44,13 @@ describe("a discovery document", () => {
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
       requiresPushedRequests: false,
+      deviceAuthorizationEndpoint: undefined,
+      announcesPkce: true,
       announced: {
         registrationEndpoint: "https://idp.example/register",
         clientIdMetadataDocument: true,
         tokenEndpointAuthMethods: ["client_secret_basic"],
         scopes: ["openid", "offline_access"],
-        codeChallengeMethods: ["plain", "S256"],
       },
       metadata: {
         issuer,

@@ -2,8 +2,8 @@ import type { PendingAuthorization } from "../../model/connections/authorization
 import type { Connection } from "../../model/connections/connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import type { PendingRevocation } from "../../model/connections/revocation.js";
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
-import type { ClientRegistration } from "../../model/providers/client_registration.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 
 /**

@@ -166,7 +166,7 @@ function refuseServer(
   { issuer, place }: Source,
   networks: ProviderNetworks,
 ): void {
-  if (place === "mcp" && !server.announced.codeChallengeMethods.includes("S256")) {
+  if (place === "mcp" && !server.announcesPkce) {
     const why = `the metadata of ${issuer} does not announce PKCE with S256 (code_challenge_methods_supported): MCP clients must not use it`;
     throw new FailedPrecondition("PROVIDER_MISCONFIGURED", why);
   }

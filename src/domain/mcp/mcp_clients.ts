@@ -1,5 +1,5 @@
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
-import type { ClientRegistration } from "../../model/providers/client_registration.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
 import {

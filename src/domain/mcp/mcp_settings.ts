@@ -1,8 +1,12 @@
-import { bearerStrategy } from "../../model/credentials/strategy.js";
-import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import { profileFields } from "../../model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { ProfileClient } from "./mcp_clients.js";
 import type { DiscoveredMcpServer } from "./mcp_discovery.js";
+
+/** Of a profile of which nothing is said: type `oauth2`, a bearer token, a person who consents. */
+const unsetSettings = Object.fromEntries(
+  profileFields.map(({ key, fallback }) => [key, fallback]),
+) as unknown as ProviderSettings;
 
 /** The settings of a new profile: from here on it is one like any other. */
 export function settingsOfMcpServer(
@@ -12,28 +16,11 @@ export function settingsOfMcpServer(
 ): ProviderSettings {
   const { mcpServerUrl } = discovered;
   const plain: ProviderSettings = {
+    ...unsetSettings,
     name,
-    authType: "oauth2",
-    clientId: "",
-    tokenEndpointAuthMethod: "none",
-    issuer: "",
-    enableDiscovery: false,
-    authUrl: "",
-    tokenUrl: "",
-    jwksUrl: "",
-    scopes: [],
-    authorizationParams: {},
     apiBaseUrl: mcpServerUrl,
-    userInfoEndpoint: "",
     description: shownName(discovered),
     category: "mcp",
-    refreshWindowMs: undefined,
-    strategy: bearerStrategy,
-    credentialSchema: undefined,
-    params: {},
-    oauth2: plainOAuth2,
-    template: "",
-    grantType: "authorization_code",
     mcpServerUrl,
   };
   return { ...plain, ...settingsOfServer(plain, discovered, client) };

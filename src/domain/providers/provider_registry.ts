@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
 import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
-import type { ClientRegistration } from "../../model/providers/client_registration.js";
 import { isConsented } from "../../model/providers/grant_type.js";
 import {
   type AuthType,

@@ -1,9 +1,9 @@
+import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import type { ClientRegistration } from "./client_registration.js";
 import { isUnattended } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
@@ -144,6 +144,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   endpoint("mcp_server_url", settings.mcpServerUrl);
   if (settings.oauth2.resourceParameter === "always" && settings.oauth2.resource === "")
     violation("oauth2_options.resource", "is required when resource_parameter is always");
+  endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");

@@ -1,9 +1,9 @@
 import type { ProviderChange } from "../../domain/providers/provider_registry.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { registrationKinds } from "../../model/credentials/client_registration.js";
 import type { HeaderStrategy, Strategy } from "../../model/credentials/strategy.js";
 import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { InvalidArgument } from "../../model/errors.js";
-import { registrationKinds } from "../../model/providers/client_registration.js";
 import {
   authTypes,
   profileFields,

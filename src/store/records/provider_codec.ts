@@ -5,7 +5,7 @@ import {
   ProviderRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
 import { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { type ClientRegistration, registrationKinds } from "../../model/providers/client_registration.js";
+import { type ClientRegistration, registrationKinds } from "../../model/credentials/client_registration.js";
 import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";

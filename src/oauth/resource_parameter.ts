@@ -1,4 +1,4 @@
-import type { OAuth2Options } from "../../model/providers/profile_settings.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 
 /** Entra's endpoints answer `resource` with AADSTS901002 or AADSTS9010010: they take scopes in its place. */
 const refusesResource = /^login\.(partner\.)?microsoftonline\.[a-z]{2,}$/;

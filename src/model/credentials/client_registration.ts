@@ -1,4 +1,4 @@
-import type { SealedRecord } from "../credentials/credential.js";
+import type { SealedRecord } from "./credential.js";
 
 export const registrationKinds = ["metadata_document", "dynamic"] as const;
 

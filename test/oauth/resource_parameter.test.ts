@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sentResource } from "../../../src/oauth/resource/resource_parameter.js";
+import { sentResource } from "../../src/oauth/resource_parameter.js";
 
 const resource = "https://mcp.example.com/mcp";
 
