@@ -29,6 +29,13 @@ export interface TokenSet extends Credential {
   readonly refreshExpiresInMs?: number | undefined;
 }
 
+/** What a person entered for a static type, judged. */
+export interface StaticCredential {
+  readonly fields: Readonly<Record<string, Secret>>;
+  /** Undefined when the provider was not asked, or did not say. */
+  readonly account?: Account | undefined;
+}
+
 /** A sealed plaintext, as stored. */
 export interface SealedRecord {
   readonly keyId: string;
@@ -53,6 +60,7 @@ export interface AssociatedData {
   /** What is sealed; each kind has its own layout. */
   readonly kind:
     | "client_secret"
+    | "registration"
     | "credential"
     | "authorization"
     | "key_check"
