@@ -26,6 +26,8 @@ export interface AuthorizationServer {
   readonly requiresPushedRequests: boolean;
   /** What the metadata says of clients that are yet to be registered. */
   readonly announced: AnnouncedFeatures;
+  /** RFC 9126 section 5. */
+  readonly pushedRequestEndpoint: string | undefined;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -78,6 +80,7 @@ export function manualAuthorizationServer(
     issParameterSupported: false,
     requiresPushedRequests: false,
     announced: nothingAnnounced,
+    pushedRequestEndpoint: undefined,
     signingAlgorithms,
   });
 }
@@ -159,6 +162,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
       scopes: texts(document["scopes_supported"]),
     },
+    pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],

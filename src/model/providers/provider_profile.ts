@@ -145,6 +145,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.oauth2.resourceParameter === "always" && settings.oauth2.resource === "")
     violation("oauth2_options.resource", "is required when resource_parameter is always");
   endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
+  endpoint("oauth2_options.pushed_authorization_request_url", settings.oauth2.pushedAuthorizationRequestUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");

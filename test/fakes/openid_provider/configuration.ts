@@ -15,6 +15,8 @@ export interface Lifetimes {
   readonly refreshTokenTtlSeconds?: number;
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
+  /** RFC 9126 section 5. */
+  readonly requirePushedRequests?: boolean;
 }
 
 /** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
@@ -78,8 +80,11 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
       ...mcpFeatures(options),
+      pushedAuthorizationRequests: {
+        enabled: options.requirePushedRequests === true,
+        requirePushedAuthorizationRequests: options.requirePushedRequests === true,
+      },
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async () => true },
     },

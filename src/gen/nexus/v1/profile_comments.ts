@@ -52,5 +52,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.resource": "The API that tokens are asked for, where the provider issues tokens for one at a time: the `resource` of the authorization request and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means none is sent. See `resource_parameter`.",
   "OAuth2Options.resource_parameter": "Whether `resource` is sent. Unspecified is taken as `auto`.",
   "OAuth2Options.scope_on_refresh": "Send the granted scopes as `scope` of a refresh, for providers that refuse a refresh without it, or then grant less. RFC 6749 section 6 lets it be left out.",
+  "OAuth2Options.push_authorization_requests": "Push each authorization request to the server before the browser goes there (RFC 9126), also where the server does not demand it.",
+  "OAuth2Options.pushed_authorization_request_url": "Pushed authorization request endpoint; empty means the discovered one, or none.",
   "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
 };
