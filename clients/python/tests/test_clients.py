@@ -164,6 +164,21 @@ def test_acquire_shows_a_link_once_and_the_error_holds_it_in_no_message(daemon: 
         assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50, 50]
 
 
+def test_a_device_authorization_shows_a_code(daemon: FakeDaemon) -> None:
+    def code_first(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
+        answer = Answer()
+        answer.consent.verification_uri, answer.consent.user_code = "https://provider.example/device", "WDJB-MJHT"
+        return answer if len(daemon.asked) < 3 else daemon.give(request, context)
+
+    daemon.acquire = code_first
+    with Nexus(daemon.address) as nexus:
+        shown: list[Consent] = []
+        nexus.acquire("github", user="ada", on_consent=shown.append, device=True)
+        assert [each.device for each in daemon.asked] == [True] * 3
+        assert [each.user_code for each in shown] == ["WDJB-MJHT"]
+        assert "enter the code WDJB-MJHT at https://provider.example/device" in str(shown[0])
+
+
 def test_unavailable_says_when_to_come_again(daemon: FakeDaemon) -> None:
     def refuse(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
         status = status_pb2.Status(code=14, message="the provider is away")

@@ -1,4 +1,4 @@
-import { ConsentRequired, Unavailable } from "./errors.js";
+import { type Consent, ConsentRequired, Unavailable } from "./errors.js";
 import type { AcquireTokenResponse } from "./gen/nexus/v1/token_pb.js";
 import type { TokenOptions } from "./nexus.js";
 import { type Clock, delay } from "./strategies/clock.js";
@@ -9,19 +9,11 @@ const waitMs = 45_000;
 const firstDelayMs = 100;
 const longestDelayMs = 10_000;
 
-/** Shows a link to the person; `reason` says why. What it throws ends the call. */
-export type OnConsent = (consent: Consent) => void | Promise<void>;
+/** Shows a link, or a code, to the person; `reason` says why. What it throws ends the call. */
+export type OnConsent = (consent: ShownConsent) => void | Promise<void>;
 
-/** The link that a person must open. */
-export interface Consent {
-  /** To be opened in the browser of the user whose token was asked for, and shown to nobody else. */
-  readonly authUrl: string;
-  readonly connectionId: string;
-  /** `not_connected`, `scopes_missing`, or why the token before it ended, for example `reauth_required`. */
-  readonly reason: string;
-  /** When the link ends; another one is shown then. */
-  readonly expiresAt: Date | undefined;
-}
+/** A consent that a person can give. */
+export type ShownConsent = Consent & { readonly authUrl: string; readonly connectionId: string };
 
 export interface AcquireOptions extends TokenOptions {
   readonly onConsent?: OnConsent | undefined;
@@ -46,10 +38,16 @@ export async function acquire(deps: Deps, onConsent: OnConsent, signal: AbortSig
     } catch (error) {
       if (error instanceof ConsentRequired && error.authUrl !== undefined) {
         failures = 0;
-        if (error.authUrl === shown) continue;
-        shown = error.authUrl;
         const { authUrl, connectionId = "", reason, expiresAt } = error;
-        await onConsent({ authUrl, connectionId, reason, expiresAt });
+        const { verificationUri, userCode, verificationUriComplete } = error;
+        const code =
+          verificationUri !== undefined && userCode !== undefined
+            ? { verificationUri, userCode, ...(verificationUriComplete ? { verificationUriComplete } : {}) }
+            : {};
+        const asked = authUrl || userCode;
+        if (asked === shown) continue;
+        shown = asked;
+        await onConsent({ authUrl, connectionId, reason, expiresAt, ...code });
       } else if (error instanceof Unavailable && shown !== undefined) {
         // The daemon may restart while the person consents.
         const backoffMs = Math.random() * Math.min(longestDelayMs, firstDelayMs * 2 ** failures);

@@ -53,19 +53,27 @@ export function nexusErrorOf(thrown: unknown): NexusError {
     case Code.DeadlineExceeded:
       return new DeadlineExceeded(rawMessage, reason, error);
     case Code.FailedPrecondition:
-      return new AttentionRequired(rawMessage, reason ?? "", undefined, undefined, undefined);
+      return new AttentionRequired(rawMessage, { ...noLink, reason: reason ?? "" }, error);
     default:
       return new NexusError(rawMessage, reason, error);
   }
 }
 
+/** A person must act, and no link says how. */
+const noLink = { authUrl: undefined, connectionId: undefined, expiresAt: undefined };
+
 /** What `token` throws where a person must act first. */
 export function consentErrorOf(consent: Consent): ConsentRequired {
   const { reason, authUrl, connectionId, expiresAt } = consent;
+  const { verificationUri, userCode, verificationUriComplete } = consent;
   const isNew = reason === "not_connected" || reason === "scopes_missing";
   const Kind = isNew ? ConsentRequired : AttentionRequired;
-  const message = `a person must open the link first (${reason})`;
-  return new Kind(message, reason, authUrl, connectionId, expiresAt && timestampDate(expiresAt));
+  const what = userCode === "" ? "open the link" : "enter the code";
+  return new Kind(`a person must ${what} first (${reason})`, {
+    ...{ authUrl, connectionId, reason, expiresAt: expiresAt && timestampDate(expiresAt) },
+    ...(userCode === "" ? {} : { verificationUri, userCode }),
+    ...(verificationUriComplete === "" ? {} : { verificationUriComplete }),
+  });
 }
 
 export function millisecondsOf({ seconds, nanos }: Duration): number {

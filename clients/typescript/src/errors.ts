@@ -12,21 +12,41 @@ export class NexusError extends Error {
   }
 }
 
-/** A person must open a link first. */
-export class ConsentRequired extends NexusError {
-  override name = "ConsentRequired";
+/** What a person must do first. */
+export interface Consent {
+  /**
+   * To be opened in the browser of the user whose token was asked for, and shown to nobody else. Empty with a device authorization, and
+   * undefined where no link helps.
+   */
+  readonly authUrl: string | undefined;
+  readonly connectionId: string | undefined;
+  /** `not_connected`, `scopes_missing`, or why the token before it ended, for example `reauth_required`. */
+  readonly reason: string;
+  /** When the link or the code ends. */
+  readonly expiresAt: Date | undefined;
+  /** With a device authorization (RFC 8628 section 3.3): the page that the person opens on any device. */
+  readonly verificationUri?: string;
+  /** The code to enter there. */
+  readonly userCode?: string;
+  /** The page with the code in it, where the provider has one; to be shown to nobody but the user. */
+  readonly verificationUriComplete?: string;
+}
 
-  constructor(
-    message: string,
-    /** `not_connected`, `scopes_missing`, or a word of `AttentionRequired`. */
-    override readonly reason: string,
-    /** To be opened in the browser of the user whose token was asked for, and shown to nobody else; undefined when there is no link. */
-    readonly authUrl: string | undefined,
-    readonly connectionId: string | undefined,
-    /** When the link ends. */
-    readonly expiresAt: Date | undefined,
-  ) {
-    super(message, reason);
+/** A person must open a link, or enter a code, first. */
+export class ConsentRequired extends NexusError implements Consent {
+  override name = "ConsentRequired";
+  override readonly reason: string;
+  declare readonly authUrl: string | undefined;
+  declare readonly connectionId: string | undefined;
+  declare readonly expiresAt: Date | undefined;
+  declare readonly verificationUri?: string;
+  declare readonly userCode?: string;
+  declare readonly verificationUriComplete?: string;
+
+  constructor(message: string, consent: Consent, cause?: unknown) {
+    super(message, consent.reason, cause);
+    this.reason = consent.reason;
+    Object.assign(this, consent);
   }
 }
 

@@ -1,7 +1,8 @@
-export type { AcquireOptions, Consent, OnConsent } from "./acquire.js";
+export type { AcquireOptions, OnConsent, ShownConsent } from "./acquire.js";
 export type { NexusOptions } from "./daemon_address.js";
 export {
   AttentionRequired,
+  type Consent,
   ConsentRequired,
   DeadlineExceeded,
   InvalidArgument,

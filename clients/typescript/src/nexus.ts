@@ -32,6 +32,8 @@ export interface TokenOptions extends Limits {
   readonly scopes?: readonly string[] | undefined;
   /** How long the token should live at least, 0 to 24 hours: a wish, as in `AcquireToken`. */
   readonly minTtlMs?: number | undefined;
+  /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, in place of the link. */
+  readonly device?: boolean | undefined;
 }
 
 /** What is sent to the daemon for a token. @internal */
@@ -165,7 +167,7 @@ export class Nexus implements AsyncDisposable, Disposable {
 
   #ask(name: TokenName, options: TokenOptions, signal: AbortSignal): Promise<Token> {
     const { scopes = [], minTtlMs = 0 } = options;
-    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs]);
+    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, options.device === true]);
     return this.#shared.join(key, signal, async (shared) =>
       this.#take(name, options, await this.#acquireToken(name, options, {}, shared)),
     );
@@ -188,12 +190,12 @@ export class Nexus implements AsyncDisposable, Disposable {
 
   async #acquireToken(
     { message: { providerName, userId, label } }: TokenName,
-    { scopes = [], minTtlMs = 0 }: TokenOptions,
+    { scopes = [], minTtlMs = 0, device = false }: TokenOptions,
     { returnUrl = "", waitMs = 0 }: Question,
     signal: AbortSignal,
   ): Promise<AcquireTokenResponse["result"]> {
     const request = {
-      ...{ providerName, userId, label, scopes: [...scopes], returnUrl },
+      ...{ providerName, userId, label, scopes: [...scopes], returnUrl, device },
       ...(minTtlMs > 0 ? { minTtl: durationOf(minTtlMs) } : {}),
       ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
     };

@@ -3,15 +3,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Client, credentials } from "@grpc/grpc-js";
-import {
-  type Consent,
-  ConsentRequired,
-  Nexus,
-  NexusError,
-  StrategyError,
-  type Token,
-  Unavailable,
-} from "nexusd-client";
+import { ConsentRequired, Nexus, NexusError, StrategyError, type Token, Unavailable } from "nexusd-client";
 import { callCredentials } from "nexusd-client/grpc";
 import { type ApiRequest, applyStrategy, type BodyHash } from "nexusd-client/strategies";
 import { checkHealth } from "./health.js";
@@ -77,7 +69,7 @@ const operations: Record<string, (fields: Fields, signal: AbortSignal) => Promis
   },
   token: async (fields, signal) => answer(await nexus.token(fields.provider, tokenOptions(fields, signal))),
   acquire: async (fields, signal) => {
-    const onConsent = ({ authUrl, connectionId, reason }: Consent) =>
+    const onConsent = ({ authUrl, connectionId, reason }: ShownConsent) =>
       write({ id: fields.id, event: "consent", auth_url: authUrl, connection_id: connectionId, reason });
     const options = { ...tokenOptions(fields, signal), returnUrl: fields.return_url, onConsent };
     return answer(await nexus.acquire(fields.provider, options));

@@ -35,11 +35,15 @@ class ConsentRequired(NexusError):
 
     #: Why: `not_connected`, `scopes_missing`, or as `AttentionRequired` has it.
     reason: str
-    #: The link to open in the person's browser. Valid once.
+    #: The link to open in the person's browser. Valid once. Empty with a device authorization.
     auth_url: str
     connection_id: str
-    #: When the link ends: 10 minutes after it was made.
+    #: When the link or the code ends.
     expires_at: datetime | None
+    #: With a device authorization (RFC 8628): the page to open on any device, the code to enter there, and the page with the code in it.
+    verification_uri: str
+    user_code: str
+    verification_uri_complete: str
 
     def __init__(
         self,
@@ -49,9 +53,15 @@ class ConsentRequired(NexusError):
         auth_url: str = "",
         connection_id: str = "",
         expires_at: datetime | None = None,
+        verification_uri: str = "",
+        user_code: str = "",
+        verification_uri_complete: str = "",
     ) -> None:
         super().__init__(message, reason=reason)
         self.reason = reason
+        self.verification_uri = verification_uri
+        self.user_code = user_code
+        self.verification_uri_complete = verification_uri_complete
         self.auth_url = auth_url
         self.connection_id = connection_id
         self.expires_at = expires_at

@@ -11,8 +11,8 @@ from typing import Any
 import google.auth.credentials
 from google.auth.exceptions import RefreshError
 
-from nexusd._client import Nexus
 from nexusd._hooks import wanted
+from nexusd._sync.client import Nexus
 from nexusd.errors import NexusError, StrategyError, Unavailable
 from nexusd.tokens import Token
 

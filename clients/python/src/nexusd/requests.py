@@ -15,9 +15,9 @@ from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
-from nexusd._client import Nexus
 from nexusd._core.acquire import is_rejection
 from nexusd._hooks import changed_headers, needs_body, origin, wanted
+from nexusd._sync.client import Nexus
 from nexusd.errors import StrategyError
 from nexusd.strategies import Request, apply
 from nexusd.tokens import Token

@@ -61,20 +61,30 @@ class Token:
 
 @dataclass(frozen=True)
 class Consent:
-    """A link for a person. `print(consent)` says what to do with it."""
+    """A link or a code for a person. `print(consent)` says what to do with it. Show it to the user of the request alone."""
 
     provider: str
     user: str
-    #: The link to open in the person's browser. Valid once. Show it to the user of the request alone.
+    #: The link to open in the person's browser. Valid once. Empty with a device authorization.
     auth_url: str
     connection_id: str
-    #: When the link ends: 10 minutes after it was made.
+    #: When the link or the code ends.
     expires_at: datetime | None
     #: `not_connected`, `scopes_missing`, or why a connection that worked needs a person again, as `reauth_required`.
     reason: str
+    #: With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page to open on any device.
+    verification_uri: str = ""
+    #: The code to enter there.
+    user_code: str = ""
+    #: The page with the code in it; empty where there is none.
+    verification_uri_complete: str = ""
 
     def __str__(self) -> str:
-        return f"{self.user} must open this link to connect {self.provider} ({self.reason}): {self.auth_url}"
+        what = f"open {self.auth_url}"
+        if self.user_code:
+            complete = f", or open {self.verification_uri_complete}" if self.verification_uri_complete else ""
+            what = f"enter the code {self.user_code} at {self.verification_uri}{complete}"
+        return f"To connect {self.provider} ({self.reason}), {self.user} must {what}"
 
 
 @dataclass(frozen=True)

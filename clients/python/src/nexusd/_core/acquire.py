@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from nexusd._core.names import Name
@@ -31,6 +31,7 @@ class Question:
     scopes: tuple[str, ...] = ()
     min_ttl: float = 0.0
     return_url: str = ""
+    device: bool = False
     wait: int = 0
     #: Whether to wait for a connection to the daemon; else the call fails when there is none.
     is_patient: bool = False
@@ -47,6 +48,7 @@ class Question:
             label=self.name.label,
             scopes=self.scopes,
             return_url=self.return_url,
+            device=self.device,
         )
         if self.min_ttl:
             request.min_ttl.seconds, fraction = divmod(int(self.min_ttl * 1000), 1000)
@@ -72,7 +74,7 @@ def acquire_steps(question: Question) -> Generator[Step, Answer, Token]:
 
     The answer of a `Question` is sent in; of a `Consent` (to be shown) and a `Pause` there is none.
     """
-    shown = ""
+    shown: tuple[str, str] | None = None
     backoff = Backoff()
     asked = question
     while True:
@@ -80,15 +82,15 @@ def acquire_steps(question: Question) -> Generator[Step, Answer, Token]:
         if isinstance(answer, Token):
             return answer
         if isinstance(answer, Unavailable):
-            if not shown:
+            if shown is None:
                 raise answer
             yield Pause(max(backoff.delay(), answer.retry_after or 0.0))
             continue
         backoff.reset()
-        if isinstance(answer, Consent) and answer.auth_url != shown:
-            shown = answer.auth_url
+        if isinstance(answer, Consent) and (answer.auth_url, answer.user_code) != shown:
+            shown = (answer.auth_url, answer.user_code)
             yield answer
-        asked = Question(question.name, question.scopes, question.min_ttl, question.return_url, WAIT_SECONDS, question.is_patient)
+        asked = replace(question, wait=WAIT_SECONDS)
 
 
 def is_rejection(status: int, www_authenticate: Iterable[str]) -> bool:

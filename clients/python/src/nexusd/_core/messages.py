@@ -46,19 +46,26 @@ def consent_of(message: token_pb2.ConsentRequired, name: Name) -> Consent:
         connection_id=message.connection_id,
         expires_at=datetime_of(message.expires_at) if message.HasField("expires_at") else None,
         reason=message.reason,
+        verification_uri=message.verification_uri,
+        user_code=message.user_code,
+        verification_uri_complete=message.verification_uri_complete,
     )
 
 
 def consent_error(consent: Consent) -> ConsentRequired:
     """The error that carries the link; its message does not, since messages are logged."""
     is_first = consent.reason in ("not_connected", "scopes_missing")
-    message = f"{consent.user} must open the link in auth_url to connect {consent.provider}: {consent.reason}"
+    what = "enter user_code at verification_uri" if consent.user_code else "open the link in auth_url"
+    message = f"{consent.user} must {what} to connect {consent.provider}: {consent.reason}"
     return (ConsentRequired if is_first else AttentionRequired)(
         message,
         reason=consent.reason,
         auth_url=consent.auth_url,
         connection_id=consent.connection_id,
         expires_at=consent.expires_at,
+        verification_uri=consent.verification_uri,
+        user_code=consent.user_code,
+        verification_uri_complete=consent.verification_uri_complete,
     )
 
 

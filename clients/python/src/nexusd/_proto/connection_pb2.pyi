@@ -129,7 +129,7 @@ class Account(_message.Message):
     def __init__(self, subject: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., login: _Optional[str] = ...) -> None: ...
 
 class ConnectionServiceRequestConnectionRequest(_message.Message):
-    __slots__ = ("user_id", "provider_id", "provider_name", "scopes", "return_url", "connection_id", "require_confirmation", "label")
+    __slots__ = ("user_id", "provider_id", "provider_name", "scopes", "return_url", "connection_id", "require_confirmation", "label", "device")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +138,7 @@ class ConnectionServiceRequestConnectionRequest(_message.Message):
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     provider_id: str
     provider_name: str
@@ -146,10 +147,11 @@ class ConnectionServiceRequestConnectionRequest(_message.Message):
     connection_id: str
     require_confirmation: bool
     label: str
-    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., return_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., require_confirmation: _Optional[bool] = ..., label: _Optional[str] = ...) -> None: ...
+    device: bool
+    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., return_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., require_confirmation: _Optional[bool] = ..., label: _Optional[str] = ..., device: _Optional[bool] = ...) -> None: ...
 
 class ConnectionServiceRequestConnectionResponse(_message.Message):
-    __slots__ = ("auth_url", "state", "scopes", "provider_id", "connection_id", "expires_at", "redirect_uri", "connection")
+    __slots__ = ("auth_url", "state", "scopes", "provider_id", "connection_id", "expires_at", "redirect_uri", "connection", "verification_uri", "user_code", "verification_uri_complete")
     AUTH_URL_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +160,9 @@ class ConnectionServiceRequestConnectionResponse(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_URI_FIELD_NUMBER: _ClassVar[int]
+    USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_URI_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     auth_url: str
     state: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
@@ -166,7 +171,10 @@ class ConnectionServiceRequestConnectionResponse(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     redirect_uri: str
     connection: Connection
-    def __init__(self, auth_url: _Optional[str] = ..., state: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., provider_id: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., redirect_uri: _Optional[str] = ..., connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
+    verification_uri: str
+    user_code: str
+    verification_uri_complete: str
+    def __init__(self, auth_url: _Optional[str] = ..., state: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., provider_id: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., redirect_uri: _Optional[str] = ..., connection: _Optional[_Union[Connection, _Mapping]] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class ConfirmConnectionRequest(_message.Message):
     __slots__ = ("connection_id", "completion_code")

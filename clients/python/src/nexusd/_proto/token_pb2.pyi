@@ -52,7 +52,7 @@ class Token(_message.Message):
     def __init__(self, strategy: _Optional[_Union[_strategy_pb2.Strategy, _Mapping]] = ..., credentials: _Optional[_Mapping[str, str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., token_type: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class AcquireTokenRequest(_message.Message):
-    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait")
+    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "device")
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class AcquireTokenRequest(_message.Message):
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     RETURN_URL_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     provider_name: str
     user_id: str
     label: str
@@ -67,7 +68,8 @@ class AcquireTokenRequest(_message.Message):
     min_ttl: _duration_pb2.Duration
     return_url: str
     wait: _duration_pb2.Duration
-    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    device: bool
+    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., device: _Optional[bool] = ...) -> None: ...
 
 class AcquireTokenResponse(_message.Message):
     __slots__ = ("token", "consent")
@@ -78,16 +80,22 @@ class AcquireTokenResponse(_message.Message):
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ..., consent: _Optional[_Union[ConsentRequired, _Mapping]] = ...) -> None: ...
 
 class ConsentRequired(_message.Message):
-    __slots__ = ("auth_url", "connection_id", "expires_at", "reason")
+    __slots__ = ("auth_url", "connection_id", "expires_at", "reason", "verification_uri", "user_code", "verification_uri_complete")
     AUTH_URL_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_URI_FIELD_NUMBER: _ClassVar[int]
+    USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_URI_COMPLETE_FIELD_NUMBER: _ClassVar[int]
     auth_url: str
     connection_id: str
     expires_at: _timestamp_pb2.Timestamp
     reason: str
-    def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    verification_uri: str
+    user_code: str
+    verification_uri_complete: str
+    def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenRequest(_message.Message):
     __slots__ = ("connection_id", "min_ttl", "name")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from nexusd._core.subjects import WatchedIds
 from nexusd._core.watch import Watch
-from nexusd._session import Session
-from nexusd._watcher import Watcher
+from nexusd._sync.session import Session
+from nexusd._sync.watcher import Watcher
 from nexusd.errors import Cancelled, NexusError
 from nexusd.tokens import WatchEvent
 

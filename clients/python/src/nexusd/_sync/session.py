@@ -9,7 +9,6 @@ from typing import Protocol
 
 import grpc
 
-from nexusd._cancellation import Cancellation
 from nexusd._core.acquire import Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
@@ -19,7 +18,8 @@ from nexusd._core.subjects import CachedNames
 from nexusd._core.watch import Watch
 from nexusd._proto import token_pb2
 from nexusd._rpc import Calls, error_from, open_channel
-from nexusd._watcher import Stream, Watcher
+from nexusd._sync.cancellation import Cancellation
+from nexusd._sync.watcher import Stream, Watcher
 from nexusd.errors import Cancelled, DeadlineExceeded, NexusError
 from nexusd.tokens import Consent, Token
 
@@ -112,8 +112,8 @@ class Session:
         request = report_request(name, revision, status, www_authenticate)
         try:
             response = self.calls.report(request, timeout=timeout, metadata=self.address.metadata())
-        except grpc.RpcError as error:
-            raise error_from(error, self.address) from None
+        except (grpc.RpcError, ValueError) as error:
+            raise self.error_from(error) from None
         return response.outcome, response.revision
 
     def pause(self, wait: Wait, seconds: float) -> None:

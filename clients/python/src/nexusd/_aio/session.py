@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import grpc
 import grpc.aio
 
-from nexusd._aio_watcher import AioStream, AioWatcher
+from nexusd._aio.watcher import AioStream, AioWatcher
 from nexusd._core.acquire import Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache

@@ -11,20 +11,14 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from nexusd._core.watch import Cancel, Open, Watch
+from nexusd._core.performer import Changed, Item, Performer, Stop, Wake, Worked
+from nexusd._core.watch import Watch
 from nexusd._proto import token_pb2
-from nexusd._watcher import Changed, Stop, Worked, status_of
-from nexusd.errors import NexusError
 
 AioStream: TypeAlias = "grpc.aio.UnaryStreamCall[Message, token_pb2.WatchTokensResponse]"
-_Item: TypeAlias = "tuple[int, token_pb2.WatchTokensResponse | Exception | None] | Changed | Worked | Wake | Stop"
 
 
-class Wake:
-    """It is time to look."""
-
-
-class AioWatcher:
+class AioWatcher(Performer["AioStream"]):
     """Keeps a `Watch` alive in the running loop, from the first `changed` until `stop`."""
 
     def __init__(
@@ -33,12 +27,8 @@ class AioWatcher:
         open_stream: Callable[[token_pb2.WatchTokensRequest], AioStream],
         on_stopped: Callable[[Exception], object] = lambda _error: None,
     ) -> None:
-        """`on_stopped` is told what no other attempt changes: a NexusError, or a RpcError of the stream."""
-        self._watch = watch
-        self._open_stream = open_stream
-        self._on_stopped = on_stopped
-        self._items: asyncio.Queue[_Item] = asyncio.Queue()
-        self._streams: dict[int, AioStream] = {}
+        super().__init__(watch, open_stream, on_stopped)
+        self._items: asyncio.Queue[Item] = asyncio.Queue()
         self._readers: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -63,19 +53,15 @@ class AioWatcher:
         try:
             while self._take(await self._next_item()):
                 # What lies there already is taken before silence is judged: the process may have been stopped.
-                if not self._items.empty():
-                    continue
-                for action in self._watch.due(time.monotonic()):
-                    self._perform(action)
+                if self._items.empty():
+                    self._look()
         finally:
-            for stream in self._streams.values():
-                stream.cancel()
+            self._cancel_all()
 
-    async def _next_item(self) -> _Item:
+    async def _next_item(self) -> Item:
         wake_at = self._watch.wake_at()
         if wake_at is None:
             return await self._items.get()
-        # A `get` that is cancelled by a timeout can lose what it got.
         delay = max(0.0, wake_at - time.monotonic())
         timer = asyncio.get_running_loop().call_later(delay, self._items.put_nowait, Wake())
         try:
@@ -83,46 +69,8 @@ class AioWatcher:
         finally:
             timer.cancel()
 
-    def _take(self, item: _Item) -> bool:
-        """Returns whether to go on."""
-        now = time.monotonic()
-        if isinstance(item, Stop):
-            return False
-        if isinstance(item, Changed):
-            self._watch.changed(now)
-        elif isinstance(item, Worked):
-            self._watch.call_worked(now)
-        elif isinstance(item, tuple):
-            number, brought = item
-            if isinstance(brought, token_pb2.WatchTokensResponse):
-                for action in self._watch.received(number, brought, now):
-                    self._perform(action)
-            else:
-                self._streams.pop(number, None)
-                self._ended(number, brought, now)
-        return True
-
-    def _ended(self, number: int, error: Exception | None, now: float) -> None:
-        self._watch.ended(number, status_of(error), now)
-        if self._watch.stopped is not None and error is not None:
-            self._on_stopped(error)
-
-    def _perform(self, action: Open | Cancel) -> None:
-        if isinstance(action, Cancel):
-            stream = self._streams.pop(action.number, None)
-            if stream is not None:
-                stream.cancel()
-            return
-        try:
-            stream = self._open_stream(action.request)
-        except (
-            NexusError,
-            grpc.aio.UsageError,
-        ) as error:  # the file of the key cannot be read, or the channel is closed
-            self._ended(action.number, error, time.monotonic())
-            return
-        self._streams[action.number] = stream
-        reader = asyncio.create_task(self._read(action.number, stream), name=f"nexusd-stream-{action.number}")
+    def _start_reader(self, number: int, stream: AioStream) -> None:
+        reader = asyncio.create_task(self._read(number, stream), name=f"nexusd-stream-{number}")
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
 

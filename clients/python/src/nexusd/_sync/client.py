@@ -7,9 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 
-from nexusd._cancellation import Cancellation
 from nexusd._core.acquire import (
     CALL_SECONDS,
     REFRESHED,
@@ -25,8 +23,9 @@ from nexusd._core.address import find_address
 from nexusd._core.forks import FORKED, survives_fork
 from nexusd._core.messages import consent_error
 from nexusd._core.names import Name, name_of, scopes_of
-from nexusd._session import Session, Wait
-from nexusd._watching import watch_events
+from nexusd._sync.cancellation import Cancellation
+from nexusd._sync.session import Session, Wait
+from nexusd._sync.watching import watch_events
 from nexusd.errors import NexusError, Unavailable
 from nexusd.tokens import Consent, Token, WatchEvent
 
@@ -116,14 +115,16 @@ class Nexus:
         scopes: Iterable[str] = (),
         min_ttl: float = 0.0,
         return_url: str = "",
+        device: bool = False,
         timeout: float | None = None,
         cancellation: Cancellation | None = None,
     ) -> Token:
         """The current token; where a person must act first, shows the link and waits until there is a token.
 
         Args:
-            on_consent: Called with each link, for example `print`. Show it to the user of the request alone.
+            on_consent: Called with each link or code, for example `print`. Show it to the user of the request alone.
             return_url: Where the person's browser is sent afterwards.
+            device: Ask by device authorization (RFC 8628): the person enters a code on any device.
             timeout: In seconds; None waits for as long as it takes.
 
         The other arguments and the errors are those of `token`, but that a link is no error.
@@ -135,7 +136,7 @@ class Nexus:
         if token is not None:
             return token
         wait = Wait(timeout, cancellation)
-        question = Question(name, wanted, min_ttl, return_url, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
         steps = acquire_steps(question)
         answer: Answer = None
         try:
@@ -209,7 +210,7 @@ class Nexus:
     def __enter__(self) -> Nexus:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -8,11 +8,10 @@ import os
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from types import TracebackType
 from typing import Any, TypeVar
 
-from nexusd._aio_session import AioSession
-from nexusd._aio_watcher import AioWatcher
+from nexusd._aio.session import AioSession
+from nexusd._aio.watcher import AioWatcher
 from nexusd._core.acquire import (
     CALL_SECONDS,
     REFRESHED,
@@ -53,12 +52,7 @@ class AsyncNexus:
         api_key: str | None = None,
         api_key_file: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Finds the daemon by the arguments, else by the environment, else by the socket in its data folder.
-
-        Args:
-            address: `unix:/path`, `http://host:port` or `https://host:port` (NEXUS_ADDRESS).
-            api_key: The key for TCP (NEXUS_API_KEY).
-            api_key_file: The file that holds it, read at each call (NEXUS_API_KEY_FILE).
+        """Finds the daemon by the arguments, else by the environment, else by the socket in its data folder; see `Nexus`.
 
         Raises:
             InvalidArgument: The address is none, or it needs a key and there is none.
@@ -92,8 +86,7 @@ class AsyncNexus:
 
         Raises:
             ConsentRequired: A person must open its `auth_url`. AttentionRequired, a kind of it, when the connection worked before.
-            Unavailable, NotFound, Unauthenticated, PermissionDenied, InvalidArgument, DeadlineExceeded
-            Cancelled: The client was closed meanwhile.
+            Unavailable, NotFound, Unauthenticated, PermissionDenied, InvalidArgument, DeadlineExceeded, Cancelled (it was closed)
         """
         session = self._open()
         name = name_of(provider, user, label)
@@ -117,14 +110,16 @@ class AsyncNexus:
         scopes: Iterable[str] = (),
         min_ttl: float = 0.0,
         return_url: str = "",
+        device: bool = False,
         timeout: float | None = None,
     ) -> Token:
         """The current token; where a person must act first, shows the link and waits until there is a token.
 
         Args:
-            on_consent: Called, and awaited where it is a coroutine, with each link, for example `print`. Show it to the user of the
-                request alone.
+            on_consent: Called, and awaited where it is a coroutine, with each link or code, for example `print`. Show it to the
+                user of the request alone.
             return_url: Where the person's browser is sent afterwards.
+            device: Ask by device authorization (RFC 8628): the person enters a code on any device.
             timeout: In seconds; None waits for as long as it takes.
 
         The other arguments and the errors are those of `token`, but that a link is no error.
@@ -135,7 +130,7 @@ class AsyncNexus:
         token = session.cache.hit(name, wanted, min_ttl)
         if token is not None:
             return token
-        question = Question(name, wanted, min_ttl, return_url, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
         return await _within(timeout, self._acquire(session, question, on_consent))
 
     async def replace_rejected(
@@ -208,7 +203,7 @@ class AsyncNexus:
     async def __aenter__(self) -> AsyncNexus:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
