@@ -209,6 +209,9 @@ type AcquireTokenRequest struct {
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// How long to wait for the person, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
 	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
+	// In place of `provider_name`: the URL of an MCP server. The profile of the server is used; where there is none it is made as by
+	// `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
+	McpServerUrl string `protobuf:"bytes,50,opt,name=mcp_server_url,json=mcpServerUrl,proto3" json:"mcp_server_url,omitempty"`
 	// Where a person is needed, ask by device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It counts
 	// when a request for consent is made, and not when one is found.
 	Device        bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
@@ -293,6 +296,13 @@ func (x *AcquireTokenRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *AcquireTokenRequest) GetMcpServerUrl() string {
+	if x != nil {
+		return x.McpServerUrl
+	}
+	return ""
 }
 
 func (x *AcquireTokenRequest) GetDevice() bool {
@@ -1461,7 +1471,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bid_token\x18\b \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc1\x02\n" +
 	"\x13AcquireTokenRequest\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -1470,7 +1480,8 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\amin_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12\x1d\n" +
 	"\n" +
 	"return_url\x18\x06 \x01(\tR\treturnUrl\x12-\n" +
-	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x16\n" +
+	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12$\n" +
+	"\x0emcp_server_url\x182 \x01(\tR\fmcpServerUrl\x12\x16\n" +
 	"\x06device\x183 \x01(\bR\x06device\"\x80\x01\n" +
 	"\x14AcquireTokenResponse\x12'\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenH\x00R\x05token\x125\n" +
