@@ -7,7 +7,7 @@ import { backupCommand } from "./admin/backup.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { policyCommand } from "./admin/policy.js";
-import { connectCommand } from "./connections/connect.js";
+import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
 import { curlCommand } from "./credentials/curl.js";
@@ -58,7 +58,11 @@ export async function run(args: readonly string[], process: Shell): Promise<numb
 function buildProgram(shell: Shell): Command {
   const makers = [
     serveCommand,
-    providerCommand,
+    // Connections know providers, not the other way round.
+    (each: Shell) =>
+      providerCommand(each, (session, provider, flags) =>
+        connectTo(each, session, provider, { ...(flags.json ? { json: true } : {}), open: true }),
+      ),
     providersCommand,
     connectCommand,
     connectionsCommand,

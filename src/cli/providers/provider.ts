@@ -9,7 +9,8 @@ import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/d
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { readClientSecret } from "./client_secret.js";
-import { providerAddCommand, providerCreateCommand } from "./provider_add.js";
+import { type ConnectNow, providerAddCommand } from "./provider_add.js";
+import { providerCreateCommand } from "./provider_create.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
 import { findProvider } from "./provider_key.js";
 import { providerGetCommand, providerListCommand } from "./provider_list.js";
@@ -20,10 +21,10 @@ interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;
 }
 
-export function providerCommand(shell: Shell): Command {
+export function providerCommand(shell: Shell, connectNow: ConnectNow): Command {
   return new Command("provider")
     .description("register and change providers")
-    .addCommand(providerAddCommand(shell))
+    .addCommand(providerAddCommand(shell, connectNow))
     .addCommand(providerTemplatesCommand(shell))
     .addCommand(providerShowCommand(shell))
     .addCommand(providerCreateCommand(shell))

@@ -60,7 +60,10 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 
-function listTemplates({ daemon, call }: DaemonSession, namePrefix: string): Promise<ProviderTemplate[]> {
+export function listTemplates(
+  { daemon, call }: DaemonSession,
+  namePrefix: string,
+): Promise<ProviderTemplate[]> {
   return allPages(async (pageToken) => {
     const { templates, nextPageToken } = await call("list the templates", (options) =>
       daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),

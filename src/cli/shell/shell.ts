@@ -1,5 +1,6 @@
 import type { Config } from "../../config/config.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Key } from "../terminal/search_prompt.js";
 
 /** Where a command writes. */
 export interface Output {
@@ -20,6 +21,8 @@ export interface Input {
   readBytes(): Promise<Uint8Array>;
   /** One line after `question`, which goes to standard error; with `echo: false` what is typed is not shown. */
   ask(question: string, options: { readonly echo: boolean }): Promise<string>;
+  /** Each key as it is pressed, unseen, until `onKey` answers `end`; from `onReady` on none is lost. Only at a terminal. */
+  readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void>;
 }
 
 /** What a command sees of the process that it runs in. */

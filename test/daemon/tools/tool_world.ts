@@ -47,6 +47,11 @@ export class Running {
     }));
   }
 
+  /** What came to standard output so far. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
   /** Resolves once standard output has the text. */
   async wrote(text: string): Promise<void> {
     const { stdout } = this.child;

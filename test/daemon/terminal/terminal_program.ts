@@ -1,0 +1,33 @@
+import type { Ended, Running, ToolWorld } from "../tools/tool_world.js";
+
+/** A command at a terminal of its own, and the person who sits there. Its two outputs are one. */
+export class TerminalProgram {
+  private constructor(private readonly running: Running) {}
+
+  static start(world: ToolWorld, command: string, env: NodeJS.ProcessEnv = {}): TerminalProgram {
+    const terminal = { TERM: "xterm", ...env };
+    return new TerminalProgram(
+      world.start("script", ["-qec", command, "/dev/null"], { openStdin: true, env: terminal }),
+    );
+  }
+
+  get ended(): Promise<Ended> {
+    return this.running.ended;
+  }
+
+  /** Everything that the terminal shows, up to the text, which is waited for. */
+  async shows(text: string): Promise<string> {
+    await this.running.wrote(text);
+    return this.running.stdout;
+  }
+
+  /** Waits for the question and types the answer, with return. */
+  async answer(question: string, answer: string): Promise<void> {
+    await this.shows(question);
+    this.type(`${answer}\r`);
+  }
+
+  type(keys: string): void {
+    this.running.child.stdin?.write(keys);
+  }
+}
