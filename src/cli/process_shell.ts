@@ -62,6 +62,9 @@ function processOutput(stream: NodeJS.WriteStream): Output {
     get columns() {
       return stream.columns || undefined;
     },
+    get rows() {
+      return stream.rows || undefined;
+    },
     write: (text) => void stream.write(text),
     writeBytes: (bytes) => new Promise((resolve) => stream.write(bytes, () => resolve())),
   };

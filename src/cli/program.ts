@@ -7,6 +7,7 @@ import { backupCommand } from "./admin/backup.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { policyCommand } from "./admin/policy.js";
+import { whoamiCommand } from "./admin/whoami.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
@@ -78,6 +79,7 @@ function buildProgram(shell: Shell): Command {
     restoreCommand,
     keysCommand,
     policyCommand,
+    whoamiCommand,
     healthCommand,
     statusCommand,
   ];

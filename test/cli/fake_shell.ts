@@ -29,6 +29,7 @@ export function fakeShell(
     outIsTTY?: boolean;
     program?: string;
     columns?: number | undefined;
+    rows?: number;
     daemonExitCode?: number;
     programExitCode?: number;
     browserFails?: boolean;
@@ -69,6 +70,7 @@ export function fakeShell(
     stdout: {
       isTTY: given.outIsTTY ?? false,
       columns: given.columns,
+      rows: given.rows,
       write: (text) => {
         written.out += text;
       },

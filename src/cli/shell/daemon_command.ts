@@ -1,12 +1,13 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { loadClientConfig } from "../../config/client_config.js";
+import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
 import { CommandFailure } from "./command_failure.js";
-import { explainAddress } from "./listener_probe.js";
+import { explainAddress, explainKeyless } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
 import type { Shell } from "./shell.js";
 import { formatTable, jsonLine } from "./text.js";
@@ -96,13 +97,24 @@ export async function allPages<Item>(
   return all;
 }
 
+/** An address that leads nowhere is told before the key that is missing for it. @throws ConfigError, CommandFailure */
+async function clientConfig(shell: Shell, flags: DaemonFlags): Promise<ClientConfig> {
+  const given = clientOptions().flagsOf({ ...flags });
+  try {
+    return loadClientConfig(shell.env, given);
+  } catch (error) {
+    const why = error instanceof ApiKeyMissing ? await explainKeyless(error.url, shell.clock) : undefined;
+    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
+  }
+}
+
 /** Runs `work` against the daemon that flags and environment name, and hangs up. */
 export async function withDaemon(
   shell: Shell,
   flags: DaemonFlags,
   work: (session: DaemonSession) => Promise<void>,
 ): Promise<void> {
-  const config = loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
+  const config = await clientConfig(shell, flags);
   const daemon = connectDaemon(config, (sentence) => shell.stderr.write(`nexusd: warning: ${sentence}\n`));
   const call: DaemonSession["call"] = async (doing, send) => {
     try {
@@ -121,6 +133,7 @@ export async function withDaemon(
         formatTable(
           Object.keys(columns),
           items.map((item) => Object.values(columns).map((cell) => cell(item))),
+          screenOf(shell.env, shell.stdout),
         ),
       );
   };

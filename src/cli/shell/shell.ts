@@ -7,6 +7,8 @@ export interface Output {
   readonly isTTY: boolean;
   /** How wide the terminal is; undefined where there is none. */
   readonly columns?: number | undefined;
+  /** How high the terminal is; undefined where there is none. */
+  readonly rows?: number | undefined;
   write(text: string): void;
   /** Writes as it is, and resolves when more may come: what a slow reader has not taken is not held in memory. */
   writeBytes(bytes: Uint8Array): Promise<void>;
