@@ -6,6 +6,7 @@ import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
+import { notifyCommand } from "./admin/notify.js";
 import { policyCommand } from "./admin/policy.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { completeCommand, completionCommand } from "./completion/completion.js";
@@ -81,6 +82,7 @@ function buildProgram(shell: Shell): Command {
     keysCommand,
     policyCommand,
     whoamiCommand,
+    notifyCommand,
     healthCommand,
     statusCommand,
     completionCommand,

@@ -76,7 +76,9 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key") {
+  constructor(
+    readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
+  ) {
     super(`${resource.replace("_", " ")} not found`);
   }
 }
