@@ -53,6 +53,7 @@ const clientOptions = (): SettingOptions =>
     "NEXUS_CLIENT_CERT_FILE",
     "NEXUS_CLIENT_KEY_FILE",
     "NEXUS_DATA_DIR",
+    "NEXUS_PORT_BASE",
   ]);
 
 export function addDaemonFlags(command: Command): Command {
