@@ -22,6 +22,7 @@ export function sealed(text: string): SealedRecord {
 export const plainSettings: ProviderSettings = {
   name: "op",
   authType: "oauth2",
+  grantType: "authorization_code",
   clientId: "client",
   tokenEndpointAuthMethod: "none",
   issuer: "",

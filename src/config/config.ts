@@ -181,6 +181,7 @@ function readLimits(reader: SettingReader): Limits {
         : { perSecond: failuresPerMinute / 60, burst: failuresPerMinute },
     maxPendingAuthorizations: reader.get("NEXUS_MAX_PENDING_AUTHORIZATIONS"),
     maxConnectionsPerUser: reader.get("NEXUS_MAX_CONNECTIONS_PER_USER"),
+    maxRejectionsPerHour: reader.get("NEXUS_MAX_REJECTIONS_PER_HOUR"),
   });
 }
 

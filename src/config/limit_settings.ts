@@ -103,4 +103,11 @@ export const limitSettings = {
     10_000_000,
     "Connections stored for one user id, in any state.",
   ),
+  NEXUS_MAX_REJECTIONS_PER_HOUR: limit(
+    "maxRejectionsPerHour",
+    "count",
+    1,
+    3_600,
+    "Reports of refused tokens (`ReportRejectedToken`) of one connection that are acted on within an hour; late ones do not count.",
+  ),
 } as const satisfies Readonly<Record<string, SettingRow>>;

@@ -23,14 +23,13 @@ export function definedServices(
   config: Config,
   nowMs: () => number,
 ): ServiceDefinition[] {
-  const { registry, connections, confirmer, importer, capture, tokens, watch, audit, keyring, backups } =
-    parts;
-  const { access, names, seen, keys, explainer, guard } = parts;
+  const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
+  const { access, names, keys, explainer, guard } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
-    connectionService({ manager: connections, seen, confirmer, importer, capture, access, names }),
-    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
+    connectionService({ ...parts, manager: connections }),
+    tokenService({ tokens, rejected: parts.rejected, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

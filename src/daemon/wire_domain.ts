@@ -10,6 +10,7 @@ import { ConnectionImporter } from "../domain/connections/connection_importer.js
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
+import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
 import { CredentialCapture } from "../domain/consent/capture.js";
 import { CaptureFormFlow } from "../domain/consent/capture_form.js";
 import { ConsentConfirmation } from "../domain/consent/confirmation.js";
@@ -41,6 +42,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
@@ -156,6 +158,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     hub,
     readAudit,
     tokens,
+    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
@@ -163,7 +166,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
 }
 
 /** What makes providers and connections, and ends them. */
-function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
+function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts) {
   const { config, store, changes, vault, clock, log, outbound } = shared;
   const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
@@ -181,6 +184,7 @@ function connectionParts(shared: Shared, { spool, revoker }: RefreshParts) {
     discoveryTrial: new DiscoveryTrial(shared),
     registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
     connections: new Connections({ ...config, ...config.consent, ...shared, revocationAttempted }),
+    unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
     capture,

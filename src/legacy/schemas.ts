@@ -204,7 +204,15 @@ export const schemas = {
     allOf: [oneOf("user_id", "workspace_id"), oneOf("provider_id", "provider_name")],
   },
   RequestedConnection: answered({
-    authUrl: says({ ...text, format: "uri" }, "To be opened in the person's browser."),
+    authUrl: says(
+      {
+        anyOf: [
+          { ...text, format: "uri" },
+          { ...text, maxLength: 0 },
+        ],
+      },
+      "To be opened in the person's browser; empty where the provider needs no person: the connection is active.",
+    ),
     state: text,
     scopes: texts,
     provider_id: uuid,

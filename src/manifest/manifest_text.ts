@@ -41,6 +41,7 @@ function givenProfile(settings: ProviderSettings): JsonObject {
     if (name === "strategy")
       return isDeepStrictEqual(settings.strategy, defaultStrategyOf(settings.authType));
     if (settings.authType !== "oauth2") return oauth2Fields.includes(name);
+    if (name === "grant_type") return settings.grantType === "authorization_code";
     return name === "token_endpoint_auth_method" && settings.tokenEndpointAuthMethod === "client_secret_post";
   };
   return Object.fromEntries(Object.entries(given).filter(([name]) => !isDefault(name)));

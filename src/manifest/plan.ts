@@ -59,6 +59,12 @@ export interface PlanOptions {
   readonly rotateSecrets?: boolean;
 }
 
+/** Never change in the life of a profile. */
+const fixedSettings = [
+  { field: "auth_type", key: "authType" },
+  { field: "grant_type", key: "grantType" },
+] as const;
+
 /**
  * What would make the daemon hold what the manifest says.
  *
@@ -71,9 +77,11 @@ export function planOf(manifest: Manifest, current: readonly CurrentProfile[], o
   const changes: PlannedChange[] = [];
   for (const profile of manifest.profiles) {
     const before = byName.get(profile.settings.name);
-    if (before && before.settings.authType !== profile.settings.authType) {
-      const description = `cannot be changed from ${before.settings.authType}: delete the profile first, or give the new one another name`;
-      violations.push(profile.violation("auth_type", description));
+    const fixed = before && fixedSettings.find(({ key }) => before.settings[key] !== profile.settings[key]);
+    if (fixed) {
+      const was = before.settings[fixed.key];
+      const description = `cannot be changed from ${was}: delete the profile first, or give the new one another name`;
+      violations.push(profile.violation(fixed.field, description));
       continue;
     }
     const change = before ? updateOf(profile, before, options) : creationOf(profile);

@@ -1,8 +1,8 @@
 import { authorizationUrl } from "../../src/oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
-import { exchangeCode } from "../../src/oauth/code_exchange.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
+import { exchangeCode } from "../../src/oauth/grants/code_exchange.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
 import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";

@@ -1,4 +1,5 @@
 import type { Connections } from "../../src/domain/connections/connections.js";
+import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import type { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
@@ -16,7 +17,7 @@ import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
-import type { RefreshResult } from "../../src/oauth/refresh_grant.js";
+import type { Renewed } from "../../src/oauth/grants/renewal.js";
 import type { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -46,7 +47,8 @@ export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
 export interface SentRefresh {
   readonly provider: string;
   readonly refreshToken: string;
-  answer(result: RefreshResult): void;
+  readonly scopes: readonly string[];
+  answer(result: Renewed): void;
   fail(error: unknown): void;
 }
 
@@ -66,6 +68,7 @@ export class Engine {
   readonly refresher: Refresher;
   readonly spool: TokenSpool;
   readonly connections: Connections;
+  readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly confirmer: ConsentConfirmation;
   readonly providers: ProviderRegistry;
@@ -95,6 +98,7 @@ export class Engine {
     this.refresher = domain.engine.refresher;
     this.spool = domain.spool;
     this.connections = domain.connections;
+    this.unattended = domain.unattended;
     this.completer = domain.completer;
     this.confirmer = domain.confirmer;
     this.providers = domain.providers;
@@ -200,11 +204,12 @@ export class Engine {
     return this.get(id);
   }
 
-  #send(request: RefreshRequest): Promise<RefreshResult> {
+  #send(request: RefreshRequest): Promise<Renewed> {
     return new Promise((resolve, reject) => {
       this.sent.push({
         provider: request.profile.name,
-        refreshToken: request.refreshToken.reveal(),
+        refreshToken: request.refreshToken?.reveal() ?? "",
+        scopes: request.scopes,
         answer: resolve,
         fail: reject,
       });

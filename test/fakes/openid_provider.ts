@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { type JsonWebKey as JWK, randomBytes } from "node:crypto";
 import { configure } from "./openid_provider/configuration.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
@@ -13,7 +13,14 @@ export type { Outage, TokenRequest };
 export interface ClientRegistration {
   client_id: string;
   client_secret?: string;
-  token_endpoint_auth_method: "client_secret_post" | "client_secret_basic" | "none";
+  token_endpoint_auth_method:
+    | "client_secret_post"
+    | "client_secret_basic"
+    | "client_secret_jwt"
+    | "private_key_jwt"
+    | "none";
+  token_endpoint_auth_signing_alg?: string;
+  jwks?: { keys: JWK[] };
   redirect_uris: string[];
   grant_types?: string[];
 }

@@ -1,4 +1,5 @@
 import { Connections } from "../../src/domain/connections/connections.js";
+import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
@@ -35,6 +36,7 @@ export class WiredDomain {
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
   readonly connections: Connections;
+  readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly confirmer: ConsentConfirmation;
   readonly spool: TokenSpool;
@@ -87,6 +89,7 @@ export class WiredDomain {
     const entry = { ...shared, servers, revocations, spool };
     const allowedReturnOrigins = ["https://app.example"];
     this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins });
+    this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
     const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
     this.completer = new ConnectionCompleter({
       ...entry,

@@ -6,6 +6,7 @@ export interface ScriptedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly form: URLSearchParams;
+  readonly body: string;
 }
 
 export type Script = (response: ServerResponse, request: ScriptedRequest) => void;
@@ -25,12 +26,8 @@ export async function startScriptedServer(script: Script = json({})): Promise<Sc
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { method = "", url = "", headers } = request;
-    const seen = {
-      method,
-      path: url,
-      headers,
-      form: new URLSearchParams(Buffer.concat(chunks).toString("utf8")),
-    };
+    const body = Buffer.concat(chunks).toString("utf8");
+    const seen = { method, path: url, headers, form: new URLSearchParams(body), body };
     requests.push(seen);
     server.script(response, seen);
   });

@@ -8,10 +8,10 @@ import {
   manualAuthorizationServer,
 } from "../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../src/oauth/client_authentication.js";
-import { exchangeCode } from "../../src/oauth/code_exchange.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
+import { exchangeCode } from "../../src/oauth/grants/code_exchange.js";
+import { refresh } from "../../src/oauth/grants/refresh_grant.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
-import { refresh } from "../../src/oauth/refresh_grant.js";
 import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";

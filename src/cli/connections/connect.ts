@@ -9,6 +9,7 @@ import {
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
+import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
@@ -35,7 +36,9 @@ export interface ConnectFlags extends DaemonFlags {
 
 export function connectCommand(shell: Shell): Command {
   const command = new Command("connect")
-    .description("ask a person for consent, or for the key, wait for it and show the result")
+    .description(
+      "ask a person for consent, or for the key, wait for it and show the result; where no person is needed, mint a token",
+    )
     .argument("[provider]", "name or id; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(
@@ -74,6 +77,8 @@ export async function connectTo(
       ),
     ),
   );
+  const { connection } = answer;
+  if (connection) return report(shell, { kind: "connected", connection }, flags);
   await bringPerson(shell, session, answer, flags);
   const outcome = await waitFor(shell, session, answer, before?.revision);
   report(shell, outcome, flags);
@@ -87,11 +92,10 @@ async function bringPerson(
   flags: ConnectFlags,
 ): Promise<void> {
   if (flags.paste) return await consentByPaste(shell, answer);
-  // Only static types have none.
-  const isStatic = answer.redirectUri === "";
-  if (isStatic && flags.open && !flags.json && shell.stdin.isTTY && flags.returnUrl === undefined) {
+  const canAsk = flags.open && !flags.json && shell.stdin.isTTY && flags.returnUrl === undefined;
+  if (canAsk && answer.redirectUri === "") {
     const { provider } = await findProvider(session, answer.providerId);
-    return await captureAtPrompt(shell, session, provider, answer.state);
+    if (!isOAuth2(provider)) return await captureAtPrompt(shell, session, provider, answer.state);
   }
   await announce(shell, answer, flags);
 }

@@ -140,6 +140,7 @@ export class ConnectionImporter {
         profile,
         refreshToken,
         subject: undefined,
+        scopes: pending.scopes,
         boundTo: pending.binding,
       });
       const nowMs = this.deps.clock.nowMs();

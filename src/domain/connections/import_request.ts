@@ -1,4 +1,5 @@
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Secret } from "../../runtime/secret.js";
 
@@ -19,6 +20,10 @@ export interface ImportRequest {
 /** @throws InvalidArgument when the request holds not just what the type of the profile wants */
 export function checkImportRequest(profile: ProviderProfile, request: ImportRequest): void {
   const violations: FieldViolation[] = [];
+  if (isUnattended(profile)) {
+    const description = `names a provider of the grant type ${profile.grantType}, which has nothing to import: RequestConnection mints its token`;
+    throw new InvalidArgument([{ field: "provider_id", description }]);
+  }
   const isStatic = profile.authType !== "oauth2";
   const hasFields = Object.keys(request.fields).length > 0;
   if (request.userId === "") violations.push({ field: "user_id", description: "is required" });

@@ -2,6 +2,7 @@ import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -54,7 +55,7 @@ export class CredentialWriter {
     const isMoved = present !== undefined && grantBinding(present) !== grantBinding(profile);
     const nowMs = this.deps.clock.nowMs();
     const stored = isMoved
-      ? changeConnection(connection, movedGrant(connection, grantBinding(profile), nowMs), nowMs)
+      ? changeConnection(connection, movedGrant(present, connection, grantBinding(profile), nowMs), nowMs)
       : connection;
     tx.putCredential(stored.id, credential);
     tx.putConnection(stored);
@@ -79,17 +80,20 @@ export class CredentialWriter {
       binding: grantBinding(profile),
     };
     const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
-    const refreshable = credential.refreshToken !== undefined;
+    const refreshable = credential.refreshToken !== undefined || isUnattended(profile);
     const refreshExpiresAtMs = refreshable
       ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
       : undefined;
-    const granted = tokenSet.scopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
+    const { askedScopes } = tokenSet;
+    const granted =
+      tokenSet.scopes ?? askedScopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
     const changed = changeConnection(
       connection,
       {
         status: "active",
         credentialRevision: revision,
         grantedScopes: granted,
+        consentedScopes: askedScopes ?? connection.consentedScopes,
         issuedAtMs: receivedAtMs,
         expiresAtMs,
         refreshable,

@@ -3,14 +3,15 @@ import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import type { OAuthClient } from "../../oauth/client_authentication.js";
-import { exchangeCode } from "../../oauth/code_exchange.js";
-import { type RefreshResult, refresh } from "../../oauth/refresh_grant.js";
+import { exchangeCode } from "../../oauth/grants/code_exchange.js";
+import type { Renewed } from "../../oauth/grants/renewal.js";
 import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
+import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { OAuthClients } from "./oauth_clients.js";
 
 export interface CodeExchangeRequest {
   readonly server: AuthorizationServer;
@@ -23,12 +24,9 @@ export interface CodeExchangeRequest {
   readonly nonce: string | undefined;
 }
 
-export interface RefreshRequest {
+export interface RefreshRequest extends RenewedConnection {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
-  readonly refreshToken: Secret;
-  /** `sub` that an id_token in the answer must have. */
-  readonly subject: string | undefined;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
   readonly boundTo: string | undefined;
 }
@@ -52,21 +50,25 @@ export class GrantMoved extends Error {
   }
 }
 
-/** Token requests, with the client secret opened for one request at a time. */
+/** Requests at the endpoints of an authorization server, with the client secret opened for one request at a time. */
 export class TokenEndpointClient {
+  readonly #clients: OAuthClients;
+
   constructor(
     private readonly deps: {
       readonly vault: CredentialVault;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
     },
-  ) {}
+  ) {
+    this.#clients = new OAuthClients(deps);
+  }
 
   /** @throws GrantFailure, DataLoss */
   exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
     return exchangeCode({
       server: request.server,
-      client: this.#client(request.profile),
+      client: this.#clients.open(request.profile),
       params: request.params,
       redirectUri: request.redirectUri,
       codeVerifier: request.codeVerifier,
@@ -78,18 +80,18 @@ export class TokenEndpointClient {
     });
   }
 
-  /** @throws GrantFailure, GrantMoved, DataLoss */
-  async refresh(request: RefreshRequest): Promise<RefreshResult> {
+  /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
+  async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    return await refresh({
-      server: request.server,
-      client: this.#client(request.profile),
-      refreshToken: request.refreshToken,
-      previousSubject: request.subject,
-      options: request.profile.oauth2,
+    const { server, profile } = request;
+    const renewal = {
+      server,
+      client: this.#clients.open(profile),
+      options: profile.oauth2,
       clock: this.deps.clock,
       fetch: this.deps.outbound,
-    });
+    };
+    return await grantTypeOf(profile).renew(renewal, request);
   }
 
   /** @throws GrantMoved, DataLoss */
@@ -98,21 +100,13 @@ export class TokenEndpointClient {
     return await revoke({
       server: request.server,
       endpoint: request.endpoint,
-      client: this.#client(request.profile),
+      client: this.#clients.open(request.profile),
       token: request.token,
       tokenTypeHint: request.tokenTypeHint,
       clock: this.deps.clock,
       fetch: this.deps.outbound,
       signal: request.signal,
     });
-  }
-
-  #client(profile: ProviderProfile): OAuthClient {
-    return {
-      clientId: profile.clientId,
-      clientSecret: this.deps.vault.openClientSecret(profile),
-      method: profile.tokenEndpointAuthMethod,
-    };
   }
 }
 

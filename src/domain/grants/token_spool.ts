@@ -159,7 +159,7 @@ function detachedIfMoved(
 ): Connection {
   const profile = tx.getProvider(connection.providerId);
   if (!profile || binding === undefined || binding === grantBinding(profile)) return connection;
-  return changeConnection(connection, movedGrant(connection, binding, nowMs), nowMs);
+  return changeConnection(connection, movedGrant(profile, connection, binding, nowMs), nowMs);
 }
 
 /** A consent may have been for another profile, and ends its request. */
@@ -181,6 +181,7 @@ function outcomeOf(spooled: Connection): ConnectionChange {
     status: spooled.status,
     credentialRevision: spooled.credentialRevision,
     grantedScopes: spooled.grantedScopes,
+    consentedScopes: spooled.consentedScopes,
     issuedAtMs: spooled.issuedAtMs,
     expiresAtMs: spooled.expiresAtMs,
     refreshable: spooled.refreshable,

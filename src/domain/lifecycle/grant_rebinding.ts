@@ -2,6 +2,7 @@ import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Transaction } from "../../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection } from "./connection_change.js";
@@ -25,20 +26,38 @@ export function moveGrants(
   if (before.authType !== "oauth2" || from === to) return 0;
   const nowMs = after.updatedAtMs;
   let moved = 0;
+  const mintsAnew = isUnattended(after);
   for (const connection of tx.connectionsOf(after.id)) {
     const isLive = connection.status === "active" || isRefreshable(connection);
     if (!isLive && connection.problem?.movedFrom !== to) continue;
-    const change = isLive ? movedGrant(connection, from, nowMs) : returnedGrant(connection, nowMs);
+    const change = isLive ? movedGrant(after, connection, from, nowMs) : returnedGrant(connection, nowMs);
     tx.putConnection(changeConnection(connection, change, nowMs));
     const type = isLive ? "grant_detached" : "grant_returned";
     tx.appendAudit({ timeMs: nowMs, type, ...by(principal), ...about(connection) });
-    if (isLive) moved++;
+    if (isLive && !mintsAnew) moved++;
   }
   return moved;
 }
 
-/** The change of a connection whose profile now leads elsewhere. A refresh that is under way keeps its mark. */
-export function movedGrant(connection: Connection, movedFrom: string, nowMs: number): ConnectionChange {
+/**
+ * The change of a connection whose profile now leads elsewhere. A refresh that is under way keeps its mark. Where no person is needed its
+ * token ends, and another is due at once.
+ */
+export function movedGrant(
+  profile: Pick<ProviderProfile, "authType" | "grantType">,
+  connection: Connection,
+  movedFrom: string,
+  nowMs: number,
+): ConnectionChange {
+  if (isUnattended(profile)) {
+    return {
+      status: "active",
+      problem: undefined,
+      failedRefreshes: 0,
+      expiresAtMs: nowMs,
+      refreshNotBeforeMs: nowMs,
+    };
+  }
   return {
     ...attention(connection, "reauth_required", nowMs),
     problem: { reason: "reauth_required", sinceMs: nowMs, retryAtMs: undefined, movedFrom },

@@ -29,6 +29,13 @@ export function refuseViolations(
   if (violations.length > 0) throw new InvalidArgument(violations);
 }
 
+/** What is held by a grant of one type is of no use to another. @throws InvalidArgument */
+export function refuseOtherGrantType(before: ProviderSettings, after: ProviderSettings): void {
+  if (before.grantType === after.grantType) return;
+  const description = `cannot be changed from ${before.grantType}: register another provider`;
+  throw new InvalidArgument([{ field: "provider.grant_type", description }]);
+}
+
 /** @throws AlreadyExists */
 export function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
   const holder = tx.findProviderByName(profile.name);

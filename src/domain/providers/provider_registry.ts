@@ -4,6 +4,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
 import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
+import { isConsented } from "../../model/providers/grant_type.js";
 import {
   type AuthType,
   canonicalName,
@@ -17,7 +18,7 @@ import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
-import { refuseTakenName, refuseViolations } from "./profile_validation.js";
+import { refuseOtherGrantType, refuseTakenName, refuseViolations } from "./profile_validation.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -91,7 +92,7 @@ export class ProviderRegistry {
     try {
       return await this.deps.store.commit((tx) => {
         refuseTakenName(tx, profile);
-        const redirectPath = profile.authType === "oauth2" ? this.#redirectPaths.take(profile) : "";
+        const redirectPath = isConsented(profile) ? this.#redirectPaths.take(profile) : "";
         const written = { ...profile, redirectPath };
         tx.putProvider(written);
         tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
@@ -166,6 +167,7 @@ export class ProviderRegistry {
         updatedAtMs: nowMs,
         version,
       };
+      refuseOtherGrantType(before, profile);
       refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);

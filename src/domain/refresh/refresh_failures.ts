@@ -7,10 +7,10 @@ import {
   type RefreshIntent,
   type Refusals,
 } from "../../model/connections/connection.js";
-import { DataLoss } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../oauth/failure.js";
+import type { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
@@ -31,6 +31,7 @@ import {
   retryDelayMs,
   suspensionDelayMs,
 } from "../lifecycle/refresh_policy.js";
+import { reactionTo, unattendedReactionTo } from "./failure_reaction.js";
 import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 
@@ -59,34 +60,22 @@ export interface RefreshFailuresDeps {
 export class RefreshFailures {
   constructor(private readonly deps: RefreshFailuresDeps) {}
 
-  /** The table of reactions: each kind of failure, what is written, and what is tried next. */
+  /** Does what the tables of `failure_reaction.ts` say. */
   async record(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
-    const { connection, earlier } = attempt;
-    const wasLost = earlier !== undefined && earlier.sends > 0;
-    switch (failure.kind) {
-      case "invalid_grant": {
-        const refused = failure.consentRevoked ? "consent_revoked" : "reauth_required";
-        // Of a restored token that was not sent from here, only the provider's own word says more.
-        const isPlain = !earlier || (earlier.sends === 0 && failure.consentRevoked);
-        return await this.requireReauthorization(connection, isPlain ? refused : "outcome_unknown");
-      }
-      case "client":
-        // What the provider did not answer says nothing of the connection.
-        if (failure.httpStatus === undefined) return await this.suspend(attempt, failure.message);
-        if (wasLost && failure.mayConcernGrant)
-          return await this.requireReauthorization(connection, "outcome_unknown");
+    const isMinted = isUnattended(attempt.profile);
+    const reaction = isMinted ? unattendedReactionTo(failure) : reactionTo(failure, attempt.earlier);
+    switch (reaction.kind) {
+      case "reauthorize":
+        return await this.requireReauthorization(attempt.connection, reaction.reason);
+      case "suspend":
+        return await this.suspend(attempt, failure.message);
+      case "refuse_client":
         return await this.#refuseClient(attempt, failure);
-      case "transient":
-        if (wasLost && failure.isClientError)
-          return await this.requireReauthorization(connection, "outcome_unknown");
-        if (failure.isRefusal && failure.httpStatus !== undefined) {
-          return await this.#refused(attempt, failure.message, failure.httpStatus);
-        }
+      case "refuse_grant":
+        return await this.#refused(attempt, failure.message, reaction.httpStatus);
+      case "retry":
         return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
-      case "ambiguous":
-      // A success that holds no usable token may have redeemed the refresh token all the same.
-      case "rejected":
-        if (wasLost) return await this.requireReauthorization(connection, "outcome_unknown");
+      case "probe":
         return await this.probeLater(attempt, failure.message);
     }
   }
@@ -118,13 +107,13 @@ export class RefreshFailures {
   }
 
   /** The profile names another client, issuer or token endpoint than the grant was given to: nothing was sent, nothing will be. */
-  async detach(connection: Connection, movedFrom: string): Promise<RefreshOutcome> {
+  async detach({ connection, profile }: Attempt, movedFrom: string): Promise<RefreshOutcome> {
     this.deps.log.warn(
       { connectionId: connection.id },
       "the profile names another client, issuer or token endpoint: consent is needed again",
     );
     const written = await this.#write(connection, (current, nowMs) => ({
-      change: movedGrant(current, movedFrom, nowMs),
+      change: movedGrant(profile, current, movedFrom, nowMs),
       audit: { type: "grant_detached", reason: "reauth_required" },
     }));
     return written ? "attention" : "superseded";
@@ -151,7 +140,7 @@ export class RefreshFailures {
       this.deps.suspensions.suspend(tx, profile, connection.id, isProbe);
     const written = await this.#write(connection, (current, nowMs, tx) => {
       suspend(tx);
-      return this.#waiting(attempt, current, nowMs, {});
+      return this.#waiting(attempt, current, nowMs, { detail: failure });
     });
     // The connection has moved on; that its profile cannot be used holds all the same.
     if (!written) await this.deps.store.commit(suspend);
@@ -169,15 +158,16 @@ export class RefreshFailures {
     const written = await this.#write(connection, (current, nowMs, tx) => {
       const refused = this.deps.suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
       const isSuspended = this.deps.suspensions.refuse(tx, attempt, refused);
-      if (!isSuspended && isRefusedAlone(refused)) {
+      if (!isSuspended && isRefusedAlone(refused) && !isUnattended(profile)) {
         isGivenUp = true;
         const reason = earlier ? "outcome_unknown" : "reauth_required";
         const change = attention(current, reason, nowMs);
         return { change, audit: { type: "token_refresh_fatal", reason } };
       }
-      if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused });
+      const detail = failure.message;
+      if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused, detail });
       const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.deps.random());
-      return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true });
+      return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true, detail });
     });
     if (!written) return "superseded";
     if (!isGivenUp) {
@@ -202,13 +192,15 @@ export class RefreshFailures {
 
   /** What is written of a connection that waits for its client to be accepted: until `retryAtMs`, or else until it is woken. */
   #waiting(
-    { earlier }: Attempt,
+    { earlier, profile }: Attempt,
     current: Connection,
     nowMs: number,
-    wait: Pick<Problem, "refused" | "firm"> & { readonly retryAtMs?: number },
+    wait: Pick<Problem, "refused" | "firm" | "detail"> & { readonly retryAtMs?: number },
   ): FailedRefresh {
     const reason = "misconfigured";
-    const { retryAtMs, ...rest } = wait;
+    const { retryAtMs, detail, ...others } = wait;
+    // Of a consent the log says it; a connection without a person was made to be told.
+    const rest = isUnattended(profile) && detail !== undefined ? { ...others, detail } : others;
     return {
       change: {
         ...(hasUsableToken(current, nowMs) ? {} : { status: "attention" }),
@@ -290,11 +282,4 @@ export class RefreshFailures {
 export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
   if (current === undefined || !isRefreshable(current)) return false;
   return current.credentialRevision === attempted.credentialRevision;
-}
-
-/** Why a grant failed. A client secret that cannot be opened is an error of the profile; nothing was sent. @throws what is no failure of a grant */
-export function failureOf(error: unknown): GrantFailure {
-  if (error instanceof GrantFailure) return error;
-  if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
-  throw error;
 }

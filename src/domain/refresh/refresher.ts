@@ -1,17 +1,16 @@
-import type { AuditEvent } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
-import type { Secret } from "../../runtime/secret.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -23,17 +22,19 @@ import type { TokenSpool } from "../grants/token_spool.js";
 import { isDetached } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { FailingProviders } from "./failing_providers.js";
+import { failureOf } from "./failure_reaction.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, failureOf, isSame, type RefreshFailures } from "./refresh_failures.js";
-import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
-import { type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
+import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
+import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** A success that could not be written yet. */
 interface Unwritten {
   readonly connection: Connection;
   readonly profile: ProviderProfile;
-  readonly previous: Credential;
+  /** What was redeemed; undefined where nothing was. */
+  readonly previous: Credential | undefined;
   readonly tokenSet: TokenSet;
   readonly withheld: Withheld | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
@@ -62,7 +63,7 @@ export interface RefresherDeps {
   readonly tracing: Tracing;
 }
 
-/** Redeems refresh tokens: for one connection never two at a time, and nothing is seen before it is durable. */
+/** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
   readonly #unwritten = new Map<string, Unwritten>();
 
@@ -71,19 +72,19 @@ export class Refresher {
   /**
    * Refreshes one connection. A refresh of it that waits or is under way is shared.
    *
-   * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
+   * @param options of a refresh that is not shared: one that waits or is under way has its own
    */
   async refresh(
     connectionId: string,
     priority: RefreshPriority = "demand",
-    isProbe = false,
+    options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
     const { concurrency, locks, store } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
     if (providerId === undefined) return "not_refreshable";
     try {
       return await concurrency.run(providerId, connectionId, priority, () =>
-        locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+        locks.run(connectionId, () => this.#perform(connectionId, options)),
       );
     } catch (error) {
       if (error instanceof ConcurrencyClosed) return "stopped";
@@ -91,18 +92,23 @@ export class Refresher {
     }
   }
 
-  async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
+  async #perform(
+    connectionId: string,
+    { isProbe = false, onlyRevision }: RefreshOptions,
+  ): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.deps;
     const connection = store.getConnection(connectionId);
     const unwritten = this.#unwritten.get(connectionId);
     if (unwritten && belongsTo(connection, unwritten.connection)) return await this.#write(unwritten);
     if (unwritten) this.#forget(connectionId);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
+    if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await failures.markProviderDeleted(connection);
     if (!isProbe && suspensions.of(profile)) return await failures.awaitProvider(connection, profile);
-    const intent = connection.refreshIntent;
+    // What is minted uses nothing up: how an earlier request ended makes no difference.
+    const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (earlier && earlier.sends >= 2)
       return await failures.requireReauthorization(connection, "outcome_unknown");
@@ -129,14 +135,15 @@ export class Refresher {
     if (!(await this.#writeIntent(connection, earlier))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
-    let result: RefreshResult;
+    let result: Renewed;
     try {
       result = await grants.refresh({
         server: prepared.server,
         profile,
-        refreshToken: prepared.refreshToken,
+        refreshToken: prepared.credential?.refreshToken,
         subject: connection.subject,
-        boundTo: prepared.credential.binding,
+        scopes: connection.requestedScopes,
+        boundTo: prepared.credential?.binding,
       });
     } catch (error) {
       const failure = failureOf(error);
@@ -171,7 +178,7 @@ export class Refresher {
     this.#unwritten.set(connectionId, success);
     const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
     const compose = (base: Connection): Composed =>
-      withheld === undefined
+      withheld === undefined || previous === undefined
         ? writer.compose(base, profile, tokenSet, previous, receivedAtMs)
         : writer.composeWithheld(
             base,
@@ -181,13 +188,14 @@ export class Refresher {
             receivedAtMs,
             withheldChange(base, withheld, clock.nowMs()),
           );
+    const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
     spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection) }));
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
         const current = tx.getConnection(connectionId);
         if (!belongsTo(current, connection))
-          return revocations.enqueueLate(tx, connection, tokenSet, previous);
+          return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
         const timeMs = clock.nowMs();
         tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(withheld) });
         return writer.put(tx, compose(current));
@@ -212,9 +220,28 @@ export class Refresher {
   /** All that can fail before anything is sent. */
   async #prepare(
     attempt: Attempt,
-  ): Promise<{ server: AuthorizationServer; credential: Credential; refreshToken: Secret } | RefreshOutcome> {
+  ): Promise<{ server: AuthorizationServer; credential: Credential | undefined } | RefreshOutcome> {
+    const { profile } = attempt;
+    const { servers, failures, failing } = this.deps;
+    const credential = isUnattended(profile) ? undefined : await this.#held(attempt);
+    if (typeof credential === "string") return credential;
+    try {
+      return { server: await servers.resolve(profile), credential };
+    } catch (error) {
+      if (error instanceof FailedPrecondition) {
+        failing.failed(profile.id, "misconfigured", error.message);
+        return await failures.suspend(attempt, error.message);
+      }
+      if (!(error instanceof NexusError)) throw error;
+      failing.failed(profile.id, "transient", error.message);
+      return await failures.retryLater(attempt, error.message, undefined);
+    }
+  }
+
+  /** The credential that is redeemed. */
+  async #held(attempt: Attempt): Promise<Credential | RefreshOutcome> {
+    const { store, vault, failures, log } = this.deps;
     const { connection, profile } = attempt;
-    const { store, vault, servers, failures, failing, log } = this.deps;
     let credential: Credential;
     try {
       const stored = store.getCredential(connection.id);
@@ -225,22 +252,10 @@ export class Refresher {
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
       return await failures.requireReauthorization(connection, "data_loss");
     }
-    const { refreshToken, binding } = credential;
-    if (!refreshToken) return "not_refreshable";
-    if (binding !== undefined && binding !== grantBinding(profile)) {
-      return await failures.detach(connection, binding);
-    }
-    try {
-      return { server: await servers.resolve(profile), credential, refreshToken };
-    } catch (error) {
-      if (error instanceof FailedPrecondition) {
-        failing.failed(profile.id, "misconfigured", error.message);
-        return await failures.suspend(attempt, error.message);
-      }
-      if (!(error instanceof NexusError)) throw error;
-      failing.failed(profile.id, "transient", error.message);
-      return await failures.retryLater(attempt, error.message, undefined);
-    }
+    if (!credential.refreshToken) return "not_refreshable";
+    const { binding } = credential;
+    const isMoved = binding !== undefined && binding !== grantBinding(profile);
+    return isMoved ? await failures.detach(attempt, binding) : credential;
   }
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
@@ -277,10 +292,4 @@ export class Refresher {
 /** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isDetached(current, attempted);
-}
-
-function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
-  if (withheld === undefined) return { type: "token_refreshed" };
-  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
-  return { type, reason: withheld.reason };
 }

@@ -1,6 +1,7 @@
+import type { AuditEvent } from "../../model/access/audit_event.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
-import type { RefreshResult } from "../../oauth/refresh_grant.js";
+import type { Renewed } from "../../oauth/grants/renewal.js";
 import { attention, type ConnectionChange, problemSince } from "../lifecycle/connection_change.js";
 import { remainingMs, retryDelayMs } from "../lifecycle/refresh_policy.js";
 
@@ -24,7 +25,7 @@ export interface Withheld {
  * @param random uniform in [0, 1)
  */
 export function withheldOf(
-  { idTokenViolation, accessTokenViolation }: Omit<RefreshResult, "tokenSet">,
+  { idTokenViolation, accessTokenViolation }: Omit<Renewed, "tokenSet">,
   connection: Connection,
   nowMs: number,
   random: number,
@@ -54,4 +55,11 @@ export function withheldChange(
     refreshIntent: undefined,
     ...(retryAtMs === undefined && { refreshNotBeforeMs: undefined }),
   };
+}
+
+/** The event of a refresh whose token is withheld, or is not. */
+export function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
+  if (withheld === undefined) return { type: "token_refreshed" };
+  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
+  return { type, reason: withheld.reason };
 }

@@ -1,8 +1,8 @@
 import type { Principal } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
+import { type Connection, problemSentence } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
 import { AlreadyExists, FailedPrecondition } from "../../model/errors.js";
-import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+import type { ProblemReason } from "../../model/problem_reason.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Store } from "../../store/store.js";
@@ -10,8 +10,10 @@ import type { AccessControl } from "../access/access_control.js";
 import type { ConnectionNames } from "../access/connection_names.js";
 import type { RequestGate } from "../access/request_gate.js";
 import type { Connections } from "../connections/connections.js";
-import type { PendingLink } from "../consent/consent_request.js";
+import type { UnattendedConnector } from "../connections/unattended_connector.js";
+import type { ConnectionRequest, PendingLink } from "../consent/consent_request.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import { wantedScopes } from "../lifecycle/step_up.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 import type { Tokens } from "./tokens.js";
 
@@ -60,6 +62,7 @@ export interface TokenAcquirerDeps extends NewsWaitDeps {
   readonly gate: Pick<RequestGate, "newRefusal">;
   readonly tokens: Pick<Tokens, "getToken">;
   readonly connections: Pick<Connections, "request" | "pendingLink" | "checkReturnUrl">;
+  readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
 }
 
 /** A token by name, or the link that brings it. */
@@ -122,7 +125,7 @@ export class TokenAcquirer {
     if (seen?.status === "active" && !this.#lacks(seen, scopes)) return { connection: seen };
     const connection = id === undefined ? undefined : this.#usable(id);
     if (connection?.problem?.reason === "misconfigured" && connection.status === "attention") {
-      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemMessages.misconfigured);
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
     }
     const isWhole = connection?.status === "active";
     return {
@@ -137,11 +140,18 @@ export class TokenAcquirer {
     return connection?.status === "revoked" ? undefined : connection;
   }
 
-  #lacks({ grantedScopes, consentedScopes, providerId }: Connection, scopes: readonly string[]): boolean {
+  #lacks(connection: Connection, scopes: readonly string[]): boolean {
+    const { grantedScopes, consentedScopes, providerId } = connection;
+    if (this.#wanted(connection) !== undefined) return true;
     const has = (scope: string): boolean => grantedScopes.includes(scope) || consentedScopes.includes(scope);
     if (scopes.every(has)) return false;
     const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
     return !isStatic;
+  }
+
+  /** What an API said is missing, whoever asks. */
+  #wanted(connection: Connection): readonly string[] | undefined {
+    return wantedScopes(connection, this.deps.clock.nowMs());
   }
 
   async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
@@ -187,22 +197,25 @@ export class TokenAcquirer {
     if (pendingStateHash === undefined && (requestExpiresAtMs ?? 0) > this.deps.clock.nowMs()) {
       return { kind: "answered" };
     }
-    const link = this.deps.connections.pendingLink(connection, scopes);
+    const asked = [...scopes, ...(this.#wanted(connection) ?? [])];
+    const link = this.deps.connections.pendingLink(connection, asked);
     return link && { kind: "consent", link, reason };
   }
 
   /** @throws PermissionDenied, and what a request throws */
   async #requested(
     { connection, reason }: Need,
-    { name, scopes, returnUrl }: AcquireRequest,
+    request: AcquireRequest,
     principal: Principal,
   ): Promise<Acquired> {
+    const { name, scopes, returnUrl } = request;
     const permissions = this.deps.access.admit(principal, "connection.request");
     if (connection) {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
       const key = connection.pendingStateHash;
       const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
-      const union = [...new Set([...connection.consentedScopes, ...(pending?.scopes ?? []), ...scopes])];
+      const asked = [...(pending?.scopes ?? []), ...(this.#wanted(connection) ?? []), ...scopes];
+      const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
         connectionId: connection.id,
         userId: "",
@@ -211,14 +224,27 @@ export class TokenAcquirer {
         returnUrl: pending?.requireConfirmation ? pending.returnUrl : returnUrl,
         requireConfirmation: pending?.requireConfirmation ?? false,
       };
-      return { kind: "consent", reason, link: await this.deps.connections.request(again, principal) };
+      return await this.#asked(again, reason, request, principal);
     }
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    const link = await this.deps.connections.request({ ...first, scopes, returnUrl }, principal);
-    return { kind: "consent", reason, link };
+    return await this.#asked({ ...first, scopes, returnUrl }, reason, request, principal);
+  }
+
+  /** A link, or a token at once where no person is needed. */
+  async #asked(
+    request: ConnectionRequest,
+    reason: ConsentReason,
+    { minTtlMs }: AcquireRequest,
+    principal: Principal,
+  ): Promise<Acquired> {
+    const profile = this.deps.unattended.profileFor(request);
+    if (!profile)
+      return { kind: "consent", reason, link: await this.deps.connections.request(request, principal) };
+    const { id } = await this.deps.unattended.connect(request, profile, principal);
+    return acquired(await this.deps.tokens.getToken(id, minTtlMs, principal));
   }
 
   /** What there is when the person is done, the time is over, or the caller has left. */

@@ -11,7 +11,7 @@ type BoundSettings = Pick<
 const bindings = new WeakMap<BoundSettings, string>();
 
 /**
- * To whom a refresh token belongs: the client, the issuer and the endpoints that the profile sends it to. A grant that was obtained under
+ * To whom a refresh token belongs, or an access token where there is no other: the client, the issuer and the endpoints that the profile sends it to. A grant that was obtained under
  * one binding is never sent under another. With discovery the issuer alone says where its endpoints are, by its document under
  * its own TLS name, so a document that moves them is followed. A revocation endpoint counts when it stands at an origin of its own.
  *

@@ -11,6 +11,7 @@ import {
 } from "./contract_strategy.js";
 import {
   authTypes,
+  grantTypes,
   oauth2Fields,
   plainOAuth2,
   profileFields,
@@ -98,7 +99,13 @@ export function profileOfContract(json: JsonObject, dialect: Dialect = {}): Prof
 
 type SpecialSettings = Pick<
   ProviderSettings,
-  "tokenEndpointAuthMethod" | "authorizationParams" | "strategy" | "credentialSchema" | "params" | "oauth2"
+  | "tokenEndpointAuthMethod"
+  | "grantType"
+  | "authorizationParams"
+  | "strategy"
+  | "credentialSchema"
+  | "params"
+  | "oauth2"
 >;
 
 function specialSettings(
@@ -125,7 +132,8 @@ function specialSettings(
   const method = fields.word("token_endpoint_auth_method", tokenEndpointAuthMethods);
   if (!isOAuth2) {
     const tokenEndpointAuthMethod = method ?? "client_secret_post";
-    const unused = { tokenEndpointAuthMethod, authorizationParams: params.authorizationParams };
+    const grantType = "authorization_code" as const;
+    const unused = { tokenEndpointAuthMethod, grantType, authorizationParams: params.authorizationParams };
     return { ...unused, strategy, credentialSchema, params: rest, oauth2: plainOAuth2 };
   }
   const spelledMethod = methodOfHeader(authHeader);
@@ -135,6 +143,7 @@ function specialSettings(
   };
   return {
     tokenEndpointAuthMethod: method ?? spelledMethod,
+    grantType: fields.word("grant_type", grantTypes) ?? "authorization_code",
     authorizationParams: { ...params.authorizationParams, ...fields.textMap("authorization_params") },
     strategy,
     credentialSchema,
@@ -211,6 +220,7 @@ export function contractOfProfile(settings: ProviderSettings, dialect: Dialect =
     ...(isOAuth2 && settings.tokenEndpointAuthMethod === "none"
       ? { token_endpoint_auth_method: "none" }
       : {}),
+    ...(isOAuth2 && settings.grantType !== "authorization_code" ? { grant_type: settings.grantType } : {}),
     ...(Object.keys(hidden).length === 0 ? {} : { authorization_params: hidden }),
     ...(isOAuth2 && Object.keys(options).length > 0 ? { oauth2_options: options } : {}),
   };

@@ -2,6 +2,7 @@ import { create, type DescEnum, type DescField, type DescMessage, ScalarType } f
 import { type Duration, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import {
   AuthTypeSchema,
+  GrantTypeSchema,
   OAuth2OptionsSchema,
   type Provider,
   ProviderSchema,
@@ -11,6 +12,7 @@ import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb
 import { bearerStrategy, type Strategy } from "../credentials/strategy.js";
 import {
   type AuthType,
+  type GrantType,
   notSettings,
   type OAuth2Options,
   type ProviderSettings,
@@ -73,6 +75,7 @@ const exceptions: Readonly<Record<string, Partial<ProfileField>>> = {
 /** Mean something for `oauth2` alone. */
 export const oauth2Fields: readonly string[] = [
   "token_endpoint_auth_method",
+  "grant_type",
   "authorization_params",
   "oauth2_options",
 ];
@@ -85,6 +88,7 @@ export const plainOAuth2 = fallbacks(optionFields) as OAuth2Options;
 export const profileFields = fieldsOf(ProviderSchema);
 
 export const authTypes = wordsOf(AuthTypeSchema) as readonly AuthType[];
+export const grantTypes = wordsOf(GrantTypeSchema) as readonly GrantType[];
 export const tokenEndpointAuthMethods = wordsOf(
   TokenEndpointAuthMethodSchema,
 ) as readonly TokenEndpointAuthMethod[];

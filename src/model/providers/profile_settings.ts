@@ -2,6 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
   AuthType as AuthTypeEnum,
+  GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
   TokenEndpointAuthMethod as TokenEndpointAuthMethodEnum,
@@ -35,6 +36,8 @@ type Word<Enum> = Lowercase<Exclude<keyof Enum, "UNSPECIFIED" | number> & string
 
 export type AuthType = Word<typeof AuthTypeEnum>;
 /** RFC 7591 section 2. */
+export type GrantType = Word<typeof GrantTypeEnum>;
+/** RFC 7591 section 2. */
 export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
 
 /** A field of a message as a setting. */
@@ -42,21 +45,23 @@ type Setting<Value> = [Value] extends [boolean]
   ? boolean
   : [Value] extends [AuthTypeEnum]
     ? AuthType
-    : [Value] extends [TokenEndpointAuthMethodEnum]
-      ? TokenEndpointAuthMethod
-      : [Value] extends [TokenRequestFormatEnum]
-        ? Word<typeof TokenRequestFormatEnum>
-        : Value extends Duration
-          ? number | undefined
-          : Value extends StrategyMessage
-            ? Strategy
-            : Value extends OAuth2OptionsMessage
-              ? OAuth2Options
-              : Value extends readonly (infer Item)[]
-                ? readonly Item[]
-                : Value extends { [key: string]: string }
-                  ? Readonly<Value>
-                  : Value;
+    : [Value] extends [GrantTypeEnum]
+      ? GrantType
+      : [Value] extends [TokenEndpointAuthMethodEnum]
+        ? TokenEndpointAuthMethod
+        : [Value] extends [TokenRequestFormatEnum]
+          ? Word<typeof TokenRequestFormatEnum>
+          : Value extends Duration
+            ? number | undefined
+            : Value extends StrategyMessage
+              ? Strategy
+              : Value extends OAuth2OptionsMessage
+                ? OAuth2Options
+                : Value extends readonly (infer Item)[]
+                  ? readonly Item[]
+                  : Value extends { [key: string]: string }
+                    ? Readonly<Value>
+                    : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -3,11 +3,12 @@ import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/stra
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
+import { isUnattended } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
-export { authTypes, tokenEndpointAuthMethods } from "./profile_fields.js";
-export type { AuthType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
+export { authTypes, grantTypes, tokenEndpointAuthMethods } from "./profile_fields.js";
+export type { AuthType, GrantType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
 
 /** Which strategies fit a type; the first is the default one. */
 export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
@@ -28,7 +29,7 @@ export interface ProviderProfile extends ProviderSettings {
   readonly updatedAtMs: number;
   /** Counts the changes of this profile, from 1. */
   readonly version: bigint;
-  /** Path of its redirect URI below the public URL, decided when it was created; empty unless `authType` is `oauth2`. */
+  /** Path of its redirect URI below the public URL, decided when it was created; empty unless a person consents there. */
   readonly redirectPath: string;
 }
 
@@ -144,12 +145,14 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     if (settings.tokenUrl !== "") violation("token_url", unwanted);
     if (settings.jwksUrl !== "") violation("jwks_url", unwanted);
   } else {
-    if (settings.authUrl === "") violation("auth_url", "is required without enable_discovery");
+    if (settings.authUrl === "" && !isUnattended(settings))
+      violation("auth_url", "is required without enable_discovery");
     if (settings.tokenUrl === "") violation("token_url", "is required without enable_discovery");
     if (settings.jwksUrl !== "" && settings.issuer === "") {
       violation("issuer", "is required with jwks_url: an id_token is verified by both");
     }
   }
+  if (isUnattended(settings)) unattendedViolations(settings, violation);
   refuseProtocolParams("authorization_params", settings.authorizationParams, violation);
   refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, violation, grantParams);
   refuseProtocolParams(
@@ -160,6 +163,23 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   );
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
     violation(`oauth2_options.token_headers["${name}"]`, tokenHeaderViolation(name));
+  }
+}
+
+/** What nobody would ever see or send where no person consents. */
+function unattendedViolations(settings: ProviderSettings, violation: Violation): void {
+  const unwanted = `must be empty with the grant type ${settings.grantType}: no person consents`;
+  const noRefresh = `must be empty with the grant type ${settings.grantType}: there is no refresh token`;
+  const { authUrl, enableDiscovery, authorizationParams, oauth2 } = settings;
+  if (authUrl !== "" && !enableDiscovery) violation("auth_url", unwanted);
+  if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
+  if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
+  if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);
+  if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
+    violation(
+      "token_endpoint_auth_method",
+      "must not be none with the grant type client_credentials: RFC 6749 section 4.4 is for clients that authenticate",
+    );
   }
 }
 

@@ -42,6 +42,7 @@ import {
   safeHeaders,
   stylePath,
 } from "./pages.js";
+import { stepUpPage } from "./step_up_page.js";
 
 export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
@@ -176,7 +177,9 @@ export class BrowserListener implements Listener {
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
-    return redirect(302, outcome.location, cookies);
+    const { stepUp, location } = outcome;
+    if (stepUp && !prefersJson(headers)) return withCookies(stepUpPage(stepUp, location), cookies);
+    return redirect(302, location, cookies);
   }
 
   /** The link of a notification. */

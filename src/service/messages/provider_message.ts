@@ -74,8 +74,10 @@ export function clientSecretOf(message: Provider): Secret | undefined {
   return message.clientSecret === "" ? undefined : new Secret(message.clientSecret);
 }
 
-/** Settings that a field mask can name: all but the two that never change. */
-const maskable = profileFields.filter(({ name }) => name !== "auth_type" && name !== "template");
+/** They never change. */
+const fixed = ["auth_type", "grant_type", "template"];
+/** Settings that a field mask can name. */
+const maskable = profileFields.filter(({ name }) => !fixed.includes(name));
 
 /** Several times what a field mask can name: some name a field twice. */
 const maxMaskPaths = 100;

@@ -5,6 +5,7 @@ import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
+import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { CredentialCapture } from "../../domain/consent/capture.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import {
@@ -12,6 +13,7 @@ import {
   ConfirmConnectionResponseSchema,
   ConnectionService,
   type ConnectionServiceRequestConnectionRequest,
+  type ConnectionServiceRequestConnectionResponse,
   ConnectionServiceRequestConnectionResponseSchema,
   DeleteConnectionResponseSchema,
   GetCaptureSchemaResponseSchema,
@@ -21,6 +23,7 @@ import {
   ReplaceCredentialResponseSchema,
   RevokeConnectionResponseSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
@@ -42,6 +45,7 @@ type Deps = {
   readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
   readonly confirmer: Pick<ConsentConfirmation, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
+  readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
 };
 
 type Rpcs = ServiceImplementation<typeof ConnectionService>;
@@ -53,19 +57,19 @@ export function connectionService(deps: Deps): ServiceDefinition {
 class ConnectionRpcs implements Rpcs {
   constructor(private readonly deps: Deps) {}
 
-  requestConnection: Rpcs["requestConnection"] = async (request, context) => {
-    const requested = await this.deps.manager.request(
-      {
-        userId: request.userId,
-        label: request.label,
-        provider: providerKey(request.provider),
-        scopes: request.scopes,
-        returnUrl: emptyToUndefined(request.returnUrl),
-        connectionId: emptyToUndefined(request.connectionId),
-        requireConfirmation: request.requireConfirmation,
-      },
-      context.principal,
-    );
+  requestConnection: Rpcs["requestConnection"] = async (request, { principal }) => {
+    const asked = {
+      userId: request.userId,
+      label: request.label,
+      provider: providerKey(request.provider),
+      scopes: request.scopes,
+      returnUrl: emptyToUndefined(request.returnUrl),
+      connectionId: emptyToUndefined(request.connectionId),
+      requireConfirmation: request.requireConfirmation,
+    };
+    const profile = this.deps.unattended.profileFor(asked);
+    if (profile) return minted(await this.deps.unattended.connect(asked, profile, principal));
+    const requested = await this.deps.manager.request(asked, principal);
     return create(ConnectionServiceRequestConnectionResponseSchema, {
       authUrl: requested.authUrl,
       state: requested.state,
@@ -159,6 +163,15 @@ class ConnectionRpcs implements Rpcs {
   #idOf(request: Parameters<typeof connectionKey>[0], { principal }: CallContext): string {
     return this.deps.names.idOf(connectionKey(request), principal);
   }
+}
+
+function minted(connection: Connection): ConnectionServiceRequestConnectionResponse {
+  return create(ConnectionServiceRequestConnectionResponseSchema, {
+    scopes: [...connection.requestedScopes],
+    providerId: connection.providerId,
+    connectionId: connection.id,
+    connection: connectionMessage(connection),
+  });
 }
 
 function providerKey(provider: ConnectionServiceRequestConnectionRequest["provider"]) {

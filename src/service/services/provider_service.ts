@@ -14,6 +14,7 @@ import {
 } from "../../gen/nexus/v1/provider_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
+import { isConsented } from "../../model/providers/grant_type.js";
 import {
   authTypes,
   canonicalName,
@@ -156,8 +157,7 @@ function templateReads(options: Options): Pick<Calls, "listProviderTemplates"> {
       const page = found.slice(0, limit);
       return create(ListProviderTemplatesResponseSchema, {
         templates: page.map((template) => {
-          const isOAuth2 = template.settings.authType === "oauth2";
-          const redirectPath = isOAuth2 ? registry.redirectPathFor(template.name) : "";
+          const redirectPath = isConsented(template.settings) ? registry.redirectPathFor(template.name) : "";
           return templateMessage(template, redirectUriOf(options, redirectPath));
         }),
         nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { owner } from "../../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
-import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
+import type { Renewed } from "../../../src/oauth/grants/renewal.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
 import { temporaryFolder } from "../../temporary_folder.js";
@@ -47,7 +47,7 @@ describe("TokenSpool", () => {
   const lose = async (
     breakStore: () => void,
     answer = second(),
-    violation: Omit<RefreshResult, "tokenSet"> = {},
+    violation: Omit<Renewed, "tokenSet"> = {},
   ) => {
     const profile = await engine.provider("op", { oauth2: { ...plainOAuth2, revocationUrl } });
     const { id } = await engine.connection(profile);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Connection, problemSentence } from "../../../src/model/connections/connection.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
-import type { RefreshResult } from "../../../src/oauth/refresh_grant.js";
+import type { Renewed } from "../../../src/oauth/grants/renewal.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
@@ -60,7 +60,7 @@ describe("Refresher", () => {
 
   describe("withholds a token that must not be served, and keeps its refresh token", () => {
     /** The first token, the answer to its refresh, and the refresh token that lies in the store afterwards. */
-    async function answered(violation: Omit<RefreshResult, "tokenSet">) {
+    async function answered(violation: Omit<Renewed, "tokenSet">) {
       const [first, second] = [tokenSet(), tokenSet()];
       const { id } = await engine.connected(first);
       const refreshed = engine.refresher.refresh(id);

@@ -21,7 +21,7 @@ class Acquiring extends Engine {
 
   constructor() {
     super();
-    const { store, vault, changes, clock, refresher, connections, hub } = this;
+    const { store, vault, changes, clock, refresher, connections, unattended, hub } = this;
     const cache = new TokenCache<ConnectionView>(changes);
     const reader = new CredentialReader({ store, vault, clock, cache });
     const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } as never });
@@ -37,6 +37,7 @@ class Acquiring extends Engine {
       gate,
       tokens,
       connections,
+      unattended,
       hub,
       clock,
     });

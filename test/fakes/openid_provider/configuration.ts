@@ -25,9 +25,16 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     scopes: ["openid", "offline_access", "read", "write"],
     claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
     responseTypes: ["code"],
-    clientAuthMethods: ["client_secret_post", "client_secret_basic", "none"],
+    clientAuthMethods: [
+      "client_secret_post",
+      "client_secret_basic",
+      "client_secret_jwt",
+      "private_key_jwt",
+      "none",
+    ],
     pkce: { required: () => true },
     features: {
+      clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
@@ -37,6 +44,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     },
     ttl: {
       AccessToken: options.accessTokenTtlSeconds ?? 3600,
+      ClientCredentials: options.accessTokenTtlSeconds ?? 3600,
       AuthorizationCode: options.authorizationCodeTtlSeconds ?? 60,
       Grant: fourteenDaysSeconds,
       // Issued by the clock of the machine, and judged by that of a daemon that tests move ahead by days.

@@ -48,6 +48,7 @@ function samplesOf(fields: readonly ProfileField[], given: object = {}): object 
 const full = samplesOf(profileFields, {
   name: "full",
   authType: "oauth2",
+  grantType: "authorization_code",
   tokenEndpointAuthMethod: "client_secret_basic",
   issuer: "https://p.example",
   enableDiscovery: false,
@@ -56,22 +57,37 @@ const full = samplesOf(profileFields, {
   oauth2: samplesOf(optionFields),
 }) as ProviderSettings;
 
-it("every setting survives the served message, the record, the contract's JSON and a manifest", () => {
-  const message = fromBinary(ProviderSchema, toBinary(ProviderSchema, profileMessage(full)));
-  expect(profileSettings(message)).toEqual(full);
+/** Without what only a person's consent needs. */
+const unattended: ProviderSettings = {
+  ...full,
+  grantType: "client_credentials",
+  authUrl: "",
+  authorizationParams: {},
+  oauth2: { ...full.oauth2, refreshUrl: "", refreshParams: {} },
+};
 
-  const stored = { ...full, id: "i", clientSecret: undefined, createdAtMs: 1, updatedAtMs: 2, version: 3n };
-  const profile = { ...stored, redirectPath: "/auth/callback/full" };
-  expect(decodeProvider(encodeProvider(profile))).toEqual(profile);
+it.each([
+  ["a person consents", full],
+  ["no person consents", unattended],
+])(
+  "where %s every setting survives the served message, the record, the contract's JSON and a manifest",
+  (_, full) => {
+    const message = fromBinary(ProviderSchema, toBinary(ProviderSchema, profileMessage(full)));
+    expect(profileSettings(message)).toEqual(full);
 
-  // How a strategy is spelled there stays in `params`.
-  const draft = profileOfContract(contractOfProfile(full));
-  expect([draft.violations, { ...draft.settings, params: full.params }]).toEqual([[], full]);
+    const stored = { ...full, id: "i", clientSecret: undefined, createdAtMs: 1, updatedAtMs: 2, version: 3n };
+    const profile = { ...stored, redirectPath: "/auth/callback/full" };
+    expect(decodeProvider(encodeProvider(profile))).toEqual(profile);
 
-  const text = manifestText([{ id: "i", etag: "v3", settings: full, clientSecretSet: true }]);
-  const { profiles } = readManifest(text, { variables: { FULL_CLIENT_SECRET: "s3cret" } });
-  expect(profiles[0]?.settings).toEqual(full);
-});
+    // How a strategy is spelled there stays in `params`.
+    const draft = profileOfContract(contractOfProfile(full));
+    expect([draft.violations, { ...draft.settings, params: full.params }]).toEqual([[], full]);
+
+    const text = manifestText([{ id: "i", etag: "v3", settings: full, clientSecretSet: true }]);
+    const { profiles } = readManifest(text, { variables: { FULL_CLIENT_SECRET: "s3cret" } });
+    expect(profiles[0]?.settings).toEqual(full);
+  },
+);
 
 it("a number that this version does not know is refused, not taken for a default", () => {
   const message = profileMessage(full);

@@ -7,6 +7,7 @@ import type { ProviderSettings } from "../../../src/model/providers/provider_pro
 const sound: ProviderSettings = {
   name: "acme",
   authType: "oauth2",
+  grantType: "authorization_code",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",

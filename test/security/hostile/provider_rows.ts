@@ -132,6 +132,8 @@ const enums: readonly Given[] = [
     /must be empty/,
     "client_secret",
   ],
+  ["grant_type", "no such", { grantType: 77 }, /def/],
+  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
 ];

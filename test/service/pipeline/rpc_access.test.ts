@@ -55,6 +55,7 @@ nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
 nexus.v1.TokenService/RefreshToken                admin (agent)
+nexus.v1.TokenService/ReportRejectedToken         admin (agent)
 nexus.v1.TokenService/WatchTokens                 admin (agent)
 `
   .trim()

@@ -1,18 +1,21 @@
 import { inspect } from "node:util";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { TokenSet } from "../../src/model/credentials/credential.js";
-import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
-import { type AuthorizationServer, manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
-import type { OAuthClient } from "../../src/oauth/client_authentication.js";
-import { type CodeExchange, exchangeCode } from "../../src/oauth/code_exchange.js";
-import { GrantFailure } from "../../src/oauth/failure.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { Secret } from "../../src/runtime/secret.js";
-import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { perTest } from "../lifetimes.js";
-import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
-import { newSigningKey } from "./signing_key.js";
+import type { TokenSet } from "../../../src/model/credentials/credential.js";
+import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";
+import {
+  type AuthorizationServer,
+  manualAuthorizationServer,
+} from "../../../src/oauth/authorization_server.js";
+import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { type CodeExchange, exchangeCode } from "../../../src/oauth/grants/code_exchange.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
+import { hangUp, json, type Script, startScriptedServer } from "../scripted_server.js";
+import { newSigningKey } from "../signing_key.js";
 
 /** In every secret of these tests: it must never show in an error. */
 const canary = "canary-4711";

@@ -1,16 +1,17 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
-import { GrantFailure } from "../../src/oauth/failure.js";
-import { type RefreshGrant, type RefreshResult, refresh } from "../../src/oauth/refresh_grant.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { Secret } from "../../src/runtime/secret.js";
-import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { perTest } from "../lifetimes.js";
-import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";
-import { newSigningKey } from "./signing_key.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
+import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { type RefreshGrant, refresh } from "../../../src/oauth/grants/refresh_grant.js";
+import type { Renewed } from "../../../src/oauth/grants/renewal.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
+import { hangUp, json, type Script, startScriptedServer } from "../scripted_server.js";
+import { newSigningKey } from "../signing_key.js";
 
 /** In every secret of these tests: it must never show in an error. */
 const canary = "canary-4711";
@@ -19,7 +20,7 @@ const key = newSigningKey("k1");
 const server = perTest(() => startScriptedServer());
 const clock = perTest(() => new ManualClock(Date.UTC(2031, 4, 1)));
 
-function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promise<RefreshResult> {
+function redeem(more: Partial<RefreshGrant> = {}, issuer = server.origin): Promise<Renewed> {
   return refresh({
     server: manualAuthorizationServer({
       issuer,

@@ -1,42 +1,17 @@
 import * as oauth from "oauth4webapi";
-import type { TokenSet } from "../model/credentials/credential.js";
-import { plainOAuth2 } from "../model/providers/profile_fields.js";
-import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
-import type { Clock } from "../runtime/clock.js";
-import type { Secret } from "../runtime/secret.js";
-import type { AuthorizationServer } from "./authorization_server.js";
-import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
-import { classify, type IdTokenRejected } from "./failure.js";
-import { IdTokenError, type JudgedIdToken, processIdToken } from "./id_token.js";
-import {
-  type AccessTokenViolation,
-  sendTokenRequest,
-  type TokenAnswer,
-  toTokenSet,
-} from "./token_response.js";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import type { Secret } from "../../runtime/secret.js";
+import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { classify } from "../failure.js";
+import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
+import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
+import type { Renewal, Renewed } from "./renewal.js";
 
 /** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
-export interface RefreshGrant {
-  readonly server: AuthorizationServer;
-  readonly client: OAuthClient;
+export interface RefreshGrant extends Renewal {
   readonly refreshToken: Secret;
   /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
   readonly previousSubject?: string | undefined;
-  /** What the profile declares; by default the RFCs' own. */
-  readonly options?: OAuth2Options | undefined;
-  readonly clock: Clock;
-  readonly fetch: OutboundFetch;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface RefreshResult {
-  /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
-  readonly tokenSet: TokenSet;
-  /** The answer held an id_token that failed a check: its access token must not be served, and the id_token is left out. */
-  readonly idTokenViolation?: IdTokenRejected;
-  /** The access token must not be served; the refresh token counts all the same. */
-  readonly accessTokenViolation?: AccessTokenViolation;
 }
 
 /**
@@ -44,7 +19,7 @@ export interface RefreshResult {
  *
  * @throws GrantFailure
  */
-export async function refresh(grant: RefreshGrant): Promise<RefreshResult> {
+export async function refresh(grant: RefreshGrant): Promise<Renewed> {
   try {
     return await processRefresh(grant, await sendRefresh(grant));
   } catch (violation) {
@@ -74,7 +49,7 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   );
 }
 
-async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<RefreshResult> {
+async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<Renewed> {
   const metadata = clientMetadata(grant.client, grant.clock);
   const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
   const { accessTokenViolation } = answer;

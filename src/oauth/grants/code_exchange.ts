@@ -1,20 +1,20 @@
 import * as oauth from "oauth4webapi";
-import type { TokenSet } from "../model/credentials/credential.js";
-import { plainOAuth2 } from "../model/providers/profile_fields.js";
-import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
-import type { Clock } from "../runtime/clock.js";
-import type { AuthorizationServer } from "./authorization_server.js";
-import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
+import type { TokenSet } from "../../model/credentials/credential.js";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../../model/providers/profile_settings.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { AuthorizationServer } from "../authorization_server.js";
+import { clientAuthentication, clientMetadata, type OAuthClient } from "../client_authentication.js";
 import {
   classify,
   GrantFailure,
   type GrantFailureFields,
   type IdTokenRejected,
   UnusableGrant,
-} from "./failure.js";
-import { claimsOf, IdTokenError, processIdToken, verifySignature } from "./id_token.js";
-import { sendTokenRequest, type TokenAnswer, toTokenSet } from "./token_response.js";
+} from "../failure.js";
+import { claimsOf, IdTokenError, processIdToken, verifySignature } from "../id_token.js";
+import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
 
 export interface CodeExchange {
   readonly server: AuthorizationServer;

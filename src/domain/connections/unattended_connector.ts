@@ -1,0 +1,175 @@
+import { isDeepStrictEqual } from "node:util";
+import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
+import {
+  type Connection,
+  hasUsableToken,
+  isLive,
+  problemSentence,
+} from "../../model/connections/connection.js";
+import { newConnection } from "../../model/connections/new_connection.js";
+import { FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
+import { newId } from "../../model/ids.js";
+import { defaultLimits } from "../../model/limits.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { ConnectionRequest } from "../consent/consent_request.js";
+import { changeConnection } from "../lifecycle/connection_change.js";
+import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
+import type { Refresher } from "../refresh/refresher.js";
+
+/** The daemon mints the first token of a new connection after so long when whoever asked for it could not: it died meanwhile. */
+const firstMintMs = 30_000;
+
+/**
+ * Connections that need no person: made where there is none of the name, and proved by one token. The connection is durable and due
+ * before anything is sent, so that a crash leaves no more than a token to be minted.
+ */
+export class UnattendedConnector {
+  readonly #limits: StoredLimits;
+
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
+      readonly refresher: Pick<Refresher, "refresh">;
+      readonly clock: Clock;
+      readonly limits?: StoredLimits;
+    },
+  ) {
+    this.#limits = deps.limits ?? defaultLimits;
+  }
+
+  /** The profile of a request that needs no person; undefined of any other request, and of one that names nothing. */
+  profileFor({ connectionId, provider }: ConnectionRequest): ProviderProfile | undefined {
+    const { store } = this.deps;
+    const existing = connectionId === undefined ? undefined : store.getConnection(connectionId);
+    const key = existing ? { id: existing.providerId } : provider;
+    if (!key) return undefined;
+    const profile =
+      "id" in key ? store.getProvider(key.id) : store.findProviderByName(canonicalName(key.name));
+    return profile && isUnattended(profile) ? profile : undefined;
+  }
+
+  /**
+   * Mints one token, whatever is there already, and whatever is known of the profile: it is a check.
+   *
+   * @returns the connection, with its token
+   * @throws InvalidArgument, NotFound, FailedPrecondition (PROVIDER_MISCONFIGURED, CONNECTION_REVOKED), ResourceExhausted, Unavailable;
+   * the connection stays after the second and last, and is tried again by itself
+   */
+  async connect(
+    request: ConnectionRequest,
+    profile: ProviderProfile,
+    principal: Principal,
+  ): Promise<Connection> {
+    const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
+    let outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
+    // What it was shared with was sent before these scopes were asked for.
+    if (outcome === "refreshed" && !asked(this.deps.store.getConnection(id), scopes)) {
+      outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
+    }
+    if (outcome !== "refreshed") await this.#setBack(id, scopes);
+    return this.#judged(id, outcome);
+  }
+
+  /** Scopes that the provider refused must not end a token that is renewed without them. */
+  async #setBack(id: string, refused: readonly string[]): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const current = tx.getConnection(id);
+      if (!current || current.status === "revoked" || current.credentialRevision === 0n) return;
+      if (!isDeepStrictEqual(current.requestedScopes, refused)) return;
+      const change = { requestedScopes: current.consentedScopes };
+      tx.putConnection(changeConnection(current, change, this.deps.clock.nowMs()));
+    });
+  }
+
+  /** The connection of the request. One that never had a token is active, and its token dead. */
+  #due(
+    tx: Transaction,
+    request: ConnectionRequest,
+    profile: ProviderProfile,
+    requestedScopes: readonly string[],
+    principal: Principal,
+  ): Connection {
+    if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
+    const nowMs = this.deps.clock.nowMs();
+    const existing = this.#existing(tx, request, profile);
+    const before = existing ?? this.#first(tx, request, profile, nowMs);
+    const due = changeConnection(before, { providerName: profile.name, requestedScopes }, nowMs);
+    tx.putConnection(due);
+    tx.appendAudit({
+      timeMs: nowMs,
+      type: "connection.requested",
+      ...by(principal),
+      connectionId: due.id,
+      providerId: profile.id,
+    });
+    return due;
+  }
+
+  /** @throws InvalidArgument, NotFound, FailedPrecondition */
+  #existing(
+    tx: Transaction,
+    { connectionId, userId, label = "" }: ConnectionRequest,
+    { id: providerId }: ProviderProfile,
+  ): Connection | undefined {
+    if (connectionId === undefined) {
+      const [first] = tx.idsNamed({ providerId, userId, label });
+      const named = first === undefined ? undefined : tx.getConnection(first);
+      return named && isLive(named) ? named : undefined;
+    }
+    const connection = tx.getConnection(connectionId);
+    if (!connection) throw new NotFound("connection");
+    const other = (field: string): InvalidArgument =>
+      new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
+    if (userId !== "" && userId !== connection.userId) throw other("user_id");
+    if (label !== "" && label !== connection.label) throw other("label");
+    if (connection.status === "revoked") {
+      throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
+    }
+    return connection;
+  }
+
+  /** @throws InvalidArgument, ResourceExhausted */
+  #first(
+    tx: Transaction,
+    { userId, label = "" }: ConnectionRequest,
+    profile: ProviderProfile,
+    nowMs: number,
+  ): Connection {
+    if (userId === "") {
+      throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
+    }
+    refuseMoreConnections(tx, userId, this.#limits);
+    const blank = newConnection(newId(), { userId, label }, profile, nowMs);
+    const refreshNotBeforeMs = nowMs + firstMintMs;
+    return { ...blank, status: "active", expiresAtMs: nowMs, refreshable: true, refreshNotBeforeMs };
+  }
+
+  #judged(connectionId: string, outcome: RefreshOutcome): Connection {
+    const connection = this.deps.store.getConnection(connectionId);
+    if (!connection) throw new NotFound("connection");
+    const { problem } = connection;
+    if (outcome === "refreshed" && hasUsableToken(connection, this.deps.clock.nowMs())) return connection;
+    if (problem?.reason === "misconfigured") {
+      throw new FailedPrecondition(
+        "PROVIDER_MISCONFIGURED",
+        problemSentence(problem),
+        undefined,
+        "misconfigured",
+      );
+    }
+    const retryAtMs = problem?.retryAtMs ?? this.deps.clock.nowMs() + 1_000;
+    const retryAfterMs = Math.max(1, retryAtMs - this.deps.clock.nowMs());
+    throw new Unavailable("no token could be minted; the daemon tries again by itself", retryAfterMs);
+  }
+}
+
+function asked(connection: Connection | undefined, scopes: readonly string[]): boolean {
+  return scopes.every((scope) => connection?.consentedScopes.includes(scope));
+}

@@ -1,0 +1,40 @@
+import type { GrantType as GrantTypeName, ProviderProfile } from "../../model/providers/provider_profile.js";
+import { GrantFailure } from "../../oauth/failure.js";
+import { clientCredentials } from "../../oauth/grants/client_credentials.js";
+import { refresh } from "../../oauth/grants/refresh_grant.js";
+import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import type { Secret } from "../../runtime/secret.js";
+
+/** What a connection holds, and what it was asked for: each grant type takes what it needs. */
+export interface RenewedConnection {
+  /** Undefined where the grant has none, or before the first token. */
+  readonly refreshToken: Secret | undefined;
+  /** `sub` that an id_token in the answer must have. */
+  readonly subject: string | undefined;
+  /** Those of its newest request. */
+  readonly scopes: readonly string[];
+}
+
+/** One grant type: how the next token of a connection comes without a person. */
+export interface GrantType {
+  /** One request at the token endpoint. @throws GrantFailure */
+  renew(renewal: Renewal, connection: RenewedConnection): Promise<Renewed>;
+}
+
+/** RFC 6749 section 6: what a person gave lives on in its refresh token. */
+const refreshToken: GrantType = {
+  renew: async (renewal, { refreshToken, subject }) => {
+    if (refreshToken === undefined) throw new GrantFailure({ kind: "invalid_grant" });
+    return await refresh({ ...renewal, refreshToken, previousSubject: subject });
+  },
+};
+
+const grantTypes: Readonly<Record<GrantTypeName, GrantType>> = {
+  authorization_code: refreshToken,
+  client_credentials: { renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) },
+};
+
+/** The grant type of a profile. */
+export function grantTypeOf({ grantType }: Pick<ProviderProfile, "grantType">): GrantType {
+  return grantTypes[grantType];
+}

@@ -1,0 +1,17 @@
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { OAuthClient } from "../../oauth/client_authentication.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+
+/** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
+export class OAuthClients {
+  constructor(private readonly deps: { readonly vault: CredentialVault }) {}
+
+  /** @throws DataLoss */
+  open(profile: ProviderProfile): OAuthClient {
+    return {
+      clientId: profile.clientId,
+      clientSecret: this.deps.vault.openClientSecret(profile),
+      method: profile.tokenEndpointAuthMethod,
+    };
+  }
+}

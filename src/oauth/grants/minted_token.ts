@@ -1,0 +1,48 @@
+import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../../model/credentials/credential.js";
+import { clientMetadata } from "../client_authentication.js";
+import { classify, GrantFailure } from "../failure.js";
+import { type TokenAnswer, toTokenSet } from "../token_response.js";
+import type { Renewal, Renewed } from "./renewal.js";
+
+/** An access token alone: what keeps it alive is the next request. */
+export type MintedToken = Pick<Renewed, "tokenSet">;
+
+/**
+ * Sends a request that brings an access token and nothing that lives on, and judges the answer (RFC 6749 section 5).
+ *
+ * @param scopes that the request names
+ * @throws GrantFailure
+ */
+export async function mint(
+  { server, client, clock }: Renewal,
+  scopes: readonly string[],
+  send: () => Promise<TokenAnswer>,
+): Promise<MintedToken> {
+  try {
+    const answer = await send();
+    const metadata = clientMetadata(client, clock);
+    const tokens = await oauth.processGenericTokenEndpointResponse(
+      server.metadata,
+      metadata,
+      answer.response,
+    );
+    const { accessTokenViolation: detail } = answer;
+    if (detail !== undefined) {
+      throw new GrantFailure({ kind: "rejected", reason: "malformed_response", detail });
+    }
+    return { tokenSet: accessTokenOf(toTokenSet(tokens, undefined, answer.metadata), scopes) };
+  } catch (violation) {
+    throw classify(violation, clock.nowMs());
+  }
+}
+
+function accessTokenOf(tokenSet: TokenSet, askedScopes: readonly string[]): TokenSet {
+  return {
+    ...tokenSet,
+    refreshToken: undefined,
+    refreshExpiresInMs: undefined,
+    idToken: undefined,
+    askedScopes,
+  };
+}

@@ -1,0 +1,219 @@
+import { describe, expect, it } from "vitest";
+import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
+import {
+  GrantType,
+  TokenEndpointAuthMethod,
+  TokenRequestFormat,
+} from "../../src/gen/nexus/v1/provider_pb.js";
+import { perSuite } from "../lifetimes.js";
+import { json } from "../oauth/scripted_server.js";
+import { failureOf } from "./errors.js";
+import { World } from "./harness.js";
+import { registered, requestOf } from "./requests.js";
+import { ScriptedWorld } from "./scripted_world.js";
+
+const machine = {
+  client_id: "machine",
+  client_secret: "a secret: %&+ of the machine, long enough",
+  token_endpoint_auth_method: "client_secret_basic",
+  redirect_uris: [],
+  response_types: [],
+  grant_types: ["client_credentials"],
+} as const;
+
+describe("client credentials at oidc-provider", () => {
+  const world = perSuite(() =>
+    World.make({ clients: [{ ...machine, redirect_uris: [], grant_types: ["client_credentials"] }] }),
+  );
+
+  function register(name: string, more: object = {}): Promise<string> {
+    return registered(world.clients, {
+      name,
+      clientId: machine.client_id,
+      clientSecret: machine.client_secret,
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
+      grantType: GrantType.CLIENT_CREDENTIALS,
+      issuer: world.provider.issuer,
+      enableDiscovery: true,
+      scopes: ["read"],
+      ...more,
+    });
+  }
+
+  it("connects by minting once, and no person sees a link", async () => {
+    const providerId = await register("machine");
+    const answer = await world.clients.connections.requestConnection(requestOf(providerId));
+
+    expect(answer).toMatchObject({
+      authUrl: "",
+      state: "",
+      redirectUri: "",
+      scopes: ["read"],
+    });
+    expect(answer.connection).toMatchObject({
+      id: answer.connectionId,
+      status: ConnectionStatus.ACTIVE,
+      refreshable: true,
+      grantedScopes: ["read"],
+      revision: 1n,
+    });
+    const { tokenRequests } = world.provider;
+    expect(tokenRequests).toMatchObject([
+      { grantType: "client_credentials", clientId: "machine", status: 200 },
+    ]);
+    const { provider } = await world.clients.providers.getProvider({
+      key: { case: "id", value: providerId },
+    });
+    expect(provider).toMatchObject({ redirectUri: "", grantType: GrantType.CLIENT_CREDENTIALS });
+  });
+
+  it("answers a token to whoever acquires it by name: one connection and one mint, however many ask", async () => {
+    await register("many");
+    const before = world.provider.tokenRequests.length;
+    const request = { providerName: "many", userId: "ada" };
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => world.clients.tokens.acquireToken(request)),
+    );
+    const tokens = answers.map(({ result }) =>
+      result.case === "token" ? result.value.credentials["access_token"] : result.case,
+    );
+    expect(new Set(tokens).size).toBe(1);
+    expect(world.provider.tokenRequests.length - before).toBe(1);
+  });
+
+  it("mints with more scopes for whoever needs them, and renews with all of them", async () => {
+    await register("wider");
+    const acquire = async (scopes: string[]) => {
+      const request = { providerName: "wider", userId: "ada", scopes };
+      const { result } = await world.clients.tokens.acquireToken(request);
+      if (result.case !== "token") throw new Error(result.case);
+      return result.value;
+    };
+    expect((await acquire([])).grantedScopes).toEqual(["read"]);
+    expect((await acquire(["write"])).grantedScopes).toEqual(["read", "write"]);
+    const count = world.provider.tokenRequests.length;
+    expect((await acquire(["write"])).revision).toBe(2n);
+    expect(world.provider.tokenRequests).toHaveLength(count);
+  });
+
+  it("mints anew on RefreshToken, and in the refresh window by itself", async () => {
+    const { connectionId } = await world.clients.connections.requestConnection(
+      requestOf(await register("window")),
+    );
+    const { token } = await world.clients.tokens.refreshToken({ connectionId });
+    expect(token?.revision).toBe(2n);
+    const count = world.provider.tokenRequests.length;
+    const watcher = world.watch({ connectionIds: [connectionId] });
+    world.clock.advance(3_590_000);
+    await watcher.state((state) => state.token?.revision === 3n);
+    watcher.cancel();
+    expect(world.provider.tokenRequests.length).toBeGreaterThan(count);
+  });
+
+  it("says that the profile is at fault when the secret is wrong, and comes back when it is right", async () => {
+    const providerId = await register("wrong", { clientSecret: "not the secret" });
+    const failure = await failureOf(world.clients.connections.requestConnection(requestOf(providerId)));
+    expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(failure.message).toContain("invalid_client");
+    const request = { providerName: "wrong", userId: "ada" };
+    expect(await failureOf(world.clients.tokens.acquireToken(request))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "PROVIDER_MISCONFIGURED",
+    });
+
+    await world.clients.providers.updateProvider({
+      provider: { id: providerId, clientSecret: machine.client_secret },
+      updateMask: { paths: ["client_secret"] },
+    });
+    const { connections } = await world.clients.connections.listConnections({ providerId });
+    expect(connections).toHaveLength(1);
+    const again = await world.clients.connections.requestConnection(requestOf(providerId));
+    expect(again.connection).toMatchObject({ id: connections[0]?.id, status: ConnectionStatus.ACTIVE });
+  });
+
+  it("is unavailable while the provider is, and keeps what it was asked for", async () => {
+    const providerId = await register("away");
+    await world.provider.setOutage("503");
+    const failure = await failureOf(world.clients.connections.requestConnection(requestOf(providerId)));
+    expect(failure.code).toBe("Unavailable");
+    expect(failure.retryMs).toBeGreaterThan(0);
+    await world.provider.setOutage("none");
+    const watcher = world.watch({ names: [{ providerName: "away", userId: "ada", label: "" }] });
+    world.clock.advance(120_000);
+    await watcher.state((state) => state.token?.revision === 1n);
+    watcher.cancel();
+  });
+
+  it("revokes the access token, since there is no other", async () => {
+    const { connectionId } = await world.clients.connections.requestConnection(
+      requestOf(await register("revoked")),
+    );
+    const { connection } = await world.clients.connections.revokeConnection({ connectionId });
+    expect(connection).toMatchObject({
+      status: ConnectionStatus.REVOKED,
+      providerRevocation: ProviderRevocation.DONE,
+    });
+  });
+
+  it("has nothing to import, and no other grant type later", async () => {
+    const providerId = await register("fixed");
+    const imported = world.clients.connections.importConnection({
+      userId: "ada",
+      providerId,
+      refreshToken: "r",
+    });
+    expect(await failureOf(imported)).toMatchObject({ code: "InvalidArgument", fields: ["provider_id"] });
+    const updated = world.clients.providers.updateProvider({
+      provider: { id: providerId, grantType: GrantType.AUTHORIZATION_CODE },
+      updateMask: { paths: ["grant_type"] },
+    });
+    expect(await failureOf(updated)).toMatchObject({ fields: ["update_mask.paths[0]"] });
+  });
+});
+
+describe("client credentials at a server of one's own ways", () => {
+  const world = perSuite(() => ScriptedWorld.make());
+
+  it("repeats scope, audience, resource and headers, in JSON where the provider wants it", async () => {
+    const providerId = await registered(world.clients, {
+      name: "json",
+      clientId: "the-client",
+      clientSecret: "the-client-secret",
+      grantType: GrantType.CLIENT_CREDENTIALS,
+      tokenUrl: `${world.provider.origin}/token`,
+      scopes: ["read", "write"],
+      oauth2Options: {
+        tokenRequestFormat: TokenRequestFormat.JSON,
+        tokenParams: { audience: "https://api.example/" },
+        resource: "https://api.example/v1",
+        tokenHeaders: { "X-Tenant": "t1" },
+      },
+    });
+    world.answerToken = () => json({ access_token: "minted", refresh_token: "unwanted", expires_in: 600 });
+    const { connectionId } = await world.clients.connections.requestConnection(requestOf(providerId));
+    await world.clients.tokens.refreshToken({ connectionId });
+    const bodies = world.tokenRequests.map(({ body, headers }) => [JSON.parse(body), headers["x-tenant"]]);
+    const expected = {
+      grant_type: "client_credentials",
+      client_id: "the-client",
+      client_secret: "the-client-secret",
+      scope: "read write",
+      audience: "https://api.example/",
+      resource: "https://api.example/v1",
+    };
+    expect(bodies).toEqual([
+      [expected, "t1"],
+      [expected, "t1"],
+    ]);
+  });
+
+  it("answers over REST without a link", async () => {
+    const id = await world.register({ name: "rest", auth_url: "", grant_type: "client_credentials" });
+    const { status, body } = await world.rest.post("/v1/request-connection", {
+      user_id: "ada",
+      provider_id: id,
+    });
+    expect([status, body.authUrl, body.state]).toEqual([200, "", ""]);
+    expect((await world.token(body.connection_id)).status).toBe(200);
+  });
+});
