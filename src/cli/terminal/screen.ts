@@ -36,7 +36,7 @@ export function hasColors(env: NodeJS.ProcessEnv, isTTY: boolean): boolean {
 
 /** The colour of the word of a state; undefined for none. */
 export function colorOfState(word: string): Color | undefined {
-  return colors[word];
+  return Object.hasOwn(colors, word) ? colors[word] : undefined;
 }
 
 const colors: Readonly<Record<string, Color>> = {
