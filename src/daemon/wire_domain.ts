@@ -6,16 +6,18 @@ import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
+import { CredentialCapture } from "../domain/capture/capture.js";
+import { CaptureFormFlow } from "../domain/capture/capture_form.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
-import { CredentialCapture } from "../domain/consent/capture.js";
-import { CaptureFormFlow } from "../domain/consent/capture_form.js";
 import { ConsentConfirmation } from "../domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../domain/consent/consent_flow.js";
 import { ConsentHolder } from "../domain/consent/consent_holder.js";
+import { DevicePoller } from "../domain/consent/device_poller.js";
+import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
@@ -179,11 +181,13 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   });
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
+  const poller = new DevicePoller({ ...shared, spool, onAccepted });
+  const devices = new DeviceRequests({ ...shared, poller });
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
     discoveryTrial: new DiscoveryTrial(shared),
     registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
-    connections: new Connections({ ...config, ...config.consent, ...shared, revocationAttempted }),
+    connections: new Connections({ ...config, ...config.consent, ...shared, devices, revocationAttempted }),
     unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
@@ -192,6 +196,7 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
     confirmer: new ConsentConfirmation(shared),
     consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
     unknownStateAudit,
+    poller,
   };
 }
 

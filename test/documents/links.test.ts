@@ -47,7 +47,7 @@ function brokenLinks(name: string): string[] {
 /** `nexusd WORDS --flags` in the code of a document, each with the words and flags that it is called with. */
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
-  const code = [...text.matchAll(/^```[a-z]*\n([^]*?)^```|`([^`\n]+)`/gm)].map(
+  const code = [...text.matchAll(/^ *```[a-z]*\n([^]*?)^ *```|`([^`\n]+)`/gm)].map(
     ([, block, span]) => block ?? span,
   );
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;

@@ -30,6 +30,7 @@ export interface ConnectFlags extends DaemonFlags {
   readonly returnUrl?: string;
   readonly connection?: string;
   readonly label?: string;
+  readonly device?: boolean;
   readonly open: boolean;
   readonly paste?: boolean;
 }
@@ -49,6 +50,10 @@ export function connectCommand(shell: Shell): Command {
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
     .option("--label <label>", "tells this account of the user from another at the provider")
+    .option(
+      "--device",
+      "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
+    )
     .option("--no-open", "only print the URL: open no browser, and ask for no key here")
     .option("--paste", "for a browser on another machine: take the address that it could not open by paste");
   addNotes(
@@ -115,6 +120,7 @@ function request(shell: Shell, provider: string | undefined, flags: ConnectFlags
     scopes: flags.scope ?? [],
     returnUrl: flags.returnUrl ?? "",
     label: flags.label ?? "",
+    device: flags.device ?? false,
   };
 }
 
@@ -130,7 +136,15 @@ async function read(shell: Shell, session: DaemonSession, text: string): Promise
 async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
   if (flags.json) return shell.stdout.write(jsonLine(RequestAnswerSchema, answer));
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
-  shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+  const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
+  if (answer.userCode === "") {
+    shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+  } else {
+    const page = printable(answer.verificationUri);
+    shell.stdout.write(
+      `Open ${page} on any device, and enter this code:\n\n  ${printable(answer.userCode)}\n\n`,
+    );
+  }
   shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
   if (answer.redirectUri !== "") {
     const uri = printable(answer.redirectUri);
@@ -140,9 +154,9 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
   }
   const hint = remoteHint(shell, answer);
   if (isOverSsh(shell.env)) shell.stdout.write(hint);
-  else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(answer.authUrl)) {
+  else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(url)) {
     try {
-      await shell.openBrowser(answer.authUrl);
+      await shell.openBrowser(url);
     } catch {
       shell.stderr.write("no browser could be opened: open the URL by hand\n");
       shell.stdout.write(hint);
@@ -151,8 +165,8 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
 }
 
 /** For a person whose browser is on another machine; empty where the link works there as it is. */
-function remoteHint(shell: Shell, { authUrl, redirectUri }: RequestAnswer): string {
-  if (!isLocalUrl(authUrl)) return "";
+function remoteHint(shell: Shell, { authUrl, redirectUri, userCode }: RequestAnswer): string {
+  if (userCode !== "" || !isLocalUrl(authUrl)) return "";
   const paste = redirectUri === "" ? "" : " Or interrupt this command and give it --paste.";
   return `If your browser is on another machine, run this there first, then open the URL:\n\n  ${forwardingCommand(authUrl, shell)}\n\n${paste === "" ? "" : `${paste.trim()}\n`}`;
 }

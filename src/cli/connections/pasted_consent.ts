@@ -17,7 +17,10 @@ type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
  */
 export async function consentByPaste(shell: Shell, request: Request): Promise<void> {
   if (!shell.stdin.isTTY) throw usageFailure("--paste needs a terminal to paste at");
-  if (request.redirectUri === "") throw usageFailure("--paste is for consents: this provider takes a key");
+  if (request.redirectUri === "")
+    throw usageFailure(
+      "--paste is for consents that come back to a redirect URI: this one does not, so leave it out",
+    );
   if (!isLocalUrl(request.redirectUri)) {
     throw usageFailure(
       `--paste is for a redirect URI that leads to the browser's own machine: ${request.redirectUri} reaches the daemon, so open the link in any browser`,

@@ -37,10 +37,10 @@ export function consentMessage({
   link,
   reason,
 }: Extract<Acquired, { kind: "consent" }>): AcquireTokenResponse {
-  const { authUrl, connectionId, expiresAtMs } = link;
+  const { authUrl, connectionId, expiresAtMs, device } = link;
   const expiresAt = timestampFromMs(expiresAtMs);
   return create(AcquireTokenResponseSchema, {
-    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason } },
+    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason, ...device } },
   });
 }
 

@@ -11,6 +11,15 @@ import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
 import { decodeText, fieldsOf } from "./field_codec.js";
 
+/** What a device authorization is redeemed with, and what its person is shown; see `DeviceAuthorization`. */
+export interface DeviceSecret {
+  readonly deviceCode: string;
+  readonly userCode: string;
+  readonly verificationUri: string;
+  /** Empty where there is none. */
+  readonly verificationUriComplete: string;
+}
+
 /** What a pending authorization keeps secret. */
 export interface AuthorizationSecret {
   /** RFC 7636 section 4.1. */
@@ -21,6 +30,8 @@ export interface AuthorizationSecret {
   readonly browserBinding: string;
   /** Of the link, which is answered again; empty where a credential is held. */
   readonly state: string;
+  /** Of a device authorization. */
+  readonly device?: DeviceSecret;
   /** Once the consent was given and waits for its confirmation; the rest is empty then. */
   readonly held?: HeldCredential;
 }
@@ -84,8 +95,13 @@ export function encodeAuthorizationSecret({ held, nonce = "", ...secret }: Autho
 }
 
 export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
-  const { nonce, held, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
-  return { ...secret, nonce: decodeText(nonce), ...(held && { held: heldOf(held) }) };
+  const { nonce, held, device, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
+  return {
+    ...secret,
+    nonce: decodeText(nonce),
+    ...(held && { held: heldOf(held) }),
+    ...(device && { device: fieldsOf(device) }),
+  };
 }
 
 function heldMessage(held: HeldCredential): HeldMessage {

@@ -96,6 +96,12 @@ const acquireRows: readonly RpcRow[] = [
   ...["https://evil.example", "javascript:alert(1)", "//evil.example", "\0"].map((returnUrl) =>
     acquireRow("return_url", returnUrl, { returnUrl }, { code: "InvalidArgument" }),
   ),
+  acquireRow(
+    "device",
+    "of a static type",
+    { providerName: "api-key-bearer", userId: "zoe", device: true },
+    invalid(/type oauth2/),
+  ),
   acquireRow("return_url", "2049 characters", { returnUrl: letters(2049) }, invalid(/2048/)),
 ];
 

@@ -96,6 +96,7 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["api_base_url", (url) => ({ apiBaseUrl: url })],
   ["oauth2_options.refresh_url", (url) => oauth({ refreshUrl: url })],
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
+  ["oauth2_options.device_authorization_url", (url) => oauth({ deviceAuthorizationUrl: url })],
 ];
 
 const texts: readonly Given[] = [
