@@ -31,11 +31,12 @@ export async function consentByPaste(shell: Shell, request: Request): Promise<vo
   shell.stderr.write(
     `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n`,
   );
-  for (;;) {
-    const text = await shell.stdin.ask("Paste it here (it is not shown): ", { echo: false });
-    const answer = authorizationResponse(text, request);
+  // What is wrong with an answer is part of the next question: nothing is shown to which the terminal would echo the next answer.
+  for (let wrong = ""; ; ) {
+    const question = `${wrong}Paste it here (it is not shown): `;
+    const answer = authorizationResponse(await shell.stdin.ask(question, { echo: false }), request);
     if (typeof answer === "string") {
-      shell.stderr.write(`${answer}\n`);
+      wrong = `${answer}\n`;
       continue;
     }
     const end = await visitBrowserListener(answer, start.cookie);

@@ -31,7 +31,7 @@ describe("the first provider, at a terminal", () => {
     const said = await terminal.shows("Client id:");
     const { NEXUS_PUBLIC_URL: publicUrl } = world.scripted.place.environment;
     expect(said).toContain(`redirect URI   ${publicUrl}/auth/callback/github\r\n`);
-    await terminal.answer("Client id:", "Iv1.abc");
+    terminal.type("Iv1.abc\r");
     await terminal.answer("Client secret", "typed-client-secret");
     await terminal.answer("Scopes [", "read:user gist");
     await terminal.answer("Connect now? [Y/n]", "n");
@@ -68,9 +68,9 @@ describe("the key of a static provider", () => {
     expect([made.code, made.stderr]).toEqual([0, ""]);
     const terminal = TerminalProgram.start(world, "nexusd connect acme --label work");
     await terminal.answer("API key:", "not a k\u00e9y");
-    await terminal.shows("Enter it again:");
     await terminal.shows("credentials.api_key");
-    terminal.type("acme-secret\r");
+    await terminal.shows("Enter it again:");
+    await terminal.answer("API key:", "acme-secret");
     expect((await terminal.ended).code).toBe(0);
     const { stdout } = await world.command(["token", `acme/${world.user}/work`, "--format", "header"]);
     expect(stdout).toBe("X-Acme: Key acme-secret\n");
@@ -99,9 +99,9 @@ describe("connect --paste", () => {
     expect(address).toContain("code=");
     terminal.type("what is this?\r");
     await terminal.shows("That is no address");
-    terminal.type(`${address.replace(/state=[^&]+/, "state=of-another")}\r`);
+    await terminal.answer("Paste it here", address.replace(/state=[^&]+/, "state=of-another"));
     await terminal.shows("the answer to another link");
-    terminal.type(`${address}\r`);
+    await terminal.answer("Paste it here", address);
     const { code, stdout } = await terminal.ended;
     expect(code).toBe(0);
     expect(stdout).toContain(`Connected to ${name}`);

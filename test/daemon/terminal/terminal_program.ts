@@ -2,6 +2,9 @@ import type { Ended, Running, ToolWorld } from "../tools/tool_world.js";
 
 /** A command at a terminal of its own, and the person who sits there. Its two outputs are one. */
 export class TerminalProgram {
+  /** How much of what it showed was waited for. */
+  #seen = 0;
+
   private constructor(private readonly running: Running) {}
 
   static start(world: ToolWorld, command: string, env: NodeJS.ProcessEnv = {}): TerminalProgram {
@@ -15,9 +18,10 @@ export class TerminalProgram {
     return this.running.ended;
   }
 
-  /** Everything that the terminal shows, up to the text, which is waited for. */
+  /** Waits for the text, behind what was waited for before. @returns everything that the terminal has shown */
   async shows(text: string): Promise<string> {
-    await this.running.wrote(text);
+    await this.running.wrote(text, this.#seen);
+    this.#seen = this.running.stdout.indexOf(text, this.#seen) + text.length;
     return this.running.stdout;
   }
 
