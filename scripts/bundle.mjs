@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 
 const require = createRequire(import.meta.url);
 
@@ -35,6 +35,9 @@ const lazyPackages = [
   ...carried.re2js,
 ];
 
+/** Modules of the sources that stay apart for the same reason: commands that never use them do not hold them. */
+const carriedModules = { "src/cli/mcp/tools/sdk.ts": "mcp_sdk.cjs" };
+
 const common = {
   bundle: true,
   platform: "node",
@@ -64,7 +67,7 @@ export async function bundle(root, folder) {
     outfile: join(folder, "bundle/nexusd.cjs"),
     format: "cjs",
     external: ["koffi"],
-    plugins: [lazy(root), besides(), nativePackages()],
+    plugins: [lazy(root), besides(root), nativePackages()],
     supported: { "dynamic-import": false },
     define: { "import.meta.url": "bundleUrl" },
     banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
@@ -83,6 +86,20 @@ export async function bundle(root, folder) {
       }),
     ),
   );
+  const modules = await Promise.all(
+    Object.entries(carriedModules).map(([source, file]) =>
+      esbuild.build({
+        ...common,
+        ...short,
+        absWorkingDir: root,
+        entryPoints: [source],
+        outfile: join(folder, "bundle", file),
+        format: "cjs",
+        supported: { "dynamic-import": false },
+        minifyIdentifiers: true,
+      }),
+    ),
+  );
   // A library for others, readable, and without dependencies.
   const library = await esbuild.build({
     ...common,
@@ -92,7 +109,7 @@ export async function bundle(root, folder) {
     allowOverwrite: true,
     format: "esm",
   });
-  writeContents(root, folder, [program, ...packages, library]);
+  writeContents(root, folder, [program, ...packages, ...modules, library]);
 }
 
 /** Which packages the bundles hold, and under which licences. */
@@ -127,8 +144,8 @@ function besideOf(name) {
   return file && `installed(${JSON.stringify(`./packages/${file}.cjs`)})[${JSON.stringify(name)}]`;
 }
 
-/** Takes the packages of `carried` from their files. */
-function besides() {
+/** Takes what is carried from its files. */
+function besides(root) {
   const names = Object.values(carried).flat();
   return {
     name: "besides",
@@ -136,6 +153,11 @@ function besides() {
       for (const name of names) {
         build.onResolve({ filter: filterOf(name) }, ({ path }) => ({ path, namespace: "besides" }));
       }
+      build.onResolve({ filter: /\/sdk\.js$/ }, ({ path, resolveDir }) => {
+        const source = relative(root, join(resolveDir, path)).replace(/\.js$/, ".ts");
+        const file = carriedModules[source.split(sep).join("/")];
+        return file === undefined ? undefined : { path: `./${file}`, external: true };
+      });
       build.onLoad({ filter: /./, namespace: "besides" }, ({ path }) => ({
         contents: `module.exports = ${besideOf(path)};`,
         loader: "js",

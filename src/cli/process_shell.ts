@@ -37,6 +37,7 @@ function processShell(): Shell {
     random: Math.random,
     userName,
     runProgram,
+    openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
       if (!hasBrowser(env)) throw new Error("this machine has no display");
       const { default: open } = await import("open");

@@ -28,6 +28,7 @@ import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
 import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
+import { UserInfoClient } from "../domain/grants/user_info_client.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
@@ -155,14 +156,15 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
     tokens,
-    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
+    rejected,
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, names, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -181,7 +183,9 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   });
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
-  const poller = new DevicePoller({ ...shared, spool, onAccepted });
+  const userInfo = new UserInfoClient({ ...shared, apply: applyStrategy });
+  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted };
+  const poller = new DevicePoller(consents);
   const devices = new DeviceRequests({ ...shared, poller });
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
@@ -194,7 +198,7 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
     confirmer: new ConsentConfirmation(shared),
-    consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
+    consent: new ConnectionCompleter({ ...consents, unknownStateAudit }),
     unknownStateAudit,
     poller,
   };

@@ -100,9 +100,8 @@ export async function allPages<Item>(
 
 /** An address that leads nowhere is told before the key that is missing for it. @throws ConfigError, CommandFailure */
 async function clientConfig(shell: Shell, flags: DaemonFlags): Promise<ClientConfig> {
-  const given = clientOptions().flagsOf({ ...flags });
   try {
-    return loadClientConfig(shell.env, given);
+    return clientConfigOf(shell, flags);
   } catch (error) {
     const why = error instanceof ApiKeyMissing ? await explainKeyless(error.url, shell.clock) : undefined;
     throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
@@ -117,6 +116,29 @@ export async function withDaemon(
 ): Promise<void> {
   const config = await clientConfig(shell, flags);
   const daemon = connectDaemon(config, (sentence) => shell.stderr.write(`nexusd: warning: ${sentence}\n`));
+  try {
+    await work(sessionOf(shell, daemon, flags));
+  } catch (error) {
+    const cause = error instanceof CommandFailure ? error.cause : undefined;
+    if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
+    const why = await explainAddress(config.url, shell.clock);
+    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
+  } finally {
+    daemon.close();
+  }
+}
+
+/** How the daemon is reached that flags and environment name. @throws ConfigError */
+export function clientConfigOf(shell: Pick<Shell, "env">, flags: DaemonFlags): ClientConfig {
+  return loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
+}
+
+/** Calls to a daemon, and answers for whoever reads what the shell writes. */
+export function sessionOf(
+  shell: Pick<Shell, "stdout" | "stderr" | "env">,
+  daemon: Daemon,
+  flags: DaemonFlags = {},
+): DaemonSession {
   const call: DaemonSession["call"] = async (doing, send) => {
     try {
       return await send({ timeoutMs: callTimeoutMs });
@@ -138,14 +160,5 @@ export async function withDaemon(
         ),
       );
   };
-  try {
-    await work({ daemon, call, show, showList });
-  } catch (error) {
-    const cause = error instanceof CommandFailure ? error.cause : undefined;
-    if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
-    const why = await explainAddress(config.url, shell.clock);
-    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
-  } finally {
-    daemon.close();
-  }
+  return { daemon, call, show, showList };
 }

@@ -19,6 +19,7 @@ import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
+import { stepUpAnswered } from "../lifecycle/step_up.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 
@@ -83,7 +84,7 @@ export class UnattendedConnector {
       const current = tx.getConnection(id);
       if (!current || current.status === "revoked" || current.credentialRevision === 0n) return;
       if (!isDeepStrictEqual(current.requestedScopes, refused)) return;
-      const change = { requestedScopes: current.consentedScopes };
+      const change = { requestedScopes: current.consentedScopes, ...stepUpAnswered(current) };
       tx.putConnection(changeConnection(current, change, this.deps.clock.nowMs()));
     });
   }

@@ -6,7 +6,7 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { ConsentKeeper, type ConsentKeeperDeps } from "./consent_keeper.js";
+import { ConsentKeeper, type ConsentKeeperDeps, type KeptConsent } from "./consent_keeper.js";
 
 interface CodeRedemptionDeps extends ConsentKeeperDeps {
   readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
@@ -26,8 +26,7 @@ export class CodeRedemption {
    * The exchange and its commit, alone for this connection.
    *
    * @param params as `processAuthorizationResponse` answered them
-   * @returns the completion code when the credential waits for its confirmation
-   * @throws GrantFailure; ConsentSuperseded
+   * @throws GrantFailure, of another account too where that is refused; ConsentSuperseded
    */
   async redeem(
     pending: PendingAuthorization,
@@ -36,7 +35,7 @@ export class CodeRedemption {
     params: URLSearchParams,
     secret: AuthorizationSecret,
     visitor: Principal,
-  ): Promise<string | undefined> {
+  ): Promise<KeptConsent> {
     return await this.deps.locks.run(pending.connectionId, async () => {
       const tokenSet = await this.deps.grants.exchangeCode({
         server,

@@ -1,7 +1,7 @@
 import { at, browser, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
@@ -18,14 +18,16 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { PushedRequests } from "../grants/pushed_requests.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
+import type { UserInfoClient } from "../grants/user_info_client.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
 import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
-import { ConsentSuperseded } from "./consent_keeper.js";
+import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
 import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
@@ -39,9 +41,12 @@ interface ConsentFlowDeps {
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly servers: Pick<IssuerMetadata, "resolve">;
-  readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
+  readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   readonly unknownStateAudit: Pick<UnknownStateAudit, "record">;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  /** See `NEXUS_OTHER_ACCOUNT`. */
+  readonly refusesOtherAccounts: boolean;
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   /** Holds a token set until it is durable. */
@@ -67,10 +72,12 @@ interface Callback {
 export class ConnectionCompleter implements ConsentFlow {
   readonly #redemption: CodeRedemption;
   readonly #ending: ConsentEnding;
+  readonly #pushes: PushedRequests;
 
   constructor(private readonly deps: ConsentFlowDeps) {
     this.#redemption = new CodeRedemption(deps);
     this.#ending = new ConsentEnding(deps);
+    this.#pushes = new PushedRequests(deps);
   }
 
   async start(state: string): Promise<StartOutcome> {
@@ -80,7 +87,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.deps.clock.nowMs() >= pending.expiresAtMs) return { kind: "expired" };
     const profile = this.#profileOf(pending);
     if (!profile) return { kind: "provider_changed" };
-    const secret = this.#secretOf(stateHash, pending);
+    const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret) return { kind: "unknown_request" };
     const binding = {
       name: bindingName(stateHash),
@@ -90,7 +97,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const location = authorizationUrl({
+    const url = authorizationUrl({
       server,
       clientId: profile.clientId,
       redirectUri: pending.redirectUri,
@@ -101,9 +108,17 @@ export class ConnectionCompleter implements ConsentFlow {
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });
-    const connection = this.deps.store.getConnection(pending.connectionId);
-    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
-    return { kind: "redirect", location, binding, stepUp: asked && { ...asked, providerName: profile.name } };
+    const pushed = await this.#pushes.push(url, server, profile);
+    if (pushed.kind !== "location") return pushed;
+    const { store, clock } = this.deps;
+    const connection = store.getConnection(pending.connectionId);
+    const asked = connection && askedScopes(connection, pending.scopes, clock.nowMs());
+    return {
+      kind: "redirect",
+      location: pushed.location,
+      binding,
+      stepUp: asked && { ...asked, providerName: profile.name },
+    };
   }
 
   async finish(
@@ -124,7 +139,7 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.deps.unknownStateAudit.record(visitor);
       return this.#unknown(state);
     }
-    const secret = this.#secretOf(stateHash, pending);
+    const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret)
       return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", visitor });
     const binding = cookie(bindingName(stateHash));
@@ -197,9 +212,9 @@ export class ConnectionCompleter implements ConsentFlow {
     params: URLSearchParams,
   ): Promise<FinishOutcome> {
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
-    let completionCode: string | undefined;
+    let redeemed: KeptConsent;
     try {
-      completionCode = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
+      redeemed = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
     } catch (error) {
       if (error instanceof ConsentSuperseded) return { kind: "unknown_request" };
       if (!(error instanceof GrantFailure)) throw error;
@@ -210,13 +225,13 @@ export class ConnectionCompleter implements ConsentFlow {
       const word = error.oauthError ?? reason;
       const refused = await this.#ending.end({ pending, reason, detail, word, type, visitor, dropped });
       // Applications know the words of the audit events.
-      return returnRefused(pending, profile, refused, type);
+      return returnRefused(pending, profile, refused, reason === "account_changed" ? reason : type);
     }
     this.deps.log.info(
       context,
-      completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
+      redeemed.completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
     );
-    return returnGiven(pending, profile, completionCode);
+    return returnGiven(pending, profile, redeemed);
   }
 
   /** An error whose `iss` is not the provider's (RFC 9207 section 2.4) says nothing about the request, and must not end it. */
@@ -249,16 +264,6 @@ export class ConnectionCompleter implements ConsentFlow {
       }
       return pending;
     });
-  }
-
-  /** Undefined when it cannot be opened. */
-  #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
-    try {
-      return this.deps.vault.openAuthorization(stateHash, pending);
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
   }
 
   #isStatic(pending: PendingAuthorization): boolean {

@@ -1,6 +1,8 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { type Account, isOtherAccount } from "../../model/credentials/account.js";
+import { UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -8,6 +10,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenSpool } from "../grants/token_spool.js";
+import type { UserInfoClient } from "../grants/user_info_client.js";
 import { ConsentHolder } from "./consent_holder.js";
 import { type Consented, ConsentWriter } from "./consent_writer.js";
 
@@ -18,12 +21,24 @@ export interface ConsentKeeperDeps {
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   /** Holds a token set until it is durable. */
   readonly spool: Pick<TokenSpool, "hold" | "release">;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  /** Whether a connection stays as it was when another account consents than before. */
+  readonly refusesOtherAccounts: boolean;
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   readonly clock: Clock;
 }
 
-/** Stores what a consent brought, as soon as it is there. */
+/** What a consent brought. */
+export interface KeptConsent {
+  /** When the credential waits for its confirmation. */
+  readonly completionCode: string | undefined;
+  readonly account: Account | undefined;
+  /** It is another than before. */
+  readonly isOther: boolean;
+}
+
+/** Stores what a consent brought, as soon as it is known whose it is. */
 export class ConsentKeeper {
   readonly #consents: ConsentWriter;
   readonly #holder: ConsentHolder;
@@ -37,26 +52,33 @@ export class ConsentKeeper {
    * One commit. The caller holds the mutex of the connection.
    *
    * @param consume in that commit; false when the request for consent is not there any more
-   * @returns the completion code when the credential waits for its confirmation
-   * @throws ConsentSuperseded
+   * @throws ConsentSuperseded, and UnusableGrant for another account where that is refused
    */
   async keep(
-    consented: Consented,
+    granted: Consented,
     visitor: Principal,
     consume: (tx: Transaction) => boolean = () => true,
-  ): Promise<string | undefined> {
-    const { store, spool, onAccepted, clock } = this.deps;
+  ): Promise<KeptConsent> {
+    const { store, spool, userInfo, refusesOtherAccounts, onAccepted, clock } = this.deps;
     const receivedAtMs = clock.nowMs();
+    const { pending, profile } = granted;
+    const account = await userInfo.accountOf(profile, granted.tokenSet);
+    const consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
+    const isOther = isOtherAccount(store.getConnection(pending.connectionId)?.account, account);
+    if (isOther && refusesOtherAccounts) {
+      const why = { kind: "rejected", reason: "account_changed" } as const;
+      throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
+    }
     this.#hold(consented, receivedAtMs);
     const stored = await store.commit((tx) =>
       consume(tx)
-        ? this.#keep(tx, consented, receivedAtMs, visitor)
+        ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
         : this.#drop(tx, consented, visitor, "request_replaced"),
     );
-    spool.release(consented.pending.connectionId);
-    onAccepted(consented.profile.id);
+    spool.release(pending.connectionId);
+    onAccepted(profile.id);
     if (stored === "superseded") throw new ConsentSuperseded();
-    return stored.completionCode;
+    return { completionCode: stored.completionCode, account, isOther };
   }
 
   /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
@@ -76,7 +98,7 @@ export class ConsentKeeper {
     tx: Transaction,
     consented: Consented,
     receivedAtMs: number,
-    visitor: Principal,
+    { visitor, isOther }: { readonly visitor: Principal; readonly isOther: boolean },
   ): "superseded" | { readonly completionCode: string | undefined } {
     const { pending, profile, tokenSet, metadata } = consented;
     const { connectionId, providerId } = pending;
@@ -89,7 +111,9 @@ export class ConsentKeeper {
     }
     if (!pending.requireConfirmation) {
       const written = this.#consents.write(tx, connection, consented, receivedAtMs);
-      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
+      const said = isOther ? { reason: "account_changed" } : {};
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...said });
       return { completionCode: undefined };
     }
     const { completionCode } = this.#holder.hold(tx, connection, pending, {

@@ -1,16 +1,22 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
+import { mergedAccount } from "../../model/credentials/account.js";
+import type {
+  Credential,
+  SealedCredential,
+  StaticCredential,
+  TokenSet,
+} from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+import { stepUpMinted } from "../lifecycle/step_up.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
@@ -105,6 +111,8 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
+        account: accountAfter(connection, tokenSet, previous),
+        ...(askedScopes === undefined ? {} : stepUpMinted(connection, askedScopes)),
         strategy: profile.strategy,
         metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
@@ -151,7 +159,7 @@ export class CredentialWriter {
     tx: Transaction,
     connection: Connection,
     profile: ProviderProfile,
-    fields: Readonly<Record<string, Secret>>,
+    { fields, account }: StaticCredential,
   ): Connection {
     const nowMs = this.deps.clock.nowMs();
     const revision = connection.credentialRevision + 1n;
@@ -169,6 +177,7 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         strategy: profile.strategy,
+        account,
       },
       nowMs,
     );
@@ -201,6 +210,16 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   const { defaultLifetimeMs } = profile.oauth2;
   const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
+}
+
+/** A refresh says more of the same account, or nothing; a consent begins anew. */
+function accountAfter(
+  connection: Connection,
+  { account }: TokenSet,
+  previous: Credential | undefined,
+): Connection["account"] {
+  if (!previous || !account) return previous ? connection.account : account;
+  return mergedAccount(connection.account, account);
 }
 
 /** An answer without a lifetime leaves the end as it was, also over a rotation: an end that is too early does no harm. */

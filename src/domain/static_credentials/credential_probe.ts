@@ -1,8 +1,12 @@
+import type { Account } from "../../model/credentials/account.js";
 import type { Strategy } from "../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import { userInfoUrl } from "../../model/providers/user_info.js";
+import { readUserInfo } from "../../oauth/resource/user_info.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import type { Secret } from "../../runtime/secret.js";
 
 /** A request of an agent to a provider's API. */
@@ -35,21 +39,31 @@ export class CredentialTrial {
   /**
    * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
    *
+   * @returns whose it is, where the answer says it
    * @throws FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403, PROVIDER_MISCONFIGURED when it stands where
    * the daemon must not call; Unavailable when it does not answer 2xx
    */
-  async try(profile: ProviderProfile, fields: Readonly<Record<string, Secret>>): Promise<void> {
-    const url = trialUrl(profile);
-    if (url === undefined) return;
-    processTrial(await this.#send(url, profile.strategy, fields));
+  async try(
+    profile: ProviderProfile,
+    fields: Readonly<Record<string, Secret>>,
+  ): Promise<Account | undefined> {
+    const url = userInfoUrl(profile);
+    if (url === undefined) return undefined;
+    const answer = await this.#send(url, profile.strategy, fields);
+    processTrial(answer.status);
+    return readUserInfo(await answer.text(), profile.userInfoMapping, url.href);
   }
 
-  async #send(url: URL, strategy: Strategy, fields: Readonly<Record<string, Secret>>): Promise<number> {
+  async #send(
+    url: URL,
+    strategy: Strategy,
+    fields: Readonly<Record<string, Secret>>,
+  ): Promise<OutboundResponse> {
     const credentials = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
     const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     try {
       const request = await this.#apply(bare, strategy, Object.fromEntries(credentials));
-      return (await this.#fetch(request.url, { method: "GET", headers: request.headers })).status;
+      return await this.#fetch(request.url, { method: "GET", headers: request.headers });
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
@@ -74,20 +88,11 @@ export function processTrial(status: number): void {
 /** Errors of a static profile's `user_info_endpoint`, which is a path below `api_base_url` or a URL of its own. */
 export function trialViolations(settings: TrialSettings): FieldViolation[] {
   if (settings.authType === "oauth2" || !URL.canParse(settings.apiBaseUrl)) return [];
-  const url = trialUrl(settings);
+  const url = userInfoUrl(settings);
   if (settings.userInfoEndpoint === "") return [];
   const secure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
   if (url && secure && url.username === "" && url.password === "" && url.hash === "") return [];
   const description =
     "must be a path below api_base_url, or an https URL (http only on loopback) without user, password and fragment";
   return [{ field: "provider.user_info_endpoint", description }];
-}
-
-function trialUrl({ apiBaseUrl, userInfoEndpoint }: Omit<TrialSettings, "authType">): URL | undefined {
-  if (apiBaseUrl === "" || userInfoEndpoint === "") return undefined;
-  if (URL.canParse(userInfoEndpoint)) return new URL(userInfoEndpoint);
-  const base = new URL(apiBaseUrl);
-  const path = `${base.pathname.replace(/\/+$/, "")}/${userInfoEndpoint.replace(/^[/\\]+/, "")}`;
-  const place = `${base.origin}${path}`;
-  return URL.canParse(place) ? new URL(place) : undefined;
 }

@@ -70,6 +70,8 @@ const byName = [
   "ConnectionService/ReplaceCredential",
 ];
 
+const report = "TokenService/ReportRejectedToken";
+
 const watch = "TokenService/WatchTokens";
 
 const acquire = "TokenService/AcquireToken";
@@ -109,6 +111,7 @@ const acquireRows: readonly RpcRow[] = [
 export const nameRows: readonly RpcRow[] = [
   ...acquireRows,
   ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),
+  ...named(report, "name", (name) => ({ name, revision: 1n, status: 401 }), [...hostile, ...unknown]),
   ...named(watch, "names", (name) => ({ names: [name] }), hostile),
   {
     rpc: watch,
