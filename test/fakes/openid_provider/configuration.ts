@@ -17,8 +17,6 @@ export interface Lifetimes {
   readonly requirePushedRequests?: boolean;
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
-  /** RFC 9126 section 5. */
-  readonly requirePushedRequests?: boolean;
 }
 
 /** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
