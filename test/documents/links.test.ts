@@ -47,8 +47,9 @@ function brokenLinks(name: string): string[] {
 /** `nexusd WORDS --flags` in the code of a document, each with the words and flags that it is called with. */
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
-  const code = [...text.matchAll(/^ *```[a-z]*\n([^]*?)^ *```|`([^`\n]+)`/gm)].map(
-    ([, block, span]) => block ?? span,
+  // In Python it is the name of a module.
+  const code = [...text.matchAll(/^ *```([a-z]*)\n([^]*?)^ *```|`([^`\n]+)`/gm)].flatMap(
+    ([, language, block, span]) => (language === "python" ? [] : (block ?? span ?? [])),
   );
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;
   return [...code.join("\n").matchAll(call)].map(([, words = "", rest = ""]) => ({

@@ -8,6 +8,12 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
+import {
+  isMcpServerUrl,
+  type McpClientFlags,
+  providerOfMcpServer,
+  refuseClientFlags,
+} from "../providers/mcp_provider.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";
@@ -20,12 +26,6 @@ import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
-import {
-  isMcpServerUrl,
-  type McpClientFlags,
-  providerOfMcpServer,
-  refuseClientFlags,
-} from "./mcp_provider.js";
 import { consentByPaste } from "./pasted_consent.js";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "./remote_machine.js";
 
