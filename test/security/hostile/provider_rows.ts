@@ -133,7 +133,6 @@ const enums: readonly Given[] = [
     "client_secret",
   ],
   ["grant_type", "no such", { grantType: 77 }, /def/],
-  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
 ];
@@ -316,6 +315,7 @@ const schemas: readonly ProviderViolation[] = (
 const onlyCreated: readonly Given[] = [
   ["auth_type", "no such type", { authType: 99 }, /defined/],
   ["auth_type", "a negative one", { authType: -1 }, /defined/],
+  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["etag", "U+0000", { etag: "a\0" }, /U\+0000/],
   ["template", "U+0000", { template: "a\0" }, /U\+0000/],
   ["created_at", "2^62", { createdAt: secondsOf(1n << 62n) }, /year 1 to 9999/],
@@ -466,6 +466,7 @@ export const providerRows: readonly RpcRow[] = [
       "*",
       "id",
       "auth_type",
+      "grant_type",
       "created_at",
       "provider.name",
       "client_secret_set",
@@ -476,7 +477,7 @@ export const providerRows: readonly RpcRow[] = [
       letters(100_000),
     ].map(
       (path): Line => [
-        ["update_mask", ...(path === "auth_type" ? ["provider.auth_type"] : [])],
+        ["update_mask", ...(path.endsWith("_type") ? [`provider.${path}`] : [])],
         `the path ${JSON.stringify(path.slice(0, 20))}`,
         patch([path]),
         /cannot be changed/,
