@@ -1,3 +1,4 @@
+import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
 import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
 import {
   type ProviderProfile,
@@ -6,6 +7,7 @@ import {
 } from "../../model/providers/provider_profile.js";
 import { networkViolations } from "../../outbound/network_violations.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import { trialViolations } from "../static_credentials/credential_probe.js";
 import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
@@ -27,6 +29,23 @@ export function refuseViolations(
     ...networkViolations(settings, networks).filter(({ field }) => !named.has(field)),
   ];
   if (violations.length > 0) throw new InvalidArgument(violations);
+}
+
+/** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
+export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | undefined): void {
+  if (secret === undefined || settings.tokenEndpointAuthMethod !== "private_key_jwt") return;
+  const refused = (field: string, description: string): InvalidArgument =>
+    new InvalidArgument([{ field: `provider.${field}`, description }]);
+  let key: PrivateKey;
+  try {
+    key = readPrivateKey(secret.reveal());
+  } catch (error) {
+    if (error instanceof PrivateKeyUnusable) throw refused("client_secret", error.message);
+    throw error;
+  }
+  const { clientSigningAlg } = settings.oauth2;
+  if (clientSigningAlg === "" || key.algorithms.includes(clientSigningAlg)) return;
+  throw refused("oauth2_options.client_signing_alg", `must be ${key.algorithms.join(" or ")} for this key`);
 }
 
 /** What is held by a grant of one type is of no use to another. @throws InvalidArgument */

@@ -18,7 +18,12 @@ import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
-import { refuseOtherGrantType, refuseTakenName, refuseViolations } from "./profile_validation.js";
+import {
+  refuseOtherGrantType,
+  refuseTakenName,
+  refuseUnusableKey,
+  refuseViolations,
+} from "./profile_validation.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -62,12 +67,7 @@ export class ProviderRegistry {
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
-    try {
-      return this.deps.vault.openClientSecret(profile)?.reveal() === secret.reveal();
-    } catch (error) {
-      if (error instanceof DataLoss) return false;
-      throw error;
-    }
+    return this.#secretOf(profile)?.reveal() === secret.reveal();
   }
 
   /** @throws InvalidArgument with every error named; AlreadyExists */
@@ -77,6 +77,7 @@ export class ProviderRegistry {
     principal: Principal,
   ): Promise<ProviderProfile> {
     refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
+    refuseUnusableKey(settings, clientSecret);
     const nowMs = this.deps.clock.nowMs();
     const id = newId();
     const profile: ProviderProfile = {
@@ -168,6 +169,7 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
+      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
@@ -202,6 +204,16 @@ export class ProviderRegistry {
       return kept && this.deps.vault.sealClientSecret({ id, version }, kept);
     } catch (error) {
       if (error instanceof DataLoss) return before.clientSecret;
+      throw error;
+    }
+  }
+
+  /** Undefined also when it cannot be opened. */
+  #secretOf(profile: ProviderProfile): Secret | undefined {
+    try {
+      return this.deps.vault.openClientSecret(profile);
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
       throw error;
     }
   }

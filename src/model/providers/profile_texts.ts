@@ -39,6 +39,7 @@ export function textViolations(settings: ProfileTexts): FieldViolation[] {
     ["user_info_endpoint", settings.userInfoEndpoint],
     ["oauth2_options.scope_separator", oauth2.scopeSeparator],
     ["oauth2_options.lifetime_field", oauth2.lifetimeField],
+    ["oauth2_options.client_key_id", oauth2.clientKeyId],
   ];
   for (const [field, text] of lines) if (hasControls(text)) violation(field, noControls);
   if (hasControls(settings.description.replace(/[\n\t]/g, " "))) {

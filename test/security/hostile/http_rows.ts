@@ -103,7 +103,7 @@ const members: readonly (readonly [
   ["params", "a line end in a value", { a: "b\r\nc" }, /control/, 'params["a"]'],
   ["params", "65 KiB that mean nothing", { a: [letters(65_536)] }, /65536 bytes/],
   ["params", "a list", [], /an object/],
-  ["token_endpoint_auth_method", "no such method", "private_key_jwt", /one of/],
+  ["token_endpoint_auth_method", "no such method", "password", /one of/],
   ["grant_type", "no such type", "password", /one of/],
   ["jwks_url", "a file", "file:///etc/passwd", /https/],
   ["authorization_params", "a number", { a: 1 }, /text/, 'authorization_params["a"]'],

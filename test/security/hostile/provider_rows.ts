@@ -133,6 +133,18 @@ const enums: readonly Given[] = [
     "client_secret",
   ],
   ["grant_type", "no such", { grantType: 77 }, /def/],
+  [
+    "token_endpoint_auth_method",
+    "a key that signs nothing",
+    { tokenEndpointAuthMethod: 5 },
+    /private key/,
+    "client_secret",
+  ],
+  ["oauth2_options.client_key_id", "257", oauth({ clientKeyId: letters(257) }), /256/],
+  ["oauth2_options.client_key_id", "BEL", oauth({ clientKeyId: "a\u0007" }), /control/],
+  ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
+  ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
+  ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
 ];

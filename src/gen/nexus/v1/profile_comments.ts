@@ -6,7 +6,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.name": "Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed and lower-cased.",
   "Provider.auth_type": "Immutable after creation.",
   "Provider.client_id": "OAuth client identifier issued by the provider (RFC 6749 section 2.2). Required for `oauth2`.",
-  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer.",
+  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519.",
   "Provider.client_secret_set": "Whether a client secret is stored. Output only.",
   "Provider.token_endpoint_auth_method": "How the daemon authenticates at the token endpoint.",
   "Provider.issuer": "Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and fragment, compared character by character. Required with `enable_discovery`. Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the id_token must equal.",
@@ -46,5 +46,8 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.callback_metadata": "Names of callback parameters to keep as connection metadata, for example `realmId`. A name that says a secret is refused; of a connection 20 values are kept, and none that is longer than 1 KiB.",
   "OAuth2Options.token_metadata": "Names of fields of the token answer to keep as connection metadata, for example `instance_url` or, as a dotted path from the root, `team.id`. Limited like `callback_metadata`; a value that is no scalar is not kept.",
   "OAuth2Options.invalid_grant_aliases": "How the provider says, in answer to a refresh, that the refresh token is of no use any more, where it does not say `invalid_grant` (RFC 6749 section 5.2): a value of `error`, such as `unauthorized_client`; or, behind the dotted path of another field and `=`, the value there, such as `status=BAD_REFRESH_TOKEN` or `errors.0.resource=RefreshToken`. An answer in JSON with that value asks for a new consent; one of status 408, 425, 429 or 5xx is tried again all the same. For providers that answer by the HTTP status alone: `http_status=` and a status of 400 to 499 but those three, such as `http_status=403`. It holds for an answer without an `error`, and without `Retry-After`.",
-  "OAuth2Options.resource": "The API that tokens are asked for, where the provider issues tokens for one at a time: the `resource` of the authorization request and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means none is sent."
+  "OAuth2Options.resource": "The API that tokens are asked for, where the provider issues tokens for one at a time: the `resource` of the authorization request and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means none is sent.",
+  "OAuth2Options.client_key_id": "`kid` in the header of what the client signs; empty means that of the JWK, or none.",
+  "OAuth2Options.client_signing_alg": "`alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve.",
+  "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT."
 };
