@@ -39,6 +39,7 @@ export const examples: Readonly<Record<string, string>> = {
   "keys create": "ci --role agent --user ada --expires 90d --output ci.key",
   "keys list": "",
   "keys revoke": "ci --yes",
+  "notify test": "webhook",
   "policy check": "policy.yaml",
   "policy explain": `--principal key:ci --action token.read --resource connection:${connection}`,
   health: "--ops-listen 127.0.0.1:9090",

@@ -6,6 +6,7 @@ import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
+import { notifyCommand } from "./admin/notify.js";
 import { policyCommand } from "./admin/policy.js";
 import { connectCommand } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
@@ -74,6 +75,7 @@ function buildProgram(shell: Shell): Command {
     restoreCommand,
     keysCommand,
     policyCommand,
+    notifyCommand,
     healthCommand,
     statusCommand,
   ];

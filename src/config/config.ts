@@ -4,9 +4,10 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
-import { socketPathViolation } from "./address_kinds.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
+import { socketPathViolation } from "./kinds/address_kinds.js";
 import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
+import { type NotifyConfig, readNotifyConfig } from "./notify_config.js";
 import { SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
 import { readTracing, type TracingConfig } from "./tracing_config.js";
@@ -63,6 +64,7 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** What the names of the secrets of proxies begin with, without the slash after it. */
   readonly proxy: { readonly secretPrefix: string };
+  readonly notify: NotifyConfig;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -121,6 +123,7 @@ export function loadConfig(
     }),
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
     proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
+    notify: readNotifyConfig(reader),
     tracing: readTracing(reader),
   };
   reader.throwViolations();
@@ -176,6 +179,7 @@ function readLimits(reader: SettingReader): Limits {
         : { perSecond: failuresPerMinute / 60, burst: failuresPerMinute },
     maxPendingAuthorizations: reader.get("NEXUS_MAX_PENDING_AUTHORIZATIONS"),
     maxConnectionsPerUser: reader.get("NEXUS_MAX_CONNECTIONS_PER_USER"),
+    maxRejectionsPerHour: reader.get("NEXUS_MAX_REJECTIONS_PER_HOUR"),
   });
 }
 

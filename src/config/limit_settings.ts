@@ -1,5 +1,5 @@
 import { defaultLimits as limits } from "../model/limits.js";
-import { count, countOrOff, type SettingRow } from "./setting_kinds.js";
+import { count, countOrOff, type SettingRow } from "./kinds/setting_kinds.js";
 
 /** A whole number, by default that of `model/limits.ts`. */
 function limit(key: keyof typeof limits, unit: string, min: number, max: number, meaning: string) {
@@ -102,5 +102,12 @@ export const limitSettings = {
     1,
     10_000_000,
     "Connections stored for one user id, in any state.",
+  ),
+  NEXUS_MAX_REJECTIONS_PER_HOUR: limit(
+    "maxRejectionsPerHour",
+    "count",
+    1,
+    3_600,
+    "Reports of refused tokens (`ReportRejectedToken`) of one connection that are acted on within an hour; late ones do not count.",
   ),
 } as const satisfies Readonly<Record<string, SettingRow>>;

@@ -1,5 +1,5 @@
 import { formatListenAddress, isLocalAddress, type ListenAddress } from "../model/listen_address.js";
-import { type ListenerName, listenerNames } from "./address_kinds.js";
+import { type ListenerName, listenerNames } from "./kinds/address_kinds.js";
 import type { SettingReader } from "./setting_reader.js";
 
 /** How the listeners are kept, beyond their addresses. */

@@ -1,10 +1,12 @@
 import { daemonSettings } from "./daemon_settings.js";
+import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { limitSettings } from "./limit_settings.js";
-import { type Kind, path, type SettingGroups, type SettingRow, text } from "./setting_kinds.js";
+import { notifySettings } from "./notify_settings.js";
 
 /** Every setting, by its group and its environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {
   ...daemonSettings,
+  ...notifySettings,
   Limits: limitSettings,
   Traces: {
     OTEL_EXPORTER_OTLP_ENDPOINT: {

@@ -9,6 +9,7 @@ import { authorizationService } from "../service/services/authorization_service.
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
+import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
@@ -28,12 +29,13 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, acquirer: parts.acquirer, watch, access, names }),
+    tokenService({ tokens, rejected: parts.rejected, acquirer: parts.acquirer, watch, access, names }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),
+    notificationService({ notifier: parts.notifier }),
   ];
   const inner = new CallPipeline({ guard });
   return [

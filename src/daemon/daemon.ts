@@ -4,6 +4,9 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
+import { openReceivers } from "../notify/receivers.js";
+import type { ReceiverSpec } from "../notify/receivers_document.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -53,7 +56,7 @@ export class Daemon {
     const { drainTimeoutMs } = config;
     const { store } = resources;
     const adminKey = loadAdminKey(config, log);
-    const domain = wireDomain(options, resources);
+    const domain = wireDomain({ ...options, receivers: receiversOf(options) }, resources);
     const { access, registry, discoveryTrial: trial } = domain;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, trial, variables, templates, clock, log });
@@ -88,6 +91,7 @@ export class Daemon {
     domain.revoker.start();
     domain.recovery.start();
     domain.keyring.start();
+    domain.notifier.start();
   }
 
   /** Reads the policy file and applies the providers file again; nothing where there is none. */
@@ -132,6 +136,7 @@ export class Daemon {
         domain.revoker.stop(),
         domain.recovery.stop(),
         domain.keyring.stop(),
+        domain.notifier.stop(),
         keeper?.stop(),
         policy?.stop(),
       ]),
@@ -174,9 +179,23 @@ function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Dom
     suspendedProviders: () => engine.suspendedProviders,
     refreshLoad: () => engine.load,
     unwrittenTokenSets: () => spool.heldCount,
+    waitingNotifications: () => store.notifications.count,
     certificateEndsMs: () => tls.endsMs(),
     nowMs: () => clock.nowMs(),
   });
+}
+
+/** Who is told when a person is needed. @throws ReceiversError */
+function receiversOf({ config, clock, environment = processEnvironment() }: DaemonOptions) {
+  const { webhook, command, file } = config.notify;
+  const specs: ReceiverSpec[] = [
+    ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
+    ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),
+  ];
+  // What the daemon knows by its settings is not for a command.
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith("NEXUS_"));
+  return (outbound: OutboundFetch) =>
+    openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others) });
 }
 
 /** What reads a manifest takes long to load, and most daemons have none. */

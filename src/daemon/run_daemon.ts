@@ -1,6 +1,7 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
+import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { SystemClock } from "../runtime/clock.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -84,7 +85,14 @@ export async function runDaemon(options: {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  const usage = [CatalogueError, PolicyError, ProvidersFileError, SecretFileOpen, DataFolderUnusable];
+  const usage = [
+    CatalogueError,
+    PolicyError,
+    ProvidersFileError,
+    ReceiversError,
+    SecretFileOpen,
+    DataFolderUnusable,
+  ];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;

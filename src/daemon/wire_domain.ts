@@ -26,6 +26,9 @@ import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
 import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
+import { ConsentLinks } from "../domain/notifications/consent_links.js";
+import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
+import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
@@ -39,20 +42,25 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
+import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument } from "../oauth/discovery.js";
-import { createOutboundFetch } from "../outbound/outbound.js";
+import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
-export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log">;
+export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
+  /** Who is told when a person is needed; nobody by default. */
+  readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
+};
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Domain = ReturnType<typeof wireDomain>;
 
@@ -69,6 +77,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...tokens,
     ...connections,
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
+    ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
   };
 }
@@ -149,6 +158,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     hub,
     readAudit,
     tokens,
+    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
@@ -183,6 +193,26 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
     consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
     unknownStateAudit,
   };
+}
+
+/** What tells people that they are needed. */
+function notificationParts(
+  shared: Shared,
+  { connections }: ReturnType<typeof connectionParts>,
+  options: DomainOptions,
+  { metrics }: DomainResources,
+) {
+  const { config, outbound, store } = shared;
+  const { notify, consent, publicUrl } = config;
+  const everyone = options.receivers?.(outbound) ?? [];
+  const receivers = () => everyone;
+  const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
+  if (everyone.length > 0) store.observe(outbox);
+  const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
+  // Without a return URL nobody could confirm what a link brings.
+  const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;
+  const onOutcome: Resources["metrics"]["notified"] = (outcome) => metrics.notified(outcome);
+  return { consentLinks, notifier: new Notifier({ ...shared, outbox, links, receivers, onOutcome }) };
 }
 
 /** What the operator asks of the daemon itself. */

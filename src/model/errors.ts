@@ -8,6 +8,7 @@ export type PreconditionReason =
   | "CONNECTION_EXPIRED"
   | "CONNECTION_FAILED"
   | "NOT_REFRESHABLE"
+  | "SCOPES_NOT_GRANTED"
   | "NOT_STATIC"
   | "CREDENTIAL_REJECTED"
   | "NOT_AWAITING_CONFIRMATION"
@@ -76,7 +77,9 @@ export class InvalidArgument extends NexusError {
 export class NotFound extends NexusError {
   readonly kind = "not_found";
 
-  constructor(readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key") {
+  constructor(
+    readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
+  ) {
     super(`${resource.replace("_", " ")} not found`);
   }
 }

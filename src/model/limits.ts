@@ -37,6 +37,8 @@ export interface Limits {
   readonly maxPendingAuthorizations: number;
   /** In any state. */
   readonly maxConnectionsPerUser: number;
+  /** Reports of refused tokens of one connection that are acted on within an hour. */
+  readonly maxRejectionsPerHour: number;
 }
 
 /** The default of each setting, and why. */
@@ -71,4 +73,6 @@ export const defaultLimits: Limits = Object.freeze({
   maxPendingAuthorizations: 100_000,
   /** A person has tens; a service that keeps all under one user id has thousands. */
   maxConnectionsPerUser: 100_000,
+  /** Sessions that a provider ends early take one now and then; an API that refuses every token must not wear out the refresh token. */
+  maxRejectionsPerHour: 12,
 });

@@ -1,5 +1,6 @@
 import type { Authenticate } from "../domain/access/presented_credentials.js";
 import type { CaptureFlow, ConsentFlow } from "../domain/consent/consent_types.js";
+import type { ConsentLinks } from "../domain/notifications/consent_links.js";
 import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
@@ -31,6 +32,7 @@ export interface ListenersOptions {
   readonly authorization: readonly BoundService[];
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
+  readonly links: Pick<ConsentLinks, "follow">;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -145,10 +147,10 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture } = options;
+  const { publicUrl, flow, capture, links } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture },
+    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
   });
 }
 

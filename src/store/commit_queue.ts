@@ -3,7 +3,7 @@ import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
 import { StoreFailed } from "./lmdb/store_error.js";
 import type { CommittedChange } from "./records/log_codec.js";
-import { Transaction } from "./transaction.js";
+import { Transaction, type WriteObserver } from "./transaction.js";
 
 /** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */
 const committed = channel("nexus.store.committed");
@@ -39,6 +39,7 @@ export interface CommitTiming {
  */
 export class CommitQueue {
   listener: ((changes: readonly CommittedChange[]) => void) | undefined;
+  observer: WriteObserver | undefined;
   /** Changes that were written and not announced, in the order of the transactions. */
   readonly #unannounced: (readonly CommittedChange[])[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
@@ -110,7 +111,7 @@ export class CommitQueue {
   #run<T>(change: (tx: Transaction) => T): { result: T; changes: readonly CommittedChange[] } {
     // A commit before it in the same batch may have failed its own transaction only.
     if (this.#failure !== undefined) throw this.#failure;
-    const tx = new Transaction(this.databases, this.retention);
+    const tx = new Transaction(this.databases, this.retention, this.observer);
     this.#insideChange = true;
     try {
       const result = change(tx);

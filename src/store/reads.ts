@@ -234,6 +234,15 @@ export abstract class Reads {
     return Array.from(range, ({ key, value }) => decodeChange(decodeCount(key), value));
   }
 
+  /** Removals after `revision` that are remembered, the oldest first. */
+  removalsSince(revision: bigint, limit: number): Change[] {
+    const keys = this.databases.tombstones.getKeys({ start: encodeCount(revision + 1n), limit });
+    return Array.from(keys).flatMap((key) => {
+      const bytes = this.databases.changes.getBinary(key);
+      return bytes ? [decodeChange(decodeCount(key), bytes)] : [];
+    });
+  }
+
   /** Undefined also when the record cannot be read. */
   getRevocation(id: string): PendingRevocation | undefined {
     const bytes = this.databases.revocations.getBinary(id);

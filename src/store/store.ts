@@ -6,6 +6,8 @@ import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_r
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue, type CommitTiming } from "./commit_queue.js";
 import { syncFolder } from "./files/sync_folder.js";
+import { NotificationPlanReads } from "./indexes/notification_plans.js";
+import { NotificationReads } from "./indexes/notification_queue.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
@@ -13,7 +15,7 @@ import { checkStoreFile } from "./lmdb/file_check.js";
 import { Reads } from "./reads.js";
 import type { CommittedChange } from "./records/log_codec.js";
 import { loadStoreRecord, readStoreRecord } from "./store_record.js";
-import type { Transaction } from "./transaction.js";
+import type { Transaction, WriteObserver } from "./transaction.js";
 
 export type { DueEntry } from "./reads.js";
 export type { Change } from "./records/log_codec.js";
@@ -49,6 +51,9 @@ export interface StoreOptions {
 export class Store extends Reads {
   readonly databaseId: string;
   readonly epoch: string;
+  /** What receivers have not taken yet. */
+  readonly notifications: NotificationReads;
+  readonly notificationPlans: NotificationPlanReads;
   protected readonly databases: Databases;
   readonly #commits: CommitQueue;
   readonly #path: string;
@@ -59,6 +64,8 @@ export class Store extends Reads {
     this.databaseId = record.databaseId;
     this.epoch = record.epoch;
     this.databases = databases;
+    this.notifications = new NotificationReads(databases);
+    this.notificationPlans = new NotificationPlanReads(databases);
     this.#path = path;
     const retention = options.audit ?? defaultAuditRetention;
     const { onFatal, timing } = options;
@@ -149,6 +156,11 @@ export class Store extends Reads {
    */
   onCommitted(listener: (changes: readonly CommittedChange[]) => void): void {
     this.#commits.listener = listener;
+  }
+
+  /** Sets the one observer of what transactions write. */
+  observe(observer: WriteObserver): void {
+    this.#commits.observer = observer;
   }
 
   /**

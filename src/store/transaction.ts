@@ -11,6 +11,8 @@ import type { Suspension } from "../model/providers/suspension.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
 import { moveInIndexes } from "./indexes/connection_index.js";
+import { NotificationPlans } from "./indexes/notification_plans.js";
+import { NotificationQueue } from "./indexes/notification_queue.js";
 import { addToNumber, nameInKey } from "./indexes/numbers.js";
 import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import { type Databases, nothing } from "./lmdb/databases.js";
@@ -25,6 +27,14 @@ import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_co
 import { encodeSuspension } from "./records/suspension_codec.js";
 import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 
+/** Told inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */
+export interface WriteObserver {
+  /** Undefined stands for a connection that is not there. */
+  connection(tx: Transaction, before: Connection | undefined, after: Connection | undefined): void;
+  /** Undefined stands for a provider that is not suspended. */
+  suspension(tx: Transaction, before: Suspension | undefined, after: Suspension | undefined): void;
+}
+
 /**
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
  * returned.
@@ -37,7 +47,11 @@ export class Transaction extends Reads {
   readonly #connections = new Map<string, StoredConnection | undefined>();
   #ended = false;
 
-  constructor(databases: Databases, retention: AuditRetention) {
+  constructor(
+    databases: Databases,
+    retention: AuditRetention,
+    private readonly observer?: WriteObserver,
+  ) {
     super();
     this.#databases = databases;
     this.#log = new ChangeLog(databases);
@@ -107,6 +121,7 @@ export class Transaction extends Reads {
     const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     this.#connections.delete(id);
     databases.connections.putSync(id, encode(revision));
+    this.observer?.connection(this, before?.connection, connection);
   }
 
   /**
@@ -139,6 +154,7 @@ export class Transaction extends Reads {
     this.deleteCredential(id);
     if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);
     this.#log.record(connection, true, changeRevision);
+    this.observer?.connection(this, connection, undefined);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
@@ -178,10 +194,12 @@ export class Transaction extends Reads {
   }
 
   putSuspension(suspension: Suspension): void {
+    this.observer?.suspension(this, this.getSuspension(suspension.providerId), suspension);
     this.databases.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
   }
 
   deleteSuspension(providerId: string): void {
+    this.observer?.suspension(this, this.getSuspension(providerId), undefined);
     this.databases.suspensions.removeSync(providerId);
   }
 
@@ -224,6 +242,14 @@ export class Transaction extends Reads {
     const databases = this.databases;
     countSealed(databases, () => this.getImport(key)?.sealed, undefined);
     databases.imports.removeSync(key);
+  }
+
+  get notifications(): NotificationQueue {
+    return new NotificationQueue(this.databases);
+  }
+
+  get notificationPlans(): NotificationPlans {
+    return new NotificationPlans(this.databases);
   }
 
   /** Puts right how many records need a key; 0 forgets it. */

@@ -23,6 +23,8 @@ export interface MetricsSources {
   refreshLoad(): { readonly running: number; readonly waiting: number };
   /** Token sets that came from a provider and are not on disk yet. */
   unwrittenTokenSets(): number;
+  /** Notifications that receivers have not taken yet. */
+  waitingNotifications(): number;
   /** When the certificate of the listeners ends, in milliseconds since the Unix epoch; undefined without TLS. */
   certificateEndsMs(): number | undefined;
   /** The daemon's own time, in milliseconds since the Unix epoch. */
@@ -63,6 +65,7 @@ export class Metrics {
   readonly #timeToExpiry: Histogram;
   readonly #commitDuration: Histogram;
   readonly #spooled: Counter<"outcome">;
+  readonly #notifications: Counter<"outcome">;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -103,6 +106,13 @@ export class Metrics {
       labelNames: ["outcome"],
       registers,
     });
+    this.#notifications = new Counter({
+      name: "nexus_notifications_total",
+      help: "Attempts to tell a receiver, by outcome: taken, failed (tried again), given_up.",
+      labelNames: ["outcome"],
+      registers,
+    });
+    for (const outcome of ["taken", "failed", "given_up"]) this.#notifications.inc({ outcome }, 0);
     for (const outcome of spoolOutcomes) this.#spooled.inc({ outcome }, 0);
     this.#addGauges(build.version);
     this.#addReadGauges();
@@ -166,6 +176,11 @@ export class Metrics {
     };
   }
 
+  /** Counts an attempt to tell a receiver. */
+  notified(outcome: "taken" | "failed" | "given_up"): void {
+    this.#notifications.inc({ outcome });
+  }
+
   #addGauges(version: string): void {
     const registers = [this.#registry];
     new Gauge({
@@ -216,6 +231,11 @@ export class Metrics {
       "nexus_unwritten_token_sets",
       "Token sets that came from a provider and are not on disk yet.",
       (from) => from.unwrittenTokenSets(),
+    );
+    this.#addReadGauge(
+      "nexus_notifications_waiting",
+      "Notifications that receivers have not taken yet.",
+      (from) => from.waitingNotifications(),
     );
     this.#addReadGauge(
       "nexus_tls_certificate_expiry_timestamp_seconds",

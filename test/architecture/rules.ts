@@ -33,6 +33,8 @@ export const layers = {
   catalogue: ["catalogue", "document", "model", "runtime"],
   document: ["document", "model", "runtime"],
   manifest: ["manifest", "document", "model", "runtime", "gen"],
+  // Tells people that they are needed: webhooks and commands.
+  notify: ["notify", "outbound", "document", "model", "runtime"],
   policy: ["policy", "document", "model", "runtime"],
   cli: [
     "cli",
@@ -109,7 +111,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:http2": ["server"],
   "node:net": ["server", "cli", "outbound"],
   "node:tls": ["server", "cli", "outbound"],
-  "node:child_process": ["vault", "cli"],
+  "node:child_process": ["vault", "notify", "cli"],
   "node:diagnostics_channel": ["store"],
   "node:dns": ["outbound"],
   "node:dns/promises": ["outbound"],

@@ -44,6 +44,13 @@ describe("loadConfig", () => {
       limits: defaultLimits,
       access: { policyFile: undefined, adminKeyFile: undefined },
       drainTimeoutMs: 4_000,
+      notify: {
+        webhook: undefined,
+        command: undefined,
+        file: undefined,
+        beforeEndMs: 7 * 86_400_000,
+        links: true,
+      },
     });
   });
 

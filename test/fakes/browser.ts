@@ -55,6 +55,14 @@ export class Browser {
     return this.#navigate({ url: form.action, initiator, stopAt });
   }
 
+  /** Clicks a link of the page. */
+  follow(page: Page, id: string, stopAt?: (url: string) => boolean): Promise<Page> {
+    const links = [...page.body.matchAll(/<a\b([^>]*)>/gi)].map(([, tag = ""]) => tag);
+    const href = attribute(links.find((tag) => attribute(tag, "id") === id) ?? "", "href");
+    if (href === undefined) throw new Error(`no link ${id} on ${page.url}`);
+    return this.#navigate({ url: new URL(href, page.url), initiator: new URL(page.url), stopAt });
+  }
+
   /** The value of a cookie that would be sent with a navigation from `url` to `url`. */
   cookie(url: string, name: string): string | undefined {
     return this.#cookiesFor(new URL(url), false, "GET").find((cookie) => cookie.name === name)?.value;
@@ -128,7 +136,7 @@ export class Browser {
 }
 
 /**
- * The person: opens `authUrl`, signs in as ada at the fake OpenID provider, presses the button, and arrives somewhere.
+ * The person: opens `authUrl`, goes on from the page that tells of a step-up, signs in as ada at the fake OpenID provider, presses the button, and arrives somewhere.
  * Returns the first page that is not one of that provider's forms. With `stopAt`, stops before a redirect to a URL
  * that it accepts (the callback, a foreign return URL) and returns that URL with status 0.
  */
@@ -139,6 +147,7 @@ export async function consent(
   stopAt?: (url: string) => boolean,
 ): Promise<Page> {
   let page = await browser.get(authUrl, stopAt);
+  if (page.body.includes('id="to-provider"')) page = await browser.follow(page, "to-provider", stopAt);
   if (page.body.includes('id="provider-login"')) page = await browser.submit(page, { login: "ada" }, stopAt);
   if (page.body.includes('id="provider-consent"')) page = await browser.submit(page, { decision }, stopAt);
   return page;

@@ -59,6 +59,7 @@ describe("Metrics", () => {
       refreshQueueLagMs: () => 1500,
       suspendedProviders: () => 1,
       refreshLoad: () => ({ running: 2, waiting: 3 }),
+      waitingNotifications: () => 3,
       unwrittenTokenSets: () => 0,
       certificateEndsMs: () => certificateEndsMs,
       nowMs: () => 1_800_000_000_500,

@@ -25,6 +25,8 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
   NOT_REFRESHABLE: consentAgain,
+  SCOPES_NOT_GRANTED:
+    "see what was asked for: nexusd audit --connection <id>; then nexusd connect --connection <id>",
   PROVIDER_DELETED: providerAgain,
   NO_OTHER_KEY: "add a key: nexusd keyring add",
   KEY_IN_USE: "see which records need it: nexusd keyring status",

@@ -8,6 +8,7 @@ import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
+import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
@@ -24,6 +25,7 @@ export interface Daemon {
   readonly backups: Client<typeof BackupService>;
   readonly access: Client<typeof AccessService>;
   readonly status: Client<typeof StatusService>;
+  readonly notifications: Client<typeof NotificationService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -65,6 +67,7 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
     backups: createClient(BackupService, transport),
     access: createClient(AccessService, transport),
     status: createClient(StatusService, transport),
+    notifications: createClient(NotificationService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -68,10 +68,10 @@ export class UnattendedConnector {
   ): Promise<Connection> {
     const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
     const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
-    let outcome = await this.deps.refresher.refresh(id, "demand", true);
+    let outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
     // What it was shared with was sent before these scopes were asked for.
     if (outcome === "refreshed" && !asked(this.deps.store.getConnection(id), scopes)) {
-      outcome = await this.deps.refresher.refresh(id, "demand", true);
+      outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
     }
     if (outcome !== "refreshed") await this.#setBack(id, scopes);
     return this.#judged(id, outcome);

@@ -8,6 +8,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import { stepUpAnswered } from "../lifecycle/step_up.js";
 import type { DroppedGrant, RefusedConsent } from "./consent_types.js";
 
 /** How a consent came to nothing. */
@@ -49,9 +50,9 @@ export class ConsentEnding {
       const connection = tx.getConnection(connectionId);
       if (connection && connection.pendingStateHash === undefined) {
         const status = reason === "consent_expired" ? "expired" : "failed";
-        tx.putConnection(
-          changeConnection(connection, consentEnded(connection, status, reason, nowMs, detail), nowMs),
-        );
+        const change = consentEnded(connection, status, reason, nowMs, detail);
+        const stepUp = isAnswer(reason) ? stepUpAnswered(connection) : {};
+        tx.putConnection(changeConnection(connection, { ...change, ...stepUp }, nowMs));
       }
       const event = { timeMs: nowMs, connectionId, providerId };
       tx.appendAudit({ ...event, type, ...by(visitor), reason: word });
@@ -80,6 +81,18 @@ export class ConsentEnding {
     return this.#revocations.enqueue(tx, place, tokenSet);
   }
 }
+
+/** Whether the person or the provider said no: the same request would be answered so again. */
+function isAnswer(reason: ProblemReason): boolean {
+  return answers.includes(reason);
+}
+
+const answers: readonly ProblemReason[] = [
+  "access_denied",
+  "authorization_failed",
+  "token_exchange_failed",
+  "id_token_verification_failed",
+];
 
 /** Of grants that stay at the provider, why. */
 const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {

@@ -22,6 +22,7 @@ import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
+import { askedScopes } from "../lifecycle/step_up.js";
 import { CodeRedemption, ConsentSuperseded } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
@@ -99,7 +100,9 @@ export class ConnectionCompleter implements ConsentFlow {
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });
-    return { kind: "redirect", location, binding };
+    const connection = this.deps.store.getConnection(pending.connectionId);
+    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
+    return { kind: "redirect", location, binding, stepUp: asked && { ...asked, providerName: profile.name } };
   }
 
   async finish(

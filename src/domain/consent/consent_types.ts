@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { QueuedRevocation } from "../grants/revocation_queue.js";
+import type { AskedScopes } from "../lifecycle/step_up.js";
 import type { CaptureField } from "../static_credentials/capture_field.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */
@@ -10,6 +11,11 @@ export interface BrowserBinding {
   readonly maxAgeSeconds: number;
 }
 
+/** A step-up: an API refused the token that there is. */
+export interface StepUpRequest extends AskedScopes {
+  readonly providerName: string;
+}
+
 /** What the browser listener must do after `/auth/start`. */
 export type StartOutcome =
   | {
@@ -17,6 +23,8 @@ export type StartOutcome =
       /** The provider's authorization endpoint with the authorization request. */
       readonly location: string;
       readonly binding: BrowserBinding;
+      /** What the person is told before the provider is asked. */
+      readonly stepUp?: StepUpRequest | undefined;
     }
   /** A static type: the person enters the credential into the form. */
   | { readonly kind: "capture"; readonly binding: BrowserBinding }

@@ -9,6 +9,7 @@ import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
 import { requestOver } from "../lifecycle/connection_change.js";
+import { stepUpAnswered } from "../lifecycle/step_up.js";
 
 /** What a code was exchanged for, and whose. */
 export interface Consented {
@@ -53,6 +54,7 @@ export class ConsentWriter {
       consentedScopes: pending.scopes,
       metadata,
       ...requestOver(connection),
+      ...stepUpAnswered(connection),
     };
     const refreshToken =
       tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, profile, tokenSet);

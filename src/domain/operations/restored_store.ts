@@ -18,7 +18,7 @@ export interface RestoredCounts {
 
 /**
  * Makes a copy that comes from a backup fit to be served: another epoch, so that watchers begin anew; no pending authorization, since each is
- * good for one use; and a mark at every refresh token, since the original store may have used it meanwhile. A mark changes nothing
+ * good for one use; no notification, since the original store may have sent it; and a mark at every refresh token, since the original store may have used it meanwhile. A mark changes nothing
  * before the next refresh: it only tells what a refusal means. The copy is not in use yet, and is thrown away when this fails.
  */
 export async function beginRestored(
@@ -48,6 +48,7 @@ export async function beginRestored(
     afterId = connections.at(-1)?.id;
     if (connections.length < page) break;
   }
+  while (await store.commit((tx) => tx.notifications.clear(page)));
   await store.commit((tx) => {
     tx.beginEpoch();
     tx.appendAudit({ ...event, type: "store.restored", count: marked });

@@ -21,3 +21,10 @@ export interface RefreshMetrics {
   /** How long a token that was replaced had still to live; below 0 when it was dead. */
   replaced(remainingMs: number): void;
 }
+
+export interface RefreshOptions {
+  /** Sent although its provider is suspended, to see whether it still refuses the client. */
+  readonly isProbe?: boolean;
+  /** Superseded when the connection has another revision by the time that it comes to it. */
+  readonly onlyRevision?: bigint;
+}

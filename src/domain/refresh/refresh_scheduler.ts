@@ -192,7 +192,7 @@ export class RefreshScheduler {
       for (const id of ids)
         this.#run(
           id,
-          this.deps.refresher.refresh(id, "due", true).then(() => undefined),
+          this.deps.refresher.refresh(id, "due", { isProbe: true }).then(() => undefined),
         );
     });
     this.#run("", work, () => {

@@ -1,4 +1,3 @@
-import type { AuditEvent } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
@@ -27,8 +26,8 @@ import { failureOf } from "./failure_reaction.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
-import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
-import { type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
+import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
+import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** A success that could not be written yet. */
 interface Unwritten {
@@ -73,19 +72,19 @@ export class Refresher {
   /**
    * Refreshes one connection. A refresh of it that waits or is under way is shared.
    *
-   * @param isProbe sent although its provider is suspended, to see whether it still refuses the client
+   * @param options of a refresh that is not shared: one that waits or is under way has its own
    */
   async refresh(
     connectionId: string,
     priority: RefreshPriority = "demand",
-    isProbe = false,
+    options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
     const { concurrency, locks, store } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
     if (providerId === undefined) return "not_refreshable";
     try {
       return await concurrency.run(providerId, connectionId, priority, () =>
-        locks.run(connectionId, () => this.#perform(connectionId, isProbe)),
+        locks.run(connectionId, () => this.#perform(connectionId, options)),
       );
     } catch (error) {
       if (error instanceof ConcurrencyClosed) return "stopped";
@@ -93,13 +92,17 @@ export class Refresher {
     }
   }
 
-  async #perform(connectionId: string, isProbe: boolean): Promise<RefreshOutcome> {
+  async #perform(
+    connectionId: string,
+    { isProbe = false, onlyRevision }: RefreshOptions,
+  ): Promise<RefreshOutcome> {
     const { store, failures, suspensions } = this.deps;
     const connection = store.getConnection(connectionId);
     const unwritten = this.#unwritten.get(connectionId);
     if (unwritten && belongsTo(connection, unwritten.connection)) return await this.#write(unwritten);
     if (unwritten) this.#forget(connectionId);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
+    if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await failures.markProviderDeleted(connection);
@@ -289,10 +292,4 @@ export class Refresher {
 /** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isDetached(current, attempted);
-}
-
-function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
-  if (withheld === undefined) return { type: "token_refreshed" };
-  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
-  return { type, reason: withheld.reason };
 }

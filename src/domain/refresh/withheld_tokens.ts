@@ -1,3 +1,4 @@
+import type { AuditEvent } from "../../model/access/audit_event.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
@@ -54,4 +55,11 @@ export function withheldChange(
     refreshIntent: undefined,
     ...(retryAtMs === undefined && { refreshNotBeforeMs: undefined }),
   };
+}
+
+/** The event of a refresh whose token is withheld, or is not. */
+export function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
+  if (withheld === undefined) return { type: "token_refreshed" };
+  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
+  return { type, reason: withheld.reason };
 }

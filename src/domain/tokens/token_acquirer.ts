@@ -13,6 +13,7 @@ import type { Connections } from "../connections/connections.js";
 import type { UnattendedConnector } from "../connections/unattended_connector.js";
 import type { ConnectionRequest, PendingLink } from "../consent/consent_request.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import { wantedScopes } from "../lifecycle/step_up.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 import type { Tokens } from "./tokens.js";
 
@@ -139,11 +140,18 @@ export class TokenAcquirer {
     return connection?.status === "revoked" ? undefined : connection;
   }
 
-  #lacks({ grantedScopes, consentedScopes, providerId }: Connection, scopes: readonly string[]): boolean {
+  #lacks(connection: Connection, scopes: readonly string[]): boolean {
+    const { grantedScopes, consentedScopes, providerId } = connection;
+    if (this.#wanted(connection) !== undefined) return true;
     const has = (scope: string): boolean => grantedScopes.includes(scope) || consentedScopes.includes(scope);
     if (scopes.every(has)) return false;
     const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
     return !isStatic;
+  }
+
+  /** What an API said is missing, whoever asks. */
+  #wanted(connection: Connection): readonly string[] | undefined {
+    return wantedScopes(connection, this.deps.clock.nowMs());
   }
 
   async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
@@ -189,7 +197,8 @@ export class TokenAcquirer {
     if (pendingStateHash === undefined && (requestExpiresAtMs ?? 0) > this.deps.clock.nowMs()) {
       return { kind: "answered" };
     }
-    const link = this.deps.connections.pendingLink(connection, scopes);
+    const asked = [...scopes, ...(this.#wanted(connection) ?? [])];
+    const link = this.deps.connections.pendingLink(connection, asked);
     return link && { kind: "consent", link, reason };
   }
 
@@ -205,7 +214,8 @@ export class TokenAcquirer {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
       const key = connection.pendingStateHash;
       const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
-      const union = [...new Set([...connection.consentedScopes, ...(pending?.scopes ?? []), ...scopes])];
+      const asked = [...(pending?.scopes ?? []), ...(this.#wanted(connection) ?? []), ...scopes];
+      const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
         connectionId: connection.id,
         userId: "",

@@ -2,6 +2,7 @@ import { hasUsableToken } from "../../model/connections/connection.js";
 import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
+import type { Change } from "../../store/records/log_codec.js";
 import type { Store } from "../../store/store.js";
 import type { View } from "../access/access_control.js";
 import type { CredentialReader } from "../credentials/credential_reader.js";
@@ -23,9 +24,11 @@ type WatchStore = Pick<
   | "settledRevision"
   | "floorRevision"
   | "getConnection"
+  | "getStoredConnection"
   | "listConnections"
   | "idsNamed"
   | "changesSince"
+  | "removalsSince"
 >;
 
 /** The state stream: a snapshot or what changed since a position, then the newest state of whatever changes. */
@@ -122,7 +125,36 @@ export class TokenWatch {
     });
   }
 
+  /** What changed in any order: a stream that names few looks these up where more than that changed. */
   async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { connectionIds, names } = options;
+    const named = connectionIds ? connectionIds.size + (names?.length ?? 0) : undefined;
+    if (named !== undefined && this.#store.changesSince(revision, named + 1).length > named) {
+      yield* this.#namedChangesSince(revision, options);
+    } else
+      yield* this.#loggedChangesSince(revision, options, (after) => this.#store.changesSince(after, page));
+  }
+
+  /** Its cost grows with what the stream names and with removals, of which the store remembers a bounded number. */
+  async *#namedChangesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { connectionIds = [], names = [], view } = options;
+    const ids = [...new Set([...connectionIds, ...names.flatMap((name) => this.#idsNamed(name, view))])];
+    const changed = ids.filter((id) => {
+      const stored = this.#store.getStoredConnection(id);
+      if (!stored || stored.changeRevision <= revision) return false;
+      return matches(options, stored.connection.userId) && view.seesConnection(stored.connection);
+    });
+    for (const [index, id] of changed.entries()) {
+      yield await this.#state(id, options, () => changed.slice(index + 1, index + page));
+    }
+    yield* this.#loggedChangesSince(revision, options, (after) => this.#store.removalsSince(after, page));
+  }
+
+  async *#loggedChangesSince(
+    revision: bigint,
+    options: WatchOptions,
+    read: (after: bigint) => readonly Change[],
+  ): AsyncGenerator<WatchEvent> {
     const { view } = options;
     const names = new Set(options.names?.map(nameKey));
     let after = revision;
@@ -133,7 +165,7 @@ export class TokenWatch {
         yield* this.#snapshot(options);
         return;
       }
-      const changes = this.#store.changesSince(after, page);
+      const changes = read(after);
       after = changes.at(-1)?.revision ?? after;
       const ids = changes
         .filter((change) => {

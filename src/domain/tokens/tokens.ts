@@ -1,19 +1,10 @@
 import type { Principal } from "../../model/access/principal.js";
-import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
-import { problemSentence } from "../../model/connections/connection.js";
-import {
-  DataLoss,
-  FailedPrecondition,
-  NotFound,
-  type PreconditionReason,
-  Unavailable,
-} from "../../model/errors.js";
-import type { ProblemReason } from "../../model/problem_reason.js";
-import { problemMessages } from "../../model/problem_reason.js";
+import type { Connection } from "../../model/connections/connection.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import { demandMayRefresh, isWithheld } from "../lifecycle/refresh_policy.js";
+import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
+import { DemandedRefresh, precondition, refuseWithheld, retryLater } from "./demanded_refresh.js";
 import type { ReadAudit } from "./read_audit.js";
 
 export interface TokensDeps {
@@ -25,7 +16,11 @@ export interface TokensDeps {
 
 /** Tokens for callers. Each read is recorded before its token leaves. */
 export class Tokens {
-  constructor(private readonly deps: TokensDeps) {}
+  readonly #demanded: DemandedRefresh;
+
+  constructor(private readonly deps: TokensDeps) {
+    this.#demanded = new DemandedRefresh(deps);
+  }
 
   /**
    * The current token: at once while it lives, after a shared refresh when it does not. Answers without a promise when the token is
@@ -53,7 +48,10 @@ export class Tokens {
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss; Unavailable, also when the read cannot be recorded
    */
   refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
-    return this.#recorded(principal, connectionId, () => this.#refreshed(connectionId));
+    return this.#recorded(principal, connectionId, async () => {
+      const { token } = await this.#demanded.refresh(connectionId);
+      return token;
+    });
   }
 
   async #recorded(
@@ -85,7 +83,7 @@ export class Tokens {
 
   async #current(connectionId: string, minTtlMs: number): Promise<CurrentToken> {
     const { refresher, clock } = this.deps;
-    const view = this.#view(connectionId);
+    const view = this.#demanded.view(connectionId);
     const { connection, token } = view;
     const nowMs = clock.nowMs();
     if (token && livesLongEnough(connection, minTtlMs, nowMs)) {
@@ -96,51 +94,7 @@ export class Tokens {
     }
     if (!connection.refreshable || !demandMayRefresh(connection, nowMs)) return tokenOrError(view, nowMs);
     await refresher.refresh(connectionId);
-    return tokenOrError(this.#view(connectionId), clock.nowMs());
-  }
-
-  async #refreshed(connectionId: string): Promise<CurrentToken> {
-    const { refresher, clock } = this.deps;
-    const { connection } = this.#view(connectionId);
-    if (!connection.refreshable) {
-      throw new FailedPrecondition("NOT_REFRESHABLE", "the connection has no refresh token");
-    }
-    refuseWithheld(connection);
-    const { problem } = connection;
-    const nowMs = clock.nowMs();
-    if (problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs) {
-      if (problem.reason === "misconfigured") throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
-      throw retryLater(connection, nowMs);
-    }
-    const outcome = await refresher.refresh(connectionId);
-    const view = this.#view(connectionId);
-    if (outcome === "refreshed" && view.token) return view.token;
-    refuseWithheld(view.connection);
-    if (outcome === "suspended" || view.problem?.reason === "misconfigured") {
-      throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
-    }
-    if (view.problem?.reason === "provider_deleted") {
-      throw precondition("PROVIDER_DELETED", "provider_deleted");
-    }
-    throw retryLater(view.connection, clock.nowMs());
-  }
-
-  /** The view of an active connection; the error that says why it is not active otherwise. */
-  #view(connectionId: string): ConnectionView {
-    const view = this.deps.reader.view(connectionId);
-    if (!view) throw new NotFound("connection");
-    const { connection, problem } = view;
-    if (problem?.reason === "data_loss") throw new DataLoss("the stored credential cannot be opened");
-    if (connection.status === "active") return view;
-    const why = problem ? ` ${problemSentence(problem)}` : "";
-    throw new FailedPrecondition(
-      preconditions[connection.status],
-      connection.status === "attention"
-        ? `the connection needs attention.${why}`
-        : `the connection is ${connection.status}.${why}`,
-      undefined,
-      problem?.reason,
-    );
+    return tokenOrError(this.#demanded.view(connectionId), clock.nowMs());
   }
 }
 
@@ -165,33 +119,9 @@ function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
   throw retryLater(connection, nowMs);
 }
 
-/** @throws FailedPrecondition when the last refresh brought a token that must not be served */
-function refuseWithheld(connection: Connection): void {
-  const { problem } = connection;
-  if (problem && isWithheld(connection)) throw precondition("ATTENTION_REQUIRED", problem.reason);
-}
-
-function precondition(reason: PreconditionReason, problem: ProblemReason): FailedPrecondition {
-  return new FailedPrecondition(reason, problemMessages[problem], undefined, problem);
-}
-
-function retryLater(connection: Connection, nowMs: number): Unavailable {
-  const retryAtMs = connection.problem?.retryAtMs;
-  const retryAfterMs = retryAtMs === undefined ? 1_000 : Math.max(1, retryAtMs - nowMs);
-  return new Unavailable("the token could not be refreshed; the daemon tries again by itself", retryAfterMs);
-}
-
 function isInWindow(connection: Connection, nowMs: number): boolean {
   const startMs = connection.refreshNotBeforeMs;
   return (
     connection.refreshable && startMs !== undefined && nowMs >= startMs && connection.problem === undefined
   );
 }
-
-const preconditions: Readonly<Record<Exclude<ConnectionStatus, "active">, PreconditionReason>> = {
-  pending: "CONNECTION_PENDING",
-  attention: "ATTENTION_REQUIRED",
-  revoked: "CONNECTION_REVOKED",
-  expired: "CONNECTION_EXPIRED",
-  failed: "CONNECTION_FAILED",
-};

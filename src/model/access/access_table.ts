@@ -28,6 +28,7 @@ export const accessTable = {
   "audit.read": forOperators,
   /** Of the daemon as a whole, all connections counted: whoever is restricted sees nothing of it. */
   "status.read": forOperators,
+  "notification.test": forOperators,
   "policy.read": forOperators,
   "key.manage": forAdmins,
   "keyring.manage": forAdmins,

@@ -13,6 +13,7 @@ export type AuditEventType =
   | "token_retrieved"
   | "token_reads_counted"
   | "token_retrieval_failed"
+  | "token_rejected"
   | "token_storage_failed"
   | "connection.revoked"
   | "connection.deleted"

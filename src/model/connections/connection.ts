@@ -91,6 +91,17 @@ export interface RefreshIntent {
   readonly restored?: boolean;
 }
 
+/** An API refused a token for scopes that it lacks (RFC 6750 section 3.1). */
+export interface StepUp {
+  /** Those that it named; none when it named none. */
+  readonly scopes: readonly string[];
+  /** How often in a row it was asked for: 1 to 3. */
+  readonly attempts: number;
+  readonly lastAtMs: number;
+  /** Whether a person must still be asked. */
+  readonly wanted: boolean;
+}
+
 export interface Connection {
   readonly id: string;
   readonly userId: string;
@@ -133,6 +144,7 @@ export interface Connection {
   readonly awaitingConfirmation?: boolean | undefined;
   /** Of a revoked one: whether the provider has been told. */
   readonly providerRevocation?: ProviderRevocation | undefined;
+  readonly stepUp?: StepUp | undefined;
 }
 
 /** Whether a connection is not ended: it holds a credential, or waits for a person. */

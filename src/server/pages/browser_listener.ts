@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/consent/consent_types.js";
+import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
@@ -41,6 +42,7 @@ import {
   safeHeaders,
   stylePath,
 } from "./pages.js";
+import { stepUpPage } from "./step_up_page.js";
 
 export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
@@ -48,6 +50,7 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly publicUrl: URL;
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
+  readonly links: Pick<ConsentLinks, "follow">;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -65,6 +68,8 @@ type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
 const capturePath = "/auth/capture";
+/** What stands after it is the code of a `ConsentLinks`. */
+const linkPrefix = "/c/";
 
 /** A person's browser on its way to a provider and back. */
 export class BrowserListener implements Listener {
@@ -159,6 +164,7 @@ export class BrowserListener implements Listener {
   }
 
   #actOf(path: string): Act | undefined {
+    if (path.startsWith(linkPrefix)) return (visit) => this.#follow(visit);
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
@@ -171,7 +177,15 @@ export class BrowserListener implements Listener {
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
-    return redirect(302, outcome.location, cookies);
+    const { stepUp, location } = outcome;
+    if (stepUp && !prefersJson(headers)) return withCookies(stepUpPage(stepUp, location), cookies);
+    return redirect(302, location, cookies);
+  }
+
+  /** The link of a notification. */
+  async #follow({ path, headers }: Visit): Promise<Answer> {
+    const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
+    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : failed(headers, outcome);
   }
 
   async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {

@@ -97,7 +97,8 @@ input, select {
 input[type="hidden"] { display: none; }
 input[readonly] { background: var(--ground); color: var(--soft); }
 .invalid input, .invalid select { border-color: var(--bad); }
-button {
+button, .button {
+  display: block;
   width: 100%;
   min-height: 2.9rem;
   margin-top: .35rem;
@@ -110,6 +111,8 @@ button {
   font-weight: 600;
   cursor: pointer;
 }
+.button { margin-top: 1.25rem; text-align: center; text-decoration: none; }
+.scopes { margin: 0 0 .9rem; padding-left: 1.1rem; }
 input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible {
   outline: 3px solid var(--accent);
   outline-offset: 2px;

@@ -14,6 +14,7 @@ import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { NexusService } from "../../gen/nexus/v1/nexus_pb.js";
+import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
@@ -93,12 +94,14 @@ row(tokens.acquireToken, "token.read", ({ providerName, userId, label }) => ({
 }));
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
+row(tokens.reportRejectedToken, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");
 
 row(AuditService.method.listAuditEvents, "audit.read");
 row(AuditService.method.verifyAuditLog, "audit.read");
 
 row(StatusService.method.getStatus, "status.read");
+row(NotificationService.method.testReceivers, "notification.test");
 
 row(AccessService.method.createApiKey, "key.manage");
 row(AccessService.method.listApiKeys, "key.manage");

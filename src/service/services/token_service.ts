@@ -3,6 +3,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
 import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
@@ -11,7 +12,9 @@ import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,
   AcquireTokenResponseSchema,
+  RejectionOutcome as Outcome,
   RefreshTokenResponseSchema,
+  ReportRejectedTokenResponseSchema,
   TokenService,
   type TokenServiceGetTokenResponse,
   TokenServiceGetTokenResponseSchema,
@@ -32,6 +35,7 @@ const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly rejected: Pick<RejectedTokens, "report">;
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf">;
@@ -39,6 +43,12 @@ interface Deps {
 }
 
 type Rpcs = ServiceImplementation<typeof TokenService>;
+
+const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
+  superseded: Outcome.SUPERSEDED,
+  refreshed: Outcome.REFRESHED,
+  scopes_missing: Outcome.SCOPES_MISSING,
+};
 
 /** What agents ask the same over and over. */
 const repeated = ["acquireToken", "getToken", "watchTokens"];
@@ -81,6 +91,14 @@ class TokenRpcs implements Rpcs {
   refreshToken: Rpcs["refreshToken"] = async (request, { principal }) => {
     const token = await this.deps.tokens.refreshToken(this.#idOf(request, principal), principal);
     return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
+  };
+
+  reportRejectedToken: Rpcs["reportRejectedToken"] = async (request, { principal }) => {
+    const { revision, status, wwwAuthenticate } = request;
+    const token = { connectionId: this.#idOf(request, principal), revision, status, wwwAuthenticate };
+    const rejection = await this.deps.rejected.report(token, principal);
+    const answer = { outcome: outcomes[rejection.outcome], revision: rejection.revision };
+    return create(ReportRejectedTokenResponseSchema, answer);
   };
 
   watchTokens: Rpcs["watchTokens"] = (request, { principal }, sink) => {

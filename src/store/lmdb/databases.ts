@@ -12,6 +12,8 @@ export type NumberKey =
   | ["tombstones"]
   /** The newest revision whose tombstone was pruned. */
   | ["floor"]
+  /** Notifications that wait. */
+  | ["notifications"]
   /** Sealed records that need this key. */
   | ["sealed", string];
 
@@ -54,6 +56,13 @@ export interface Databases {
   /** Key: hash of the imported token, in hexadecimal. */
   readonly imports: Database<Bytes, string>;
   readonly apiKeys: Database<Bytes, string>;
+  /** In order per receiver and subject; see `notification_queue.ts`. */
+  readonly notifications: Database<Bytes, [receiver: string, subject: string, number: number]>;
+  readonly notificationsDue: Database<Bytes, [nextAttemptMs: number, receiver: string, subject: string]>;
+  /** When a connection is looked at for a consent that ends soon; see `encodeCount`. */
+  readonly expiries: Database<Bytes, string>;
+  readonly expiriesDue: Database<Bytes, [atMs: number, connectionId: string]>;
+  readonly consentLinks: Database<Bytes, [expiresAtMs: number, codeHash: string]>;
 }
 
 /** Value of an index entry. */
@@ -115,5 +124,10 @@ export function openDatabases(path: string): Databases {
     revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
     imports: text("imports"),
     apiKeys: text("api_keys"),
+    notifications: root.openDB("notifications", { encoding: "binary" }),
+    notificationsDue: root.openDB("notifications_due", { encoding: "binary" }),
+    expiries: text("expiries"),
+    expiriesDue: root.openDB("expiries_due", { encoding: "binary" }),
+    consentLinks: root.openDB("consent_links", { encoding: "binary" }),
   };
 }

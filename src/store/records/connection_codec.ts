@@ -6,6 +6,8 @@ import {
   RefreshIntentRecordSchema,
   type RefusalsRecord,
   RefusalsRecordSchema,
+  type StepUpRecord,
+  StepUpRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
 import {
   type Connection,
@@ -40,7 +42,7 @@ export interface StoredConnection {
  * @throws RangeError on an optional time that is not a whole number above 0, or a malformed state hash
  */
 export function connectionEncoder(connection: Connection): (changeRevision: bigint) => Uint8Array {
-  const { pendingStateHash, problem, refreshIntent } = connection;
+  const { pendingStateHash, problem, refreshIntent, stepUp } = connection;
   const record = create(ConnectionRecordSchema, {
     id: connection.id,
     userId: connection.userId,
@@ -70,6 +72,10 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
   });
   if (connection.providerRevocation !== undefined) {
     record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
+  }
+  if (stepUp !== undefined) {
+    const { scopes, lastAtMs, ...rest } = stepUp;
+    record.stepUp = create(StepUpRecordSchema, { ...rest, scopes: [...scopes], lastAtMs: BigInt(lastAtMs) });
   }
   if (problem !== undefined) {
     record.problem = create(ProblemRecordSchema, {
@@ -133,6 +139,10 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
   };
 }
 
+function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Connection["stepUp"] {
+  return { scopes, attempts, lastAtMs: Number(lastAtMs), wanted };
+}
+
 /** @throws RangeError on a word or number that this version does not know */
 export function decodeConnection(bytes: Uint8Array): StoredConnection {
   const record = fromBinary(ConnectionRecordSchema, bytes);
@@ -171,6 +181,7 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       ...(record.providerRevocation === 0
         ? {}
         : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
+      ...(record.stepUp === undefined ? {} : { stepUp: decodeStepUp(record.stepUp) }),
     },
   };
 }

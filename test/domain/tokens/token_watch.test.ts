@@ -223,6 +223,47 @@ describe("TokenWatch", () => {
     expect(hub.size).toBe(2);
   });
 
+  it("looks up what a resumed stream names, and does not read all that changed since", async () => {
+    const named = ["c1", "c2", "c3", "gone"];
+    for (const id of named) await change(id, 1n);
+    const position = { epoch: store.epoch, revision: store.settledRevision };
+    await change("c2", 2n);
+    await store.commit((tx) => {
+      for (let index = 0; index < 3_000; index++) tx.putConnection(aConnection({ id: `other${index}` }));
+      tx.deleteConnection("gone");
+      tx.deleteConnection("other1");
+    });
+    let changesRead = 0;
+    const counting = new Proxy(store, {
+      get: (target, name) => {
+        if (name !== "changesSince") {
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        }
+        return (revision: bigint, limit: number) => {
+          const changes = target.changesSince(revision, limit);
+          changesRead += changes.length;
+          return changes;
+        };
+      },
+    });
+    const got = new Got();
+    const sent: string[] = [];
+    got.onSend = (event) => {
+      if (event.kind === "removed") sent.push(event.connectionId);
+      if (event.kind === "state") sent.push(event.view.connection.id);
+    };
+    const shared = { store: counting, hub, clock, random: () => 0.5, reader, readAudit };
+    const rest = { userId: undefined, bookmarkIntervalMs: 5_000, view: everything, position };
+    new TokenWatch(shared).open(
+      { ...rest, connectionIds: new Set(named), principal: at(owner, "unix") },
+      got,
+    );
+    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
+    expect(sent).toEqual(["c2", "gone"]);
+    expect(changesRead).toBe(named.length + 1);
+  });
+
   it("begins anew when removals were forgotten while it caught up", async () => {
     await store.commit((tx) => {
       for (let index = 0; index < 300; index++) tx.putConnection(aConnection({ id: `c${index}` }));
@@ -238,6 +279,8 @@ describe("TokenWatch", () => {
       listConnections: (options: Parameters<Store["listConnections"]>[0]) => store.listConnections(options),
       idsNamed: (name: Parameters<Store["idsNamed"]>[0]) => store.idsNamed(name),
       changesSince: (revision: bigint, limit: number) => store.changesSince(revision, limit),
+      getStoredConnection: (id: string) => store.getStoredConnection(id),
+      removalsSince: (revision: bigint, limit: number) => store.removalsSince(revision, limit),
     };
     const got = new Got();
     got.onSend = () => {

@@ -119,6 +119,11 @@ const ring = [
   ...table("BackupService/CreateBackup", [flag("allow_unreadable")]),
 ];
 
+const receivers = table("NotificationService/TestReceivers", [
+  ["receiver", "64 characters", { receiver: letters(64) }, /63/],
+  ["receiver", "an unknown one", { receiver: "../x" }, notFound],
+]);
+
 const status = table("StatusService/GetStatus", [
   ["max_entries", "negative", { maxEntries: -1 }, /0/],
   ["max_entries", "101", { maxEntries: 101 }, /100/],
@@ -127,6 +132,7 @@ const status = table("StatusService/GetStatus", [
 
 export const accessRows: readonly RpcRow[] = [
   ...createKey,
+  ...receivers,
   ...listKeys,
   ...revokeKey,
   ...explain,

@@ -110,6 +110,9 @@ async function openListener(publicUrl = "http://localhost:8080") {
       publicUrl: new URL(publicUrl),
       flow,
       capture,
+      links: {
+        follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
+      },
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );

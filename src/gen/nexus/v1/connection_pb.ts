@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQihgYKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi/AIKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh8KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABAUgAEiMKDXByb3ZpZGVyX25hbWUYAyABKAlCCrpIB3IFEAEYgAFIABJACgZzY29wZXMYBCADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBIcCgpyZXR1cm5fdXJsGAUgASgJQgi6SAVyAxiAEBIiCg1jb25uZWN0aW9uX2lkGAYgASgJQgu6SAjYAQFyA7ABARIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBIrCgVsYWJlbBgIIAEoCUIcukgZchcYQDITXlteXHgwMC1ceDFGXHg3Rl0qJEIKCghwcm92aWRlciL5AQoqQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlEhAKCGF1dGhfdXJsGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnNjb3BlcxgDIAMoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlZGlyZWN0X3VyaRgHIAEoCRIoCgpjb25uZWN0aW9uGEYgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJgChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESIwoPY29tcGxldGlvbl9jb2RlGAIgASgJQgq6SAdyBRABGIABIkUKGUNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24ifQoUR2V0Q29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKHAgoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABEigKCWlkX3ByZWZpeBgGIAEoCUIVukgSchAYJDIMXlswLTlhLWYtXSokIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIoYDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDLDBwoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQiqgYKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRIiCgdhY2NvdW50GD8gASgLMhEubmV4dXMudjEuQWNjb3VudBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoHQWNjb3VudBIPCgdzdWJqZWN0GAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSDQoFbG9naW4YBCABKAki/AIKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh8KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABAUgAEiMKDXByb3ZpZGVyX25hbWUYAyABKAlCCrpIB3IFEAEYgAFIABJACgZzY29wZXMYBCADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBIcCgpyZXR1cm5fdXJsGAUgASgJQgi6SAVyAxiAEBIiCg1jb25uZWN0aW9uX2lkGAYgASgJQgu6SAjYAQFyA7ABARIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBIrCgVsYWJlbBgIIAEoCUIcukgZchcYQDITXlteXHgwMC1ceDFGXHg3Rl0qJEIKCghwcm92aWRlciL5AQoqQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlEhAKCGF1dGhfdXJsGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnNjb3BlcxgDIAMoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlZGlyZWN0X3VyaRgHIAEoCRIoCgpjb25uZWN0aW9uGEYgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJgChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESIwoPY29tcGxldGlvbl9jb2RlGAIgASgJQgq6SAdyBRABGIABIkUKGUNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24ifQoUR2V0Q29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKHAgoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABEigKCWlkX3ByZWZpeBgGIAEoCUIVukgSchAYJDIMXlswLTlhLWYtXSokIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIoYDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDLDBwoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -265,6 +265,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: string label = 62;
    */
   label: string;
+
+  /**
+   * Whose account it is; unset when the provider did not say.
+   *
+   * @generated from field: nexus.v1.Account account = 63;
+   */
+  account?: Account | undefined;
 };
 
 /**
@@ -273,6 +280,49 @@ export type Connection = Message<"nexus.v1.Connection"> & {
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 2);
+
+/**
+ * Whose account at the provider a credential belongs to, as the provider said in the id_token or at the profile's user-info endpoint.
+ * Fields that it did not say are empty. None is longer than 256 characters, and none holds control characters.
+ *
+ * @generated from message nexus.v1.Account
+ */
+export type Account = Message<"nexus.v1.Account"> & {
+  /**
+   * The provider's identifier of the account: `sub` of OpenID Connect, or what the profile's mapping names.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Name for people.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * E-mail address; whether the provider verified it is not known.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
+
+  /**
+   * Name by which the account signs in or is mentioned.
+   *
+   * @generated from field: string login = 4;
+   */
+  login: string;
+};
+
+/**
+ * Describes the message nexus.v1.Account.
+ * Use `create(AccountSchema)` to create a new message.
+ */
+export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 3);
 
 /**
  * Request of ConnectionService.RequestConnection.
@@ -357,7 +407,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
  * Use `create(ConnectionServiceRequestConnectionRequestSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionRequestSchema: GenMessage<ConnectionServiceRequestConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 3);
+  messageDesc(file_nexus_v1_connection, 4);
 
 /**
  * Response of ConnectionService.RequestConnection.
@@ -428,7 +478,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
  * Use `create(ConnectionServiceRequestConnectionResponseSchema)` to create a new message.
  */
 export const ConnectionServiceRequestConnectionResponseSchema: GenMessage<ConnectionServiceRequestConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 4);
+  messageDesc(file_nexus_v1_connection, 5);
 
 /**
  * Request of ConfirmConnection.
@@ -456,7 +506,7 @@ export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionReques
  * Use `create(ConfirmConnectionRequestSchema)` to create a new message.
  */
 export const ConfirmConnectionRequestSchema: GenMessage<ConfirmConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 5);
+  messageDesc(file_nexus_v1_connection, 6);
 
 /**
  * Response of ConfirmConnection.
@@ -477,7 +527,7 @@ export type ConfirmConnectionResponse = Message<"nexus.v1.ConfirmConnectionRespo
  * Use `create(ConfirmConnectionResponseSchema)` to create a new message.
  */
 export const ConfirmConnectionResponseSchema: GenMessage<ConfirmConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 6);
+  messageDesc(file_nexus_v1_connection, 7);
 
 /**
  * Request of GetConnection.
@@ -505,7 +555,7 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 7);
+  messageDesc(file_nexus_v1_connection, 8);
 
 /**
  * Response of GetConnection.
@@ -526,7 +576,7 @@ export type GetConnectionResponse = Message<"nexus.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 8);
+  messageDesc(file_nexus_v1_connection, 9);
 
 /**
  * Request of ListConnections.
@@ -582,7 +632,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 9);
+  messageDesc(file_nexus_v1_connection, 10);
 
 /**
  * Response of ListConnections.
@@ -610,7 +660,7 @@ export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 10);
+  messageDesc(file_nexus_v1_connection, 11);
 
 /**
  * Request of RevokeConnection.
@@ -638,7 +688,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 11);
+  messageDesc(file_nexus_v1_connection, 12);
 
 /**
  * Response of RevokeConnection.
@@ -659,7 +709,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 13);
 
 /**
  * Request of DeleteConnection.
@@ -687,7 +737,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 14);
 
 /**
  * Response of DeleteConnection.
@@ -702,7 +752,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 15);
 
 /**
  * Request of GetCaptureSchema.
@@ -723,7 +773,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Response of GetCaptureSchema.
@@ -751,7 +801,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Request of CaptureCredential.
@@ -779,7 +829,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of CaptureCredential.
@@ -814,7 +864,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of ImportConnection.
@@ -870,7 +920,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of ImportConnection.
@@ -891,7 +941,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Request of ReplaceCredential.
@@ -926,7 +976,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * Response of ReplaceCredential.
@@ -947,7 +997,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 22);
+  messageDesc(file_nexus_v1_connection, 23);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;

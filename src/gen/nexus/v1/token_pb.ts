@@ -2,12 +2,12 @@
 // @generated from file nexus/v1/token.proto (package nexus.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ConnectionName, ConnectionStatus, Problem } from "./connection_pb.js";
+import type { Account, ConnectionName, ConnectionStatus, Problem } from "./connection_pb.js";
 import { file_nexus_v1_connection } from "./connection_pb.js";
 import type { Strategy } from "./strategy_pb.js";
 import { file_nexus_v1_strategy } from "./strategy_pb.js";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi6gIKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACJwChRBY3F1aXJlVG9rZW5SZXNwb25zZRIgCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuSAASLAoHY29uc2VudBgCIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZEgAQggKBnJlc3VsdCJ6Cg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkiwAEKG1Rva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARI6CgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABImCgRuYW1lGAMgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuInwKE1JlZnJlc2hUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIjYKFFJlZnJlc2hUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4iNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKpAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCSIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLVAgoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi6gIKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACJwChRBY3F1aXJlVG9rZW5SZXNwb25zZRIgCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuSAASLAoHY29uc2VudBgCIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZEgAQggKBnJlc3VsdCJ6Cg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkiwAEKG1Rva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARI6CgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABImCgRuYW1lGAMgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuInwKE1JlZnJlc2hUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIjYKFFJlZnJlc2hUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4i3wEKGlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIZCghyZXZpc2lvbhgDIAEoBEIHukgEMgIoARIbCgZzdGF0dXMYBCABKA1CC7pICCoGMJEDMJMDEiIKEHd3d19hdXRoZW50aWNhdGUYBSABKAlCCLpIBXIDKIBAOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIlwKG1JlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRIrCgdvdXRjb21lGAEgASgOMhoubmV4dXMudjEuUmVqZWN0aW9uT3V0Y29tZRIQCghyZXZpc2lvbhgCIAEoBCI0CghQb3NpdGlvbhIWCgVlcG9jaBgBIAEoCUIHukgEcgIYQBIQCghyZXZpc2lvbhgCIAEoBCKQAgoSV2F0Y2hUb2tlbnNSZXF1ZXN0EioKDmNvbm5lY3Rpb25faWRzGAEgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQESLgoHdXNlcl9pZBgCIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSJAoIcG9zaXRpb24YAyABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbhJEChFib29rbWFya19pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgIIeDICCAUSMgoFbmFtZXMYBSADKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZUIJukgGkgEDEOgHIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50Is0CCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxhYmVsGDMgASgJEiIKB2FjY291bnQYNCABKAsyES5uZXh1cy52MS5BY2NvdW50IioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKp4BChBSZWplY3Rpb25PdXRjb21lEiEKHVJFSkVDVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVKRUNUSU9OX09VVENPTUVfU1VQRVJTRURFRBABEh8KG1JFSkVDVElPTl9PVVRDT01FX1JFRlJFU0hFRBACEiQKIFJFSkVDVElPTl9PVVRDT01FX1NDT1BFU19NSVNTSU5HEAMyuQMKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJiChNSZXBvcnRSZWplY3RlZFRva2VuEiQubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QaJS5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USTAoLV2F0Y2hUb2tlbnMSHC5uZXh1cy52MS5XYXRjaFRva2Vuc1JlcXVlc3QaHS5uZXh1cy52MS5XYXRjaFRva2Vuc1Jlc3BvbnNlMAFCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -344,6 +344,84 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
   messageDesc(file_nexus_v1_token, 7);
 
 /**
+ * Request of ReportRejectedToken.
+ *
+ * @generated from message nexus.v1.ReportRejectedTokenRequest
+ */
+export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Revision of the refused token (`Token.revision`), at least 1.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * HTTP status of the API's answer: 401 or 403.
+   *
+   * @generated from field: uint32 status = 4;
+   */
+  status: number;
+
+  /**
+   * The `WWW-Authenticate` headers of the answer (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. What cannot be
+   * parsed is taken for none. At most 8 KiB.
+   *
+   * @generated from field: string www_authenticate = 5;
+   */
+  wwwAuthenticate: string;
+};
+
+/**
+ * Describes the message nexus.v1.ReportRejectedTokenRequest.
+ * Use `create(ReportRejectedTokenRequestSchema)` to create a new message.
+ */
+export const ReportRejectedTokenRequestSchema: GenMessage<ReportRejectedTokenRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 8);
+
+/**
+ * Response of ReportRejectedToken.
+ *
+ * @generated from message nexus.v1.ReportRejectedTokenResponse
+ */
+export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenResponse"> & {
+  /**
+   * What the report came to.
+   *
+   * @generated from field: nexus.v1.RejectionOutcome outcome = 1;
+   */
+  outcome: RejectionOutcome;
+
+  /**
+   * Revision of the connection's current credential.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.ReportRejectedTokenResponse.
+ * Use `create(ReportRejectedTokenResponseSchema)` to create a new message.
+ */
+export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 9);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -369,7 +447,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 8);
+  messageDesc(file_nexus_v1_token, 10);
 
 /**
  * Request of WatchTokens.
@@ -421,7 +499,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 9);
+  messageDesc(file_nexus_v1_token, 11);
 
 /**
  * One message of the stream.
@@ -482,7 +560,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -561,6 +639,13 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
    * @generated from field: string label = 51;
    */
   label: string;
+
+  /**
+   * Whose account it is; unset when the provider did not say.
+   *
+   * @generated from field: nexus.v1.Account account = 52;
+   */
+  account?: Account | undefined;
 };
 
 /**
@@ -568,7 +653,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * A connection does not exist (any more).
@@ -589,7 +674,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * All changes up to here have been sent.
@@ -610,7 +695,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * The position asked for cannot be resumed.
@@ -631,7 +716,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * The daemon is about to end this stream.
@@ -652,7 +737,48 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
+
+/**
+ * What a report of a refused token came to.
+ *
+ * @generated from enum nexus.v1.RejectionOutcome
+ */
+export enum RejectionOutcome {
+  /**
+   * Never answered.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A newer revision was there already: use it. Nothing was done.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_SUPERSEDED = 1;
+   */
+  SUPERSEDED = 1,
+
+  /**
+   * This report, or one that it joined, refreshed: use `revision`.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_REFRESHED = 2;
+   */
+  REFRESHED = 2,
+
+  /**
+   * The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
+   */
+  SCOPES_MISSING = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.RejectionOutcome.
+ */
+export const RejectionOutcomeSchema: GenEnum<RejectionOutcome> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_token, 0);
 
 /**
  * Current credentials: by asking, or by holding one stream open.
@@ -671,8 +797,9 @@ export const TokenService: GenService<{
    * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
    *   link is made, and not when one is found.
    * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. Until a person opens
-   *   it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. So it is, whatever
+   *   the request asks for, after an API said so (`ReportRejectedToken`); then the link asks for the scopes that the API named too. Until
+   *   a person opens it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
    *   the provider granted: many answer with other words than they were asked with. `granted_scopes` of the token says what it granted.
    * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
    *
@@ -734,6 +861,32 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof RefreshTokenRequestSchema;
     output: typeof RefreshTokenResponseSchema;
+  },
+  /**
+   * The agent says that an API refused a token of this revision. A true report refreshes once, whatever the token's age, and answers when
+   * the new revision is durable; all reports of one revision share that refresh. A report about a revision that is no longer the current
+   * one changes nothing.
+   *
+   * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
+   * nothing is refreshed, the connection and its token stay usable, and the next `AcquireToken` answers a link that asks for the scopes of
+   * the connection and those that the challenge names. The person is shown them before the provider is. That lasts until a person
+   * consents or says no, over a restart of the daemon too. After three of these within a day the API is not believed any more:
+   * `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
+   * that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
+   *
+   * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
+   *
+   * Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
+   * them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
+   * `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+   * many reports of this connection were acted on within an hour as the daemon allows.
+   *
+   * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
+   */
+  reportRejectedToken: {
+    methodKind: "unary";
+    input: typeof ReportRejectedTokenRequestSchema;
+    output: typeof ReportRejectedTokenResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then

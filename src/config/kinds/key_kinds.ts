@@ -1,5 +1,5 @@
-import type { KeySource } from "../model/credentials/key_source.js";
-import { Secret } from "../runtime/secret.js";
+import type { KeySource } from "../../model/credentials/key_source.js";
+import { Secret } from "../../runtime/secret.js";
 import type { Kind, Note } from "./setting_kinds.js";
 
 const commandPrefix = "exec:";

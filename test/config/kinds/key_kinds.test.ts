@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
-import { splitCommand } from "../../src/config/key_kinds.js";
-import { ConfigError } from "../../src/config/setting_reader.js";
+import { loadConfig } from "../../../src/config/config.js";
+import { splitCommand } from "../../../src/config/kinds/key_kinds.js";
+import { ConfigError } from "../../../src/config/setting_reader.js";
 
 const load = (env: NodeJS.ProcessEnv) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).encryptionKey;

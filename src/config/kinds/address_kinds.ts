@@ -1,6 +1,6 @@
-import { type ListenAddress, ListenAddressError, parseListenAddress } from "../model/listen_address.js";
-import { isLoopbackHost } from "../model/providers/provider_profile.js";
-import { readPrivateNetwork } from "../outbound/provider_networks.js";
+import { type ListenAddress, ListenAddressError, parseListenAddress } from "../../model/listen_address.js";
+import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
 
 export const listenerNames = ["grpc", "http", "browser", "ops"] as const;
@@ -95,6 +95,17 @@ export const publicUrl: Kind<string> = {
     }
     const url = new URL(value);
     return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+  },
+};
+
+/** Where a webhook is. Its path may hold a secret. */
+export const webhookUrl: Kind<string> = {
+  argument: "url",
+  isHidden: true,
+  parse: (value, note) => {
+    const violation = webUrlViolation(value);
+    if (violation !== undefined) note(violation);
+    return value;
   },
 };
 

@@ -1,0 +1,40 @@
+import { webhookUrl } from "./kinds/address_kinds.js";
+import { keyCommand } from "./kinds/key_kinds.js";
+import { age, path, type SettingGroups, toggle } from "./kinds/setting_kinds.js";
+
+/** Who is told when a person is needed. */
+export const notifySettings = {
+  Notifications: {
+    NEXUS_NOTIFY_URL: {
+      kind: webhookUrl,
+      meaning:
+        "A webhook that is told when a connection needs a person, by the conventions of Standard Webhooks. Its address is judged as that of a provider. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+    },
+    NEXUS_NOTIFY_SECRETS_FILE: {
+      kind: path("file"),
+      meaning:
+        "The secrets that messages to NEXUS_NOTIFY_URL are signed with, a line each: whsec_ and 24 to 64 bytes in base64. It is read for each message.",
+    },
+    NEXUS_NOTIFY_COMMAND: {
+      kind: keyCommand,
+      meaning:
+        "A command that is run for each event, without a shell, with the JSON on its standard input. 0 means taken.",
+    },
+    NEXUS_NOTIFY_FILE: {
+      kind: path("file"),
+      meaning: "More receivers, YAML or JSON, each with the events that it wants. It is read at start.",
+    },
+    NEXUS_NOTIFY_BEFORE_END: {
+      kind: age,
+      default: "7d",
+      meaning:
+        "How long before the end of a consent connection.expiring is told, and never sooner than in the last fifth of its life.",
+    },
+    NEXUS_NOTIFY_LINKS: {
+      kind: toggle,
+      default: "true",
+      meaning:
+        "Whether an event carries a link that leads a person to the consent: whoever opens it decides whose account the agent uses. Without effect with NEXUS_REQUIRE_CONFIRMATION.",
+    },
+  },
+} as const satisfies SettingGroups;

@@ -1,0 +1,212 @@
+import { setMaxListeners } from "node:events";
+import type { NotifiedEvent, PendingNotification } from "../../model/notifications/notification.js";
+import type { Delivery, NotificationMessage, Receiver } from "../../model/notifications/receiver.js";
+import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
+import type { Changes } from "../../runtime/changes.js";
+import { type Clock, delay, type Timer } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { DueLine } from "../../store/indexes/notification_queue.js";
+import type { Store } from "../../store/store.js";
+import type { ConsentLinks } from "./consent_links.js";
+import { messageOf } from "./notification_message.js";
+import type { NotificationOutbox } from "./notification_outbox.js";
+import { ReceiverPauses } from "./receiver_pauses.js";
+
+/** A receiver that takes nothing for so long is not told any more. */
+const giveUpAfterMs = 24 * 60 * 60_000;
+const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 30 * 60_000 };
+/** Full jitter may draw 0; a receiver is not asked again sooner than this. */
+const minRetryMs = 1_000;
+const maxSleepMs = 30_000;
+const perReceiver = 4;
+const batch = 256;
+/** What is being sent when the daemon stops may end by itself for so long. */
+const stopPatienceMs = 2_000;
+
+/** Sends what is in the outbox: in order per receiver and subject, again and again for a day. A dead receiver holds up no other. */
+export class Notifier {
+  readonly #running = new Map<string, { readonly receiver: string; readonly ended: Promise<void> }>();
+  readonly #pauses: ReceiverPauses;
+  readonly #cut = new AbortController();
+  #timer: Timer | undefined;
+  #isOpen = false;
+  #isTelling = false;
+
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly outbox: NotificationOutbox;
+      /** Undefined where notifications carry no links. */
+      readonly links: ConsentLinks | undefined;
+      readonly receivers: () => readonly Receiver[];
+      readonly changes: Changes;
+      readonly clock: Clock;
+      readonly random: () => number;
+      readonly log: Log;
+      readonly onOutcome: (outcome: "taken" | "failed" | "given_up") => void;
+    },
+  ) {
+    this.#pauses = new ReceiverPauses(deps);
+    // What is sent to all receivers at a time.
+    setMaxListeners(0, this.#cut.signal);
+    // A commit may have put something into the outbox.
+    deps.changes.on("connections", () => this.wake());
+  }
+
+  start(): void {
+    this.#isOpen = true;
+    this.wake();
+  }
+
+  /** Looks at the outbox. */
+  wake(): void {
+    if (!this.#isOpen) return;
+    const nowMs = this.deps.clock.nowMs();
+    let sleepMs = this.#tellExpiries(nowMs);
+    for (const due of this.deps.store.notifications.due(batch + this.#running.size)) {
+      const key = keyOf(due);
+      if (this.#running.has(key)) continue;
+      const atMs = Math.max(due.nextAttemptMs, this.#pauses.untilMs(due.receiver));
+      if (atMs > nowMs) sleepMs = Math.min(sleepMs, atMs - nowMs);
+      else if (this.#hasRoom(due.receiver)) this.#run(key, due);
+    }
+    this.#timer?.cancel();
+    this.#timer = this.deps.clock.setTimer(sleepMs, () => this.wake());
+  }
+
+  /** What is being sent may end; what does not is cut off and stays in the outbox. */
+  async stop(): Promise<void> {
+    this.#isOpen = false;
+    this.#timer?.cancel();
+    const over = new AbortController();
+    const ended = Promise.all([...this.#running.values()].map((each) => each.ended)).finally(() =>
+      over.abort(),
+    );
+    await Promise.race([ended, delay(this.deps.clock, stopPatienceMs, over.signal)]);
+    this.#cut.abort();
+    await ended;
+  }
+
+  /** Sends a test to each receiver, or to one, outside of the outbox. */
+  async test(
+    name: string | undefined,
+  ): Promise<{ readonly receiver: string; readonly delivery: Delivery }[]> {
+    const receivers = this.deps.receivers().filter((each) => name === undefined || each.name === name);
+    const event: NotifiedEvent = {
+      type: "test",
+      connectionId: undefined,
+      providerId: "",
+      providerName: "",
+      userId: "",
+      label: "",
+      reason: "",
+      endsAtMs: undefined,
+    };
+    return await Promise.all(
+      receivers.map(async (receiver) => {
+        const message = messageOf(event, this.deps.clock.nowMs(), undefined);
+        return { receiver: receiver.name, delivery: await receiver.send(message, this.#cut.signal) };
+      }),
+    );
+  }
+
+  #tellExpiries(nowMs: number): number {
+    const { store, outbox, log } = this.deps;
+    const due = store.notificationPlans.dueExpiries(nowMs, batch);
+    if (due.length > 0 && !this.#isTelling) {
+      this.#isTelling = true;
+      void store
+        .commit((tx) => {
+          for (const { connectionId } of due) outbox.expiring(tx, connectionId);
+        })
+        .catch((error: unknown) =>
+          log.error({ err: error }, "a notification could not be put into the outbox"),
+        )
+        .finally(() => {
+          this.#isTelling = false;
+          this.wake();
+        });
+    }
+    const nextMs = due.length > 0 ? undefined : store.notificationPlans.nextExpiryMs;
+    return nextMs === undefined ? maxSleepMs : Math.min(maxSleepMs, Math.max(0, nextMs - nowMs));
+  }
+
+  #hasRoom(receiver: string): boolean {
+    let there = 0;
+    for (const each of this.#running.values()) if (each.receiver === receiver) there++;
+    // While nobody knows whether it is back, one asks.
+    return there < (this.#pauses.isFailing(receiver) ? 1 : perReceiver);
+  }
+
+  #run(key: string, due: DueLine): void {
+    const ended = this.#attempt(due)
+      .catch((error: unknown) => {
+        // It stays in the outbox; what is wrong with this program must not make it run hot.
+        this.#pauses.failed(due.receiver, undefined);
+        this.deps.log.error({ err: error, receiver: due.receiver }, "notification failed");
+      })
+      .finally(() => {
+        this.#running.delete(key);
+        this.wake();
+      });
+    this.#running.set(key, { receiver: due.receiver, ended });
+  }
+
+  async #attempt(due: DueLine): Promise<void> {
+    const { store, log } = this.deps;
+    const receiver = this.deps.receivers().find(({ name }) => name === due.receiver);
+    const notification = store.notifications.first(due);
+    // The receiver is not there any more, or the record cannot be read.
+    if (!receiver || !notification) {
+      log.warn({ receiver: due.receiver }, "notification dropped");
+      return await this.#over(due);
+    }
+    const delivery = await receiver.send(await this.#messageOf(notification), this.#cut.signal);
+    if (delivery.kind !== "failed") {
+      this.#pauses.answered(due.receiver);
+      this.deps.onOutcome(delivery.kind === "taken" ? "taken" : "given_up");
+      return await this.#over(due);
+    }
+    // Cut off by the end of the daemon: it says nothing about the receiver.
+    if (this.#cut.signal.aborted) return;
+    if (delivery.isUnreachable) this.#pauses.failed(due.receiver, delivery.retryAfterMs);
+    else this.#pauses.answered(due.receiver);
+    await this.#failed(due, notification, delivery);
+  }
+
+  async #messageOf(notification: PendingNotification): Promise<NotificationMessage> {
+    const link = await this.deps.links?.make(notification);
+    return messageOf(notification, notification.createdAtMs, link);
+  }
+
+  async #failed(
+    due: DueLine,
+    notification: PendingNotification,
+    { reason, retryAfterMs }: Extract<Delivery, { kind: "failed" }>,
+  ): Promise<void> {
+    const { store, clock, random, log } = this.deps;
+    const { id, receiver, type, createdAtMs } = notification;
+    const nowMs = clock.nowMs();
+    const attempts = notification.attempts + 1;
+    if (nowMs - createdAtMs >= giveUpAfterMs) {
+      log.error(
+        { receiver, type, notificationId: id, reason, attempts },
+        "notification given up after a day",
+      );
+      this.deps.onOutcome("given_up");
+      return await this.#over(due);
+    }
+    log.warn({ receiver, type, notificationId: id, reason, attempts }, "notification not taken yet");
+    this.deps.onOutcome("failed");
+    const waitMs = Math.max(minRetryMs, retryAfterMs ?? 0, fullJitterMs(retryBackoff, attempts, random()));
+    await store.commit((tx) => tx.notifications.putOff(due, { ...notification, attempts }, nowMs + waitMs));
+  }
+
+  async #over(due: DueLine): Promise<void> {
+    await this.deps.store.commit((tx) => tx.notifications.removeFirst(due, this.deps.clock.nowMs()));
+  }
+}
+
+function keyOf({ receiver, subject }: DueLine): string {
+  return `${receiver} ${subject}`;
+}

@@ -1,0 +1,166 @@
+import { about, by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { Connection } from "../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import {
+  type ChallengeError,
+  readTokenChallenge,
+  type TokenChallenge,
+} from "../../oauth/resource/authentication_challenge.js";
+import type { Clock } from "../../runtime/clock.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import { changeConnection } from "../lifecycle/connection_change.js";
+import { nextStepUp } from "../lifecycle/step_up.js";
+import { DemandedRefresh, type DemandedRefreshDeps } from "./demanded_refresh.js";
+import { RejectionLimit } from "./rejection_limit.js";
+
+/** See `nexus.v1.ReportRejectedTokenRequest`. */
+export interface RejectedToken {
+  readonly connectionId: string;
+  readonly revision: bigint;
+  /** 401 or 403. */
+  readonly status: number;
+  readonly wwwAuthenticate: string;
+}
+
+/** See `nexus.v1.RejectionOutcome`. */
+export type RejectionOutcome = "superseded" | "refreshed" | "scopes_missing";
+
+export interface Rejection {
+  readonly outcome: RejectionOutcome;
+  /** Of the connection's current credential. */
+  readonly revision: bigint;
+}
+
+export interface RejectedTokensDeps extends DemandedRefreshDeps {
+  readonly store: Pick<Store, "commit" | "getProvider">;
+  readonly clock: Clock;
+  readonly maxRejectionsPerHour: number;
+}
+
+/** What is done about a report that is not a late one. */
+interface Judged extends RejectedToken {
+  readonly challenge: TokenChallenge;
+  readonly principal: Principal;
+}
+
+/** What becomes of a token that an API refused. */
+export class RejectedTokens {
+  readonly #demanded: DemandedRefresh;
+  readonly #limit: RejectionLimit;
+  /** Reports that are acted on, by connection: others of the same revision share what comes of them. */
+  readonly #underway = new Map<string, { readonly revision: bigint; readonly result: Promise<Rejection> }>();
+  readonly #stepUps = new KeyedMutex<string>();
+
+  constructor(private readonly deps: RejectedTokensDeps) {
+    this.#demanded = new DemandedRefresh(deps);
+    this.#limit = new RejectionLimit(deps);
+  }
+
+  /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss */
+  async report(token: RejectedToken, principal: Principal): Promise<Rejection> {
+    const challenge = await readTokenChallenge(token.wwwAuthenticate);
+    const { connectionId, revision, status } = token;
+    const { connection } = this.#demanded.view(connectionId);
+    const late = lateness(connection, revision);
+    if (late) return late;
+    const judged = { ...token, challenge, principal };
+    if (challenge.error === "insufficient_scope") {
+      return await this.#stepUps.run(connectionId, () => this.#stepUp(judged));
+    }
+    if (status === 403 && challenge.error !== "invalid_token") throw forbidden();
+    const underway = this.#underway.get(connectionId);
+    if (underway?.revision === revision) return await underway.result;
+    this.#limit.take(connectionId);
+    const result = this.#refreshed(judged).finally(() => {
+      if (this.#underway.get(connectionId)?.result === result) this.#underway.delete(connectionId);
+    });
+    this.#underway.set(connectionId, { revision, result });
+    return await result;
+  }
+
+  async #refreshed(judged: Judged): Promise<Rejection> {
+    const { connectionId, revision } = judged;
+    await this.deps.store.commit((tx) => {
+      const connection = tx.getConnection(connectionId);
+      if (connection) this.#record(tx, connection, judged);
+    });
+    const { connection } = await this.#demanded.refresh(connectionId, revision);
+    return { outcome: "refreshed", revision: connection.credentialRevision };
+  }
+
+  /** Alone for this connection: what an earlier report asked for already is not asked for again. */
+  async #stepUp(judged: Judged): Promise<Rejection> {
+    const { connectionId, revision, challenge } = judged;
+    const { connection } = this.#demanded.view(connectionId);
+    const answer = { outcome: "scopes_missing", revision: connection.credentialRevision } as const;
+    const late = lateness(connection, revision);
+    if (late) return late;
+    this.#refuseWithoutScopes(connection);
+    if (nextStepUp(connection, challenge.scopes, this.deps.clock.nowMs()) === "unchanged") return answer;
+    this.#limit.take(connectionId);
+    const isAsked = await this.deps.store.commit((tx) => {
+      const current = tx.getConnection(connectionId);
+      if (!current) throw new NotFound("connection");
+      this.#record(tx, current, judged);
+      const nowMs = this.deps.clock.nowMs();
+      const stepUp = nextStepUp(current, challenge.scopes, nowMs);
+      if (stepUp === "exhausted") return false;
+      if (stepUp !== "unchanged") tx.putConnection(changeConnection(current, { stepUp }, nowMs));
+      return true;
+    });
+    if (!isAsked) throw notGranted();
+    return answer;
+  }
+
+  /** @throws FailedPrecondition where a person cannot be asked for scopes */
+  #refuseWithoutScopes({ providerId }: Connection): void {
+    const profile = this.deps.store.getProvider(providerId);
+    if (!profile) {
+      throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+    }
+    if (profile.authType === "oauth2") return;
+    const words = "a static credential has no scopes: give it more rights at the provider, or replace it";
+    throw new FailedPrecondition("NOT_REFRESHABLE", words);
+  }
+
+  #record(tx: Transaction, connection: Connection, { status, challenge, principal, revision }: Judged): void {
+    tx.appendAudit({
+      timeMs: this.deps.clock.nowMs(),
+      type: "token_rejected",
+      ...by(principal),
+      ...about(connection),
+      reason: reasonOf(status, challenge.error),
+      revision,
+    });
+  }
+}
+
+/** @throws InvalidArgument for a revision that there never was */
+function lateness({ credentialRevision }: Connection, revision: bigint): Rejection | undefined {
+  if (revision > credentialRevision) {
+    const description = `is ahead of the connection's, which is ${credentialRevision}`;
+    throw new InvalidArgument([{ field: "revision", description }]);
+  }
+  return revision < credentialRevision ? { outcome: "superseded", revision: credentialRevision } : undefined;
+}
+
+function reasonOf(status: number, error: ChallengeError | undefined): string {
+  return error === undefined ? `${status}` : `${status} ${error}`;
+}
+
+function forbidden(): InvalidArgument {
+  const description =
+    "must name the error insufficient_scope or invalid_token with status 403: else the API forbids the request, whatever the token";
+  return new InvalidArgument([{ field: "www_authenticate", description }]);
+}
+
+function notGranted(): FailedPrecondition {
+  return new FailedPrecondition(
+    "SCOPES_NOT_GRANTED",
+    "a person was asked three times within a day for the scopes that the API wants, and it still refuses the token: " +
+      "what is missing must be granted at the provider, to this account or to the application; it is asked for again after a day",
+  );
+}

@@ -1,0 +1,38 @@
+import { ResourceExhausted } from "../../model/errors.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Clock } from "../../runtime/clock.js";
+
+const hourMs = 60 * 60_000;
+/** Connections remembered, some 200 bytes each: one that is forgotten begins anew. */
+const maxConnections = 10_000;
+
+/** How many reports of one connection are acted on within an hour. A restart forgets them. */
+export class RejectionLimit {
+  readonly #times = new BoundedMap<string, readonly number[]>(maxConnections);
+
+  constructor(
+    private readonly deps: {
+      readonly clock: Pick<Clock, "monotonicMs">;
+      readonly maxRejectionsPerHour: number;
+    },
+  ) {}
+
+  /** Counts one. @throws ResourceExhausted */
+  take(connectionId: string): void {
+    const { clock, maxRejectionsPerHour: limit } = this.deps;
+    const nowMs = clock.monotonicMs();
+    const times = (this.#times.get(connectionId) ?? []).filter((timeMs) => nowMs - timeMs < hourMs);
+    const [first = nowMs] = times;
+    if (times.length < limit) {
+      this.#times.set(connectionId, [...times, nowMs]);
+      return;
+    }
+    throw new ResourceExhausted("RATE_LIMITED", {
+      what: "reports of refused tokens of this connection that are acted on",
+      limit,
+      unit: "per hour",
+      setting: "NEXUS_MAX_REJECTIONS_PER_HOUR",
+      retryAfterMs: Math.max(1, Math.ceil(first + hourMs - nowMs)),
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import * as oauth from "oauth4webapi";
+
+/** Error words of RFC 6750 section 3.1, RFC 9449 sections 7.1 and 9, and RFC 9470 section 3. */
+const knownErrors = [
+  "invalid_request",
+  "invalid_token",
+  "insufficient_scope",
+  "invalid_dpop_proof",
+  "use_dpop_nonce",
+  "insufficient_user_authentication",
+] as const;
+export type ChallengeError = (typeof knownErrors)[number] | "other";
+
+/** What an API says of a token that it refuses. */
+export interface TokenChallenge {
+  /** Undefined when it says nothing; `other` stands for a word of its own, which may be anything. */
+  readonly error: ChallengeError | undefined;
+  /** Those that it names, each once and well-formed (RFC 6749 section 3.3), 100 at most. */
+  readonly scopes: readonly string[];
+}
+
+const nothing: TokenChallenge = Object.freeze({ error: undefined, scopes: [] });
+const maxScopes = 100;
+/** As in requests: one longer than this is none. */
+const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
+const schemes = ["bearer", "dpop"];
+
+/**
+ * The first challenge of a `WWW-Authenticate` header (RFC 9110 section 11.6.1) that is about a token and names an error. What is not a
+ * list of challenges says nothing.
+ */
+export async function readTokenChallenge(header: string): Promise<TokenChallenge> {
+  const challenges = await parse(header);
+  const found = challenges.find(
+    ({ scheme, parameters }) => schemes.includes(scheme) && parameterOf(parameters, "error") !== undefined,
+  );
+  if (!found) return nothing;
+  const word = parameterOf(found.parameters, "error");
+  const scopes = (parameterOf(found.parameters, "scope") ?? "").split(" ");
+  return {
+    error: knownErrors.find((known) => known === word) ?? "other",
+    scopes: [...new Set(scopes.filter((scope) => scopeToken.test(scope)))].slice(0, maxScopes),
+  };
+}
+
+function parameterOf(parameters: object, name: "error" | "scope"): string | undefined {
+  return Object.hasOwn(parameters, name) ? (parameters as Record<string, string>)[name] : undefined;
+}
+
+/** The library parses the challenges of an answer where it takes one that has them, and throws what it found. */
+async function parse(header: string): Promise<readonly oauth.WWWAuthenticateChallenge[]> {
+  try {
+    const response = new Response(null, { status: 401, headers: { "www-authenticate": header } });
+    await oauth.processRevocationResponse(response);
+  } catch (error) {
+    if (error instanceof oauth.WWWAuthenticateChallengeError) return error.cause;
+  }
+  return [];
+}

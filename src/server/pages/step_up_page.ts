@@ -1,0 +1,33 @@
+import type { StepUpRequest } from "../../domain/consent/consent_types.js";
+import type { Answer } from "../listen/http_listener.js";
+import { type Html, html } from "./html.js";
+import { htmlDocument, htmlHeaders } from "./pages.js";
+
+/**
+ * What an application asks for after an API refused it, before the provider asks the person: the API chose the scopes, and nobody has
+ * looked at them yet.
+ *
+ * @param location the provider's authorization endpoint with the request
+ */
+export function stepUpPage({ providerName, missing, others }: StepUpRequest, location: string): Answer {
+  const title = "Allow more access?";
+  const content = html`<main class="form">
+<h1>${title}</h1>
+<p>An application acts with your account at ${providerName}. It was refused there, because ${
+    missing.length === 0 ? "what you allowed is not enough for what it does." : "this is missing:"
+  }</p>
+${listOf(missing)}
+${others.length === 0 ? undefined : html`<p>It asks again for what you allowed already:</p>`}
+${listOf(others)}
+<p>Continue only if you want to allow this: ${providerName} asks you next. If you do not, close this window; the application goes on with what it has.</p>
+<p><a class="button" id="to-provider" href="${location}">Continue to ${providerName}</a></p>
+</main>`;
+  return { status: 200, headers: htmlHeaders, body: htmlDocument(title, content) };
+}
+
+function listOf(scopes: readonly string[]): Html | undefined {
+  if (scopes.length === 0) return undefined;
+  return html`<ul class="scopes">
+${scopes.map((scope) => html`<li><code>${scope}</code></li>`)}
+</ul>`;
+}

@@ -1,0 +1,52 @@
+import type { ConsentLink } from "../../model/notifications/consent_link.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "../lmdb/databases.js";
+import { decodeConsentLink, encodeConsentLink } from "../records/notification_codec.js";
+import { unlessUnreadable } from "../records/unreadable.js";
+
+/** Links that are forgotten at each new one. */
+const prunedAtOnce = 16;
+
+/** When connections are looked at for a consent that ends soon, and the links that notifications carry. */
+export class NotificationPlanReads {
+  constructor(protected readonly databases: Databases) {}
+
+  /** Connections that are due at `untilMs` or earlier, the earliest first. */
+  dueExpiries(untilMs: number, limit: number): { readonly atMs: number; readonly connectionId: string }[] {
+    const keys = this.databases.expiriesDue.getKeys({ end: [untilMs + 1, ""], limit });
+    return Array.from(keys, ([atMs, connectionId]) => ({ atMs, connectionId }));
+  }
+
+  get nextExpiryMs(): number | undefined {
+    for (const [atMs] of this.databases.expiriesDue.getKeys({ limit: 1 })) return atMs;
+    return undefined;
+  }
+
+  /** @param codeHash SHA-256, hexadecimal */
+  consentLink(expiresAtMs: number, codeHash: string): ConsentLink | undefined {
+    const bytes = this.databases.consentLinks.getBinary([expiresAtMs, codeHash]);
+    return bytes && unlessUnreadable(() => decodeConsentLink(bytes));
+  }
+}
+
+/** Inside a transaction. */
+export class NotificationPlans extends NotificationPlanReads {
+  /** In place of the one before. @param atMs undefined for none */
+  setExpiry(connectionId: string, atMs: number | undefined): void {
+    const { expiries, expiriesDue } = this.databases;
+    const before = expiries.getBinary(connectionId);
+    if (before) expiriesDue.removeSync([Number(decodeCount(before)), connectionId]);
+    if (atMs === undefined) expiries.removeSync(connectionId);
+    else {
+      expiries.putSync(connectionId, encodeCount(BigInt(atMs)));
+      expiriesDue.putSync([atMs, connectionId], nothing);
+    }
+  }
+
+  /** Forgets some that have ended. */
+  putConsentLink(link: ConsentLink, expiresAtMs: number, codeHash: string, nowMs: number): void {
+    const { consentLinks } = this.databases;
+    const ended = [...consentLinks.getKeys({ end: [nowMs, ""], limit: prunedAtOnce })];
+    for (const key of ended) consentLinks.removeSync(key);
+    consentLinks.putSync([expiresAtMs, codeHash], encodeConsentLink(link));
+  }
+}

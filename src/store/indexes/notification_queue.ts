@@ -1,0 +1,104 @@
+import type { PendingNotification } from "../../model/notifications/notification.js";
+import { subjectOf } from "../../model/notifications/notification.js";
+import { type Databases, nothing } from "../lmdb/databases.js";
+import { decodeNotification, encodeNotification } from "../records/notification_codec.js";
+import { unlessUnreadable } from "../records/unreadable.js";
+import { addToNumber, readNumber } from "./numbers.js";
+
+/** One receiver and one subject: what is told in order. */
+export interface NotificationLine {
+  readonly receiver: string;
+  readonly subject: string;
+}
+
+export interface DueLine extends NotificationLine {
+  readonly nextAttemptMs: number;
+}
+
+/** More than these wait for a receiver that answers nobody: newer ones are dropped. */
+export const maxNotifications = 100_000n;
+
+/** What receivers have not taken yet, in order per receiver and subject. Only the first of a line is due. */
+export class NotificationReads {
+  constructor(protected readonly databases: Databases) {}
+
+  /** The lines whose first notification is due first. */
+  due(limit: number): DueLine[] {
+    const keys = this.databases.notificationsDue.getKeys({ limit });
+    return Array.from(keys, ([nextAttemptMs, receiver, subject]) => ({ nextAttemptMs, receiver, subject }));
+  }
+
+  /** Undefined when the line is empty, or its first record cannot be read. */
+  first(line: NotificationLine): PendingNotification | undefined {
+    const key = this.firstKey(line);
+    const bytes = key && this.databases.notifications.getBinary(key);
+    return bytes && unlessUnreadable(() => decodeNotification(line.receiver, bytes));
+  }
+
+  get count(): number {
+    return Number(readNumber(this.databases, ["notifications"]));
+  }
+
+  protected firstKey({ receiver, subject }: NotificationLine): [string, string, number] | undefined {
+    for (const key of this.databases.notifications.getKeys({ start: [receiver, subject, 0], limit: 1 })) {
+      return key[0] === receiver && key[1] === subject ? key : undefined;
+    }
+    return undefined;
+  }
+
+  protected lastNumber({ receiver, subject }: NotificationLine): number {
+    const range = { start: [receiver, subject, Number.MAX_SAFE_INTEGER] as [string, string, number] };
+    for (const key of this.databases.notifications.getKeys({ ...range, reverse: true, limit: 1 })) {
+      return key[0] === receiver && key[1] === subject ? key[2] : 0;
+    }
+    return 0;
+  }
+}
+
+/** Inside a transaction. */
+export class NotificationQueue extends NotificationReads {
+  /** At the end of its line. @returns false when too many wait already: nothing was written */
+  append(notification: PendingNotification): boolean {
+    if (readNumber(this.databases, ["notifications"]) >= maxNotifications) return false;
+    const { receiver } = notification;
+    const subject = subjectOf(notification);
+    const last = this.lastNumber({ receiver, subject });
+    const { notifications, notificationsDue } = this.databases;
+    notifications.putSync([receiver, subject, last + 1], encodeNotification(notification));
+    addToNumber(this.databases, ["notifications"], 1n);
+    if (last === 0) notificationsDue.putSync([notification.createdAtMs, receiver, subject], nothing);
+    return true;
+  }
+
+  /** The first of a line failed: it is due again then. */
+  putOff(due: DueLine, notification: PendingNotification, nextAttemptMs: number): void {
+    const { notifications, notificationsDue } = this.databases;
+    const key = this.firstKey(due);
+    if (!key) return;
+    notifications.putSync(key, encodeNotification(notification));
+    notificationsDue.removeSync([due.nextAttemptMs, due.receiver, due.subject]);
+    notificationsDue.putSync([nextAttemptMs, due.receiver, due.subject], nothing);
+  }
+
+  /** The first of a line is over: the next one is due now. */
+  removeFirst(due: DueLine, nowMs: number): void {
+    const { notifications, notificationsDue } = this.databases;
+    const key = this.firstKey(due);
+    if (key) {
+      notifications.removeSync(key);
+      addToNumber(this.databases, ["notifications"], -1n);
+    }
+    notificationsDue.removeSync([due.nextAttemptMs, due.receiver, due.subject]);
+    if (this.firstKey(due)) notificationsDue.putSync([nowMs, due.receiver, due.subject], nothing);
+  }
+
+  /** Of a store that comes from a backup: the original may have told them. @param limit at a time; @returns whether there are more */
+  clear(limit: number): boolean {
+    const { notifications, notificationsDue } = this.databases;
+    const keys = [...notifications.getKeys({ limit })];
+    for (const key of keys) notifications.removeSync(key);
+    addToNumber(this.databases, ["notifications"], -BigInt(keys.length));
+    for (const key of [...notificationsDue.getKeys({ limit })]) notificationsDue.removeSync(key);
+    return keys.length === limit;
+  }
+}

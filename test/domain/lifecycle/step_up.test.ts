@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import {
+  askedScopes,
+  nextStepUp,
+  stepUpAnswered,
+  wantedScopes,
+} from "../../../src/domain/lifecycle/step_up.js";
+import type { StepUp } from "../../../src/model/connections/connection.js";
+
+const dayMs = 24 * 3_600_000;
+const now = 1_800_000_000_000;
+const first: StepUp = { scopes: ["repo"], attempts: 1, lastAtMs: now, wanted: true };
+
+describe("nextStepUp", () => {
+  const answered = { ...first, wanted: false };
+  const rows: readonly (readonly [
+    name: string,
+    before: StepUp | undefined,
+    consented: string[],
+    named: string[],
+    expected: unknown,
+  ])[] = [
+    ["the first", undefined, [], ["repo"], first],
+    ["a challenge without scopes", undefined, ["a"], [], { ...first, scopes: [] }],
+    ["the same again", first, [], ["repo"], "unchanged"],
+    ["less", { ...first, scopes: ["repo", "gist"] }, [], ["gist"], "unchanged"],
+    ["more, while a person is to be asked", first, [], ["gist"], { ...first, scopes: ["repo", "gist"] }],
+    ["the same after it was granted", answered, ["repo"], ["repo"], { ...first, attempts: 2 }],
+    ["the same after it was refused", answered, [], ["repo"], { ...first, attempts: 2 }],
+    [
+      "another after it was granted",
+      { ...answered, attempts: 3 },
+      ["repo"],
+      ["gist"],
+      { ...first, scopes: ["gist"] },
+    ],
+    [
+      "another after it was refused",
+      { ...answered, attempts: 2 },
+      [],
+      ["gist"],
+      { ...first, scopes: ["gist"], attempts: 3 },
+    ],
+    ["a fourth", { ...answered, attempts: 3 }, ["repo"], ["repo"], "exhausted"],
+    ["a fourth, the others refused", { ...answered, attempts: 3 }, [], ["gist"], "exhausted"],
+    ["a fourth, a day later", { ...answered, attempts: 3, lastAtMs: now - dayMs }, ["repo"], ["repo"], first],
+    [
+      "a fourth, of a time to come",
+      { ...answered, attempts: 3, lastAtMs: now + dayMs },
+      ["repo"],
+      ["repo"],
+      first,
+    ],
+  ];
+  it.each(rows)("%s", (_name, stepUp, consentedScopes, named, expected) => {
+    expect(nextStepUp({ stepUp, consentedScopes }, named, now)).toEqual(expected);
+  });
+
+  it("asks for no more than a request may hold, those that are there counted", () => {
+    const many = Array.from({ length: 100 }, (_, index) => `s${index}`);
+    const next = nextStepUp({ stepUp: undefined, consentedScopes: ["a", "b"] }, ["a", ...many], now);
+    expect(next).toMatchObject({ scopes: ["a", ...many.slice(0, 98)] });
+  });
+});
+
+describe("wantedScopes", () => {
+  it("lasts a day at most, and until a person has answered", () => {
+    expect(wantedScopes({ stepUp: first }, now + dayMs - 1)).toEqual(["repo"]);
+    expect(wantedScopes({ stepUp: first }, now + dayMs)).toBeUndefined();
+    expect(wantedScopes({ ...stepUpAnswered({ stepUp: first }) }, now)).toBeUndefined();
+    expect(stepUpAnswered({ stepUp: undefined })).toEqual({});
+  });
+
+  it("tells new scopes from those that are there, for a request that asks for what is missing", () => {
+    const connection = { stepUp: first, consentedScopes: ["user", "old"] };
+    expect(askedScopes(connection, ["user", "repo", "gist"], now)).toEqual({
+      missing: ["repo", "gist"],
+      others: ["user"],
+    });
+    expect(askedScopes(connection, ["user", "gist"], now)).toBeUndefined();
+  });
+});
