@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
+import { jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
@@ -12,7 +13,7 @@ import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
 import { Place, World } from "./harness.js";
 import { consented, registered, requestOf } from "./requests.js";
-import { ScriptedWorld } from "./scripted_world.js";
+import { goodTokens, ScriptedWorld } from "./scripted_world.js";
 
 const machine = {
   client_id: "machine",
@@ -336,7 +337,39 @@ describe("client credentials at a server of one's own ways", () => {
     ]);
   });
 
+  it("presents a JWT for the user of the connection, by the template of Salesforce", async () => {
+    const answer = await world.clients.providers.createProvider({
+      provider: {
+        name: "crm",
+        clientId: "consumer-key",
+        clientSecret: rsaKey.privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+        tokenUrl: `${world.provider.origin}/token`,
+      },
+      template: "salesforce-jwt",
+    });
+    expect(answer.provider).toMatchObject({ grantType: GrantType.JWT_BEARER, redirectUri: "", authUrl: "" });
+    world.answerToken = () => json({ access_token: "minted", instance_url: "https://na1.example" });
+    const request = { providerName: "crm", userId: "ada@example.test" };
+    const { result } = await world.clients.tokens.acquireToken(request);
+    if (result.case !== "token") throw new Error(result.case);
+    expect(result.value.credentials["access_token"]).toBe("minted");
+    const form = world.tokenRequests.at(-1)?.form;
+    const { payload } = await jwtVerify(form?.get("assertion") ?? "", rsaKey.publicKey);
+    expect(payload).toMatchObject({
+      iss: "consumer-key",
+      sub: "ada@example.test",
+      aud: "https://login.salesforce.com",
+    });
+    world.answerToken = () => json({ error: "invalid_grant", error_description: "not authorized" }, 400);
+    const failure = await failureOf(
+      world.clients.tokens.acquireToken({ ...request, userId: "eve@example.test" }),
+    );
+    expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(failure.message).toContain("invalid_grant");
+  });
+
   it("answers over REST without a link", async () => {
+    world.answerToken = goodTokens();
     const id = await world.register({ name: "rest", auth_url: "", grant_type: "client_credentials" });
     const { status, body } = await world.rest.post("/v1/request-connection", {
       user_id: "ada",

@@ -140,6 +140,7 @@ export class ConnectionImporter {
         profile,
         refreshToken,
         subject: undefined,
+        userId: pending.userId,
         scopes: pending.scopes,
         boundTo: pending.binding,
       });

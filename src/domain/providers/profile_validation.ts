@@ -1,5 +1,6 @@
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
 import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
+import { hasPrivateKey } from "../../model/providers/grant_type.js";
 import {
   type ProviderProfile,
   type ProviderSettings,
@@ -33,7 +34,7 @@ export function refuseViolations(
 
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
 export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | undefined): void {
-  if (secret === undefined || settings.tokenEndpointAuthMethod !== "private_key_jwt") return;
+  if (secret === undefined || !hasPrivateKey(settings)) return;
   const refused = (field: string, description: string): InvalidArgument =>
     new InvalidArgument([{ field: `provider.${field}`, description }]);
   let key: PrivateKey;

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 /** A key that signs for a client. It prints without its content, as a KeyObject does. */
 export interface PrivateKey {
   readonly key: KeyObject;
-  /** `kid` of the JWK. */
+  /** `kid` of the JWK, or `private_key_id` of the key file. */
   readonly keyId: string | undefined;
   /** Those that fit the key (RFC 7518 section 3.1, RFC 8037 section 3.1); the first is the default. */
   readonly algorithms: readonly string[];
@@ -27,12 +27,19 @@ const algorithmOfCurve: ReadonlyMap<string | undefined, string> = new Map([
 ]);
 
 /**
- * Reads PKCS #8, PKCS #1 or SEC 1 as PEM, or a JWK (RFC 7517).
+ * Reads PKCS #8, PKCS #1 or SEC 1 as PEM, a JWK (RFC 7517), or the key file of a Google service account, which holds the first.
  *
  * @throws PrivateKeyUnusable
  */
 export function readPrivateKey(text: string): PrivateKey {
-  const jwk = text.trimStart().startsWith("{") ? jsonObject(text) : undefined;
+  const json = text.trimStart().startsWith("{") ? jsonObject(text) : undefined;
+  if (json?.["type"] !== "service_account") return keyOf(text, json);
+  const { private_key: pem, private_key_id: keyId } = json;
+  if (typeof pem !== "string") throw new PrivateKeyUnusable("is a key file without a private_key");
+  return { ...keyOf(pem, undefined), keyId: textOrNone(keyId) };
+}
+
+function keyOf(text: string, jwk: Readonly<Record<string, unknown>> | undefined): PrivateKey {
   const key = jwk === undefined ? keyOfPem(text) : keyOfJwk(jwk);
   const { kid, alg } = jwk ?? {};
   const fitting = algorithmsOf(key);
@@ -40,9 +47,13 @@ export function readPrivateKey(text: string): PrivateKey {
     throw new PrivateKeyUnusable("is a JWK whose alg does not fit its key");
   return {
     key,
-    keyId: typeof kid === "string" && kid !== "" ? kid : undefined,
+    keyId: textOrNone(kid),
     algorithms: alg === undefined ? fitting : [String(alg)],
   };
+}
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 function algorithmsOf(key: KeyObject): readonly string[] {

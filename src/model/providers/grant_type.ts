@@ -11,6 +11,14 @@ export function isUnattended({
   return authType === "oauth2" && grantType !== "authorization_code";
 }
 
+/** Whether `client_secret` holds a private key. */
+export function hasPrivateKey(
+  settings: Pick<ProviderSettings, "authType" | "grantType" | "tokenEndpointAuthMethod">,
+): boolean {
+  const signs = settings.grantType === "jwt_bearer" || settings.tokenEndpointAuthMethod === "private_key_jwt";
+  return settings.authType === "oauth2" && signs;
+}
+
 /** Whether a person consents at the provider, in a browser that comes back to a redirect URI. */
 export function isConsented(settings: Pick<ProviderSettings, "authType" | "grantType">): boolean {
   return settings.authType === "oauth2" && !isUnattended(settings);

@@ -57,9 +57,10 @@ export const protocolParams: ReadonlySet<string> = new Set([
   "state",
 ]);
 
-/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 section 4.2). */
+/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 sections 4.1 and 4.2). */
 const grantParams = new Set([
   "grant_type",
+  "assertion",
   "code",
   "refresh_token",
   "client_assertion",
@@ -122,10 +123,12 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   };
   if (settings.clientId === "") violation("client_id", "is required for oauth2");
   const isPublic = settings.tokenEndpointAuthMethod === "none";
-  if (!isPublic && !hasSecret) {
+  if (settings.grantType === "jwt_bearer" && !hasSecret) {
+    violation("client_secret", "is required with the grant type jwt_bearer: the private key that signs");
+  } else if (!isPublic && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (isPublic && hasSecret)
+  if (isPublic && hasSecret && settings.grantType !== "jwt_bearer")
     violation("client_secret", "must be empty when token_endpoint_auth_method is none");
   if (settings.credentialSchema) violation("credential_schema", "is for static types");
 
@@ -175,6 +178,12 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
   if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
   if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);
+  const method = settings.tokenEndpointAuthMethod;
+  if (settings.grantType === "jwt_bearer" && method !== "none" && method !== "private_key_jwt") {
+    const description =
+      "must be none or private_key_jwt with the grant type jwt_bearer: client_secret holds the key";
+    violation("token_endpoint_auth_method", description);
+  }
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",

@@ -142,6 +142,10 @@ const enums: readonly Given[] = [
   ],
   ["oauth2_options.client_key_id", "257", oauth({ clientKeyId: letters(257) }), /256/],
   ["oauth2_options.client_key_id", "BEL", oauth({ clientKeyId: "a\u0007" }), /control/],
+  ["oauth2_options.assertion_subject", "257", oauth({ assertionSubject: letters(257) }), /256/],
+  ["oauth2_options.assertion_subject", "BEL", oauth({ assertionSubject: "a\u0007" }), /control/],
+  ["oauth2_options.assertion_audience", "2049", oauth({ assertionAudience: letters(2049) }), /2048/],
+  ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
   ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
   ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
@@ -327,6 +331,20 @@ const schemas: readonly ProviderViolation[] = (
 const onlyCreated: readonly Given[] = [
   ["auth_type", "no such type", { authType: 99 }, /defined/],
   ["auth_type", "a negative one", { authType: -1 }, /defined/],
+  [
+    "grant_type",
+    "a key that signs nothing",
+    { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 3 },
+    /private key/,
+    "client_secret",
+  ],
+  [
+    "grant_type",
+    "a secret where the key is",
+    { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 1 },
+    /none or private_key_jwt/,
+    "token_endpoint_auth_method",
+  ],
   ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["etag", "U+0000", { etag: "a\0" }, /U\+0000/],
   ["template", "U+0000", { template: "a\0" }, /U\+0000/],
@@ -550,7 +568,7 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth"].map(
+      ...["omit_pkce", "skip_scope_on_auth", "scope_in_assertion"].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",

@@ -6,7 +6,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.name": "Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed and lower-cased.",
   "Provider.auth_type": "Immutable after creation.",
   "Provider.client_id": "OAuth client identifier issued by the provider (RFC 6749 section 2.2). Required for `oauth2`.",
-  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519.",
+  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google service account.",
   "Provider.client_secret_set": "Whether a client secret is stored. Output only.",
   "Provider.token_endpoint_auth_method": "How the daemon authenticates at the token endpoint.",
   "Provider.issuer": "Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and fragment, compared character by character. Required with `enable_discovery`. Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the id_token must equal.",
@@ -30,7 +30,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.oauth2_options": "What the provider needs beyond the RFCs. For `oauth2` only.",
   "Provider.template": "Name of the catalogue's template that the profile was made from. Output only.",
   "Provider.redirect_uri": "The redirect URI to register at the provider's console, for `oauth2` where a person consents. Output only. Decided when the profile is created, by its name alone, and the same for the life of the profile, whatever is edited: `<public-url>/auth/callback/<name>`, or with `-2`, `-3` and so on after the name while a profile that was renamed has that URI. No two profiles share one, so that an answer of one provider is never taken for that of another (RFC 9700 section 4.4.2).",
-  "Provider.grant_type": "Where the tokens come from, for `oauth2`. Immutable after creation. Only `GRANT_TYPE_AUTHORIZATION_CODE` needs a person: with the others `RequestConnection` and `AcquireToken` make the connection and mint its first token at once, `auth_url`, `authorization_params`, `oauth2_options.refresh_url` and `oauth2_options.refresh_params` must be empty, and `oauth2_options.token_params` go into each request, for example `audience`. Such a profile needs a client that authenticates.",
+  "Provider.grant_type": "Where the tokens come from, for `oauth2`. Immutable after creation. Only `GRANT_TYPE_AUTHORIZATION_CODE` needs a person: with the others `RequestConnection` and `AcquireToken` make the connection and mint its first token at once, `auth_url`, `authorization_params`, `oauth2_options.refresh_url` and `oauth2_options.refresh_params` must be empty, and `oauth2_options.token_params` go into each request, for example `audience`. A profile of `GRANT_TYPE_CLIENT_CREDENTIALS` needs a client that authenticates.",
   "OAuth2Options.scope_separator": "Between scopes in the authorization request; empty means a space (RFC 6749 section 3.3).",
   "OAuth2Options.token_params": "Further parameters of the code exchange, and of each request of a grant type that needs no person. A parameter of the protocol is refused, and so are names that are not visible ASCII and values with control characters.",
   "OAuth2Options.refresh_params": "Further parameters of the refresh grant. Limited like `token_params`.",
@@ -49,5 +49,8 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.resource": "The API that tokens are asked for, where the provider issues tokens for one at a time: the `resource` of the authorization request and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means none is sent.",
   "OAuth2Options.client_key_id": "`kid` in the header of what the client signs; empty means that of the JWK, or none.",
   "OAuth2Options.client_signing_alg": "`alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve.",
-  "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT."
+  "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT.",
+  "OAuth2Options.assertion_subject": "`sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation). `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user. Empty means `client_id`.",
+  "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
+  "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request."
 };
