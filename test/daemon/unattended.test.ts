@@ -368,6 +368,43 @@ describe("client credentials at a server of one's own ways", () => {
     expect(failure.message).toContain("invalid_grant");
   });
 
+  it("asks for tokens of an installation of a GitHub App, narrowed by the scopes of each connection", async () => {
+    const created = await world.clients.providers.createProvider({
+      provider: {
+        name: "app",
+        clientId: "Iv1.0123",
+        clientSecret: rsaKey.privateKey.export({ type: "pkcs1", format: "pem" }) as string,
+        tokenUrl: `${world.provider.origin}/token`,
+      },
+      template: "github-app",
+      templateVariables: { installation_id: "12345678" },
+    });
+    expect(created.provider).toMatchObject({ grantType: GrantType.GITHUB_APP, redirectUri: "" });
+    world.answerToken = ({ body }) =>
+      json({
+        token: `ghs_${body.length}`,
+        expires_at: new Date(world.clock.nowMs() + 3_600_000).toISOString(),
+        ...JSON.parse(body),
+      });
+    const acquire = async (label: string, scopes: string[]) => {
+      const request = { providerName: "app", userId: "ada", label, scopes };
+      const { result } = await world.clients.tokens.acquireToken(request);
+      if (result.case !== "token") throw new Error(result.case);
+      return result.value;
+    };
+    const whole = await acquire("", []);
+    const narrow = await acquire("docs", ["contents:read", "repository:docs"]);
+    expect(narrow.credentials["access_token"]).not.toBe(whole.credentials["access_token"]);
+    expect(narrow.grantedScopes).toEqual(["contents:read"]);
+    expect((await acquire("docs", ["repository:docs"])).revision).toBe(1n);
+    expect(await failureOf(acquire("odd", ["everything"]))).toMatchObject({
+      reason: "PROVIDER_MISCONFIGURED",
+      message: expect.stringContaining("the scope everything is neither a permission"),
+    });
+    // What one connection asks for wrongly does not hold up the others.
+    expect((await acquire("", [])).revision).toBe(1n);
+  });
+
   it("answers over REST without a link", async () => {
     world.answerToken = goodTokens();
     const id = await world.register({ name: "rest", auth_url: "", grant_type: "client_credentials" });

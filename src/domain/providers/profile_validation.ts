@@ -44,8 +44,10 @@ export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | u
     if (error instanceof PrivateKeyUnusable) throw refused("client_secret", error.message);
     throw error;
   }
-  const { clientSigningAlg } = settings.oauth2;
+  const clientSigningAlg = settings.grantType === "github_app" ? "RS256" : settings.oauth2.clientSigningAlg;
   if (clientSigningAlg === "" || key.algorithms.includes(clientSigningAlg)) return;
+  if (settings.grantType === "github_app")
+    throw refused("client_secret", "must be an RSA key: GitHub takes RS256 alone");
   throw refused("oauth2_options.client_signing_alg", `must be ${key.algorithms.join(" or ")} for this key`);
 }
 

@@ -3,7 +3,7 @@ import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/stra
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import { isUnattended } from "./grant_type.js";
+import { isUnattended, signingGrants } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
@@ -123,12 +123,15 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   };
   if (settings.clientId === "") violation("client_id", "is required for oauth2");
   const isPublic = settings.tokenEndpointAuthMethod === "none";
-  if (settings.grantType === "jwt_bearer" && !hasSecret) {
-    violation("client_secret", "is required with the grant type jwt_bearer: the private key that signs");
+  if (signingGrants.includes(settings.grantType) && !hasSecret) {
+    violation(
+      "client_secret",
+      `is required with the grant type ${settings.grantType}: the private key that signs`,
+    );
   } else if (!isPublic && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (isPublic && hasSecret && settings.grantType !== "jwt_bearer")
+  if (isPublic && hasSecret && !signingGrants.includes(settings.grantType))
     violation("client_secret", "must be empty when token_endpoint_auth_method is none");
   if (settings.credentialSchema) violation("credential_schema", "is for static types");
 
@@ -184,6 +187,16 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
       "must be none or private_key_jwt with the grant type jwt_bearer: client_secret holds the key";
     violation("token_endpoint_auth_method", description);
   }
+  if (settings.grantType === "github_app" && method !== "none")
+    violation(
+      "token_endpoint_auth_method",
+      "must be none with the grant type github_app: the app signs each request",
+    );
+  if (settings.grantType === "github_app" && enableDiscovery)
+    violation(
+      "enable_discovery",
+      "must be off with the grant type github_app: token_url names the installation",
+    );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",

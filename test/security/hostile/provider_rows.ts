@@ -340,6 +340,13 @@ const onlyCreated: readonly Given[] = [
   ],
   [
     "grant_type",
+    "a client that authenticates where the app signs",
+    { grantType: 4, authUrl: "", tokenEndpointAuthMethod: 5 },
+    /must be none/,
+    "token_endpoint_auth_method",
+  ],
+  [
+    "grant_type",
     "a secret where the key is",
     { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 1 },
     /none or private_key_jwt/,

@@ -6,7 +6,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.name": "Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed and lower-cased.",
   "Provider.auth_type": "Immutable after creation.",
   "Provider.client_id": "OAuth client identifier issued by the provider (RFC 6749 section 2.2). Required for `oauth2`.",
-  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google service account.",
+  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key.",
   "Provider.client_secret_set": "Whether a client secret is stored. Output only.",
   "Provider.token_endpoint_auth_method": "How the daemon authenticates at the token endpoint.",
   "Provider.issuer": "Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and fragment, compared character by character. Required with `enable_discovery`. Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the id_token must equal.",
