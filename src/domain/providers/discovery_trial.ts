@@ -1,4 +1,5 @@
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
@@ -30,7 +31,7 @@ export class DiscoveryTrial {
   async #try(profile: ProviderProfile): Promise<string[]> {
     try {
       const { requiresPushedRequests } = await this.deps.servers.resolve(profile);
-      return requiresPushedRequests ? [pushedRequestsWords] : [];
+      return requiresPushedRequests && isConsented(profile) ? [pushedRequestsWords] : [];
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
       return [error.message];
