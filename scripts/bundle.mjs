@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join, relative, sep } from "node:path";
 
 const require = createRequire(import.meta.url);
 
@@ -34,21 +35,15 @@ const lazyPackages = {
  */
 export async function bundle(root, outfile) {
   const esbuild = await import("esbuild");
-  await esbuild.build({
+  const common = {
     absWorkingDir: root,
-    entryPoints: ["src/cli/process_shell.ts"],
-    outfile,
     bundle: true,
     format: "cjs",
     platform: "node",
     target: "node20.19",
     // Of two builds of a package, the one of modules: what nobody asks for is left out.
     mainFields: ["module", "main"],
-    external,
-    plugins: [lazy(root), nativePackages()],
     supported: { "dynamic-import": false },
-    define: { "import.meta.url": "bundleUrl" },
-    banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
@@ -56,7 +51,44 @@ export async function bundle(root, outfile) {
     minifyWhitespace: true,
     lineLimit: 160,
     logLevel: "warning",
+  };
+  await esbuild.build({
+    ...common,
+    entryPoints: ["src/cli/process_shell.ts"],
+    outfile,
+    external,
+    plugins: [lazy(root), nativePackages(), besides()],
+    define: { "import.meta.url": "bundleUrl" },
+    banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
   });
+  for (const [entry, name] of Object.entries(beside)) {
+    await esbuild.build({
+      ...common,
+      entryPoints: [entry],
+      outfile: join(dirname(outfile), name),
+      sourcemap: false,
+      minifyIdentifiers: true,
+    });
+  }
+}
+
+/** Modules of the sources that stay apart, so that their text is not held in the memory of commands that never use them. */
+const beside = { "src/cli/mcp/tools/sdk.ts": "mcp_sdk.cjs" };
+
+function besides() {
+  return {
+    name: "beside",
+    setup(build) {
+      build.onResolve({ filter: /\/sdk\.js$/ }, ({ path, resolveDir }) => {
+        const source = relative(build.initialOptions.absWorkingDir, join(resolveDir, path)).replace(
+          /\.js$/,
+          ".ts",
+        );
+        const name = beside[source.split(sep).join("/")];
+        return name === undefined ? undefined : { path: `./${name}`, external: true };
+      });
+    },
+  };
 }
 
 /** Puts a module of getters before each of `lazyPackages`, of which the first that is read runs the package. */

@@ -34,6 +34,7 @@ export const plainSettings: ProviderSettings = {
   authorizationParams: {},
   apiBaseUrl: "",
   userInfoEndpoint: "",
+  userInfoMapping: {},
   description: "",
   category: "",
   refreshWindowMs: undefined,

@@ -27,6 +27,7 @@ export const examples: Readonly<Record<string, string>> = {
   exec: "--env GITHUB_TOKEN=github -- gh pr list",
   "git-credential": "github get",
   "docker-credential": "github --host ghcr.io list",
+  mcp: "--provider github --method GET --method POST",
   watch: "--user ada --json",
   "audit list": "--since yesterday --type token_retrieved",
   "audit verify": "",

@@ -36,6 +36,7 @@ function processShell(): Shell {
     random: Math.random,
     userName,
     runProgram,
+    openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
       const { default: open } = await import("open");
       await open(url);

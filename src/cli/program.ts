@@ -22,6 +22,7 @@ import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
 import { examples } from "./examples.js";
 import { providersCommand } from "./manifest/providers.js";
+import { mcpCommand } from "./mcp/mcp.js";
 import { providerCommand } from "./providers/provider.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { helpWidth } from "./shell/help.js";
@@ -68,6 +69,7 @@ function buildProgram(shell: Shell): Command {
     curlCommand,
     gitCredentialCommand,
     dockerCredentialCommand,
+    mcpCommand,
     watchCommand,
     auditCommand,
     keyringCommand,

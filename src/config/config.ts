@@ -36,6 +36,8 @@ export interface Config {
   readonly consent: {
     /** Every consent waits for `ConfirmConnection`, whatever its request says. */
     readonly requireConfirmation: boolean;
+    /** Whether a connection stays as it was when another account consents than before. */
+    readonly refusesOtherAccounts: boolean;
     /** New oauth2 profiles share the redirect URI of the existing Nexus. */
     readonly sharedRedirectUri: boolean;
   };
@@ -102,6 +104,7 @@ export function loadConfig(
     allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
     consent: Object.freeze({
       requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION"),
+      refusesOtherAccounts: reader.get("NEXUS_OTHER_ACCOUNT") === "refuse",
       sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
     }),
     catalogFile: reader.get("NEXUS_CATALOG_FILE"),

@@ -170,6 +170,12 @@ export const daemonSettings = {
       meaning:
         "true: every consent needs a return URL, and its token is readable only after ConfirmConnection, whatever its request says.",
     },
+    NEXUS_OTHER_ACCOUNT: {
+      kind: word("word", ["refuse", "accept"]),
+      default: "refuse",
+      meaning:
+        "A connection that is consented to again, by another account at the provider than before: refuse keeps it as it was, accept takes the new account and says so on the page and in the audit log. Where the provider does not say whose an account is, nobody can tell.",
+    },
   },
   Providers: {
     NEXUS_PROVIDERS_FILE: {

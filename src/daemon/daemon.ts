@@ -92,6 +92,7 @@ export class Daemon {
     domain.recovery.start();
     domain.keyring.start();
     domain.notifier.start();
+    domain.poller.start();
   }
 
   /** Reads the policy file and applies the providers file again; nothing where there is none. */
@@ -137,6 +138,7 @@ export class Daemon {
         domain.recovery.stop(),
         domain.keyring.stop(),
         domain.notifier.stop(),
+        domain.poller.stop(),
         keeper?.stop(),
         policy?.stop(),
       ]),

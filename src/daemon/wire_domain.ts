@@ -6,16 +6,18 @@ import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
+import { CredentialCapture } from "../domain/capture/capture.js";
+import { CaptureFormFlow } from "../domain/capture/capture_form.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
-import { CredentialCapture } from "../domain/consent/capture.js";
-import { CaptureFormFlow } from "../domain/consent/capture_form.js";
 import { ConsentConfirmation } from "../domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../domain/consent/consent_flow.js";
 import { ConsentHolder } from "../domain/consent/consent_holder.js";
+import { DevicePoller } from "../domain/consent/device_poller.js";
+import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
@@ -26,6 +28,7 @@ import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
 import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
+import { UserInfoClient } from "../domain/grants/user_info_client.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
@@ -153,14 +156,15 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
     tokens,
-    rejected: new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher }),
+    rejected,
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, names, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -179,19 +183,24 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   });
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
+  const userInfo = new UserInfoClient({ ...shared, apply: applyStrategy });
+  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted };
+  const poller = new DevicePoller(consents);
+  const devices = new DeviceRequests({ ...shared, poller });
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
     discoveryTrial: new DiscoveryTrial(shared),
     registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
-    connections: new Connections({ ...config, ...config.consent, ...shared, revocationAttempted }),
+    connections: new Connections({ ...config, ...config.consent, ...shared, devices, revocationAttempted }),
     unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),
     capture,
     captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
     confirmer: new ConsentConfirmation(shared),
-    consent: new ConnectionCompleter({ ...shared, spool, onAccepted, unknownStateAudit }),
+    consent: new ConnectionCompleter({ ...consents, unknownStateAudit }),
     unknownStateAudit,
+    poller,
   };
 }
 

@@ -16,6 +16,10 @@ export interface AuthorizationServer {
   /** The keys behind `jwksUri`. */
   readonly keys: KeySet | undefined;
   readonly revocationEndpoint: string | undefined;
+  /** RFC 8628 section 4. */
+  readonly deviceAuthorizationEndpoint: string | undefined;
+  /** RFC 8414 section 2: it says that it takes PKCE by S256. */
+  readonly announcesPkce: boolean;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
@@ -57,6 +61,8 @@ export function manualAuthorizationServer(
     tokenEndpoint: profile.tokenUrl,
     jwksUri: profile.jwksUrl === "" ? undefined : profile.jwksUrl,
     revocationEndpoint: undefined,
+    deviceAuthorizationEndpoint: undefined,
+    announcesPkce: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
     signingAlgorithms,
@@ -112,6 +118,8 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
+    deviceAuthorizationEndpoint: endpoint("device_authorization_endpoint"),
+    announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     signingAlgorithms: Array.isArray(advertised)
@@ -135,6 +143,10 @@ function authorizationServer(
   };
   const keys = server.jwksUri === undefined ? undefined : new KeySet(server.jwksUri);
   return { ...server, keys, metadata };
+}
+
+function announcesPkce(methods: unknown): boolean {
+  return Array.isArray(methods) && methods.includes("S256");
 }
 
 /** A document from elsewhere must not send client secrets to plain ports of this machine: http needs an http issuer. */

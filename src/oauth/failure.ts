@@ -10,7 +10,7 @@ import { OutboundError } from "../outbound/outbound.js";
  */
 export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";
 
-export type RejectedReason = "id_token_verification_failed" | "malformed_response";
+export type RejectedReason = "id_token_verification_failed" | "malformed_response" | "account_changed";
 
 /** Which check of an id_token failed: the claim, or what happened to the signature. */
 export type IdTokenRejected =

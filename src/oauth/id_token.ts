@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { type Account, accountOf, accountSource, standardClaims } from "../model/credentials/account.js";
 import { formatDuration } from "../model/quantity_text.js";
 import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
@@ -34,6 +35,7 @@ export interface IdTokenExpectation {
 export interface JudgedIdToken {
   readonly idToken: string;
   readonly subject: string;
+  readonly account: Account | undefined;
   /** For `oauth4webapi`, which knows the token again by this object. */
   readonly response: Response;
 }
@@ -67,7 +69,9 @@ export async function processIdToken(
     // OpenID Connect Core 1.0 section 2.
     if (claims.sub === "" || claims.sub.length > 255) throw new IdTokenError("sub");
     if (claims.azp !== undefined && claims.azp !== client.clientId) throw new IdTokenError("azp");
-    return { idToken, subject: claims.sub, response };
+    const source = accountSource("id_token", server.issuer, client.clientId);
+    const account = accountOf((field) => claims[standardClaims[field]], source);
+    return { idToken, subject: claims.sub, account, response };
   } catch (violation) {
     if (violation instanceof IdTokenError) throw violation;
     const which = claimViolation(violation);

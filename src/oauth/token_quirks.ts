@@ -147,7 +147,8 @@ function keptValues(root: JsonRecord, paths: readonly string[]): Record<string, 
 
 type JsonRecord = Readonly<Record<string, unknown>>;
 
-function valueAt(root: JsonRecord, path: string): unknown {
+/** By a dotted path, or by a name that has dots itself; of an array by number, from 0. */
+export function valueAt(root: JsonRecord, path: string): unknown {
   if (path === "") return root;
   if (Object.hasOwn(root, path)) return root[path];
   let value: unknown = root;

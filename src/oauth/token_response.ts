@@ -4,6 +4,7 @@ import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import { dpopToken, successHeader } from "./failure.js";
+import type { JudgedIdToken } from "./id_token.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
@@ -117,7 +118,7 @@ export async function sendTokenRequest(
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
 export function toTokenSet(
   response: oauth.TokenEndpointResponse,
-  verified: { readonly idToken: string; readonly subject: string } | undefined,
+  verified: Pick<JudgedIdToken, "idToken" | "subject" | "account"> | undefined,
   metadata: Readonly<Record<string, string>> = {},
 ): TokenSet {
   const refreshSeconds = response["refresh_token_expires_in"];
@@ -130,6 +131,7 @@ export function toTokenSet(
     expiresInMs: response.expires_in === undefined ? undefined : response.expires_in * 1000,
     scopes: response.scope?.split(" "),
     subject: verified?.subject,
+    account: verified?.account,
     metadata,
   };
 }

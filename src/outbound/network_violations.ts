@@ -16,6 +16,7 @@ export function networkViolations(settings: ProviderSettings, networks: Provider
     ["jwks_url", settings.jwksUrl],
     ["oauth2_options.refresh_url", oauth2.refreshUrl],
     ["oauth2_options.revocation_url", oauth2.revocationUrl],
+    ["oauth2_options.device_authorization_url", oauth2.deviceAuthorizationUrl],
     ["user_info_endpoint", settings.userInfoEndpoint],
     ["api_base_url", settings.apiBaseUrl],
   ];

@@ -177,6 +177,15 @@ export abstract class Reads {
     return bytes && unlessUnreadable(() => decodeAuthorization(bytes));
   }
 
+  /** Keys of the device authorizations that wait for their person: hexadecimal SHA-256 of `state`. */
+  deviceAuthorizations(): string[] {
+    const all = this.databases.authorizations.getRange({});
+    return Array.from(all, ({ key, value }) => ({ key, value })).flatMap(({ key, value }) => {
+      const pending = unlessUnreadable(() => decodeAuthorization(value));
+      return pending?.deviceIntervalMs === undefined ? [] : [key.toString("hex")];
+    });
+  }
+
   getDiscovery(issuer: string): StoredDiscovery | undefined {
     const bytes = this.databases.discovery.getBinary(issuerKey(issuer));
     return bytes && decodeDiscovery(bytes);

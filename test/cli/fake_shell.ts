@@ -77,6 +77,9 @@ export function fakeShell(
       programs.push({ argv, env });
       return given.programExitCode ?? 0;
     },
+    openStandardStreams: () => {
+      throw new Error("this process has no streams");
+    },
     openBrowser: async (url) => {
       if (given.browserFails) throw new Error("no display");
       opened.push(url);

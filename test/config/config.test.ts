@@ -36,7 +36,7 @@ describe("loadConfig", () => {
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
-      consent: { requireConfirmation: false, sharedRedirectUri: false },
+      consent: { requireConfirmation: false, refusesOtherAccounts: true, sharedRedirectUri: false },
       providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       logLevel: "info",
       logFormat: "json",

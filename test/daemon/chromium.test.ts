@@ -74,6 +74,7 @@ describe("a person in Chromium", () => {
     await tab.page.click("#allow");
     await expectTitle(tab.page, "Connected");
     expect(await tab.page.textContent("main")).toContain("Your account at op is connected.");
+    expect(await tab.page.textContent("main")).toContain("The account is ada.");
     await expectPlainPage(tab.page);
     expect(tab.troubles).toEqual([]);
     expect([...tab.hosts].sort()).toEqual(["127.0.0.1", "localhost"]);
@@ -83,6 +84,42 @@ describe("a person in Chromium", () => {
     expect(token?.revision).toBe(1n);
     const headers = { authorization: `Bearer ${token?.credentials["access_token"]}` };
     expect((await fetch(world.provider.userinfoEndpoint, { headers })).status).toBe(200);
+  });
+
+  it("sees the scopes that an API asked for before the provider asks, and gives them", async () => {
+    const tab = await Tab.open(context);
+    await tab.openConsent(authUrl);
+    await tab.page.click("#allow");
+    await expectTitle(tab.page, "Connected");
+    await world.clients.tokens.reportRejectedToken({
+      connectionId,
+      revision: 1n,
+      status: 403,
+      wwwAuthenticate: 'Bearer error="insufficient_scope", scope="read <script>alert(1)</script>"',
+    });
+    const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
+    if (result.case !== "consent") throw new Error("no link");
+    await tab.page.goto(result.value.authUrl);
+    await expectTitle(tab.page, "Allow more access?");
+    await expectPlainPage(tab.page);
+    expect(await tab.page.locator(".scopes li").allTextContents()).toEqual([
+      "read",
+      "<script>alert(1)</script>",
+      "openid",
+      "email",
+    ]);
+    const button = tab.page.locator("#to-provider");
+    expect(await button.textContent()).toBe("Continue to op");
+    expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(44);
+    await button.click();
+    await expectTitle(tab.page, "Allow access?");
+    await tab.page.click("#allow");
+    await expectTitle(tab.page, "Connected");
+    expect(tab.troubles).toEqual([]);
+    expect((await world.clients.tokens.getToken({ connectionId })).token).toMatchObject({
+      revision: 2n,
+      grantedScopes: expect.arrayContaining(["read"]),
+    });
   });
 
   it("says no, and is told that nothing was connected", async () => {

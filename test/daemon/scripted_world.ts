@@ -34,6 +34,8 @@ export class ScriptedWorld extends TestDaemon {
   answerToken: AnswerToken = goodTokens();
   /** Further documents by path: discovery, keys. */
   readonly documents = new Map<string, () => object>();
+  /** What answers at further paths, the API's for one. */
+  readonly api = new Map<string, Script>();
   /** What the person does. */
   decision: "allow" | "deny" = "allow";
   rest!: RestClient;
@@ -127,8 +129,10 @@ export class ScriptedWorld extends TestDaemon {
       this.answerToken(request)(response, request);
       return;
     }
+    const script = this.api.get(url.pathname);
     const document = this.documents.get(url.pathname);
-    if (document) json(document())(response, request);
+    if (script) script(response, request);
+    else if (document) json(document())(response, request);
     else response.writeHead(404).end();
   }
 }

@@ -146,7 +146,17 @@ export async function consent(
   decision: "allow" | "deny" = "allow",
   stopAt?: (url: string) => boolean,
 ): Promise<Page> {
-  let page = await browser.get(authUrl, stopAt);
+  return await answerConsent(browser, await browser.get(authUrl, stopAt), decision, stopAt);
+}
+
+/** The same from a page on the way. */
+export async function answerConsent(
+  browser: Browser,
+  opened: Page,
+  decision: "allow" | "deny" = "allow",
+  stopAt?: (url: string) => boolean,
+): Promise<Page> {
+  let page = opened;
   if (page.body.includes('id="to-provider"')) page = await browser.follow(page, "to-provider", stopAt);
   if (page.body.includes('id="provider-login"')) page = await browser.submit(page, { login: "ada" }, stopAt);
   if (page.body.includes('id="provider-consent"')) page = await browser.submit(page, { decision }, stopAt);

@@ -10,6 +10,7 @@ import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import { TokenEndpointClient } from "../../src/domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../../src/domain/grants/token_spool.js";
+import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
@@ -22,6 +23,7 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
+import { applyStrategy } from "../../src/strategies/apply_strategy.js";
 import { Vault } from "../../src/vault/vault.js";
 import { plainSettings } from "../samples.js";
 import { silentLog } from "../silent_log.js";
@@ -96,6 +98,8 @@ export class WiredDomain {
       writer,
       grants,
       locks,
+      userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
+      refusesOtherAccounts: true,
       unknownStateAudit,
       onAccepted,
     });

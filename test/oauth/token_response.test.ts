@@ -190,7 +190,7 @@ test("a token set keeps what the provider did not say apart from what it said", 
   );
 
   const full = { ...good, token_type: "dpop" } as const;
-  const rich = toTokenSet(full, { idToken: "a.b.c", subject: "ada" });
+  const rich = toTokenSet(full, { idToken: "a.b.c", subject: "ada", account: undefined });
   expect(rich).toMatchObject({
     tokenType: "DPoP",
     expiresInMs: 3_600_000,

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { ProxyProgram } from "./programs.js";
-import { importHmac, importQuery, itFollowsTheConnection, itJudgesTheApi, proxied } from "./proxied.js";
+import {
+  importHmac,
+  importQuery,
+  invalidToken,
+  itFollowsTheConnection,
+  itJudgesTheApi,
+  itSendsAgain,
+  proxied,
+  rejections,
+} from "./proxied.js";
 import { forged } from "./proxy_world.js";
 
 describe("Caddy's forward_auth", () => {
@@ -24,6 +33,23 @@ describe("Caddy's forward_auth", () => {
     expect(use.world.arrived).toHaveLength(count);
   });
 
+  it("reports a 401 to a request with a body, and leaves it to the agent to send it again", async () => {
+    const id = await use.world.connect();
+    const url = await use.start(id);
+    use.world.refusals.push(invalidToken);
+    const count = use.world.arrived.length;
+    const refused = await fetch(url, { method: "POST", body: "hello" });
+    expect([refused.status, await refused.text()]).toEqual([
+      401,
+      expect.stringContaining("send the request again"),
+    ]);
+    expect(use.world.arrived).toHaveLength(count + 1);
+    expect(await rejections(use.world, id)).toEqual(["1: 401 invalid_token"]);
+    expect((await fetch(url, { method: "POST", body: "hello" })).status).toBe(200);
+    expect(use.world.last.headers.authorization).toBe(`Bearer ${await use.world.token(id)}`);
+  });
+
+  itSendsAgain(use, false);
   itJudgesTheApi(use, 502);
   itFollowsTheConnection(use, 502);
 });

@@ -5,9 +5,12 @@ import { ProxyProgram } from "./programs.js";
 import {
   importHmac,
   importQuery,
+  invalidToken,
   itFollowsTheConnection,
   itJudgesTheApi,
+  lacksScope,
   proxied,
+  rejections,
   sha256Of,
 } from "./proxied.js";
 import { forged } from "./proxy_world.js";
@@ -64,6 +67,26 @@ describe("Envoy's external authorization", () => {
     const denied = await fetch(await use.start("00000000-0000-4000-8000-000000000000"));
     expect(denied.status).toBe(403);
     expect(await denied.json()).toMatchObject({ error: expect.any(String), message: expect.any(String) });
+  });
+
+  it("reports a 401, and a 403 for scopes, before the agent has the answer", async () => {
+    const { world } = use;
+    const id = await world.connect();
+    const url = await use.start(id);
+    world.refusals.push(invalidToken);
+    const refused = await fetch(url);
+    expect([refused.status, await refused.text()]).toEqual([401, "refused"]);
+    expect(await rejections(world, id)).toEqual(["1: 401 invalid_token"]);
+    expect((await fetch(url)).status).toBe(200);
+    expect(world.last.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
+    world.refusals.push(lacksScope, { status: 403, challenge: "Bearer" });
+    expect([(await fetch(url)).status, (await fetch(url)).status]).toEqual([403, 403]);
+    expect(await rejections(world, id)).toEqual(["2: 403 insufficient_scope", "1: 401 invalid_token"]);
+    const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
+    expect(result).toMatchObject({ case: "consent", value: { reason: "scopes_missing" } });
+    await world.clients.connections.revokeConnection({ connectionId: id });
+    expect((await fetch(url)).status).toBe(401);
+    expect(await rejections(world, id)).toHaveLength(2);
   });
 
   itJudgesTheApi(use, 503);

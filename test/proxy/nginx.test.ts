@@ -4,8 +4,10 @@ import {
   importHeader,
   importHmac,
   importQuery,
+  invalidToken,
   itFollowsTheConnection,
   itJudgesTheApi,
+  itSendsAgain,
   proxied,
 } from "./proxied.js";
 import { forged } from "./proxy_world.js";
@@ -54,6 +56,17 @@ describe("nginx's auth_request", () => {
     expect(use.world.arrived).toHaveLength(count);
   });
 
+  it("sends a body again too", async () => {
+    const url = await use.start(await use.world.connect());
+    use.world.refusals.push(invalidToken);
+    expect((await fetch(url, { method: "POST", body: "hello" })).status).toBe(200);
+    expect(use.world.arrived.slice(-2).map(({ method, body }) => `${method} ${body}`)).toEqual([
+      "POST hello",
+      "POST hello",
+    ]);
+  });
+
+  itSendsAgain(use, true);
   itJudgesTheApi(use, 502);
   itFollowsTheConnection(use, 500);
 });

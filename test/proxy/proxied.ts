@@ -89,6 +89,55 @@ export function itJudgesTheApi(use: Proxied, status: number): void {
   });
 }
 
+export const invalidToken = { status: 401, challenge: 'Bearer realm="a \\"b\\"", error="invalid_token"' };
+export const lacksScope = { status: 403, challenge: 'Bearer error="insufficient_scope", scope="read"' };
+
+/** Reports of the connection that were acted on, the newest first. */
+export async function rejections(world: ProxyWorld, connectionId: string): Promise<string[]> {
+  const { events } = await world.clients.audit.listAuditEvents({ eventType: "token_rejected", connectionId });
+  return events.map(({ reason, revision }) => `${revision}: ${reason}`);
+}
+
+/**
+ * What a proxy that sends a request again does when the API refuses the credential.
+ *
+ * @param keepsChallenge whether the answer to the second has the challenge of the first
+ */
+export function itSendsAgain(use: Proxied, keepsChallenge: boolean): void {
+  it("reports a 401, sends the request once more with the new credential, and never twice", async () => {
+    const { world, start } = use;
+    const id = await world.connect();
+    const url = await start(id);
+    world.refusals.push(invalidToken);
+    const count = world.arrived.length;
+    const answer = await fetch(`${url}/me`);
+    expect([answer.status, await answer.text()]).toEqual([200, "hello"]);
+    expect(answer.headers.get("www-authenticate")).toBe(keepsChallenge ? invalidToken.challenge : null);
+    const sent = world.arrived.slice(count);
+    expect(sent.map(({ url: path }) => path)).toEqual(["/me", "/me"]);
+    expect(sent[0]?.headers.authorization).not.toBe(sent[1]?.headers.authorization);
+    expect(sent[1]?.headers.authorization).toBe(`Bearer ${await world.token(id)}`);
+    expect(JSON.stringify(sent.map(({ headers }) => Object.keys(headers)))).not.toContain("x-nexus");
+    expect(await rejections(world, id)).toEqual(["1: 401 invalid_token"]);
+
+    world.refusals.push(invalidToken, invalidToken);
+    const forgedRevision = {
+      "x-nexus-revision": "1",
+      "x-nexus-refused-revision": "1",
+      "x-nexus-refused-status": "403",
+    };
+    const refused = await fetch(url, { headers: forgedRevision });
+    expect([refused.status, await refused.text()]).toEqual([401, "refused"]);
+    expect(world.arrived).toHaveLength(count + 4);
+    expect(await rejections(world, id)).toEqual(["2: 401 invalid_token", "1: 401 invalid_token"]);
+
+    const bare = await start(await importHeader(world));
+    world.refusals.push(invalidToken);
+    expect((await fetch(bare)).status).toBe(401);
+    expect(world.arrived).toHaveLength(count + 5);
+  });
+}
+
 /** The life of a connection behind a proxy that asks about every request. The last test of a world: it ends with the daemon killed. */
 export function itFollowsTheConnection(use: Proxied, statusWithoutDaemon: number): void {
   it("gives, overwrites, follows a refresh, denies what is revoked, and denies when nexusd is killed", async () => {

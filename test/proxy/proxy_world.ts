@@ -32,7 +32,10 @@ export class ProxyWorld {
   readonly clients: Clients;
   /** Of an authority that issued nothing here. */
   readonly otherCaFile: string;
+  /** Requests that the API refuses from now on, with this challenge. */
+  readonly refusals: { status: number; challenge: string }[] = [];
   readonly #api: Server;
+  #providerId: Promise<string> | undefined;
   #keys = 0;
 
   private constructor(
@@ -50,7 +53,10 @@ export class ProxyWorld {
       const { method = "", url = "", headers, socket } = request;
       const { servername } = socket as TLSSocket & { servername: string | false };
       this.arrived.push({ method, url, headers, body, serverName: servername });
-      response.end("hello");
+      const refusal = this.refusals.shift();
+      if (refusal)
+        response.writeHead(refusal.status, { "www-authenticate": refusal.challenge }).end("refused");
+      else response.end("hello");
     });
   }
 
@@ -89,7 +95,8 @@ export class ProxyWorld {
 
   /** A connection with a person's consent. */
   async connect(): Promise<string> {
-    const providerId = await registeredAt(this.provider, this.clients);
+    this.#providerId ??= registeredAt(this.provider, this.clients);
+    const providerId = await this.#providerId;
     return await consented(this.clients, requestOf(providerId));
   }
 

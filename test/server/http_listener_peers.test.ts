@@ -56,6 +56,23 @@ describe("malformed requests are answered and end nothing", () => {
     expect(fake.unexpected).toEqual([]);
   });
 
+  test.each([
+    [undefined, "GetToken", 'has no content-type: send JSON with "content-type: application/json"'],
+    ["application/x-www-form-urlencoded", "GetToken", "that no RPC is sent with: send JSON with"],
+    ["text/json", "WatchTokens", "application/connect+json"],
+  ])("says which content type a call needs, sent as %s", async (type, method, words) => {
+    const { base } = await openListener();
+    const headers = { "x-api-key": apiKey, ...(type === undefined ? {} : { "content-type": type }) };
+    const body = new Blob(["{}"]);
+    const answer = await fetch(`${base}/nexus.v1.TokenService/${method}`, { method: "POST", headers, body });
+    expect(answer.status).toBe(415);
+    expect(await answer.json()).toEqual({
+      error: "unsupported_media_type",
+      code: "unsupported_media_type",
+      message: expect.stringContaining(words),
+    });
+  });
+
   test("an :authority that is no host", async () => {
     const { base, fake } = await openListener();
     const session = connectHttp2(base);

@@ -24,6 +24,7 @@ interface ConnectFlags extends DaemonFlags {
   readonly returnUrl?: string;
   readonly connection?: string;
   readonly label?: string;
+  readonly device?: boolean;
   readonly open: boolean;
 }
 
@@ -42,6 +43,10 @@ export function connectCommand(shell: Shell): Command {
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
     .option("--label <label>", "tells this account of the user from another at the provider")
+    .option(
+      "--device",
+      "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
+    )
     .option("--no-open", "only print the URL, do not open it");
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
     withDaemon(shell, flags, async (session) => {
@@ -80,6 +85,7 @@ function request(shell: Shell, provider: string | undefined, flags: ConnectFlags
     scopes: flags.scope ?? [],
     returnUrl: flags.returnUrl ?? "",
     label: flags.label ?? "",
+    device: flags.device ?? false,
   };
 }
 
@@ -95,7 +101,15 @@ async function read(shell: Shell, session: DaemonSession, text: string): Promise
 async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
   if (flags.json) return shell.stdout.write(jsonLine(RequestAnswerSchema, answer));
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
-  shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+  const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
+  if (answer.userCode === "") {
+    shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+  } else {
+    const page = printable(answer.verificationUri);
+    shell.stdout.write(
+      `Open ${page} on any device, and enter this code:\n\n  ${printable(answer.userCode)}\n\n`,
+    );
+  }
   shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
   if (answer.redirectUri !== "") {
     const uri = printable(answer.redirectUri);
@@ -103,9 +117,9 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
       `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${uri}\n\n`,
     );
   }
-  if (!shell.stdout.isTTY || !flags.open || !/^https?:\/\//.test(answer.authUrl)) return;
+  if (!shell.stdout.isTTY || !flags.open || !/^https?:\/\//.test(url)) return;
   try {
-    await shell.openBrowser(answer.authUrl);
+    await shell.openBrowser(url);
   } catch {
     shell.stderr.write("no browser could be opened: open the URL by hand\n");
   }

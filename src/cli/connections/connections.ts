@@ -9,6 +9,7 @@ import {
   connectionStatuses,
   type ConnectionStatus as StatusName,
 } from "../../model/connections/connection.js";
+import { accountText } from "../../model/credentials/account.js";
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import {
@@ -59,6 +60,7 @@ function listCommand(shell: Shell): Command {
         ID: ({ id }) => shortId(id),
         PROVIDER: ({ providerName }) => providerName,
         USER: ({ userId, label }) => (label === "" ? userId : `${userId}/${label}`),
+        ACCOUNT: ({ account }) => accountText(account),
         STATUS: ({ status }) => formatStatus(status),
         REVISION: ({ revision }) => `${revision}`,
         TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
@@ -143,6 +145,13 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
   });
 }
 
+/** All that the provider said, what people know it by first. */
+function accountWords(account: Connection["account"]): string {
+  if (!account) return "";
+  const { email, login, name, subject } = account;
+  return [...new Set([email, login, name, subject].filter((text) => text !== ""))].join(", ");
+}
+
 function describe(connection: Connection, nowMs: number): string {
   const { problem } = connection;
   return formatFields([
@@ -150,6 +159,7 @@ function describe(connection: Connection, nowMs: number): string {
     ["provider", connection.providerName],
     ["user", connection.userId],
     ["label", connection.label],
+    ["account", accountWords(connection.account)],
     ["status", formatStatus(connection.status)],
     ["problem", problem ? `${problem.reason}: ${problem.message}` : ""],
     ["next try", formatTime(problem?.retryAt)],

@@ -38,19 +38,36 @@ function withoutFragment(url: URL): string {
 }
 
 /**
- * `Name: value` lines. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
+ * `Name: value` lines.
  *
- * @throws CommandFailure
+ * @throws CommandFailure as `checkHeaders`
  */
 export function parseHeaders(lines: readonly string[]): Record<string, string> {
-  const headers = new Map<string, string>();
-  for (const line of lines) {
+  const pairs = lines.map((line): [string, string] => {
     const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
-    const violation = name === "" ? "must be NAME: VALUE" : headerNameViolation(name);
-    if (violation !== undefined) throw usageFailure(`--header ${printable(name || line)}: ${violation}`);
+    if (name === "") throw usageFailure(`--header ${printable(line)}: must be NAME: VALUE`);
+    return [name, value];
+  });
+  return checkHeaders(pairs, "--header");
+}
+
+/**
+ * Headers as one record, names in lower case. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
+ *
+ * @param what the argument that they come from, for messages
+ * @throws CommandFailure
+ */
+export function checkHeaders(
+  pairs: Iterable<readonly [name: string, value: string]>,
+  what: string,
+): Record<string, string> {
+  const headers = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    const violation = headerNameViolation(name);
+    if (violation !== undefined) throw usageFailure(`${what} ${printable(name)}: ${violation}`);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
     if (/[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/.test(value)) {
-      throw usageFailure(`--header ${name}: the value holds characters that a header cannot carry`);
+      throw usageFailure(`${what} ${name}: the value holds characters that a header cannot carry`);
     }
     const key = name.toLowerCase();
     // RFC 9110 section 5.3.
@@ -60,11 +77,14 @@ export function parseHeaders(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(headers);
 }
 
-/** @throws CommandFailure for what is no method, and for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6) */
-export function parseMethod(text: string): string {
+/**
+ * @param what the argument that it comes from, for the message
+ * @throws CommandFailure for what is no method, and for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6)
+ */
+export function parseMethod(text: string, what = "--request"): string {
   const method = text.toUpperCase();
   if (/^[A-Z]+$/.test(method) && method !== "CONNECT") return method;
-  throw usageFailure(`--request ${printable(text)} is not a method, as GET or PATCH`);
+  throw usageFailure(`${what} ${printable(text)} is not a method, as GET or PATCH`);
 }
 
 /** What `--data` and `--data-binary` say, put together as curl does; undefined for no body. */

@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { type IncomingMessage, request as requestPlain, STATUS_CODES } from "node:http";
+import {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as requestPlain,
+  STATUS_CODES,
+} from "node:http";
 import { request as requestSecure } from "node:https";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
@@ -8,6 +13,7 @@ import { CommandFailure } from "../shell/command_failure.js";
 /** What an API answered. */
 export interface ApiAnswer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   /** The status line and the headers, with the empty line after them. */
   readonly head: string;
   /** @throws CommandFailure when it breaks off */
@@ -21,7 +27,10 @@ export interface ApiAnswer {
  *
  * @throws CommandFailure that names the origin alone: the path and the query may hold the credential
  */
-export async function sendToApi(request: AuthorizedRequest<Uint8Array>): Promise<ApiAnswer> {
+export async function sendToApi(
+  request: AuthorizedRequest<Uint8Array>,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<ApiAnswer> {
   const url = new URL(request.url);
   const send = url.protocol === "https:" ? requestSecure : requestPlain;
   const failure = (error: unknown): CommandFailure =>
@@ -30,7 +39,12 @@ export async function sendToApi(request: AuthorizedRequest<Uint8Array>): Promise
     const { method, headers, body } = request;
     // Of GET and its like Node frames no body by itself.
     const length = body === undefined ? {} : { "content-length": String(body.length) };
-    const sent = send(url, { method, headers: { ...headers, ...length }, agent: false });
+    const sent = send(url, {
+      method,
+      headers: { ...headers, ...length },
+      agent: false,
+      ...(signal ? { signal } : {}),
+    });
     sent.end(body);
     const [response] = (await once(sent, "response")) as [IncomingMessage];
     // What breaks from now on breaks the body of the answer too, which says so.
@@ -49,6 +63,7 @@ function answerOf(response: IncomingMessage, failure: (error: unknown) => Comman
   }
   return {
     status,
+    headers: response.headers,
     head: `${lines.join("\r\n")}\r\n\r\n`,
     body: async function* () {
       try {

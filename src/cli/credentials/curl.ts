@@ -1,19 +1,18 @@
 import { Command } from "commander";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
 import { connectionArgument } from "../connections/connection_key.js";
-
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { addAddressFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
 import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
 import { type ApiAnswer, sendToApi } from "./api_call.js";
+import { type ApiRequest, apiBaseUrlOf, authorize } from "./authorized_request.js";
 import { providerOf } from "./named_connection.js";
-import { type Credential, parseCredentialName, readCredential } from "./read_credential.js";
+import { parseCredentialName, readCredential } from "./read_credential.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;
@@ -21,8 +20,6 @@ interface CurlFlags extends DaemonFlags, DataFlags {
   readonly include?: boolean;
   readonly fail?: boolean;
 }
-
-type ApiRequest = Parameters<typeof applyStrategy<Uint8Array>>[0];
 
 export function curlCommand(shell: Shell): Command {
   const command = new Command("curl")
@@ -56,35 +53,17 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   const body = await readBody(shell, flags);
   let request: AuthorizedRequest<Uint8Array> | undefined;
   await withDaemon(shell, flags, async (session) => {
-    const { name: provider, apiBaseUrl } = await providerOf(shell, session, connection);
-    if (apiBaseUrl === "") throw noBaseUrl(provider);
+    const apiBaseUrl = apiBaseUrlOf(await providerOf(shell, session, connection));
     const own: ApiRequest = {
       method: method ?? (body === undefined ? "GET" : "POST"),
       url: apiUrl(apiBaseUrl, path),
       headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
       body,
     };
-    request = await authorize(own, await readCredential(shell, session, connection));
+    request = await authorize(own, (await readCredential(shell, session, connection)).token);
   });
   if (request === undefined) throw new Error("no request was made");
   await print(shell, await sendToApi(request), flags);
-}
-
-async function authorize(
-  request: ApiRequest,
-  credential: Credential,
-): Promise<AuthorizedRequest<Uint8Array>> {
-  const { strategy, credentials } = credential.token;
-  try {
-    if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
-    return await applyStrategy(request, strategy, credentials);
-  } catch (error) {
-    if (!(error instanceof StrategyError)) throw error;
-    throw new CommandFailure(
-      exitCodes.failed,
-      printable(`the credential cannot be put into the request: ${error.message}`),
-    );
-  }
 }
 
 async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise<void> {
@@ -98,11 +77,4 @@ async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise
 
 function formType(body: Uint8Array | undefined): Record<string, string> {
   return body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" };
-}
-
-function noBaseUrl(provider: string): CommandFailure {
-  return new CommandFailure(
-    exitCodes.failed,
-    `the provider ${provider} has no API base URL: nexusd provider update ${provider} --api-base-url https://api.example.com`,
-  );
 }

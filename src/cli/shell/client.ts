@@ -38,8 +38,16 @@ export const callTimeoutMs = 30_000;
 /** A path that leads nowhere is noticed within twice this. */
 const pingIntervalMs = 20_000;
 
-/** Nothing is opened before the first call. */
-export function connectDaemon(config: ClientConfig, warn: (sentence: string) => void): Daemon {
+/**
+ * Nothing is opened before the first call.
+ *
+ * @param callerKey the API key of somebody else for whom the calls are made, in place of that of the settings
+ */
+export function connectDaemon(
+  config: ClientConfig,
+  warn: (sentence: string) => void,
+  callerKey?: string,
+): Daemon {
   const isUnix = config.kind === "unix";
   // The host of a Unix socket is of no use, but HTTP/2 wants one.
   const baseUrl = isUnix ? "http://localhost" : config.url;
@@ -51,12 +59,14 @@ export function connectDaemon(config: ClientConfig, warn: (sentence: string) => 
   if (!isUnix && isPlainRemote(config.url)) {
     warn(`the API key and the tokens go to ${config.url} unencrypted`);
   }
+  const ownKey = isUnix || config.apiKey === undefined ? undefined : config.apiKey;
+  const apiKey = callerKey ?? (ownKey && readApiKey(ownKey));
   const transport = createGrpcTransport({
     baseUrl,
     sessionManager,
     // Compressing what holds secrets beside what others can choose would give its length away.
     acceptCompression: [],
-    interceptors: isUnix || config.apiKey === undefined ? [] : [withApiKey(readApiKey(config.apiKey))],
+    interceptors: apiKey === undefined ? [] : [withApiKey(apiKey)],
   });
   return {
     providers: createClient(ProviderService, transport),

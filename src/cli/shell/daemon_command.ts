@@ -1,7 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { loadClientConfig } from "../../config/client_config.js";
+import { type ClientConfig, loadClientConfig } from "../../config/client_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
@@ -102,8 +102,31 @@ export async function withDaemon(
   flags: DaemonFlags,
   work: (session: DaemonSession) => Promise<void>,
 ): Promise<void> {
-  const config = loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
+  const config = clientConfigOf(shell, flags);
   const daemon = connectDaemon(config, (sentence) => shell.stderr.write(`nexusd: warning: ${sentence}\n`));
+  try {
+    await work(sessionOf(shell, daemon, flags));
+  } catch (error) {
+    const cause = error instanceof CommandFailure ? error.cause : undefined;
+    if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
+    const why = await explainAddress(config.url, shell.clock);
+    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
+  } finally {
+    daemon.close();
+  }
+}
+
+/** How the daemon is reached that flags and environment name. @throws ConfigError */
+export function clientConfigOf(shell: Pick<Shell, "env">, flags: DaemonFlags): ClientConfig {
+  return loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
+}
+
+/** Calls to a daemon, and answers for whoever reads what the shell writes. */
+export function sessionOf(
+  shell: Pick<Shell, "stdout" | "stderr">,
+  daemon: Daemon,
+  flags: DaemonFlags = {},
+): DaemonSession {
   const call: DaemonSession["call"] = async (doing, send) => {
     try {
       return await send({ timeoutMs: callTimeoutMs });
@@ -124,14 +147,5 @@ export async function withDaemon(
         ),
       );
   };
-  try {
-    await work({ daemon, call, show, showList });
-  } catch (error) {
-    const cause = error instanceof CommandFailure ? error.cause : undefined;
-    if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
-    const why = await explainAddress(config.url, shell.clock);
-    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
-  } finally {
-    daemon.close();
-  }
+  return { daemon, call, show, showList };
 }

@@ -1,3 +1,4 @@
+import type { Readable, Writable } from "node:stream";
 import type { Config } from "../../config/config.js";
 import type { Clock } from "../../runtime/clock.js";
 
@@ -43,6 +44,8 @@ export interface Shell {
    * @throws CommandFailure when it cannot be started, as a shell does: 127 when there is none, else 126
    */
   readonly runProgram: (argv: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
+  /** Standard input and output as they are, for a protocol that has them to itself. */
+  readonly openStandardStreams: () => { readonly input: Readable; readonly output: Writable };
   readonly openBrowser: (url: string) => Promise<void>;
   /** Resolves with the exit code once the daemon has ended. */
   readonly runDaemon: (options: {

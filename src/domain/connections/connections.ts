@@ -11,6 +11,7 @@ import {
   type PendingLink,
   type RequestedConnection,
 } from "../consent/consent_request.js";
+import type { DeviceRequests } from "../consent/device_request.js";
 import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
@@ -32,6 +33,8 @@ export class Connections {
       readonly revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
       /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
       readonly revocationAttempted?: (connectionId: string) => Promise<void>;
+      /** What device authorizations need. */
+      readonly devices?: DeviceRequests;
       readonly clock: Clock;
       /** Without a trailing slash. */
       readonly publicUrl: string;
@@ -51,8 +54,12 @@ export class Connections {
   }
 
   /** See `ConnectionRequests.pendingLink`. */
-  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
-    return this.#requests.pendingLink(connection, scopes);
+  pendingLink(
+    connection: Connection,
+    scopes: readonly string[],
+    asker: Pick<Principal, "name">,
+  ): PendingLink | undefined {
+    return this.#requests.pendingLink(connection, scopes, asker);
   }
 
   /** @throws InvalidArgument */

@@ -84,7 +84,7 @@ export class UnattendedConnector {
       const current = tx.getConnection(id);
       if (!current || current.status === "revoked" || current.credentialRevision === 0n) return;
       if (!isDeepStrictEqual(current.requestedScopes, refused)) return;
-      const change = { requestedScopes: current.consentedScopes };
+      const change = { requestedScopes: current.consentedScopes, ...stepUpAnswered(current) };
       tx.putConnection(changeConnection(current, change, this.deps.clock.nowMs()));
     });
   }

@@ -1,66 +1,32 @@
-import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
-import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import { ConsentHolder } from "./consent_holder.js";
-import { type Consented, ConsentWriter } from "./consent_writer.js";
+import { ConsentKeeper, type ConsentKeeperDeps, type KeptConsent } from "./consent_keeper.js";
+
+interface CodeRedemptionDeps extends ConsentKeeperDeps {
+  readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
+  /** Shared with the refresher: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+}
 
 /** Exchanges the code of an authorization response, and stores what it brings. */
 export class CodeRedemption {
-  readonly #store: Pick<Store, "commit" | "getConnection" | "getCredential">;
-  readonly #grants: Pick<TokenEndpointClient, "exchangeCode">;
-  readonly #revocations: Pick<RevocationQueue, "enqueue">;
-  readonly #consents: ConsentWriter;
-  readonly #holder: ConsentHolder;
-  readonly #spool: Pick<TokenSpool, "hold" | "release">;
-  readonly #onAccepted: (providerId: string) => void;
-  readonly #locks: KeyedMutex<string>;
-  readonly #clock: Clock;
+  readonly #keeper: ConsentKeeper;
 
-  constructor(options: {
-    store: Pick<Store, "commit" | "getConnection" | "getCredential">;
-    vault: CredentialVault;
-    writer: CredentialWriter;
-    grants: Pick<TokenEndpointClient, "exchangeCode">;
-    revocations: Pick<RevocationQueue, "enqueue">;
-    /** Holds a token set until it is durable. */
-    spool: Pick<TokenSpool, "hold" | "release">;
-    /** Called when a provider has accepted the client of its profile. */
-    onAccepted: (providerId: string) => void;
-    /** Shared with the refresher: one token request per connection. */
-    locks: KeyedMutex<string>;
-    clock: Clock;
-  }) {
-    this.#store = options.store;
-    this.#grants = options.grants;
-    this.#revocations = options.revocations;
-    this.#consents = new ConsentWriter(options);
-    this.#holder = new ConsentHolder(options);
-    this.#spool = options.spool;
-    this.#onAccepted = options.onAccepted;
-    this.#locks = options.locks;
-    this.#clock = options.clock;
+  constructor(private readonly deps: CodeRedemptionDeps) {
+    this.#keeper = new ConsentKeeper(deps);
   }
 
   /**
    * The exchange and its commit, alone for this connection.
    *
    * @param params as `processAuthorizationResponse` answered them
-   * @returns the completion code when the credential waits for its confirmation
-   * @throws GrantFailure; ConsentSuperseded
+   * @throws GrantFailure, of another account too where that is refused; ConsentSuperseded
    */
   async redeem(
     pending: PendingAuthorization,
@@ -69,9 +35,9 @@ export class CodeRedemption {
     params: URLSearchParams,
     secret: AuthorizationSecret,
     visitor: Principal,
-  ): Promise<string | undefined> {
-    return await this.#locks.run(pending.connectionId, async () => {
-      const tokenSet = await this.#grants.exchangeCode({
+  ): Promise<KeptConsent> {
+    return await this.deps.locks.run(pending.connectionId, async () => {
+      const tokenSet = await this.deps.grants.exchangeCode({
         server,
         profile,
         params,
@@ -80,65 +46,7 @@ export class CodeRedemption {
         nonce: secret.nonce,
       });
       const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
-      const consented = { pending, profile, tokenSet, metadata };
-      const receivedAtMs = this.#clock.nowMs();
-      this.#hold(consented, receivedAtMs);
-      const stored = await this.#store.commit((tx) => this.#keep(tx, consented, receivedAtMs, visitor));
-      this.#spool.release(pending.connectionId);
-      this.#onAccepted(profile.id);
-      if (stored === "superseded") throw new ConsentSuperseded();
-      return stored.completionCode;
+      return await this.#keeper.keep({ pending, profile, tokenSet, metadata }, visitor);
     });
-  }
-
-  /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
-  #hold(consented: Consented, receivedAtMs: number): void {
-    const { connectionId, requireConfirmation } = consented.pending;
-    const connection = this.#store.getConnection(connectionId);
-    if (requireConfirmation || !connection || connection.status === "revoked") return;
-    const stored = this.#store.getCredential(connectionId);
-    this.#spool.hold(connectionId, () => ({
-      grant: "consent",
-      ...this.#consents.compose(connection, stored, consented, receivedAtMs),
-    }));
-  }
-
-  #keep(
-    tx: Transaction,
-    consented: Consented,
-    receivedAtMs: number,
-    visitor: Principal,
-  ): "superseded" | { readonly completionCode: string | undefined } {
-    const { pending, profile, tokenSet, metadata } = consented;
-    const binding = grantBinding(profile);
-    const { connectionId, providerId } = pending;
-    const nowMs = this.#clock.nowMs();
-    const event = { timeMs: nowMs, ...by(visitor), connectionId, providerId };
-    const connection = tx.getConnection(connectionId);
-    const isEnded = !connection || connection.status === "revoked";
-    // The place for what waits is that of the newest request.
-    if (isEnded || (pending.requireConfirmation && connection.pendingStateHash !== undefined)) {
-      const reason = isEnded ? "connection_ended" : "request_replaced";
-      tx.appendAudit({ ...event, type: "token_storage_failed", reason });
-      this.#revocations.enqueue(tx, { ...event, revision: 0n, binding }, tokenSet);
-      return "superseded";
-    }
-    if (!pending.requireConfirmation) {
-      const written = this.#consents.write(tx, connection, consented, receivedAtMs);
-      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision: written.credentialRevision });
-      return { completionCode: undefined };
-    }
-    const { completionCode } = this.#holder.hold(tx, connection, pending, {
-      kind: "token_set",
-      tokenSet,
-      binding,
-      callbackMetadata: metadata,
-      receivedAtMs,
-    });
-    tx.appendAudit({ ...event, type: "oauth_flow_completed", reason: "awaiting_confirmation" });
-    return { completionCode };
   }
 }
-
-/** The connection was revoked or deleted, or a confirmed consent was requested anew, while its code was being exchanged. */
-export class ConsentSuperseded extends Error {}

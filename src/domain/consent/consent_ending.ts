@@ -72,6 +72,8 @@ export class ConsentEnding {
    */
   #drop(tx: Transaction, { pending, dropped }: EndedConsent): DroppedGrant | undefined {
     if (!dropped) return undefined;
+    // It may be a grant of another connection, which the other account gave: nobody here can tell.
+    if (dropped.grant.reason === "account_changed") return "kept";
     const { connectionId, providerId } = pending;
     const { tokenSet, claimedSubject } = dropped.grant;
     const subject = tx.getConnection(connectionId)?.subject;
@@ -92,6 +94,7 @@ const answers: readonly ProblemReason[] = [
   "authorization_failed",
   "token_exchange_failed",
   "id_token_verification_failed",
+  "account_changed",
 ];
 
 /** Of grants that stay at the provider, why. */

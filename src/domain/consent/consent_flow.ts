@@ -21,10 +21,12 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
+import type { UserInfoClient } from "../grants/user_info_client.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
-import { CodeRedemption, ConsentSuperseded } from "./code_exchange.js";
+import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
+import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
 import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
@@ -41,6 +43,9 @@ interface ConsentFlowDeps {
   readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   readonly unknownStateAudit: Pick<UnknownStateAudit, "record">;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  /** See `NEXUS_OTHER_ACCOUNT`. */
+  readonly refusesOtherAccounts: boolean;
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   /** Holds a token set until it is durable. */
@@ -196,9 +201,9 @@ export class ConnectionCompleter implements ConsentFlow {
     params: URLSearchParams,
   ): Promise<FinishOutcome> {
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
-    let completionCode: string | undefined;
+    let redeemed: KeptConsent;
     try {
-      completionCode = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
+      redeemed = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
     } catch (error) {
       if (error instanceof ConsentSuperseded) return { kind: "unknown_request" };
       if (!(error instanceof GrantFailure)) throw error;
@@ -209,13 +214,13 @@ export class ConnectionCompleter implements ConsentFlow {
       const word = error.oauthError ?? reason;
       const refused = await this.#ending.end({ pending, reason, detail, word, type, visitor, dropped });
       // Applications know the words of the audit events.
-      return returnRefused(pending, profile, refused, type);
+      return returnRefused(pending, profile, refused, reason === "account_changed" ? reason : type);
     }
     this.deps.log.info(
       context,
-      completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
+      redeemed.completionCode === undefined ? "connection is active" : "consent waits for its confirmation",
     );
-    return returnGiven(pending, profile, completionCode);
+    return returnGiven(pending, profile, redeemed);
   }
 
   /** An error whose `iss` is not the provider's (RFC 9207 section 2.4) says nothing about the request, and must not end it. */

@@ -61,6 +61,7 @@ export function exchangeFailure(
     return { type, reason: type, detail: failure.detail ?? idTokenWords(idTokenViolation) };
   }
   const type = "token_exchange_failed";
+  if (failure.reason === "account_changed") return { type, reason: "account_changed" };
   if (failure.refusal !== undefined) return { type, reason: "misconfigured", detail: failure.refusal };
   if (failure.demandsDpop) return { type, reason: "unsupported_demand", detail: dpopWords };
   if (failure.isClientRejected)

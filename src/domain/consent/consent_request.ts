@@ -8,7 +8,7 @@ import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -23,6 +23,8 @@ import {
   type StoredLimits,
 } from "../lifecycle/quotas.js";
 import { pushedRequestsWords } from "../providers/discovery_trial.js";
+import { profileNamed, profileOf } from "../providers/requested_profile.js";
+import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
@@ -38,9 +40,12 @@ export interface ConnectionRequest {
   readonly connectionId: string | undefined;
   /** The credential is to wait for `ConfirmConnection`. */
   readonly requireConfirmation?: boolean;
+  /** By device authorization (RFC 8628). */
+  readonly device?: boolean;
 }
 
 export interface RequestedConnection {
+  /** Empty with `device`; so is `state`. */
   readonly authUrl: string;
   readonly state: string;
   readonly scopes: readonly string[];
@@ -49,10 +54,11 @@ export interface RequestedConnection {
   readonly expiresAtMs: number;
   /** Undefined for static types. */
   readonly redirectUri: string | undefined;
+  readonly device?: DeviceConsent | undefined;
 }
 
 /** Where a person consents, as every caller that may see the connection is told. */
-export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs">;
+export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs" | "device">;
 
 type RequestStore = Pick<
   Store,
@@ -69,7 +75,14 @@ interface Requested {
   readonly nowMs: number;
   readonly asked: Pick<
     PendingAuthorization,
-    "connectionId" | "providerId" | "expiresAtMs" | "scopes" | "returnUrl" | "requireConfirmation" | "sealed"
+    | "connectionId"
+    | "providerId"
+    | "expiresAtMs"
+    | "scopes"
+    | "returnUrl"
+    | "requireConfirmation"
+    | "deviceIntervalMs"
+    | "sealed"
   >;
 }
 
@@ -78,6 +91,7 @@ export class ConnectionRequests {
   readonly #store: RequestStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #devices: DeviceRequests | undefined;
   readonly #pending: PendingConsents;
   readonly #clock: Clock;
   readonly #publicUrl: string;
@@ -89,6 +103,8 @@ export class ConnectionRequests {
     store: RequestStore;
     vault: CredentialVault;
     servers: Pick<IssuerMetadata, "resolve">;
+    /** What device authorizations need. */
+    devices?: DeviceRequests;
     pending: PendingConsents;
     clock: Clock;
     /** Without a trailing slash. */
@@ -101,6 +117,7 @@ export class ConnectionRequests {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#servers = options.servers;
+    this.#devices = options.devices;
     this.#pending = options.pending;
     this.#clock = options.clock;
     this.#publicUrl = options.publicUrl;
@@ -113,7 +130,7 @@ export class ConnectionRequests {
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
     if (existing) refuseRevoked(existing);
-    const profile = existing ? this.#profileOf(existing, request) : this.#profileNamed(request);
+    const profile = existing ? profileOf(this.#store, existing, request) : profileNamed(this.#store, request);
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
@@ -122,33 +139,54 @@ export class ConnectionRequests {
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better said here than on a person's page.
     const expectsId = expectsIdToken(profile, scopes);
-    if (!isStatic) refusePushedRequests(await this.#servers.resolve(profile, expectsId));
+    const isDevice = request.device === true;
+    if (isDevice) refuseForDevice(profile, request, requireConfirmation);
+    const server = isStatic ? undefined : await this.#servers.resolve(profile, expectsId);
+    if (server && !isDevice) refusePushedRequests(server);
+    const codeVerifier = newCodeVerifier();
+    const asked = { server, profile, scopes, codeVerifier };
+    const device = isDevice ? await this.#devices?.authorize(asked) : undefined;
 
     const nowMs = this.#clock.nowMs();
-    const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const expiresAtMs = nowMs + (device?.expiresInMs ?? authorizationLifetimeMs);
     const state = newState(expiresAtMs);
     const stateHash = hashState(state);
     const connectionId = existing?.id ?? newId();
     const place = { connectionId, providerId: profile.id, expiresAtMs };
     const sealed = this.#vault.sealAuthorization(stateHash, place, {
-      codeVerifier: newCodeVerifier(),
+      codeVerifier,
       nonce: expectsId ? newToken() : undefined,
       browserBinding: newToken(),
       state,
+      ...(device && { device: device.secret }),
     });
-    const asked = { ...place, scopes, returnUrl, requireConfirmation, sealed };
-    await this.#put({ profile, existing, request, principal, stateHash, nowMs, asked });
+    const stored = { ...place, scopes, returnUrl, requireConfirmation, sealed };
+    const deviceIntervalMs = device?.intervalMs;
+    await this.#put({
+      ...{ profile, existing, request, principal, stateHash, nowMs },
+      asked: { ...stored, deviceIntervalMs },
+    });
+    const answered = { scopes, providerId: profile.id, connectionId, expiresAtMs };
+    if (device) {
+      this.#devices?.watch(stateHash);
+      return { ...answered, authUrl: "", state: "", redirectUri: undefined, device: shownOf(device.secret) };
+    }
     const authUrl = this.#authUrl(state);
     const redirectUri = isStatic ? undefined : `${this.#publicUrl}${profile.redirectPath}`;
-    return { authUrl, state, scopes, providerId: profile.id, connectionId, expiresAtMs, redirectUri };
+    return { ...answered, authUrl, state, redirectUri };
   }
 
   /**
    * The link of the pending request of a connection, for as long as a person can open it.
    *
    * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count
+   * @param asker what leads straight to the consent of a device authorization is for the one that requested it
    */
-  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined {
+  pendingLink(
+    connection: Connection,
+    scopes: readonly string[],
+    asker: Pick<Principal, "name">,
+  ): PendingLink | undefined {
     const key = connection.pendingStateHash;
     const pending = key === undefined ? undefined : this.#store.getAuthorization(key);
     if (!key || !pending || pending.held || this.#clock.nowMs() >= pending.expiresAtMs) return undefined;
@@ -157,8 +195,15 @@ export class ConnectionRequests {
     const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
     if (profile.authType === "oauth2" && !asksAll) return undefined;
     try {
-      const { state } = this.#vault.openAuthorization(key, pending);
-      return { authUrl: this.#authUrl(state), connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
+      const { state, device } = this.#vault.openAuthorization(key, pending);
+      const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
+      if (!device) return { ...link, authUrl: this.#authUrl(state) };
+      const isAsker = pending.requestedBy === asker.name;
+      return {
+        ...link,
+        authUrl: "",
+        device: isAsker ? shownOf(device) : { ...shownOf(device), verificationUriComplete: "" },
+      };
     } catch (error) {
       if (error instanceof DataLoss) return undefined;
       throw error;
@@ -230,34 +275,6 @@ export class ConnectionRequests {
     const why = this.#alwaysConfirm ? "NEXUS_REQUIRE_CONFIRMATION is set" : "require_confirmation is set";
     const description = `is required when ${why}: the completion code comes back to it`;
     throw new InvalidArgument([{ field: "return_url", description }]);
-  }
-
-  #profileNamed(request: ConnectionRequest): ProviderProfile {
-    const key = request.provider;
-    if (!key)
-      throw new InvalidArgument([
-        { field: "provider", description: "provider_id or provider_name is required" },
-      ]);
-    const profile =
-      "id" in key ? this.#store.getProvider(key.id) : this.#store.findProviderByName(canonicalName(key.name));
-    if (!profile) throw new NotFound("provider");
-    return profile;
-  }
-
-  #profileOf(connection: Connection, request: ConnectionRequest): ProviderProfile {
-    const other = (field: string): InvalidArgument =>
-      new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-    const { userId, label = "" } = request;
-    if (userId !== "" && userId !== connection.userId) throw other("user_id");
-    if (label !== "" && label !== connection.label) throw other("label");
-    // A profile that was deleted and registered anew under its name takes its connections back by consent.
-    const profile =
-      this.#store.getProvider(connection.providerId) ??
-      this.#store.findProviderByName(connection.providerName);
-    if (!profile)
-      throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
-    if (request.provider && this.#profileNamed(request).id !== profile.id) throw other("provider");
-    return profile;
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Account } from "../../model/credentials/account.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { FinishOutcome, RefusedConsent } from "./consent_types.js";
 
@@ -26,16 +27,23 @@ export function returnRefused(
   return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }
 
-/** A consent that is given. @param completionCode when the credential waits for its confirmation */
+/** A consent that is given. */
 export function returnGiven(
   pending: PendingAuthorization,
   profile: ProviderProfile,
-  completionCode: string | undefined,
+  { completionCode, account, isOther }: Given,
 ): FinishOutcome {
   const { returnUrl } = pending;
-  if (returnUrl === undefined) return { kind: "done", providerName: profile.name };
+  if (returnUrl === undefined) return { kind: "done", providerName: profile.name, account, isOther };
   const outcome = successOf(completionCode);
   return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
+}
+
+interface Given {
+  /** When the credential waits for its confirmation. */
+  readonly completionCode: string | undefined;
+  readonly account?: Account | undefined;
+  readonly isOther?: boolean;
 }
 
 /** Adds the outcome to the return URL; a query already there is kept. */

@@ -1,3 +1,4 @@
+import type { Account } from "../../model/credentials/account.js";
 import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { QueuedRevocation } from "../grants/revocation_queue.js";
@@ -30,10 +31,20 @@ export type StartOutcome =
   | { readonly kind: "capture"; readonly binding: BrowserBinding }
   | ConsentFailure;
 
+/** A consent that is given, and that no application waits for. */
+export interface ConsentDone {
+  readonly kind: "done";
+  readonly providerName: string;
+  /** Undefined when the provider did not say, and for static types. */
+  readonly account?: Account | undefined;
+  /** The connection was another account's before. */
+  readonly isOther?: boolean | undefined;
+}
+
 /** What the browser listener must do after `/auth/callback`. */
 export type FinishOutcome =
   | { readonly kind: "return"; readonly location: string }
-  | { readonly kind: "done"; readonly providerName: string }
+  | ConsentDone
   | ConsentFailure;
 
 /** Why a link or an answer leads nowhere. What a person reads, and the HTTP status, are those of the listener. */

@@ -1,5 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { mergedAccount } from "../../model/credentials/account.js";
 import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
@@ -11,6 +12,7 @@ import type { Transaction } from "../../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+import { stepUpMinted } from "../lifecycle/step_up.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
@@ -105,6 +107,8 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         subject: tokenSet.subject ?? connection.subject,
+        account: accountAfter(connection, tokenSet, previous),
+        ...(askedScopes === undefined ? {} : stepUpMinted(connection, askedScopes)),
         strategy: profile.strategy,
         metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
       },
@@ -201,6 +205,16 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   const { defaultLifetimeMs } = profile.oauth2;
   const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
+}
+
+/** A refresh says more of the same account, or nothing; a consent begins anew. */
+function accountAfter(
+  connection: Connection,
+  { account }: TokenSet,
+  previous: Credential | undefined,
+): Connection["account"] {
+  if (!previous || !account) return previous ? connection.account : account;
+  return mergedAccount(connection.account, account);
 }
 
 /** An answer without a lifetime leaves the end as it was, also over a rotation: an end that is too early does no harm. */

@@ -4,7 +4,10 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
-import type { Renewed } from "../../oauth/grants/renewal.js";
+import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
+import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import { codeChallenge } from "../../oauth/pkce.js";
 import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -22,6 +25,24 @@ export interface CodeExchangeRequest {
   readonly codeVerifier: string;
   /** Set when an id_token is required. */
   readonly nonce: string | undefined;
+}
+
+/** PKCE goes with it where the server announces it. */
+interface DeviceRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  readonly codeVerifier: string;
+}
+
+export interface DeviceAuthorizationRequest extends DeviceRequest {
+  readonly endpoint: string;
+  readonly scopes: readonly string[];
+}
+
+export interface DevicePollRequest extends DeviceRequest {
+  readonly deviceCode: string;
+  readonly requireIdToken: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface RefreshRequest extends RenewedConnection {
@@ -83,15 +104,21 @@ export class TokenEndpointClient {
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    const { server, profile } = request;
-    const renewal = {
-      server,
-      client: this.#clients.open(profile),
-      options: profile.oauth2,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
-    };
-    return await grantTypeOf(profile).renew(renewal, request);
+    return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  async authorizeDevice(request: DeviceAuthorizationRequest): Promise<DeviceAuthorization> {
+    const { server, endpoint, scopes, codeVerifier } = request;
+    const challenge = server.announcesPkce ? codeChallenge(codeVerifier) : undefined;
+    return await authorizeDevice({ ...this.#renewal(request), endpoint, scopes, codeChallenge: challenge });
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
+    const { server, deviceCode, requireIdToken, signal } = request;
+    const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
+    return await pollDevice({ ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal });
   }
 
   /** @throws GrantMoved, DataLoss */
@@ -107,6 +134,16 @@ export class TokenEndpointClient {
       fetch: this.deps.outbound,
       signal: request.signal,
     });
+  }
+
+  #renewal({ server, profile }: Pick<DeviceRequest, "server" | "profile">): Renewal {
+    return {
+      server,
+      client: this.#clients.open(profile),
+      options: profile.oauth2,
+      clock: this.deps.clock,
+      fetch: this.deps.outbound,
+    };
   }
 }
 

@@ -69,6 +69,15 @@ export function stepUpAnswered({ stepUp }: Pick<Connection, "stepUp">): Pick<Con
   return stepUp?.wanted ? { stepUp: { ...stepUp, wanted: false } } : {};
 }
 
+/** A token was minted where no person is to be asked. @param asked scopes of its request */
+export function stepUpMinted(
+  connection: Pick<Connection, "stepUp">,
+  asked: readonly string[],
+): Pick<Connection, "stepUp"> {
+  const isAnswered = connection.stepUp?.scopes.every((scope) => asked.includes(scope)) === true;
+  return isAnswered ? stepUpAnswered(connection) : {};
+}
+
 /** As many of them as one request may hold beside those that it asks for anyway. */
 function askable(consented: readonly string[], scopes: readonly string[]): readonly string[] {
   const had = scopes.filter((scope) => consented.includes(scope));

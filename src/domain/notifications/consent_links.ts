@@ -23,7 +23,11 @@ export type FollowOutcome =
 
 interface Requests {
   request(request: ConnectionRequest, principal: typeof daemon): Promise<RequestedConnection>;
-  pendingLink(connection: Connection, scopes: readonly string[]): PendingLink | undefined;
+  pendingLink(
+    connection: Connection,
+    scopes: readonly string[],
+    asker: typeof daemon,
+  ): PendingLink | undefined;
 }
 
 /**
@@ -81,8 +85,9 @@ export class ConsentLinks {
   async #consent(connection: Connection): Promise<FollowOutcome> {
     const { requests, log } = this.deps;
     const { id: connectionId, consentedScopes: scopes } = connection;
-    const found = requests.pendingLink(connection, scopes);
-    if (found) return { kind: "consent", authUrl: found.authUrl };
+    const found = requests.pendingLink(connection, scopes, daemon);
+    // A device authorization has no page of ours: its request is replaced.
+    if (found && !found.device) return { kind: "consent", authUrl: found.authUrl };
     const again = { userId: "", provider: undefined, scopes, returnUrl: undefined, connectionId };
     try {
       const { authUrl } = await requests.request(again, daemon);

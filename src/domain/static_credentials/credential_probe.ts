@@ -2,6 +2,7 @@ import type { Strategy } from "../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import { userInfoUrl } from "../../model/providers/user_info.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Secret } from "../../runtime/secret.js";
 
@@ -39,7 +40,7 @@ export class CredentialTrial {
    * the daemon must not call; Unavailable when it does not answer 2xx
    */
   async try(profile: ProviderProfile, fields: Readonly<Record<string, Secret>>): Promise<void> {
-    const url = trialUrl(profile);
+    const url = userInfoUrl(profile);
     if (url === undefined) return;
     processTrial(await this.#send(url, profile.strategy, fields));
   }
@@ -74,20 +75,11 @@ export function processTrial(status: number): void {
 /** Errors of a static profile's `user_info_endpoint`, which is a path below `api_base_url` or a URL of its own. */
 export function trialViolations(settings: TrialSettings): FieldViolation[] {
   if (settings.authType === "oauth2" || !URL.canParse(settings.apiBaseUrl)) return [];
-  const url = trialUrl(settings);
+  const url = userInfoUrl(settings);
   if (settings.userInfoEndpoint === "") return [];
   const secure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
   if (url && secure && url.username === "" && url.password === "" && url.hash === "") return [];
   const description =
     "must be a path below api_base_url, or an https URL (http only on loopback) without user, password and fragment";
   return [{ field: "provider.user_info_endpoint", description }];
-}
-
-function trialUrl({ apiBaseUrl, userInfoEndpoint }: Omit<TrialSettings, "authType">): URL | undefined {
-  if (apiBaseUrl === "" || userInfoEndpoint === "") return undefined;
-  if (URL.canParse(userInfoEndpoint)) return new URL(userInfoEndpoint);
-  const base = new URL(apiBaseUrl);
-  const path = `${base.pathname.replace(/\/+$/, "")}/${userInfoEndpoint.replace(/^[/\\]+/, "")}`;
-  const place = `${base.origin}${path}`;
-  return URL.canParse(place) ? new URL(place) : undefined;
 }

@@ -1,8 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
 import { type Connection, problemSentence } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
-import { AlreadyExists, FailedPrecondition } from "../../model/errors.js";
-import type { ProblemReason } from "../../model/problem_reason.js";
+import { FailedPrecondition } from "../../model/errors.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Store } from "../../store/store.js";
@@ -14,6 +13,7 @@ import type { UnattendedConnector } from "../connections/unattended_connector.js
 import type { ConnectionRequest, PendingLink } from "../consent/consent_request.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import { wantedScopes } from "../lifecycle/step_up.js";
+import { type ConsentReason, deathOf, wasOvertaken } from "./acquire_errors.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 import type { Tokens } from "./tokens.js";
 
@@ -24,10 +24,9 @@ export interface AcquireRequest {
   readonly minTtlMs: number;
   readonly returnUrl: string | undefined;
   readonly waitMs: number;
+  /** A request for consent that is made is a device authorization. */
+  readonly device: boolean;
 }
-
-/** Why a person is needed; see `nexus.v1.ConsentRequired`. */
-export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;
 
 export type Acquired =
   | { readonly kind: "token"; readonly token: CurrentToken }
@@ -102,7 +101,7 @@ export class TokenAcquirer {
         connection: id === undefined ? undefined : this.#usable(id),
         reason: "not_connected",
       };
-      const found = this.#found(need, request);
+      const found = this.#found(need, request, principal);
       return found?.kind === "answered" ? await this.#requested(need, request, principal) : found;
     });
     return made ?? (await this.#once(request, principal));
@@ -155,7 +154,7 @@ export class TokenAcquirer {
   }
 
   async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
-    const found = this.#found(need, request);
+    const found = this.#found(need, request, principal);
     if (found) return found;
     const made = await this.#making.run(keyOf(request.name), () =>
       this.#judged(request, principal).catch((error: unknown) => {
@@ -170,7 +169,7 @@ export class TokenAcquirer {
   async #judged(request: AcquireRequest, principal: Principal): Promise<Outcome | undefined> {
     const now = this.#judge(request, principal);
     if (!("reason" in now)) return undefined;
-    return this.#found(now, request) ?? (await this.#requested(now, request, principal));
+    return this.#found(now, request, principal) ?? (await this.#requested(now, request, principal));
   }
 
   /** A link for a connection that is active by its record, and whose token is dead. */
@@ -185,12 +184,16 @@ export class TokenAcquirer {
       // The person may have been faster.
       if (connection?.credentialRevision !== dead.credentialRevision) return undefined;
       const need = { connection, reason };
-      return this.#found(need, request) ?? (await this.#requested(need, request, principal));
+      return this.#found(need, request, principal) ?? (await this.#requested(need, request, principal));
     });
     return made ?? (await this.#once(request, principal));
   }
 
-  #found({ connection, reason }: Need, { scopes }: AcquireRequest): Outcome | undefined {
+  #found(
+    { connection, reason }: Need,
+    { scopes }: AcquireRequest,
+    principal: Principal,
+  ): Outcome | undefined {
     if (!connection) return undefined;
     if (connection.awaitingConfirmation === true) return { kind: "unconfirmed" };
     const { pendingStateHash, requestExpiresAtMs } = connection;
@@ -198,7 +201,7 @@ export class TokenAcquirer {
       return { kind: "answered" };
     }
     const asked = [...scopes, ...(this.#wanted(connection) ?? [])];
-    const link = this.deps.connections.pendingLink(connection, asked);
+    const link = this.deps.connections.pendingLink(connection, asked, principal);
     return link && { kind: "consent", link, reason };
   }
 
@@ -208,7 +211,7 @@ export class TokenAcquirer {
     request: AcquireRequest,
     principal: Principal,
   ): Promise<Acquired> {
-    const { name, scopes, returnUrl } = request;
+    const { name, scopes, returnUrl, device } = request;
     const permissions = this.deps.access.admit(principal, "connection.request");
     if (connection) {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
@@ -223,6 +226,7 @@ export class TokenAcquirer {
         scopes: union,
         returnUrl: pending?.requireConfirmation ? pending.returnUrl : returnUrl,
         requireConfirmation: pending?.requireConfirmation ?? false,
+        device,
       };
       return await this.#asked(again, reason, request, principal);
     }
@@ -230,7 +234,7 @@ export class TokenAcquirer {
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    return await this.#asked({ ...first, scopes, returnUrl }, reason, request, principal);
+    return await this.#asked({ ...first, scopes, returnUrl, device }, reason, request, principal);
   }
 
   /** A link, or a token at once where no person is needed. */
@@ -272,22 +276,12 @@ function acquired(token: CurrentToken): Acquired {
 /** Whether a caller that knows `last` must be told of `now`: a link that it knows, and a consent that is under way, are no news. */
 function isDone(last: Outcome, now: Outcome): boolean {
   if (now.kind === "answered" || now.kind === "unconfirmed") return false;
-  return now.kind === "token" || last.kind !== "consent" || last.link.authUrl !== now.link.authUrl;
+  return now.kind === "token" || last.kind !== "consent" || linkOf(last) !== linkOf(now);
 }
 
-/** Why there will be no other token without a person. @throws what says otherwise */
-function deathOf(error: unknown): ConsentReason {
-  const isDead = error instanceof FailedPrecondition && error.reason === "ATTENTION_REQUIRED";
-  if (!isDead || error.problem === "provider_deleted") throw error;
-  return error.problem ?? "reauth_required";
-}
-
-/** Whether the connection was revoked, or one of its name was made, while the request was prepared. */
-function wasOvertaken(error: unknown): boolean {
-  return (
-    error instanceof AlreadyExists ||
-    (error instanceof FailedPrecondition && error.reason === "CONNECTION_REVOKED")
-  );
+/** What tells one request for consent from another. */
+function linkOf({ link }: Extract<Acquired, { kind: "consent" }>): string {
+  return link.device?.userCode ?? link.authUrl;
 }
 
 function keyOf({ providerName, userId, label }: ConnectionName): string {

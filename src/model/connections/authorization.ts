@@ -22,6 +22,8 @@ export interface PendingAuthorization {
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
+  /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
+  readonly deviceIntervalMs?: number | undefined;
 }
 
 /** What a consent brought and nobody has confirmed yet. */

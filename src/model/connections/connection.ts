@@ -1,3 +1,4 @@
+import type { Account } from "../credentials/account.js";
 import type { Strategy } from "../credentials/strategy.js";
 import { type ProblemReason, problemMessages } from "../problem_reason.js";
 import type { ProviderRevocation } from "./revocation.js";
@@ -145,6 +146,7 @@ export interface Connection {
   /** Of a revoked one: whether the provider has been told. */
   readonly providerRevocation?: ProviderRevocation | undefined;
   readonly stepUp?: StepUp | undefined;
+  readonly account?: Account | undefined;
 }
 
 /** Whether a connection is not ended: it holds a credential, or waits for a person. */

@@ -1,4 +1,5 @@
 import type { Secret } from "../../runtime/secret.js";
+import type { Account } from "./account.js";
 
 /** What a provider granted, in the words of RFC 6749 section 5.1. The only place where a refresh token lives. */
 export interface Credential {
@@ -20,6 +21,8 @@ export interface TokenSet extends Credential {
   readonly askedScopes?: readonly string[] | undefined;
   /** `sub` of a verified id_token. */
   readonly subject: string | undefined;
+  /** Of a verified id_token, and of the user-info endpoint. */
+  readonly account?: Account | undefined;
   /** Values of the answer that the profile keeps. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Lifetime of the refresh token or of the whole authorization, whichever ends first; undefined when the provider did not say. */

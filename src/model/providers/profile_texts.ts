@@ -16,6 +16,7 @@ export interface ProfileTexts {
   readonly category: string;
   readonly description: string;
   readonly userInfoEndpoint: string;
+  readonly userInfoMapping: Readonly<Record<string, string>>;
   readonly authorizationParams: Readonly<Record<string, string>>;
   readonly params: JsonObject;
   readonly strategy: Strategy;
@@ -56,6 +57,9 @@ export function textViolations(settings: ProfileTexts): FieldViolation[] {
   }
   metadataViolations("callback_metadata", oauth2.callbackMetadata, violation);
   metadataViolations("token_metadata", oauth2.tokenMetadata, violation);
+  for (const [field, path] of Object.entries(settings.userInfoMapping)) {
+    if (namesSecret(path)) violation(`user_info_mapping["${field}"]`, "names a secret, which is no account");
+  }
   strategyNameViolations(settings, violation);
   const bytes = Buffer.byteLength(JSON.stringify(settings.params));
   if (bytes > maxParamsBytes)

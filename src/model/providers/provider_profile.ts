@@ -144,6 +144,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     endpoint("user_info_endpoint", settings.userInfoEndpoint);
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
+  endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");

@@ -71,9 +71,23 @@ function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
 }
 
 async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer): Promise<TokenSet> {
-  const { server, client, clock, expectedNonce, fetch } = exchange;
+  const { server, client, clock } = exchange;
   const metadata = clientMetadata(client, clock);
   const tokens = await oauth.processAuthorizationCodeResponse(server.metadata, metadata, answer.response);
+  return await grantedTokens(exchange, tokens, answer);
+}
+
+/**
+ * What a person granted, when the library has accepted the answer: its id_token is verified whole, where one was asked for.
+ *
+ * @throws UnusableGrant
+ */
+export async function grantedTokens(
+  exchange: Pick<CodeExchange, "server" | "client" | "clock" | "fetch" | "requireIdToken" | "expectedNonce">,
+  tokens: oauth.TokenEndpointResponse,
+  answer: TokenAnswer,
+): Promise<TokenSet> {
+  const { server, client, clock, expectedNonce, fetch } = exchange;
   const tokenSet = toTokenSet(tokens, undefined, answer.metadata);
   const unusable = (fields: GrantFailureFields): UnusableGrant =>
     new UnusableGrant(fields, tokenSet, subjectOf(answer.idToken));

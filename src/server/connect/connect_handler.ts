@@ -128,9 +128,13 @@ class ConnectRequests {
       return;
     }
     const refused = refusalOf(caller, request, this.#limits, this.#open.has(handler.service.typeName));
-    // Of another method or type the library reads nothing, and says what it takes.
     const type = request.headers["content-type"] ?? null;
-    if (refused && request.method === "POST" && handler.supportedContentType(type)) {
+    if (request.method === "POST" && !handler.supportedContentType(type)) {
+      answerJson(response, 415, "unsupported_media_type", typeWords(type, handler));
+      return;
+    }
+    // Of another method the library reads nothing, and says which it takes.
+    if (refused && request.method === "POST") {
       refuseEarly(request, response, toConnectError(refused), refused);
       return;
     }
@@ -190,6 +194,13 @@ class ConnectRequests {
       answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
     }
   }
+}
+
+/** What the library answers without a word. The type itself is not repeated: it is a text of anybody's. */
+function typeWords(type: string | null, { method }: UniversalHandler): string {
+  const what = type === null ? "has no content-type" : "has a content-type that no RPC is sent with";
+  const wanted = method.methodKind === "unary" ? "application/json" : "application/connect+json";
+  return `the request ${what}: send JSON with "content-type: ${wanted}"`;
 }
 
 const judgedTypes = /^application\/((connect|grpc|grpc-web)\+)?(proto|json)$|^application\/grpc(-web)?$/;

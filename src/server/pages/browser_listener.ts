@@ -231,7 +231,7 @@ export class BrowserListener implements Listener {
       case "return":
         return redirect(303, outcome.location, cleared);
       case "done":
-        return redirect(303, this.#done.location(outcome.providerName), cleared);
+        return redirect(303, this.#done.location(outcome), cleared);
       default:
         return withCookies(failed(headers, outcome), cleared);
     }

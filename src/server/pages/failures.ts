@@ -77,6 +77,11 @@ const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
   unsupported_demand: [502, "The provider demands what this service does not support.", ofOperator],
   misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
   provider_unreachable: [502, "The provider stopped answering before you were connected.", unchanged],
+  account_changed: [
+    400,
+    "You signed in at the provider with another account than the one that this connection belongs to.",
+    "Go back to the application that sent you here, start again, and sign in with that account; for the other one it needs a connection of its own. What you just allowed there is not used: the settings of that account take it back.",
+  ],
   token_exchange_failed: [502, problemMessages.token_exchange_failed, tellOperator],
 };
 

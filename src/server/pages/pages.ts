@@ -1,3 +1,5 @@
+import type { ConsentDone } from "../../domain/consent/consent_types.js";
+import { accountText } from "../../model/credentials/account.js";
 import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Failure, failureText } from "./failures.js";
@@ -31,15 +33,20 @@ interface Page {
   readonly operator?: string | undefined;
 }
 
-/** The person consented, and no application asked for them back. @param providerName undefined when it is not known */
-export function donePage(providerName: string | undefined): Answer {
+/** The person consented, and no application asked for them back. @param done undefined when it is not known what of */
+export function donePage(done: Omit<ConsentDone, "kind"> | undefined): Answer {
+  const account = accountText(done?.account);
   return page(200, {
     title: "Connected",
     mark: "done",
     lines: [
-      providerName === undefined
+      done === undefined
         ? "Your account is connected."
-        : `Your account at ${providerName} is connected.`,
+        : `Your account at ${done.providerName} is connected.`,
+      ...(account === "" ? [] : [`The account is ${account}.`]),
+      ...(done?.isOther
+        ? ["It is another account than before: applications act with this one from now on."]
+        : []),
       "You can close this window.",
     ],
   });

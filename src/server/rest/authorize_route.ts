@@ -9,7 +9,7 @@ import {
 import type { Principal } from "../../model/access/principal.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { routeFields } from "../../service/pipeline/check_message.js";
+import { metadataFields, routeFields } from "../../service/pipeline/check_message.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
@@ -28,7 +28,10 @@ const prefix = "/v1/authorize/";
 /**
  * `GET /v1/authorize/{connection_id}`, or with a name as `nexus.v1.ConnectionName` says in place of the id: the decision of external authorization for nginx's `auth_request` and the forward auth of Caddy
  * and Traefik. The answer to what is allowed has the headers that the proxy must set, and `x-nexus-uri` where the credential goes into
- * the query. Anything but a 2xx denies.
+ * the query, and as `x-nexus-revision` the number of the credential. Anything but a 2xx denies.
+ *
+ * With `x-nexus-refused-revision`, `x-nexus-refused-status` and `x-nexus-refused-challenge` (the API's `WWW-Authenticate`) the proxy says
+ * that the API refused that credential, which is a report as of `ReportRejectedToken`; what it answers then is for one other try.
  */
 export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions): Routes {
   const check = service.methods.find(({ descriptor }) => descriptor === Authorization.method.check);
@@ -43,7 +46,7 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
     response.once("close", () => controller.abort());
     const path = field(request, "x-original-uri") ?? field(request, "x-forwarded-uri") ?? "";
     const attributes = create(AttributeContextSchema, {
-      contextExtensions: { [routeFields.connection]: connection },
+      contextExtensions: { [routeFields.connection]: connection, ...refusalOf(request) },
       request: {
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
@@ -80,13 +83,29 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
   };
 }
 
-function send(response: Response, { httpResponse }: CheckResponse, path: string): void {
+/** What an API said to a request that an earlier answer was put into. */
+function refusalOf(request: Request): Record<string, string> {
+  const fields: readonly (readonly [header: string, name: string])[] = [
+    ["x-nexus-refused-revision", routeFields.refusedRevision],
+    ["x-nexus-refused-status", routeFields.refusedStatus],
+    ["x-nexus-refused-challenge", routeFields.refusedChallenge],
+  ];
+  return Object.fromEntries(
+    fields.flatMap(([header, name]) => {
+      const value = field(request, header);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function send(response: Response, { httpResponse, dynamicMetadata }: CheckResponse, path: string): void {
   if (response.headersSent || response.destroyed) return;
   if (httpResponse.case === "okResponse") {
     const uri = uriOf(path, httpResponse.value);
     response.writeHead(200, {
       ...Object.fromEntries(headersOf(httpResponse.value.headers)),
       ...(uri !== undefined && { "x-nexus-uri": uri }),
+      "x-nexus-revision": String(dynamicMetadata?.[metadataFields.revision]),
       "content-length": 0,
       "cache-control": "no-store",
     });

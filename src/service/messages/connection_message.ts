@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  type Account as AccountMessage,
+  AccountSchema,
   type Connection as ConnectionMessage,
   ConnectionSchema,
   type Problem as ProblemMessage,
@@ -14,6 +16,7 @@ import {
   problemSentence,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
+import type { Account } from "../../model/credentials/account.js";
 import { present, timestampOf } from "./timestamps.js";
 
 /** By the numbers of the enum, from 1. */
@@ -37,6 +40,12 @@ export function problemMessage(problem: Problem): ProblemMessage {
   );
 }
 
+export function accountMessage(account: Account | undefined): AccountMessage | undefined {
+  if (!account) return undefined;
+  const { subject, name, email, login } = account;
+  return create(AccountSchema, { subject, name, email, login });
+}
+
 export function connectionMessage(connection: Connection): ConnectionMessage {
   return create(
     ConnectionSchema,
@@ -58,6 +67,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       requestExpiresAt: timestampOf(connection.requestExpiresAtMs),
       refreshable: connection.refreshable,
       metadata: { ...connection.metadata },
+      account: accountMessage(connection.account),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       awaitingConfirmation: connection.awaitingConfirmation === true,
       // By the numbers of the enum, from 1.

@@ -13,7 +13,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import { strategyMessage } from "../../model/providers/strategy_message.js";
-import { problemMessage, statusMessages } from "./connection_message.js";
+import { accountMessage, problemMessage, statusMessages } from "./connection_message.js";
 import { present, timestampOf } from "./timestamps.js";
 
 /** @param withIdToken left out of what streams push: an agent seldom needs it, and each update would carry it */
@@ -37,10 +37,10 @@ export function consentMessage({
   link,
   reason,
 }: Extract<Acquired, { kind: "consent" }>): AcquireTokenResponse {
-  const { authUrl, connectionId, expiresAtMs } = link;
+  const { authUrl, connectionId, expiresAtMs, device } = link;
   const expiresAt = timestampFromMs(expiresAtMs);
   return create(AcquireTokenResponseSchema, {
-    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason } },
+    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason, ...device } },
   });
 }
 
@@ -77,6 +77,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       token: token && tokenMessage(token, false),
       problem: problem && problemMessage(problem),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
+      account: accountMessage(connection.account),
     }),
   );
 }

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type ConnectionKey, parseConnectionPath } from "../../domain/access/connection_names.js";
-import type { Injection, ProxiedRequest } from "../../domain/proxy/proxied_request.js";
+import type { ProxiedRequest } from "../../domain/proxy/proxied_request.js";
+import type { Authorized, RefusedInjection } from "../../domain/proxy/proxy_authorizer.js";
 import { HeaderValueOption_HeaderAppendAction } from "../../gen/envoy/config/core/v3/base_pb.js";
 import type { AttributeContext_HttpRequest } from "../../gen/envoy/service/auth/v3/attribute_context_pb.js";
 import {
@@ -17,12 +18,34 @@ export const routeFields = {
   connection: "connection_id",
   /** Of the API, where the proxy sends another one than its caller did. */
   upstreamHost: "upstream_host",
+  /** Of the credential that the API refused, as it was answered with it; and the status and challenge of the API. */
+  refusedRevision: "refused_revision",
+  refusedStatus: "refused_status",
+  refusedChallenge: "refused_challenge",
 } as const;
+
+/** In the dynamic metadata of an answer, the revision as `x-nexus-revision` too: of the credential that is put in. */
+export const metadataFields = { connectionId: "connection_id", revision: "revision" } as const;
 
 /** Undefined where the route names none. */
 export function connectionOfRoute({ attributes }: CheckRequest): ConnectionKey | undefined {
   return parseConnectionPath((attributes?.contextExtensions[routeFields.connection] ?? "").split("/"));
 }
+
+/** Undefined where the route says of no refusal, and of a revision that is none. */
+export function refusalOfRoute({ attributes }: CheckRequest): RefusedInjection | undefined {
+  const said = attributes?.contextExtensions ?? {};
+  const revision = said[routeFields.refusedRevision] ?? "";
+  if (!/^[1-9]\d{0,18}$/.test(revision)) return undefined;
+  return {
+    revision: BigInt(revision),
+    status: said[routeFields.refusedStatus] === "403" ? 403 : 401,
+    wwwAuthenticate: said[routeFields.refusedChallenge]?.slice(0, maxChallenge) ?? "",
+  };
+}
+
+/** As in ReportRejectedToken. */
+const maxChallenge = 8_192;
 
 export function proxiedRequest({ attributes }: CheckRequest): ProxiedRequest {
   const http = attributes?.request?.http;
@@ -59,10 +82,15 @@ function bodyOf(
   return rawBody.length > 0 || mayBeWithout ? rawBody : undefined;
 }
 
-export function okResponse({ setHeaders, removeHeaders, setQuery, removeQuery }: Injection): CheckResponse {
+export function okResponse(authorized: Authorized): CheckResponse {
+  const { setHeaders, removeHeaders, setQuery, removeQuery, connectionId, revision } = authorized;
   const appendAction = HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD;
   return create(CheckResponseSchema, {
     status: { code: 0 },
+    dynamicMetadata: {
+      [metadataFields.connectionId]: connectionId,
+      [metadataFields.revision]: String(revision),
+    },
     httpResponse: {
       case: "okResponse",
       value: {
@@ -78,15 +106,17 @@ export function okResponse({ setHeaders, removeHeaders, setQuery, removeQuery }:
 /**
  * The caller of the proxy is told 401 where there is no credential for it, 403 where it may not have it or it cannot be used so, 503
  * where that may be otherwise soon.
+ *
+ * @param status of an API whose refusal stands
  */
-export function deniedResponse(error: WireError): CheckResponse {
+export function deniedResponse(error: WireError, status = statusOf(error)): CheckResponse {
   const { body, headers = {} } = restError(error);
   return create(CheckResponseSchema, {
     status: { code: error.code },
     httpResponse: {
       case: "deniedResponse",
       value: {
-        status: { code: statusOf(error) },
+        status: { code: status },
         headers: Object.entries({ ...headers, "content-type": "application/json" }).map(([key, value]) => ({
           header: { key, value },
         })),

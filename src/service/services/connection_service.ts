@@ -3,10 +3,10 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
+import type { CredentialCapture } from "../../domain/capture/capture.js";
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
-import type { CredentialCapture } from "../../domain/consent/capture.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import {
   CaptureCredentialResponseSchema,
@@ -66,6 +66,7 @@ class ConnectionRpcs implements Rpcs {
       returnUrl: emptyToUndefined(request.returnUrl),
       connectionId: emptyToUndefined(request.connectionId),
       requireConfirmation: request.requireConfirmation,
+      device: request.device,
     };
     const profile = this.deps.unattended.profileFor(asked);
     if (profile) return minted(await this.deps.unattended.connect(asked, profile, principal));
@@ -78,6 +79,7 @@ class ConnectionRpcs implements Rpcs {
       connectionId: requested.connectionId,
       expiresAt: timestampFromMs(requested.expiresAtMs),
       redirectUri: requested.redirectUri ?? "",
+      ...requested.device,
     });
   };
 

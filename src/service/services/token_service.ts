@@ -70,13 +70,14 @@ class TokenRpcs implements Rpcs {
   constructor(private readonly deps: Deps) {}
 
   acquireToken: Rpcs["acquireToken"] = (request, context) => {
-    const { providerName, userId, label, scopes, minTtl, returnUrl, wait } = request;
+    const { providerName, userId, label, scopes, minTtl, returnUrl, wait, device } = request;
     const asked = {
       name: { providerName, userId, label },
       scopes,
       minTtlMs: minTtl ? durationMs(minTtl) : 0,
       returnUrl: returnUrl === "" ? undefined : returnUrl,
       waitMs: wait ? durationMs(wait) : 0,
+      device,
     };
     const acquired = this.deps.acquirer.acquire(asked, context);
     return acquired instanceof Promise ? acquired.then(this.#acquiredOf) : this.#acquiredOf(acquired);

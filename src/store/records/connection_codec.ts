@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type ConnectionRecord,
   ConnectionRecordSchema,
+  type ProblemRecord,
   ProblemRecordSchema,
   RefreshIntentRecordSchema,
   type RefusalsRecord,
@@ -19,6 +20,7 @@ import { providerRevocations } from "../../model/connections/revocation.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import { strategyMessage, strategyOf } from "../../model/providers/strategy_message.js";
+import { accountMessage, decodeAccount } from "./account_codec.js";
 import {
   decodeText,
   decodeTime,
@@ -42,7 +44,7 @@ export interface StoredConnection {
  * @throws RangeError on an optional time that is not a whole number above 0, or a malformed state hash
  */
 export function connectionEncoder(connection: Connection): (changeRevision: bigint) => Uint8Array {
-  const { pendingStateHash, problem, refreshIntent, stepUp } = connection;
+  const { pendingStateHash, problem, refreshIntent, stepUp, account } = connection;
   const record = create(ConnectionRecordSchema, {
     id: connection.id,
     userId: connection.userId,
@@ -73,21 +75,15 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
   if (connection.providerRevocation !== undefined) {
     record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
   }
+  if (account !== undefined) {
+    record.account = accountMessage(account);
+    record.accountSource = account.source;
+  }
   if (stepUp !== undefined) {
     const { scopes, lastAtMs, ...rest } = stepUp;
     record.stepUp = create(StepUpRecordSchema, { ...rest, scopes: [...scopes], lastAtMs: BigInt(lastAtMs) });
   }
-  if (problem !== undefined) {
-    record.problem = create(ProblemRecordSchema, {
-      reason: problem.reason,
-      sinceMs: BigInt(problem.sinceMs),
-      retryAtMs: encodeTime(problem.retryAtMs),
-      firm: problem.firm === true,
-      movedFrom: problem.movedFrom ?? "",
-      detail: problem.detail ?? "",
-      ...(problem.refused === undefined ? {} : { refused: encodeRefusals(problem.refused) }),
-    });
-  }
+  if (problem !== undefined) record.problem = encodeProblem(problem);
   if (refreshIntent !== undefined) {
     record.refreshIntent = create(RefreshIntentRecordSchema, {
       credentialRevision: refreshIntent.credentialRevision,
@@ -100,6 +96,18 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     record.changeRevision = changeRevision;
     return toBinary(ConnectionRecordSchema, record);
   };
+}
+
+function encodeProblem({ refused, ...problem }: Problem): ProblemRecord {
+  return create(ProblemRecordSchema, {
+    reason: problem.reason,
+    sinceMs: BigInt(problem.sinceMs),
+    retryAtMs: encodeTime(problem.retryAtMs),
+    firm: problem.firm === true,
+    movedFrom: problem.movedFrom ?? "",
+    detail: problem.detail ?? "",
+    ...(refused === undefined ? {} : { refused: encodeRefusals(refused) }),
+  });
 }
 
 function isProblemReason(word: string): word is ProblemReason {
@@ -181,6 +189,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       ...(record.providerRevocation === 0
         ? {}
         : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
+      ...(record.account === undefined
+        ? {}
+        : { account: decodeAccount(record.account, record.accountSource) }),
       ...(record.stepUp === undefined ? {} : { stepUp: decodeStepUp(record.stepUp) }),
     },
   };

@@ -42,6 +42,7 @@ export function encodeAuthorization(pending: PendingAuthorization): Uint8Array {
     ...pending,
     scopes: [...pending.scopes],
     returnUrl: pending.returnUrl ?? "",
+    deviceIntervalMs: pending.deviceIntervalMs ?? 0,
     expiresAtMs: encodeTime(pending.expiresAtMs),
     sealed: toSealedMessage(pending.sealed),
   });
@@ -53,6 +54,7 @@ export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
   return {
     ...fields,
     returnUrl: decodeText(fields.returnUrl),
+    deviceIntervalMs: fields.deviceIntervalMs === 0 ? undefined : fields.deviceIntervalMs,
     expiresAtMs: Number(fields.expiresAtMs),
     sealed: fromSealedMessage(fields.sealed),
   };

@@ -9,7 +9,17 @@ import {
 import type { HeldCredential } from "../../model/connections/authorization.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
+import { accountMessage, decodeAccount } from "./account_codec.js";
 import { decodeText, fieldsOf } from "./field_codec.js";
+
+/** What a device authorization is redeemed with, and what its person is shown; see `DeviceAuthorization`. */
+export interface DeviceSecret {
+  readonly deviceCode: string;
+  readonly userCode: string;
+  readonly verificationUri: string;
+  /** Empty where there is none. */
+  readonly verificationUriComplete: string;
+}
 
 /** What a pending authorization keeps secret. */
 export interface AuthorizationSecret {
@@ -21,6 +31,8 @@ export interface AuthorizationSecret {
   readonly browserBinding: string;
   /** Of the link, which is answered again; empty where a credential is held. */
   readonly state: string;
+  /** Of a device authorization. */
+  readonly device?: DeviceSecret;
   /** Once the consent was given and waits for its confirmation; the rest is empty then. */
   readonly held?: HeldCredential;
 }
@@ -84,8 +96,13 @@ export function encodeAuthorizationSecret({ held, nonce = "", ...secret }: Autho
 }
 
 export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
-  const { nonce, held, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
-  return { ...secret, nonce: decodeText(nonce), ...(held && { held: heldOf(held) }) };
+  const { nonce, held, device, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
+  return {
+    ...secret,
+    nonce: decodeText(nonce),
+    ...(held && { held: heldOf(held) }),
+    ...(device && { device: fieldsOf(device) }),
+  };
 }
 
 function heldMessage(held: HeldCredential): HeldMessage {
@@ -94,7 +111,7 @@ function heldMessage(held: HeldCredential): HeldMessage {
     return create(HeldCredentialSchema, { credential: fieldsMessage(held.fields), receivedAtMs });
   }
   const { tokenSet, binding, callbackMetadata } = held;
-  const { expiresInMs, refreshExpiresInMs, scopes } = tokenSet;
+  const { expiresInMs, refreshExpiresInMs, scopes, account } = tokenSet;
   return create(HeldCredentialSchema, {
     credential: credentialMessage({ ...tokenSet, binding }),
     receivedAtMs,
@@ -103,6 +120,7 @@ function heldMessage(held: HeldCredential): HeldMessage {
     subject: tokenSet.subject ?? "",
     metadata: { ...tokenSet.metadata },
     callbackMetadata: { ...callbackMetadata },
+    ...(account && { account: accountMessage(account), accountSource: account.source }),
     ...(expiresInMs !== undefined && { expiresInMs: BigInt(Math.round(expiresInMs)) }),
     ...(refreshExpiresInMs !== undefined && { refreshExpiresInMs: BigInt(Math.round(refreshExpiresInMs)) }),
   });
@@ -121,6 +139,7 @@ function heldOf(message: HeldMessage): HeldCredential {
     scopes: message.scopesKnown ? message.scopes : undefined,
     subject: decodeText(message.subject),
     metadata: message.metadata,
+    ...(message.account && { account: decodeAccount(message.account, message.accountSource) }),
   };
   const binding = decodeText(credential.grantBinding);
   return { kind: "token_set", tokenSet, binding, callbackMetadata: message.callbackMetadata, receivedAtMs };

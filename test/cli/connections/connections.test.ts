@@ -31,6 +31,7 @@ describe("connections", () => {
       revision: 4n,
       expiresAt: timestampFromMs(startMs + 3_600_000),
       grantedScopes: ["repo"],
+      account: { subject: "1815", login: "ada", email: "ada@example.com" },
     });
     daemon.addConnection({
       id: "33333333-3333-4333-8333-333333333333",
@@ -43,8 +44,8 @@ describe("connections", () => {
     const shell = shellOf();
     expect(await run(args, shell)).toBe(0);
     const [header, first, second] = shell.out().split("\n");
-    expect(header).toMatch(/^ID +PROVIDER +USER +STATUS +REVISION +TOKEN +PROBLEM$/);
-    expect(first).toMatch(/^2{8} +github +alice +active +4 +expires in 1h$/);
+    expect(header).toMatch(/^ID +PROVIDER +USER +ACCOUNT +STATUS +REVISION +TOKEN +PROBLEM$/);
+    expect(first).toMatch(/^2{8} +github +alice +ada@example.com +active +4 +expires in 1h$/);
     expect(second).toMatch(/^3{8} +github +alice +attention +0 +reauth_required$/);
   });
 

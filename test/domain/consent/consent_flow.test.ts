@@ -51,6 +51,8 @@ describe("ConnectionCompleter", () => {
       servers: { resolve: () => Promise.reject(failure) },
       revocations: new RevocationQueue(shared),
       grants: { exchangeCode: engine.exchangeCode },
+      userInfo: { accountOf: () => Promise.resolve(undefined) },
+      refusesOtherAccounts: true,
       onAccepted: () => undefined,
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),

@@ -45,7 +45,15 @@ class Acquiring extends Engine {
 
   acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal) {
     const name = { providerName: "op", userId: "ada", label: "" };
-    const request = { name, scopes: [], minTtlMs: 0, returnUrl: undefined, waitMs: 0, ...change };
+    const request = {
+      name,
+      scopes: [],
+      minTtlMs: 0,
+      returnUrl: undefined,
+      waitMs: 0,
+      device: false,
+      ...change,
+    };
     return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal });
   }
 

@@ -35,6 +35,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     pkce: { required: () => true },
     features: {
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },

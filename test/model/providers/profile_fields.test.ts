@@ -55,6 +55,7 @@ const full = samplesOf(profileFields, {
   enableDiscovery: false,
   credentialSchema: undefined,
   template: "",
+  userInfoMapping: { subject: "id", login: "user.login" },
   oauth2: samplesOf(optionFields),
 }) as ProviderSettings;
 

@@ -16,6 +16,7 @@ const sound: ProviderSettings = {
   tokenUrl: "https://acme.example/t",
   jwksUrl: "",
   scopes: [],
+  userInfoMapping: {},
   authorizationParams: { access_type: "offline", label: "Zoë" },
   apiBaseUrl: "",
   userInfoEndpoint: "/me",

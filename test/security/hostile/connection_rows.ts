@@ -70,11 +70,18 @@ const ofOAuth = ({ providers }: Place): Body => ({
   provider: { case: "providerId", value: providers["oauth2"] },
 });
 
+const ofStatic = ({ providers }: Place): Body => ({
+  userId: "ada",
+  provider: { case: "providerId", value: providers["api-key-bearer"] },
+});
+
 const byId = (value: string): Body => ({ userId: "a", provider: { case: "providerId", value } });
 const byName = (value: string): Body => ({ userId: "a", provider: { case: "providerName", value } });
 
 const requestRows: readonly RpcRow[] = [
   ...table(request, [
+    ["device", "of a static type", (place) => ({ ...ofStatic(place), device: true }), /type oauth2/],
+    ["device", "a text for a flag", '{"device": "yes"}', badType],
     ["require_confirmation", "a text for a flag", '{"require_confirmation": "yes"}', badType],
     [
       "require_confirmation",

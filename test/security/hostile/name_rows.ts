@@ -70,6 +70,8 @@ const byName = [
   "ConnectionService/ReplaceCredential",
 ];
 
+const report = "TokenService/ReportRejectedToken";
+
 const watch = "TokenService/WatchTokens";
 
 const acquire = "TokenService/AcquireToken";
@@ -96,6 +98,12 @@ const acquireRows: readonly RpcRow[] = [
   ...["https://evil.example", "javascript:alert(1)", "//evil.example", "\0"].map((returnUrl) =>
     acquireRow("return_url", returnUrl, { returnUrl }, { code: "InvalidArgument" }),
   ),
+  acquireRow(
+    "device",
+    "of a static type",
+    { providerName: "api-key-bearer", userId: "zoe", device: true },
+    invalid(/type oauth2/),
+  ),
   acquireRow("return_url", "2049 characters", { returnUrl: letters(2049) }, invalid(/2048/)),
 ];
 
@@ -103,6 +111,7 @@ const acquireRows: readonly RpcRow[] = [
 export const nameRows: readonly RpcRow[] = [
   ...acquireRows,
   ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),
+  ...named(report, "name", (name) => ({ name, revision: 1n, status: 401 }), [...hostile, ...unknown]),
   ...named(watch, "names", (name) => ({ names: [name] }), hostile),
   {
     rpc: watch,

@@ -96,6 +96,7 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["api_base_url", (url) => ({ apiBaseUrl: url })],
   ["oauth2_options.refresh_url", (url) => oauth({ refreshUrl: url })],
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
+  ["oauth2_options.device_authorization_url", (url) => oauth({ deviceAuthorizationUrl: url })],
 ];
 
 const texts: readonly Given[] = [
@@ -115,6 +116,34 @@ const texts: readonly Given[] = [
   ["user_info_endpoint", "2049", { userInfoEndpoint: letters(2049) }, /2048/],
   ["user_info_endpoint", "a script", { userInfoEndpoint: "javascript:0" }, /https/],
   ["user_info_endpoint", "a line end", { userInfoEndpoint: "/a\r\nb" }, /control/],
+  [
+    "user_info_mapping",
+    "another name",
+    { userInfoMapping: { token: "a" } },
+    /in list/,
+    'user_info_mapping["token"]',
+  ],
+  [
+    "user_info_mapping",
+    "no path",
+    { userInfoMapping: { login: "a..b" } },
+    /dots between/,
+    'user_info_mapping["login"]',
+  ],
+  [
+    "user_info_mapping",
+    "129",
+    { userInfoMapping: { login: letters(129) } },
+    /128/,
+    'user_info_mapping["login"]',
+  ],
+  [
+    "user_info_mapping",
+    "a secret",
+    { userInfoMapping: { login: "access_token" } },
+    /secret/,
+    'user_info_mapping["login"]',
+  ],
   ["scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
   ["scopes", "one twice", { scopes: ["a", "a"] }, /unique/],
   ["scopes", "two in one", { scopes: ["a b"] }, /must be one scope/, "scopes[0]"],

@@ -1,23 +1,69 @@
-import { type Body, type Demand, type Line, letters, type RpcRow, table, unknownId } from "./row.js";
+import { type Body, canary, type Demand, type Line, letters, type RpcRow, table, unknownId } from "./row.js";
 
 /** A token that is refused to somebody is on record. */
 const notFound: Demand = { code: "NotFound", isAudited: true };
 const secondsOf = (seconds: bigint, nanos = 0): Body => ({ seconds, nanos });
 const huge = (1n << 64n) - 1n;
 
-const idRows = (rpc: string): RpcRow[] =>
+/** @param rest of a request that is good but for its id */
+const idRows = (rpc: string, rest: Body = {}): RpcRow[] =>
   table(rpc, [
-    ["connection_id", "nothing", {}, /UUID|must be set/],
-    ["connection_id", "U+0000", { connectionId: "\0" }, /U\+0000/],
-    ["connection_id", "longer than a key", { connectionId: letters(4000) }, /UUID/],
-    ["connection_id", "an escape sequence", { connectionId: "\u001b[2J" }, /UUID/],
-    ["connection_id", "an unknown one", { connectionId: unknownId }, notFound],
+    ["connection_id", "nothing", rest, /UUID|must be set/],
+    ["connection_id", "U+0000", { ...rest, connectionId: "\0" }, /U\+0000/],
+    ["connection_id", "longer than a key", { ...rest, connectionId: letters(4000) }, /UUID/],
+    ["connection_id", "an escape sequence", { ...rest, connectionId: "\u001b[2J" }, /UUID/],
+    ["connection_id", "an unknown one", { ...rest, connectionId: unknownId }, notFound],
   ]);
 
 const get = "TokenService/GetToken";
+const report = "TokenService/ReportRejectedToken";
 const watch = "TokenService/WatchTokens";
 const audit = "AuditService/ListAuditEvents";
 const verify = "AuditService/VerifyAuditLog";
+
+/** Of a static credential, whose revision is 1: what is in order could not be acted on. */
+const reportRow = (field: string, name: string, change: Body, says: RegExp): Line => [
+  field,
+  name,
+  ({ activeConnectionId }) => ({ connectionId: activeConnectionId, revision: 1n, status: 401, ...change }),
+  says,
+];
+
+const forbidden = (name: string, wwwAuthenticate: string): Line =>
+  reportRow(
+    "www_authenticate",
+    name,
+    { status: 403, wwwAuthenticate },
+    /insufficient_scope or invalid_token/,
+  );
+
+const reportRows: readonly RpcRow[] = table(report, [
+  reportRow("revision", "nothing", { revision: 0n }, /1/),
+  reportRow(
+    "revision",
+    "one that there never was",
+    { revision: 2n },
+    /ahead of the connection's, which is 1/,
+  ),
+  reportRow("revision", "2^64-1", { revision: huge }, /ahead/),
+  ...[0, 200, 400, 404, 4_294_967_295].map((status) =>
+    reportRow("status", `${status}`, { status }, /401|in list/),
+  ),
+  reportRow("www_authenticate", "8193 bytes", { wwwAuthenticate: letters(8_193) }, /8192/),
+  reportRow(
+    "www_authenticate",
+    "8193 bytes of two",
+    { wwwAuthenticate: `a${"\u00e9".repeat(4_096)}` },
+    /8192/,
+  ),
+  reportRow("www_authenticate", "U+0000", { wwwAuthenticate: "Bearer\0" }, /U\+0000/),
+  forbidden("a response that is split", 'Bearer error="insufficient_scope"\r\n\r\nHTTP/1.1 200 OK'),
+  forbidden("an error that is cut off", 'Bearer error="insufficient_scope'),
+  forbidden("an error of another scheme", 'Basic error="insufficient_scope"'),
+  forbidden("an error of every object's", 'Bearer __proto__="insufficient_scope"'),
+  forbidden("a secret for an error", `Bearer error="${canary}"`),
+  forbidden("a thousand challenges", 'Bearer realm="a", '.repeat(430)),
+]);
 
 const minTtl = (name: string, duration: Body, says: RegExp): Line => [
   "min_ttl",
@@ -147,6 +193,8 @@ export const tokenRows: readonly RpcRow[] = [
     minTtl("too many nanos", secondsOf(0n, 1_000_000_000), /10000 years/),
   ]),
   ...idRows("TokenService/RefreshToken"),
+  ...idRows(report, { revision: 1n, status: 401 }),
+  ...reportRows,
   ...watchRows,
   ...auditRows,
   ...nexusRows,

@@ -17,7 +17,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.scopes": "Default scopes for new connections, each a scope-token of RFC 6749 section 3.3. At most 100.",
   "Provider.authorization_params": "Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.",
   "Provider.api_base_url": "Base URL of the provider's API, passed on to agents. `nexusd curl` sends requests to its origin and nowhere else.",
-  "Provider.user_info_endpoint": "Endpoint that names the user behind a credential: absolute, or relative to `api_base_url`.",
+  "Provider.user_info_endpoint": "Endpoint that names the user behind a credential: absolute, or relative to `api_base_url`. A static credential is tried at it, and the access token of a new consent is sent to it, as `strategy` says, to learn whose account it is; see `user_info_mapping`.",
   "Provider.description": "Text for lists.",
   "Provider.category": "Text for lists.",
   "Provider.created_at": "When the profile was registered. Output only.",
@@ -31,6 +31,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.template": "Name of the catalogue's template that the profile was made from. Output only.",
   "Provider.redirect_uri": "The redirect URI to register at the provider's console, for `oauth2` where a person consents. Output only. Decided when the profile is created, by its name alone, and the same for the life of the profile, whatever is edited: `<public-url>/auth/callback/<name>`, or with `-2`, `-3` and so on after the name while a profile that was renamed has that URI. No two profiles share one, so that an answer of one provider is never taken for that of another (RFC 9700 section 4.4.2).",
   "Provider.grant_type": "Where the tokens come from, for `oauth2`. Immutable after creation. Only `GRANT_TYPE_AUTHORIZATION_CODE` needs a person: with the others `RequestConnection` and `AcquireToken` make the connection and mint its first token at once, `auth_url`, `authorization_params`, `oauth2_options.refresh_url` and `oauth2_options.refresh_params` must be empty, and `oauth2_options.token_params` go into each request, for example `audience`. A profile of `GRANT_TYPE_CLIENT_CREDENTIALS` needs a client that authenticates.",
+  "Provider.user_info_mapping": "Where `user_info_endpoint` says whose account it is, for `Connection.account`: dotted paths in the JSON that it answers, by `subject`, `name`, `email` and `login`, for example `login` to `user.handle`. What is not named is looked for as `sub`, `name`, `email` and `preferred_username` (OpenID Connect Core 1.0 section 5.1). The endpoint is asked once after each consent, for three seconds at most; that it does not answer fails no consent.",
   "OAuth2Options.scope_separator": "Between scopes in the authorization request; empty means a space (RFC 6749 section 3.3).",
   "OAuth2Options.token_params": "Further parameters of the code exchange, and of each request of a grant type that needs no person. A parameter of the protocol is refused, and so are names that are not visible ASCII and values with control characters.",
   "OAuth2Options.refresh_params": "Further parameters of the refresh grant. Limited like `token_params`.",
@@ -52,5 +53,6 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT.",
   "OAuth2Options.assertion_subject": "`sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation). `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user. Empty means `client_id`.",
   "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
-  "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request."
+  "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.",
+  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
 };

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSLNAQoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkiuAcKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIogBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZCLpAQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIroCChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEgwKBGhlbGQYCyABKAgSHAoUZmFpbGVkX2NvbmZpcm1hdGlvbnMYDCABKA0ikQEKE0F1dGhvcml6YXRpb25TZWNyZXQSFQoNY29kZV92ZXJpZmllchgBIAEoCRINCgVub25jZRgCIAEoCRIXCg9icm93c2VyX2JpbmRpbmcYAyABKAkSLAoEaGVsZBgEIAEoCzIeLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsEg0KBXN0YXRlGAUgASgJIvwDCg5IZWxkQ3JlZGVudGlhbBI0CgpjcmVkZW50aWFsGAEgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldBIWCg5yZWNlaXZlZF9hdF9tcxgCIAEoAxIaCg1leHBpcmVzX2luX21zGAMgASgDSACIAQESIgoVcmVmcmVzaF9leHBpcmVzX2luX21zGAQgASgDSAGIAQESFAoMc2NvcGVzX2tub3duGAUgASgIEg4KBnNjb3BlcxgGIAMoCRIPCgdzdWJqZWN0GAcgASgJEj4KCG1ldGFkYXRhGAggAygLMiwubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuTWV0YWRhdGFFbnRyeRJPChFjYWxsYmFja19tZXRhZGF0YRgJIAMoCzI0Lm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLkNhbGxiYWNrTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNwoVQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX2V4cGlyZXNfaW5fbXNCGAoWX3JlZnJlc2hfZXhwaXJlc19pbl9tcyI6Cg9EaXNjb3ZlcnlSZWNvcmQSEAoIZG9jdW1lbnQYASABKAkSFQoNZmV0Y2hlZF9hdF9tcxgCIAEoAyJrCgxDaGFuZ2VSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdyZW1vdmVkGAIgASgIEg8KB3VzZXJfaWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSDQoFbGFiZWwYBSABKAkiwAEKC0F1ZGl0UmVjb3JkEg8KB3RpbWVfbXMYASABKAMSEgoKZXZlbnRfdHlwZRgCIAEoCRIRCglwcmluY2lwYWwYAyABKAkSFQoNY29ubmVjdGlvbl9pZBgEIAEoCRITCgtwcm92aWRlcl9pZBgFIAEoCRIOCgZyZWFzb24YBiABKAkSDgoGb3JpZ2luGAcgASgJEgwKBGhhc2gYCCABKAwSDQoFY291bnQYCSABKAQSEAoIcmV2aXNpb24YCiABKAQiXwoPQXVkaXRIZWFkUmVjb3JkEhAKCHNlcXVlbmNlGAEgASgEEgwKBGhhc2gYAiABKAwSFwoPYW5jaG9yX3NlcXVlbmNlGAMgASgEEhMKC2FuY2hvcl9oYXNoGAQgASgMIpkCChBSZXZvY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSEAoIcmV2aXNpb24YBCABKAQSFwoPdG9rZW5fdHlwZV9oaW50GAUgASgJEhAKCGF0dGVtcHRzGAYgASgNEhUKDWNyZWF0ZWRfYXRfbXMYByABKAMSFwoPbmV4dF9hdHRlbXB0X21zGAggASgDEiwKBnNlYWxlZBgJIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhsKE3Rva2VuX2V4cGlyZXNfYXRfbXMYPSABKAMi3gEKEk5vdGlmaWNhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEhUKDWNvbm5lY3Rpb25faWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNcHJvdmlkZXJfbmFtZRgFIAEoCRIPCgd1c2VyX2lkGAYgASgJEg0KBWxhYmVsGAcgASgJEg4KBnJlYXNvbhgIIAEoCRISCgplbmRzX2F0X21zGAkgASgDEhUKDWNyZWF0ZWRfYXRfbXMYCiABKAMSEAoIYXR0ZW1wdHMYCyABKA0iSgoRQ29uc2VudExpbmtSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEhAKCG9jY2FzaW9uGAMgASgJIukBCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSDQoFbGFiZWwYPSABKAkiiQIKDEFwaUtleVJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmRpZ2VzdBgDIAEoDBIMCgRyb2xlGAQgASgNEhAKCHVzZXJfaWRzGAUgAygJEhEKCXByb3ZpZGVycxgGIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgHIAMoCRIVCg1jcmVhdGVkX2F0X21zGAggASgDEhIKCmNyZWF0ZWRfYnkYCSABKAkSFQoNZXhwaXJlc19hdF9tcxgKIAEoAxIVCg1yZXZva2VkX2F0X21zGAsgASgDEhIKCnJldm9rZWRfYnkYDCABKAkSFwoPbGFzdF91c2VkX2F0X21zGA0gASgDQipaKG5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3N0b3JlL3YxO3N0b3JldjFiBnByb3RvMw", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSLNAQoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAki0AcKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIogBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZCLpAQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYCChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEgwKBGhlbGQYCyABKAgSHAoUZmFpbGVkX2NvbmZpcm1hdGlvbnMYDCABKA0SGgoSZGV2aWNlX2ludGVydmFsX21zGDIgASgNIr8BChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbBINCgVzdGF0ZRgFIAEoCRIsCgZkZXZpY2UYMiABKAsyHC5uZXh1cy5zdG9yZS52MS5EZXZpY2VTZWNyZXQicwoMRGV2aWNlU2VjcmV0EhMKC2RldmljZV9jb2RlGAEgASgJEhEKCXVzZXJfY29kZRgCIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGAMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYBCABKAkiuAQKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EiIKB2FjY291bnQYWiABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDmFjY291bnRfc291cmNlGFsgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLeAQoSTm90aWZpY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNY29ubmVjdGlvbl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1wcm92aWRlcl9uYW1lGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSDQoFbGFiZWwYByABKAkSDgoGcmVhc29uGAggASgJEhIKCmVuZHNfYXRfbXMYCSABKAMSFQoNY3JlYXRlZF9hdF9tcxgKIAEoAxIQCghhdHRlbXB0cxgLIAEoDSJKChFDb25zZW50TGlua1JlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIb2NjYXNpb24YAyABKAki6QEKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRINCgVsYWJlbBg9IAEoCSKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKANCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -403,6 +403,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: nexus.v1.Account account = 91;
    */
   account?: Account | undefined;
+
+  /**
+   * Who said `account.subject`: a hash of issuer and client, or of the user-info endpoint and path.
+   *
+   * @generated from field: string account_source = 92;
+   */
+  accountSource: string;
 };
 
 /**
@@ -892,6 +899,13 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
    * @generated from field: uint32 failed_confirmations = 12;
    */
   failedConfirmations: number;
+
+  /**
+   * Of a device authorization (RFC 8628): milliseconds between two requests of the token. 0 for a consent in a browser.
+   *
+   * @generated from field: uint32 device_interval_ms = 50;
+   */
+  deviceIntervalMs: number;
 };
 
 /**
@@ -941,6 +955,13 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
    * @generated from field: string state = 5;
    */
   state: string;
+
+  /**
+   * Of a device authorization.
+   *
+   * @generated from field: nexus.store.v1.DeviceSecret device = 50;
+   */
+  device?: DeviceSecret | undefined;
 };
 
 /**
@@ -949,6 +970,48 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 13);
+
+/**
+ * What a device authorization is redeemed with, and what its person is shown (RFC 8628 section 3.2).
+ *
+ * @generated from message nexus.store.v1.DeviceSecret
+ */
+export type DeviceSecret = Message<"nexus.store.v1.DeviceSecret"> & {
+  /**
+   * The device code.
+   *
+   * @generated from field: string device_code = 1;
+   */
+  deviceCode: string;
+
+  /**
+   * The code that the person enters.
+   *
+   * @generated from field: string user_code = 2;
+   */
+  userCode: string;
+
+  /**
+   * Where.
+   *
+   * @generated from field: string verification_uri = 3;
+   */
+  verificationUri: string;
+
+  /**
+   * The same with the code in it; may be empty.
+   *
+   * @generated from field: string verification_uri_complete = 4;
+   */
+  verificationUriComplete: string;
+};
+
+/**
+ * Describes the message nexus.store.v1.DeviceSecret.
+ * Use `create(DeviceSecretSchema)` to create a new message.
+ */
+export const DeviceSecretSchema: GenMessage<DeviceSecret> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * A credential between consent and confirmation.
@@ -1018,6 +1081,20 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
    * @generated from field: map<string, string> callback_metadata = 9;
    */
   callbackMetadata: { [key: string]: string };
+
+  /**
+   * Whose account it is; unset when the provider did not say.
+   *
+   * @generated from field: nexus.v1.Account account = 90;
+   */
+  account?: Account | undefined;
+
+  /**
+   * See `ConnectionRecord.account_source`.
+   *
+   * @generated from field: string account_source = 91;
+   */
+  accountSource: string;
 };
 
 /**
@@ -1025,7 +1102,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1053,7 +1130,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1102,7 +1179,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1187,7 +1264,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1229,7 +1306,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1321,7 +1398,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `notifications`, key: receiver, subject (id of the connection, or else of the provider), and a number that counts up in both.
@@ -1413,7 +1490,7 @@ export type NotificationRecord = Message<"nexus.store.v1.NotificationRecord"> & 
  * Use `create(NotificationRecordSchema)` to create a new message.
  */
 export const NotificationRecordSchema: GenMessage<NotificationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `consent_links`, key: end, and SHA-256 of the code in hexadecimal. The databases `expiries` and
@@ -1449,7 +1526,7 @@ export type ConsentLinkRecord = Message<"nexus.store.v1.ConsentLinkRecord"> & {
  * Use `create(ConsentLinkRecordSchema)` to create a new message.
  */
 export const ConsentLinkRecordSchema: GenMessage<ConsentLinkRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 22);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1534,7 +1611,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 22);
+  messageDesc(file_nexus_store_v1_records, 23);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1639,5 +1716,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 23);
+  messageDesc(file_nexus_store_v1_records, 24);
 

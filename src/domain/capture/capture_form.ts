@@ -4,10 +4,7 @@ import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } 
 import { isExpiredState } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { captureFields, enteredValues, generalViolations } from "../static_credentials/capture_fields.js";
-import type { CaptureRequest, CredentialCapture } from "./capture.js";
-import { bindingName, sameText } from "./consent_result.js";
+import { bindingName, sameText } from "../consent/consent_result.js";
 import type {
   CaptureError,
   CaptureFlow,
@@ -16,7 +13,10 @@ import type {
   CaptureSchemaOutcome,
   ConsentFailure,
   SubmitOutcome,
-} from "./consent_types.js";
+} from "../consent/consent_types.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import { captureFields, enteredValues, generalViolations } from "../static_credentials/capture_fields.js";
+import type { CaptureRequest, CredentialCapture } from "./capture.js";
 
 type Cookies = (name: string) => string | undefined;
 type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonly formToken: string };

@@ -11,14 +11,14 @@ import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
+import type { ConsentHolder } from "../consent/consent_holder.js";
+import { returnLocation, successOf } from "../consent/consent_result.js";
 import { hashState } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import { requestOver } from "../lifecycle/connection_change.js";
 import type { CredentialTrial } from "../static_credentials/credential_probe.js";
 import { schemaOf } from "../static_credentials/credential_schema.js";
 import { checkCredential } from "../static_credentials/credential_values.js";
-import type { ConsentHolder } from "./consent_holder.js";
-import { returnLocation, successOf } from "./consent_result.js";
 
 /** A pending request of a static type. */
 export interface CaptureRequest {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CredentialCapture } from "../../../src/domain/consent/capture.js";
+import { CredentialCapture } from "../../../src/domain/capture/capture.js";
 import { ConsentHolder } from "../../../src/domain/consent/consent_holder.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";

@@ -1,0 +1,66 @@
+import { once } from "node:events";
+import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
+import { connectDaemon } from "../shell/client.js";
+import { usageFailure } from "../shell/command_failure.js";
+import { clientConfigOf, type DaemonFlags, sessionOf, withDaemon } from "../shell/daemon_command.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { McpHttpServer, sessionOfCaller } from "./http_server.js";
+import { makeMcpServer } from "./mcp_server.js";
+import type { McpPolicy } from "./tools/mcp_policy.js";
+import { StdioServerTransport, serveStdio } from "./tools/sdk.js";
+
+/** Where it serves; on standard input and output without an address. */
+export interface McpServing extends DaemonFlags {
+  readonly listen?: ListenAddress;
+  /** Names of hosts besides those of loopback. */
+  readonly allowHost?: readonly string[];
+}
+
+/** Serves until the client leaves, or with `--listen` until the process ends. @throws CommandFailure */
+export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  await (flags.listen === undefined ? overStdio(shell, flags, policy) : overHttp(shell, flags, policy));
+}
+
+function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  return withDaemon(shell, flags, async (session) => {
+    const { input, output } = shell.openStandardStreams();
+    const ended = once(input, "close");
+    const deps = { policy, clock: shell.clock, sessionOf: () => session };
+    const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
+      transport: new StdioServerTransport(input, output),
+      onerror: report(shell),
+    });
+    await ended;
+    await served.close();
+  });
+}
+
+async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  const { listen: address, allowHost: allowedHosts = [] } = flags;
+  if (address === undefined) throw new Error("there is no address to listen on");
+  if (!isLocalAddress(address))
+    throw usageFailure(
+      "--listen: beyond this machine a key would go unencrypted: listen on 127.0.0.1, put a proxy with TLS before it, and name its host with --allow-host",
+    );
+  const config = clientConfigOf(shell, flags);
+  const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
+  const { clock } = shell;
+  const deps = { policy, clock, sessionOf: sessionOfCaller };
+  const server = await McpHttpServer.listen({
+    address,
+    allowedHosts,
+    makeServer: (era) => makeMcpServer(deps, era),
+    clock,
+    openDaemon: (key) => connectDaemon(config, warn, key),
+    sessionOf: (daemon) => sessionOf(shell, daemon),
+    onError: report(shell),
+  });
+  shell.stderr.write(`nexusd: MCP at ${server.url}\n`);
+  await server.closed;
+}
+
+/** The messages of the SDK's errors tell what a client did wrong; of what it sent they hold a part, of which the begin is enough. */
+function report(shell: Shell): (error: Error) => void {
+  return ({ message }) => shell.stderr.write(`nexusd: mcp: ${printable(message).slice(0, 200)}\n`);
+}

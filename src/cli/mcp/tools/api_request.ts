@@ -1,0 +1,107 @@
+import { readVersion } from "../../../config/version.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import { apiUrl, checkHeaders, parseMethod } from "../../credentials/api_arguments.js";
+import { type ApiRequest, apiBaseUrlOf } from "../../credentials/authorized_request.js";
+import { usageFailure } from "../../shell/command_failure.js";
+import { printable } from "../../shell/text.js";
+import { type McpPolicy, refuseHost, refuseMethod } from "./mcp_policy.js";
+
+/** What a model says of a request. */
+export interface RequestArguments {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly body?: string | undefined;
+}
+
+/** More are no request of an API, and servers refuse them. */
+const maxHeaders = 50;
+const maxHeaderBytes = 16 * 1024;
+/** Beyond it a file is uploaded, which no model writes by hand. */
+const maxBodyBytes = 1024 * 1024;
+
+/**
+ * Headers that say who calls, where the request goes or which method it is, and the coding of the answer, which could not be searched for
+ * the credential.
+ */
+const reserved =
+  /^(authorization|cookie|accept-encoding|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
+
+/**
+ * The request without the credential, checked.
+ *
+ * @throws CommandFailure for what the policy or the profile does not allow
+ */
+export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ApiRequest {
+  const method = parseMethod(given.method, "method");
+  refuseMethod(policy, method);
+  const url = urlBelow(apiBaseUrlOf(provider), given.path, given.query);
+  refuseHost(policy, new URL(url));
+  const { body, type } = bodyOf(given);
+  const own = headersOf(given.headers);
+  const headers = {
+    accept: "application/json, */*;q=0.5",
+    "user-agent": `nexusd/${readVersion()}`,
+    ...type,
+    ...own,
+  };
+  return { method, url, headers, body };
+}
+
+/** @throws CommandFailure for a path that leads out of the base URL, or that a server might take for one that does */
+export function urlBelow(apiBaseUrl: string, path: string, query: RequestArguments["query"] = {}): string {
+  if (/[\p{Cc}\\]/u.test(path) || path.startsWith("//"))
+    throw usageFailure(
+      "path: must be below the API's base URL, without control characters, backslashes and a second slash at its begin",
+    );
+  const base = new URL(apiBaseUrl);
+  const url = new URL(apiUrl(apiBaseUrl, path));
+  const folder = `${base.pathname.replace(/\/+$/, "")}/`;
+  const isBelow = `${url.pathname}/`.startsWith(folder) && !climbs(path.split(/[?#]/, 1)[0] ?? "");
+  if (!isBelow)
+    throw usageFailure(`path: must stay below ${base.origin}${folder}, the provider's API base URL`);
+  for (const [name, values] of Object.entries(query))
+    for (const value of [values].flat()) url.searchParams.append(name, value);
+  return url.href;
+}
+
+/** Whether a segment is `..` to somebody who decodes it once more, as servers behind a proxy do, or who ends it at a semicolon. */
+function climbs(path: string): boolean {
+  let text = path;
+  for (let round = 0; round < 3; round++) {
+    if (text.split(/[/\\]/).some((segment) => /^\.\.(;|$)/.test(segment))) return true;
+    text = text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
+      String.fromCharCode(Number.parseInt(digits, 16)),
+    );
+  }
+  return false;
+}
+
+function headersOf(given: RequestArguments["headers"]): Record<string, string> {
+  const headers = checkHeaders(Object.entries(given), "headers");
+  const bytes = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  if (Object.keys(headers).length > maxHeaders || bytes > maxHeaderBytes)
+    throw usageFailure(`headers: at most ${maxHeaders} with ${maxHeaderBytes} bytes in all`);
+  for (const name of Object.keys(headers)) {
+    if (reserved.test(name))
+      throw usageFailure(
+        `headers ${printable(name)}: nexusd sets it, or it would lead the request elsewhere: leave it out`,
+      );
+  }
+  return headers;
+}
+
+function bodyOf({ json, body }: RequestArguments): {
+  readonly body: Uint8Array | undefined;
+  readonly type: Readonly<Record<string, string>>;
+} {
+  if (json !== undefined && body !== undefined) throw usageFailure("json and body exclude each other");
+  if (json === undefined && body === undefined) return { body: undefined, type: {} };
+  const bytes = Buffer.from(body ?? JSON.stringify(json), "utf8");
+  if (bytes.length > maxBodyBytes)
+    throw usageFailure(`the body has ${bytes.length} bytes, more than ${maxBodyBytes}`);
+  const type = body === undefined ? "application/json" : "text/plain; charset=utf-8";
+  return { body: bytes, type: { "content-type": type } };
+}

@@ -1,0 +1,149 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
+import { formatDuration } from "../../../model/quantity_text.js";
+import { acquire, awaitPerson, linkId, maxWaitSeconds, type PersonOutcome } from "./consent_wait.js";
+import {
+  type ClientCapabilities,
+  type InputRequiredResult,
+  inputRequired,
+  inputResponse,
+  type McpRequestContext,
+  type McpServer,
+  type ServerContext,
+  z,
+} from "./sdk.js";
+import {
+  type Account,
+  accountOf,
+  accountShape,
+  answering,
+  jsonResult,
+  onProvider,
+  type ToolAnswer,
+  type ToolDeps,
+} from "./tool.js";
+
+/** Clients wait a minute for an answer where nobody told them more. */
+const defaultWaitSeconds = 45;
+/** The name of the one thing that is asked of the person. */
+const question = "consent";
+
+const description = `Connects the user's account at a provider. When it is connected already, or has the scopes asked for, this answers so at once. Otherwise the person must open a link: a client that can show links asks the person itself, and the call waits; any other gets the link as auth_url: show it to the user and to nobody else, then call connection_status with wait_seconds.`;
+
+/** `connect` */
+export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpRequestContext["era"]): void {
+  const { policy, sessionOf, clock } = deps;
+  const inputSchema = z.strictObject({
+    ...accountShape(policy),
+    scopes: z
+      .array(z.string().min(1).max(256))
+      .max(100)
+      .default([])
+      .describe("scopes that the token must have; none for the provider's defaults"),
+    wait_seconds: z
+      .number()
+      .int()
+      .min(0)
+      .max(maxWaitSeconds)
+      .default(defaultWaitSeconds)
+      .describe("how long to wait for a person who was shown the link by the client"),
+  });
+  server.registerTool(
+    "connect",
+    {
+      title: "Connect an account",
+      description,
+      inputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+    },
+    (given, context) =>
+      answering(async () => {
+        const account = accountOf(policy, given);
+        const session = sessionOf(context);
+        const asking = { context, session, clock, account, scopes: given.scopes };
+        const consent = await onProvider(account, () => acquire(asking));
+        const asked = context.mcpReq.requestState<string>();
+        if (consent === undefined) {
+          await tellComplete(context, era, asked);
+          return connected(account);
+        }
+        if (!canShowLinks(server, context)) return jsonResult(linkAnswer(account, consent, clock.nowMs()));
+        const reply = inputResponse(context.mcpReq.inputResponses, question);
+        if (reply.kind !== "elicit") return ask(account, consent, era);
+        if (reply.action !== "accept") return declined(account);
+        const outcome = await awaitPerson({ ...asking, waitMs: given.wait_seconds * 1000 }, asked);
+        if (outcome.kind !== "waiting") await tellComplete(context, era, asked);
+        return answerOf(account, outcome);
+      }, given),
+  );
+}
+
+/** By what the client said of itself: in the handshake, or with this request. */
+function canShowLinks(server: McpServer, { mcpReq }: ServerContext): boolean {
+  const envelope = mcpReq.envelope as Readonly<Record<string, ClientCapabilities | undefined>> | undefined;
+  const declared = envelope?.["io.modelcontextprotocol/clientCapabilities"];
+  const capabilities = declared ?? server.server.getClientCapabilities();
+  return capabilities?.elicitation?.url !== undefined;
+}
+
+/** Asks the client to show the link. The state says which link it was; forged, it would change the words of the answer alone. */
+function ask(account: Account, consent: ConsentRequired, era: McpRequestContext["era"]): InputRequiredResult {
+  const message = `Open the link to connect your account at ${account.providerName}. ${sentenceOf(consent)}`;
+  const request = inputRequired.elicitUrl({ message, url: consent.authUrl });
+  const elicitationId = linkId(consent);
+  // Until 2025-11-25 the elicitation has an id, by which its end is told.
+  const params = era === "legacy" ? { ...request.params, elicitationId } : request.params;
+  return inputRequired({
+    inputRequests: { [question]: { ...request, params } as typeof request },
+    requestState: elicitationId,
+  });
+}
+
+async function tellComplete(
+  { mcpReq }: ServerContext,
+  era: McpRequestContext["era"],
+  elicitationId: string | undefined,
+): Promise<void> {
+  if (era !== "legacy" || elicitationId === undefined) return;
+  await mcpReq.notify({ method: "notifications/elicitation/complete", params: { elicitationId } });
+}
+
+function answerOf(account: Account, outcome: PersonOutcome): ToolAnswer {
+  if (outcome.kind === "connected") return connected(account);
+  if (outcome.kind === "waiting") {
+    const next = "call connection_status with wait_seconds to go on waiting";
+    return jsonResult({ ...named(account), status: "waiting_for_person", next });
+  }
+  const next = "tell the user; call connect again if the user wants to try again";
+  return jsonResult({ ...named(account), status: "not_connected", reason: outcome.consent.reason, next });
+}
+
+function connected(account: Account): ToolAnswer {
+  return jsonResult({ ...named(account), status: "connected", next: "call_api can be used now" });
+}
+
+function declined(account: Account): ToolAnswer {
+  const next = "the user does not want to open the link: do not ask again before the user wants it";
+  return jsonResult({ ...named(account), status: "declined", next });
+}
+
+function linkAnswer(account: Account, consent: ConsentRequired, nowMs: number): Record<string, unknown> {
+  const { authUrl, reason, expiresAt } = consent;
+  return {
+    ...named(account),
+    status: "waiting_for_person",
+    reason,
+    auth_url: authUrl,
+    ...(expiresAt ? { link_ends_in: formatDuration(timestampMs(expiresAt) - nowMs) } : {}),
+    next: "show auth_url to the user and to nobody else, then call connection_status with wait_seconds",
+  };
+}
+
+function named({ providerName, label }: Account): Record<string, string> {
+  return { provider: providerName, ...(label === "" ? {} : { label }) };
+}
+
+function sentenceOf({ reason }: ConsentRequired): string {
+  if (reason === "not_connected") return "";
+  return reason === "scopes_missing" ? "More permissions are needed than before." : `(${reason})`;
+}

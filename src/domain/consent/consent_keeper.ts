@@ -1,0 +1,146 @@
+import { by } from "../../model/access/audit_event.js";
+import type { Principal } from "../../model/access/principal.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { type Account, isOtherAccount } from "../../model/credentials/account.js";
+import { UnusableGrant } from "../../oauth/failure.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenSpool } from "../grants/token_spool.js";
+import type { UserInfoClient } from "../grants/user_info_client.js";
+import { ConsentHolder } from "./consent_holder.js";
+import { type Consented, ConsentWriter } from "./consent_writer.js";
+
+export interface ConsentKeeperDeps {
+  readonly store: Pick<Store, "commit" | "getConnection" | "getCredential">;
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  readonly revocations: Pick<RevocationQueue, "enqueue">;
+  /** Holds a token set until it is durable. */
+  readonly spool: Pick<TokenSpool, "hold" | "release">;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  /** Whether a connection stays as it was when another account consents than before. */
+  readonly refusesOtherAccounts: boolean;
+  /** Called when a provider has accepted the client of its profile. */
+  readonly onAccepted: (providerId: string) => void;
+  readonly clock: Clock;
+}
+
+/** What a consent brought. */
+export interface KeptConsent {
+  /** When the credential waits for its confirmation. */
+  readonly completionCode: string | undefined;
+  readonly account: Account | undefined;
+  /** It is another than before. */
+  readonly isOther: boolean;
+}
+
+/** Stores what a consent brought, as soon as it is known whose it is. */
+export class ConsentKeeper {
+  readonly #consents: ConsentWriter;
+  readonly #holder: ConsentHolder;
+
+  constructor(private readonly deps: ConsentKeeperDeps) {
+    this.#consents = new ConsentWriter(deps);
+    this.#holder = new ConsentHolder(deps);
+  }
+
+  /**
+   * One commit. The caller holds the mutex of the connection.
+   *
+   * @param consume in that commit; false when the request for consent is not there any more
+   * @throws ConsentSuperseded, and UnusableGrant for another account where that is refused
+   */
+  async keep(
+    granted: Consented,
+    visitor: Principal,
+    consume: (tx: Transaction) => boolean = () => true,
+  ): Promise<KeptConsent> {
+    const { store, spool, userInfo, refusesOtherAccounts, onAccepted, clock } = this.deps;
+    const receivedAtMs = clock.nowMs();
+    const { pending, profile } = granted;
+    const account = await userInfo.accountOf(profile, granted.tokenSet);
+    const consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
+    const isOther = isOtherAccount(store.getConnection(pending.connectionId)?.account, account);
+    if (isOther && refusesOtherAccounts) {
+      const why = { kind: "rejected", reason: "account_changed" } as const;
+      throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
+    }
+    this.#hold(consented, receivedAtMs);
+    const stored = await store.commit((tx) =>
+      consume(tx)
+        ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
+        : this.#drop(tx, consented, visitor, "request_replaced"),
+    );
+    spool.release(pending.connectionId);
+    onAccepted(profile.id);
+    if (stored === "superseded") throw new ConsentSuperseded();
+    return { completionCode: stored.completionCode, account, isOther };
+  }
+
+  /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
+  #hold(consented: Consented, receivedAtMs: number): void {
+    const { connectionId, requireConfirmation } = consented.pending;
+    const { store, spool } = this.deps;
+    const connection = store.getConnection(connectionId);
+    if (requireConfirmation || !connection || connection.status === "revoked") return;
+    const stored = store.getCredential(connectionId);
+    spool.hold(connectionId, () => ({
+      grant: "consent",
+      ...this.#consents.compose(connection, stored, consented, receivedAtMs),
+    }));
+  }
+
+  #keep(
+    tx: Transaction,
+    consented: Consented,
+    receivedAtMs: number,
+    { visitor, isOther }: { readonly visitor: Principal; readonly isOther: boolean },
+  ): "superseded" | { readonly completionCode: string | undefined } {
+    const { pending, profile, tokenSet, metadata } = consented;
+    const { connectionId, providerId } = pending;
+    const event = { timeMs: this.deps.clock.nowMs(), ...by(visitor), connectionId, providerId };
+    const connection = tx.getConnection(connectionId);
+    const isEnded = !connection || connection.status === "revoked";
+    // The place for what waits is that of the newest request.
+    if (isEnded || (pending.requireConfirmation && connection.pendingStateHash !== undefined)) {
+      return this.#drop(tx, consented, visitor, isEnded ? "connection_ended" : "request_replaced");
+    }
+    if (!pending.requireConfirmation) {
+      const written = this.#consents.write(tx, connection, consented, receivedAtMs);
+      const said = isOther ? { reason: "account_changed" } : {};
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...said });
+      return { completionCode: undefined };
+    }
+    const { completionCode } = this.#holder.hold(tx, connection, pending, {
+      kind: "token_set",
+      tokenSet,
+      binding: grantBinding(profile),
+      callbackMetadata: metadata,
+      receivedAtMs,
+    });
+    tx.appendAudit({ ...event, type: "oauth_flow_completed", reason: "awaiting_confirmation" });
+    return { completionCode };
+  }
+
+  /** Nobody waits for it any more: it is revoked. */
+  #drop(
+    tx: Transaction,
+    { pending, profile, tokenSet }: Consented,
+    visitor: Principal,
+    reason: "connection_ended" | "request_replaced",
+  ): "superseded" {
+    const { connectionId, providerId } = pending;
+    const event = { timeMs: this.deps.clock.nowMs(), ...by(visitor), connectionId, providerId };
+    tx.appendAudit({ ...event, type: "token_storage_failed", reason });
+    this.deps.revocations.enqueue(tx, { ...event, revision: 0n, binding: grantBinding(profile) }, tokenSet);
+    return "superseded";
+  }
+}
+
+/** The connection was revoked or deleted, or its consent was requested anew, while its token was being fetched. */
+export class ConsentSuperseded extends Error {}

@@ -1,0 +1,213 @@
+import { daemon } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { DataLoss, NexusError } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
+import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
+import type { Timer } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
+import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import { changeConnection } from "../lifecycle/connection_change.js";
+import { ConsentEnding } from "./consent_ending.js";
+import { ConsentKeeper, type ConsentKeeperDeps, ConsentSuperseded } from "./consent_keeper.js";
+import { exchangeFailure } from "./consent_problem.js";
+
+/** RFC 8628 section 3.5: what `slow_down` adds, for the rest of the flow. */
+const slowDownMs = 5_000;
+/** A server that does not answer is asked less and less often, up to this. */
+const maxBackoffMs = 60_000;
+
+interface DevicePollerDeps extends ConsentKeeperDeps {
+  readonly store: Store;
+  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly grants: Pick<TokenEndpointClient, "pollDevice">;
+  /** Shared with the refresher: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly log: Log;
+}
+
+/** A request that is being waited for. */
+interface Watched {
+  timer: Timer | undefined;
+  /** Requests in a row that came to nothing. */
+  failures: number;
+}
+
+/** A device authorization as it is stored. */
+interface Polled {
+  readonly key: string;
+  readonly pending: PendingAuthorization;
+  readonly profile: ProviderProfile;
+  readonly secret: AuthorizationSecret;
+}
+
+/**
+ * Asks providers whether the persons of device authorizations are done (RFC 8628 section 3.4). What is asked lies in the store: a restart
+ * goes on with it. The end of a request is due work of its connection.
+ */
+export class DevicePoller {
+  readonly #watched = new Map<string, Watched>();
+  readonly #keeper: ConsentKeeper;
+  readonly #ending: ConsentEnding;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(private readonly deps: DevicePollerDeps) {
+    this.#keeper = new ConsentKeeper(deps);
+    this.#ending = new ConsentEnding(deps);
+  }
+
+  /** Goes on with what the last process asked. */
+  start(): void {
+    for (const key of this.deps.store.deviceAuthorizations()) this.watch(key);
+  }
+
+  /** Waits for the person of a request that is stored. @param key of the pending authorization */
+  watch(key: string): void {
+    const pending = this.deps.store.getAuthorization(key);
+    if (pending?.deviceIntervalMs === undefined || this.#stop.signal.aborted) return;
+    const watched: Watched = { timer: undefined, failures: 0 };
+    this.#watched.set(key, watched);
+    this.#schedule(key, watched, pending.deviceIntervalMs);
+  }
+
+  /** Cuts off what is under way: it stays in the store. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    for (const { timer } of this.#watched.values()) timer?.cancel();
+    await Promise.all(this.#running);
+  }
+
+  #schedule(key: string, watched: Watched, waitMs: number): void {
+    watched.timer = this.deps.clock.setTimer(waitMs, () => {
+      const run = this.#poll(key, watched)
+        .catch((error: unknown) => {
+          this.deps.log.error({ err: error }, "device authorization failed");
+          this.#watched.delete(key);
+        })
+        .finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    });
+  }
+
+  async #poll(key: string, watched: Watched): Promise<void> {
+    const polled = this.#polled(key);
+    if (!polled) return void this.#watched.delete(key);
+    const { pending } = polled;
+    const outcome = await this.deps.locks.run(pending.connectionId, () => this.#ask(polled));
+    if (this.#stop.signal.aborted) return;
+    if (outcome === "over") return void this.#watched.delete(key);
+    const intervalMs = pending.deviceIntervalMs ?? 0;
+    watched.failures = outcome === "failed" ? watched.failures + 1 : 0;
+    if (outcome === "slow_down") await this.#slowDown(key);
+    const slowerMs = outcome === "slow_down" ? slowDownMs : 0;
+    const backoffMs = Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** watched.failures));
+    this.#schedule(key, watched, backoffMs + slowerMs);
+  }
+
+  /** Undefined when the request is over, or cannot be answered any more. */
+  #polled(key: string): Polled | undefined {
+    const { store, vault, clock, log } = this.deps;
+    const pending = store.getAuthorization(key);
+    if (!pending || clock.nowMs() >= pending.expiresAtMs) return undefined;
+    try {
+      const profile = store.getProvider(pending.providerId);
+      if (profile?.version !== pending.providerVersion) return undefined;
+      const secret = vault.openAuthorization(key, pending);
+      return secret.device && { key, pending, profile, secret };
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      log.error({ connectionId: pending.connectionId, error: error.message }, "device code cannot be opened");
+      return undefined;
+    }
+  }
+
+  /** One request, and what it comes to. */
+  async #ask(polled: Polled): Promise<"pending" | "slow_down" | "failed" | "over"> {
+    const { pending, profile } = polled;
+    try {
+      const outcome = await this.#send(polled);
+      if (outcome.kind !== "granted") return outcome.kind;
+      const consented = { pending, profile, tokenSet: outcome.tokenSet, metadata: {} };
+      await this.#keeper.keep(consented, daemon, (tx) => this.#consume(tx, polled.key));
+      const { connectionId, providerId } = pending;
+      this.deps.log.info({ connectionId, providerId }, "connection is active");
+      return "over";
+    } catch (error) {
+      if (error instanceof ConsentSuperseded) return "over";
+      if (error instanceof GrantFailure) return await this.#failed(polled, error);
+      // The server cannot be resolved at the moment.
+      if (error instanceof NexusError) return "failed";
+      throw error;
+    }
+  }
+
+  async #send({ profile, secret }: Polled): Promise<DevicePollOutcome> {
+    const { servers, grants } = this.deps;
+    const requireIdToken = secret.nonce !== undefined;
+    const server = await servers.resolve(profile, requireIdToken);
+    return await grants.pollDevice({
+      server,
+      profile,
+      codeVerifier: secret.codeVerifier,
+      deviceCode: secret.device?.deviceCode ?? "",
+      requireIdToken,
+      signal: this.#stop.signal,
+    });
+  }
+
+  async #failed({ key, pending, profile }: Polled, failure: GrantFailure): Promise<"failed" | "over"> {
+    const { connectionId, providerId } = pending;
+    const context = { connectionId, providerId, failure: failure.message };
+    const end = endings.get(failure.oauthError ?? "");
+    // An answer that was lost may have been a token; the next one tells.
+    if (!end && (failure.kind === "transient" || failure.kind === "ambiguous")) {
+      this.deps.log.info(context, "device authorization could not be asked for");
+      return "failed";
+    }
+    const isConsumed = await this.deps.store.commit((tx) => this.#consume(tx, key));
+    if (!isConsumed) return "over";
+    const ended = end ?? exchangeFailure(failure, profile, "");
+    const { reason, type, detail } = ended;
+    this.deps.log.warn({ ...context, reason }, "device authorization came to nothing");
+    const dropped =
+      failure instanceof UnusableGrant ? { grant: failure, binding: grantBinding(profile) } : undefined;
+    const word = failure.oauthError ?? reason;
+    await this.#ending.end({ pending, reason, type, detail, word, visitor: daemon, dropped });
+    return "over";
+  }
+
+  async #slowDown(key: string): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const pending = tx.getAuthorization(key);
+      if (pending?.deviceIntervalMs === undefined) return;
+      tx.putAuthorization(key, { ...pending, deviceIntervalMs: pending.deviceIntervalMs + slowDownMs });
+    });
+  }
+
+  /** Takes the request; false when it was replaced or ended meanwhile. */
+  #consume(tx: Transaction, key: string): boolean {
+    const pending = tx.takeAuthorization(key);
+    const connection = pending && tx.getConnection(pending.connectionId);
+    if (connection?.pendingStateHash === key) {
+      const change = { pendingStateHash: undefined };
+      tx.putUnannounced(changeConnection(connection, change, this.deps.clock.nowMs()));
+    }
+    return pending !== undefined;
+  }
+}
+
+/** What RFC 8628 section 3.5 adds to the errors of the token endpoint. */
+const endings: ReadonlyMap<
+  string,
+  { reason: "access_denied" | "consent_expired"; type: "oauth_error"; detail?: undefined }
+> = new Map([
+  ["access_denied", { reason: "access_denied", type: "oauth_error" }],
+  ["expired_token", { reason: "consent_expired", type: "oauth_error" }],
+]);

@@ -1,0 +1,41 @@
+import type { Connection } from "../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Store } from "../../store/store.js";
+
+type ProfileStore = Pick<Store, "getProvider" | "findProviderByName">;
+
+/** How a request for consent names its provider, and for whom it is. */
+interface Named {
+  readonly userId: string;
+  readonly label?: string;
+  readonly provider: { readonly id: string } | { readonly name: string } | undefined;
+}
+
+/** The profile that a request for a new connection names. @throws InvalidArgument, NotFound */
+export function profileNamed(store: ProfileStore, { provider: key }: Named): ProviderProfile {
+  if (!key) {
+    throw new InvalidArgument([
+      { field: "provider", description: "provider_id or provider_name is required" },
+    ]);
+  }
+  const profile = "id" in key ? store.getProvider(key.id) : store.findProviderByName(canonicalName(key.name));
+  if (!profile) throw new NotFound("provider");
+  return profile;
+}
+
+/** The profile of a connection that is asked for again. @throws InvalidArgument where the request says something else; FailedPrecondition */
+export function profileOf(store: ProfileStore, connection: Connection, request: Named): ProviderProfile {
+  const other = (field: string): InvalidArgument =>
+    new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
+  const { userId, label = "" } = request;
+  if (userId !== "" && userId !== connection.userId) throw other("user_id");
+  if (label !== "" && label !== connection.label) throw other("label");
+  // A profile that was deleted and registered anew under its name takes its connections back by consent.
+  const profile =
+    store.getProvider(connection.providerId) ?? store.findProviderByName(connection.providerName);
+  if (!profile)
+    throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+  if (request.provider && profileNamed(store, request).id !== profile.id) throw other("provider");
+  return profile;
+}

@@ -1,0 +1,53 @@
+import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../../model/credentials/credential.js";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { classify, GrantFailure } from "../failure.js";
+import { sendTokenRequest } from "../token_response.js";
+import { grantedTokens } from "./code_exchange.js";
+import type { Renewal } from "./renewal.js";
+
+export interface DevicePoll extends Renewal {
+  readonly deviceCode: string;
+  /** Undefined where the request for the device code had no challenge. */
+  readonly codeVerifier: string | undefined;
+  /** Whether `openid` was asked for. */
+  readonly requireIdToken: boolean;
+}
+
+export type DevicePollOutcome =
+  | { readonly kind: "granted"; readonly tokenSet: TokenSet }
+  /** The person is not done. */
+  | { readonly kind: "pending" }
+  /** The same, and from now on 5 s more between two requests (RFC 8628 section 3.5). */
+  | { readonly kind: "slow_down" };
+
+/** Asks whether the person is done (RFC 8628 section 3.4). @throws GrantFailure, of which an UnusableGrant holds what was granted */
+export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
+  const { server, client, clock, deviceCode, codeVerifier, signal } = poll;
+  const options = poll.options ?? plainOAuth2;
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
+  const metadata = clientMetadata(client, clock);
+  try {
+    const answer = await sendTokenRequest(poll.fetch, shape, (fetch) =>
+      oauth.deviceCodeGrantRequest(server.metadata, metadata, clientAuthentication(client), deviceCode, {
+        additionalParameters: {
+          ...options.tokenParams,
+          ...(codeVerifier === undefined ? {} : { code_verifier: codeVerifier }),
+        },
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: fetch,
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
+    const tokens = await oauth.processDeviceCodeResponse(server.metadata, metadata, answer.response);
+    return { kind: "granted", tokenSet: await grantedTokens(poll, tokens, answer) };
+  } catch (violation) {
+    const failure = classify(violation, clock.nowMs());
+    if (failure instanceof GrantFailure) {
+      if (failure.oauthError === "authorization_pending") return { kind: "pending" };
+      if (failure.oauthError === "slow_down") return { kind: "slow_down" };
+    }
+    throw failure;
+  }
+}
