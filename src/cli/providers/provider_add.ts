@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { isUnattended, signingGrants } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import { unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
 import { usageFailure } from "../shell/command_failure.js";
@@ -49,12 +50,12 @@ async function addProvider(
   flags: AddFlags,
 ): Promise<void> {
   const template = await findTemplate(session, templateName);
-  const usesConsent = template.provider !== undefined && isOAuth2(template.provider);
-  if (usesConsent && flags.clientId === undefined) throw usageFailure("--client-id is needed");
-  if (!usesConsent && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {
+  const hasClient = template.provider !== undefined && isOAuth2(template.provider);
+  if (hasClient && flags.clientId === undefined) throw usageFailure("--client-id is needed");
+  if (!hasClient && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {
     throw usageFailure(`${template.name} has no client: leave --client-id and --client-secret-file out`);
   }
-  const clientSecret = usesConsent ? await secretOf(shell, flags) : "";
+  const clientSecret = hasClient ? await secretOf(shell, flags) : "";
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
   const answer = await session.call(`add the provider ${template.name}`, (options) =>
     session.daemon.providers.createProvider(
@@ -64,7 +65,8 @@ async function addProvider(
   );
   printWarnings(shell, answer);
   const { name = "", id = "", scopes = [] } = answer.provider ?? {};
-  const first = usesConsent ? "Paste the redirect URI into the provider's console, then" : "Next";
+  const redirectUri = hasClient ? answer.redirectUri : "";
+  const first = firstStep(redirectUri);
   session.show(CreateProviderResponseSchema, answer, () =>
     [
       formatFields([
@@ -73,7 +75,7 @@ async function addProvider(
         ["template", `${template.name}: ${template.displayName}`],
         ["scopes", scopes.join(" ")],
         ["PKCE", answer.provider && pkceWord(answer.provider) === "omitted" ? "omitted" : ""],
-        ["redirect URI", usesConsent ? answer.redirectUri : ""],
+        ["redirect URI", redirectUri],
       ]),
       ...template.notes.map((note) => `${printable(note)}\n`),
       `${first}: ${shell.program} connect ${name}\n`,
@@ -101,8 +103,12 @@ async function createProvider(
   if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
-  if (!discovery && !(flags.authUrl !== undefined && flags.tokenUrl !== undefined)) {
-    throw usageFailure("give --issuer, or --auth-url and --token-url");
+  const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
+  const isMinted = isUnattended({ authType: "oauth2", grantType });
+  if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
+    throw usageFailure(
+      isMinted ? "give --issuer or --token-url" : "give --issuer, or --auth-url and --token-url",
+    );
   }
   const { fields } = profileChange({ ...flags, discovery });
   const clientSecret = await secretOf(shell, flags);
@@ -123,12 +129,18 @@ async function createProvider(
     CreateProviderResponseSchema,
     answer,
     () =>
-      `${formatFields(fieldsShown)}\nPaste the redirect URI into the provider's console, then: ${shell.program} connect ${created?.name}\n`,
+      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${shell.program} connect ${created?.name}\n`,
   );
 }
 
-/** Empty for a public client. */
+/** Where no person consents there is nothing to register. */
+function firstStep(redirectUri: string): string {
+  return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
+}
+
+/** Empty for a public client, unless it signs. */
 async function secretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
-  if (flags.authMethod === "none") return "";
+  const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
+  if (flags.authMethod === "none" && !signs) return "";
   return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();
 }
