@@ -1,5 +1,4 @@
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
-import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
