@@ -5,6 +5,7 @@ import { RE2JS } from "re2js";
 import { DocumentError, formatViolations } from "../document/document_error.js";
 import { type Path, readYaml } from "../document/yaml_document.js";
 import { InvalidArgument } from "../model/errors.js";
+import { hasPrivateKey } from "../model/providers/grant_type.js";
 import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
@@ -113,8 +114,8 @@ function meaningViolations(template: ProviderTemplate): [field: string, descript
 function profileViolations(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
   const settings = instantiate(template, values);
   const isOAuth2 = settings.authType === "oauth2";
-  const isConfidential = isOAuth2 && settings.tokenEndpointAuthMethod !== "none";
-  return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, isConfidential).map(
+  const hasSecret = isOAuth2 && (settings.tokenEndpointAuthMethod !== "none" || hasPrivateKey(settings));
+  return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, hasSecret).map(
     ({ field, description }) => [field.replace(/^provider\./, ""), description],
   );
 }

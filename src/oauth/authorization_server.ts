@@ -50,6 +50,11 @@ const nothingAnnounced: AnnouncedFeatures = {
 /** Not a URL, so no issuer: the library demands some text. */
 const noIssuer = "(no issuer)";
 
+/** Whether the metadata names an issuer that the profile or a document knows. */
+export function hasIssuer({ issuer }: oauth.AuthorizationServer): boolean {
+  return issuer !== noIssuer;
+}
+
 /** What `oauth4webapi` can verify with a public key. `none` and HMAC are out whatever a document says. */
 const signingAlgorithms = [
   "RS256",

@@ -1,7 +1,9 @@
 import * as oauth from "oauth4webapi";
+import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
+import { clientSecretJwt, privateKeyJwt, type SigningOptions } from "./client_assertion.js";
 import { GrantFailure } from "./failure.js";
 
 /** The client as the provider knows it, its secret opened for one request. */
@@ -10,23 +12,34 @@ export interface OAuthClient {
   /** Required unless `method` is `none`. */
   readonly clientSecret?: Secret | undefined;
   readonly method: TokenEndpointAuthMethod;
+  /** What a client needs that signs; by default nothing beyond its key. */
+  readonly signing?: SigningOptions;
 }
 
 /** How far the clocks of provider and daemon may be apart when the times of an id_token are judged. */
 const clockToleranceSeconds = 30;
 
 /**
- * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client.
+ * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client. RFC 7523 section 2.2: by a JWT.
  *
  * @throws GrantFailure of kind `client` when the secret is missing
  */
 export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
   if (client.method === "none") return oauth.None();
-  const secret = client.clientSecret?.reveal() ?? "";
-  if (secret === "") throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
-  return client.method === "client_secret_basic"
-    ? basicAuthentication(secret)
-    : oauth.ClientSecretPost(secret);
+  const { clientSecret, signing = plainOAuth2 } = client;
+  const secret = clientSecret?.reveal() ?? "";
+  if (clientSecret === undefined || secret === "")
+    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  switch (client.method) {
+    case "client_secret_basic":
+      return basicAuthentication(secret);
+    case "client_secret_post":
+      return oauth.ClientSecretPost(secret);
+    case "client_secret_jwt":
+      return clientSecretJwt(clientSecret, signing);
+    case "private_key_jwt":
+      return privateKeyJwt(clientSecret, signing);
+  }
 }
 
 /** Both halves form-encoded (RFC 6749 section 2.3.1). */

@@ -80,7 +80,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "ipaddr.js": ["outbound"],
-  jose: ["identity"],
+  jose: ["identity", "oauth"],
   koffi: ["server"],
   limiter: ["service"],
   lmdb: ["store"],

@@ -1,3 +1,5 @@
+import { generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
+import { jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
@@ -5,26 +7,25 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../src/gen/nexus/v1/provider_pb.js";
+import type { ClientRegistration } from "../fakes/openid_provider.js";
 import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
-import { World } from "./harness.js";
-import { registered, requestOf } from "./requests.js";
-import { ScriptedWorld } from "./scripted_world.js";
+import { Place, World } from "./harness.js";
+import { consented, registered, requestOf } from "./requests.js";
+import { goodTokens, ScriptedWorld } from "./scripted_world.js";
 
 const machine = {
   client_id: "machine",
   client_secret: "a secret: %&+ of the machine, long enough",
-  token_endpoint_auth_method: "client_secret_basic",
+  token_endpoint_auth_method: "client_secret_basic" as const,
   redirect_uris: [],
   response_types: [],
   grant_types: ["client_credentials"],
-} as const;
+};
 
 describe("client credentials at oidc-provider", () => {
-  const world = perSuite(() =>
-    World.make({ clients: [{ ...machine, redirect_uris: [], grant_types: ["client_credentials"] }] }),
-  );
+  const world = perSuite(() => World.make({ clients: [machine] }));
 
   function register(name: string, more: object = {}): Promise<string> {
     return registered(world.clients, {
@@ -171,6 +172,135 @@ describe("client credentials at oidc-provider", () => {
   });
 });
 
+const rsaKey = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const ecKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const publicJwk = (key: KeyObject, more: object): JsonWebKey => ({
+  ...key.export({ format: "jwk" }),
+  ...more,
+});
+const jwks = {
+  keys: [
+    publicJwk(rsaKey.publicKey, { kid: "rsa-1", use: "sig" }),
+    publicJwk(ecKey.publicKey, { kid: "ec-1", use: "sig" }),
+  ],
+};
+const grants = { redirect_uris: [], response_types: [], grant_types: ["client_credentials"] };
+
+describe("a client that signs, at oidc-provider", () => {
+  const world = perSuite(async () => {
+    const place = await Place.make();
+    const personRedirectUri = `${place.config.publicUrl}/auth/callback/person`;
+    const clients: ClientRegistration[] = [
+      { ...grants, client_id: "signs-rs", token_endpoint_auth_method: "private_key_jwt", jwks },
+      {
+        ...grants,
+        client_id: "signs-ps",
+        token_endpoint_auth_method: "private_key_jwt",
+        token_endpoint_auth_signing_alg: "PS256",
+        jwks,
+      },
+      {
+        ...grants,
+        client_id: "signs-es",
+        token_endpoint_auth_method: "private_key_jwt",
+        token_endpoint_auth_signing_alg: "ES256",
+        jwks,
+      },
+      {
+        ...grants,
+        client_id: "signs-hs",
+        client_secret: machine.client_secret,
+        token_endpoint_auth_method: "client_secret_jwt",
+      },
+      {
+        client_id: "person",
+        redirect_uris: [personRedirectUri],
+        grant_types: ["authorization_code", "refresh_token"],
+        token_endpoint_auth_method: "private_key_jwt",
+        jwks,
+      },
+    ];
+    return await World.make({ clients }, place);
+  });
+  const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }) as string;
+  const { PRIVATE_KEY_JWT, CLIENT_SECRET_JWT } = TokenEndpointAuthMethod;
+
+  function register(name: string, clientSecret: string, more: object = {}): Promise<string> {
+    return registered(world.clients, {
+      name,
+      clientId: name,
+      clientSecret,
+      tokenEndpointAuthMethod: PRIVATE_KEY_JWT,
+      grantType: GrantType.CLIENT_CREDENTIALS,
+      issuer: world.provider.issuer,
+      enableDiscovery: true,
+      scopes: ["read"],
+      ...more,
+    });
+  }
+
+  it.each([
+    ["signs-rs", pem(rsaKey.privateKey), { oauth2Options: { clientKeyId: "rsa-1" } }],
+    ["signs-ps", pem(rsaKey.privateKey), { oauth2Options: { clientSigningAlg: "PS256" } }],
+    ["signs-es", JSON.stringify({ ...ecKey.privateKey.export({ format: "jwk" }), kid: "ec-1" }), {}],
+    ["signs-hs", machine.client_secret, { tokenEndpointAuthMethod: CLIENT_SECRET_JWT }],
+  ])("mints, mints anew and revokes as %s: the same proof at each endpoint", async (name, secret, more) => {
+    const providerId = await register(name, secret, more);
+    const { connection, connectionId } = await world.clients.connections.requestConnection(
+      requestOf(providerId),
+    );
+    expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
+    expect((await world.clients.tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+    const revoked = await world.clients.connections.revokeConnection({ connectionId });
+    expect(revoked.connection?.providerRevocation).toBe(ProviderRevocation.DONE);
+  });
+
+  it("is refused by a provider that knows another key, and accepted once the key is the right one", async () => {
+    await world.clients.providers.deleteProvider({
+      id:
+        (await world.clients.providers.getProvider({ key: { case: "name", value: "signs-rs" } })).provider
+          ?.id ?? "",
+    });
+    const other = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const providerId = await register("signs-rs", pem(other.privateKey));
+    const failure = await failureOf(world.clients.connections.requestConnection(requestOf(providerId)));
+    expect(failure).toMatchObject({ reason: "PROVIDER_MISCONFIGURED" });
+    await world.clients.providers.updateProvider({
+      provider: { id: providerId, clientSecret: pem(rsaKey.privateKey) },
+      updateMask: { paths: ["client_secret"] },
+    });
+    const again = await world.clients.connections.requestConnection(requestOf(providerId));
+    expect(again.connection?.status).toBe(ConnectionStatus.ACTIVE);
+  });
+
+  it("exchanges the code of a person's consent, and redeems the refresh token", async () => {
+    const provider = {
+      name: "person",
+      clientId: "person",
+      clientSecret: pem(rsaKey.privateKey),
+      tokenEndpointAuthMethod: PRIVATE_KEY_JWT,
+      issuer: world.provider.issuer,
+      enableDiscovery: true,
+      scopes: ["openid"],
+    };
+    const created = await world.clients.providers.createProvider({ provider });
+    expect(created.redirectUri).toMatch(/\/auth\/callback\/person$/);
+    const connectionId = await consented(world.clients, requestOf("person"), world.browser);
+    expect((await world.clients.tokens.refreshToken({ connectionId })).token?.revision).toBe(2n);
+  });
+
+  it("says at once which field holds a key that cannot sign", async () => {
+    expect(await failureOf(register("bad", "no key"))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["provider.client_secret"],
+    });
+    const options = { oauth2Options: { clientSigningAlg: "ES256" } };
+    expect(await failureOf(register("bad", pem(rsaKey.privateKey), options))).toMatchObject({
+      fields: ["provider.oauth2_options.client_signing_alg"],
+    });
+  });
+});
+
 describe("client credentials at a server of one's own ways", () => {
   const world = perSuite(() => ScriptedWorld.make());
 
@@ -207,7 +337,76 @@ describe("client credentials at a server of one's own ways", () => {
     ]);
   });
 
+  it("presents a JWT for the user of the connection, by the template of Salesforce", async () => {
+    const answer = await world.clients.providers.createProvider({
+      provider: {
+        name: "crm",
+        clientId: "consumer-key",
+        clientSecret: rsaKey.privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+        tokenUrl: `${world.provider.origin}/token`,
+      },
+      template: "salesforce-jwt",
+    });
+    expect(answer.provider).toMatchObject({ grantType: GrantType.JWT_BEARER, redirectUri: "", authUrl: "" });
+    world.answerToken = () => json({ access_token: "minted", instance_url: "https://na1.example" });
+    const request = { providerName: "crm", userId: "ada@example.test" };
+    const { result } = await world.clients.tokens.acquireToken(request);
+    if (result.case !== "token") throw new Error(result.case);
+    expect(result.value.credentials["access_token"]).toBe("minted");
+    const form = world.tokenRequests.at(-1)?.form;
+    const { payload } = await jwtVerify(form?.get("assertion") ?? "", rsaKey.publicKey);
+    expect(payload).toMatchObject({
+      iss: "consumer-key",
+      sub: "ada@example.test",
+      aud: "https://login.salesforce.com",
+    });
+    world.answerToken = () => json({ error: "invalid_grant", error_description: "not authorized" }, 400);
+    const failure = await failureOf(
+      world.clients.tokens.acquireToken({ ...request, userId: "eve@example.test" }),
+    );
+    expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "PROVIDER_MISCONFIGURED" });
+    expect(failure.message).toContain("invalid_grant");
+  });
+
+  it("asks for tokens of an installation of a GitHub App, narrowed by the scopes of each connection", async () => {
+    const created = await world.clients.providers.createProvider({
+      provider: {
+        name: "app",
+        clientId: "Iv1.0123",
+        clientSecret: rsaKey.privateKey.export({ type: "pkcs1", format: "pem" }) as string,
+        tokenUrl: `${world.provider.origin}/token`,
+      },
+      template: "github-app",
+      templateVariables: { installation_id: "12345678" },
+    });
+    expect(created.provider).toMatchObject({ grantType: GrantType.GITHUB_APP, redirectUri: "" });
+    world.answerToken = ({ body }) =>
+      json({
+        token: `ghs_${body.length}`,
+        expires_at: new Date(world.clock.nowMs() + 3_600_000).toISOString(),
+        ...JSON.parse(body),
+      });
+    const acquire = async (label: string, scopes: string[]) => {
+      const request = { providerName: "app", userId: "ada", label, scopes };
+      const { result } = await world.clients.tokens.acquireToken(request);
+      if (result.case !== "token") throw new Error(result.case);
+      return result.value;
+    };
+    const whole = await acquire("", []);
+    const narrow = await acquire("docs", ["contents:read", "repository:docs"]);
+    expect(narrow.credentials["access_token"]).not.toBe(whole.credentials["access_token"]);
+    expect(narrow.grantedScopes).toEqual(["contents:read"]);
+    expect((await acquire("docs", ["repository:docs"])).revision).toBe(1n);
+    expect(await failureOf(acquire("odd", ["everything"]))).toMatchObject({
+      reason: "PROVIDER_MISCONFIGURED",
+      message: expect.stringContaining("the scope everything is neither a permission"),
+    });
+    // What one connection asks for wrongly does not hold up the others.
+    expect((await acquire("", [])).revision).toBe(1n);
+  });
+
   it("answers over REST without a link", async () => {
+    world.answerToken = goodTokens();
     const id = await world.register({ name: "rest", auth_url: "", grant_type: "client_credentials" });
     const { status, body } = await world.rest.post("/v1/request-connection", {
       user_id: "ada",

@@ -48,7 +48,7 @@ function brokenLinks(name: string): string[] {
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
   // In Python it is the name of a module.
-  const code = [...text.matchAll(/^ *```([a-z]*)\n([^]*?)^ *```|`([^`\n]+)`/gm)].flatMap(
+  const code = [...text.matchAll(/^ *```([a-z]*)\n([\s\S]*?)^ *```|`([^`\n]+)`/gm)].flatMap(
     ([, language, block, span]) => (language === "python" ? [] : (block ?? span ?? [])),
   );
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;

@@ -11,6 +11,14 @@ interface Grant {
   dead: boolean;
 }
 
+const refusals: ReadonlySet<Answer> = new Set([
+  "invalid_grant",
+  "consent_revoked",
+  "invalid_client",
+  "invalid_scope",
+  "no_code",
+]);
+
 interface Redemption {
   /** Whether whoever asked could have learnt of it: not when the answer was dropped, or its asker died. */
   lost: boolean;
@@ -60,7 +68,7 @@ export class HostileServer {
   constructor(private readonly cap: number = Number.POSITIVE_INFINITY) {}
 
   /**
-   * One token request. The code of a code exchange is the name of the holder.
+   * One token request. The code of a code exchange is the name of the holder, and so is the scope of a client's own token.
    *
    * @param isHeard whether the one who asks is still there
    */
@@ -73,6 +81,10 @@ export class HostileServer {
     if (form.get("grant_type") === "authorization_code") {
       const holder = form.get("code") ?? "";
       return await this.#alone(holder, provider, async () => this.#exchange(provider, holder));
+    }
+    if (form.get("grant_type") === "client_credentials") {
+      const holder = form.get("scope") ?? "";
+      return await this.#alone(holder, provider, () => this.#mint(provider, holder));
     }
     const token = form.get("refresh_token") ?? "";
     const grant = this.#grants.get(token);
@@ -179,6 +191,23 @@ export class HostileServer {
     return json(this.#issue(grant, this.#newToken(grant)));
   }
 
+  async #mint(provider: string, holder: string): Promise<Outcome> {
+    const answer = this.script(provider, holder);
+    if (answer === "refuse_connection") return "refused";
+    if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
+    if (answer === "drop_before") return "dropped";
+    const failure = failures[answer];
+    if (failure) {
+      // Whatever it is called, there is nobody whom it could be about but the client.
+      if (refusals.has(answer)) this.#blame(provider, holder);
+      return failure;
+    }
+    const members = this.#issue({ holder }, undefined);
+    if (answer === "drop_after") return "dropped";
+    if (answer === "empty") return json({});
+    return answer === "odd" ? oddly(members, this.#count) : json(members);
+  }
+
   async #refresh(grant: Grant, token: string, isHeard: () => boolean): Promise<Outcome> {
     const { provider } = grant;
     const answer = this.script(provider, grant.holder);
@@ -231,6 +260,10 @@ export class HostileServer {
 
   #refuseClient({ provider, holder }: Grant, token: string): void {
     this.#refusals.set(token, this.timesRefused(token) + 1);
+    this.#blame(provider, holder);
+  }
+
+  #blame(provider: string, holder: string): void {
     this.#refused.set(provider, (this.#refused.get(provider) ?? new Set()).add(holder));
   }
 
@@ -241,7 +274,7 @@ export class HostileServer {
     return token;
   }
 
-  #issue(grant: Grant, refreshToken: string | undefined): Record<string, unknown> {
+  #issue(grant: Pick<Grant, "holder">, refreshToken: string | undefined): Record<string, unknown> {
     const accessToken = `at-${++this.#count}`;
     this.#issued.set(accessToken, grant.holder);
     return {

@@ -23,6 +23,7 @@ export interface ClientRegistration {
   jwks?: { keys: JWK[] };
   redirect_uris: string[];
   grant_types?: string[];
+  response_types?: readonly string[];
 }
 
 export interface OpenIdProviderOptions {

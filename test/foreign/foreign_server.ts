@@ -46,6 +46,10 @@ export interface RunningServer {
   consent(page: Page, person: Person): Promise<void>;
   /** Ends what the person granted to the client, at the server itself. */
   endGrant(person: Person): Promise<void>;
+  /** Clients of its own that need no person, and the profile of each without its endpoints; left out where the suite has none there. */
+  registerMachines?(): Promise<
+    readonly Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>[]
+  >;
   /** Whether a protected resource of the server, or its introspection, takes the token. */
   isAlive(accessToken: string): Promise<boolean>;
   stop(): Promise<void>;

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
+import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { cached, missingPrograms } from "./cache.js";
 import {
   clientId,
@@ -121,6 +123,44 @@ class Keycloak implements RunningServer {
       standardFlowEnabled: true,
       publicClient: false,
     });
+  }
+
+  async registerMachines() {
+    const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const jwk = { ...publicKey.export({ format: "jwk" }), kid: "machine-key", use: "sig", alg: "PS256" };
+    const secret = "machine-secret-of-more-than-32-characters";
+    const client = async (clientId: string, more: object): Promise<void> => {
+      const machine = {
+        clientId,
+        publicClient: false,
+        standardFlowEnabled: false,
+        serviceAccountsEnabled: true,
+      };
+      await this.admin("POST", `/${realm}/clients`, { ...machine, ...more });
+    };
+    await client("by-basic", { secret });
+    await client("by-secret-jwt", { secret, clientAuthenticatorType: "client-secret-jwt" });
+    await client("by-key", {
+      clientAuthenticatorType: "client-jwt",
+      attributes: {
+        "use.jwks.string": "true",
+        "jwks.string": JSON.stringify({ keys: [jwk] }),
+        "token.endpoint.auth.signing.alg": "PS256",
+      },
+    });
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+    const options = { clientKeyId: "machine-key", clientSigningAlg: "PS256" };
+    const { CLIENT_SECRET_BASIC, CLIENT_SECRET_JWT, PRIVATE_KEY_JWT } = TokenEndpointAuthMethod;
+    return [
+      { clientId: "by-basic", clientSecret: secret, tokenEndpointAuthMethod: CLIENT_SECRET_BASIC },
+      { clientId: "by-secret-jwt", clientSecret: secret, tokenEndpointAuthMethod: CLIENT_SECRET_JWT },
+      {
+        clientId: "by-key",
+        clientSecret: pem,
+        tokenEndpointAuthMethod: PRIVATE_KEY_JWT,
+        oauth2Options: options,
+      },
+    ];
   }
 
   async changeSecret(clientSecret: string): Promise<void> {

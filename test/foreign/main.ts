@@ -32,6 +32,7 @@ const columns = [
   "revoked there",
   "outage",
   "secret",
+  "machines",
 ] as const;
 
 const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
@@ -93,6 +94,7 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
       await check("before", () => scenario.checkKilledBefore(killed.before));
       await check("after", () => scenario.checkKilledAfter(killed.after, "fay"));
     }
+    if (server?.registerMachines) await check("machines", () => scenario.checkMachines());
     await check("outage", () => scenario.checkOutage(granted));
     await check("secret", () => scenario.checkSecret(granted, "ada"));
   } finally {

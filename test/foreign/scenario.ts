@@ -1,8 +1,13 @@
-import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { generateKeyPairSync } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ConnectionStatus, ProviderRevocation } from "../../src/gen/nexus/v1/connection_pb.js";
+import { GrantType, type ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
 import { eventually } from "./eventually.js";
 import { lifetimeSeconds, type Person } from "./foreign_server.js";
 import { accessTokenOf, codeOf } from "./sidecar.js";
 import { equal, type Grant, type Stage } from "./stage.js";
+
+type MachineProfile = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
 
 /** What must hold at every server. Each check has a connection of its own, but where it is given one. */
 export class Scenario {
@@ -32,6 +37,52 @@ export class Scenario {
       const token = await this.stage.sidecar.token(connectionId);
       equal(await this.stage.server.isAlive(accessTokenOf(token)), true, "the server takes the new token");
     }
+  }
+
+  /**
+   * No person: each client mints at once, the daemon mints anew by itself before the token ends, and a revoked token is dead. Who proves
+   * itself wrongly is told whose fault it is.
+   */
+  async checkMachines(): Promise<void> {
+    const { sidecar, server } = this.stage;
+    const machines = (await server.registerMachines?.()) ?? [];
+    if (machines.length === 0) throw new Error("no machines");
+    await Promise.all(machines.map((machine) => this.#checkMachine(machine)));
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const other = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+    const byKey = machines.find(({ clientId }) => clientId === "by-key");
+    const wrong = { ...this.#machineProfile({ ...byKey, clientSecret: other }), name: "wrong-key" };
+    await sidecar.providers.createProvider({ provider: wrong });
+    const request = { userId: "machine", providerName: "wrong-key" };
+    equal(await codeOf(sidecar.tokens.acquireToken(request)), "FailedPrecondition", "with another key");
+  }
+
+  async #checkMachine(machine: MachineProfile): Promise<void> {
+    const { sidecar, server } = this.stage;
+    const name = machine.clientId ?? "";
+    await sidecar.providers.createProvider({ provider: this.#machineProfile(machine) });
+    const { connection } = await sidecar.connections.requestConnection({
+      userId: "machine",
+      provider: { case: "providerName", value: name },
+    });
+    if (!connection) throw new Error(`${name}: no connection`);
+    const isAlive = async (): Promise<boolean> =>
+      await server.isAlive(accessTokenOf(await sidecar.token(connection.id)));
+    equal(await isAlive(), true, `${name}: the server takes the token`);
+    const after = await this.stage.refreshed(connection, lifetimeSeconds + 15);
+    if (Date.now() > Number(connection.expiresAt?.seconds) * 1000)
+      throw new Error(`${name}: minted after the end`);
+    equal(after.revision, 2n, `${name}: the revision`);
+    const last = accessTokenOf(await sidecar.token(connection.id));
+    equal(await server.isAlive(last), true, `${name}: the server takes the next token`);
+    const revoked = await sidecar.connections.revokeConnection({ connectionId: connection.id });
+    equal(revoked.connection?.providerRevocation, ProviderRevocation.DONE, `${name}: the revocation`);
+    equal(await server.isAlive(last), false, `${name}: the server takes the revoked token`);
+  }
+
+  #machineProfile(machine: MachineProfile): MachineProfile {
+    const profile = this.stage.server.profile as MachineProfile;
+    return { ...profile, grantType: GrantType.CLIENT_CREDENTIALS, ...machine, name: machine.clientId ?? "" };
   }
 
   /** Every refresh so far redeemed another token, and rotated it. */

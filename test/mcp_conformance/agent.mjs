@@ -72,16 +72,26 @@ async function current() {
   return { connectionId: connection.id };
 }
 
-/** Of the scenarios without a person. */
-const grantTypes = { "auth/client-credentials-basic": "GRANT_TYPE_CLIENT_CREDENTIALS" };
+/** What an operator registers, of what the scenario gives its client; undefined where that is nothing. */
+const registrations = {
+  "auth/pre-registration": ({ client_id, client_secret, issuer }) => ({
+    ...{ clientId: client_id, clientSecret: client_secret, issuer },
+  }),
+  "auth/client-credentials-basic": ({ client_id, client_secret }) => ({
+    ...{ clientId: client_id, clientSecret: client_secret, grantType: "GRANT_TYPE_CLIENT_CREDENTIALS" },
+  }),
+  "auth/client-credentials-jwt": ({ client_id, private_key_pem, signing_algorithm }) => ({
+    clientId: client_id,
+    clientSecret: private_key_pem,
+    tokenEndpointAuthMethod: "TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT",
+    grantType: "GRANT_TYPE_CLIENT_CREDENTIALS",
+    oauth2Options: { clientSigningAlg: signing_algorithm },
+  }),
+};
 
-/** What the scenario gives its client, as an operator registers it. */
 async function prepare() {
-  const grantType = grantTypes[scenario];
-  if (scenario !== "auth/pre-registration" && grantType === undefined) return;
-  const { client_id: clientId, client_secret: clientSecret, issuer } = context;
-  const provider = { clientId, clientSecret, issuer, grantType };
-  await call("ProviderService/CreateProvider", { mcpServerUrl, provider });
+  const provider = registrations[scenario]?.(context);
+  if (provider) await call("ProviderService/CreateProvider", { mcpServerUrl, provider });
 }
 
 /** One request of the MCP client: a refused token is reported, and the request sent again with what comes of that. */

@@ -25,7 +25,7 @@ const refusals = [
   ...["auth/iss-supported-missing", "auth/iss-wrong-issuer", "auth/iss-unexpected", "auth/iss-normalized"],
 ];
 /** Of extensions whose grants the daemon has. */
-const extensions: readonly string[] = ["auth/client-credentials-basic"];
+const extensions: readonly string[] = ["auth/client-credentials-basic", "auth/client-credentials-jwt"];
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();

@@ -13,20 +13,21 @@ const reasons = new Set([
 /** Everything that is wrong in the world as it stands still; I1, I2 and I7 are watched by the provider at every request. */
 export function findViolations(world: World): string[] {
   const found = [...world.violations, ...world.server.violations];
-  for (const { id } of world.connections) {
+  for (const { id, holder } of world.connections) {
     const connection = world.life.store.getConnection(id);
-    if (connection) found.push(...Array.from(violationsOf(world, connection), (text) => `${text} (${id})`));
+    const violations = connection ? violationsOf(world, connection, holder) : [];
+    found.push(...Array.from(violations, (text) => `${text} (${id})`));
   }
   return found;
 }
 
-function* violationsOf(world: World, connection: Connection): Generator<string> {
+function* violationsOf(world: World, connection: Connection, holder: string): Generator<string> {
   const { server, life } = world;
   const { id, status, problem } = connection;
   const view = life.domain.reader.view(id);
   if (view?.problem?.reason === "data_loss") yield "I3: the stored token set does not open";
   const accessToken = view?.token?.credentials["access_token"];
-  if (accessToken !== undefined && server.holderOf(accessToken) !== id) yield "I3: shows a foreign token";
+  if (accessToken !== undefined && server.holderOf(accessToken) !== holder) yield "I3: shows a foreign token";
   if (view?.token && view.token.revision < (world.shown.get(id) ?? 0n)) yield "I3: an older token is shown";
   if (view?.token?.expiresAtMs !== undefined && view.token.expiresAtMs <= world.clock.nowMs()) {
     yield "I3: a dead token is shown";
@@ -36,11 +37,15 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
   if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
     if (server.inFlightOf(id) === 0) yield `I4: the successor of ${token} came, and was not kept`;
   }
-  if (problem?.reason === "misconfigured" && !mayWait(world, connection)) {
+  if (problem?.reason === "misconfigured" && !mayWait(world, connection, holder)) {
     yield "I8: misconfigured, but the client was refused for one other connection at most";
   }
   if (status !== "attention") return;
   const reason = problem?.reason ?? "nothing";
+  const isRobot = holder !== id;
+  if (isRobot && reason !== "misconfigured" && reason !== "provider_deleted") {
+    yield `I9: ${reason}, and there is nobody to ask`;
+  }
   if (!reasons.has(reason)) yield `I6: attention for ${reason}`;
   if (token === undefined) return;
   const refused = reason === "reauth_required" || reason === "consent_revoked";
@@ -56,9 +61,9 @@ function* violationsOf(world: World, connection: Connection): Generator<string> 
 }
 
 /** A connection waits for its client when it was refused itself, or when two others were. */
-function mayWait({ server }: World, { id, providerName }: Connection): boolean {
+function mayWait({ server }: World, { providerName }: Connection, holder: string): boolean {
   const holders = server.clientRefusals(providerName);
-  return holders.has(id) || holders.size > 1;
+  return holders.has(holder) || holders.size > 1;
 }
 
 /**
@@ -67,8 +72,12 @@ function mayWait({ server }: World, { id, providerName }: Connection): boolean {
  */
 export function findLosses(world: World): string[] {
   const found: string[] = [];
-  for (const { id } of world.connections) {
+  for (const { id, holder } of world.connections) {
     const connection = world.life.store.getConnection(id);
+    if (connection && holder !== id) {
+      found.push(...lossesOfRobot(world, connection));
+      continue;
+    }
     if (!connection || connection.credentialRevision === 0n || connection.status === "revoked") continue;
     if (!world.life.store.getProvider(connection.providerId)) continue;
     const token = world.refreshTokenOf(id);
@@ -87,6 +96,16 @@ export function findLosses(world: World): string[] {
     if (!lives && status === "active" && !isFresh(world, connection)) found.push(`unnoticed: ${id}`);
   }
   return found;
+}
+
+/** Where no person is needed, calm is all that it takes: a token that lives, and nothing to say. */
+function lossesOfRobot(world: World, { id, status, problem, providerId }: Connection): string[] {
+  if (status === "revoked" || !world.life.store.getProvider(providerId)) return [];
+  const token = world.life.domain.reader.view(id)?.token;
+  const isWell = status === "active" && problem === undefined && token !== undefined;
+  return isWell
+    ? []
+    : [`lost: ${id} is ${status}, ${problem?.reason}, ${token ? "with" : "without"} a token`];
 }
 
 /** A grant that ended since its last refresh is not known to have ended. */

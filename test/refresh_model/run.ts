@@ -1,6 +1,6 @@
 import { findLosses, findViolations } from "./invariants.js";
 import { apply, type Step } from "./steps.js";
-import { World } from "./world.js";
+import { providerNames, World } from "./world.js";
 
 const minuteMs = 60_000;
 
@@ -18,7 +18,7 @@ export async function runScript(seed: number, script: readonly Step[], onStep: (
     }
     // A slow phase may wait long, and a lost answer waits for its probe.
     world.calm();
-    for (const provider of ["north", "south"] as const) {
+    for (const provider of providerNames) {
       await apply(world, { do: "recreate_profile", provider });
       await apply(world, { do: "edit_profile", provider });
     }

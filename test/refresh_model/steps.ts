@@ -123,15 +123,17 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
 export async function apply(world: World, step: Step): Promise<void> {
   await perform(world, step);
   await world.settle();
+  world.adoptRobots();
 }
 
 async function perform(world: World, step: Step): Promise<void> {
   const { life, clock } = world;
   switch (step.do) {
     case "connect":
+      if (step.provider === "robots") return detach(world.connectRobot());
       return detach(
         life.domain.consent(step.provider, undefined, "given", (id) =>
-          world.connections.push({ id, provider: step.provider }),
+          world.connections.push({ id, provider: step.provider, holder: id }),
         ),
       );
     case "script":
@@ -179,6 +181,7 @@ async function perform(world: World, step: Step): Promise<void> {
     case "withdraw":
       return world.server.revoke(id);
     case "reconsent":
+      if (connection.provider === "robots") return detach(world.connectRobot(id));
       return detach(life.domain.consent(connection.provider, id, step.outcome));
   }
 }

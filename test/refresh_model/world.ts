@@ -3,13 +3,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { owner } from "../../src/model/access/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { Secret } from "../../src/runtime/secret.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
 import { manualSettings } from "../fakes/wired_domain.js";
 import { Life, type Trap } from "./life.js";
 
 const startMs = 1_800_000_000_000;
-export const providerNames = ["north", "south"] as const;
+/** The last is for machines: no person consents there. */
+export const providerNames = ["north", "south", "robots"] as const;
 export type ProviderName = (typeof providerNames)[number];
+
+const machine = {
+  grantType: "client_credentials",
+  authUrl: "",
+  tokenEndpointAuthMethod: "client_secret_post",
+} as const;
 
 /** Memory where there is some: the sync of a disk is not what is tested here. */
 const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -19,7 +27,8 @@ export class World {
   readonly clock = new ManualClock(startMs);
   readonly server = new HostileServer(16);
   /** By place in the script. */
-  readonly connections: { readonly id: string; readonly provider: ProviderName }[] = [];
+  readonly connections: { readonly id: string; readonly provider: ProviderName; readonly holder: string }[] =
+    [];
   /** The newest revision that anybody was shown, by connection. */
   readonly shown = new Map<string, bigint>();
   readonly deletedProviders = new Set<ProviderName>();
@@ -31,6 +40,7 @@ export class World {
   readonly #scripts = new Map<ProviderName, Answer[]>();
   readonly #refusing = new Set<ProviderName>();
   #seed: number;
+  #robots = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -40,12 +50,7 @@ export class World {
 
   static async make(seed: number): Promise<World> {
     const world = new World(seed);
-    for (const name of providerNames)
-      await world.life.domain.providers.create(
-        manualSettings(name, `https://${name}.example`),
-        undefined,
-        owner,
-      );
+    for (const name of providerNames) await world.recreate(name);
     return world;
   }
 
@@ -71,11 +76,30 @@ export class World {
 
   async recreate(name: ProviderName): Promise<void> {
     if (this.life.store.findProviderByName(name)) return;
-    await this.life.domain.providers.create(
-      manualSettings(name, `https://${name}.example`),
-      undefined,
-      owner,
-    );
+    const settings = manualSettings(name, `https://${name}.example`);
+    const { providers } = this.life.domain;
+    if (name !== "robots") await providers.create(settings, undefined, owner);
+    else await providers.create({ ...settings, ...machine }, new Secret("secret"), owner);
+  }
+
+  /** A machine asks for a connection of its own; its name is the scope, by which the provider knows it. */
+  async connectRobot(connectionId?: string): Promise<void> {
+    const { unattended } = this.life.domain;
+    const known = this.connections.find(({ id }) => id === connectionId);
+    const holder = known?.holder ?? `robot-${++this.#robots}`;
+    const all = { userId: holder, provider: { name: "robots" }, scopes: [holder], returnUrl: undefined };
+    const request = { ...all, connectionId };
+    const profile = unattended.profileFor(request);
+    if (profile) await unattended.connect(request, profile, owner);
+  }
+
+  /** Takes up the connections of robots that a commit has made. */
+  adoptRobots(): void {
+    const known = new Set(this.connections.map(({ id }) => id));
+    for (const { id, userId } of this.life.store.listConnections({ limit: 1000 })) {
+      if (!userId.startsWith("robot-") || known.has(id)) continue;
+      this.connections.push({ id, provider: "robots", holder: userId });
+    }
   }
 
   /** Until nothing moves any more: what is slow at the provider, and what waits for a time, stands still. */

@@ -34,6 +34,9 @@ async function ask({ stdin }: Shell): Promise<Secret> {
 function checked(text: string, origin: string): Secret {
   const value = text.replace(/\r?\n$/, "");
   if (value === "") throw usageFailure(`the client secret is empty: ${origin} holds nothing`);
-  if (/[\r\n]/.test(value)) throw usageFailure(`the client secret must be one line: ${origin} holds more`);
+  // A private key as PEM, or a JWK or key file, has lines.
+  const isKey = /^\s*(-----BEGIN |\{)/.test(value);
+  if (/[\r\n]/.test(value) && !isKey)
+    throw usageFailure(`the client secret must be one line: ${origin} holds more`);
   return new Secret(value);
 }

@@ -6,7 +6,7 @@ import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
-import { clientSecretOf, createStaticProvider, secretNote } from "./provider_create.js";
+import { clientSecretOf, createStaticProvider, firstStep, secretNote } from "./provider_create.js";
 import { profileChange, profileOptions } from "./provider_flags.js";
 import {
   type AddAnswers,
@@ -106,7 +106,7 @@ async function addProvider(
   );
   printWarnings(shell, answer);
   const { name = "", id = "", scopes = [] } = answer.provider ?? {};
-  const first = isClient ? "Paste the redirect URI into the provider's console, then" : "Next";
+  const redirectUri = isClient ? answer.redirectUri : "";
   session.show(CreateProviderResponseSchema, answer, () =>
     [
       formatFields([
@@ -115,10 +115,10 @@ async function addProvider(
         ["template", `${template.name}: ${template.displayName}`],
         ["scopes", scopes.join(" ")],
         ["PKCE", answer.provider && pkceWord(answer.provider) === "omitted" ? "omitted" : ""],
-        ["redirect URI", isClient ? answer.redirectUri : ""],
+        ["redirect URI", redirectUri],
       ]),
       ...template.notes.map((note) => `${printable(note)}\n`),
-      `${first}: ${shell.program} connect ${name}\n`,
+      `${firstStep(redirectUri)}: ${shell.program} connect ${name}\n`,
     ].join("\n"),
   );
   return name;

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { isUnattended, signingGrants } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
   type AuthType as AuthTypeName,
@@ -44,8 +45,12 @@ async function createClient(
   if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
-  if (!discovery && !(flags.authUrl !== undefined && flags.tokenUrl !== undefined)) {
-    throw usageFailure("give --issuer, or --auth-url and --token-url");
+  const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
+  const isMinted = isUnattended({ authType: "oauth2", grantType });
+  if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
+    throw usageFailure(
+      isMinted ? "give --issuer or --token-url" : "give --issuer, or --auth-url and --token-url",
+    );
   }
   const { fields } = profileChange({ ...flags, discovery });
   const clientSecret = await clientSecretOf(shell, flags);
@@ -66,7 +71,7 @@ async function createClient(
     CreateProviderResponseSchema,
     answer,
     () =>
-      `${formatFields(fieldsShown)}\nPaste the redirect URI into the provider's console, then: ${shell.program} connect ${created?.name}\n`,
+      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${shell.program} connect ${created?.name}\n`,
   );
 }
 
@@ -105,8 +110,14 @@ export async function createStaticProvider(
   );
 }
 
-/** Empty for a public client. */
+/** Where no person consents there is nothing to register. */
+export function firstStep(redirectUri: string): string {
+  return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
+}
+
+/** Empty for a public client, unless it signs. */
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
-  if (flags.authMethod === "none") return "";
+  const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
+  if (flags.authMethod === "none" && !signs) return "";
   return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();
 }

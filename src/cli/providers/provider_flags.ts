@@ -3,7 +3,7 @@ import { Option } from "commander";
 import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
 import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
-import type { TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
+import type { GrantType, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { parseDurationMs } from "../shell/duration.js";
 import { collect, collectPair } from "../shell/repeated_options.js";
 
@@ -19,6 +19,7 @@ export interface ProfileFlags {
   readonly tokenUrl?: string;
   readonly jwksUrl?: string;
   readonly authMethod?: TokenEndpointAuthMethod;
+  readonly grantType?: GrantType;
   readonly clientSecretFile?: string;
 }
 

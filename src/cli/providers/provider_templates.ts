@@ -1,14 +1,18 @@
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { type ProviderTemplate, ProviderTemplateSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { canonicalName } from "../../model/providers/provider_profile.js";
+import {
+  type Provider,
+  type ProviderTemplate,
+  ProviderTemplateSchema,
+} from "../../gen/nexus/v1/provider_pb.js";
+import { canonicalName, grantTypes } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { allPages, type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { showProvider } from "./provider_list.js";
-import { isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
+import { isConsentedAt, isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerTemplatesCommand(shell: Shell): Command {
   const command = new Command("templates")
@@ -72,18 +76,21 @@ export function listTemplates(
   });
 }
 
+function typeSentence(provider: Provider): string {
+  if (!isOAuth2(provider)) return `${typeName(provider)}: a person enters it`;
+  if (isConsentedAt(provider)) return "oauth2: a person consents in the browser";
+  return `oauth2, ${grantTypes[provider.grantType - 1] ?? ""}: no person is needed`;
+}
+
 function explain(template: ProviderTemplate, program: string): string {
   const { provider, variables, redirectUri } = template;
   if (!provider) throw new Error("the daemon answered a template without a profile");
-  const usesConsent = isOAuth2(provider);
+  const hasClient = isOAuth2(provider);
   const params = Object.entries(provider.authorizationParams).map(([name, value]) => `${name}=${value}`);
   const options = provider.oauth2Options;
   const fields = formatFields([
     ["template", `${template.name}: ${template.displayName}`],
-    [
-      "type",
-      usesConsent ? "oauth2: a person consents in the browser" : `${typeName(provider)}: a person enters it`,
-    ],
+    ["type", typeSentence(provider)],
     ["category", provider.category],
     [
       "issuer",
@@ -93,8 +100,8 @@ function explain(template: ProviderTemplate, program: string): string {
     ["token URL", provider.tokenUrl],
     ["revocation URL", options?.revocationUrl ?? ""],
     ["API base URL", provider.apiBaseUrl],
-    ["redirect URI", usesConsent ? `${redirectUri} (paste it into the provider's console)` : ""],
-    ["scopes", usesConsent ? provider.scopes.join(" ") || "none by default: give --scope" : ""],
+    ["redirect URI", redirectUri !== "" ? `${redirectUri} (paste it into the provider's console)` : ""],
+    ["scopes", hasClient ? provider.scopes.join(" ") || "none by default: give --scope" : ""],
     ["parameters", params.join(" ")],
     ["PKCE", pkceWord(provider)],
     ["documentation", template.docsUrl],
@@ -110,12 +117,12 @@ function explain(template: ProviderTemplate, program: string): string {
     list("Other than the standards say", quirkSentences(provider)),
     list("Good to know", template.notes),
   ];
-  return `${fields}${sections.join("")}\n${printable(`Add it: ${program} ${addLine(template, usesConsent)}`)}\n`;
+  return `${fields}${sections.join("")}\n${printable(`Add it: ${program} ${addLine(template, hasClient)}`)}\n`;
 }
 
-function addLine({ name, variables }: ProviderTemplate, usesConsent: boolean): string {
+function addLine({ name, variables }: ProviderTemplate, hasClient: boolean): string {
   const words = ["provider add", name];
-  if (usesConsent) words.push("--client-id <id> --client-secret-file <file>");
+  if (hasClient) words.push("--client-id <id> --client-secret-file <file>");
   for (const variable of variables.filter(({ defaultValue }) => defaultValue === "")) {
     words.push(`--var ${variable.name}=<value>`);
   }

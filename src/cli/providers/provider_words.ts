@@ -4,6 +4,7 @@ import {
   TokenEndpointAuthMethod,
   TokenRequestFormat,
 } from "../../gen/nexus/v1/provider_pb.js";
+import { isConsented } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import { givenSettings } from "../../model/providers/profile_json.js";
 import { authTypes, unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
@@ -15,13 +16,18 @@ export function typeName(provider: Provider): string {
   return authTypes[provider.authType - 1] ?? "oauth2";
 }
 
+/** Whether a person consents there; the others are minted, or entered into a form. */
+export function isConsentedAt(provider: Provider): boolean {
+  return isConsented(profileSettings(provider));
+}
+
 export function isOAuth2(provider: Provider): boolean {
   return provider.authType === AuthType.OAUTH2 || provider.authType === AuthType.UNSPECIFIED;
 }
 
-/** How PKCE is used; empty for static types. */
+/** How PKCE is used; empty where no person consents. */
 export function pkceWord(provider: Provider): string {
-  if (!isOAuth2(provider)) return "";
+  if (!isConsentedAt(provider)) return "";
   return provider.oauth2Options?.omitPkce === true ? "omitted" : "S256";
 }
 
@@ -42,7 +48,10 @@ export function quirkSentences(provider: Provider): string[] {
     say(options.skipScopeOnAuth, "no scope is sent in the authorization request");
     say(options.scopeSeparator !== "", `scopes are separated by ${JSON.stringify(options.scopeSeparator)}`);
     say(options.tokenRequestFormat === TokenRequestFormat.JSON, "token requests are sent as JSON");
-    say(hasAny(options.tokenParams), `the code exchange also sends ${pairs(options.tokenParams)}`);
+    say(
+      hasAny(options.tokenParams),
+      `${isConsentedAt(provider) ? "the code exchange" : "each token request"} also sends ${pairs(options.tokenParams)}`,
+    );
     say(hasAny(options.refreshParams), `a refresh also sends ${pairs(options.refreshParams)}`);
     say(hasAny(options.tokenHeaders), `token requests have the headers ${pairs(options.tokenHeaders)}`);
     say(options.refreshUrl !== "", `tokens are refreshed at ${options.refreshUrl}`);

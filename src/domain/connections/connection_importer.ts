@@ -141,6 +141,7 @@ export class ConnectionImporter {
         profile,
         refreshToken,
         subject: undefined,
+        userId: pending.userId,
         scopes: pending.scopes,
         grantedScopes: pending.scopes,
         boundTo: pending.binding,

@@ -101,7 +101,9 @@ export class UnattendedConnector {
     const nowMs = this.deps.clock.nowMs();
     const existing = this.#existing(tx, request, profile);
     const before = existing ?? this.#first(tx, request, profile, nowMs);
-    const due = changeConnection(before, { providerName: profile.name, requestedScopes }, nowMs);
+    // Asked for once, whatever comes of it: an API that goes on wanting more says so again.
+    const change = { providerName: profile.name, requestedScopes, ...stepUpAnswered(before) };
+    const due = changeConnection(before, change, nowMs);
     tx.putConnection(due);
     tx.appendAudit({
       timeMs: nowMs,

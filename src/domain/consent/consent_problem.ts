@@ -87,6 +87,9 @@ function clientWords(
   if (method === "none") {
     return `${said}; no secret was sent, since the authentication method of the profile is none: ${update} --auth-method client_secret_post --client-secret-file FILE sets one, then consent again`;
   }
+  if (method === "private_key_jwt" || method === "client_secret_jwt") {
+    return `${said}; the client signed a JWT (${method}): check what the provider knows of the key or secret, and client_key_id, client_signing_alg and client_assertion_audience of the profile's oauth2_options, then consent again`;
+  }
   const other = method === "client_secret_basic" ? "client_secret_post" : "client_secret_basic";
   return `${said}; the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method, then consent again`;
 }

@@ -1,6 +1,8 @@
 import type { GrantType as GrantTypeName, ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { clientCredentials } from "../../oauth/grants/client_credentials.js";
+import { githubApp } from "../../oauth/grants/github_app.js";
+import { jwtBearer } from "../../oauth/grants/jwt_bearer.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -11,6 +13,7 @@ export interface RenewedConnection {
   readonly refreshToken: Secret | undefined;
   /** `sub` that an id_token in the answer must have. */
   readonly subject: string | undefined;
+  readonly userId: string;
   /** Those of its newest request. */
   readonly scopes: readonly string[];
   /** Those of its credential. */
@@ -34,6 +37,13 @@ const refreshToken: GrantType = {
 const grantTypes: Readonly<Record<GrantTypeName, GrantType>> = {
   authorization_code: refreshToken,
   client_credentials: { renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) },
+  github_app: { renew: (renewal, { scopes }) => githubApp({ ...renewal, scopes }) },
+  jwt_bearer: {
+    renew: (renewal, { scopes, userId }) => {
+      const named = renewal.options?.assertionSubject.replaceAll("{user_id}", () => userId) ?? "";
+      return jwtBearer({ ...renewal, scopes, subject: named === "" ? renewal.client.clientId : named });
+    },
+  },
 };
 
 /** The grant type of a profile. */

@@ -12,6 +12,7 @@ export class OAuthClients {
       clientId: profile.clientId,
       clientSecret: this.deps.vault.openClientSecret(profile),
       method: profile.tokenEndpointAuthMethod,
+      signing: profile.oauth2,
     };
   }
 }

@@ -1,5 +1,6 @@
 import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { Store } from "../../store/store.js";
 import { type ConnectionChange, changeConnection, consentEnded } from "../lifecycle/connection_change.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
@@ -38,7 +39,12 @@ export async function beginRestored(
   let afterId: string | undefined;
   for (;;) {
     const connections = store.listConnections({ afterId, limit: page });
-    const changes = connections.map((connection) => ({ connection, change: restored(connection, nowMs) }));
+    const changes = connections.map((connection) => {
+      const profile = store.getProvider(connection.providerId);
+      // What is minted uses nothing up, here or elsewhere.
+      const mayBeUsed = isRefreshable(connection) && !(profile && isUnattended(profile));
+      return { connection, change: restored(connection, mayBeUsed, nowMs) };
+    });
     await store.commit((tx) => {
       for (const { connection, change } of changes) {
         if (change) tx.putConnection(changeConnection(connection, change, nowMs));
@@ -56,12 +62,12 @@ export async function beginRestored(
   return { marked, endedRequests };
 }
 
-function restored(connection: Connection, nowMs: number): ConnectionChange | undefined {
+function restored(connection: Connection, mayBeUsed: boolean, nowMs: number): ConnectionChange | undefined {
   const isPending = connection.pendingStateHash !== undefined;
-  if (!isPending && !isRefreshable(connection)) return undefined;
+  if (!isPending && !mayBeUsed) return undefined;
   return {
     ...(isPending ? consentEnded(connection, "expired", "consent_expired", nowMs) : {}),
-    ...(isRefreshable(connection) ? marked(connection, nowMs) : {}),
+    ...(mayBeUsed ? marked(connection, nowMs) : {}),
   };
 }
 

@@ -1,4 +1,6 @@
+import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
 import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
+import { hasPrivateKey } from "../../model/providers/grant_type.js";
 import {
   type ProviderProfile,
   type ProviderSettings,
@@ -6,6 +8,7 @@ import {
 } from "../../model/providers/provider_profile.js";
 import { networkViolations } from "../../outbound/network_violations.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import { trialViolations } from "../static_credentials/credential_probe.js";
 import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
@@ -27,6 +30,25 @@ export function refuseViolations(
     ...networkViolations(settings, networks).filter(({ field }) => !named.has(field)),
   ];
   if (violations.length > 0) throw new InvalidArgument(violations);
+}
+
+/** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
+export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | undefined): void {
+  if (secret === undefined || !hasPrivateKey(settings)) return;
+  const refused = (field: string, description: string): InvalidArgument =>
+    new InvalidArgument([{ field: `provider.${field}`, description }]);
+  let key: PrivateKey;
+  try {
+    key = readPrivateKey(secret.reveal());
+  } catch (error) {
+    if (error instanceof PrivateKeyUnusable) throw refused("client_secret", error.message);
+    throw error;
+  }
+  const clientSigningAlg = settings.grantType === "github_app" ? "RS256" : settings.oauth2.clientSigningAlg;
+  if (clientSigningAlg === "" || key.algorithms.includes(clientSigningAlg)) return;
+  if (settings.grantType === "github_app")
+    throw refused("client_secret", "must be an RSA key: GitHub takes RS256 alone");
+  throw refused("oauth2_options.client_signing_alg", `must be ${key.algorithms.join(" or ")} for this key`);
 }
 
 /** What is held by a grant of one type is of no use to another. @throws InvalidArgument */

@@ -19,7 +19,12 @@ import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
-import { refuseOtherGrantType, refuseTakenName, refuseViolations } from "./profile_validation.js";
+import {
+  refuseOtherGrantType,
+  refuseTakenName,
+  refuseUnusableKey,
+  refuseViolations,
+} from "./profile_validation.js";
 import { RedirectPaths } from "./redirect_paths.js";
 
 /** A change of a profile: the settings that are present, and the secret (`null` erases it). */
@@ -71,12 +76,7 @@ export class ProviderRegistry {
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
   holdsSecret(profile: ProviderProfile, secret: Secret): boolean {
-    try {
-      return this.deps.vault.openClientSecret(profile)?.reveal() === secret.reveal();
-    } catch (error) {
-      if (error instanceof DataLoss) return false;
-      throw error;
-    }
+    return this.#secretOf(profile)?.reveal() === secret.reveal();
   }
 
   /** For a client that must be registered with its redirect URI before its profile is made. @throws AlreadyExists */
@@ -102,6 +102,7 @@ export class ProviderRegistry {
     made: { readonly id?: string; readonly registration?: ClientRegistration | undefined } = {},
   ): Promise<ProviderProfile> {
     refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
+    refuseUnusableKey(settings, clientSecret);
     const nowMs = this.deps.clock.nowMs();
     const { id = newId(), registration } = made;
     const profile: ProviderProfile = {
@@ -195,6 +196,7 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
+      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
@@ -231,6 +233,16 @@ export class ProviderRegistry {
       return kept && this.deps.vault.sealClientSecret({ id, version }, kept);
     } catch (error) {
       if (error instanceof DataLoss) return before.clientSecret;
+      throw error;
+    }
+  }
+
+  /** Undefined also when it cannot be opened. */
+  #secretOf(profile: ProviderProfile): Secret | undefined {
+    try {
+      return this.deps.vault.openClientSecret(profile);
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
       throw error;
     }
   }

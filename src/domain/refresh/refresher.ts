@@ -142,6 +142,7 @@ export class Refresher {
         profile,
         refreshToken: prepared.credential?.refreshToken,
         subject: connection.subject,
+        userId: connection.userId,
         scopes: connection.requestedScopes,
         grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,

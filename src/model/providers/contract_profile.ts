@@ -217,14 +217,17 @@ export function contractOfProfile(settings: ProviderSettings, dialect: Dialect =
       ...(settings.credentialSchema ? { credential_schema: settings.credentialSchema } : {}),
       ...(skip_scope_on_auth === undefined ? {} : { skip_scope_on_auth }),
     },
-    ...(isOAuth2 && settings.tokenEndpointAuthMethod === "none"
-      ? { token_endpoint_auth_method: "none" }
+    ...(isOAuth2 && !spelledMethods.includes(settings.tokenEndpointAuthMethod)
+      ? { token_endpoint_auth_method: settings.tokenEndpointAuthMethod }
       : {}),
     ...(isOAuth2 && settings.grantType !== "authorization_code" ? { grant_type: settings.grantType } : {}),
     ...(Object.keys(hidden).length === 0 ? {} : { authorization_params: hidden }),
     ...(isOAuth2 && Object.keys(options).length > 0 ? { oauth2_options: options } : {}),
   };
 }
+
+/** Those that `auth_header` can say. */
+const spelledMethods: readonly TokenEndpointAuthMethod[] = ["client_secret_post", "client_secret_basic"];
 
 /** `auth_header` of oauth2: two words mean HTTP Basic, everything else the body. */
 function methodOfHeader(authHeader: string): TokenEndpointAuthMethod {

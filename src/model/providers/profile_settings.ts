@@ -2,6 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
   AuthType as AuthTypeEnum,
+  ClientAssertionAudience as ClientAssertionAudienceEnum,
   GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
@@ -50,23 +51,25 @@ type Setting<Value> = [Value] extends [boolean]
     ? AuthType
     : [Value] extends [GrantTypeEnum]
       ? GrantType
-      : [Value] extends [TokenEndpointAuthMethodEnum]
-        ? TokenEndpointAuthMethod
-        : [Value] extends [TokenRequestFormatEnum]
-          ? Word<typeof TokenRequestFormatEnum>
-          : [Value] extends [ResourceParameterEnum]
-            ? Word<typeof ResourceParameterEnum>
-            : Value extends Duration
-              ? number | undefined
-              : Value extends StrategyMessage
-                ? Strategy
-                : Value extends OAuth2OptionsMessage
-                  ? OAuth2Options
-                  : Value extends readonly (infer Item)[]
-                    ? readonly Item[]
-                    : Value extends { [key: string]: string }
-                      ? Readonly<Value>
-                      : Value;
+      : [Value] extends [ClientAssertionAudienceEnum]
+        ? Word<typeof ClientAssertionAudienceEnum>
+        : [Value] extends [TokenEndpointAuthMethodEnum]
+          ? TokenEndpointAuthMethod
+          : [Value] extends [TokenRequestFormatEnum]
+            ? Word<typeof TokenRequestFormatEnum>
+            : [Value] extends [ResourceParameterEnum]
+              ? Word<typeof ResourceParameterEnum>
+              : Value extends Duration
+                ? number | undefined
+                : Value extends StrategyMessage
+                  ? Strategy
+                  : Value extends OAuth2OptionsMessage
+                    ? OAuth2Options
+                    : Value extends readonly (infer Item)[]
+                      ? readonly Item[]
+                      : Value extends { [key: string]: string }
+                        ? Readonly<Value>
+                        : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -40,6 +40,9 @@ export function textViolations(settings: ProfileTexts): FieldViolation[] {
     ["user_info_endpoint", settings.userInfoEndpoint],
     ["oauth2_options.scope_separator", oauth2.scopeSeparator],
     ["oauth2_options.lifetime_field", oauth2.lifetimeField],
+    ["oauth2_options.client_key_id", oauth2.clientKeyId],
+    ["oauth2_options.assertion_subject", oauth2.assertionSubject],
+    ["oauth2_options.assertion_audience", oauth2.assertionAudience],
   ];
   for (const [field, text] of lines) if (hasControls(text)) violation(field, noControls);
   if (hasControls(settings.description.replace(/[\n\t]/g, " "))) {

@@ -4,7 +4,7 @@ import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/stra
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import { isUnattended } from "./grant_type.js";
+import { isUnattended, signingGrants } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
@@ -60,9 +60,10 @@ export const protocolParams: ReadonlySet<string> = new Set([
   "state",
 ]);
 
-/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 section 4.2). */
+/** Those of a token request (RFC 6749 sections 4.1.3 and 6, RFC 7521 sections 4.1 and 4.2). */
 const grantParams = new Set([
   "grant_type",
+  "assertion",
   "code",
   "refresh_token",
   "client_assertion",
@@ -125,10 +126,15 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   };
   if (settings.clientId === "") violation("client_id", "is required for oauth2");
   const isPublic = settings.tokenEndpointAuthMethod === "none";
-  if (!isPublic && !hasSecret) {
+  if (signingGrants.includes(settings.grantType) && !hasSecret) {
+    violation(
+      "client_secret",
+      `is required with the grant type ${settings.grantType}: the private key that signs`,
+    );
+  } else if (!isPublic && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (isPublic && hasSecret)
+  if (isPublic && hasSecret && !signingGrants.includes(settings.grantType))
     violation("client_secret", "must be empty when token_endpoint_auth_method is none");
   if (settings.credentialSchema) violation("credential_schema", "is for static types");
 
@@ -183,6 +189,22 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
   if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
   if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);
+  const method = settings.tokenEndpointAuthMethod;
+  if (settings.grantType === "jwt_bearer" && method !== "none" && method !== "private_key_jwt") {
+    const description =
+      "must be none or private_key_jwt with the grant type jwt_bearer: client_secret holds the key";
+    violation("token_endpoint_auth_method", description);
+  }
+  if (settings.grantType === "github_app" && method !== "none")
+    violation(
+      "token_endpoint_auth_method",
+      "must be none with the grant type github_app: the app signs each request",
+    );
+  if (settings.grantType === "github_app" && enableDiscovery)
+    violation(
+      "enable_discovery",
+      "must be off with the grant type github_app: token_url names the installation",
+    );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",

@@ -205,6 +205,18 @@ describe("UnattendedConnector", () => {
     });
   });
 
+  test("asks once for the scopes that an API said are missing", async () => {
+    await engine.machine();
+    const { id } = await engine.minted();
+    const stepUp = { scopes: ["write"], attempts: 1, lastAtMs: engine.clock.nowMs(), wanted: true };
+    await engine.store.commit((tx) => tx.putConnection({ ...engine.get(id), stepUp }));
+    await engine.minted({ connectionId: id, scopes: ["read", "write"] });
+    expect(engine.get(id)).toMatchObject({
+      stepUp: { wanted: false, attempts: 1 },
+      requestedScopes: ["read", "write"],
+    });
+  });
+
   test("refuses another grant type for a profile that is there", async () => {
     const { id } = await engine.machine({ tokenEndpointAuthMethod: "client_secret_post" });
     const settings = { grantType: "authorization_code" } as const;

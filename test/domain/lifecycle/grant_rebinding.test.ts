@@ -171,7 +171,7 @@ describe("a credential is bound to whom it was given", () => {
       boundTo: grantBinding(profile),
     };
     const refreshToken = new Secret("r");
-    const asked = { refreshToken, subject: undefined, scopes: [], grantedScopes: [] };
+    const asked = { refreshToken, subject: undefined, userId: "ada", scopes: [], grantedScopes: [] };
     await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,

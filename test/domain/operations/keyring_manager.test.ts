@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   clientSecretPlace,
   importPlace,
+  registrationPlace,
   revocationPlace,
 } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
@@ -64,9 +65,14 @@ describe("KeyringManager", () => {
     const revocation = { id: "r", connectionId: "c", providerId: "p", revision: 2n };
     const imported = { connectionId: "d", providerId: "p", label: "", startedAtMs: nowMs };
     const token = new Secret("token");
+    const registered = {
+      ...({ kind: "dynamic", issuer: "https://login.example", registeredAtMs: nowMs } as const),
+      ...{ secretExpiresAtMs: undefined, configurationUrl: "https://login.example/register/c" },
+    };
     return store.commit((tx) => {
       const clientSecret = vault.sealToken(clientSecretPlace(profile), token);
-      tx.putProvider({ ...profile, clientSecret });
+      const accessToken = vault.sealToken(registrationPlace(profile, registered), token);
+      tx.putProvider({ ...profile, clientSecret, registration: { ...registered, accessToken } });
       tx.putConnection(active);
       tx.putCredential("c", vault.sealFields(active, 3n, { api_key: token }));
       const sealed = vault.sealAuthorization(stateHash(1), asked, {
@@ -103,16 +109,23 @@ describe("KeyringManager", () => {
     expect(await manager.add(owner)).toBe(twoId);
     expect(manager.state()).toMatchObject({ source: "file", path: "/ring", remaining: 0, isRotating: false });
     expect(manager.state().keys).toEqual([
-      { keyId: oneId, isPrimary: true, records: 5 },
+      { keyId: oneId, isPrimary: true, records: 6 },
       { keyId: twoId, isPrimary: false, records: 0 },
     ]);
     await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
-    expect(await manager.rotate(undefined, owner)).toMatchObject({ isRotating: true, remaining: 5 });
+    expect(await manager.rotate(undefined, owner)).toMatchObject({ isRotating: true, remaining: 6 });
     await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
     await rotation.settled();
-    expect(manager.state().keys.map(({ records }) => records)).toEqual([0, 5]);
+    expect(manager.state().keys.map(({ records }) => records)).toEqual([0, 6]);
     expect(await verifySealed(store, vault)).toMatchObject({
-      records: { client_secret: 1, credential: 1, authorization: 1, revocation: 1, import: 1 },
+      records: {
+        client_secret: 1,
+        registration: 1,
+        credential: 1,
+        authorization: 1,
+        revocation: 1,
+        import: 1,
+      },
       unreadable: [],
     });
     expect(store.revision).toBe(revision);
@@ -123,7 +136,7 @@ describe("KeyringManager", () => {
     const { events } = store.listAuditEvents({ limit: 10 });
     expect(events.map(({ event }) => [event.type, event.reason, event.count])).toEqual([
       ["keyring.key_retired", oneId, undefined],
-      ["keyring.rotation_finished", twoId, 5],
+      ["keyring.rotation_finished", twoId, 6],
       ["keyring.rotation_started", twoId, undefined],
       ["keyring.key_added", twoId, undefined],
     ]);

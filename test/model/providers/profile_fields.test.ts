@@ -18,6 +18,7 @@ import { decodeProvider, encodeProvider } from "../../../src/store/records/provi
 function sampleOf(field: ProfileField): unknown {
   switch (field.kind) {
     case "text":
+      if (field.name === "client_signing_alg") return "PS256";
       return field.name.endsWith("_url") || field.name === "resource"
         ? `https://p.example/${field.name}`
         : "a.b";

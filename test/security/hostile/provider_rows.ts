@@ -165,7 +165,22 @@ const enums: readonly Given[] = [
     "client_secret",
   ],
   ["grant_type", "no such", { grantType: 77 }, /def/],
-  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
+  [
+    "token_endpoint_auth_method",
+    "a key that signs nothing",
+    { tokenEndpointAuthMethod: 5 },
+    /private key/,
+    "client_secret",
+  ],
+  ["oauth2_options.client_key_id", "257", oauth({ clientKeyId: letters(257) }), /256/],
+  ["oauth2_options.client_key_id", "BEL", oauth({ clientKeyId: "a\u0007" }), /control/],
+  ["oauth2_options.assertion_subject", "257", oauth({ assertionSubject: letters(257) }), /256/],
+  ["oauth2_options.assertion_subject", "BEL", oauth({ assertionSubject: "a\u0007" }), /control/],
+  ["oauth2_options.assertion_audience", "2049", oauth({ assertionAudience: letters(2049) }), /2048/],
+  ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
+  ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
+  ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
+  ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.resource_parameter", "no such word", oauth({ resourceParameter: 9 }), /defined/],
   [
@@ -356,6 +371,28 @@ const schemas: readonly ProviderViolation[] = (
 const onlyCreated: readonly Given[] = [
   ["auth_type", "no such type", { authType: 99 }, /defined/],
   ["auth_type", "a negative one", { authType: -1 }, /defined/],
+  [
+    "grant_type",
+    "a key that signs nothing",
+    { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 3 },
+    /private key/,
+    "client_secret",
+  ],
+  [
+    "grant_type",
+    "a client that authenticates where the app signs",
+    { grantType: 4, authUrl: "", tokenEndpointAuthMethod: 5 },
+    /must be none/,
+    "token_endpoint_auth_method",
+  ],
+  [
+    "grant_type",
+    "a secret where the key is",
+    { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 1 },
+    /none or private_key_jwt/,
+    "token_endpoint_auth_method",
+  ],
+  ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["etag", "U+0000", { etag: "a\0" }, /U\+0000/],
   ["template", "U+0000", { template: "a\0" }, /U\+0000/],
   ["created_at", "2^62", { createdAt: secondsOf(1n << 62n) }, /year 1 to 9999/],
@@ -515,6 +552,7 @@ export const providerRows: readonly RpcRow[] = [
       "*",
       "id",
       "auth_type",
+      "grant_type",
       "created_at",
       "provider.name",
       "client_secret_set",
@@ -525,7 +563,7 @@ export const providerRows: readonly RpcRow[] = [
       letters(100_000),
     ].map(
       (path): Line => [
-        ["update_mask", ...(path === "auth_type" ? ["provider.auth_type"] : [])],
+        ["update_mask", ...(path.endsWith("_type") ? [`provider.${path}`] : [])],
         `the path ${JSON.stringify(path.slice(0, 20))}`,
         patch([path]),
         /cannot be changed/,
@@ -586,7 +624,10 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth", "push_authorization_requests", "scope_on_refresh"].map(
+      ...[
+        ...["omit_pkce", "skip_scope_on_auth", "scope_on_refresh", "push_authorization_requests"],
+        "scope_in_assertion",
+      ].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",

@@ -1,0 +1,82 @@
+import { type CryptoKey, importPKCS8 } from "jose";
+import * as oauth from "oauth4webapi";
+import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../model/credentials/private_key.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
+import type { Secret } from "../runtime/secret.js";
+import { hasIssuer } from "./authorization_server.js";
+import { GrantFailure } from "./failure.js";
+
+/** How a client signs. */
+export type SigningOptions = Pick<
+  OAuth2Options,
+  "clientKeyId" | "clientSigningAlg" | "clientAssertionAudience"
+>;
+
+/** A key with what goes into the header beside its signature. */
+export interface SigningKey {
+  readonly key: CryptoKey;
+  readonly alg: string;
+  readonly kid: string | undefined;
+}
+
+/**
+ * The key of a client.
+ *
+ * @throws GrantFailure of kind `client`, before anything is sent
+ */
+export async function signingKeyOf(
+  secret: Secret,
+  { clientKeyId, clientSigningAlg }: Pick<SigningOptions, "clientKeyId" | "clientSigningAlg">,
+): Promise<SigningKey> {
+  try {
+    const { key, keyId, algorithms } = readPrivateKey(secret.reveal());
+    const alg = chosenAlgorithm({ algorithms }, clientSigningAlg);
+    const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
+    return { key: await importPKCS8(pem, alg), alg, kid: clientKeyId === "" ? keyId : clientKeyId };
+  } catch (error) {
+    const why = error instanceof PrivateKeyUnusable ? error.message : "cannot be used to sign";
+    throw new GrantFailure({ kind: "client", refusal: `the client secret of the profile ${why}` });
+  }
+}
+
+/** @throws PrivateKeyUnusable */
+export function chosenAlgorithm({ algorithms }: Pick<PrivateKey, "algorithms">, wanted: string): string {
+  const [first = ""] = algorithms;
+  if (wanted === "") return first;
+  if (algorithms.includes(wanted)) return wanted;
+  throw new PrivateKeyUnusable(`does not sign by ${wanted}, but by ${algorithms.join(", ")}`);
+}
+
+/** RFC 7523 section 2.2, signed with a private key: a new `jti` for each request, good for 60 s. */
+export function privateKeyJwt(secret: Secret, options: SigningOptions): oauth.ClientAuth {
+  return async (server, client, body, headers) => {
+    const { key, alg, kid } = await signingKeyOf(secret, options);
+    const modify = (header: { alg?: unknown }, payload: { aud?: unknown }): void => {
+      // The library has one word for both.
+      header.alg = alg;
+      payload.aud = audienceFor(server, options);
+    };
+    const privateKey = kid === undefined ? key : { key, kid };
+    await oauth.PrivateKeyJwt(privateKey, { [oauth.modifyAssertion]: modify })(server, client, body, headers);
+  };
+}
+
+/** The same with an HMAC by the client secret. */
+export function clientSecretJwt(secret: Secret, options: SigningOptions): oauth.ClientAuth {
+  return async (server, client, body, headers) => {
+    const modify = (_header: unknown, payload: { aud?: unknown }): void => {
+      payload.aud = audienceFor(server, options);
+    };
+    const authenticate = oauth.ClientSecretJwt(secret.reveal(), { [oauth.modifyAssertion]: modify });
+    await authenticate(server, client, body, headers);
+  };
+}
+
+/** One value, so that no other server that is named can use the assertion (RFC 7523 section 3). */
+function audienceFor(
+  server: oauth.AuthorizationServer,
+  { clientAssertionAudience }: SigningOptions,
+): string | undefined {
+  const wantsIssuer = clientAssertionAudience === "issuer" && hasIssuer(server);
+  return wantsIssuer ? server.issuer : server.token_endpoint;
+}

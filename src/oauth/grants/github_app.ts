@@ -1,0 +1,111 @@
+import { SignJWT } from "jose";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import { JsonResponse } from "../../outbound/json_response.js";
+import { signingKeyOf } from "../client_assertion.js";
+import { GrantFailure } from "../failure.js";
+import { normaliseTokenResponse, type TokenAnswer } from "../token_response.js";
+import { type MintedToken, mint } from "./minted_token.js";
+import type { Renewal } from "./renewal.js";
+
+export interface GithubAppGrant extends Renewal {
+  /** `contents:read` for a permission, `repository:NAME` for a repository; none means all that the installation has. */
+  readonly scopes: readonly string[];
+}
+
+/** GitHub refuses an `iat` that lies ahead of its clock, and an `exp` that lies more than 10 minutes ahead. */
+const backdatedSeconds = 60;
+const maxSeconds = 10 * 60;
+const repositoryScope = /^repository:([A-Za-z0-9._-]{1,100})$/;
+const permissionScope = /^([a-z][a-z_]{0,63}):(read|write|admin)$/;
+
+/**
+ * Asks for a token of a GitHub App's installation, at the token endpoint that names it. It is no OAuth: the JWT of the app is the bearer
+ * token of the request, and the answer has words of its own.
+ *
+ * @throws GrantFailure
+ */
+export async function githubApp(grant: GithubAppGrant): Promise<MintedToken> {
+  return await mint(grant, grant.scopes, () => sendInstallationRequest(grant));
+}
+
+async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnswer> {
+  const { server, clock, scopes, fetch, signal, options = plainOAuth2 } = grant;
+  const narrowed = narrowedBy(scopes);
+  const jwt = await appJwt(grant);
+  const raw = await fetch(server.tokenEndpoint, {
+    method: "POST",
+    headers: {
+      ...options.tokenHeaders,
+      accept: "application/vnd.github+json",
+      authorization: `Bearer ${jwt}`,
+      "content-type": "application/json",
+      "x-github-api-version": "2022-11-28",
+    },
+    body: JSON.stringify(narrowed),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const text = await raw.text();
+  const answer = normaliseTokenResponse(raw.status, standardWords(text, clock.nowMs()));
+  const { status, body, accessTokenViolation } = answer;
+  const retryAfter = raw.headers.get("retry-after");
+  const headers: Record<string, string> = retryAfter === null ? {} : { "retry-after": retryAfter };
+  return {
+    response: new JsonResponse(body, { status, headers }),
+    idToken: undefined,
+    metadata: {},
+    accessTokenViolation,
+  };
+}
+
+async function appJwt({ client, clock }: GithubAppGrant): Promise<string> {
+  if (client.clientSecret === undefined)
+    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  const { key } = await signingKeyOf(client.clientSecret, { clientKeyId: "", clientSigningAlg: "RS256" });
+  const iat = Math.floor(clock.nowMs() / 1000) - backdatedSeconds;
+  const claims = { iss: client.clientId, iat, exp: iat + maxSeconds };
+  return await new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT" }).sign(key);
+}
+
+/** @throws GrantFailure when a scope is neither a permission nor a repository; nothing is sent then */
+function narrowedBy(scopes: readonly string[]): object {
+  const repositories: string[] = [];
+  const permissions: Record<string, string> = {};
+  for (const scope of scopes) {
+    const repository = repositoryScope.exec(scope)?.[1];
+    const [, name, level] = permissionScope.exec(scope) ?? [];
+    if (repository !== undefined) repositories.push(repository);
+    else if (name !== undefined && level !== undefined) permissions[name] = level;
+    else {
+      const refusal = `the scope ${scope} is neither a permission of GitHub, such as contents:read, nor a repository, such as repository:NAME`;
+      throw new GrantFailure({ kind: "client", oauthError: "invalid_scope", httpStatus: 422, refusal });
+    }
+  }
+  return {
+    ...(repositories.length > 0 ? { repositories } : {}),
+    ...(Object.keys(permissions).length > 0 ? { permissions } : {}),
+  };
+}
+
+/** The answer in the words of RFC 6749 section 5.1; what is no answer with a token stays as it is. */
+function standardWords(text: string, nowMs: number): string {
+  const json = jsonObject(text);
+  const { token, expires_at: expiresAt, permissions } = json ?? {};
+  if (typeof token !== "string") return text;
+  const endMs = typeof expiresAt === "string" ? Date.parse(expiresAt) : Number.NaN;
+  const granted = typeof permissions === "object" && permissions !== null ? Object.entries(permissions) : [];
+  return JSON.stringify({
+    access_token: token,
+    token_type: "Bearer",
+    ...(Number.isNaN(endMs) ? {} : { expires_in: Math.floor((endMs - nowMs) / 1000) }),
+    ...(granted.length === 0 ? {} : { scope: granted.map(([name, level]) => `${name}:${level}`).join(" ") }),
+  });
+}
+
+function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
