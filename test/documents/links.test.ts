@@ -47,9 +47,9 @@ function brokenLinks(name: string): string[] {
 /** `nexusd WORDS --flags` in the code of a document, each with the words and flags that it is called with. */
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
-  const code = [...text.matchAll(/^ *```[a-z]*\n([^]*?)^ *```|`([^`\n]+)`/gm)].map(
-    ([, block, span]) => block ?? span,
-  );
+  const code = [...text.matchAll(/^ *```([a-z]*)\n([^]*?)^ *```|`(nexusd [^`\n]+)`/gm)]
+    .filter(([, language = ""]) => language === "" || language === "sh")
+    .map(([, , block, span]) => block ?? span);
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;
   return [...code.join("\n").matchAll(call)].map(([, words = "", rest = ""]) => ({
     words: words.split(" ").filter((word) => word !== ""),
