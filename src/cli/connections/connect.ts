@@ -8,6 +8,8 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
+import { consentByPaste } from "../consent/pasted_consent.js";
+import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";
@@ -20,11 +22,15 @@ import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
-import { consentByPaste } from "./pasted_consent.js";
-import { forwardingCommand, isLocalUrl, isOverSsh } from "./remote_machine.js";
+import {
+  isMcpServerUrl,
+  type McpClientFlags,
+  providerOfMcpServer,
+  refuseClientFlags,
+} from "./mcp_provider.js";
 
 /** What `nexusd connect` takes beside the provider. */
-export interface ConnectFlags extends DaemonFlags {
+export interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {
   readonly user?: string;
   readonly scope?: string[];
   readonly returnUrl?: string;
@@ -40,7 +46,7 @@ export function connectCommand(shell: Shell): Command {
     .description(
       "ask a person for consent, or for the key, wait for it and show the result; where no person is needed, mint a token",
     )
-    .argument("[provider]", "name or id; can be left out with --connection")
+    .argument("[provider]", "name or id, or the URL of an MCP server; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(
       new Option("--scope <scope>", "ask for this in place of the defaults; can be given again").argParser(
@@ -50,6 +56,8 @@ export function connectCommand(shell: Shell): Command {
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
     .option("--label <label>", "tells this account of the user from another at the provider")
+    .option("--client-id <id>", "of a client that you registered, for an MCP server that registers none")
+    .option("--client-secret-file <file>", "the file that holds its secret; - is standard input")
     .option(
       "--device",
       "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
@@ -69,9 +77,11 @@ export function connectCommand(shell: Shell): Command {
 export async function connectTo(
   shell: Shell,
   session: DaemonSession,
-  provider: string | undefined,
+  given: string | undefined,
   flags: ConnectFlags,
 ): Promise<void> {
+  if (!isMcpServerUrl(given)) refuseClientFlags(flags);
+  const provider = isMcpServerUrl(given) ? await providerOfMcpServer(shell, session, given, flags) : given;
   const before = flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
   const asked = provider ?? before?.providerName ?? "";
   const answer = await suggestingProviders(session, asked, () =>

@@ -142,6 +142,7 @@ export class ConnectionImporter {
         refreshToken,
         subject: undefined,
         scopes: pending.scopes,
+        grantedScopes: pending.scopes,
         boundTo: pending.binding,
       });
       const nowMs = this.deps.clock.nowMs();

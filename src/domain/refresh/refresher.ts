@@ -143,6 +143,7 @@ export class Refresher {
         refreshToken: prepared.credential?.refreshToken,
         subject: connection.subject,
         scopes: connection.requestedScopes,
+        grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,
       });
     } catch (error) {

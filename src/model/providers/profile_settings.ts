@@ -5,6 +5,7 @@ import type {
   GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
+  ResourceParameter as ResourceParameterEnum,
   TokenEndpointAuthMethod as TokenEndpointAuthMethodEnum,
   TokenRequestFormat as TokenRequestFormatEnum,
 } from "../../gen/nexus/v1/provider_pb.js";
@@ -21,6 +22,7 @@ export const notSettings = [
   "updated_at",
   "etag",
   "redirect_uri",
+  "client_registration",
 ] as const;
 type NotSettings =
   | "id"
@@ -29,7 +31,8 @@ type NotSettings =
   | "createdAt"
   | "updatedAt"
   | "etag"
-  | "redirectUri";
+  | "redirectUri"
+  | "clientRegistration";
 
 /** `client_secret_post` of `CLIENT_SECRET_POST`. */
 type Word<Enum> = Lowercase<Exclude<keyof Enum, "UNSPECIFIED" | number> & string>;
@@ -51,17 +54,19 @@ type Setting<Value> = [Value] extends [boolean]
         ? TokenEndpointAuthMethod
         : [Value] extends [TokenRequestFormatEnum]
           ? Word<typeof TokenRequestFormatEnum>
-          : Value extends Duration
-            ? number | undefined
-            : Value extends StrategyMessage
-              ? Strategy
-              : Value extends OAuth2OptionsMessage
-                ? OAuth2Options
-                : Value extends readonly (infer Item)[]
-                  ? readonly Item[]
-                  : Value extends { [key: string]: string }
-                    ? Readonly<Value>
-                    : Value;
+          : [Value] extends [ResourceParameterEnum]
+            ? Word<typeof ResourceParameterEnum>
+            : Value extends Duration
+              ? number | undefined
+              : Value extends StrategyMessage
+                ? Strategy
+                : Value extends OAuth2OptionsMessage
+                  ? OAuth2Options
+                  : Value extends readonly (infer Item)[]
+                    ? readonly Item[]
+                    : Value extends { [key: string]: string }
+                      ? Readonly<Value>
+                      : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;
