@@ -47,10 +47,9 @@ function brokenLinks(name: string): string[] {
 /** `nexusd WORDS --flags` in the code of a document, each with the words and flags that it is called with. */
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
-  // In Python it is the name of a module.
-  const code = [...text.matchAll(/^ *```([a-z]*)\n([\s\S]*?)^ *```|`([^`\n]+)`/gm)].flatMap(
-    ([, language, block, span]) => (language === "python" ? [] : (block ?? span ?? [])),
-  );
+  const code = [...text.matchAll(/^ *```([a-z]*)\n([\s\S]*?)^ *```|`(nexusd [^`\n]+)`/gm)]
+    .filter(([, language = ""]) => language === "" || language === "sh")
+    .map(([, , block, span]) => block ?? span);
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;
   return [...code.join("\n").matchAll(call)].map(([, words = "", rest = ""]) => ({
     words: words.split(" ").filter((word) => word !== ""),

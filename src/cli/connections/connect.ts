@@ -8,6 +8,8 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
+import { consentByPaste } from "../consent/pasted_consent.js";
+import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
 import {
   isMcpServerUrl,
   type McpClientFlags,
@@ -26,8 +28,6 @@ import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
-import { consentByPaste } from "./pasted_consent.js";
-import { forwardingCommand, isLocalUrl, isOverSsh } from "./remote_machine.js";
 
 /** What `nexusd connect` takes beside the provider. */
 export interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {

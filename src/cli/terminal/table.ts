@@ -2,7 +2,7 @@ import { type Color, colorOfState, type Screen } from "./screen.js";
 
 const gap = 2;
 /** A narrower column says nothing: then lines are longer than the screen. */
-const narrowest = 8;
+const narrowest = 6;
 /** Under these titles stands what a person copies. */
 const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION"];
 /** Under these stands a state. */

@@ -29,7 +29,7 @@ describe("a table", () => {
 
   it("is longer than the screen rather than without a word", () => {
     const text = layoutTable(header, rows, { ...plainScreen, columns: 10 });
-    expect(text).toContain("22222222  github    repo us…");
+    expect(text).toContain("22222222  github    repo …");
   });
 
   it("lines up whatever is coloured", () => {

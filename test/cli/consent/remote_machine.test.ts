@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { forwardingCommand, isLocalUrl, isOverSsh } from "../../../src/cli/connections/remote_machine.js";
+import { forwardingCommand, isLocalUrl, isOverSsh } from "../../../src/cli/consent/remote_machine.js";
 
 const userName = () => "ada";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { authorizationResponse } from "../../../src/cli/connections/pasted_consent.js";
+import { authorizationResponse } from "../../../src/cli/consent/pasted_consent.js";
 
 const request = { redirectUri: "http://localhost:8080/auth/callback/github", state: "s1" };
 const wrong = "That is not the address";
