@@ -30,6 +30,7 @@ import { CommandFailure } from "./shell/command_failure.js";
 import { helpWidth } from "./shell/help.js";
 import { asTyped } from "./shell/program_name.js";
 import type { Output, Shell } from "./shell/shell.js";
+import { printable } from "./shell/text.js";
 
 /**
  * Runs one command.
@@ -108,7 +109,7 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
     .configureOutput({
       writeOut: (text) => shell.stdout.write(typed(text)),
       writeErr: (text) => shell.stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error: /, "nexusd: ")),
+      outputError: (text, write) => write(complaint(command, text).replace(/^error: /, "nexusd: ")),
       getOutHelpWidth: () => helpWidth(shell.stdout),
       getErrHelpWidth: () => helpWidth(shell.stderr),
       getOutHasColors: () => false,
@@ -116,6 +117,14 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
     });
   for (const child of command.commands) bind(child, shell, typed, `${path} `);
   if (command.commands.length === 0) addExample(command, path);
+}
+
+/** Where a group has a command that needs no name, a word that names none of the group counts as an argument of that command. */
+function complaint(command: Command, text: string): string {
+  const [word] = command.parent?.args ?? [];
+  const isNamed = word === undefined || word === command.name() || word.startsWith("-");
+  if (isNamed || !text.startsWith("error: too many arguments")) return text;
+  return `error: unknown command '${printable(word)}'\n`;
 }
 
 function addExample(command: Command, path: string): void {

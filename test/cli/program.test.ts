@@ -54,6 +54,19 @@ describe("nexusd", () => {
   );
 });
 
+describe("a group with a command that needs no name", () => {
+  it.each([
+    ["unknown command 'shwo'", ["connections", "shwo", "github"]],
+    ["unknown command 'x?y'", ["audit", "x\x1by"]],
+    ["unknown command 'status1'", ["keyring", "status1"]],
+    ["too many arguments for 'list'", ["connections", "list", "extra"]],
+  ])("says %s", async (sentence, args) => {
+    const shell = fakeShell();
+    expect(await run(args, shell)).toBe(2);
+    expect(shell.err()).toContain(`nexusd: ${sentence}`);
+  });
+});
+
 describe("examples", () => {
   it.each(Object.entries(examples))("shows one for nexusd %s", async (path, example) => {
     const shell = fakeShell();

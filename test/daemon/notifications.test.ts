@@ -78,7 +78,9 @@ describe("notifications", () => {
     };
     expect(await run()).toMatch(/^0 RECEIVER +TEST +REASON\nwebhook +taken/);
     receiver.answer = (_event, response) => void response.writeHead(503).end();
-    expect(await run("webhook")).toMatch(/^1 [\s\S]*webhook +not taken +http_503[\s\S]*not taken by webhook/);
+    expect(await run("webhook")).toMatch(
+      /^1 [\s\S]*webhook +not taken +http_503[\s\S]*not taken by webhook: .*503/,
+    );
     expect(await run("other")).toMatch(/receiver/);
     expect(receiver.events.map(({ type }) => type)).toEqual(["test", "test"]);
   });

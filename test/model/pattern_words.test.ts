@@ -19,4 +19,5 @@ it("says them in place of the pattern, and leaves other messages as they are", (
     "must be 16 hexadecimal digits in lower case",
   );
   expect(inWords("must be at most 63 characters")).toBe("must be at most 63 characters");
+  expect(inWords("must be at least 1 characters")).toBe("must not be empty");
 });

@@ -31,13 +31,30 @@ export function notifyCommand(shell: Shell): Command {
           ]);
           shell.stdout.write(formatTable(["RECEIVER", "TEST", "REASON"], rows));
         }
-        const failed = receivers.filter(({ taken }) => !taken).map(({ name }) => name);
+        const failed = receivers.filter(({ taken }) => !taken);
         if (failed.length > 0) {
-          throw new CommandFailure(
-            exitCodes.failed,
-            `not taken by ${failed.join(", ")}: see the reason, and the log of the daemon`,
-          );
+          const sentences = failed.map(({ name, reason }) => `not taken by ${name}${meaningOf(reason)}`);
+          throw new CommandFailure(exitCodes.failed, sentences.join("\n"));
         }
       }),
     );
 }
+
+/** What a person can do about the reason of a `TestedReceiver`; empty for a word that needs no more. */
+function meaningOf(reason: string): string {
+  const [, status] = /^http_(\d{3})$/.exec(reason) ?? [];
+  if (status !== undefined) return `: it answered with status ${status}, and only 2xx takes an event`;
+  const [, code] = /^exit_(\d+)$/.exec(reason) ?? [];
+  if (code !== undefined) return `: the command ended with ${code}, and only 0 takes an event`;
+  return Object.hasOwn(meanings, reason) ? `: ${meanings[reason]}` : "";
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  network:
+    "the daemon cannot connect to its URL: see that it runs there, and that its certificate is trusted",
+  timeout: "it did not answer, or end, in time",
+  redirect: "it answered with a redirect, which is not followed: set the URL that it leads to",
+  secrets_unreadable: "the daemon cannot read its file of secrets, or finds none in it",
+  ENOENT: "the daemon finds no such program",
+  EACCES: "the daemon may not start this program",
+};

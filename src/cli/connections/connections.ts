@@ -75,7 +75,10 @@ function listCommand(shell: Shell): Command {
 }
 
 function getCommand(shell: Shell): Command {
-  const command = new Command("get").description("show one connection").addArgument(connectionOf());
+  const command = new Command("get")
+    .alias("show")
+    .description("show one connection")
+    .addArgument(connectionOf());
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(shell, session, text);

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { CreateProviderResponseSchema, type ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
+import { addNotes, fitted } from "../shell/help.js";
 import { collectPair } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
@@ -54,7 +54,7 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
     const template = await findTemplate(session, name ?? (await askForTemplate(shell, session)));
     const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId(template, flags));
     const answers = isAsking ? await askForProfile(shell, session, template, flags) : flags;
-    const added = await addProvider(shell, session, template, answers);
+    const added = await addProvider(shell, session, template, answers, isAsking ? [] : template.notes);
     if (!isAsking || flags.json) return;
     const question = usesConsent(template) ? "Connect now?" : "Enter the key now?";
     if (await askYes(shell, question)) return await connectNow(session, added, flags);
@@ -84,12 +84,16 @@ function lacksClientId(template: ProviderTemplate, { clientId }: AddFlags): bool
   return usesConsent(template) && clientId === undefined;
 }
 
-/** @returns the name of the provider */
+/**
+ * @param notes for a person who has not read them yet
+ * @returns the name of the provider
+ */
 async function addProvider(
   shell: Shell,
   session: DaemonSession,
   template: ProviderTemplate,
   flags: AddAnswers,
+  notes: readonly string[],
 ): Promise<string> {
   if (lacksClientId(template, flags)) throw usageFailure("--client-id is needed");
   const isClient = usesConsent(template);
@@ -117,7 +121,7 @@ async function addProvider(
         ["PKCE", answer.provider && pkceWord(answer.provider) === "omitted" ? "omitted" : ""],
         ["redirect URI", redirectUri],
       ]),
-      ...template.notes.map((note) => `${printable(note)}\n`),
+      ...notes.map((note) => `${fitted(printable(note), shell.stdout)}\n`),
       `${firstStep(redirectUri)}: ${shell.program} connect ${name}\n`,
     ].join("\n"),
   );

@@ -3,6 +3,7 @@ import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
+import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { search } from "../terminal/search_prompt.js";
@@ -61,7 +62,7 @@ export async function askForProfile(
     do name = canonicalName(await ask(`There is a provider ${template.name}. A name for this one`));
     while (name === "" || taken.has(name));
   }
-  shell.stderr.write(`\n${about(template, name)}\n`);
+  shell.stderr.write(`\n${about(shell, template, name)}\n`);
   const variables: Record<string, string> = { ...flags.var };
   for (const { name: variable, description, defaultValue } of template.variables) {
     if (variables[variable] !== undefined) continue;
@@ -88,7 +89,7 @@ async function askForClient(
   const secret = needsSecret ? (await shell.stdin.ask(question, { echo: false })).trim() : "";
   const authMethod = needsSecret && secret === "" ? ({ authMethod: "none" } as const) : {};
   const isAsked = flags.scopes === undefined && flags.scope === undefined;
-  const answer = isAsked ? await ask(`Scopes [${scopes.join(" ")}]`) : "";
+  const answer = isAsked ? await ask(`Scopes [${scopes.join(" ") || "none"}]`) : "";
   const wanted = answer === "" ? {} : { scopes: answer.split(/[\s,]+/) };
   return { ...flags, clientId, ...authMethod, ...wanted, ...(secret === "" ? {} : { clientSecret: secret }) };
 }
@@ -100,7 +101,7 @@ export async function askYes({ stdin }: Shell, question: string): Promise<boolea
 }
 
 /** Where a person finds what is asked for, and what the provider wants to know. */
-function about(template: ProviderTemplate, name: string | undefined): string {
+function about({ stderr }: Shell, template: ProviderTemplate, name: string | undefined): string {
   const { provider, displayName, docsUrl, notes } = template;
   const usesConsent = provider !== undefined && isOAuth2(provider);
   const type = provider && !usesConsent ? typeName(provider) : "";
@@ -112,7 +113,7 @@ function about(template: ProviderTemplate, name: string | undefined): string {
   const register = usesConsent
     ? "Register a client at the provider with this redirect URI, character by character.\n"
     : "";
-  return [fields, ...notes.map((note) => `${printable(note)}\n`), register]
+  return [fields, ...notes.map((note) => `${fitted(printable(note), stderr)}\n`), register]
     .filter((part) => part !== "")
     .join("\n");
 }

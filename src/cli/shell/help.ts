@@ -6,7 +6,7 @@ const widest = 110;
 const narrowest = 40;
 
 /** How wide `--help` is: as the terminal, within reason; 110 columns where there is none. */
-export function helpWidth({ columns = widest }: Output): number {
+export function helpWidth({ columns = widest }: Pick<Output, "columns">): number {
   return Math.max(narrowest, Math.min(columns, widest));
 }
 
@@ -14,6 +14,11 @@ export function helpWidth({ columns = widest }: Output): number {
 export function wrap(text: string, width: number, indent = ""): string {
   const lines = new Help().boxWrap(text, Math.max(narrowest, width - indent.length)).split("\n");
   return lines.map((line) => (line === "" ? "" : `${indent}${line}`)).join("\n");
+}
+
+/** `text` in lines that a terminal does not break within a word; as it is where there is no terminal. */
+export function fitted(text: string, { columns }: Pick<Output, "columns">): string {
+  return columns === undefined ? text : wrap(text, helpWidth({ columns }));
 }
 
 /** Paragraphs after the options of `--help`. */

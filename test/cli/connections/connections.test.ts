@@ -64,9 +64,9 @@ describe("connections", () => {
     expect(lines[1]).toMatch(/^2{8} +github/);
   });
 
-  it("shows one with its times, absolute and relative", async () => {
+  it.each(["get", "show"])("%ss one with its times, absolute and relative", async (word) => {
     const shell = shellOf();
-    expect(await run(["connections", "get", connectionId.slice(0, 8)], shell)).toBe(0);
+    expect(await run(["connections", word, connectionId.slice(0, 8)], shell)).toBe(0);
     expect(shell.out()).toContain("2026-11-24T11:57:00Z (3m ago)\n");
   });
 

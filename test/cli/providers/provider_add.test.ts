@@ -70,6 +70,7 @@ describe("provider add that asks", () => {
     expect(said).toContain("https://docs.example/github");
     expect(said).toContain("http://localhost:8080/auth/callback/github");
     expect(said).toContain("A note.");
+    expect(shell.out()).not.toContain("A note.");
     expect(said + shell.out()).not.toContain("s3cret");
     expect(shell.out()).toContain("Later: nexusd connect");
   });

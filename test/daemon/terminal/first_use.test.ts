@@ -33,7 +33,7 @@ describe("the first provider, at a terminal", () => {
     expect(said).toContain(`redirect URI   ${publicUrl}/auth/callback/github\r\n`);
     terminal.type("Iv1.abc\r");
     await terminal.answer("Client secret", "typed-client-secret");
-    await terminal.answer("Scopes [", "read:user gist");
+    await terminal.answer("Scopes [none]:", "read:user gist");
     await terminal.answer("Connect now? [Y/n]", "n");
     const { code, stdout } = await terminal.ended;
     expect([code, stdout.includes("typed-client-secret")]).toEqual([0, false]);
