@@ -124,7 +124,8 @@ function complaint(command: Command, text: string): string {
   const [word] = command.parent?.args ?? [];
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
   if (isNamed || !text.startsWith("error: too many arguments")) return text;
-  return `error: unknown command '${printable(word)}'\n`;
+  const names = command.parent?.commands.map((each) => each.name()) ?? [];
+  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}\n`;
 }
 
 function addExample(command: Command, path: string): void {

@@ -56,7 +56,7 @@ describe("nexusd", () => {
 
 describe("a group with a command that needs no name", () => {
   it.each([
-    ["unknown command 'shwo'", ["connections", "shwo", "github"]],
+    ["unknown command 'shwo': there are list, get, import,", ["connections", "shwo", "github"]],
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
     ["unknown command 'status1'", ["keyring", "status1"]],
     ["too many arguments for 'list'", ["connections", "list", "extra"]],

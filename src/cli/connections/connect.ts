@@ -148,7 +148,8 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
   const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
   if (answer.userCode === "") {
-    shell.stdout.write(`Open this URL in a browser to consent:\n\n  ${printable(answer.authUrl)}\n\n`);
+    const purpose = answer.redirectUri === "" ? "enter the key" : "consent";
+    shell.stdout.write(`Open this URL in a browser to ${purpose}:\n\n  ${printable(answer.authUrl)}\n\n`);
   } else {
     const page = printable(answer.verificationUri);
     shell.stdout.write(

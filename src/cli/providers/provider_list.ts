@@ -13,7 +13,7 @@ export function providerListCommand(shell: Shell): Command {
   const command = new Command("list").description("list the providers");
   return daemonCommand(shell, command, async (session) =>
     session.showList(ProviderSchema, await allProviders(session), {
-      none: "no providers yet: nexusd provider add --help\n",
+      none: "no providers yet: nexusd provider add\n",
       columns: {
         NAME: ({ name }) => name,
         ID: ({ id }) => shortId(id),

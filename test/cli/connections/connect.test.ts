@@ -23,7 +23,15 @@ const authUrl = "http://localhost:8080/auth/start?state=abc";
 const daemon = perTest(() => new FakeDaemon());
 
 /** The connection as it is at each message of the stream. */
-async function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Promise<void> {
+function play(...steps: MessageInitShape<typeof ConnectionSchema>[]): Promise<void> {
+  return playWith(redirectUri, steps);
+}
+
+/** @param redirectUri empty for a provider of static keys */
+async function playWith(
+  redirectUri: string,
+  steps: readonly MessageInitShape<typeof ConnectionSchema>[],
+): Promise<void> {
   daemon.connectionApi = {
     requestConnection: (request) => {
       if (daemon.connections.length === 0) daemon.addConnection();
@@ -87,6 +95,16 @@ describe("connect", () => {
     expect(shell.out()).toContain(
       `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`,
     );
+  });
+
+  it.each([
+    ["consent", redirectUri],
+    ["enter the key", ""],
+  ])("says that the URL is there to %s", async (purpose, uri) => {
+    await playWith(uri, [pending, active]);
+    const shell = shellOf();
+    expect(await run(["connect", "github", "--no-open"], shell)).toBe(0);
+    expect(shell.out()).toContain(`Open this URL in a browser to ${purpose}:\n`);
   });
 
   it.each([[[]], [["--json"]]])("warns when no refresh token came: %j", async (more) => {
