@@ -1,4 +1,4 @@
-// Compiles src/ to dist/: its modules with their types, and beside them the program in one file (dist/bundle).
+// Compiles src/ to dist/: its modules with their types, and beside them what is shipped in few files (dist/bundle).
 //
 //   node scripts/build.mjs              always
 //   node scripts/build.mjs --if-stale   only when a source is newer than the last build
@@ -52,8 +52,7 @@ export async function build() {
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
     for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
-    mkdirSync(join(fresh, "bundle"));
-    await bundle(root, join(fresh, "bundle", "nexusd.cjs"));
+    await bundle(root, fresh);
     copyFileSync(join(root, "scripts/launcher.js"), join(fresh, "main.js"));
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));

@@ -1,94 +1,173 @@
-// The program in one file: what the daemon needs to serve comes first, and what it seldom needs runs when it is first used.
+// What is shipped, put into few files: the program, what it seldom needs, and the library `nexusd/strategies`.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Has native code that is seldom loaded, or reads files of its own: stays in node_modules. */
-const external = [
-  "@opentelemetry/core",
-  "@opentelemetry/exporter-trace-otlp-proto",
-  "@opentelemetry/resources",
-  "@opentelemetry/sdk-trace-base",
-  "koffi",
-];
+/** Have native code, which no bundle holds: the dependencies of the published package, and no others. */
+export const installedPackages = ["fs-native-extensions", "koffi", "lmdb"];
 
 /**
- * Packages of which nothing runs before something of them is used. Only what the sources use inside functions can stand here. What shares
- * no types with others and many daemons never use stays in node_modules, so that its text is not held in memory.
+ * Packages in files of their own beside the program, so that their text is not held in memory by a daemon that does not use them. What
+ * shares classes stands in one file.
  */
-const lazyPackages = {
-  "@bufbuild/protovalidate": "bundled",
-  "@connectrpc/connect-node": "bundled",
-  "ajv/dist/2020.js": "installed",
-  "ajv-formats": "installed",
-  "pino-pretty": "installed",
-  re2js: "installed",
+const carried = {
+  opentelemetry: [
+    "@opentelemetry/api",
+    "@opentelemetry/core",
+    "@opentelemetry/exporter-trace-otlp-proto",
+    "@opentelemetry/resources",
+    "@opentelemetry/sdk-trace-base",
+  ],
+  schemas: ["ajv/dist/2020.js", "ajv-formats"],
+  "pino-pretty": ["pino-pretty"],
+  re2js: ["re2js"],
 };
 
+/** Packages of which nothing runs before something of them is used. Only what the sources use inside functions can stand here. */
+const lazyPackages = [
+  "@bufbuild/protovalidate",
+  "@connectrpc/connect-node",
+  ...carried.schemas,
+  ...carried["pino-pretty"],
+  ...carried.re2js,
+];
+
+/** Modules of the sources that stay apart for the same reason: commands that never use them do not hold them. */
+const carriedModules = { "src/cli/mcp/tools/sdk.ts": "mcp_sdk.cjs" };
+
+const common = {
+  bundle: true,
+  platform: "node",
+  target: "node20.19",
+  // Of two builds of a package, the one of modules: what nobody asks for is left out.
+  mainFields: ["module", "main"],
+  legalComments: "none",
+  logLevel: "warning",
+  metafile: true,
+};
+const short = { minifySyntax: true, minifyWhitespace: true, lineLimit: 160 };
+
 /**
- * One file of CommonJS, of which Node keeps compiled code. What is imported dynamically runs when it is first asked for. Names are
- * kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is as
- * short as it can be, since V8 holds it in memory for good.
+ * Writes `bundle/` and `strategies/apply_strategy.js` into a folder that holds the compiled modules.
+ *
+ * The program is one file of CommonJS, of which Node keeps compiled code. What is imported dynamically runs when it is first asked for. Names
+ * are kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is
+ * as short as it can be, since V8 holds it in memory for good.
  */
-export async function bundle(root, outfile) {
+export async function bundle(root, folder) {
   const esbuild = await import("esbuild");
-  const common = {
-    absWorkingDir: root,
-    bundle: true,
-    format: "cjs",
-    platform: "node",
-    target: "node20.19",
-    // Of two builds of a package, the one of modules: what nobody asks for is left out.
-    mainFields: ["module", "main"],
-    supported: { "dynamic-import": false },
-    sourcemap: "linked",
-    sourcesContent: false,
-    legalComments: "none",
-    minifySyntax: true,
-    minifyWhitespace: true,
-    lineLimit: 160,
-    logLevel: "warning",
-  };
-  await esbuild.build({
+  const program = await esbuild.build({
     ...common,
+    ...short,
+    absWorkingDir: root,
     entryPoints: ["src/cli/process_shell.ts"],
-    outfile,
-    external,
-    plugins: [lazy(root), nativePackages(), besides()],
+    outfile: join(folder, "bundle/nexusd.cjs"),
+    format: "cjs",
+    external: ["koffi"],
+    plugins: [lazy(root), besides(root), nativePackages()],
+    supported: { "dynamic-import": false },
     define: { "import.meta.url": "bundleUrl" },
     banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
+    sourcemap: "linked",
+    sourcesContent: false,
   });
-  for (const [entry, name] of Object.entries(beside)) {
-    await esbuild.build({
-      ...common,
-      entryPoints: [entry],
-      outfile: join(dirname(outfile), name),
-      sourcemap: false,
-      minifyIdentifiers: true,
-    });
-  }
+  const packages = await Promise.all(
+    Object.entries(carried).map(([file, names]) =>
+      esbuild.build({
+        ...common,
+        ...short,
+        absWorkingDir: root,
+        stdin: { contents: requiring(names), resolveDir: root },
+        outfile: join(folder, "bundle/packages", `${file}.cjs`),
+        format: "cjs",
+      }),
+    ),
+  );
+  const modules = await Promise.all(
+    Object.entries(carriedModules).map(([source, file]) =>
+      esbuild.build({
+        ...common,
+        ...short,
+        absWorkingDir: root,
+        entryPoints: [source],
+        outfile: join(folder, "bundle", file),
+        format: "cjs",
+        supported: { "dynamic-import": false },
+        minifyIdentifiers: true,
+      }),
+    ),
+  );
+  // A library for others, readable, and without dependencies.
+  const library = await esbuild.build({
+    ...common,
+    absWorkingDir: root,
+    entryPoints: ["src/strategies/apply_strategy.ts"],
+    outfile: join(folder, "strategies/apply_strategy.js"),
+    allowOverwrite: true,
+    format: "esm",
+  });
+  writeContents(root, folder, [program, ...packages, ...modules, library]);
 }
 
-/** Modules of the sources that stay apart, so that their text is not held in the memory of commands that never use them. */
-const beside = { "src/cli/mcp/tools/sdk.ts": "mcp_sdk.cjs" };
+/** Which packages the bundles hold, and under which licences. */
+function writeContents(root, folder, results) {
+  const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  // A plugin puts its own name and the whole path before it.
+  const places = inputs.flatMap((path) => {
+    const place = path.slice(Math.max(0, path.indexOf("node_modules/")));
+    return /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(place)?.[1] ?? [];
+  });
+  const packages = [...new Set(places)].sort().map((place) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, place, "package.json"), "utf8"));
+    return { place, name, version, license };
+  });
+  writeFileSync(join(folder, "bundle/packages.json"), `${JSON.stringify(packages, undefined, 1)}\n`);
+  const texts = packages.map(({ place, name, version, license }) => {
+    const files = readdirSync(join(root, place)).filter((file) => /^(licen[cs]e|notice)/i.test(file));
+    const words = files.map((file) => readFileSync(join(root, place, file), "utf8").trim());
+    return [`${name} ${version} (${license})`, ...words].join("\n\n");
+  });
+  writeFileSync(join(folder, "bundle/LICENSES.txt"), `${texts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`);
+}
 
-function besides() {
+/** A module of all these packages, each run when it is first asked for. */
+function requiring(names) {
+  return `module.exports = { ${names.map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`).join(", ")} };`;
+}
+
+/** The code that reads a package of `carried`. */
+function besideOf(name) {
+  const [file] = Object.entries(carried).find(([, names]) => names.includes(name)) ?? [];
+  return file && `installed(${JSON.stringify(`./packages/${file}.cjs`)})[${JSON.stringify(name)}]`;
+}
+
+/** Takes what is carried from its files. */
+function besides(root) {
+  const names = Object.values(carried).flat();
   return {
-    name: "beside",
+    name: "besides",
     setup(build) {
+      for (const name of names) {
+        build.onResolve({ filter: filterOf(name) }, ({ path }) => ({ path, namespace: "besides" }));
+      }
       build.onResolve({ filter: /\/sdk\.js$/ }, ({ path, resolveDir }) => {
-        const source = relative(build.initialOptions.absWorkingDir, join(resolveDir, path)).replace(
-          /\.js$/,
-          ".ts",
-        );
-        const name = beside[source.split(sep).join("/")];
-        return name === undefined ? undefined : { path: `./${name}`, external: true };
+        const source = relative(root, join(resolveDir, path)).replace(/\.js$/, ".ts");
+        const file = carriedModules[source.split(sep).join("/")];
+        return file === undefined ? undefined : { path: `./${file}`, external: true };
       });
+      build.onLoad({ filter: /./, namespace: "besides" }, ({ path }) => ({
+        contents: `module.exports = ${besideOf(path)};`,
+        loader: "js",
+      }));
     },
   };
+}
+
+function filterOf(name) {
+  return new RegExp(`^${name.replace(/[/.]/g, "\\$&")}$`);
 }
 
 /** Puts a module of getters before each of `lazyPackages`, of which the first that is read runs the package. */
@@ -98,20 +177,17 @@ function lazy(root) {
   return {
     name: namespace,
     setup(build) {
-      for (const name of Object.keys(lazyPackages)) {
-        const filter = new RegExp(`^${name.replace(/[/.]/g, "\\$&")}$`);
-        build.onResolve({ filter }, async ({ path, kind, pluginData, ...place }) => {
+      for (const name of lazyPackages) {
+        build.onResolve({ filter: filterOf(name) }, async ({ path, kind, pluginData, ...place }) => {
           if (pluginData === resolving || kind === "dynamic-import") return undefined;
+          if (besideOf(name)) return { path: name, namespace, pluginData: { name } };
           const found = await build.resolve(path, { ...place, kind, pluginData: resolving });
           return found.errors.length > 0 ? found : { path: found.path, namespace, pluginData: { name } };
         });
       }
       build.onLoad({ filter: /./, namespace }, async ({ path, pluginData }) => {
         const names = Object.keys(await import(pluginData.name));
-        const module =
-          lazyPackages[pluginData.name] === "installed"
-            ? `installed(${JSON.stringify(pluginData.name)})`
-            : `require(${JSON.stringify(path)})`;
+        const module = besideOf(pluginData.name) ?? `require(${JSON.stringify(path)})`;
         return { contents: gettersOf(module, names), loader: "js", resolveDir: root };
       });
     },

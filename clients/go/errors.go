@@ -72,17 +72,33 @@ func (e *Unavailable) Error() string { return e.Err.Error() }
 // Unwrap answers Err.
 func (e *Unavailable) Unwrap() error { return e.Err }
 
-// ConsentRequired says that a person must open AuthURL before there is a token. [Client.Acquire] waits for that.
+// ConsentRequired says that a person must open a link before there is a token. [Client.Acquire] waits for that.
+//
+// Who opens it and consents gives the account that the agent acts with: show it to the user of the call alone. It is no part of the
+// error's text.
 type ConsentRequired struct {
-	// AuthURL is to be opened in the person's browser, once. Who opens it and consents gives the account that the agent acts with:
-	// show it to the user of the call alone. It is no part of the error's text.
+	// AuthURL is to be opened in the person's browser, once; empty with a device authorization.
 	AuthURL string
+	// VerificationURI is the page to open on any device with a device authorization (RFC 8628 section 3.3).
+	VerificationURI string
+	// UserCode is to be entered there.
+	UserCode string
+	// VerificationURIComplete is the page with the code in it, where the provider has one.
+	VerificationURIComplete string
 	// ConnectionID names the connection that waits.
 	ConnectionID string
 	// ExpiresAt is when the link ends.
 	ExpiresAt time.Time
 	// Reason is not_connected, scopes_missing, or the word of the connection's problem, for example reauth_required.
 	Reason string
+}
+
+// Instruction tells the person what to open, and which code to enter there with a device authorization.
+func (e *ConsentRequired) Instruction() string {
+	if e.VerificationURI != "" {
+		return fmt.Sprintf("open %s and enter %s", e.VerificationURI, e.UserCode)
+	}
+	return "open " + e.AuthURL
 }
 
 func (e *ConsentRequired) Error() string {
@@ -120,10 +136,15 @@ func (e *AttentionRequired) Unwrap() error {
 
 func consentError(answer *nexusv1.ConsentRequired) error {
 	consent := &ConsentRequired{
-		AuthURL:      answer.GetAuthUrl(),
-		ConnectionID: answer.GetConnectionId(),
-		ExpiresAt:    answer.GetExpiresAt().AsTime(),
-		Reason:       answer.GetReason(),
+		AuthURL:                 answer.GetAuthUrl(),
+		VerificationURI:         answer.GetVerificationUri(),
+		UserCode:                answer.GetUserCode(),
+		VerificationURIComplete: answer.GetVerificationUriComplete(),
+		ConnectionID:            answer.GetConnectionId(),
+		Reason:                  answer.GetReason(),
+	}
+	if expiresAt := answer.GetExpiresAt(); expiresAt != nil {
+		consent.ExpiresAt = expiresAt.AsTime()
 	}
 	if consent.Reason == "not_connected" || consent.Reason == "scopes_missing" {
 		return consent

@@ -22,7 +22,7 @@ func Example() {
 	}
 	defer client.Close()
 
-	show := nexus.OnConsent(func(c *nexus.ConsentRequired) { fmt.Println("please open", c.AuthURL) })
+	show := nexus.OnConsent(func(c *nexus.ConsentRequired) { fmt.Println("please", c.Instruction()) })
 	token, err := client.Acquire(context.Background(), "github", "ada", show)
 	if err != nil {
 		log.Fatal(err)
@@ -44,7 +44,7 @@ func ExampleClient_Token() {
 	var unavailable *nexus.Unavailable
 	switch {
 	case errors.As(err, &consent):
-		fmt.Println("ada must open", consent.AuthURL)
+		fmt.Println("ada must", consent.Instruction())
 	case errors.As(err, &unavailable):
 		fmt.Println("again in", unavailable.RetryAfter)
 	case errors.Is(err, nexus.ErrNotFound):

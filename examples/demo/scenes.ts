@@ -9,7 +9,7 @@ export function daemonStarted(dataDir: string, publicUrl: string): Scene {
     headline: "Started nexusd, the daemon that stands beside an agent",
     why: [
       "It runs on free ports and in a temporary folder. Look in from another terminal:",
-      `NEXUS_DATA_DIR=${dataDir} npx nexusd connections`,
+      `NEXUS_DATA_DIR=${dataDir} npx --no-install nexusd connections`,
     ],
     byHand: "nexusd serve --allow-loopback-providers true",
   };

@@ -52,7 +52,7 @@ func run(ctx context.Context, address, apiURL string, names []string) error {
 func work(ctx context.Context, client *nexus.Client, apiURL, name string) error {
 	provider, user, _ := strings.Cut(name, "/")
 	api := &http.Client{Transport: client.Transport(provider, user), Timeout: 10 * time.Second}
-	show := nexus.OnConsent(func(c *nexus.ConsentRequired) { fmt.Printf("%s  open %s\n", name, c.AuthURL) })
+	show := nexus.OnConsent(func(c *nexus.ConsentRequired) { fmt.Printf("%s  %s\n", name, c.Instruction()) })
 	last := ""
 	for second := time.NewTicker(time.Second); ; <-second.C {
 		line, err := call(ctx, client, api, apiURL, provider, user, show)

@@ -20,6 +20,7 @@ export const examples: Readonly<Record<string, string>> = {
   "connections get": "github",
   "connections import": "github --user ada --file refresh-token",
   "connections replace": "acme/ada --file credential.json",
+  "connections refresh": "github/ada",
   "connections revoke": "github/ada/work --yes",
   "connections delete": `${connection.slice(0, 8)} --yes`,
   token: "github/ada --min-ttl 5m",
@@ -43,6 +44,9 @@ export const examples: Readonly<Record<string, string>> = {
   "notify test": "webhook",
   "policy check": "policy.yaml",
   "policy explain": `--principal key:ci --action token.read --resource connection:${connection}`,
+  whoami: "",
   health: "--ops-listen 127.0.0.1:9090",
   status: "--check",
+  completion: "bash",
+  complete: "-- provider add gi",
 };

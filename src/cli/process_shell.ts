@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { createInterface } from "node:readline";
+import { createInterface, emitKeypressEvents, type Key as PressedKey } from "node:readline";
 import { Writable } from "node:stream";
 import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../daemon/exit_codes.js";
@@ -9,6 +9,7 @@ import { run } from "./program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
 import type { Input, Output, Shell } from "./shell/shell.js";
+import type { Key } from "./terminal/search_prompt.js";
 
 /** Runs the command that this process was started with, and ends the process. */
 export async function runProcess(): Promise<never> {
@@ -38,6 +39,7 @@ function processShell(): Shell {
     runProgram,
     openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
+      if (!hasBrowser(env)) throw new Error("this machine has no display");
       const { default: open } = await import("open");
       await open(url);
     },
@@ -48,10 +50,22 @@ function processShell(): Shell {
   };
 }
 
+/** Without a display the program that opens a browser starts one without a window, or none, and does not say so. */
+function hasBrowser(env: NodeJS.ProcessEnv): boolean {
+  const names = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "WSL_DISTRO_NAME"];
+  return process.platform !== "linux" || names.some((name) => (env[name] ?? "") !== "");
+}
+
 function processOutput(stream: NodeJS.WriteStream): Output {
   return {
     isTTY: stream.isTTY === true,
-    columns: stream.columns,
+    // A terminal can change its size; one that has none says 0.
+    get columns() {
+      return stream.columns || undefined;
+    },
+    get rows() {
+      return stream.rows || undefined;
+    },
     write: (text) => void stream.write(text),
     writeBytes: (bytes) => new Promise((resolve) => stream.write(bytes, () => resolve())),
   };
@@ -63,6 +77,7 @@ function processInput(): Input {
     readAll: async () => (await readBytes()).toString("utf8"),
     readBytes,
     ask,
+    readKeys,
   };
 }
 
@@ -92,6 +107,29 @@ async function ask(question: string, { echo }: { readonly echo: boolean }): Prom
   } finally {
     lines.close();
     if (!echo) process.stderr.write("\n");
+  }
+}
+
+/** In raw mode, so that Ctrl-C is a key like others. */
+async function readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void> {
+  const { stdin } = process;
+  emitKeypressEvents(stdin);
+  let press = (_text: string | undefined, _key: PressedKey): void => {};
+  stdin.setRawMode(true);
+  try {
+    await new Promise<void>((resolve) => {
+      press = (text, { name, ctrl }) => {
+        if (onKey({ text: text ?? "", name, ctrl: ctrl === true }) === "end") resolve();
+      };
+      stdin.on("keypress", press);
+      stdin.once("end", resolve);
+      stdin.resume();
+      onReady();
+    });
+  } finally {
+    stdin.off("keypress", press);
+    stdin.setRawMode(false);
+    stdin.pause();
   }
 }
 

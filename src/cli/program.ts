@@ -8,7 +8,9 @@ import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { notifyCommand } from "./admin/notify.js";
 import { policyCommand } from "./admin/policy.js";
-import { connectCommand } from "./connections/connect.js";
+import { whoamiCommand } from "./admin/whoami.js";
+import { completeCommand, completionCommand } from "./completion/completion.js";
+import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
 import { curlCommand } from "./credentials/curl.js";
@@ -60,7 +62,11 @@ export async function run(args: readonly string[], process: Shell): Promise<numb
 function buildProgram(shell: Shell): Command {
   const makers = [
     serveCommand,
-    providerCommand,
+    // Connections know providers, not the other way round.
+    (each: Shell) =>
+      providerCommand(each, (session, provider, flags) =>
+        connectTo(each, session, provider, { ...(flags.json ? { json: true } : {}), open: true }),
+      ),
     providersCommand,
     connectCommand,
     connectionsCommand,
@@ -77,16 +83,18 @@ function buildProgram(shell: Shell): Command {
     restoreCommand,
     keysCommand,
     policyCommand,
+    whoamiCommand,
     notifyCommand,
     healthCommand,
     statusCommand,
+    completionCommand,
   ];
   const program = new Command("nexusd")
     .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
     .version(readVersion(), "--version", "print the version")
     .addHelpText("after", `\n${formatExitCodes()}`);
   for (const make of makers) program.addCommand(make(shell));
-  return program;
+  return program.addCommand(completeCommand(shell), { hidden: true });
 }
 
 /** Nothing here may end the process or write past the shell. */

@@ -5,7 +5,7 @@ import { Secret } from "../runtime/secret.js";
 import { readDataDir } from "./config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { readTls } from "./listeners_config.js";
-import { SettingReader } from "./setting_reader.js";
+import { ConfigError, SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
 
 type TcpClient = Extract<ClientConfig, { kind: "tcp" }>;
@@ -42,9 +42,27 @@ export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientCo
   const reader = new SettingReader(env, flags);
   const socketPath = join(readDataDir(reader), "nexus.sock");
   const config = readClient(reader, reader.get("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
-  reader.throwViolations();
-  if (config === undefined) throw new Error("an unusable address was not noted as an error");
+  try {
+    reader.throwViolations();
+  } catch (error) {
+    const isKeyAlone = error instanceof ConfigError && error.violations.length === 1;
+    throw isKeyAlone && config?.kind === "keyless" ? new ApiKeyMissing(error.violations, config.url) : error;
+  }
+  if (config === undefined || config.kind === "keyless") {
+    throw new Error("an unusable address was not noted as an error");
+  }
   return config;
+}
+
+/** All that is wrong is that there is no key for the address. */
+export class ApiKeyMissing extends ConfigError {
+  /** @param url of the daemon: an origin */
+  constructor(
+    violations: readonly string[],
+    readonly url: string,
+  ) {
+    super(violations);
+  }
 }
 
 /** The ops listener, for the health check. */
@@ -76,7 +94,9 @@ export function isPlainRemote(url: string): boolean {
   return protocol === "http:" && !isLoopbackHost(hostname);
 }
 
-function readClient(reader: SettingReader, address: string): ClientConfig | undefined {
+type Keyless = { readonly kind: "keyless"; readonly url: string };
+
+function readClient(reader: SettingReader, address: string): ClientConfig | Keyless | undefined {
   if (address.startsWith("unix:")) {
     const path = resolve(address.slice("unix:".length));
     const violation = address === "unix:" ? "the path is empty" : socketPathViolation(path);
@@ -96,7 +116,7 @@ function readClient(reader: SettingReader, address: string): ClientConfig | unde
   if (apiKey === undefined && tls.certificate === undefined) {
     const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
     reader.refuse("NEXUS_API_KEY_FILE", limit);
-    return undefined;
+    return { kind: "keyless", url: url.origin };
   }
   return { kind: "tcp", url: url.origin, apiKey, tls };
 }

@@ -133,9 +133,11 @@ export function loadConfig(
   return Object.freeze(config);
 }
 
-/** The data folder, absolute. */
+/** The data folder, absolute. Two daemons cannot share one. */
 export function readDataDir(reader: SettingReader): string {
-  return reader.get("NEXUS_DATA_DIR") ?? envPaths("nexusd", { suffix: "" }).data;
+  const portBase = reader.get("NEXUS_PORT_BASE");
+  const name = portBase === undefined ? "nexusd" : `nexusd-${portBase}`;
+  return reader.get("NEXUS_DATA_DIR") ?? envPaths(name, { suffix: "" }).data;
 }
 
 function defaultSocket(reader: SettingReader, dataDir: string): readonly ListenAddress[] {

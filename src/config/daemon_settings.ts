@@ -41,6 +41,12 @@ export const daemonSettings = {
     },
   },
   Listeners: {
+    NEXUS_PORT_BASE: {
+      kind: count("port", 1, 65_533),
+      unset: "the defaults of the settings below",
+      meaning:
+        "For a second daemon of the same user: the http listener has this port by default, the browser listener the next, the ops listener the one after it, and the data folder the port at the end of its name. Commands find that daemon by the same setting.",
+    },
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
       unset: "unix:<data-dir>/nexus.sock",
@@ -50,18 +56,21 @@ export const daemonSettings = {
     NEXUS_HTTP_LISTEN: {
       kind: addresses({ canClose: true }),
       default: "127.0.0.1:8090",
+      atPortBase: (base) => `127.0.0.1:${base}`,
       meaning: `The listener for REST, and for all that the grpc listener takes; ${listenerOff}`,
       isFirst: true,
     },
     NEXUS_BROWSER_LISTEN: {
       kind: addresses({ canClose: false }),
       default: "127.0.0.1:8080",
+      atPortBase: (base) => `127.0.0.1:${base + 1}`,
       meaning: "The listener for a person's browser; it cannot be closed.",
       isFirst: true,
     },
     NEXUS_OPS_LISTEN: {
       kind: addresses({ canClose: true }),
       default: "127.0.0.1:9090",
+      atPortBase: (base) => `127.0.0.1:${base + 2}`,
       meaning: `The listener of /livez, /readyz, /metrics and the page /status; nexusd health asks here; ${listenerOff}`,
     },
     NEXUS_TLS_CERT_FILE: {
@@ -149,6 +158,7 @@ export const daemonSettings = {
     NEXUS_PUBLIC_URL: {
       kind: publicUrl,
       default: "http://localhost:8080",
+      atPortBase: (base) => `http://localhost:${base + 1}`,
       meaning:
         "How a person's browser reaches the browser listener: https (http on loopback), a path prefix is allowed. Redirect URIs begin with <public-url>/auth/callback.",
       isFirst: true,

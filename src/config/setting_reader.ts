@@ -79,8 +79,10 @@ export class SettingReader {
   }
 
   #parse(name: SettingName): unknown {
-    const { kind, default: fallback } = settingOf(name);
+    const { kind, default: always, atPortBase } = settingOf(name);
     const text = this.#text(name);
+    const portBase = atPortBase && this.get("NEXUS_PORT_BASE");
+    const fallback = portBase === undefined ? always : atPortBase?.(portBase);
     const value =
       text === undefined
         ? undefined

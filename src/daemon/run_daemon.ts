@@ -1,11 +1,14 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
+import { processEnvironment } from "../config/environment.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { SystemClock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
 import { NoPeerCredentials } from "../server/sockets/peer_credentials.js";
+import { openServiceManager, type ServiceManager } from "../server/sockets/service_manager.js";
 import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,
@@ -70,17 +73,39 @@ export async function runDaemon(options: {
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadFiles();
+  const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
+  manager.ready();
+  const code = await untilEnded(daemon, { signalled, storeFailed, manager, log });
+  await tracing.close();
+  return code;
+}
+
+/** Serves until a signal or the store ends it, and stops. */
+async function untilEnded(
+  daemon: Daemon,
+  {
+    signalled,
+    storeFailed,
+    manager,
+    log,
+  }: {
+    readonly signalled: Promise<void>;
+    readonly storeFailed: Promise<unknown>;
+    readonly manager: ServiceManager;
+    readonly log: Log;
+  },
+): Promise<ExitCode> {
   const abandoned = storeFailed.then((error) => {
     log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
     return exitCodes.storeNotWritten;
   });
   let code: ExitCode = await Promise.race([signalled.then(() => exitCodes.ok), abandoned]);
+  manager.stopping();
   if (code === exitCodes.ok) code = await Promise.race([daemon.stop().then(() => exitCodes.ok), abandoned]);
   if (code === exitCodes.storeNotWritten && !(await daemon.abandon())) {
     log.error({}, "the store cannot be left in order: the daemon ends without closing it");
     endAtOnce(code);
   }
-  await tracing.close();
   return code;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { packages as shippedPackages } from "./rules.js";
 
 const root = join(import.meta.dirname, "../..");
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
@@ -36,9 +37,18 @@ describe("dependencies", () => {
       .sort();
 
   it("each has one line in docs/dependencies.md that says why it is here", () => {
-    expect(justified(false)).toEqual(Object.keys(dependencies).sort());
-    expect(justified(true)).toEqual(Object.keys(devDependencies).sort());
+    const all = Object.keys({ ...dependencies, ...devDependencies }).sort();
+    // What the sources import is shipped: the bundles hold it, or it is installed with them.
+    const isShipped = (name: string): boolean => Object.hasOwn(shippedPackages, name);
+    expect(justified(false)).toEqual(all.filter(isShipped));
+    expect(justified(true)).toEqual(all.filter((name) => !isShipped(name)));
     for (const { names, why } of rows) expect([names, why.length >= 5]).toEqual([names, true]);
+  });
+
+  it("are installed with the package where they have native code alone, and bundled otherwise", () => {
+    const [, names = ""] =
+      /^export const installedPackages = (\[.*\]);$/m.exec(read("scripts/bundle.mjs")) ?? [];
+    expect(Object.keys(dependencies).sort()).toEqual(JSON.parse(names));
   });
 
   it("are pinned by the lock file, with a digest for each package", () => {

@@ -5,6 +5,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import {
   type Connection,
@@ -46,6 +47,7 @@ export class FakeDaemon {
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
   keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
   backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
+  accessApi: Partial<ServiceImpl<typeof AccessService>> = {};
   statusApi: Partial<ServiceImpl<typeof StatusService>> = {};
   watch: Watch = async function* () {};
 
@@ -66,6 +68,7 @@ export class FakeDaemon {
         router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
         router.service(KeyringService, this.keyringApi);
         router.service(BackupService, this.backupApi);
+        router.service(AccessService, this.accessApi);
         router.service(StatusService, this.statusApi);
         router.service(TokenService, {
           watchTokens: (request) => this.watch(request),

@@ -1,4 +1,5 @@
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
+import type { Key } from "../../src/cli/terminal/search_prompt.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 /** Noon of a day in 2026, UTC. */
@@ -15,15 +16,20 @@ export interface FakeShell extends Shell {
   err(): string;
 }
 
+const keyNames: Readonly<Record<string, string>> = { "\n": "return", "\x1b": "escape" };
+
 /** A process in memory. With `answers` a person sits at standard input. */
 export function fakeShell(
   given: {
     env?: Record<string, string>;
     answers?: string[];
+    /** What a person types where each key counts: one character a key; `\n` is return, `\x1b` escape. */
+    keys?: string;
     piped?: string;
     outIsTTY?: boolean;
     program?: string;
     columns?: number | undefined;
+    rows?: number;
     daemonExitCode?: number;
     programExitCode?: number;
     browserFails?: boolean;
@@ -36,6 +42,7 @@ export function fakeShell(
   const served: FakeShell["served"] = [];
   const programs: FakeShell["programs"] = [];
   const answers = [...(given.answers ?? [])];
+  const keys = [...(given.keys ?? "")];
   const stdin: Input = {
     isTTY: given.answers !== undefined,
     readAll: async () => given.piped ?? "",
@@ -46,6 +53,15 @@ export function fakeShell(
       if (answer === undefined) throw new Error(`nobody answers ${question}`);
       return answer;
     },
+    readKeys: async (onKey, onReady) => {
+      onReady();
+      for (;;) {
+        const text = keys.shift();
+        if (text === undefined) throw new Error("nobody presses a key any more");
+        const key: Key = { text, name: keyNames[text] ?? text, ctrl: false };
+        if (onKey(key) === "end") return;
+      }
+    },
   };
   return {
     env: given.env ?? {},
@@ -54,6 +70,7 @@ export function fakeShell(
     stdout: {
       isTTY: given.outIsTTY ?? false,
       columns: given.columns,
+      rows: given.rows,
       write: (text) => {
         written.out += text;
       },

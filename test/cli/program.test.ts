@@ -86,7 +86,7 @@ describe("hints", () => {
   it.each([
     ["nexusd", { script: "/usr/local/bin/nexusd", env: { PATH: "/bin:/usr/local/bin" } }],
     ["npx nexusd", { script: "/w/node_modules/.bin/nexusd", env: { npm_command: "exec" } }],
-    ["npx nexusd", { script: "/w/dist/main.js", env: { npm_command: "start" } }],
+    ["npx --no-install nexusd", { script: "/w/dist/main.js", env: { npm_command: "start" } }],
     ["node dist/main.js", { script: "/w/dist/main.js", env: {} }],
     ["node /app/main.js", { script: "/app/main.js", env: {} }],
     ["./node_modules/.bin/nexusd", { script: "/w/node_modules/.bin/nexusd", env: { PATH: "/bin" } }],

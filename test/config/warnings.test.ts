@@ -35,7 +35,7 @@ describe("settingWarnings", () => {
       .map(({ name }) => name)
       .filter(
         (name) =>
-          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|ACCOUNT|SHARED|PROVIDERS$|NETWORKS|NOTIFY|PREFIX|^OTEL/.test(
+          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|ACCOUNT|SHARED|PROVIDERS$|NETWORKS|NOTIFY|PREFIX|PORT|^OTEL/.test(
             name,
           ),
       );

@@ -6,7 +6,7 @@ import { Authority } from "../fakes/certificates.js";
 import { perSuite } from "../lifetimes.js";
 import { writePair } from "../server/tls_fixture.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { TestDaemon } from "./harness.js";
+import { freePort, TestDaemon } from "./harness.js";
 
 describe("a command that is sent to a wrong listener", () => {
   const daemon = perSuite(() => {
@@ -33,5 +33,26 @@ describe("a command that is sent to a wrong listener", () => {
       expect(shell.err()).toContain(`${address} ${sentence}`);
       expect(shell.err()).not.toMatch(/Protocol error|SSL routines/);
     }
+  });
+
+  it.each([
+    ["http", "BROWSER", 20, "is the browser listener: commands use the http listener"],
+    ["http", "HTTP", 20, "speaks TLS: write https://127"],
+    ["https", "HTTP", 2, "NEXUS_API_KEY_FILE"],
+  ])(
+    "is told so before it is told that a key is missing: %s at the %s listener",
+    async (scheme, listener, code, text) => {
+      const shell = fakeShell({ env: { NEXUS_ADDRESS: origin(scheme, listener) } });
+      expect(await run(["connections"], shell)).toBe(code);
+      expect(shell.err()).toContain(text);
+    },
+  );
+
+  it("is told when nothing answers there, before the key", async () => {
+    const address = `http://127.0.0.1:${await freePort()}`;
+    const shell = fakeShell();
+    expect(await run(["connections", "--address", address], shell)).toBe(20);
+    expect(shell.err()).toContain(`nothing answers at ${address}`);
+    expect(shell.err()).not.toContain("API_KEY");
   });
 });

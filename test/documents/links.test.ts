@@ -44,11 +44,15 @@ function brokenLinks(name: string): string[] {
   });
 }
 
-/** `npx nexusd WORDS --flags` in a document, each with the words and flags that it is called with. */
+/** `nexusd WORDS --flags` in the code of a document, each with the words and flags that it is called with. */
 function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const text = read(name).replaceAll("\\\n", " ");
-  const calls = text.matchAll(/npx nexusd((?: +[a-z][a-z|]*(?![A-Za-z0-9_./:]))*)((?: +[^\s`#|&)]+)*)/g);
-  return [...calls].map(([, words = "", rest = ""]) => ({
+  // In Python it is the name of a module.
+  const code = [...text.matchAll(/^ *```([a-z]*)\n([^]*?)^ *```|`([^`\n]+)`/gm)].flatMap(
+    ([, language, block, span]) => (language === "python" ? [] : (block ?? span ?? [])),
+  );
+  const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;
+  return [...code.join("\n").matchAll(call)].map(([, words = "", rest = ""]) => ({
     words: words.split(" ").filter((word) => word !== ""),
     flags: rest.split(" ").flatMap((word) => /^--[a-z-]+/.exec(word) ?? []),
   }));
@@ -76,6 +80,11 @@ describe.each(documents)("%s", (name) => {
     );
     const missing = [...paths].map(([, path = ""]) => path).filter((path) => !existsSync(join(root, path)));
     expect(missing).toEqual([]);
+  });
+
+  it("calls the one nexusd that was installed", () => {
+    // Outside of its folder npx asks the registry for a package of that name, whosever it is.
+    expect(read(name)).not.toMatch(/npx (-y |--yes )?nexusd/);
   });
 
   it("calls commands and flags that nexusd has", async () => {

@@ -111,7 +111,7 @@ function listenWithSuiteTools({ world }: McpWorld): Promise<McpHttpServer> {
     makeServer: makeSuiteServer,
     clock: new SystemClock(),
     openDaemon: (key) => connectDaemon(config, () => {}, key),
-    sessionOf: (daemon) => sessionOf({ stdout: nowhere, stderr: nowhere }, daemon),
+    sessionOf: (daemon) => sessionOf({ stdout: nowhere, stderr: nowhere, env: {} }, daemon),
     onError: () => {},
   });
 }

@@ -648,7 +648,11 @@ type ConnectionServiceRequestConnectionRequest struct {
 	RequireConfirmation bool `protobuf:"varint,7,opt,name=require_confirmation,json=requireConfirmation,proto3" json:"require_confirmation,omitempty"`
 	// The label of the name of a new connection, see `ConnectionName`; with `connection_id` it may be empty and must otherwise be the
 	// connection's own.
-	Label         string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
+	// Ask by device authorization (RFC 8628): for a person whose browser cannot reach the `browser` listener. The answer has `user_code` and
+	// `verification_uri` in place of `auth_url`, and the daemon asks the provider for the token until the person is done. For a profile of type
+	// `oauth2` whose server has a device authorization endpoint; not together with a confirmation or a `return_url`, since no browser comes back.
+	Device        bool `protobuf:"varint,50,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -750,6 +754,13 @@ func (x *ConnectionServiceRequestConnectionRequest) GetLabel() string {
 	return ""
 }
 
+func (x *ConnectionServiceRequestConnectionRequest) GetDevice() bool {
+	if x != nil {
+		return x.Device
+	}
+	return false
+}
+
 type isConnectionServiceRequestConnectionRequest_Provider interface {
 	isConnectionServiceRequestConnectionRequest_Provider()
 }
@@ -789,9 +800,16 @@ type ConnectionServiceRequestConnectionResponse struct {
 	RedirectUri string `protobuf:"bytes,7,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
 	// Set where no person is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
 	// `expires_at` are unset.
-	Connection    *Connection `protobuf:"bytes,70,opt,name=connection,proto3" json:"connection,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Connection *Connection `protobuf:"bytes,70,opt,name=connection,proto3" json:"connection,omitempty"`
+	// With `device`: the page that the person opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
+	// empty then, and `expires_at` is the provider's.
+	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
+	// The code to enter.
+	UserCode string `protobuf:"bytes,51,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
+	// The page with the code in it, where the provider has one. Show it to the person who is to consent and to nobody else.
+	VerificationUriComplete string `protobuf:"bytes,52,opt,name=verification_uri_complete,json=verificationUriComplete,proto3" json:"verification_uri_complete,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ConnectionServiceRequestConnectionResponse) Reset() {
@@ -878,6 +896,27 @@ func (x *ConnectionServiceRequestConnectionResponse) GetConnection() *Connection
 		return x.Connection
 	}
 	return nil
+}
+
+func (x *ConnectionServiceRequestConnectionResponse) GetVerificationUri() string {
+	if x != nil {
+		return x.VerificationUri
+	}
+	return ""
+}
+
+func (x *ConnectionServiceRequestConnectionResponse) GetUserCode() string {
+	if x != nil {
+		return x.UserCode
+	}
+	return ""
+}
+
+func (x *ConnectionServiceRequestConnectionResponse) GetVerificationUriComplete() string {
+	if x != nil {
+		return x.VerificationUriComplete
+	}
+	return ""
 }
 
 // Request of ConfirmConnection.
@@ -1937,7 +1976,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x14\n" +
-	"\x05login\x18\x04 \x01(\tR\x05login\"\xbf\x02\n" +
+	"\x05login\x18\x04 \x01(\tR\x05login\"\xd7\x02\n" +
 	")ConnectionServiceRequestConnectionRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\vprovider_id\x18\x02 \x01(\tH\x00R\n" +
@@ -1948,9 +1987,10 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"return_url\x18\x05 \x01(\tR\treturnUrl\x12#\n" +
 	"\rconnection_id\x18\x06 \x01(\tR\fconnectionId\x121\n" +
 	"\x14require_confirmation\x18\a \x01(\bR\x13requireConfirmation\x12\x14\n" +
-	"\x05label\x18\b \x01(\tR\x05labelB\n" +
+	"\x05label\x18\b \x01(\tR\x05label\x12\x16\n" +
+	"\x06device\x182 \x01(\bR\x06deviceB\n" +
 	"\n" +
-	"\bprovider\"\xcf\x02\n" +
+	"\bprovider\"\xd3\x03\n" +
 	"*ConnectionServiceRequestConnectionResponse\x12\x19\n" +
 	"\bauth_url\x18\x01 \x01(\tR\aauthUrl\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -1963,7 +2003,10 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\fredirect_uri\x18\a \x01(\tR\vredirectUri\x124\n" +
 	"\n" +
 	"connection\x18F \x01(\v2\x14.nexus.v1.ConnectionR\n" +
-	"connection\"h\n" +
+	"connection\x12)\n" +
+	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
+	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"h\n" +
 	"\x18ConfirmConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12'\n" +
 	"\x0fcompletion_code\x18\x02 \x01(\tR\x0ecompletionCode\"Q\n" +

@@ -41,7 +41,8 @@ const (
 type ConnectionServiceClient interface {
 	// Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
 	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-	// or is denied leaves it as it was.
+	// or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
+	// `NEXUS_OTHER_ACCOUNT` does not accept it.
 	//
 	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
 	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
@@ -216,7 +217,8 @@ func (c *connectionServiceClient) ReplaceCredential(ctx context.Context, in *Rep
 type ConnectionServiceServer interface {
 	// Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
 	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-	// or is denied leaves it as it was.
+	// or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
+	// `NEXUS_OTHER_ACCOUNT` does not accept it.
 	//
 	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
 	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and

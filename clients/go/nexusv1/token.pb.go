@@ -208,7 +208,13 @@ type AcquireTokenRequest struct {
 	// is made.
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// How long to wait for the person, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
-	Wait          *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
+	// In place of `provider_name`: the URL of an MCP server. The profile of the server is used; where there is none it is made as by
+	// `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
+	McpServerUrl string `protobuf:"bytes,50,opt,name=mcp_server_url,json=mcpServerUrl,proto3" json:"mcp_server_url,omitempty"`
+	// Where a person is needed, ask by device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It counts
+	// when a request for consent is made, and not when one is found.
+	Device        bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,6 +296,20 @@ func (x *AcquireTokenRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *AcquireTokenRequest) GetMcpServerUrl() string {
+	if x != nil {
+		return x.McpServerUrl
+	}
+	return ""
+}
+
+func (x *AcquireTokenRequest) GetDevice() bool {
+	if x != nil {
+		return x.Device
+	}
+	return false
 }
 
 // Response of AcquireToken.
@@ -391,9 +411,16 @@ type ConsentRequired struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
 	// was made, for example `reauth_required`, `consent_revoked`, `access_denied` (the person said no) and `consent_expired`.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the person opens on any device.
+	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
+	// The code to enter there.
+	UserCode string `protobuf:"bytes,51,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
+	// The page with the code in it, where the provider has one; only for the caller that made the request. Show it to the person who is to
+	// consent and to nobody else.
+	VerificationUriComplete string `protobuf:"bytes,52,opt,name=verification_uri_complete,json=verificationUriComplete,proto3" json:"verification_uri_complete,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ConsentRequired) Reset() {
@@ -450,6 +477,27 @@ func (x *ConsentRequired) GetExpiresAt() *timestamppb.Timestamp {
 func (x *ConsentRequired) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *ConsentRequired) GetVerificationUri() string {
+	if x != nil {
+		return x.VerificationUri
+	}
+	return ""
+}
+
+func (x *ConsentRequired) GetUserCode() string {
+	if x != nil {
+		return x.UserCode
+	}
+	return ""
+}
+
+func (x *ConsentRequired) GetVerificationUriComplete() string {
+	if x != nil {
+		return x.VerificationUriComplete
 	}
 	return ""
 }
@@ -1423,7 +1471,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bid_token\x18\b \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc1\x02\n" +
 	"\x13AcquireTokenRequest\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -1432,17 +1480,22 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\amin_ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12\x1d\n" +
 	"\n" +
 	"return_url\x18\x06 \x01(\tR\treturnUrl\x12-\n" +
-	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\"\x80\x01\n" +
+	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12$\n" +
+	"\x0emcp_server_url\x182 \x01(\tR\fmcpServerUrl\x12\x16\n" +
+	"\x06device\x183 \x01(\bR\x06device\"\x80\x01\n" +
 	"\x14AcquireTokenResponse\x12'\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenH\x00R\x05token\x125\n" +
 	"\aconsent\x18\x02 \x01(\v2\x19.nexus.v1.ConsentRequiredH\x00R\aconsentB\b\n" +
-	"\x06result\"\xa4\x01\n" +
+	"\x06result\"\xa8\x02\n" +
 	"\x0fConsentRequired\x12\x19\n" +
 	"\bauth_url\x18\x01 \x01(\tR\aauthUrl\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x129\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xa4\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12)\n" +
+	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
+	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xa4\x01\n" +
 	"\x1bTokenServiceGetTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\amin_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12,\n" +

@@ -3,7 +3,15 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Client, credentials } from "@grpc/grpc-js";
-import { ConsentRequired, Nexus, NexusError, StrategyError, type Token, Unavailable } from "nexusd-client";
+import {
+  ConsentRequired,
+  Nexus,
+  NexusError,
+  type ShownConsent,
+  StrategyError,
+  type Token,
+  Unavailable,
+} from "nexusd-client";
 import { callCredentials } from "nexusd-client/grpc";
 import { type ApiRequest, applyStrategy, type BodyHash } from "nexusd-client/strategies";
 import { checkHealth } from "./health.js";

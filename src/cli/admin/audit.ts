@@ -7,6 +7,7 @@ import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/da
 import { parseSince } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTable, formatTime, jsonLine, printable, shortId } from "../shell/text.js";
+import { screenOf } from "../terminal/screen.js";
 import { auditVerifyCommand } from "./audit_verify.js";
 
 interface AuditFlags extends DaemonFlags {
@@ -88,7 +89,8 @@ function show(shell: Shell, flags: AuditFlags, events: readonly AuditEvent[], is
     for (const event of events)
       shell.stdout.write(`${cellsOf(event).filter(isPresented).map(printable).join("  ")}\n`);
   } else if (isFirst && events.length > 0) {
-    shell.stdout.write(formatTable(["TIME", "EVENT", "BY", "FROM", "ABOUT", "DETAILS"], events.map(cellsOf)));
+    const header = ["TIME", "EVENT", "BY", "FROM", "ABOUT", "DETAILS"];
+    shell.stdout.write(formatTable(header, events.map(cellsOf), screenOf(shell.env, shell.stdout)));
   }
 }
 
@@ -103,7 +105,7 @@ function cellsOf(event: AuditEvent): string[] {
     event.count === 0n ? "" : `${event.count} times`,
   ];
   const about =
-    shortId(event.connectionId) || (event.providerId === "" ? "" : `provider ${event.providerId}`);
+    shortId(event.connectionId) || (event.providerId === "" ? "" : `provider ${shortId(event.providerId)}`);
   return [
     formatTime(event.time),
     event.eventType,

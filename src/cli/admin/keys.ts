@@ -16,7 +16,7 @@ import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatTime, jsonLine } from "../shell/text.js";
+import { formatAge, formatTime, jsonLine } from "../shell/text.js";
 
 interface CreateFlags extends DaemonFlags {
   readonly role: Role;
@@ -117,12 +117,12 @@ function listCommand(shell: Shell): Command {
           ROLE: ({ role }) => roleName(role),
           "RESTRICTED TO": ({ restriction }) =>
             restriction ? describeRestriction(restrictionFrom(restriction)) : "",
-          CREATED: ({ createdAt }) => formatTime(createdAt),
+          CREATED: ({ createdAt }) => formatAge(createdAt, shell.clock.nowMs()),
           BY: ({ createdBy }) => createdBy,
-          EXPIRES: ({ expiresAt }) => formatTime(expiresAt) || "never",
-          "LAST USED": ({ lastUsedAt }) => formatTime(lastUsedAt) || "never",
+          EXPIRES: ({ expiresAt }) => formatAge(expiresAt, shell.clock.nowMs()) || "never",
+          "LAST USED": ({ lastUsedAt }) => formatAge(lastUsedAt, shell.clock.nowMs()) || "never",
           REVOKED: ({ revokedAt, revokedBy }) =>
-            revokedAt ? `${formatTime(revokedAt)} by ${revokedBy}` : "",
+            revokedAt ? `${formatAge(revokedAt, shell.clock.nowMs())} by ${revokedBy}` : "",
         },
       });
     },

@@ -8,23 +8,29 @@ import {
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { isId } from "../../model/ids.js";
-import { suggestingProviders } from "../providers/provider_key.js";
-import { callFailure } from "../shell/call_failure.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { collect } from "../shell/repeated_options.js";
-import type { Shell } from "../shell/shell.js";
-import { formatExpiry, jsonLine, printable } from "../shell/text.js";
-import { connectionArgument, findConnection } from "./connection_key.js";
-import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 import {
   isMcpServerUrl,
   type McpClientFlags,
   providerOfMcpServer,
   refuseClientFlags,
-} from "./mcp_provider.js";
+} from "../providers/mcp_provider.js";
+import { findProvider, suggestingProviders } from "../providers/provider_key.js";
+import { isOAuth2 } from "../providers/provider_words.js";
+import { callFailure } from "../shell/call_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import { collect } from "../shell/repeated_options.js";
+import type { Shell } from "../shell/shell.js";
+import { formatExpiry, jsonLine, printable } from "../shell/text.js";
+import { captureAtPrompt } from "./capture_prompt.js";
+import { connectionArgument, findConnection } from "./connection_key.js";
+import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
+import { consentByPaste } from "./pasted_consent.js";
+import { forwardingCommand, isLocalUrl, isOverSsh } from "./remote_machine.js";
 
-interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {
+/** What `nexusd connect` takes beside the provider. */
+export interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {
   readonly user?: string;
   readonly scope?: string[];
   readonly returnUrl?: string;
@@ -32,12 +38,13 @@ interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "c
   readonly label?: string;
   readonly device?: boolean;
   readonly open: boolean;
+  readonly paste?: boolean;
 }
 
 export function connectCommand(shell: Shell): Command {
   const command = new Command("connect")
     .description(
-      "ask a person for consent, wait for it and show the result; where no person is needed, mint a token",
+      "ask a person for consent, or for the key, wait for it and show the result; where no person is needed, mint a token",
     )
     .argument("[provider]", "name or id, or the URL of an MCP server; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
@@ -55,31 +62,57 @@ export function connectCommand(shell: Shell): Command {
       "--device",
       "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
     )
-    .option("--no-open", "only print the URL, do not open it");
-  return addDaemonFlags(command).action((given: string | undefined, flags: ConnectFlags) =>
-    withDaemon(shell, flags, async (session) => {
-      if (!isMcpServerUrl(given)) refuseClientFlags(flags);
-      const provider = isMcpServerUrl(given)
-        ? await providerOfMcpServer(shell, session, given, flags)
-        : given;
-      const before =
-        flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
-      const asked = provider ?? before?.providerName ?? "";
-      const answer = await suggestingProviders(session, asked, () =>
-        session.call(`ask for a connection to ${asked}`, (options) =>
-          session.daemon.connections.requestConnection(
-            { ...request(shell, provider, flags), connectionId: before?.id ?? "" },
-            options,
-          ),
-        ),
-      );
-      const { connection } = answer;
-      if (connection) return report(shell, { kind: "connected", connection }, flags);
-      await announce(shell, answer, flags);
-      const outcome = await waitFor(shell, session, answer, before?.revision);
-      report(shell, outcome, flags);
-    }),
+    .option("--no-open", "only print the URL: open no browser, and ask for no key here")
+    .option("--paste", "for a browser on another machine: take the address that it could not open by paste");
+  addNotes(
+    command,
+    "At a terminal the key of a static provider is entered here; with --no-open, by the form that the URL leads to.",
   );
+  return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
+    withDaemon(shell, flags, (session) => connectTo(shell, session, provider, flags)),
+  );
+}
+
+/** Asks for a connection and waits for the person. @throws CommandFailure unless it is connected */
+export async function connectTo(
+  shell: Shell,
+  session: DaemonSession,
+  given: string | undefined,
+  flags: ConnectFlags,
+): Promise<void> {
+  if (!isMcpServerUrl(given)) refuseClientFlags(flags);
+  const provider = isMcpServerUrl(given) ? await providerOfMcpServer(shell, session, given, flags) : given;
+  const before = flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
+  const asked = provider ?? before?.providerName ?? "";
+  const answer = await suggestingProviders(session, asked, () =>
+    session.call(`ask for a connection to ${asked}`, (options) =>
+      session.daemon.connections.requestConnection(
+        { ...request(shell, provider, flags), connectionId: before?.id ?? "" },
+        options,
+      ),
+    ),
+  );
+  const { connection } = answer;
+  if (connection) return report(shell, { kind: "connected", connection }, flags);
+  await bringPerson(shell, session, answer, flags);
+  const outcome = await waitFor(shell, session, answer, before?.revision);
+  report(shell, outcome, flags);
+}
+
+/** By paste, by a prompt, or by a link that is opened here or elsewhere. */
+async function bringPerson(
+  shell: Shell,
+  session: DaemonSession,
+  answer: RequestAnswer,
+  flags: ConnectFlags,
+): Promise<void> {
+  if (flags.paste) return await consentByPaste(shell, answer);
+  const canAsk = flags.open && !flags.json && shell.stdin.isTTY && flags.returnUrl === undefined;
+  if (canAsk && answer.redirectUri === "") {
+    const { provider } = await findProvider(session, answer.providerId);
+    if (!isOAuth2(provider)) return await captureAtPrompt(shell, session, provider, answer.state);
+  }
+  await announce(shell, answer, flags);
 }
 
 function request(shell: Shell, provider: string | undefined, flags: ConnectFlags) {
@@ -129,12 +162,23 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
       `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${uri}\n\n`,
     );
   }
-  if (!shell.stdout.isTTY || !flags.open || !/^https?:\/\//.test(url)) return;
-  try {
-    await shell.openBrowser(url);
-  } catch {
-    shell.stderr.write("no browser could be opened: open the URL by hand\n");
+  const hint = remoteHint(shell, answer);
+  if (isOverSsh(shell.env)) shell.stdout.write(hint);
+  else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(url)) {
+    try {
+      await shell.openBrowser(url);
+    } catch {
+      shell.stderr.write("no browser could be opened: open the URL by hand\n");
+      shell.stdout.write(hint);
+    }
   }
+}
+
+/** For a person whose browser is on another machine; empty where the link works there as it is. */
+function remoteHint(shell: Shell, { authUrl, redirectUri, userCode }: RequestAnswer): string {
+  if (userCode !== "" || !isLocalUrl(authUrl)) return "";
+  const paste = redirectUri === "" ? "" : " Or interrupt this command and give it --paste.";
+  return `If your browser is on another machine, run this there first, then open the URL:\n\n  ${forwardingCommand(authUrl, shell)}\n\n${paste === "" ? "" : `${paste.trim()}\n`}`;
 }
 
 async function waitFor(

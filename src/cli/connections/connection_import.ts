@@ -1,7 +1,7 @@
 import { Argument, Command } from "commander";
 import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
-import { findProvider } from "../providers/provider_key.js";
+import { findProvider, providerArgument } from "../providers/provider_key.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
@@ -19,7 +19,7 @@ export function connectionImportCommand(shell: Shell): Command {
     .description(
       "make a connection of a refresh token or key of another system; it is read from a prompt, a file or standard input",
     )
-    .addArgument(new Argument("<provider>", "name or id of the provider"))
+    .addArgument(new Argument("<provider>", providerArgument))
     .option("--user <id>", "the user of the connection; the default is your login name")
     .option(
       "--file <file>",

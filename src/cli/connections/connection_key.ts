@@ -47,6 +47,16 @@ export async function findConnection(
   return found.id;
 }
 
+/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
+export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
+  }
+}
+
 async function connectionNamed(
   { daemon, call }: DaemonSession,
   name: ConnectionName,

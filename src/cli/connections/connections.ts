@@ -20,9 +20,11 @@ import {
   daemonCommand,
 } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, formatFields, formatStatus, formatTime, shortId } from "../shell/text.js";
+import { formatAge, formatExpiry, formatFields, formatStatus, formatWhen, shortId } from "../shell/text.js";
+import { screenOf } from "../terminal/screen.js";
 import { connectionImportCommand } from "./connection_import.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
+import { connectionRefreshCommand } from "./connection_refresh.js";
 import { connectionReplaceCommand } from "./connection_replace.js";
 
 interface ListFlags extends DaemonFlags {
@@ -34,11 +36,12 @@ interface ListFlags extends DaemonFlags {
 export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
     .alias("connection")
-    .description("list, show, import, fix and end connections")
+    .description("list, show, import, refresh, fix and end connections")
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(getCommand(shell))
     .addCommand(connectionImportCommand(shell))
     .addCommand(connectionReplaceCommand(shell))
+    .addCommand(connectionRefreshCommand(shell))
     .addCommand(revokeCommand(shell))
     .addCommand(deleteCommand(shell));
 }
@@ -64,6 +67,7 @@ function listCommand(shell: Shell): Command {
         STATUS: ({ status }) => formatStatus(status),
         REVISION: ({ revision }) => `${revision}`,
         TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
+        UPDATED: ({ updatedAt }) => formatAge(updatedAt, shell.clock.nowMs()),
         PROBLEM: ({ problem }) => problem?.reason ?? "",
       },
     }),
@@ -78,7 +82,7 @@ function getCommand(shell: Shell): Command {
     const { connection } = await call(`read the connection ${connectionId}`, (options) =>
       daemon.connections.getConnection({ connectionId }, options),
     );
-    if (connection) show(ConnectionSchema, connection, () => describe(connection, shell.clock.nowMs()));
+    if (connection) show(ConnectionSchema, connection, () => describe(connection, shell));
   });
 }
 
@@ -152,9 +156,10 @@ function accountWords(account: Connection["account"]): string {
   return [...new Set([email, login, name, subject].filter((text) => text !== ""))].join(", ");
 }
 
-function describe(connection: Connection, nowMs: number): string {
+function describe(connection: Connection, { clock, env, stdout }: Shell): string {
   const { problem } = connection;
-  return formatFields([
+  const nowMs = clock.nowMs();
+  const fields: [string, string][] = [
     ["id", connection.id],
     ["provider", connection.providerName],
     ["user", connection.userId],
@@ -162,20 +167,21 @@ function describe(connection: Connection, nowMs: number): string {
     ["account", accountWords(connection.account)],
     ["status", formatStatus(connection.status)],
     ["problem", problem ? `${problem.reason}: ${problem.message}` : ""],
-    ["next try", formatTime(problem?.retryAt)],
+    ["next try", formatWhen(problem?.retryAt, nowMs)],
     ["revision", String(connection.revision)],
     ["token", formatExpiry(connection.expiresAt, nowMs)],
-    ["next refresh", formatTime(connection.refreshNotBefore)],
+    ["next refresh", formatWhen(connection.refreshNotBefore, nowMs)],
     ["refreshable", connection.refreshable ? "yes" : "no"],
     ["scopes", connection.grantedScopes.join(" ")],
     ["requested", connection.requestedScopes.join(" ")],
     ...Object.entries(connection.metadata)
       .sort()
       .map(([name, value]): [string, string] => [`metadata ${name}`, value]),
-    ["request ends", formatTime(connection.requestExpiresAt)],
+    ["request ends", formatWhen(connection.requestExpiresAt, nowMs)],
     ["awaits", connection.awaitingConfirmation ? "ConfirmConnection by the application" : ""],
     ["at provider", providerRevocations[connection.providerRevocation] ?? ""],
-    ["created", formatTime(connection.createdAt)],
-    ["updated", formatTime(connection.updatedAt)],
-  ]);
+    ["created", formatWhen(connection.createdAt, nowMs)],
+    ["updated", formatWhen(connection.updatedAt, nowMs)],
+  ];
+  return formatFields(fields, screenOf(env, stdout));
 }

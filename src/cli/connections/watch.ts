@@ -1,9 +1,12 @@
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Timer } from "../../runtime/clock.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
+import { LivePanel } from "../terminal/live_panel.js";
+import { screenOf } from "../terminal/screen.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { readTokenStream } from "./token_stream.js";
 import { WatchView, watchJson } from "./watch_view.js";
@@ -14,12 +17,16 @@ interface WatchFlags extends DaemonFlags {
 
 /** The daemon's own default. */
 const bookmarkIntervalMs = 30_000;
+/** How often the times of a terminal run down. */
+const tickMs = 1_000;
 /** A pipe tells only at a write that its reader, as `head`, has gone: with `--json` each bookmark is one. The shortest that the daemon offers. */
 const pipedBookmarkIntervalMs = 5_000;
 
 export function watchCommand(shell: Shell): Command {
   const command = new Command("watch")
-    .description("follow connections: a line for each change, until it is interrupted; tokens are not shown")
+    .description(
+      "follow connections: a line for each change, and at a terminal how long each token lives, until it is interrupted; tokens are not shown",
+    )
     .argument("[connections...]", `none means all; ${connectionArgument}`)
     .option("--user <id>", "only connections of this user");
   return addDaemonFlags(command).action((texts: string[], flags: WatchFlags) => watch(shell, texts, flags));
@@ -31,6 +38,7 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
     const found = await Promise.all(texts.map((text) => findConnection(shell, session, text)));
     const connectionIds = [...new Set(found)];
     const view = new WatchView();
+    const display = displayOf(shell, view, flags);
     const gone = new Set<string>();
     let isFirstBookmark = true;
     let isInterrupted = false;
@@ -45,19 +53,19 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
         if (isInterrupted) return;
         isInterrupted = true;
         const what = cause ? "the stream broke off" : "the daemon ended the stream";
-        shell.stderr.write(`nexusd: ${what}; connecting again\n`);
+        display.note(`nexusd: ${what}; connecting again\n`);
       },
     });
     try {
       for await (const message of stream) {
-        if (isInterrupted) shell.stderr.write("nexusd: connected again\n");
+        if (isInterrupted) display.note("nexusd: connected again\n");
         isInterrupted = false;
         const lines = view.lines(message, shell.clock.nowMs());
-        for (const line of flags.json ? [watchJson(message)] : lines) shell.stdout.write(line);
+        display.show(flags.json ? [watchJson(message)] : lines);
         if (message.event.case === "removed") gone.add(message.event.value.connectionId);
         if (message.event.case !== "bookmark") continue;
         if (isFirstBookmark && view.size === 0 && connectionIds.length === 0) {
-          shell.stderr.write("no connections yet; waiting\n");
+          display.note("no connections yet; waiting\n");
         }
         isFirstBookmark = false;
         // An id is never given twice: nothing will be heard of these again.
@@ -67,6 +75,43 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
       }
     } catch (error) {
       throw callFailure(error, "watch the connections", daemon.address);
+    } finally {
+      display.end();
     }
   });
+}
+
+/** Where a watch is seen. */
+interface Display {
+  /** Lines of changes, each with its end. */
+  show(lines: readonly string[]): void;
+  /** What concerns the watch itself. */
+  note(line: string): void;
+  end(): void;
+}
+
+/** At a terminal all connections stand below the changes, and their times run down; elsewhere there are lines alone. */
+function displayOf(shell: Shell, view: WatchView, { json }: WatchFlags): Display {
+  const { stdout, stderr, clock, env } = shell;
+  if (json || !stdout.isTTY) {
+    return {
+      show: (lines) => {
+        for (const line of lines) stdout.write(line);
+      },
+      note: (line) => stderr.write(line),
+      end: () => {},
+    };
+  }
+  const panel = new LivePanel(stdout);
+  const draw = (lines: readonly string[]): void => {
+    const screen = screenOf(env, stdout);
+    panel.draw(lines, view.size === 0 ? [] : view.table(clock.nowMs(), screen));
+  };
+  const tick = (): Timer =>
+    clock.setTimer(tickMs, () => {
+      draw([]);
+      timer = tick();
+    });
+  let timer = tick();
+  return { show: draw, note: (line) => draw([line]), end: () => timer.cancel() };
 }

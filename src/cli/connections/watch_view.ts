@@ -8,14 +8,18 @@ import {
 } from "../../gen/nexus/v1/token_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { formatExpiry, formatStatus, jsonLine, printable, shortId } from "../shell/text.js";
+import { formatExpiry, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
+import type { Screen } from "../terminal/screen.js";
 
 interface Seen {
   /** As commands take it. */
   readonly name: string;
+  readonly state: TokenState;
   /** What a line says, without the time; an unchanged state makes no second line. */
   readonly content: string;
 }
+
+const watchHeader = ["ID", "PROVIDER", "USER", "STATUS", "REVISION", "TOKEN", "PROBLEM"];
 
 /** Turns the messages of a watch into lines for a person. It never shows a token. */
 export class WatchView {
@@ -26,6 +30,23 @@ export class WatchView {
   /** How many connections are known to exist. */
   get size(): number {
     return this.#seen.size;
+  }
+
+  /** Every connection as it is now, in the order of their names: a header and a line for each. */
+  table(nowMs: number, screen: Screen): string[] {
+    const states = [...this.#seen.values()]
+      .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+      .map(({ state }) => state);
+    const rows = states.map((state) => [
+      shortId(state.connectionId),
+      state.providerName,
+      state.label === "" ? state.userId : `${state.userId}/${state.label}`,
+      formatStatus(state.status),
+      `${state.revision}`,
+      tokenText(state, nowMs),
+      problemText(state, nowMs),
+    ]);
+    return formatTable(watchHeader, rows, screen).trimEnd().split("\n");
   }
 
   /** The lines that a message makes, each with its end. */
@@ -57,9 +78,10 @@ export class WatchView {
       state.token?.expiresAt?.seconds,
       state.problem?.reason,
     ].join();
-    if (this.#seen.get(id)?.content === content) return [];
+    const before = this.#seen.get(id)?.content;
     const name = namePath(state);
-    this.#seen.set(id, { name, content });
+    this.#seen.set(id, { name, state, content });
+    if (before === content) return [];
     const cells = [
       formatStatus(state.status).padEnd(9),
       `rev ${state.revision}`.padEnd(7),

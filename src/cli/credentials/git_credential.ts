@@ -1,6 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { withId } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import {
   addAddressFlags,
@@ -12,7 +13,7 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { type Login, loginOf } from "./login.js";
-import { type Credential, credentialArgument, readCredential, withId } from "./read_credential.js";
+import { type Credential, credentialArgument, readCredential } from "./read_credential.js";
 import { collectHost, credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {

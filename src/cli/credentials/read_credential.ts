@@ -1,7 +1,7 @@
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
-import { connectionArgument } from "../connections/connection_key.js";
+import { connectionArgument, withId } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { durationOf } from "../shell/duration.js";
@@ -70,16 +70,6 @@ export async function readCredential(
   );
   if (!token) throw new Error("the daemon answered without a token");
   return { connectionId, token, field };
-}
-
-/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
-export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
-  }
 }
 
 /**

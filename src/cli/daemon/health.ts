@@ -11,6 +11,7 @@ import type { Shell } from "../shell/shell.js";
 interface HealthFlags {
   readonly json?: boolean;
   readonly opsListen?: string;
+  readonly portBase?: string;
 }
 
 /** Shorter than the limit of the container's health check. */
@@ -22,6 +23,7 @@ export function healthCommand(shell: Shell): Command {
     .description("ask the ops listener whether the daemon is ready: 0 yes, 1 no")
     .option("--json", "print JSON")
     .option("--ops-listen <addresses>", "where the ops listener is (NEXUS_OPS_LISTEN)")
+    .option("--port-base <port>", "that of the daemon (NEXUS_PORT_BASE)")
     .action(async (flags: HealthFlags) => {
       const { address, isTls } = opsAddress(shell, flags);
       const target = { ...targetOf(address), path: "/readyz" };
@@ -41,7 +43,10 @@ export function healthCommand(shell: Shell): Command {
 }
 
 function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress; isTls: boolean } {
-  const overrides = flags.opsListen === undefined ? {} : { NEXUS_OPS_LISTEN: flags.opsListen };
+  const overrides = {
+    ...(flags.opsListen === undefined ? {} : { NEXUS_OPS_LISTEN: flags.opsListen }),
+    ...(flags.portBase === undefined ? {} : { NEXUS_PORT_BASE: flags.portBase }),
+  };
   let listener: OpsListenerConfig;
   try {
     listener = loadOpsListener(shell.env, overrides);

@@ -26,6 +26,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
 export function restoreCommand(shell: Shell): Command {
   const settings = new SettingOptions([
     "NEXUS_DATA_DIR",
+    "NEXUS_PORT_BASE",
     "NEXUS_ENCRYPTION_KEY_FILE",
     "NEXUS_ENCRYPTION_KEY_COMMAND",
   ]);

@@ -14,6 +14,7 @@ import { durationMsOf } from "../shell/duration.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
+import { type Screen, screenOf } from "../terminal/screen.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;
@@ -36,7 +37,11 @@ export function statusCommand(shell: Shell): Command {
       const status = await call("read the status", (options) =>
         daemon.status.getStatus({ maxEntries: flags.entries }, options),
       );
-      shell.stdout.write(flags.json ? jsonLine(GetStatusResponseSchema, status) : formatDaemon(status));
+      shell.stdout.write(
+        flags.json
+          ? jsonLine(GetStatusResponseSchema, status)
+          : formatDaemon(status, screenOf(shell.env, shell.stdout)),
+      );
       if (flags.check) for (const line of endingWarnings(shell, status)) shell.stderr.write(line);
       if (status.state === DaemonState.ATTENTION && flags.check)
         throw new CommandFailure(exitCodes.attentionNeeded, "");
@@ -53,30 +58,34 @@ const stateWords: Readonly<Partial<Record<DaemonState, string>>> = {
   [DaemonState.DRAINING]: "ending",
 };
 
-function formatDaemon(status: GetStatusResponse): string {
+function formatDaemon(status: GetStatusResponse, screen: Screen): string {
   const lagMs = durationMsOf(status.refreshLag);
   const late = lagMs >= 1000 ? `, the oldest late by ${formatDuration(lagMs)}` : "";
-  const fields = formatFields([
-    ["nexusd", `${status.version}, ${stateWords[status.state] ?? `state ${status.state}`}`],
-    ...status.checks
-      .filter(({ passing }) => !passing)
-      .map(({ name, message }): [string, string] => [name, message || "no"]),
-    ["up", formatDuration(durationMsOf(status.uptime))],
-    ["store", formatBytes(Number(status.storeBytes))],
-    ["subscribers", formatCount(status.subscribers)],
-    ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
-  ]);
-  const parts = [fields, connectionsOf(status), failingOf(status), refreshesOf(status)];
-  return [...parts, ...(status.endingTokens.length === 0 ? [] : [endingOf(status)])].join("\n");
+  const fields = formatFields(
+    [
+      ["nexusd", status.version],
+      ["status", stateWords[status.state] ?? `state ${status.state}`],
+      ...status.checks
+        .filter(({ passing }) => !passing)
+        .map(({ name, message }): [string, string] => [name, message || "no"]),
+      ["up", formatDuration(durationMsOf(status.uptime))],
+      ["store", formatBytes(Number(status.storeBytes))],
+      ["subscribers", formatCount(status.subscribers)],
+      ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
+    ],
+    screen,
+  );
+  const parts = [fields, connectionsOf(status), failingOf(status, screen), refreshesOf(status, screen)];
+  return [...parts, ...(status.endingTokens.length === 0 ? [] : [endingOf(status, screen)])].join("\n");
 }
 
-function endingOf({ endingTokens, time }: GetStatusResponse): string {
+function endingOf({ endingTokens, time }: GetStatusResponse, screen: Screen): string {
   const rows = endingTokens.map(({ expiresAt, providerName, connectionId }) => [
     whenText(expiresAt, time),
     providerName,
-    connectionId,
+    shortId(connectionId),
   ]);
-  return formatTable(["TOKEN ENDS, AND CANNOT BE REFRESHED", "PROVIDER", "CONNECTION"], rows);
+  return formatTable(["TOKEN ENDS, AND CANNOT BE REFRESHED", "PROVIDER", "CONNECTION"], rows, screen);
 }
 
 function endingWarnings({ program }: Shell, { endingTokens, time }: GetStatusResponse): string[] {
@@ -96,7 +105,10 @@ function connectionsOf({ connections }: GetStatusResponse): string {
   return `CONNECTIONS\n${formatFields(rows.map(([name, count]) => [name, count.padStart(width)]))}`;
 }
 
-function failingOf({ failingProviders, failingProviderCount, time }: GetStatusResponse): string {
+function failingOf(
+  { failingProviders, failingProviderCount, time }: GetStatusResponse,
+  screen: Screen,
+): string {
   if (failingProviderCount === 0) return "FAILING PROVIDERS\nnone\n";
   const rows = failingProviders.map((provider) => [
     provider.providerName,
@@ -109,6 +121,7 @@ function failingOf({ failingProviders, failingProviderCount, time }: GetStatusRe
   const table = formatTable(
     ["FAILING PROVIDER", "REASON", "FOR", "FAILURES", "CONNECTIONS", "NEXT PROBE"],
     rows,
+    screen,
   );
   const sentences = failingProviders.map(
     ({ providerName, message }) => `${printable(providerName)}: ${printable(message)}\n`,
@@ -121,7 +134,7 @@ function nextProbe({ retryAt }: FailingProvider, now: Timestamp | undefined): st
   return retryAt ? whenText(retryAt, now) : "";
 }
 
-function refreshesOf({ nextRefreshes, time }: GetStatusResponse): string {
+function refreshesOf({ nextRefreshes, time }: GetStatusResponse, screen: Screen): string {
   if (nextRefreshes.length === 0) return "NEXT REFRESHES\nnone\n";
   const rows = nextRefreshes.map(({ dueAt, providerName, connectionId, failedRefreshes }) => [
     whenText(dueAt, time),
@@ -129,7 +142,7 @@ function refreshesOf({ nextRefreshes, time }: GetStatusResponse): string {
     shortId(connectionId),
     failedRefreshes === 0 ? "" : `after ${counted(failedRefreshes, "failure")}`,
   ]);
-  return formatTable(["NEXT REFRESH", "PROVIDER", "CONNECTION", ""], rows);
+  return formatTable(["NEXT REFRESH", "PROVIDER", "CONNECTION", ""], rows, screen);
 }
 
 function sinceText(since: Timestamp | undefined, now: Timestamp | undefined): string {

@@ -9,9 +9,10 @@ import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/d
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { readClientSecret } from "./client_secret.js";
-import { providerAddCommand, providerCreateCommand } from "./provider_add.js";
+import { type ConnectNow, providerAddCommand } from "./provider_add.js";
+import { providerCreateCommand } from "./provider_create.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
-import { findProvider } from "./provider_key.js";
+import { findProvider, providerArgument } from "./provider_key.js";
 import { providerGetCommand, providerListCommand } from "./provider_list.js";
 import { printWarnings } from "./provider_target.js";
 import { providerShowCommand, providerTemplatesCommand } from "./provider_templates.js";
@@ -20,10 +21,10 @@ interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;
 }
 
-export function providerCommand(shell: Shell): Command {
+export function providerCommand(shell: Shell, connectNow: ConnectNow): Command {
   return new Command("provider")
     .description("register and change providers")
-    .addCommand(providerAddCommand(shell))
+    .addCommand(providerAddCommand(shell, connectNow))
     .addCommand(providerTemplatesCommand(shell))
     .addCommand(providerShowCommand(shell))
     .addCommand(providerCreateCommand(shell))
@@ -36,7 +37,7 @@ export function providerCommand(shell: Shell): Command {
 function updateCommand(shell: Shell): Command {
   const command = new Command("update")
     .description("change a provider: what is not given stays")
-    .argument("<provider>", "name or id")
+    .argument("<provider>", providerArgument)
     .option("--name <name>", "the new name; the redirect URI stays what it is");
   for (const option of profileOptions()) command.addOption(option);
   addNotes(
@@ -87,7 +88,7 @@ async function wantedChange(shell: Shell, flags: UpdateFlags) {
 function deleteCommand(shell: Shell): Command {
   const command = new Command("delete")
     .description("delete a provider; its connections stay but are not refreshed any more")
-    .argument("<provider>", "name or id")
+    .argument("<provider>", providerArgument)
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, idOrName: string) => {
     const { id, name } = (await findProvider(session, idOrName)).provider;

@@ -3,10 +3,16 @@ import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
-import { CommandFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { allPages, type DaemonSession } from "../shell/daemon_command.js";
 
-/** Finds a profile by its id or its name. */
+/** What a command takes for a provider, for its help. */
+export const providerArgument = "its name, its id, or the beginning of its id";
+
+/** Shorter beginnings are names alone, as those of connections. */
+const idPrefix = /^[0-9a-f-]{4,35}$/;
+
+/** Finds a profile by its name, its id, or the beginning of its id. A name comes before the beginning of an id. */
 export async function findProvider(
   session: DaemonSession,
   idOrName: string,
@@ -15,11 +21,19 @@ export async function findProvider(
   const key = isId(id)
     ? ({ case: "id", value: id } as const)
     : ({ case: "name", value: canonicalName(idOrName) } as const);
-  const { provider, redirectUri } = await suggestingProviders(session, idOrName, () =>
+  const read = (wanted: typeof key) =>
     session.call(`find the provider ${idOrName}`, (options) =>
-      session.daemon.providers.getProvider({ key }, options),
-    ),
-  );
+      session.daemon.providers.getProvider({ key: wanted }, options),
+    );
+  const { provider, redirectUri } = await suggestingProviders(session, idOrName, async () => {
+    try {
+      return await read(key);
+    } catch (error) {
+      const value = idPrefix.test(id) && isNotFound(error) ? await idLike(session, id) : undefined;
+      if (value === undefined) throw error;
+      return await read({ case: "id", value });
+    }
+  });
   if (!provider) throw new Error("the daemon answered without a provider");
   return { provider, redirectUri };
 }
@@ -33,14 +47,28 @@ export async function suggestingProviders<Answer>(
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) throw error;
-    if (error.cause.code !== Code.NotFound) throw error;
+    if (!isNotFound(error)) throw error;
     throw new CommandFailure(
       error.exitCode,
       `${error.message}\n${await hintFor(session, idOrName)}`,
       error.cause,
     );
   }
+}
+
+function isNotFound(error: unknown): error is CommandFailure {
+  const cause = error instanceof CommandFailure ? error.cause : undefined;
+  return cause instanceof ConnectError && cause.code === Code.NotFound;
+}
+
+/** The one id that begins so. @throws CommandFailure when several do */
+async function idLike(session: DaemonSession, prefix: string): Promise<string | undefined> {
+  const found = (await allProviders(session)).filter(({ id }) => id.startsWith(prefix));
+  if (found.length <= 1) return found[0]?.id;
+  const lines = found.map(({ id, name }) => `  ${id}  ${name}`);
+  throw usageFailure(
+    [`${prefix} is the beginning of several ids: give more of the one you mean`, ...lines].join("\n"),
+  );
 }
 
 /** Who may not list providers or templates is told as if there were none. */

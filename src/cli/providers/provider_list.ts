@@ -5,8 +5,8 @@ import { formatDuration } from "../../model/quantity_text.js";
 import { type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTime } from "../shell/text.js";
-import { allProviders, findProvider } from "./provider_key.js";
+import { formatFields, formatWhen, shortId } from "../shell/text.js";
+import { allProviders, findProvider, providerArgument } from "./provider_key.js";
 import { furtherFields, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerListCommand(shell: Shell): Command {
@@ -16,7 +16,7 @@ export function providerListCommand(shell: Shell): Command {
       none: "no providers yet: nexusd provider add --help\n",
       columns: {
         NAME: ({ name }) => name,
-        ID: ({ id }) => id,
+        ID: ({ id }) => shortId(id),
         TYPE: typeName,
         PKCE: pkceWord,
         "ISSUER OR AUTH URL": ({ enableDiscovery, issuer, authUrl }) => (enableDiscovery ? issuer : authUrl),
@@ -28,20 +28,27 @@ export function providerListCommand(shell: Shell): Command {
 }
 
 export function providerGetCommand(shell: Shell): Command {
-  const command = new Command("get").description("show one provider").argument("<provider>", "name or id");
+  const command = new Command("get")
+    .description("show one provider")
+    .argument("<provider>", providerArgument);
   return daemonCommand(shell, command, (session, _flags, idOrName: string) =>
-    showProvider(session, idOrName),
+    showProvider(shell, session, idOrName),
   );
 }
 
-export async function showProvider(session: DaemonSession, idOrName: string): Promise<void> {
+export async function showProvider(
+  { clock }: Pick<Shell, "clock">,
+  session: DaemonSession,
+  idOrName: string,
+): Promise<void> {
+  const nowMs = clock.nowMs();
   const answer = await findProvider(session, idOrName);
   session.show(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }, () =>
-    formatFields([...describe(answer.provider), ["redirect URI", answer.redirectUri]]),
+    formatFields([...describe(answer.provider, nowMs), ["redirect URI", answer.redirectUri]]),
   );
 }
 
-function describe(provider: Provider): [string, string][] {
+function describe(provider: Provider, nowMs: number): [string, string][] {
   const params = Object.entries(provider.authorizationParams).map(([name, value]) => `${name}=${value}`);
   const window = provider.refreshWindow;
   return [
@@ -67,7 +74,7 @@ function describe(provider: Provider): [string, string][] {
     ["API base URL", provider.apiBaseUrl],
     ["user info", provider.userInfoEndpoint],
     ...furtherFields(provider),
-    ["created", formatTime(provider.createdAt)],
-    ["updated", formatTime(provider.updatedAt)],
+    ["created", formatWhen(provider.createdAt, nowMs)],
+    ["updated", formatWhen(provider.updatedAt, nowMs)],
   ];
 }

@@ -42,7 +42,7 @@ export function providerShowCommand(shell: Shell): Command {
     shell,
     command,
     async (session, flags: DaemonFlags & { readonly template?: boolean }, name: string) => {
-      if (flags.template !== true) return await showProvider(session, name);
+      if (flags.template !== true) return await showProvider(shell, session, name);
       const template = await findTemplate(session, name);
       session.show(ProviderTemplateSchema, template, () => explain(template, shell.program));
     },
@@ -64,7 +64,10 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 
-function listTemplates({ daemon, call }: DaemonSession, namePrefix: string): Promise<ProviderTemplate[]> {
+export function listTemplates(
+  { daemon, call }: DaemonSession,
+  namePrefix: string,
+): Promise<ProviderTemplate[]> {
   return allPages(async (pageToken) => {
     const { templates, nextPageToken } = await call("list the templates", (options) =>
       daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),

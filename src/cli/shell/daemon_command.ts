@@ -1,12 +1,13 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
-import { type ClientConfig, loadClientConfig } from "../../config/client_config.js";
+import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
 import { CommandFailure } from "./command_failure.js";
-import { explainAddress } from "./listener_probe.js";
+import { explainAddress, explainKeyless } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
 import type { Shell } from "./shell.js";
 import { formatTable, jsonLine } from "./text.js";
@@ -52,6 +53,7 @@ const clientOptions = (): SettingOptions =>
     "NEXUS_CLIENT_CERT_FILE",
     "NEXUS_CLIENT_KEY_FILE",
     "NEXUS_DATA_DIR",
+    "NEXUS_PORT_BASE",
   ]);
 
 export function addDaemonFlags(command: Command): Command {
@@ -96,13 +98,23 @@ export async function allPages<Item>(
   return all;
 }
 
+/** An address that leads nowhere is told before the key that is missing for it. @throws ConfigError, CommandFailure */
+async function clientConfig(shell: Shell, flags: DaemonFlags): Promise<ClientConfig> {
+  try {
+    return clientConfigOf(shell, flags);
+  } catch (error) {
+    const why = error instanceof ApiKeyMissing ? await explainKeyless(error.url, shell.clock) : undefined;
+    throw why === undefined ? error : new CommandFailure(exitCodes.notReachable, why, error);
+  }
+}
+
 /** Runs `work` against the daemon that flags and environment name, and hangs up. */
 export async function withDaemon(
   shell: Shell,
   flags: DaemonFlags,
   work: (session: DaemonSession) => Promise<void>,
 ): Promise<void> {
-  const config = clientConfigOf(shell, flags);
+  const config = await clientConfig(shell, flags);
   const daemon = connectDaemon(config, (sentence) => shell.stderr.write(`nexusd: warning: ${sentence}\n`));
   try {
     await work(sessionOf(shell, daemon, flags));
@@ -123,7 +135,7 @@ export function clientConfigOf(shell: Pick<Shell, "env">, flags: DaemonFlags): C
 
 /** Calls to a daemon, and answers for whoever reads what the shell writes. */
 export function sessionOf(
-  shell: Pick<Shell, "stdout" | "stderr">,
+  shell: Pick<Shell, "stdout" | "stderr" | "env">,
   daemon: Daemon,
   flags: DaemonFlags = {},
 ): DaemonSession {
@@ -144,6 +156,7 @@ export function sessionOf(
         formatTable(
           Object.keys(columns),
           items.map((item) => Object.values(columns).map((cell) => cell(item))),
+          screenOf(shell.env, shell.stdout),
         ),
       );
   };

@@ -29,6 +29,17 @@ export async function explainAddress(address: string, clock: Clock): Promise<str
     : `${address} speaks TLS: write ${other.origin}`;
 }
 
+/**
+ * As `explainAddress`, for an address without a key; what does not answer at all is told, too.
+ *
+ * @returns undefined when the http listener speaks there, so that the key is what is missing
+ */
+export async function explainKeyless(address: string, clock: Clock): Promise<string | undefined> {
+  const why = await explainAddress(address, clock);
+  if (why !== undefined || (await speakerAt(new URL(address), clock)) !== "nothing") return why;
+  return `nothing answers at ${address}: is \`nexusd serve\` running, and is this its http listener (NEXUS_HTTP_LISTEN)? On the daemon's own machine leave --address out: the Unix socket needs no key`;
+}
+
 async function speakerAt(url: URL, clock: Clock): Promise<Speaker> {
   const target = { ...urlToHttpOptions(url), path: "/livez" };
   const answer = await ask(target, { isTls: url.protocol === "https:", timeoutMs, clock });

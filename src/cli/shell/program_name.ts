@@ -11,8 +11,9 @@ export interface Start {
 /** What a person types before a command, so that a hint can be pasted: `nexusd`, `npx nexusd`, `node dist/main.js`. */
 export function programName({ env, script, folder }: Start): string {
   const name = basename(script);
-  // `npx nexusd`, or a script of package.json: `npm start` runs one command, and npx all of them.
-  if (env["npm_command"] !== undefined) return "npx nexusd";
+  // A script of package.json, as `npm start`, runs one command: the others are run elsewhere, where npx alone would fetch a stranger's package.
+  const { npm_command: npmCommand } = env;
+  if (npmCommand !== undefined) return npmCommand === "exec" ? "npx nexusd" : "npx --no-install nexusd";
   const isOnPath = (env["PATH"] ?? "").split(delimiter).includes(dirname(script));
   if (name === "nexusd" && isOnPath) return name;
   const path = relative(folder, script);

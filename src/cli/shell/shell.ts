@@ -1,12 +1,15 @@
 import type { Readable, Writable } from "node:stream";
 import type { Config } from "../../config/config.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Key } from "../terminal/search_prompt.js";
 
 /** Where a command writes. */
 export interface Output {
   readonly isTTY: boolean;
   /** How wide the terminal is; undefined where there is none. */
   readonly columns?: number | undefined;
+  /** How high the terminal is; undefined where there is none. */
+  readonly rows?: number | undefined;
   write(text: string): void;
   /** Writes as it is, and resolves when more may come: what a slow reader has not taken is not held in memory. */
   writeBytes(bytes: Uint8Array): Promise<void>;
@@ -21,6 +24,8 @@ export interface Input {
   readBytes(): Promise<Uint8Array>;
   /** One line after `question`, which goes to standard error; with `echo: false` what is typed is not shown. */
   ask(question: string, options: { readonly echo: boolean }): Promise<string>;
+  /** Each key as it is pressed, unseen, until `onKey` answers `end`; from `onReady` on none is lost. Only at a terminal. */
+  readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void>;
 }
 
 /** What a command sees of the process that it runs in. */

@@ -2,6 +2,8 @@ import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf"
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
+import { colorOfState, plainScreen, type Screen } from "../terminal/screen.js";
+import { layoutTable } from "../terminal/table.js";
 
 /** Text of others, safe to print: a control character would let a name steer the terminal. */
 export function printable(text: string): string {
@@ -14,24 +16,32 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }
 
-/** Columns as wide as their widest cell, two spaces between, no spaces at the end. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [header, ...rows.map((row) => row.map(printable))];
-  const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
+/** A table of what others may have written; see `layoutTable`. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  screen: Screen = plainScreen,
+): string {
+  return layoutTable(
+    header,
+    rows.map((row) => row.map(printable)),
+    screen,
   );
-  return `${lines.join("\n")}\n`;
 }
 
-/** `name  value` lines; empty values are left out. */
-export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+/** `name  value` lines; empty values are left out. A `status` has the colour of its state. */
+export function formatFields(
+  fields: readonly (readonly [name: string, value: string])[],
+  screen: Screen = plainScreen,
+): string {
   const shown = fields.filter(([, value]) => value !== "");
   const width = Math.max(0, ...shown.map(([name]) => name.length));
-  return shown.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}\n`).join("");
+  return shown
+    .map(([name, value]) => {
+      const color = name === "status" ? colorOfState(value) : undefined;
+      return `${name.padEnd(width)}  ${screen.paint(color, printable(value))}\n`;
+    })
+    .join("");
 }
 
 /** `active` for `CONNECTION_STATUS_ACTIVE`. A number of a newer daemon stays a number. */
@@ -51,6 +61,18 @@ export function formatExpiry(expiresAt: Timestamp | undefined, nowMs: number): s
 /** `2026-11-24T15:40:00Z`; empty when the time is unset. */
 export function formatTime(time: Timestamp | undefined): string {
   return time ? new Date(timestampMs(time)).toISOString().replace(/\.\d+Z$/, "Z") : "";
+}
+
+/** `3m ago` or `in 89d`; empty when the time is unset. */
+export function formatAge(time: Timestamp | undefined, nowMs: number): string {
+  if (!time) return "";
+  const ageMs = nowMs - timestampMs(time);
+  return ageMs < 0 ? `in ${formatDuration(-ageMs)}` : ageMs < 1000 ? "now" : `${formatDuration(ageMs)} ago`;
+}
+
+/** `2026-11-24T15:40:00Z (3m ago)`; empty when the time is unset. */
+export function formatWhen(time: Timestamp | undefined, nowMs: number): string {
+  return time ? `${formatTime(time)} (${formatAge(time, nowMs)})` : "";
 }
 
 /** The first group of a UUID: enough for a person to tell connections apart. */

@@ -24,6 +24,8 @@ export interface SettingRow {
   readonly meaning: string;
   /** The text that stands in when it is not set. Without it, the value is undefined then, and `unset` says what holds. */
   readonly default?: string;
+  /** What takes the place of `default` with NEXUS_PORT_BASE. */
+  readonly atPortBase?: (portBase: number) => string;
   /** What holds when it is not set; `none` when it is left out. */
   readonly unset?: string;
   /** Where it is not made of the name, as `--data-dir` of NEXUS_DATA_DIR; false for none. A secret has none. */

@@ -102,7 +102,8 @@ export class StreamListener {
 }
 
 const violations: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process uses this address",
+  EADDRINUSE:
+    "another process uses this address, be it another nexusd (--port-base gives a second one ports of its own)",
   EADDRNOTAVAIL: "this machine has no such address",
   EACCES: "the system does not permit it",
   EPERM: "the system does not permit it",

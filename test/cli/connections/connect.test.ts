@@ -131,6 +131,24 @@ describe("connect", () => {
     const headless = shellOf({ outIsTTY: true, browserFails: true });
     expect(await run(["connect", "github"], headless)).toBe(0);
     expect(headless.err()).toContain("by hand");
+    expect(headless.out()).toContain("ssh -N -L 8080:localhost:8080 THIS_MACHINE");
+  });
+
+  it("opens no browser over SSH, and says how a browser elsewhere gets here", async () => {
+    await play(pending, active);
+    const env = { ...daemon.env, SSH_CONNECTION: "203.0.113.9 50000 192.0.2.7 22" };
+    const shell = shellOf({ outIsTTY: true, env });
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(shell.opened).toEqual([]);
+    expect(shell.out()).toContain("\n\n  ssh -N -L 8080:localhost:8080 alice@192.0.2.7\n\n");
+    expect(shell.out()).toContain("--paste");
+  });
+
+  it("takes no paste without a terminal", async () => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "github", "--paste"], shell)).toBe(2);
+    expect(shell.err()).toContain("--paste needs a terminal");
   });
 
   it("prints the request and the result as JSON", async () => {

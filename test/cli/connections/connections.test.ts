@@ -30,6 +30,7 @@ describe("connections", () => {
       status: ConnectionStatus.ACTIVE,
       revision: 4n,
       expiresAt: timestampFromMs(startMs + 3_600_000),
+      updatedAt: timestampFromMs(startMs - 180_000),
       grantedScopes: ["repo"],
       account: { subject: "1815", login: "ada", email: "ada@example.com" },
     });
@@ -44,9 +45,29 @@ describe("connections", () => {
     const shell = shellOf();
     expect(await run(args, shell)).toBe(0);
     const [header, first, second] = shell.out().split("\n");
-    expect(header).toMatch(/^ID +PROVIDER +USER +ACCOUNT +STATUS +REVISION +TOKEN +PROBLEM$/);
-    expect(first).toMatch(/^2{8} +github +alice +ada@example.com +active +4 +expires in 1h$/);
+    expect(header).toMatch(/^ID +PROVIDER +USER +ACCOUNT +STATUS +REVISION +TOKEN +UPDATED +PROBLEM$/);
+    expect(first).toMatch(/^2{8} +github +alice +ada@example.com +active +4 +expires in 1h +3m ago$/);
     expect(second).toMatch(/^3{8} +github +alice +attention +0 +reauth_required$/);
+  });
+
+  it("has colours at a terminal that may have them, and keeps to its width", async () => {
+    const wide = shellOf({ outIsTTY: true, columns: 120 });
+    expect(await run(["connections"], wide)).toBe(0);
+    expect(wide.out()).toContain("\x1b[32mactive\x1b[39m");
+    expect(wide.out()).toContain("\x1b[31mattention\x1b[39m");
+    const plain = { ...daemon.env, NO_COLOR: "1" };
+    const narrow = shellOf({ outIsTTY: true, columns: 80, env: plain });
+    expect(await run(["connections"], narrow)).toBe(0);
+    const lines = narrow.out().trimEnd().split("\n");
+    expect(lines.map((line) => line.length <= 80)).toEqual([true, true, true]);
+    expect(narrow.out()).not.toContain("\x1b");
+    expect(lines[1]).toMatch(/^2{8} +github/);
+  });
+
+  it("shows one with its times, absolute and relative", async () => {
+    const shell = shellOf();
+    expect(await run(["connections", "get", connectionId.slice(0, 8)], shell)).toBe(0);
+    expect(shell.out()).toContain("2026-11-24T11:57:00Z (3m ago)\n");
   });
 
   it("filters at the daemon, the provider by name", async () => {
@@ -267,7 +288,6 @@ describe("the way to the daemon", () => {
 
   it("ends with 2 when the key or the address cannot be used", async () => {
     for (const env of [
-      { NEXUS_ADDRESS: "http://127.0.0.1:1" },
       { NEXUS_ADDRESS: "http://127.0.0.1:1", NEXUS_API_KEY_FILE: "/nonexistent" },
       { NEXUS_ADDRESS: "elsewhere" },
     ]) {

@@ -69,7 +69,7 @@ describe("nexusd status", () => {
     expect(shell.err()).toBe(
       `warning: the token of acme ends in 1h and cannot be refreshed; a person must consent again: nexusd connect --connection ${connectionId}\n`,
     );
-    const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  PROVIDER  CONNECTION\nin 1h                                acme      ${connectionId}\n`;
+    const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  PROVIDER  CONNECTION\nin 1h                                acme      ${connectionId.slice(0, 8)}\n`;
     expect(shell.out()).toContain(table);
     const quiet = fakeShell({ env: daemon.env });
     expect(await run(["status"], quiet)).toBe(0);
@@ -80,7 +80,8 @@ describe("nexusd status", () => {
     await serve(ready);
     const shell = fakeShell({ env: daemon.env });
     expect(await run(["status", "--check"], shell)).toBe(0);
-    expect(shell.out()).toBe(`nexusd       0.1.0, ready
+    expect(shell.out()).toBe(`nexusd       0.1.0
+status       ready
 up           3h 10m
 store        12.4 MiB
 subscribers  4

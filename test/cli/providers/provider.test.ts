@@ -157,6 +157,23 @@ describe("provider create", () => {
 });
 
 describe("provider list and get", () => {
+  it("finds one by the beginning of its id, after its name, and says when it is that of several", async () => {
+    daemon.addProvider();
+    daemon.addProvider({ id: "11111111-2222-4111-8111-111111111111", name: "gitlab" });
+    daemon.addProvider({ id: "22222222-2222-4111-8111-111111111111", name: "11111111" });
+    const get = async (text: string) => {
+      const shell = shellOf();
+      return { code: await run(["provider", "get", text], shell), out: shell.out(), err: shell.err() };
+    };
+    expect((await get("11111111-2")).out).toMatch(/^name +gitlab$/m);
+    expect((await get("11111111")).out).toMatch(/^id +22222222-/m);
+    const several = await get("11111111-");
+    expect(several.code).toBe(2);
+    expect(several.err).toContain("the beginning of several ids");
+    expect((await get("1111")).code).toBe(2);
+    expect((await get("9999")).code).toBe(1);
+  });
+
   it("reads all pages into a table", async () => {
     daemon.addProvider({ scopes: ["a", "b"], authUrl: "https://p.example/a" });
     daemon.addProvider({
@@ -170,7 +187,7 @@ describe("provider list and get", () => {
     expect(await run(["provider", "list"], shell)).toBe(0);
     const [header, ...rows] = shell.out().trimEnd().split("\n");
     expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES +DESCRIPTION$/);
-    expect(rows[0]).toMatch(/^github +1{8}-.* +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
+    expect(rows[0]).toMatch(/^github +1{8} +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
     expect(rows[1]).toMatch(/^google +x +oauth2 +omitted +https:\/\/i\.example$/);
     const json = shellOf();
     await run(["provider", "list", "--json"], json);

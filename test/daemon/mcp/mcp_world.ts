@@ -38,8 +38,8 @@ export class McpWorld {
     readonly api: EchoApi,
   ) {}
 
-  static async make(): Promise<McpWorld> {
-    return new McpWorld(await World.make(), await EchoApi.start());
+  static async make(options: Parameters<typeof World.make>[0] = {}): Promise<McpWorld> {
+    return new McpWorld(await World.make(options), await EchoApi.start());
   }
 
   async close(): Promise<void> {

@@ -69,6 +69,7 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", { timeout: 60_000 }, (
         expect.objectContaining({
           provider,
           user: "ada",
+          account: { subject: "ada" },
           status: "active",
         }),
       ]),

@@ -47,10 +47,15 @@ export class Running {
     }));
   }
 
-  /** Resolves once standard output has the text. */
-  async wrote(text: string): Promise<void> {
+  /** What came to standard output so far. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  /** Resolves once standard output has the text, behind its first `from` characters. */
+  async wrote(text: string, from = 0): Promise<void> {
     const { stdout } = this.child;
-    while (!this.#stdout.includes(text)) {
+    while (!this.#stdout.includes(text, from)) {
       const early = this.ended.then(({ code, stderr }) => {
         throw new Error(`ended with ${code}: ${stderr}`);
       });

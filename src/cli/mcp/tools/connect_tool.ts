@@ -28,7 +28,7 @@ const defaultWaitSeconds = 45;
 /** The name of the one thing that is asked of the person. */
 const question = "consent";
 
-const description = `Connects the user's account at a provider. When it is connected already, or has the scopes asked for, this answers so at once. Otherwise the person must open a link: a client that can show links asks the person itself, and the call waits; any other gets the link as auth_url: show it to the user and to nobody else, then call connection_status with wait_seconds.`;
+const description = `Connects the user's account at a provider. When it is connected already, or has the scopes asked for, this answers so at once. Otherwise the person must open a link: a client that can show links asks the person itself, and the call waits; any other gets the link as auth_url, or as verification_uri with a user_code: show it to the user and to nobody else, then call connection_status with wait_seconds.`;
 
 /** `connect` */
 export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpRequestContext["era"]): void {
@@ -89,7 +89,9 @@ function canShowLinks(server: McpServer, { mcpReq }: ServerContext): boolean {
 /** Asks the client to show the link. The state says which link it was; forged, it would change the words of the answer alone. */
 function ask(account: Account, consent: ConsentRequired, era: McpRequestContext["era"]): InputRequiredResult {
   const message = `Open the link to connect your account at ${account.providerName}. ${sentenceOf(consent)}`;
-  const request = inputRequired.elicitUrl({ message, url: consent.authUrl });
+  // Without the one, a device authorization (RFC 8628 section 3.3).
+  const url = consent.authUrl || consent.verificationUriComplete || consent.verificationUri;
+  const request = inputRequired.elicitUrl({ message, url });
   const elicitationId = linkId(consent);
   // Until 2025-11-25 the elicitation has an id, by which its end is told.
   const params = era === "legacy" ? { ...request.params, elicitationId } : request.params;
@@ -128,22 +130,31 @@ function declined(account: Account): ToolAnswer {
 }
 
 function linkAnswer(account: Account, consent: ConsentRequired, nowMs: number): Record<string, unknown> {
-  const { authUrl, reason, expiresAt } = consent;
+  const { reason, expiresAt } = consent;
   return {
     ...named(account),
     status: "waiting_for_person",
     reason,
-    auth_url: authUrl,
+    ...linkFields(consent),
     ...(expiresAt ? { link_ends_in: formatDuration(timestampMs(expiresAt) - nowMs) } : {}),
-    next: "show auth_url to the user and to nobody else, then call connection_status with wait_seconds",
+    next: "show the link to the user and to nobody else, with the code where there is one, then call connection_status with wait_seconds",
   };
+}
+
+function linkFields(consent: ConsentRequired): Record<string, string> {
+  const { authUrl, verificationUri, verificationUriComplete, userCode } = consent;
+  if (authUrl !== "") return { auth_url: authUrl };
+  const complete =
+    verificationUriComplete === "" ? {} : { verification_uri_complete: verificationUriComplete };
+  return { verification_uri: verificationUri, user_code: userCode, ...complete };
 }
 
 function named({ providerName, label }: Account): Record<string, string> {
   return { provider: providerName, ...(label === "" ? {} : { label }) };
 }
 
-function sentenceOf({ reason }: ConsentRequired): string {
-  if (reason === "not_connected") return "";
-  return reason === "scopes_missing" ? "More permissions are needed than before." : `(${reason})`;
+function sentenceOf({ reason, userCode }: ConsentRequired): string {
+  const code = userCode === "" ? "" : `The code to enter there is ${userCode}. `;
+  if (reason === "not_connected") return code;
+  return `${code}${reason === "scopes_missing" ? "More permissions are needed than before." : `(${reason})`}`;
 }

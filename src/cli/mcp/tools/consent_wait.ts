@@ -42,8 +42,9 @@ export async function acquire(
 }
 
 /** Tells a link from the next one, and tells nobody the link. */
-export function linkId({ authUrl }: ConsentRequired): string {
-  return createHash("sha256").update(authUrl).digest("base64url").slice(0, 22);
+export function linkId({ authUrl, verificationUri, userCode }: ConsentRequired): string {
+  const link = [authUrl, verificationUri, userCode].join("\n");
+  return createHash("sha256").update(link).digest("base64url").slice(0, 22);
 }
 
 /** Waits until the person is done, with a word to the client in between where it asked for that. @throws CommandFailure */

@@ -1,9 +1,9 @@
 import { ClientRegistration, type Provider } from "../../gen/nexus/v1/provider_pb.js";
-import { readClientSecret } from "../providers/client_secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
+import { readClientSecret } from "./client_secret.js";
 
 /** A client that a person registered at the authorization server of an MCP server. */
 export interface McpClientFlags {

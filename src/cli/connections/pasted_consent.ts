@@ -1,0 +1,73 @@
+import { exitCodes } from "../../daemon/exit_codes.js";
+import type { ConnectionServiceRequestConnectionResponse as RequestAnswer } from "../../gen/nexus/v1/connection_pb.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { type BrowserAnswer, visitBrowserListener } from "./browser_visit.js";
+import { isLocalUrl } from "./remote_machine.js";
+
+type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
+
+/**
+ * Takes a consent that was given in a browser which cannot reach this machine. The command is the browser that the daemon binds the
+ * consent to: it opens the link, keeps the cookie, and brings the answer back that the person pastes. Only the address at the provider
+ * leaves this machine, and only the query of what is pasted is used.
+ *
+ * @throws CommandFailure
+ */
+export async function consentByPaste(shell: Shell, request: Request): Promise<void> {
+  if (!shell.stdin.isTTY) throw usageFailure("--paste needs a terminal to paste at");
+  if (request.redirectUri === "")
+    throw usageFailure(
+      "--paste is for consents that come back to a redirect URI: this one does not, so leave it out",
+    );
+  if (!isLocalUrl(request.redirectUri)) {
+    throw usageFailure(
+      `--paste is for a redirect URI that leads to the browser's own machine: ${request.redirectUri} reaches the daemon, so open the link in any browser`,
+    );
+  }
+  const start = await visitBrowserListener(new URL(request.authUrl), "");
+  if (start.location === undefined || start.cookie === "") throw refused(start);
+  shell.stderr.write(
+    `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n`,
+  );
+  // What is wrong with an answer is part of the next question: nothing is shown to which the terminal would echo the next answer.
+  for (let wrong = ""; ; ) {
+    const question = `${wrong}Paste it here (it is not shown): `;
+    const answer = authorizationResponse(await shell.stdin.ask(question, { echo: false }), request);
+    if (typeof answer === "string") {
+      wrong = `${answer}\n`;
+      continue;
+    }
+    const end = await visitBrowserListener(answer, start.cookie);
+    if (end.status >= 400) throw refused(end);
+    return;
+  }
+}
+
+/**
+ * The authorization response that a person pasted (RFC 6749 section 4.1.2), at the redirect URI of the request.
+ *
+ * @returns a sentence where it is none
+ */
+export function authorizationResponse(
+  text: string,
+  { redirectUri, state }: Pick<Request, "redirectUri" | "state">,
+): URL | string {
+  const trimmed = text.trim();
+  const target = new URL(redirectUri);
+  if (!URL.canParse(trimmed)) return `That is no address: it begins with ${printable(redirectUri)}`;
+  const { pathname, searchParams } = new URL(trimmed);
+  if (pathname !== target.pathname || !(searchParams.has("code") || searchParams.has("error"))) {
+    return `That is not the address: it begins with ${printable(redirectUri)} and holds code= or error=`;
+  }
+  if (searchParams.get("state") !== state)
+    return "That address is the answer to another link: open the one above.";
+  target.search = searchParams.toString();
+  return target;
+}
+
+function refused({ status, message }: BrowserAnswer): CommandFailure {
+  const why = message === "" ? `the browser listener answers ${status}` : printable(message);
+  return new CommandFailure(exitCodes.consentFailed, `not connected: ${why}`);
+}

@@ -1,0 +1,34 @@
+import { shellWord } from "../shell/text.js";
+
+/** A command that a person runs elsewhere, and where this machine is. */
+export interface RemoteMachine {
+  readonly env: NodeJS.ProcessEnv;
+  readonly userName: () => string;
+}
+
+/** Whether a browser that is opened here would not be seen: over SSH, unless a program says how one is opened there. */
+export function isOverSsh(env: NodeJS.ProcessEnv): boolean {
+  return (env["SSH_CONNECTION"] ?? "") !== "" && (env["BROWSER"] ?? "") === "";
+}
+
+/** Whether an address leads only to the machine that it is opened on. */
+export function isLocalUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { hostname } = new URL(text);
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/**
+ * The command that makes an address of this machine work on the machine of the person, for pasting there.
+ *
+ * @param address on this machine, with or without a port
+ */
+export function forwardingCommand(address: string, { env, userName }: RemoteMachine): string {
+  const { hostname, port, protocol } = new URL(address);
+  const number = port === "" ? (protocol === "https:" ? "443" : "80") : port;
+  // Its words are the address and port of the client, then those of the server (ssh(1), ENVIRONMENT).
+  const [, , serverHost, serverPort] = (env["SSH_CONNECTION"] ?? "").split(" ");
+  const target = serverHost === undefined ? "THIS_MACHINE" : `${userName()}@${serverHost}`;
+  const flags = serverPort === undefined || serverPort === "22" ? [] : ["-p", serverPort];
+  return ["ssh", "-N", "-L", `${number}:${hostname}:${number}`, ...flags, shellWord(target)].join(" ");
+}

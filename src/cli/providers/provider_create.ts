@@ -1,0 +1,123 @@
+import { Command } from "commander";
+import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { isUnattended, signingGrants } from "../../model/providers/grant_type.js";
+import { profileSettings } from "../../model/providers/profile_fields.js";
+import {
+  type AuthType as AuthTypeName,
+  authTypes,
+  unverifiedIdTokenNote,
+} from "../../model/providers/provider_profile.js";
+import { usageFailure } from "../shell/command_failure.js";
+import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields } from "../shell/text.js";
+import { obtainClientSecret } from "./client_secret.js";
+import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
+import { printWarnings } from "./provider_target.js";
+import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
+
+export const secretNote =
+  "The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.";
+
+type Flags = ProfileFlags & StrategyFlags & DaemonFlags;
+
+export function providerCreateCommand(shell: Shell): Command {
+  const command = new Command("create")
+    .description("register a provider that the catalogue lacks")
+    .argument("<name>", "lower-case letters, digits and inner hyphens");
+  for (const option of [...profileOptions(), ...strategyOptions()]) command.addOption(option);
+  addNotes(command, secretNote);
+  return daemonCommand(shell, command, (session, flags: Flags, name: string) => {
+    const { authType = "oauth2" } = flags;
+    if (authType !== "oauth2") return createStaticProvider(shell, session, name, authType, flags);
+    strategyOfFlags("oauth2", flags);
+    return createClient(shell, session, name, flags);
+  });
+}
+
+async function createClient(
+  shell: Shell,
+  session: DaemonSession,
+  name: string,
+  flags: ProfileFlags,
+): Promise<void> {
+  if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
+  const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
+  const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
+  const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
+  const isMinted = isUnattended({ authType: "oauth2", grantType });
+  if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
+    throw usageFailure(
+      isMinted ? "give --issuer or --token-url" : "give --issuer, or --auth-url and --token-url",
+    );
+  }
+  const { fields } = profileChange({ ...flags, discovery });
+  const clientSecret = await clientSecretOf(shell, flags);
+  const provider = { ...fields, name, authType: AuthType.OAUTH2, clientSecret };
+  const answer = await session.call(`create the provider ${name}`, (options) =>
+    session.daemon.providers.createProvider({ provider }, options),
+  );
+  printWarnings(shell, answer);
+  const created = answer.provider;
+  const fieldsShown: [string, string][] = [
+    ["name", created?.name ?? ""],
+    ["id", created?.id ?? ""],
+    ["redirect URI", answer.redirectUri],
+  ];
+  const note = created && unverifiedIdTokenNote(profileSettings(created));
+  if (note !== undefined) fieldsShown.push(["note", note]);
+  session.show(
+    CreateProviderResponseSchema,
+    answer,
+    () =>
+      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${shell.program} connect ${created?.name}\n`,
+  );
+}
+
+/** Registers a provider whose key a person enters. @throws CommandFailure */
+export async function createStaticProvider(
+  shell: Shell,
+  session: DaemonSession,
+  name: string,
+  authType: Exclude<AuthTypeName, "oauth2">,
+  flags: ProfileFlags & StrategyFlags,
+): Promise<void> {
+  if (flags.clientId !== undefined || flags.clientSecretFile !== undefined) {
+    throw usageFailure(
+      `a provider of type ${authType} has no client: leave --client-id and --client-secret-file out`,
+    );
+  }
+  const strategy = strategyOfFlags(authType, flags);
+  const { fields } = profileChange(flags);
+  // From 1; 0 is unspecified.
+  const number = authTypes.indexOf(authType) + 1;
+  const provider = { ...fields, name, authType: number, ...(strategy ? { strategy } : {}) };
+  const answer = await session.call(`add the provider ${name}`, (options) =>
+    session.daemon.providers.createProvider({ provider }, options),
+  );
+  printWarnings(shell, answer);
+  const created = answer.provider;
+  session.show(
+    CreateProviderResponseSchema,
+    answer,
+    () =>
+      `${formatFields([
+        ["name", created?.name ?? ""],
+        ["id", created?.id ?? ""],
+        ["type", authType],
+      ])}\nEnter the key: ${shell.program} connect ${created?.name}\n`,
+  );
+}
+
+/** Where no person consents there is nothing to register. */
+export function firstStep(redirectUri: string): string {
+  return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
+}
+
+/** Empty for a public client, unless it signs. */
+export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
+  const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
+  if (flags.authMethod === "none" && !signs) return "";
+  return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();
+}

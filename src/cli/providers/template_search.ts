@@ -1,0 +1,45 @@
+import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
+import { printable } from "../shell/text.js";
+import { typeName } from "./provider_words.js";
+
+/** What a template can be found by. */
+type Searched = Pick<ProviderTemplate, "name" | "displayName"> & {
+  readonly provider?: Pick<NonNullable<ProviderTemplate["provider"]>, "category"> | undefined;
+};
+
+/**
+ * The templates that hold every word of `query` in their name, their name for people or their category: first the one of this
+ * name, then names that begin so, then words that do.
+ */
+export function searchTemplates<Template extends Searched>(
+  templates: readonly Template[],
+  query: string,
+): Template[] {
+  const words = query
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
+  return templates
+    .filter((template) => words.every((word) => textOf(template).includes(word)))
+    .map((template) => ({ template, rank: rankOf(template, words.join(" ")) }))
+    .toSorted((one, other) => one.rank - other.rank)
+    .map(({ template }) => template);
+}
+
+/** One line of a list, as wide as its names. */
+export function templateLine(template: ProviderTemplate, nameWidth: number): string {
+  const type = template.provider ? typeName(template.provider) : "";
+  return printable(
+    `${template.name.padEnd(nameWidth)}  ${template.displayName}${type === "oauth2" ? "" : ` (${type})`}`,
+  );
+}
+
+function rankOf(template: Searched, query: string): number {
+  if (template.name === query) return 0;
+  if (template.name.startsWith(query)) return 1;
+  return ` ${textOf(template).replaceAll("-", " ")}`.includes(` ${query}`) ? 2 : 3;
+}
+
+function textOf({ name, displayName, provider }: Searched): string {
+  return `${name} ${displayName} ${provider?.category ?? ""}`.toLowerCase();
+}

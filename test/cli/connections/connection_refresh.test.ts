@@ -1,0 +1,45 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../../src/cli/program.js";
+import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import { perTest } from "../../lifetimes.js";
+import { connectionId, FakeDaemon } from "../fake_daemon.js";
+import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+
+describe("connections refresh", () => {
+  const daemon = perTest(() => new FakeDaemon());
+  beforeEach(async () => {
+    daemon.addConnection();
+    daemon.tokenApi = {
+      refreshToken: () => ({
+        token: {
+          revision: 5n,
+          credentials: { access_token: "new-secret" },
+          idToken: "id-secret",
+          expiresAt: timestampFromMs(startMs + 3_600_000),
+        },
+      }),
+    };
+    await daemon.start();
+  });
+
+  it("shows the new revision and how long it lives, and no token", async () => {
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", "github"], shell)).toBe(0);
+    expect(shell.out()).toBe("github is refreshed: revision 5, expires in 1h\n");
+    expect(daemon.got("RefreshToken")).toMatchObject([{ connectionId }]);
+    const json = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", "github", "--json"], json)).toBe(0);
+    expect(jsonLines(json.out())).toMatchObject([{ token: { revision: "5" } }]);
+    expect(json.out()).not.toContain("secret");
+  });
+
+  it("names the command that makes the link where a person is needed", async () => {
+    const details = [{ desc: ErrorInfoSchema, value: { reason: "NOT_REFRESHABLE" } }];
+    daemon.failures.set("RefreshToken", new ConnectError("no", Code.FailedPrecondition, undefined, details));
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", connectionId.slice(0, 8)], shell)).toBe(1);
+    expect(shell.err()).toContain(`nexusd connect --connection ${connectionId}`);
+  });
+});

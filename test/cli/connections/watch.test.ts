@@ -1,0 +1,74 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../../src/cli/program.js";
+import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../../lifetimes.js";
+import { connectionId, FakeDaemon } from "../fake_daemon.js";
+import { fakeShell, startMs } from "../fake_shell.js";
+
+const daemon = perTest(() => new FakeDaemon());
+/** Ends the watch: the connection is gone. */
+let end: () => void;
+
+beforeEach(async () => {
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  daemon.addConnection();
+  daemon.watch = async function* () {
+    const position = { epoch: "e", revision: 1n };
+    yield {
+      event: {
+        case: "state",
+        value: {
+          connectionId,
+          providerName: "github",
+          userId: "ada",
+          status: ConnectionStatus.ACTIVE,
+          revision: 3n,
+          token: { credentials: { access_token: "L1ve" }, expiresAt: timestampFromMs(startMs + 65_000) },
+        },
+      },
+    };
+    yield { event: { case: "bookmark", value: { position } } };
+    await ended;
+    yield { event: { case: "removed", value: { connectionId } } };
+    yield { event: { case: "bookmark", value: { position } } };
+  };
+  await daemon.start();
+});
+
+const countdown = "22222222  github    ada   active  3         expires in";
+
+describe("watch", () => {
+  it("at a terminal shows a header, users and how long each token lives, second by second", async () => {
+    const env = { ...daemon.env, NO_COLOR: "1" };
+    const shell = fakeShell({ env, outIsTTY: true, columns: 100, rows: 30 });
+    const watching = run(["watch", connectionId], shell);
+    await expect.poll(() => shell.out()).toContain(`${countdown} 1m 5s\n`);
+    expect(shell.out()).toContain("ID        PROVIDER  USER  STATUS  REVISION  TOKEN");
+    shell.clock.advance(1000);
+    expect(shell.out()).toContain(`${countdown} 1m 4s\n`);
+    shell.clock.advance(64_000);
+    expect(shell.out()).toContain("expired 0s ago\n");
+    end();
+    expect(await watching).toBe(1);
+    expect(shell.out()).toContain("github/ada");
+    expect(shell.out()).not.toContain("L1ve");
+    // No timer goes on.
+    const before = shell.out();
+    shell.clock.advance(5_000);
+    expect(shell.out()).toBe(before);
+  });
+
+  it("in a pipe writes lines alone", async () => {
+    const shell = fakeShell({ env: daemon.env });
+    const watching = run(["watch", connectionId], shell);
+    end();
+    expect(await watching).toBe(1);
+    expect(shell.out()).toMatch(
+      /^\d\d:\d\d:\d\d {2}github\/ada +22222222 {2}active +rev 3 +expires in 1m 5s\n/,
+    );
+    expect(shell.out()).not.toContain("\x1b");
+  });
+});
