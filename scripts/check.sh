@@ -17,10 +17,12 @@ generated_code_is_current() {
   local folder
   folder=$(mktemp -d)
   node scripts/generate.mjs "$folder" && diff --recursive --brief "$folder/src/gen" src/gen &&
-    diff --brief "$folder/docs/settings.md" docs/settings.md
+    diff --brief "$folder/docs/settings.md" docs/settings.md &&
+    diff --recursive --brief "$folder/clients/typescript/src/gen" clients/typescript/src/gen &&
+    diff --recursive --brief "$folder/clients/typescript/src/strategies" clients/typescript/src/strategies
   local status=$?
   rm -rf "$folder"
-  [ "$status" -eq 0 ] || echo "src/gen or docs/settings.md is not current: run \`npm run generate\`" >&2
+  [ "$status" -eq 0 ] || echo "src/gen, docs/settings.md or clients/typescript is not current: run \`npm run generate\`" >&2
   return "$status"
 }
 

@@ -1,5 +1,6 @@
-// Generates src/gen: the contract from proto/, and what Envoy calls here from the protos in @grpc/grpc-js-xds; and docs/settings.md.
-// `node scripts/generate.mjs [folder]`: the folder that gets src/gen and docs, this one by default.
+// Generates src/gen: the contract from proto/, and what Envoy calls here from the protos in @grpc/grpc-js-xds; docs/settings.md; and what
+// clients/typescript shares with the daemon.
+// `node scripts/generate.mjs [folder]`: the folder that gets src/gen, docs and clients, this one by default.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -47,3 +48,4 @@ try {
   rmSync(folder, { recursive: true });
 }
 execFileSync("tsx", ["scripts/settings_page.ts", output], { stdio: "inherit" });
+execFileSync("node", ["scripts/client_typescript.mjs", output], { stdio: "inherit" });

@@ -24,6 +24,8 @@ export interface AuthorizationServer {
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
   readonly requiresPushedRequests: boolean;
+  /** RFC 9126 section 5. */
+  readonly pushedRequestEndpoint: string | undefined;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -65,6 +67,7 @@ export function manualAuthorizationServer(
     announcesPkce: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
+    pushedRequestEndpoint: undefined,
     signingAlgorithms,
   });
 }
@@ -122,6 +125,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
+    pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],

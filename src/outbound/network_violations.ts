@@ -17,6 +17,7 @@ export function networkViolations(settings: ProviderSettings, networks: Provider
     ["oauth2_options.refresh_url", oauth2.refreshUrl],
     ["oauth2_options.revocation_url", oauth2.revocationUrl],
     ["oauth2_options.device_authorization_url", oauth2.deviceAuthorizationUrl],
+    ["oauth2_options.pushed_authorization_request_url", oauth2.pushedAuthorizationRequestUrl],
     ["user_info_endpoint", settings.userInfoEndpoint],
     ["api_base_url", settings.apiBaseUrl],
   ];

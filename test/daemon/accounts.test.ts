@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { hangUp, json } from "../oauth/scripted_server.js";
@@ -213,5 +214,44 @@ describe("whose account a connection is, where consents are confirmed", () => {
       completionCode: new URL(page.url).searchParams.get("completion_code") ?? "",
     });
     expect(await world.connection(id)).toMatchObject({ account: { subject: "1815", login: "ada" } });
+  });
+});
+
+describe("whose account a static connection is", () => {
+  const world = perTest(() => ScriptedWorld.make());
+
+  it("is what the API answers when the key is tried, at capture, replacement and import", async () => {
+    const { clients, provider } = world;
+    world.api.set("/user", (response, request) => {
+      const login = request.headers["x-api-key"] === "key-of-ada" ? "ada" : "bob";
+      json({ account: { id: login.length, login } })(response, request);
+    });
+    const created = await clients.providers.createProvider({
+      provider: {
+        name: "keys",
+        authType: AuthType.API_KEY,
+        strategy: {
+          kind: { case: "header", value: { headerName: "X-Api-Key", credentialField: "api_key" } },
+        },
+        apiBaseUrl: provider.origin,
+        userInfoEndpoint: "/user",
+        userInfoMapping: { subject: "account.id", login: "account.login" },
+      },
+    });
+    const browser = new Browser();
+    const { authUrl, connectionId } = await clients.connections.requestConnection(requestOf("keys"));
+    const page = await browser.submit(await browser.get(authUrl), { api_key: "key-of-ada" });
+    expect(page.body).toContain("<p>The account is ada.</p>");
+    const read = async (id: string) =>
+      (await clients.connections.getConnection({ connectionId: id })).connection;
+    expect(await read(connectionId)).toMatchObject({ account: { subject: "3", login: "ada" } });
+    await clients.connections.replaceCredential({ connectionId, credentials: { api_key: "key-of-bob" } });
+    expect(await read(connectionId)).toMatchObject({ account: { login: "bob" }, revision: 2n });
+    const imported = await clients.connections.importConnection({
+      userId: "ada",
+      providerId: created.provider?.id ?? "",
+      credentials: { api_key: "key-of-ada" },
+    });
+    expect(imported.connection?.account?.login).toBe("ada");
   });
 });

@@ -1,7 +1,7 @@
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, it } from "vitest";
-import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { AuthType, GrantType } from "../../src/gen/nexus/v1/provider_pb.js";
 import {
   type ConsentRequired,
   RejectionOutcome as Outcome,
@@ -10,8 +10,11 @@ import {
 } from "../../src/gen/nexus/v1/token_pb.js";
 import { consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
+import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
+import { registered } from "./requests.js";
+import { ScriptedWorld } from "./scripted_world.js";
 
 const invalid = { status: 401, wwwAuthenticate: 'Bearer error="invalid_token"' };
 const insufficient = (scope = "read") => ({
@@ -189,5 +192,40 @@ describe("ReportRejectedToken", () => {
     expect(await report(12n)).toMatchObject({ outcome: Outcome.SUPERSEDED });
     world.clock.advance(3_600_000);
     await report((await token()).revision);
+  });
+});
+
+describe("ReportRejectedToken where tokens come without a person", () => {
+  const world = perTest(() => ScriptedWorld.make());
+
+  it("makes the next AcquireToken mint with the scopes, once, and refreshes as ever", async () => {
+    const minted: string[] = [];
+    world.answerToken = ({ form }) => {
+      const scope = form.get("scope") ?? "";
+      minted.push(scope);
+      if (scope.includes("bogus")) return json({ error: "invalid_scope" }, 400);
+      return json({ access_token: `minted-${minted.length}`, token_type: "Bearer", expires_in: 3600 });
+    };
+    await registered(world.clients, {
+      name: "machine",
+      clientId: "m",
+      clientSecret: "s",
+      grantType: GrantType.CLIENT_CREDENTIALS,
+      tokenUrl: `${world.provider.origin}/token`,
+      scopes: ["a"],
+    });
+    const name = { providerName: "machine", userId: "ada" };
+    const ask = async () => (await world.clients.tokens.acquireToken(name)).result;
+    const report = (revision: bigint, more: object) =>
+      world.clients.tokens.reportRejectedToken({ name, revision, ...more });
+    expect(await ask()).toMatchObject({ case: "token", value: { revision: 1n } });
+    expect(await report(1n, insufficient("b"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
+    expect(await ask()).toMatchObject({ case: "token", value: { revision: 2n, grantedScopes: ["a", "b"] } });
+    expect(await report(2n, invalid)).toMatchObject({ outcome: Outcome.REFRESHED, revision: 3n });
+    expect(await ask()).toMatchObject({ case: "token", value: { revision: 3n } });
+    expect(minted).toEqual(["a", "a b", "a b"]);
+    expect(await report(3n, insufficient("bogus"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
+    expect((await failureOf(ask())).code).toMatch(/FailedPrecondition|Unavailable/);
+    expect(await ask()).toMatchObject({ case: "token", value: { revision: 3n } });
   });
 });

@@ -259,23 +259,6 @@ describe("a provider that cannot be reached is told from one that answers badly"
 });
 
 describe("demands of a provider that nexusd does not support are named", () => {
-  it("PAR, by the discovery document: at creation and when a connection is requested", async () => {
-    const profile = discovered({ require_pushed_authorization_requests: true });
-    const { warnings, provider } = await world.clients.providers.createProvider({ provider: profile });
-    const words =
-      "the provider demands pushed authorization requests (PAR, RFC 9126), which nexusd does not support";
-    expect(warnings).toEqual([expect.stringContaining(words)]);
-    const requested = world.clients.connections.requestConnection({
-      userId: "ada",
-      provider: { case: "providerId", value: provider?.id ?? "" },
-    });
-    expect(await failureOf(requested)).toMatchObject({
-      code: "FailedPrecondition",
-      reason: "PROVIDER_MISCONFIGURED",
-      message: expect.stringContaining(words),
-    });
-  });
-
   it.each<[name: string, body: JsonObject, status: number]>([
     ["use_dpop_nonce", { error: "use_dpop_nonce" }, 400],
     ["invalid_dpop_proof", { error: "invalid_dpop_proof" }, 401],

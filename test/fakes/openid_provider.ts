@@ -35,6 +35,8 @@ export interface OpenIdProviderOptions {
   authorizationCodeTtlSeconds?: number;
   /** Default 14 days, counted anew for each rotated token. */
   refreshTokenTtlSeconds?: number;
+  /** It takes authorization requests that were pushed, and no others (RFC 9126 section 5). */
+  requirePushedRequests?: boolean;
   /** Registered for the three clients of `OpenIdProvider.clients`. `addRedirectUri` adds to them later. */
   redirectUris: string[];
   /** Registered besides the three. */

@@ -14,6 +14,7 @@ import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
+import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
@@ -37,6 +38,7 @@ export class WiredDomain {
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
+  readonly rejected: RejectedTokens;
   readonly connections: Connections;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
@@ -96,7 +98,7 @@ export class WiredDomain {
     this.completer = new ConnectionCompleter({
       ...entry,
       writer,
-      grants,
+      grants: { ...grants, pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")) },
       locks,
       userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
       refusesOtherAccounts: true,
@@ -106,6 +108,8 @@ export class WiredDomain {
     this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
     // The audit of reads is no part of what these domains are tested for.
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
+    const rejecting = { reader: this.reader, refresher: this.engine.refresher, store, clock };
+    this.rejected = new RejectedTokens({ ...rejecting, maxRejectionsPerHour: 12 });
     this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
   }
 

@@ -28,7 +28,7 @@ const npmBuild = (folder: string): Step[] =>
 
 const venv = join(examples, "python/.venv/bin");
 
-/** Each as its README line has it, with the versions of its lock file. */
+/** Agents on the generated code of their language. Each as its README line has it, with the versions of its lock file. */
 export const languages: readonly Language[] = [
   {
     name: "Python (grpcio)",
@@ -37,27 +37,8 @@ export const languages: readonly Language[] = [
       "python",
       ["python3", "-m", "venv", ".venv"],
       [join(venv, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
-      ["env", `PYTHON=${join(venv, "python")}`, "./generate.sh"],
     ),
     run: [join(venv, "python"), join(examples, "python/agent.py")],
-  },
-  {
-    name: "Go (grpc-go)",
-    needs: ["go"],
-    build: inFolder("go", ["go", "generate"], ["go", "build", "-p", "2", "-o", "agent", "."]),
-    run: [join(examples, "go/agent")],
-  },
-  {
-    name: "TypeScript (grpc-js)",
-    needs: ["node", "npm"],
-    build: npmBuild("typescript"),
-    run: [process.execPath, join(examples, "typescript/dist/src/grpc.js")],
-  },
-  {
-    name: "TypeScript (Connect)",
-    needs: ["node", "npm"],
-    build: [], // with the one before
-    run: [process.execPath, join(examples, "typescript/dist/src/connect.js")],
   },
   {
     name: "Java (grpc-java)",
@@ -70,6 +51,25 @@ export const languages: readonly Language[] = [
     needs: ["cargo", "cc"],
     build: inFolder("rust", ["cargo", "build", "--locked", "--quiet", "--jobs", "2"]),
     run: [join(examples, "rust/target/debug/agent")],
+  },
+];
+
+/** Agents that use the client library of their language. */
+export const libraryAgents: readonly Language[] = [
+  {
+    name: "TypeScript (nexusd-client)",
+    needs: ["node", "npm"],
+    build: [
+      { cwd: join(root, "clients/typescript"), command: ["npm", "run", "build"] },
+      ...npmBuild("typescript"),
+    ],
+    run: [process.execPath, join(examples, "typescript/dist/agent.js")],
+  },
+  {
+    name: "Go (clients/go)",
+    needs: ["go"],
+    build: inFolder("go", ["go", "build", "-p", "2", "-o", "agent", "."]),
+    run: [join(examples, "go/agent")],
   },
 ];
 

@@ -8,7 +8,16 @@ import { parseArgs } from "node:util";
 import { pathOf } from "../needs.js";
 import { overhearAuthority } from "./authority.js";
 import { type Built, build } from "./building.js";
-import { goTools, type Language, languages, page, schemathesis, toolsFolder } from "./languages.js";
+import {
+  goTools,
+  type Language,
+  languages,
+  libraryAgents,
+  page,
+  schemathesis,
+  toolsFolder,
+} from "./languages.js";
+import { playLibraryAgents } from "./library_agents.js";
 import { checkReconnecting } from "./reconnecting.js";
 import { playSchemathesis } from "./rest_document.js";
 import { Results } from "./results.js";
@@ -42,6 +51,9 @@ async function isBuilt(language: Language): Promise<boolean> {
 mkdirSync(toolsFolder, { recursive: true });
 const ready: Language[] = [];
 for (const language of languages.filter(isWanted)) if (await isBuilt(language)) ready.push(language);
+const withLibrary: Language[] = [];
+for (const language of libraryAgents.filter(isWanted))
+  if (await isBuilt(language)) withLibrary.push(language);
 const hasTools = isWanted(goTools) && (await isBuilt(goTools));
 const hasSchemathesis = isWanted(schemathesis) && (await isBuilt(schemathesis));
 const hasPage = isWanted(page) && (await isBuilt(page));
@@ -50,6 +62,10 @@ const stage = await Stage.set();
 try {
   tell(`playing: ${ready.length} agents through two listeners`);
   await playAgents(stage, ready, results);
+  if (withLibrary.length > 0) {
+    tell(`playing: ${withLibrary.length} agents with a client library`);
+    await playLibraryAgents(stage, withLibrary, results);
+  }
   for (const language of ready) {
     await results.check(`${language.name}, unix`, "authority", async () => {
       tell(`${language.name} sends the :authority ${await overhearAuthority(language)}`);

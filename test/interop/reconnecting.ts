@@ -15,31 +15,39 @@ const drainMs = 1_500;
 const revision = 7n;
 
 /** An attempt to open a stream: when, and from where it wants to resume. */
-interface Attempt {
+export interface Attempt {
   readonly atMs: number;
   readonly revision: bigint | undefined;
 }
 
-/**
- * Holds an agent against the rules in the comment of `WatchTokens`: backoff with full jitter under its bound, the count anew after the
- * first message, the delay that a drain asks for, the position of the last bookmark.
- */
+/** Holds an agent against the rules in the comment of `WatchTokens`, see `judge`. */
 export async function checkReconnecting(language: Language): Promise<void> {
-  const attempts = await playStandIn<Attempt[]>(language, 120, "it holds a stream again", (_, done) => {
-    const made: Attempt[] = [];
-    const answer = async (stream: ServerHttp2Stream): Promise<void> => {
-      const atMs = performance.now();
-      stream.on("error", () => undefined);
-      const request = fromBinary(WatchTokensRequestSchema, (await buffer(stream)).subarray(5));
-      const attempt = made.push({ atMs, revision: request.position?.revision });
-      if (attempt <= failures) end(stream, "14");
-      else if (attempt === failures + 1) end(stream, "14", bookmark);
-      else if (attempt === failures + 2) end(stream, "0", drain);
-      else done(made);
-    };
-    return (stream) => void answer(stream);
-  });
+  const attempts = await playStandIn<Attempt[]>(language, 120, "it holds a stream again", (_, done) =>
+    failing((_stream, made) => done(made)),
+  );
   judge(attempts);
+}
+
+/**
+ * Answers calls of WatchTokens: `failures` times with `UNAVAILABLE`, then after a message, then with a drain.
+ *
+ * @param done is given the stream of the attempt after that, which is not answered, and all attempts
+ */
+export function failing(
+  done: (stream: ServerHttp2Stream, attempts: Attempt[]) => void,
+): (stream: ServerHttp2Stream) => void {
+  const made: Attempt[] = [];
+  const answer = async (stream: ServerHttp2Stream): Promise<void> => {
+    const atMs = performance.now();
+    stream.on("error", () => undefined);
+    const request = fromBinary(WatchTokensRequestSchema, (await buffer(stream)).subarray(5));
+    const attempt = made.push({ atMs, revision: request.position?.revision });
+    if (attempt <= failures) end(stream, "14");
+    else if (attempt === failures + 1) end(stream, "14", bookmark);
+    else if (attempt === failures + 2) end(stream, "0", drain);
+    else done(stream, made);
+  };
+  return (stream) => void answer(stream);
 }
 
 const bookmark: Message = {
@@ -52,7 +60,13 @@ const drain: Message = {
   },
 };
 
-function judge(attempts: readonly Attempt[]): void {
+/**
+ * The backoff with full jitter under its bound, the count anew after the first message, the delay that a drain asks for, the position
+ * of the last bookmark.
+ *
+ * @throws Error for a rule that was broken
+ */
+export function judge(attempts: readonly Attempt[]): void {
   const gaps = attempts.slice(1).map(({ atMs }, index) => Math.round(atMs - (attempts[index]?.atMs ?? 0)));
   const [backoffs, afterMessage = 0, afterDrain = 0] = [gaps.slice(0, failures), ...gaps.slice(failures)];
   const words = `the attempts came after ${gaps.join(", ")} ms`;
@@ -71,13 +85,21 @@ function judge(attempts: readonly Attempt[]): void {
 }
 
 function end(stream: ServerHttp2Stream, status: string, message?: Message): void {
+  answerCall(
+    stream,
+    status,
+    message && toBinary(WatchTokensResponseSchema, create(WatchTokensResponseSchema, message)),
+  );
+}
+
+/** Ends a call of gRPC. @param status the number of the code */
+export function answerCall(stream: ServerHttp2Stream, status: string, message?: Uint8Array): void {
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
   if (message) {
-    const bytes = toBinary(WatchTokensResponseSchema, create(WatchTokensResponseSchema, message));
     const head = Buffer.alloc(5);
-    head.writeUInt32BE(bytes.length, 1);
-    stream.write(Buffer.concat([head, bytes]));
+    head.writeUInt32BE(message.length, 1);
+    stream.write(Buffer.concat([head, message]));
   }
   stream.end();
 }

@@ -31,8 +31,12 @@ export class Results {
     else this.missing += 1;
   }
 
-  table(columns: readonly string[]): string {
-    const sorted = [...this.#cells].sort(([one], [other]) => one.localeCompare(other));
+  /** @param order the rows in their order; by name when left out */
+  table(columns: readonly string[], order?: readonly string[]): string {
+    const place = (row: string) => order?.indexOf(row) ?? 0;
+    const sorted = [...this.#cells].sort(
+      ([one], [other]) => place(one) - place(other) || one.localeCompare(other),
+    );
     const rows = sorted.map(([row, cells]) => [row, ...columns.map((name) => cells.get(name) ?? "-")]);
     const all = [["", ...columns], ...rows];
     const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];

@@ -130,7 +130,7 @@ async function playRefusals(stage: Stage, language: Language, results: Results):
   }
 }
 
-function listeners(stage: Stage): { listener: "unix" | "tcp"; environment: NodeJS.ProcessEnv }[] {
+export function listeners(stage: Stage): { listener: "unix" | "tcp"; environment: NodeJS.ProcessEnv }[] {
   return [
     { listener: "unix", environment: { NEXUS_ADDRESS: stage.unixAddress } },
     {

@@ -26,6 +26,8 @@ describe("a discovery document", () => {
     const server = read({
       jwks_uri: "https://keys.example/jwks",
       revocation_endpoint: "https://idp.example/revoke",
+      device_authorization_endpoint: "https://idp.example/device",
+      pushed_authorization_request_endpoint: "https://idp.example/par",
       authorization_response_iss_parameter_supported: true,
       id_token_signing_alg_values_supported: ["none", "HS256", "ES256", "RS256", 7],
       code_challenge_methods_supported: ["plain"],
@@ -38,6 +40,9 @@ describe("a discovery document", () => {
       jwksUri: "https://keys.example/jwks",
       keys: expect.anything(),
       revocationEndpoint: "https://idp.example/revoke",
+      deviceAuthorizationEndpoint: "https://idp.example/device",
+      pushedRequestEndpoint: "https://idp.example/par",
+      announcesPkce: false,
       issParameterSupported: true,
       requiresPushedRequests: false,
       metadata: {

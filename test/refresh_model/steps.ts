@@ -10,6 +10,7 @@ export type Step =
   | { readonly do: "connect"; readonly provider: ProviderName }
   | { readonly do: "reconsent"; readonly at: number; readonly outcome: "given" | "denied" | "abandoned" }
   | { readonly do: "get" | "force" | "revoke" | "delete" | "withdraw"; readonly at: number }
+  | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
   | { readonly do: "blame_client"; readonly provider: ProviderName }
@@ -33,6 +34,15 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const), at }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("report" as const),
+      at,
+      behind: fc.constantFrom(0, 0, 1, 2),
+      error: fc.constantFrom("invalid_token", "invalid_token", "insufficient_scope"),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -162,6 +172,8 @@ async function perform(world: World, step: Step): Promise<void> {
       return detach(showTaken(life.domain.tokens.getToken(id, 0, owner)));
     case "force":
       return detach(showTaken(life.domain.tokens.refreshToken(id, owner)));
+    case "report":
+      return detach(report(world, id, step));
     case "revoke":
       return detach(life.domain.connections.revoke(id, owner));
     case "delete":
@@ -172,6 +184,29 @@ async function perform(world: World, step: Step): Promise<void> {
       if (connection.provider === "robots") return detach(world.connectRobot(id));
       return detach(life.domain.consent(connection.provider, id, step.outcome));
   }
+}
+
+/** An agent says that an API refused the newest revision, or one before it. */
+async function report(
+  world: World,
+  id: string,
+  { behind, error }: Extract<Step, { do: "report" }>,
+): Promise<void> {
+  const { life } = world;
+  const current = life.store.getConnection(id)?.credentialRevision ?? 0n;
+  const revision = current - BigInt(behind);
+  if (revision < 1n) return;
+  const token = { connectionId: id, revision, status: 401, wwwAuthenticate: `Bearer error="${error}"` };
+  const answer = await life.domain.rejected.report(token, owner);
+  if (behind > 0 && answer.outcome !== "superseded")
+    world.violations.push(`I9: ${id} acted on a late report`);
+  const isNewer = answer.revision > revision;
+  if (answer.outcome !== "scopes_missing" && !isNewer) {
+    world.violations.push(
+      `I9: ${id} answered a report of ${revision} with ${answer.outcome} ${answer.revision}`,
+    );
+  }
+  show(world, id, answer.revision);
 }
 
 /** Callers are refused for many reasons; what they must never see is found by the invariants. */

@@ -25,7 +25,8 @@ export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolic
 function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
   return withDaemon(shell, flags, async (session) => {
     const { input, output } = shell.openStandardStreams();
-    const ended = once(input, "close");
+    // A pipe that breaks closes, and a file ends.
+    const ended = Promise.race(["end", "close"].map((event) => once(input, event)));
     const deps = { policy, clock: shell.clock, sessionOf: () => session };
     const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
       transport: new StdioServerTransport(input, output),

@@ -2,6 +2,7 @@ import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import type { StaticCredential } from "../../model/credentials/credential.js";
 import { Aborted, FailedPrecondition, NotFound, type PreconditionReason } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -98,9 +99,9 @@ export class CredentialCapture {
     return await this.#locks.run(pending.connectionId, async () => {
       // It may have been used or replaced while this call waited for its turn.
       const request = this.find(state);
-      await this.#try(request.profile, fields, pending.connectionId, principal);
+      const credential = await this.#tried(request.profile, fields, pending.connectionId, principal);
       const { connection, completionCode } = await this.#store.commit((tx) =>
-        this.#complete(tx, request, fields, principal),
+        this.#complete(tx, request, credential, principal),
       );
       const isActive = completionCode === undefined;
       this.#log.info(
@@ -128,7 +129,7 @@ export class CredentialCapture {
       if (!connection) throw new NotFound("connection");
       const profile = replaceable(connection, this.#store.getProvider(connection.providerId));
       const fields = checkCredential(profile, values);
-      await this.#try(profile, fields, connectionId, principal);
+      const credential = await this.#tried(profile, fields, connectionId, principal);
       const nowMs = this.#clock.nowMs();
       return await this.#store.commit((tx) => {
         const before = tx.getConnection(connectionId);
@@ -139,7 +140,7 @@ export class CredentialCapture {
             "the provider profile was changed while the credential was tried: repeat the call",
           );
         }
-        const replaced = this.#writer.writeFields(tx, before, profile, fields);
+        const replaced = this.#writer.writeFields(tx, before, profile, credential);
         tx.appendAudit({
           timeMs: nowMs,
           type: "credential_replaced",
@@ -156,7 +157,7 @@ export class CredentialCapture {
   #complete(
     tx: Transaction,
     { stateHash, profile }: CaptureRequest,
-    fields: Fields,
+    credential: StaticCredential,
     principal: Principal,
   ): { readonly connection: Connection; readonly completionCode?: string } {
     const pending = tx.takeAuthorization(stateHash);
@@ -171,12 +172,12 @@ export class CredentialCapture {
     if (pending.requireConfirmation) {
       // The place for what waits is that of the newest request.
       if (ended.pendingStateHash !== undefined) throw new NotFound("request");
-      const held = { kind: "fields", fields, receivedAtMs: nowMs } as const;
+      const held = { kind: "fields", ...credential, receivedAtMs: nowMs } as const;
       tx.appendAudit({ ...event, type: "credential_captured", reason: "awaiting_confirmation" });
       return this.#holder.hold(tx, ended, pending, held);
     }
     const asked = { ...ended, requestedScopes: [], ...requestOver(ended) };
-    const connection = this.#writer.writeFields(tx, asked, profile, fields);
+    const connection = this.#writer.writeFields(tx, asked, profile, credential);
     tx.appendAudit({ ...event, type: "credential_captured" });
     return { connection };
   }
@@ -191,14 +192,14 @@ export class CredentialCapture {
     return profile;
   }
 
-  async #try(
+  async #tried(
     profile: ProviderProfile,
     fields: Fields,
     connectionId: string,
     principal: Principal,
-  ): Promise<void> {
+  ): Promise<StaticCredential> {
     try {
-      await this.#trial.try(profile, fields);
+      return { fields, account: await this.#trial.try(profile, fields) };
     } catch (error) {
       if (!(error instanceof FailedPrecondition)) throw error;
       await this.#store.commit((tx) =>

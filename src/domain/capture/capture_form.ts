@@ -73,9 +73,9 @@ export class CaptureFormFlow implements CaptureFlow {
     }
     const entered = enteredValues(profile, values);
     try {
-      const { redirectUrl } = await this.#capture.capture(state, entered, at(browser, origin));
+      const { redirectUrl, connection } = await this.#capture.capture(state, entered, at(browser, origin));
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
-      return { kind: "done", providerName: profile.name };
+      return { kind: "done", providerName: profile.name, account: connection.account };
     } catch (thrown) {
       const judged = this.#judge(thrown, state);
       if (typeof judged !== "string") return judged;

@@ -5,6 +5,7 @@ import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
+import type { StaticCredential } from "../../model/credentials/credential.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
@@ -32,7 +33,7 @@ import { checkImportRequest, type ImportRequest } from "./import_request.js";
 export type CheckFields = (
   profile: ProviderProfile,
   fields: Readonly<Record<string, string>>,
-) => Promise<Readonly<Record<string, Secret>>>;
+) => Promise<StaticCredential>;
 
 /**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it: from the
@@ -190,9 +191,9 @@ export class ConnectionImporter {
   ): Promise<Connection> {
     const nowMs = this.deps.clock.nowMs();
     const event = { timeMs: nowMs, ...by(principal), providerId: profile.id };
-    let fields: Awaited<ReturnType<CheckFields>>;
+    let credential: StaticCredential;
     try {
-      fields = await this.deps.checkFields(profile, request.fields);
+      credential = await this.deps.checkFields(profile, request.fields);
     } catch (error) {
       if (error instanceof FailedPrecondition) {
         const failed = { ...event, type: "connection.import_failed", reason: "credential_rejected" } as const;
@@ -205,7 +206,7 @@ export class ConnectionImporter {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
       refuseMoreConnections(tx, request.userId, this.#limits);
       refuseTakenLabel(tx, request);
-      const written = this.deps.writer.writeFields(tx, blank, profile, fields);
+      const written = this.deps.writer.writeFields(tx, blank, profile, credential);
       const revision = written.credentialRevision;
       tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
       return written;

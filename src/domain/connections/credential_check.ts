@@ -6,7 +6,6 @@ import type { CheckFields } from "./connection_importer.js";
 export function credentialCheck(trial: CredentialTrial): CheckFields {
   return async (profile, values) => {
     const fields = checkCredential(profile, values);
-    await trial.try(profile, fields);
-    return fields;
+    return { fields, account: await trial.try(profile, fields) };
   };
 }

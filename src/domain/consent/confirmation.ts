@@ -149,7 +149,7 @@ export class ConsentConfirmation {
             { pending, profile, tokenSet: held.tokenSet, metadata: held.callbackMetadata },
             Math.min(held.receivedAtMs, this.#clock.nowMs()),
           )
-        : this.#writer.writeFields(tx, { ...asked, requestedScopes: [] }, profile, held.fields);
+        : this.#writer.writeFields(tx, { ...asked, requestedScopes: [] }, profile, held);
     this.#audit(tx, "connection.confirmed", pending, principal, undefined, written.credentialRevision);
     return written;
   }

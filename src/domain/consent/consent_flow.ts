@@ -1,7 +1,7 @@
 import { at, browser, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
@@ -18,6 +18,7 @@ import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { PushedRequests } from "../grants/pushed_requests.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
@@ -40,7 +41,7 @@ interface ConsentFlowDeps {
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly servers: Pick<IssuerMetadata, "resolve">;
-  readonly grants: Pick<TokenEndpointClient, "exchangeCode">;
+  readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   readonly unknownStateAudit: Pick<UnknownStateAudit, "record">;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
@@ -71,10 +72,12 @@ interface Callback {
 export class ConnectionCompleter implements ConsentFlow {
   readonly #redemption: CodeRedemption;
   readonly #ending: ConsentEnding;
+  readonly #pushes: PushedRequests;
 
   constructor(private readonly deps: ConsentFlowDeps) {
     this.#redemption = new CodeRedemption(deps);
     this.#ending = new ConsentEnding(deps);
+    this.#pushes = new PushedRequests(deps);
   }
 
   async start(state: string): Promise<StartOutcome> {
@@ -84,7 +87,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (this.deps.clock.nowMs() >= pending.expiresAtMs) return { kind: "expired" };
     const profile = this.#profileOf(pending);
     if (!profile) return { kind: "provider_changed" };
-    const secret = this.#secretOf(stateHash, pending);
+    const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret) return { kind: "unknown_request" };
     const binding = {
       name: bindingName(stateHash),
@@ -94,7 +97,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
-    const location = authorizationUrl({
+    const url = authorizationUrl({
       server,
       clientId: profile.clientId,
       redirectUri: pending.redirectUri,
@@ -105,9 +108,17 @@ export class ConnectionCompleter implements ConsentFlow {
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });
-    const connection = this.deps.store.getConnection(pending.connectionId);
-    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
-    return { kind: "redirect", location, binding, stepUp: asked && { ...asked, providerName: profile.name } };
+    const pushed = await this.#pushes.push(url, server, profile);
+    if (pushed.kind !== "location") return pushed;
+    const { store, clock } = this.deps;
+    const connection = store.getConnection(pending.connectionId);
+    const asked = connection && askedScopes(connection, pending.scopes, clock.nowMs());
+    return {
+      kind: "redirect",
+      location: pushed.location,
+      binding,
+      stepUp: asked && { ...asked, providerName: profile.name },
+    };
   }
 
   async finish(
@@ -128,7 +139,7 @@ export class ConnectionCompleter implements ConsentFlow {
       await this.deps.unknownStateAudit.record(visitor);
       return this.#unknown(state);
     }
-    const secret = this.#secretOf(stateHash, pending);
+    const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret)
       return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", visitor });
     const binding = cookie(bindingName(stateHash));
@@ -253,16 +264,6 @@ export class ConnectionCompleter implements ConsentFlow {
       }
       return pending;
     });
-  }
-
-  /** Undefined when it cannot be opened. */
-  #secretOf(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
-    try {
-      return this.deps.vault.openAuthorization(stateHash, pending);
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
   }
 
   #isStatic(pending: PendingAuthorization): boolean {

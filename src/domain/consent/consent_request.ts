@@ -5,11 +5,10 @@ import { authorizationLifetimeMs } from "../../model/connections/authorization.j
 import type { Connection } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
-import { DataLoss, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
@@ -22,7 +21,6 @@ import {
   refuseTakenLabel,
   type StoredLimits,
 } from "../lifecycle/quotas.js";
-import { pushedRequestsWords } from "../providers/discovery_trial.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
@@ -142,7 +140,6 @@ export class ConnectionRequests {
     const isDevice = request.device === true;
     if (isDevice) refuseForDevice(profile, request, requireConfirmation);
     const server = isStatic ? undefined : await this.#servers.resolve(profile, expectsId);
-    if (server && !isDevice) refusePushedRequests(server);
     const codeVerifier = newCodeVerifier();
     const asked = { server, profile, scopes, codeVerifier };
     const device = isDevice ? await this.#devices?.authorize(asked) : undefined;
@@ -194,20 +191,12 @@ export class ConnectionRequests {
     if (profile?.version !== pending.providerVersion) return undefined;
     const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
     if (profile.authType === "oauth2" && !asksAll) return undefined;
-    try {
-      const { state, device } = this.#vault.openAuthorization(key, pending);
-      const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
-      if (!device) return { ...link, authUrl: this.#authUrl(state) };
-      const isAsker = pending.requestedBy === asker.name;
-      return {
-        ...link,
-        authUrl: "",
-        device: isAsker ? shownOf(device) : { ...shownOf(device), verificationUriComplete: "" },
-      };
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
+    const secret = this.#vault.authorizationIfOpens(key, pending);
+    const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
+    if (!secret?.device) return secret && { ...link, authUrl: this.#authUrl(secret.state) };
+    const shown = shownOf(secret.device);
+    const isAsker = pending.requestedBy === asker.name;
+    return { ...link, authUrl: "", device: isAsker ? shown : { ...shown, verificationUriComplete: "" } };
   }
 
   /** @throws InvalidArgument */
@@ -281,10 +270,6 @@ export class ConnectionRequests {
 function refuseRevoked({ status }: Connection): void {
   if (status !== "revoked") return;
   throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
-}
-
-function refusePushedRequests({ requiresPushedRequests }: AuthorizationServer): void {
-  if (requiresPushedRequests) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", pushedRequestsWords);
 }
 
 /**

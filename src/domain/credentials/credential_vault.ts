@@ -73,6 +73,16 @@ export class CredentialVault {
     return decodeAuthorizationSecret(this.#open(pending.sealed, authorizationPlace(stateHash, pending)));
   }
 
+  /** Undefined when it cannot be opened. */
+  authorizationIfOpens(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
+    try {
+      return this.openAuthorization(stateHash, pending);
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
+  }
+
   /** A single text. */
   sealToken(place: SealedPlace, token: Secret): SealedRecord {
     return this.#seal(Buffer.from(token.reveal(), "utf8"), place);

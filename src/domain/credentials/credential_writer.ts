@@ -1,13 +1,17 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { mergedAccount } from "../../model/credentials/account.js";
-import type { Credential, SealedCredential, TokenSet } from "../../model/credentials/credential.js";
+import type {
+  Credential,
+  SealedCredential,
+  StaticCredential,
+  TokenSet,
+} from "../../model/credentials/credential.js";
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
@@ -155,7 +159,7 @@ export class CredentialWriter {
     tx: Transaction,
     connection: Connection,
     profile: ProviderProfile,
-    fields: Readonly<Record<string, Secret>>,
+    { fields, account }: StaticCredential,
   ): Connection {
     const nowMs = this.deps.clock.nowMs();
     const revision = connection.credentialRevision + 1n;
@@ -173,6 +177,7 @@ export class CredentialWriter {
         failedRefreshes: 0,
         refreshIntent: undefined,
         strategy: profile.strategy,
+        account,
       },
       nowMs,
     );

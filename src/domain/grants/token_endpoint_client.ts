@@ -6,6 +6,7 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
 import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
@@ -105,6 +106,14 @@ export class TokenEndpointClient {
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
     return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+  }
+
+  /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
+  async pushAuthorization(
+    request: Pick<DeviceRequest, "server" | "profile"> & Pick<PushedRequest, "endpoint" | "location">,
+  ): Promise<string> {
+    const { endpoint, location } = request;
+    return await pushAuthorizationRequest({ ...this.#renewal(request), endpoint, location });
   }
 
   /** @throws GrantFailure, DataLoss */

@@ -1,5 +1,4 @@
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
-import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
@@ -30,14 +29,11 @@ export class DiscoveryTrial {
 
   async #try(profile: ProviderProfile): Promise<string[]> {
     try {
-      const { requiresPushedRequests } = await this.deps.servers.resolve(profile);
-      return requiresPushedRequests && isConsented(profile) ? [pushedRequestsWords] : [];
+      await this.deps.servers.resolve(profile);
+      return [];
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
       return [error.message];
     }
   }
 }
-
-export const pushedRequestsWords =
-  "the provider demands pushed authorization requests (PAR, RFC 9126), which nexusd does not support: turn that off for this client at the provider, and give the profile auth_url and token_url without enable_discovery";

@@ -1,9 +1,12 @@
+import type { Account } from "../../model/credentials/account.js";
 import type { Strategy } from "../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { userInfoUrl } from "../../model/providers/user_info.js";
+import { readUserInfo } from "../../oauth/resource/user_info.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import type { Secret } from "../../runtime/secret.js";
 
 /** A request of an agent to a provider's API. */
@@ -36,21 +39,31 @@ export class CredentialTrial {
   /**
    * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
    *
+   * @returns whose it is, where the answer says it
    * @throws FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403, PROVIDER_MISCONFIGURED when it stands where
    * the daemon must not call; Unavailable when it does not answer 2xx
    */
-  async try(profile: ProviderProfile, fields: Readonly<Record<string, Secret>>): Promise<void> {
+  async try(
+    profile: ProviderProfile,
+    fields: Readonly<Record<string, Secret>>,
+  ): Promise<Account | undefined> {
     const url = userInfoUrl(profile);
-    if (url === undefined) return;
-    processTrial(await this.#send(url, profile.strategy, fields));
+    if (url === undefined) return undefined;
+    const answer = await this.#send(url, profile.strategy, fields);
+    processTrial(answer.status);
+    return readUserInfo(await answer.text(), profile.userInfoMapping, url.href);
   }
 
-  async #send(url: URL, strategy: Strategy, fields: Readonly<Record<string, Secret>>): Promise<number> {
+  async #send(
+    url: URL,
+    strategy: Strategy,
+    fields: Readonly<Record<string, Secret>>,
+  ): Promise<OutboundResponse> {
     const credentials = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
     const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     try {
       const request = await this.#apply(bare, strategy, Object.fromEntries(credentials));
-      return (await this.#fetch(request.url, { method: "GET", headers: request.headers })).status;
+      return await this.#fetch(request.url, { method: "GET", headers: request.headers });
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);

@@ -1,5 +1,4 @@
-import type { Secret } from "../../runtime/secret.js";
-import type { SealedRecord, TokenSet } from "../credentials/credential.js";
+import type { SealedRecord, StaticCredential, TokenSet } from "../credentials/credential.js";
 
 /**
  * A request for consent. Until a person has answered it its key is the SHA-256 of `state`; one that was answered and waits for its
@@ -36,7 +35,7 @@ export type HeldCredential = (
       /** Values of the callback that the profile keeps. */
       readonly callbackMetadata: Readonly<Record<string, string>>;
     }
-  | { readonly kind: "fields"; readonly fields: Readonly<Record<string, Secret>> }
+  | (StaticCredential & { readonly kind: "fields" })
 ) & { readonly receivedAtMs: number };
 
 /** How long a person has to consent, and an application to confirm it. */

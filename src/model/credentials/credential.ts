@@ -29,6 +29,13 @@ export interface TokenSet extends Credential {
   readonly refreshExpiresInMs?: number | undefined;
 }
 
+/** What a person entered for a static type, judged. */
+export interface StaticCredential {
+  readonly fields: Readonly<Record<string, Secret>>;
+  /** Undefined when the provider was not asked, or did not say. */
+  readonly account?: Account | undefined;
+}
+
 /** A sealed plaintext, as stored. */
 export interface SealedRecord {
   readonly keyId: string;

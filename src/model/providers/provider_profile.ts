@@ -145,6 +145,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
   endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
+  endpoint("oauth2_options.pushed_authorization_request_url", settings.oauth2.pushedAuthorizationRequestUrl);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");

@@ -7,6 +7,7 @@ import {
   type HeldCredential as HeldMessage,
 } from "../../gen/nexus/store/v1/records_pb.js";
 import type { HeldCredential } from "../../model/connections/authorization.js";
+import type { Account } from "../../model/credentials/account.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { Secret } from "../../runtime/secret.js";
 import { accountMessage, decodeAccount } from "./account_codec.js";
@@ -108,7 +109,8 @@ export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationS
 function heldMessage(held: HeldCredential): HeldMessage {
   const receivedAtMs = BigInt(held.receivedAtMs);
   if (held.kind === "fields") {
-    return create(HeldCredentialSchema, { credential: fieldsMessage(held.fields), receivedAtMs });
+    const credential = fieldsMessage(held.fields);
+    return create(HeldCredentialSchema, { credential, receivedAtMs, ...accountOfHeld(held.account) });
   }
   const { tokenSet, binding, callbackMetadata } = held;
   const { expiresInMs, refreshExpiresInMs, scopes, account } = tokenSet;
@@ -120,7 +122,7 @@ function heldMessage(held: HeldCredential): HeldMessage {
     subject: tokenSet.subject ?? "",
     metadata: { ...tokenSet.metadata },
     callbackMetadata: { ...callbackMetadata },
-    ...(account && { account: accountMessage(account), accountSource: account.source }),
+    ...accountOfHeld(account),
     ...(expiresInMs !== undefined && { expiresInMs: BigInt(Math.round(expiresInMs)) }),
     ...(refreshExpiresInMs !== undefined && { refreshExpiresInMs: BigInt(Math.round(refreshExpiresInMs)) }),
   });
@@ -130,7 +132,7 @@ function heldOf(message: HeldMessage): HeldCredential {
   const credential = message.credential ?? create(CredentialSecretSchema);
   const receivedAtMs = Number(message.receivedAtMs);
   if (credential.accessToken === "") {
-    return { kind: "fields", fields: fieldsOfMessage(credential), receivedAtMs };
+    return { kind: "fields", fields: fieldsOfMessage(credential), ...heldAccount(message), receivedAtMs };
   }
   const tokenSet = {
     ...credentialOf(credential),
@@ -139,10 +141,18 @@ function heldOf(message: HeldMessage): HeldCredential {
     scopes: message.scopesKnown ? message.scopes : undefined,
     subject: decodeText(message.subject),
     metadata: message.metadata,
-    ...(message.account && { account: decodeAccount(message.account, message.accountSource) }),
+    ...heldAccount(message),
   };
   const binding = decodeText(credential.grantBinding);
   return { kind: "token_set", tokenSet, binding, callbackMetadata: message.callbackMetadata, receivedAtMs };
+}
+
+function accountOfHeld(account: Account | undefined) {
+  return account && { account: accountMessage(account), accountSource: account.source };
+}
+
+function heldAccount({ account, accountSource }: HeldMessage) {
+  return account && { account: decodeAccount(account, accountSource) };
 }
 
 function numberOf(value: bigint | undefined): number | undefined {

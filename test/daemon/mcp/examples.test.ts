@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
@@ -68,5 +70,12 @@ describe("examples/mcp", { timeout: 60_000 }, () => {
     expect(JSON.stringify(result)).toContain("is `nexusd serve` running?");
     expect(result.isError).toBe(true);
     await client.close();
+  });
+
+  it.each(["ignore", "pipe"] as const)("ends when its input does (%s)", async (stdin) => {
+    const { command, args, env } = mcp.stdioCommand([]);
+    const child = spawn(command, args, { env, stdio: [stdin, "ignore", "inherit"] });
+    child.stdin?.end();
+    expect(await once(child, "exit")).toEqual([0, null]);
   });
 });

@@ -21,7 +21,7 @@ describe("a capture and its record", () => {
     profile = await engine.provider("acme", profileOf());
     onTrial = async () => {};
     const { store, vault, writer, clock } = engine;
-    const trial = { try: () => onTrial() };
+    const trial = { try: () => onTrial().then(() => undefined) };
     const holder = new ConsentHolder({ vault, clock });
     const locks = new KeyedMutex<string>();
     capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silentLog });

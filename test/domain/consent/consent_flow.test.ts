@@ -50,7 +50,7 @@ describe("ConnectionCompleter", () => {
       ...shared,
       servers: { resolve: () => Promise.reject(failure) },
       revocations: new RevocationQueue(shared),
-      grants: { exchangeCode: engine.exchangeCode },
+      grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },
       userInfo: { accountOf: () => Promise.resolve(undefined) },
       refusesOtherAccounts: true,
       onAccepted: () => undefined,

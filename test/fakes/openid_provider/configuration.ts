@@ -13,6 +13,8 @@ export interface Lifetimes {
   readonly accessTokenTtlSeconds?: number;
   readonly authorizationCodeTtlSeconds?: number;
   readonly refreshTokenTtlSeconds?: number;
+  /** RFC 9126 section 5. */
+  readonly requirePushedRequests?: boolean;
 }
 
 export async function configure(options: Lifetimes, store: Store): Promise<Configuration> {
@@ -38,7 +40,10 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      pushedAuthorizationRequests: {
+        enabled: options.requirePushedRequests === true,
+        requirePushedAuthorizationRequests: options.requirePushedRequests === true,
+      },
       resourceIndicators: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async () => true },

@@ -96,6 +96,7 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["api_base_url", (url) => ({ apiBaseUrl: url })],
   ["oauth2_options.refresh_url", (url) => oauth({ refreshUrl: url })],
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
+  ["oauth2_options.pushed_authorization_request_url", (url) => oauth({ pushedAuthorizationRequestUrl: url })],
   ["oauth2_options.device_authorization_url", (url) => oauth({ deviceAuthorizationUrl: url })],
 ];
 
@@ -604,7 +605,7 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth", "scope_in_assertion"].map(
+      ...["omit_pkce", "skip_scope_on_auth", "push_authorization_requests", "scope_in_assertion"].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",

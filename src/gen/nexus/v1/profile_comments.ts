@@ -54,5 +54,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.assertion_subject": "`sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation). `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user. Empty means `client_id`.",
   "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
   "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.",
+  "OAuth2Options.push_authorization_requests": "Push each authorization request to the server before the browser goes there (RFC 9126), also where the server does not demand it.",
+  "OAuth2Options.pushed_authorization_request_url": "Pushed authorization request endpoint; empty means the discovered one, or none.",
   "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
 };

@@ -1,0 +1,160 @@
+package nexus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/nexusd/nexusd/clients/go/nexusv1"
+)
+
+// What [errors.Is] finds in an [Error] of that status.
+var (
+	// ErrNotFound: the provider or connection does not exist, or this caller may not see it.
+	ErrNotFound = errors.New("nexus: not found")
+	// ErrUnauthenticated: the daemon does not know the key, or was given none.
+	ErrUnauthenticated = errors.New("nexus: unauthenticated")
+	// ErrPermissionDenied: the policy does not allow it.
+	ErrPermissionDenied = errors.New("nexus: permission denied")
+	// ErrInvalidArgument: a value of the call is outside of its limits.
+	ErrInvalidArgument = errors.New("nexus: invalid argument")
+	// ErrClosed: the client was closed before the call.
+	ErrClosed = errors.New("nexus: the client is closed")
+)
+
+var sentinels = map[codes.Code]error{
+	codes.NotFound:         ErrNotFound,
+	codes.Unauthenticated:  ErrUnauthenticated,
+	codes.PermissionDenied: ErrPermissionDenied,
+	codes.InvalidArgument:  ErrInvalidArgument,
+	codes.Canceled:         context.Canceled,
+	codes.DeadlineExceeded: context.DeadlineExceeded,
+}
+
+// Error is what the daemon answered in place of a token. Errors of the other types wrap one.
+type Error struct {
+	// Code is the status of the call.
+	Code codes.Code
+	// Reason is a stable word, for example CONNECTION_PENDING; empty for most codes. It is the reason of google.rpc.ErrorInfo.
+	Reason string
+	// Message says what is wrong and what to do next.
+	Message string
+
+	status *status.Status
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("nexus: %s: %s", e.Code, e.Message)
+}
+
+// Is tells whether target is the sentinel of the code: [ErrNotFound] and its like, [context.Canceled], [context.DeadlineExceeded].
+func (e *Error) Is(target error) bool { return target == sentinels[e.Code] }
+
+// GRPCStatus is the status as it was answered, for [status.FromError].
+func (e *Error) GRPCStatus() *status.Status { return e.status }
+
+// Unavailable says that there is no token now and that there may be one later: the daemon cannot be reached, the provider cannot be
+// asked, or a limit was reached.
+type Unavailable struct {
+	// RetryAfter is how long to wait before the next call; 0 when the daemon did not say.
+	RetryAfter time.Duration
+	// Err is what was answered.
+	Err *Error
+}
+
+func (e *Unavailable) Error() string { return e.Err.Error() }
+
+// Unwrap answers Err.
+func (e *Unavailable) Unwrap() error { return e.Err }
+
+// ConsentRequired says that a person must open AuthURL before there is a token. [Client.Acquire] waits for that.
+type ConsentRequired struct {
+	// AuthURL is to be opened in the person's browser, once. Who opens it and consents gives the account that the agent acts with:
+	// show it to the user of the call alone. It is no part of the error's text.
+	AuthURL string
+	// ConnectionID names the connection that waits.
+	ConnectionID string
+	// ExpiresAt is when the link ends.
+	ExpiresAt time.Time
+	// Reason is not_connected, scopes_missing, or the word of the connection's problem, for example reauth_required.
+	Reason string
+}
+
+func (e *ConsentRequired) Error() string {
+	return fmt.Sprintf("nexus: a person must open the link of connection %s (%s)", e.ConnectionID, e.Reason)
+}
+
+// AttentionRequired says that a connection was well and is not any more: a person must consent again, or correct the profile.
+//
+// With a link it is a ConsentRequired too: [errors.As] finds both. Without a link the daemon answered FAILED_PRECONDITION; then it wraps
+// an [Error].
+type AttentionRequired struct {
+	// Reason is the word of the connection's problem, for example reauth_required, or that of the error, for example
+	// PROVIDER_MISCONFIGURED.
+	Reason string
+	// Consent is the link; nil when there is none.
+	Consent *ConsentRequired
+	// Err is what was answered; nil when there is a link.
+	Err *Error
+}
+
+func (e *AttentionRequired) Error() string {
+	if e.Consent != nil {
+		return e.Consent.Error()
+	}
+	return e.Err.Error()
+}
+
+// Unwrap answers Consent, or else Err.
+func (e *AttentionRequired) Unwrap() error {
+	if e.Consent != nil {
+		return e.Consent
+	}
+	return e.Err
+}
+
+func consentError(answer *nexusv1.ConsentRequired) error {
+	consent := &ConsentRequired{
+		AuthURL:      answer.GetAuthUrl(),
+		ConnectionID: answer.GetConnectionId(),
+		ExpiresAt:    answer.GetExpiresAt().AsTime(),
+		Reason:       answer.GetReason(),
+	}
+	if consent.Reason == "not_connected" || consent.Reason == "scopes_missing" {
+		return consent
+	}
+	return &AttentionRequired{Reason: consent.Reason, Consent: consent}
+}
+
+// statusError makes the typed error of a call that failed.
+func statusError(err error) error {
+	if err == nil {
+		return nil
+	}
+	answered := status.Convert(err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		answered = status.FromContextError(err)
+	}
+	known := &Error{Code: answered.Code(), Message: answered.Message(), status: answered}
+	var retryAfter time.Duration
+	for _, detail := range answered.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			known.Reason = detail.GetReason()
+		case *errdetails.RetryInfo:
+			retryAfter = detail.GetRetryDelay().AsDuration()
+		}
+	}
+	switch known.Code {
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
+		return &Unavailable{RetryAfter: retryAfter, Err: known}
+	case codes.FailedPrecondition:
+		return &AttentionRequired{Reason: known.Reason, Err: known}
+	}
+	return known
+}

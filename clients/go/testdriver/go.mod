@@ -1,0 +1,20 @@
+module github.com/nexusd/nexusd/clients/go/testdriver
+
+go 1.25.0
+
+replace github.com/nexusd/nexusd/clients/go => ../
+
+require (
+	github.com/aws/aws-sdk-go-v2 v1.48.0
+	github.com/nexusd/nexusd/clients/go v0.1.0
+	google.golang.org/grpc v1.82.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	github.com/aws/smithy-go v1.28.9 // indirect
+	golang.org/x/net v0.53.0 // indirect
+	golang.org/x/sys v0.43.0 // indirect
+	golang.org/x/text v0.36.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260414002931-afd174a4e478 // indirect
+)

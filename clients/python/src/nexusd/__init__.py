@@ -1,0 +1,64 @@
+"""Current OAuth tokens and API keys for agents, by name, from nexusd.
+
+    with Nexus() as nexus:
+        token = nexus.acquire("github", user="ada", on_consent=print)
+
+Hooks: `nexusd.httpx`, `nexusd.requests`, `nexusd.google_auth`, `nexusd.grpc`.
+"""
+
+from nexusd._aio.client import AsyncNexus
+from nexusd._sync.cancellation import Cancellation
+from nexusd._sync.client import Nexus
+from nexusd.errors import (
+    AttentionRequired,
+    Cancelled,
+    ConsentRequired,
+    DeadlineExceeded,
+    InvalidArgument,
+    NexusError,
+    NotFound,
+    PermissionDenied,
+    StrategyError,
+    Unauthenticated,
+    Unavailable,
+)
+from nexusd.strategies import Request
+from nexusd.tokens import (
+    Bookmark,
+    ConnectionRemoved,
+    ConnectionState,
+    Consent,
+    Problem,
+    Reset,
+    Token,
+    WatchEvent,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncNexus",
+    "AttentionRequired",
+    "Bookmark",
+    "Cancellation",
+    "Cancelled",
+    "ConnectionRemoved",
+    "ConnectionState",
+    "Consent",
+    "ConsentRequired",
+    "DeadlineExceeded",
+    "InvalidArgument",
+    "Nexus",
+    "NexusError",
+    "NotFound",
+    "PermissionDenied",
+    "Problem",
+    "Request",
+    "Reset",
+    "StrategyError",
+    "Token",
+    "Unauthenticated",
+    "Unavailable",
+    "WatchEvent",
+    "__version__",
+]

@@ -1,0 +1,99 @@
+"""Between the messages of the contract and the types of this package."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from nexusd._core.names import Name
+from nexusd._proto import token_pb2
+from nexusd.errors import AttentionRequired, ConsentRequired
+from nexusd.strategies import make_strategy
+from nexusd.tokens import Bookmark, ConnectionRemoved, ConnectionState, Consent, Problem, Reset, Token, WatchEvent
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# The words of ConnectionStatus, by their numbers.
+_STATUSES = ("unspecified", "pending", "active", "attention", "revoked", "expired", "failed")
+
+
+def datetime_of(timestamp: Timestamp) -> datetime:
+    return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+
+
+def token_of(message: token_pb2.Token) -> Token:
+    """Raises StrategyError for a strategy that this version does not know."""
+    kind = message.strategy.WhichOneof("kind")
+    config: Any = getattr(message.strategy, kind) if kind else None
+    given = {field.name: value for field, value in config.ListFields()} if kind else {}
+    return Token(
+        credentials=MappingProxyType(dict(message.credentials)),
+        strategy=make_strategy(kind or "", given),
+        revision=message.revision,
+        expires_at=datetime_of(message.expires_at) if message.HasField("expires_at") else None,
+        granted_scopes=frozenset(message.granted_scopes),
+        token_type=message.token_type,
+    )
+
+
+def consent_of(message: token_pb2.ConsentRequired, name: Name) -> Consent:
+    return Consent(
+        provider=name.provider,
+        user=name.user,
+        auth_url=message.auth_url,
+        connection_id=message.connection_id,
+        expires_at=datetime_of(message.expires_at) if message.HasField("expires_at") else None,
+        reason=message.reason,
+        verification_uri=message.verification_uri,
+        user_code=message.user_code,
+        verification_uri_complete=message.verification_uri_complete,
+    )
+
+
+def consent_error(consent: Consent) -> ConsentRequired:
+    """The error that carries the link; its message does not, since messages are logged."""
+    is_first = consent.reason in ("not_connected", "scopes_missing")
+    what = "enter user_code at verification_uri" if consent.user_code else "open the link in auth_url"
+    message = f"{consent.user} must {what} to connect {consent.provider}: {consent.reason}"
+    return (ConsentRequired if is_first else AttentionRequired)(
+        message,
+        reason=consent.reason,
+        auth_url=consent.auth_url,
+        connection_id=consent.connection_id,
+        expires_at=consent.expires_at,
+        verification_uri=consent.verification_uri,
+        user_code=consent.user_code,
+        verification_uri_complete=consent.verification_uri_complete,
+    )
+
+
+def status_word(number: int) -> str:
+    return _STATUSES[number] if number < len(_STATUSES) else "unspecified"
+
+
+def state_of(message: token_pb2.TokenState) -> ConnectionState:
+    problem = message.problem
+    return ConnectionState(
+        connection_id=message.connection_id,
+        provider=message.provider_name,
+        user=message.user_id,
+        label=message.label,
+        status=status_word(message.status),
+        revision=message.revision,
+        token=token_of(message.token) if message.HasField("token") else None,
+        problem=Problem(problem.reason, problem.message) if message.HasField("problem") else None,
+    )
+
+
+def event_of(message: token_pb2.WatchTokensResponse) -> WatchEvent | None:
+    """None for `drain`, and for an event that this version does not know."""
+    kind = message.WhichOneof("event")
+    if kind == "state":
+        return state_of(message.state)
+    if kind == "removed":
+        return ConnectionRemoved(message.removed.connection_id)
+    if kind == "bookmark":
+        return Bookmark(message.bookmark.position.revision)
+    return Reset(message.reset.reason) if kind == "reset" else None

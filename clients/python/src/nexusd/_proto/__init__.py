@@ -1,0 +1,1 @@
+"""The contract's messages. Private: they may change with every release."""

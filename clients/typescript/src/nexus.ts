@@ -1,0 +1,255 @@
+import type { Interceptor } from "@connectrpc/connect";
+import { type AcquireOptions, acquire } from "./acquire.js";
+import { daemonAddress, type NexusOptions } from "./daemon_address.js";
+import { DaemonConnection } from "./daemon_connection.js";
+import { consentErrorOf, isOfTheConnection, nexusErrorOf } from "./error_mapping.js";
+import { NexusError } from "./errors.js";
+import { type Fetch, fetchWith } from "./fetch.js";
+import { type AcquireTokenResponse, RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
+import { interceptorWith } from "./interceptor.js";
+import { SharedCalls } from "./shared_calls.js";
+import { type Clock, SystemClock } from "./strategies/clock.js";
+import { type Limits, limited } from "./time_limit.js";
+import { Token } from "./token.js";
+import { TokenCache } from "./token_cache.js";
+import { type TokenName, tokenName } from "./token_name.js";
+import { TokenWatch } from "./token_watch.js";
+
+/** Longer than a refresh at a slow provider, which a call may wait for. */
+const callTimeoutMs = 60_000;
+/** How long the next revision may take to come by the stream before it is asked for. */
+const arrivalMs = 5_000;
+/** The same where no stream carries the name, or not yet. */
+const openingMs = 300;
+
+/** Whose token, and what it must be. */
+export interface TokenOptions extends Limits {
+  /** Your identifier of the user on whose behalf the agent acts. */
+  readonly user: string;
+  /** Tells a second account of the user at the provider apart. */
+  readonly label?: string | undefined;
+  /** Scopes that the token must have. Default: any will do. */
+  readonly scopes?: readonly string[] | undefined;
+  /** How long the token should live at least, 0 to 24 hours: a wish, as in `AcquireToken`. */
+  readonly minTtlMs?: number | undefined;
+  /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, in place of the link. */
+  readonly device?: boolean | undefined;
+}
+
+/** What is sent to the daemon for a token. @internal */
+export interface Question {
+  readonly returnUrl?: string | undefined;
+  readonly waitMs?: number;
+}
+
+/**
+ * Tokens of a nexusd. One client is meant for the whole process: it keeps one stream, by which the tokens that were asked for are
+ * always the newest, and so asking again costs no call.
+ */
+export class Nexus implements AsyncDisposable, Disposable {
+  readonly #connection: DaemonConnection;
+  readonly #clock: Clock;
+  readonly #cache: TokenCache;
+  readonly #watch: TokenWatch;
+  readonly #shared = new SharedCalls<Token>();
+  readonly #closed = new AbortController();
+
+  /**
+   * Connects with the first question.
+   *
+   * @param options left out: the daemon of this user on this machine, or that of `NEXUS_ADDRESS` and `NEXUS_API_KEY_FILE`
+   * @throws InvalidArgument for an address that is none
+   */
+  constructor(options: NexusOptions = {}, /** @internal */ clock: Clock = new SystemClock()) {
+    const connection = new DaemonConnection(daemonAddress(options));
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#cache = new TokenCache(clock, (key) => this.#watch.covers(key));
+    this.#watch = new TokenWatch({
+      clock,
+      cache: this.#cache,
+      watchTokens: (request, signal) =>
+        connection.streams.watchTokens(request, { signal, headers: connection.headers() }),
+    });
+  }
+
+  /**
+   * The current token. It costs a call only when it is asked for the first time, or when the daemon has none.
+   *
+   * @param provider name of the provider profile
+   * @throws ConsentRequired with the link that a person must open
+   * @throws NexusError its other kinds
+   */
+  async token(provider: string, options: TokenOptions): Promise<Token> {
+    const name = tokenName(provider, options.user, options.label);
+    this.#throwIfClosed();
+    const { scopes = [], minTtlMs = 0 } = options;
+    const found = this.#cache.find(name.key, { scopes, minTtlMs });
+    if (found) {
+      options.signal?.throwIfAborted();
+      return found;
+    }
+    return await this.#limited(options, (signal) => this.#ask(name, options, signal));
+  }
+
+  /**
+   * The current token; where a person must act first, the link is given to `onConsent`, and the call waits for the person. It goes on
+   * while the daemon restarts. Without `onConsent` it is `token`.
+   *
+   * @throws what `token` throws, but no ConsentRequired for a link that was shown
+   */
+  async acquire(provider: string, options: AcquireOptions): Promise<Token> {
+    const { onConsent } = options;
+    if (!onConsent) return await this.token(provider, options);
+    const name = tokenName(provider, options.user, options.label);
+    this.#throwIfClosed();
+    const { scopes = [], minTtlMs = 0 } = options;
+    const found = this.#cache.find(name.key, { scopes, minTtlMs });
+    if (found) return found;
+    return await this.#limited(options, (signal) => {
+      const ask = (waitMs: number): Promise<AcquireTokenResponse["result"]> =>
+        this.#acquireToken(name, options, { returnUrl: options.returnUrl, waitMs }, signal);
+      return acquire(
+        { ask, take: (result) => this.#take(name, options, result), clock: this.#clock },
+        onConsent,
+        signal,
+      );
+    });
+  }
+
+  /**
+   * A `fetch` whose requests carry the token. On 401 it reports the token, waits for the next one and sends once more.
+   *
+   * @param options `fetch`: what sends the requests, in place of the global one
+   */
+  fetch(provider: string, options: TokenOptions & { readonly fetch?: Fetch | undefined }): Fetch {
+    const { fetch = globalThis.fetch } = options;
+    return fetchWith({
+      fetch,
+      token: () => this.token(provider, options),
+      nextToken: (sent, status, challenge) => this.#next(provider, options, sent, status, challenge),
+    });
+  }
+
+  /** An interceptor for clients of Connect. On `UNAUTHENTICATED` it reports the token, waits for the next one and calls once more. */
+  interceptor(provider: string, options: TokenOptions): Interceptor {
+    return interceptorWith({
+      token: () => this.token(provider, options),
+      nextToken: (sent, status, challenge) => this.#next(provider, options, sent, status, challenge),
+    });
+  }
+
+  /** Ends the stream and the calls under way. A client that is not closed does not keep the process alive. */
+  close(): void {
+    this.#closed.abort(new NexusError("the client was closed"));
+    this.#watch.close();
+    this.#cache.clear();
+    this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #throwIfClosed(): void {
+    this.#closed.signal.throwIfAborted();
+  }
+
+  #limited<T>(limits: Limits, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal, timeoutMs } = limits;
+    const all = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
+    return limited({ signal: all, timeoutMs }, run);
+  }
+
+  #ask(name: TokenName, options: TokenOptions, signal: AbortSignal): Promise<Token> {
+    const { scopes = [], minTtlMs = 0 } = options;
+    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, options.device === true]);
+    return this.#shared.join(key, signal, async (shared) =>
+      this.#take(name, options, await this.#acquireToken(name, options, {}, shared)),
+    );
+  }
+
+  /** @throws ConsentRequired */
+  #take(name: TokenName, { scopes = [] }: TokenOptions, result: AcquireTokenResponse["result"]): Token {
+    this.#watch.add(name);
+    if (result.case === "token") {
+      const token = new Token(result.value);
+      this.#cache.put(name.key, token, scopes);
+      return token;
+    }
+    this.#cache.settle(name.key);
+    if (result.case === "consent") throw consentErrorOf(result.value);
+    throw new NexusError(
+      "the daemon answered neither a token nor a link: this library is older than the daemon",
+    );
+  }
+
+  async #acquireToken(
+    { message: { providerName, userId, label } }: TokenName,
+    { scopes = [], minTtlMs = 0, device = false }: TokenOptions,
+    { returnUrl = "", waitMs = 0 }: Question,
+    signal: AbortSignal,
+  ): Promise<AcquireTokenResponse["result"]> {
+    const request = {
+      ...{ providerName, userId, label, scopes: [...scopes], returnUrl, device },
+      ...(minTtlMs > 0 ? { minTtl: durationOf(minTtlMs) } : {}),
+      ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
+    };
+    return await this.#call(async () => {
+      const options = { signal, timeoutMs: callTimeoutMs + waitMs, headers: this.#connection.headers() };
+      return (await this.#connection.calls.acquireToken(request, options)).result;
+    }, signal);
+  }
+
+  /** A call whose connection failed is repeated once: the daemon may have ended an idle one. */
+  async #call<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    try {
+      return await call().catch((error: unknown) => {
+        if (signal.aborted || !isOfTheConnection(error)) throw error;
+        return call();
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw nexusErrorOf(error);
+    }
+  }
+
+  /** Reports a token that an API refused. @returns the next one, for one more attempt; undefined when there is none */
+  async #next(
+    provider: string,
+    options: TokenOptions,
+    sent: Token,
+    status: number,
+    wwwAuthenticate: string,
+  ): Promise<Token | undefined> {
+    const name = tokenName(provider, options.user, options.label);
+    return await this.#limited(options, async (signal) => {
+      const request = { name: name.message, revision: BigInt(sent.revision), status, wwwAuthenticate };
+      const callOptions = { signal, timeoutMs: callTimeoutMs, headers: this.#connection.headers() };
+      try {
+        const { outcome, revision } = await this.#connection.calls.reportRejectedToken(request, callOptions);
+        if (outcome === RejectionOutcome.SCOPES_MISSING) this.#cache.doubt(name.key);
+        if (outcome !== RejectionOutcome.REFRESHED && outcome !== RejectionOutcome.SUPERSEDED)
+          return undefined;
+        const isNext = (token: Token): boolean =>
+          token.revision >= Number(revision) && token.revision !== sent.revision;
+        const maxMs = this.#watch.covers(name.key) ? arrivalMs : openingMs;
+        const next =
+          (await this.#cache.arrives(name.key, isNext, maxMs)) ?? (await this.#ask(name, options, signal));
+        return next.revision === sent.revision ? undefined : next;
+      } catch {
+        signal.throwIfAborted();
+        // The API's answer says more to its caller than that the report failed.
+        return undefined;
+      }
+    });
+  }
+}
+
+function durationOf(ms: number): { seconds: bigint; nanos: number } {
+  return { seconds: BigInt(Math.floor(ms / 1000)), nanos: Math.round((ms % 1000) * 1e6) };
+}

@@ -1,0 +1,97 @@
+// Copied from src/strategies/apply_strategy.ts by `npm run generate`; edit that.
+import { createHmac } from "node:crypto";
+import type { HmacPayloadStrategy, Strategy } from "./strategy.js";
+import { type Clock, SystemClock } from "./clock.js";
+import {
+  type ApiRequest,
+  type AuthorizedRequest,
+  copied,
+  type RequestBody,
+  withHeader,
+} from "./api_request.js";
+import { type BodyHash, signAws } from "./aws_sigv4.js";
+import {
+  type Credentials,
+  readCredential,
+  refuseControls,
+  refuseHeaderViolations,
+} from "./credential_fields.js";
+import { withQueryParam } from "./query.js";
+import { StrategyError } from "./strategy_error.js";
+import { type AnyStrategy, strategyOfShape } from "./strategy_shapes.js";
+
+export type { AnyStrategy, ApiRequest, AuthorizedRequest, BodyHash, Credentials, RequestBody, Strategy };
+export { StrategyError };
+
+export interface ApplyOptions {
+  /** The time of an AWS signature; the machine's by default. */
+  readonly clock?: Pick<Clock, "nowMs">;
+  /** How an AWS signature covers the body; `header` by default. */
+  readonly bodyHash?: BodyHash;
+}
+
+/**
+ * Puts a credential into a request as the strategy says.
+ *
+ * @param strategy as `GetToken`, `WatchTokens` or `GET /v1/token/{id}` answered it
+ * @param credentials the `credentials` beside it
+ * @returns a new request; the given one stays as it is
+ * @throws StrategyError
+ */
+export async function applyStrategy<Body extends RequestBody = RequestBody>(
+  request: ApiRequest<Body>,
+  strategy: AnyStrategy,
+  credentials: Credentials,
+  options: ApplyOptions = {},
+): Promise<AuthorizedRequest<Body>> {
+  const known = strategyOfShape(strategy);
+  const own = copied(request);
+  switch (known.kind) {
+    case "oauth2":
+    case "header": {
+      const value = `${known.valuePrefix}${readCredential(credentials, known.credentialField)}`;
+      refuseHeaderViolations(value, known.credentialField);
+      return withHeader(own, known.headerName, value);
+    }
+    case "query_param": {
+      const value = readCredential(credentials, known.credentialField);
+      return { ...own, url: withQueryParam(own.url, known.paramName, value) };
+    }
+    case "basic_auth":
+      return withHeader(
+        own,
+        "Authorization",
+        basicValue(known.usernameField, known.passwordField, credentials),
+      );
+    case "hmac_payload":
+      return withHeader(own, known.headerName, hmacValue(known, credentials, own.body));
+    case "aws_sigv4":
+      return await signAws(own, known, credentials, {
+        clock: options.clock ?? new SystemClock(),
+        bodyHash: options.bodyHash ?? "header",
+      });
+  }
+}
+
+/** RFC 7617 section 2, with the charset of section 2.1. */
+function basicValue(usernameField: string, passwordField: string, credentials: Credentials): string {
+  const username = readCredential(credentials, usernameField, { mayBeEmpty: true });
+  const password = readCredential(credentials, passwordField, { mayBeEmpty: true });
+  refuseControls(username, usernameField);
+  refuseControls(password, passwordField);
+  if (username.includes(":")) {
+    const description = "must not hold a colon: Basic credentials end the user name at it";
+    throw new StrategyError("invalid_credential", usernameField, description);
+  }
+  return `Basic ${Buffer.from(`${username}:${password}`, "utf8").toString("base64")}`;
+}
+
+/** RFC 2104 over the bytes of the body; a request without one signs nothing. */
+function hmacValue(
+  { secretField, algo, encoding }: HmacPayloadStrategy,
+  credentials: Credentials,
+  body: RequestBody | undefined,
+): string {
+  const hmac = createHmac(algo, readCredential(credentials, secretField));
+  return hmac.update(body ?? "").digest(encoding);
+}

@@ -1,0 +1,88 @@
+// Copied from src/strategies/aws_sigv4.ts by `npm run generate`; edit that.
+import { Sha256 } from "@aws-crypto/sha256-js";
+import { SignatureV4 } from "@smithy/signature-v4";
+import type { AwsSigV4Strategy } from "./strategy.js";
+import type { Clock } from "./clock.js";
+import type { AuthorizedRequest, RequestBody } from "./api_request.js";
+import { type Credentials, readCredential, refuseHeaderViolations } from "./credential_fields.js";
+import { cutUrl, queryValues } from "./query.js";
+import { StrategyError } from "./strategy_error.js";
+
+/**
+ * How the body is bound to the signature: `header` sends its hash as `x-amz-content-sha256` too, which S3 and some others demand
+ * and all accept; `signed` sends no header; `unsigned` leaves the body out (`UNSIGNED-PAYLOAD`, which S3 takes over TLS).
+ */
+export type BodyHash = "header" | "signed" | "unsigned";
+
+const hashHeader = "x-amz-content-sha256";
+
+/** Signing names of the services whose canonical path is the path as it is sent, and not encoded once more. */
+const plainPathServices = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];
+
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html */
+export async function signAws<Body extends RequestBody>(
+  request: AuthorizedRequest<Body>,
+  { service, region }: AwsSigV4Strategy,
+  credentials: Credentials,
+  { clock, bodyHash }: { readonly clock: Pick<Clock, "nowMs">; readonly bodyHash: BodyHash },
+): Promise<AuthorizedRequest<Body>> {
+  if (!URL.canParse(request.url))
+    throw new StrategyError("invalid_request", "url", "must be an absolute URL");
+  const isPlainPath = plainPathServices.includes(service);
+  const signer = new SignatureV4({
+    service,
+    region,
+    sha256: Sha256,
+    credentials: awsCredentials(credentials),
+    applyChecksum: bodyHash !== "signed",
+    uriEscapePath: !isPlainPath,
+  });
+  const { host, hostname, protocol } = new URL(request.url);
+  const { before, query } = cutUrl(request.url);
+  const headers = new Map(
+    Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  // A hash that is already there would be taken as the one to sign.
+  if (bodyHash === "unsigned") headers.set(hashHeader, "UNSIGNED-PAYLOAD");
+  else headers.delete(hashHeader);
+  if (!headers.has("host")) headers.set("host", host);
+  const signed = await signer.sign(
+    {
+      method: request.method.toUpperCase(),
+      protocol,
+      hostname,
+      // As it stands in the URL: the parser of URLs would take dots and double slashes away from S3's keys.
+      path: before.replace(/^[^:]+:\/\/[^/]*/, "") || "/",
+      query: queryValues(query),
+      headers: Object.fromEntries(headers),
+      ...(request.body === undefined ? {} : { body: request.body }),
+    },
+    { signingDate: new Date(clock.nowMs()) },
+  );
+  return { ...request, headers: merged(request.headers, signed.headers) };
+}
+
+function awsCredentials(credentials: Credentials) {
+  const accessKeyId = readCredential(credentials, "access_key");
+  const secretAccessKey = readCredential(credentials, "secret_key");
+  refuseHeaderViolations(accessKeyId, "access_key");
+  const given = credentials["session_token"];
+  if (given === undefined || given === null || given === "") return { accessKeyId, secretAccessKey };
+  const sessionToken = readCredential(credentials, "session_token");
+  refuseHeaderViolations(sessionToken, "session_token");
+  return { accessKeyId, secretAccessKey, sessionToken };
+}
+
+/** The headers of the request as they were written, and those that the signer made. */
+function merged(
+  own: Readonly<Record<string, string>>,
+  signed: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const made = Object.keys(signed).filter((name) => name.startsWith("x-amz-") || name === "authorization");
+  const kept = Object.entries(own).filter(([name]) => {
+    const lower = name.toLowerCase();
+    // The signer leaves `date` out, since its own date counts.
+    return !made.includes(lower) && Object.hasOwn(signed, lower);
+  });
+  return Object.fromEntries([...kept, ...made.map((name): [string, string] => [name, signed[name] ?? ""])]);
+}

@@ -1,0 +1,46 @@
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { GrantFailure } from "../../oauth/failure.js";
+import type { Log } from "../../runtime/log.js";
+import type { TokenEndpointClient } from "./token_endpoint_client.js";
+
+export interface PushedRequestsDeps {
+  readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
+  readonly log: Log;
+}
+
+/** Where the browser goes, or why it goes nowhere. */
+export type PushedLocation =
+  | { readonly kind: "location"; readonly location: string }
+  | { readonly kind: "provider_unreachable" | "provider_misconfigured" };
+
+/** Pushes authorization requests (RFC 9126), where the server demands it or the profile asks for it. */
+export class PushedRequests {
+  constructor(private readonly deps: PushedRequestsDeps) {}
+
+  /** @param location as `authorizationUrl` answers it */
+  async push(
+    location: string,
+    server: AuthorizationServer,
+    profile: ProviderProfile,
+  ): Promise<PushedLocation> {
+    const { pushAuthorizationRequests, pushedAuthorizationRequestUrl } = profile.oauth2;
+    const { grants, log } = this.deps;
+    if (!server.requiresPushedRequests && !pushAuthorizationRequests) return { kind: "location", location };
+    const endpoint = pushedAuthorizationRequestUrl || server.pushedRequestEndpoint;
+    const context = { providerId: profile.id };
+    if (endpoint === undefined) {
+      log.warn(context, "the provider names no endpoint for pushed authorization requests");
+      return { kind: "provider_misconfigured" };
+    }
+    try {
+      const pushed = await grants.pushAuthorization({ server, profile, endpoint, location });
+      return { kind: "location", location: pushed };
+    } catch (error) {
+      if (!(error instanceof GrantFailure)) throw error;
+      log.warn({ ...context, failure: error.message }, "authorization request not pushed");
+      const isPassing = error.kind === "transient" || error.kind === "ambiguous";
+      return { kind: isPassing ? "provider_unreachable" : "provider_misconfigured" };
+    }
+  }
+}

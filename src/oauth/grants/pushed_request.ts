@@ -1,0 +1,61 @@
+import * as oauth from "oauth4webapi";
+import { JsonResponse } from "../../outbound/json_response.js";
+import type { OutboundRequest } from "../../outbound/outbound.js";
+import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { classify } from "../failure.js";
+import { normaliseTokenResponse } from "../token_response.js";
+import type { Renewal } from "./renewal.js";
+
+export interface PushedRequest extends Pick<Renewal, "server" | "client" | "clock" | "fetch"> {
+  readonly endpoint: string;
+  /** As `authorizationUrl` answers it. */
+  readonly location: string;
+}
+
+/**
+ * Pushes an authorization request to the server, authenticated as at the token endpoint (RFC 9126 section 2.1).
+ *
+ * @returns where the browser goes in its place: the endpoint, with `client_id` and `request_uri` alone (section 4)
+ * @throws GrantFailure
+ */
+export async function pushAuthorizationRequest(request: PushedRequest): Promise<string> {
+  const { server, client, clock, endpoint, location, fetch } = request;
+  const metadata = { ...server.metadata, pushed_authorization_request_endpoint: endpoint };
+  const url = new URL(server.authorizationEndpoint);
+  const parameters = new URLSearchParams(new URL(location).searchParams);
+  // What the endpoint has of its own stays there.
+  for (const name of url.searchParams.keys()) parameters.delete(name);
+  try {
+    const client_ = clientMetadata(client, clock);
+    const response = await oauth.pushedAuthorizationRequest(
+      metadata,
+      client_,
+      clientAuthentication(client),
+      parameters,
+      {
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: async (to: string, sent: OutboundRequest) => {
+          const raw = await fetch(to, sent);
+          const text = await raw.text();
+          // An error reads as one of the token endpoint (section 2.3); a success is 201, and nothing of it is repaired.
+          const { status, body } = normaliseTokenResponse(raw.status, text);
+          return raw.status < 300 ? rawJson(text, raw.status) : new JsonResponse(body, { status });
+        },
+      },
+    );
+    const { request_uri } = await oauth.processPushedAuthorizationResponse(metadata, client_, response);
+    url.searchParams.set("client_id", client.clientId);
+    url.searchParams.set("request_uri", request_uri);
+    return url.href;
+  } catch (violation) {
+    throw classify(violation, clock.nowMs());
+  }
+}
+
+function rawJson(text: string, status: number): Response {
+  try {
+    return new JsonResponse(JSON.parse(text), { status });
+  } catch {
+    return new JsonResponse({}, { status });
+  }
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Case, must, refused, same, sees, until, withoutCalls } from "../scene.js";
+
+/** People consent, refuse, come back. */
+export const consents: readonly Case[] = [
+  {
+    name: "first consent while waiting",
+    play: async (scene) => {
+      const { world } = scene;
+      const provider = await world.register();
+      const driver = await scene.open();
+      const { fields } = await refused(driver.token(provider), "ConsentRequired");
+      same("the reason", fields["reason"], "not_connected");
+      const call = driver.start("acquire", { provider, user: "ada" });
+      const { auth_url, connection_id, reason } = await call.consent();
+      same(
+        "the link of acquire",
+        [auth_url, connection_id, reason],
+        [fields["auth_url"], fields["connection_id"], "not_connected"],
+      );
+      // A client that waits asks once; one that polls, again and again.
+      const before = await world.rpcs("AcquireToken");
+      await sleep(1_500);
+      must((await world.rpcs("AcquireToken")) - before <= 1, "it polls in place of waiting");
+      await world.consent(auth_url);
+      const { revision, credentials } = (await call.result) as {
+        revision: number;
+        credentials: Record<string, string>;
+      };
+      same("the token", [revision, credentials["access_token"]], [1, world.newest]);
+      same("links shown", call.consents.length, 1);
+      await withoutCalls(world, () => sees(driver, provider, 1));
+      const again = await driver.call("acquire", { provider, user: "ada" });
+      same("the token again", again["revision"], 1);
+    },
+  },
+  {
+    name: "revoked",
+    play: async (scene) => {
+      const { world } = scene;
+      const { provider, connectionId } = await world.connected();
+      const driver = await scene.open();
+      await sees(driver, provider, 1);
+      await sees(driver, provider, await world.refresh(provider));
+      await world.clients.connections.revokeConnection({ connectionId });
+      const { fields } = await until("the revoked token goes away", () =>
+        driver.token(provider).then(
+          () => undefined,
+          () => refused(driver.token(provider), "ConsentRequired"),
+        ),
+      );
+      same("the reason", fields["reason"], "not_connected");
+      must(fields["connection_id"] !== connectionId, "the link is of the connection that was revoked");
+      await world.consent(String(fields["auth_url"]));
+      const { credentials } = await until("the token of the new connection", () =>
+        driver.token(provider).catch(() => undefined),
+      );
+      same("the new token", credentials["access_token"], world.newest);
+    },
+  },
+  {
+    name: "attention and back",
+    play: async (scene) => {
+      const { world } = scene;
+      const { provider, connectionId } = await world.connected();
+      const driver = await scene.open();
+      await sees(driver, provider, 1);
+      await sees(driver, provider, await world.refresh(provider));
+      world.provider.failNextRefresh = "invalid_grant";
+      await world.refresh(provider).catch(() => undefined);
+      const { fields } = await until("the token goes away", () =>
+        driver.token(provider).then(
+          () => undefined,
+          () => refused(driver.token(provider), "AttentionRequired"),
+        ),
+      );
+      same(
+        "reason and connection",
+        [fields["reason"], fields["connection_id"]],
+        ["reauth_required", connectionId],
+      );
+      await world.consent(String(fields["auth_url"]));
+      await until("the token after the consent", () => driver.token(provider).catch(() => undefined));
+      await sees(driver, provider, 3);
+      same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
+    },
+  },
+  {
+    name: "cancelled wait",
+    play: async (scene) => {
+      const { world } = scene;
+      const provider = await world.register();
+      const driver = await scene.open();
+      const call = driver.start("acquire", { provider, user: "ada" });
+      const { auth_url } = await call.consent();
+      // The wait is the second call: time for it to be under way, since nothing else tells.
+      await until(
+        "the wait is under way",
+        async () => ((await world.streams()) > 0 ? true : undefined),
+        5,
+      ).catch(() => undefined);
+      const answered = await world.rpcs("AcquireToken");
+      const startedMs = Date.now();
+      await driver.call("cancel", { target: call.id });
+      await refused(call.result, "Cancelled");
+      must(Date.now() - startedMs < 3_000, "it took longer than 3 s to be cancelled");
+      await until("the daemon's call ends", async () =>
+        (await world.rpcs("AcquireToken")) > answered ? true : undefined,
+      );
+      await world.consent(auth_url);
+      await until("the client still works", () => driver.token(provider).catch(() => undefined));
+    },
+  },
+  {
+    name: "deadline",
+    play: async (scene) => {
+      const provider = await scene.world.register();
+      const driver = await scene.open();
+      const startedMs = Date.now();
+      await refused(
+        driver.call("acquire", { provider, user: "ada", deadline_ms: 1_500 }),
+        "DeadlineExceeded",
+      );
+      const tookMs = Date.now() - startedMs;
+      must(tookMs >= 1_400 && tookMs < 5_000, `it took ${tookMs} ms in place of 1500`);
+    },
+  },
+];
