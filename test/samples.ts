@@ -43,6 +43,7 @@ export const plainSettings: ProviderSettings = {
   params: {},
   oauth2: plainOAuth2,
   template: "",
+  mcpServerUrl: "",
 };
 
 /** A profile with every optional field unset. */

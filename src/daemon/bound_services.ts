@@ -24,12 +24,12 @@ export function definedServices(
   nowMs: () => number,
 ): ServiceDefinition[] {
   const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
-  const { access, names, keys, explainer, guard } = parts;
+  const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
   const { publicUrl } = config;
   const services = [
-    providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl }),
+    providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, rejected: parts.rejected, acquirer: parts.acquirer, watch, access, names }),
+    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

@@ -34,6 +34,7 @@ export async function makeListeners(
     authorization: [http.bind(authorization)],
     flow: domain.consent,
     capture: domain.captureForm,
+    clientDocument: (path) => domain.mcp.clientDocument(path),
     links: domain.consentLinks,
     authenticate: authenticateBy({
       adminKey: parts.adminKey,

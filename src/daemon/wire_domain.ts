@@ -23,12 +23,16 @@ import { type ConnectionView, CredentialReader } from "../domain/credentials/cre
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
 import { TokenCache } from "../domain/credentials/token_cache.js";
-import { IssuerMetadata } from "../domain/grants/issuer_metadata.js";
+import { IssuerMetadata, type MetadataPlace } from "../domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
 import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
 import { UserInfoClient } from "../domain/grants/user_info_client.js";
+import { McpClients } from "../domain/mcp/mcp_clients.js";
+import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
+import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
+import { McpServers } from "../domain/mcp/mcp_servers.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
@@ -52,7 +56,7 @@ import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
-import { fetchDiscoveryDocument } from "../oauth/discovery.js";
+import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
@@ -72,10 +76,12 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
-  const tokens = tokenParts(shared, access, refresh);
-  const connections = connectionParts(shared, refresh);
+  const mcp = mcpParts(shared);
+  const tokens = tokenParts(shared, access, refresh, mcp);
+  const connections = connectionParts(shared, refresh, mcp);
   return {
     ...access,
+    ...mcp,
     ...refresh,
     ...tokens,
     ...connections,
@@ -86,6 +92,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
 }
 
 type Shared = ReturnType<typeof sharedParts>;
+type McpParts = ReturnType<typeof mcpParts>;
 type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
@@ -96,7 +103,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const plainOutbound = createOutboundFetch({ networks });
   const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
-  const fetchDocument = (issuer: string): Promise<string> => fetchDiscoveryDocument(issuer, outbound);
+  const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
+    place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
@@ -113,6 +121,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),
+    mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
     hub: new WatchHub({ changes }),
     /** One token request per connection. */
@@ -130,12 +139,14 @@ function accessParts(shared: Shared) {
   const access = new AccessControl({ ...shared, keys });
   const deniedAccess = new DeniedAccessAudit(shared);
   const names = new ConnectionNames({ access, store });
+  const { mcpNames } = shared;
   return {
     keys,
     access,
     deniedAccess,
     names,
-    guard: { access, gate: new RequestGate({ access, names, store }), deniedAccess },
+    mcpNames,
+    guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
   };
@@ -153,10 +164,10 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 }
 
 /** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
+function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
   const { config, hub, readAudit, clock, log } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -169,8 +180,18 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
   };
 }
 
-/** What makes providers and connections, and ends them. */
-function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts) {
+/** Profiles, and how those of MCP servers are made. */
+function mcpParts(shared: Shared) {
+  const { config, changes, mcpNames } = shared;
+  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
+  const registry = new ProviderRegistry({ ...config.consent, ...shared, onChanged });
+  const discovery = new McpDiscovery(shared);
+  const clients = new McpClients({ ...shared, publicUrl: config.publicUrl });
+  return { registry, mcp: new McpServers({ ...shared, registry, discovery, clients, names: mcpNames }) };
+}
+
+/** What makes connections, and ends them. */
+function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts, { mcp }: McpParts) {
   const { config, store, changes, vault, clock, log, outbound } = shared;
   const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
@@ -181,7 +202,6 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
     checkFields: credentialCheck(trial),
     limits: config.limits,
   });
-  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
   const userInfo = new UserInfoClient({ ...shared, apply: applyStrategy });
   const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted };
@@ -190,8 +210,10 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
     discoveryTrial: new DiscoveryTrial(shared),
-    registry: new ProviderRegistry({ ...config.consent, ...shared, onChanged }),
-    connections: new Connections({ ...config, ...config.consent, ...shared, devices, revocationAttempted }),
+    connections: new Connections({
+      ...{ ...config, ...config.consent, ...shared },
+      ...{ mcp, devices, revocationAttempted },
+    }),
     unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ ...shared, importer }),

@@ -2,6 +2,7 @@ import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { codeChallenge } from "./pkce.js";
+import { sentResource } from "./resource_parameter.js";
 
 export interface AuthorizationRequest {
   readonly server: AuthorizationServer;
@@ -17,7 +18,7 @@ export interface AuthorizationRequest {
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
   readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce"> &
-    Partial<Pick<OAuth2Options, "resource">>;
+    Partial<Pick<OAuth2Options, "resource" | "resourceParameter">>;
 }
 
 /** Protocol parameters that are not always sent, and those that would change what the others mean. */
@@ -53,7 +54,8 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);
   if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
 
-  if (options.resource) protocol["resource"] = options.resource;
+  const resource = sentResource({ ...plainOAuth2, ...options }, request.server.authorizationEndpoint);
+  if (resource !== undefined) protocol["resource"] = resource;
 
   const url = new URL(request.server.authorizationEndpoint);
   for (const [name, value] of Object.entries(request.extraParams ?? {})) {

@@ -26,9 +26,26 @@ export interface AuthorizationServer {
   readonly requiresPushedRequests: boolean;
   /** RFC 9126 section 5. */
   readonly pushedRequestEndpoint: string | undefined;
+  /** What the metadata says of clients that are yet to be registered. */
+  readonly announced: AnnouncedFeatures;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
+
+/** RFC 8414 section 2, and OAuth Client ID Metadata Document. A list that is missing is empty. */
+export interface AnnouncedFeatures {
+  readonly registrationEndpoint: string | undefined;
+  readonly clientIdMetadataDocument: boolean;
+  readonly tokenEndpointAuthMethods: readonly string[];
+  readonly scopes: readonly string[];
+}
+
+const nothingAnnounced: AnnouncedFeatures = {
+  registrationEndpoint: undefined,
+  clientIdMetadataDocument: false,
+  tokenEndpointAuthMethods: [],
+  scopes: [],
+};
 
 /** Not a URL, so no issuer: the library demands some text. */
 const noIssuer = "(no issuer)";
@@ -68,8 +85,27 @@ export function manualAuthorizationServer(
     issParameterSupported: false,
     requiresPushedRequests: false,
     pushedRequestEndpoint: undefined,
+    announced: nothingAnnounced,
     signingAlgorithms,
   });
+}
+
+/**
+ * The server at an origin that publishes nothing of itself: the endpoints that the MCP specification of 2025-03-26 falls back to.
+ */
+export function unpublishedAuthorizationServer(origin: string): AuthorizationServer {
+  const server = manualAuthorizationServer({
+    issuer: "",
+    authUrl: `${origin}/authorize`,
+    tokenUrl: `${origin}/token`,
+    jwksUrl: "",
+  });
+  const registrationEndpoint = `${origin}/register`;
+  return {
+    ...server,
+    announced: { ...server.announced, registrationEndpoint },
+    metadata: { ...server.metadata, registration_endpoint: registrationEndpoint },
+  };
 }
 
 /** A server with the keys of another description of it, and all else as it was. */
@@ -126,6 +162,12 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
+    announced: {
+      registrationEndpoint: endpoint("registration_endpoint"),
+      clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
+      tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
+      scopes: texts(document["scopes_supported"]),
+    },
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],
@@ -144,9 +186,16 @@ function authorizationServer(
     id_token_signing_alg_values_supported: [...algorithms],
     ...(server.jwksUri === undefined ? {} : { jwks_uri: server.jwksUri }),
     ...(server.revocationEndpoint === undefined ? {} : { revocation_endpoint: server.revocationEndpoint }),
+    ...(server.announced.registrationEndpoint === undefined
+      ? {}
+      : { registration_endpoint: server.announced.registrationEndpoint }),
   };
   const keys = server.jwksUri === undefined ? undefined : new KeySet(server.jwksUri);
   return { ...server, keys, metadata };
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string").slice(0, 1_000) : [];
 }
 
 function announcesPkce(methods: unknown): boolean {

@@ -44,8 +44,10 @@ export class DiscoveryFailure extends Error {
     readonly detail: string,
     /** The clock of this machine is the first suspect. */
     readonly isClock = false,
+    /** What was asked. */
+    url = discoveryUrl(issuer),
   ) {
-    super(sentences[reason](discoveryUrl(issuer), detail));
+    super(sentences[reason](url, detail));
     this.name = "DiscoveryFailure";
   }
 
@@ -58,6 +60,44 @@ export class DiscoveryFailure extends Error {
 /** OpenID Connect Discovery 1.0 section 4.1: a terminating slash of the issuer is removed first. */
 export function discoveryUrl(issuer: string): string {
   return `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+}
+
+/**
+ * Where the MCP specification looks for the metadata of an authorization server, in this order: RFC 8414 section 3.1, and OpenID Connect
+ * Discovery 1.0 with the path of the issuer at the end of the well-known URL (RFC 8414 section 5) and before it.
+ */
+export function metadataUrls(issuer: string): readonly string[] {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/+$/, "");
+  const inserted = (suffix: string): string => `${origin}/.well-known/${suffix}${path}`;
+  const urls = [inserted("oauth-authorization-server"), inserted("openid-configuration")];
+  return path === "" ? urls : [...urls, discoveryUrl(`${origin}${path}`)];
+}
+
+/**
+ * The first metadata document of an issuer that is there, as text, in the order of `metadataUrls`. A place that holds none answers with a
+ * status of 4xx, or with a page.
+ *
+ * @throws DiscoveryFailure
+ */
+export async function fetchServerMetadata(issuer: string, fetch: OutboundFetch): Promise<string> {
+  let last: DiscoveryFailure | undefined;
+  for (const url of metadataUrls(issuer)) {
+    try {
+      const response = await sendDiscoveryRequest(issuer, fetch, undefined, url);
+      return await processDiscoveryResponse(issuer, response, url);
+    } catch (failure) {
+      if (!(failure instanceof DiscoveryFailure) || !isElsewhere(failure)) throw failure;
+      last ??= failure;
+    }
+  }
+  throw last ?? new DiscoveryFailure("http_status", issuer, "404");
+}
+
+function isElsewhere({ reason, detail }: DiscoveryFailure): boolean {
+  if (reason === "not_json") return true;
+  const status = Number(detail);
+  return reason === "http_status" && status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }
 
 /**
@@ -77,40 +117,50 @@ async function sendDiscoveryRequest(
   issuer: string,
   fetch: OutboundFetch,
   signal: AbortSignal | undefined,
+  url = discoveryUrl(issuer),
 ): Promise<OutboundResponse> {
   try {
-    return await fetch(discoveryUrl(issuer), {
+    return await fetch(url, {
       method: "GET",
       headers: { accept: "application/json" },
       signal,
     });
   } catch (violation) {
     if (!(violation instanceof OutboundError)) throw violation;
-    if (violation.isForbidden) throw new DiscoveryFailure("forbidden", issuer, violation.message);
+    if (violation.isForbidden) throw new DiscoveryFailure("forbidden", issuer, violation.message, false, url);
     const { words, isClock } = networkWords(violation);
-    throw new DiscoveryFailure("unreachable", issuer, words, isClock);
+    throw new DiscoveryFailure("unreachable", issuer, words, isClock, url);
   }
 }
 
 /** OpenID Connect Discovery 1.0 section 4.2: 200 and a JSON object. The content type is not looked at: many err in it. */
-async function processDiscoveryResponse(issuer: string, response: OutboundResponse): Promise<string> {
-  if (response.status !== 200) throw new DiscoveryFailure("http_status", issuer, String(response.status));
+async function processDiscoveryResponse(
+  issuer: string,
+  response: OutboundResponse,
+  url = discoveryUrl(issuer),
+): Promise<string> {
+  const { status } = response;
+  if (status !== 200) throw new DiscoveryFailure("http_status", issuer, String(status), false, url);
   const text = await response.text();
-  parseDiscoveryDocument(issuer, text);
+  parseDiscoveryDocument(issuer, text, url);
   return text;
 }
 
 /** @throws DiscoveryFailure unless it is a JSON object */
-export function parseDiscoveryDocument(issuer: string, text: string): Readonly<Record<string, unknown>> {
+export function parseDiscoveryDocument(
+  issuer: string,
+  text: string,
+  url = discoveryUrl(issuer),
+): Readonly<Record<string, unknown>> {
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch {
     const what = /^\s*</.test(text) ? "a page of HTML" : "a text that is no JSON";
-    throw new DiscoveryFailure("not_json", issuer, what);
+    throw new DiscoveryFailure("not_json", issuer, what, false, url);
   }
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
-    throw new DiscoveryFailure("not_json", issuer, "JSON that is no object");
+    throw new DiscoveryFailure("not_json", issuer, "JSON that is no object", false, url);
   }
   return document as Record<string, unknown>;
 }

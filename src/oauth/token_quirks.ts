@@ -2,6 +2,7 @@ import { tokenHeaderViolation } from "../model/header_name.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
+import { sentResource } from "./resource_parameter.js";
 
 /** What a profile declares about both token requests and their answers. */
 export type TokenQuirks = Pick<
@@ -9,23 +10,29 @@ export type TokenQuirks = Pick<
   | "tokenHeaders"
   | "tokenRequestFormat"
   | "resource"
+  | "resourceParameter"
   | "tokenResponsePath"
   | "lifetimeField"
   | "tokenMetadata"
   | "invalidGrantAliases"
 >;
 
-/** The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form. */
-export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks): OutboundRequest {
+/**
+ * The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form.
+ *
+ * @param url of the token endpoint
+ */
+export function adaptTokenRequest(request: OutboundRequest, quirks: TokenQuirks, url = ""): OutboundRequest {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) headers[name.toLowerCase()] = value;
   for (const [name, value] of Object.entries(quirks.tokenHeaders)) {
     if (tokenHeaderViolation(name) === undefined) headers[name.toLowerCase()] = value;
   }
   const isForm = quirks.tokenRequestFormat !== "json";
-  if (request.body === undefined || (isForm && quirks.resource === "")) return { ...request, headers };
+  const resource = sentResource(quirks, url);
+  if (request.body === undefined || (isForm && resource === undefined)) return { ...request, headers };
   const form = new URLSearchParams(request.body.toString());
-  if (quirks.resource !== "") form.set("resource", quirks.resource);
+  if (resource !== undefined) form.set("resource", resource);
   if (isForm) return { ...request, headers, body: form };
   headers["content-type"] = "application/json";
   return { ...request, headers, body: JSON.stringify(Object.fromEntries(form)) };

@@ -95,7 +95,7 @@ export async function sendTokenRequest(
   let metadata: Readonly<Record<string, string>> = {};
   let accessTokenViolation: AccessTokenViolation | undefined;
   const response = await send(async (url, request) => {
-    const raw = await fetch(url, adaptTokenRequest(request, shape.quirks));
+    const raw = await fetch(url, adaptTokenRequest(request, shape.quirks, url));
     const retryAfter = raw.headers.get("retry-after");
     // A provider that says when to come again has not refused for good.
     const httpStatus = retryAfter === null ? raw.status : undefined;

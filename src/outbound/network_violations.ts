@@ -19,6 +19,7 @@ export function networkViolations(settings: ProviderSettings, networks: Provider
     ["oauth2_options.device_authorization_url", oauth2.deviceAuthorizationUrl],
     ["oauth2_options.pushed_authorization_request_url", oauth2.pushedAuthorizationRequestUrl],
     ["user_info_endpoint", settings.userInfoEndpoint],
+    ["mcp_server_url", settings.mcpServerUrl],
     ["api_base_url", settings.apiBaseUrl],
   ];
   return urls.flatMap(([field, url]) => {

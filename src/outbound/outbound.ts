@@ -15,7 +15,7 @@ import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
 export interface OutboundRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: URLSearchParams | string | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -32,6 +32,8 @@ export interface ListenersOptions {
   readonly authorization: readonly BoundService[];
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
+  /** See `BrowserListenerOptions`. */
+  readonly clientDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
@@ -147,10 +149,11 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links } = options;
+  const { publicUrl, flow, capture, links, clientDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
     ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
+    ...(clientDocument && { clientDocument }),
   });
 }
 

@@ -93,6 +93,7 @@ export class Transaction extends Reads {
     const before = this.getProvider(profile.id);
     if (before !== undefined && before.name !== profile.name) providerNames.removeSync(before.name);
     countSealed(this.databases, () => before?.clientSecret, profile.clientSecret);
+    countSealed(this.databases, () => before?.registration?.accessToken, profile.registration?.accessToken);
     providerNames.putSync(profile.name, Buffer.from(profile.id));
     providers.putSync(profile.id, encodeProvider(profile));
   }
@@ -104,6 +105,7 @@ export class Transaction extends Reads {
     if (before === undefined) return;
     providerNames.removeSync(before.name);
     countSealed(this.databases, () => before.clientSecret, undefined);
+    countSealed(this.databases, () => before.registration?.accessToken, undefined);
     providers.removeSync(id);
   }
 

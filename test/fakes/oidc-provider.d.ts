@@ -18,6 +18,7 @@ declare module "oidc-provider" {
   export interface Grant {
     addOIDCScope(scope: string): void;
     addOIDCClaims(claims: string[]): void;
+    addResourceScope(resource: string, scope: string): void;
     save(): Promise<string>;
   }
 
@@ -44,6 +45,7 @@ declare module "oidc-provider" {
       readonly details: {
         readonly missingOIDCScope?: string[];
         readonly missingOIDCClaims?: string[];
+        readonly missingResourceScopes?: Readonly<Record<string, string[]>>;
       };
     };
     readonly params: Readonly<Record<string, unknown>>;
@@ -79,6 +81,7 @@ declare module "oidc-provider" {
     loadExistingGrant: (ctx: KoaContext) => Promise<Grant | undefined>;
     findAccount: (ctx: KoaContext, id: string) => Promise<Account | undefined>;
     interactions: { url: (ctx: KoaContext, interaction: Interaction) => Promise<string> };
+    fetch?: typeof fetch;
     clientBasedCORS: () => boolean;
     renderError: (ctx: KoaContext, out: Record<string, unknown>) => Promise<void>;
   }

@@ -1,5 +1,5 @@
 import { type JsonWebKey as JWK, randomBytes } from "node:crypto";
-import { configure } from "./openid_provider/configuration.js";
+import { configure, type McpFeatures } from "./openid_provider/configuration.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
 import { Listener } from "./openid_provider/listener.js";
@@ -41,6 +41,8 @@ export interface OpenIdProviderOptions {
   redirectUris: string[];
   /** Registered besides the three. */
   clients?: readonly ClientRegistration[];
+  /** As an authorization server of MCP servers. */
+  mcp?: McpFeatures;
 }
 
 export interface ConfidentialClient {
@@ -79,6 +81,13 @@ export interface OpenIdProvider {
   revokeAllGrants(): Promise<void>;
   /** As a person pastes a redirect URI into the provider's console: for the three clients, besides what they have. */
   addRedirectUri(redirectUri: string): void;
+  /** Ids of all clients that it knows, those that registered themselves too. */
+  clientIds(): readonly string[];
+  /** Changes a client behind its back, or forgets it. @returns what it was */
+  changeClient(
+    clientId: string,
+    change: Record<string, unknown> | undefined,
+  ): Record<string, unknown> | undefined;
   setOutage(mode: Outage): Promise<void>;
   /** Closes the port and cuts every connection. State stays for `restart`. */
   stop(): Promise<void>;
@@ -176,6 +185,8 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
       redirectUris.push(redirectUri);
       registerOurs(redirectUris);
     },
+    clientIds: () => store.ids("Client"),
+    changeClient: (clientId, change) => store.change("Client", clientId, change),
     async setOutage(mode) {
       outage = mode;
       if (mode === "refuse") await listener.close();

@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
-import { DiscoveryFailure, discoveryUrl, fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
+import {
+  DiscoveryFailure,
+  discoveryUrl,
+  fetchDiscoveryDocument,
+  fetchServerMetadata,
+  metadataUrls,
+} from "../../src/oauth/discovery.js";
 import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { perTest } from "../lifetimes.js";
@@ -16,6 +22,66 @@ test.each([
   ["https://a.example/t/", "https://a.example/t/.well-known/openid-configuration"],
 ])("the document of %s lies at %s", (issuer, url) => {
   expect(discoveryUrl(issuer)).toBe(url);
+});
+
+const wellKnown = "https://a.example/.well-known";
+test.each([
+  ["https://a.example", [`${wellKnown}/oauth-authorization-server`, `${wellKnown}/openid-configuration`]],
+  ["https://a.example/", [`${wellKnown}/oauth-authorization-server`, `${wellKnown}/openid-configuration`]],
+  [
+    "https://a.example/t/v2.0",
+    [
+      `${wellKnown}/oauth-authorization-server/t/v2.0`,
+      `${wellKnown}/openid-configuration/t/v2.0`,
+      "https://a.example/t/v2.0/.well-known/openid-configuration",
+    ],
+  ],
+])("the metadata of %s is looked for as MCP has it", (issuer, urls) => {
+  expect(metadataUrls(issuer)).toEqual(urls);
+});
+
+/** The document at the one path, everything else answered by `other`. */
+const documentAt =
+  (path: string, other: Script): Script =>
+  (response, request) =>
+    (request.path === path ? json({ issuer: `${server.origin}/t` }) : other)(response, request);
+const askedPaths = () => server.requests.map(({ path }) => path);
+
+test.each<[name: string, script: Script]>([
+  ["404", json({}, 404)],
+  ["400", json({}, 400)],
+  ["a page for every path", json("<html>", 200)],
+])("the next place is asked after %s", async (_name, other) => {
+  server.script = documentAt("/t/.well-known/openid-configuration", other);
+  expect(JSON.parse(await fetchServerMetadata(`${server.origin}/t`, fetch))).toEqual({
+    issuer: `${server.origin}/t`,
+  });
+  expect(askedPaths()).toEqual([
+    "/.well-known/oauth-authorization-server/t",
+    "/.well-known/openid-configuration/t",
+    "/t/.well-known/openid-configuration",
+  ]);
+});
+
+test.each<[name: string, script: Script, reason: string]>([
+  ["503", json({}, 503), "http_status"],
+  ["429", json({}, 429), "http_status"],
+  ["a cut", hangUp, "unreachable"],
+  ["a redirect", json("", 307, { location: "/.well-known/openid-configuration/t" }), "unreachable"],
+  ["a flood", json({ a: "a".repeat(20_000) }), "unreachable"],
+])("no other place is asked after %s", async (_name, other, reason) => {
+  server.script = documentAt("/t/.well-known/openid-configuration", other);
+  const violation = await fetchServerMetadata(`${server.origin}/t`, fetch).catch((error: unknown) => error);
+  expect(violation).toBeInstanceOf(DiscoveryFailure);
+  expect(violation).toMatchObject({ reason });
+  expect(askedPaths()).toEqual(["/.well-known/oauth-authorization-server/t"]);
+});
+
+test("what is nowhere is named by the first place", async () => {
+  server.script = json({}, 404);
+  await expect(fetchServerMetadata(server.origin, fetch)).rejects.toThrow(
+    `${server.origin}/.well-known/oauth-authorization-server answers HTTP status 404`,
+  );
 });
 
 test("the text comes back as it is, whatever it is labelled", async () => {

@@ -17,8 +17,14 @@ import type { Shell } from "../shell/shell.js";
 import { formatExpiry, jsonLine, printable } from "../shell/text.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
+import {
+  isMcpServerUrl,
+  type McpClientFlags,
+  providerOfMcpServer,
+  refuseClientFlags,
+} from "./mcp_provider.js";
 
-interface ConnectFlags extends DaemonFlags {
+interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {
   readonly user?: string;
   readonly scope?: string[];
   readonly returnUrl?: string;
@@ -33,7 +39,7 @@ export function connectCommand(shell: Shell): Command {
     .description(
       "ask a person for consent, wait for it and show the result; where no person is needed, mint a token",
     )
-    .argument("[provider]", "name or id; can be left out with --connection")
+    .argument("[provider]", "name or id, or the URL of an MCP server; can be left out with --connection")
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(
       new Option("--scope <scope>", "ask for this in place of the defaults; can be given again").argParser(
@@ -43,13 +49,19 @@ export function connectCommand(shell: Shell): Command {
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
     .option("--label <label>", "tells this account of the user from another at the provider")
+    .option("--client-id <id>", "of a client that you registered, for an MCP server that registers none")
+    .option("--client-secret-file <file>", "the file that holds its secret; - is standard input")
     .option(
       "--device",
       "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
     )
     .option("--no-open", "only print the URL, do not open it");
-  return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
+  return addDaemonFlags(command).action((given: string | undefined, flags: ConnectFlags) =>
     withDaemon(shell, flags, async (session) => {
+      if (!isMcpServerUrl(given)) refuseClientFlags(flags);
+      const provider = isMcpServerUrl(given)
+        ? await providerOfMcpServer(shell, session, given, flags)
+        : given;
       const before =
         flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
       const asked = provider ?? before?.providerName ?? "";

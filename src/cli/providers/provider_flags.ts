@@ -24,7 +24,7 @@ export interface ProfileFlags {
 }
 
 /** Fields that no flag sets: a file says them, or an argument. */
-const withoutFlag = ["name", "auth_type", "template"];
+const withoutFlag = ["name", "auth_type", "template", "mcp_server_url"];
 /** Flags that are not called like their field. */
 const flagNames: Readonly<Record<string, string>> = {
   token_endpoint_auth_method: "auth-method",

@@ -28,6 +28,8 @@ const nextSteps: Readonly<Record<string, string>> = {
   SCOPES_NOT_GRANTED:
     "see what was asked for: nexusd audit --connection <id>; then nexusd connect --connection <id>",
   PROVIDER_DELETED: providerAgain,
+  CLIENT_REGISTRATION_REQUIRED:
+    "then: nexusd connect <url> --client-id <id> --client-secret-file <file>; or nexusd provider update, for a provider that exists",
   NO_OTHER_KEY: "add a key: nexusd keyring add",
   KEY_IN_USE: "see which records need it: nexusd keyring status",
   BACKUP_NOT_VERIFIED:

@@ -7,6 +7,7 @@ import { isId } from "../../model/ids.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import { hashState } from "../credentials/credential_vault.js";
+import type { McpServerNames } from "../mcp/mcp_server_names.js";
 import { type AccessControl, denied } from "./access_control.js";
 import type { ConnectionNames } from "./connection_names.js";
 
@@ -17,7 +18,12 @@ export type Asked =
   | { readonly kind: "connection"; readonly connectionId: string }
   | { readonly kind: "named"; readonly name: ConnectionName }
   /** A connection of this name, made where there is none. */
-  | { readonly kind: "acquired"; readonly name: ConnectionName }
+  | {
+      readonly kind: "acquired";
+      readonly name: ConnectionName;
+      /** In place of the name of the provider; empty when that is given. */
+      readonly mcpServerUrl: string;
+    }
   /** A connection to be made, or consented to again. */
   | {
       readonly kind: "request";
@@ -43,6 +49,7 @@ export class RequestGate {
       readonly access: AccessControl;
       readonly names: Pick<ConnectionNames, "find">;
       readonly store: GateStore;
+      readonly mcpNames: Pick<McpServerNames, "find">;
     },
   ) {}
 
@@ -57,10 +64,14 @@ export class RequestGate {
         return this.deps.names.find(asked.name, permissions) === undefined
           ? new NotFound("connection")
           : undefined;
-      case "acquired":
-        return this.deps.names.find(asked.name, permissions) === undefined
-          ? this.newRefusal(permissions, asked.name)
+      case "acquired": {
+        const { mcpServerUrl } = asked;
+        const profile = mcpServerUrl === "" ? undefined : this.deps.mcpNames.find(mcpServerUrl);
+        const name = mcpServerUrl === "" ? asked.name : { ...asked.name, providerName: profile?.name ?? "" };
+        return this.deps.names.find(name, permissions) === undefined
+          ? this.newRefusal(permissions, name)
           : undefined;
+      }
       case "provider":
         return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
       case "state": {

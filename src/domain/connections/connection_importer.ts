@@ -143,6 +143,7 @@ export class ConnectionImporter {
         subject: undefined,
         userId: pending.userId,
         scopes: pending.scopes,
+        grantedScopes: pending.scopes,
         boundTo: pending.binding,
       });
       const nowMs = this.deps.clock.nowMs();

@@ -18,6 +18,7 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import type { StoredLimits } from "../lifecycle/quotas.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 
 /** Connections: requesting, reading, ending. */
 export class Connections {
@@ -30,6 +31,7 @@ export class Connections {
       readonly store: Store;
       readonly vault: CredentialVault;
       readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly mcp?: Pick<McpServers, "current">;
       readonly revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
       /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
       readonly revocationAttempted?: (connectionId: string) => Promise<void>;

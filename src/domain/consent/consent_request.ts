@@ -21,6 +21,7 @@ import {
   refuseTakenLabel,
   type StoredLimits,
 } from "../lifecycle/quotas.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
@@ -89,6 +90,7 @@ export class ConnectionRequests {
   readonly #store: RequestStore;
   readonly #vault: CredentialVault;
   readonly #servers: Pick<IssuerMetadata, "resolve">;
+  readonly #mcp: Pick<McpServers, "current"> | undefined;
   readonly #devices: DeviceRequests | undefined;
   readonly #pending: PendingConsents;
   readonly #clock: Clock;
@@ -101,7 +103,7 @@ export class ConnectionRequests {
     store: RequestStore;
     vault: CredentialVault;
     servers: Pick<IssuerMetadata, "resolve">;
-    /** What device authorizations need. */
+    mcp?: Pick<McpServers, "current">;
     devices?: DeviceRequests;
     pending: PendingConsents;
     clock: Clock;
@@ -115,6 +117,7 @@ export class ConnectionRequests {
     this.#store = options.store;
     this.#vault = options.vault;
     this.#servers = options.servers;
+    this.#mcp = options.mcp;
     this.#devices = options.devices;
     this.#pending = options.pending;
     this.#clock = options.clock;
@@ -128,7 +131,8 @@ export class ConnectionRequests {
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
     if (existing) refuseRevoked(existing);
-    const profile = existing ? profileOf(this.#store, existing, request) : profileNamed(this.#store, request);
+    const named = existing ? profileOf(this.#store, existing, request) : profileNamed(this.#store, request);
+    const profile = (await this.#mcp?.current(named)) ?? named;
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }

@@ -2,6 +2,7 @@ import type { PendingAuthorization } from "../../model/connections/authorization
 import type { Connection } from "../../model/connections/connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import type { PendingRevocation } from "../../model/connections/revocation.js";
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 
@@ -19,6 +20,14 @@ export function credentialPlace(connection: Connection, revision: bigint): Seale
 /** Each change of the profile makes it a new place. */
 export function clientSecretPlace({ id, version }: Pick<ProviderProfile, "id" | "version">): SealedPlace {
   return { kind: "client_secret", providerId: id, connectionId: "", revision: version };
+}
+
+/** The registration access token of a profile's client: each registration makes it a new place. */
+export function registrationPlace(
+  { id }: Pick<ProviderProfile, "id">,
+  { registeredAtMs }: Pick<ClientRegistration, "registeredAtMs">,
+): SealedPlace {
+  return { kind: "registration", providerId: id, connectionId: "", revision: BigInt(registeredAtMs) };
 }
 
 /** Bound to its end, so that one which was used up is good for no longer than it was anyway. */

@@ -16,6 +16,8 @@ export interface RenewedConnection {
   readonly userId: string;
   /** Those of its newest request. */
   readonly scopes: readonly string[];
+  /** Those of its credential. */
+  readonly grantedScopes: readonly string[];
 }
 
 /** One grant type: how the next token of a connection comes without a person. */
@@ -26,9 +28,9 @@ export interface GrantType {
 
 /** RFC 6749 section 6: what a person gave lives on in its refresh token. */
 const refreshToken: GrantType = {
-  renew: async (renewal, { refreshToken, subject }) => {
+  renew: async (renewal, { refreshToken, subject, grantedScopes }) => {
     if (refreshToken === undefined) throw new GrantFailure({ kind: "invalid_grant" });
-    return await refresh({ ...renewal, refreshToken, previousSubject: subject });
+    return await refresh({ ...renewal, refreshToken, previousSubject: subject, grantedScopes });
   },
 };
 

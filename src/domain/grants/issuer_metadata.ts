@@ -19,8 +19,11 @@ const freshMs = 60 * 60_000;
 /** After a failed fetch, the next background fetch waits this long. */
 const retryMs = 60_000;
 
+/** Where an issuer publishes its metadata: at the one place of OpenID, or where the MCP specification looks. */
+export type MetadataPlace = "openid" | "mcp";
+
 /** Fetches a discovery document and returns its text. */
-export type FetchDiscoveryDocument = (issuer: string) => Promise<string>;
+export type FetchDiscoveryDocument = (issuer: string, place: MetadataPlace) => Promise<string>;
 
 interface Discovered {
   readonly server: AuthorizationServer;
@@ -56,17 +59,25 @@ export class IssuerMetadata {
    * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
-    if (profile.enableDiscovery) return await this.#discover(profile.issuer);
+    const place = profile.mcpServerUrl === "" ? "openid" : "mcp";
+    if (profile.enableDiscovery) return await this.#discover({ issuer: profile.issuer, place });
     const server = this.#resolveManual(profile);
     if (!needsKeys || server.keys || server.issuer === undefined) return server;
-    return withKeysOf(server, await this.#discover(server.issuer));
+    return withKeysOf(server, await this.#discover({ issuer: server.issuer, place }));
   }
 
-  async #discover(issuer: string): Promise<AuthorizationServer> {
-    const known = this.#discovered.get(issuer) ?? this.#recall(issuer);
-    if (!known) return await this.#fetches.run(issuer, () => this.#fetch(issuer));
+  /** The server of an issuer that no profile names yet; its document is fetched now. @throws as `resolve` */
+  async lookUp(issuer: string): Promise<AuthorizationServer> {
+    const source: Source = { issuer, place: "mcp" };
+    return await this.#fetches.run(keyOf(source), () => this.#fetch(source));
+  }
+
+  async #discover(source: Source): Promise<AuthorizationServer> {
+    const key = keyOf(source);
+    const known = this.#discovered.get(key) ?? this.#recall(source);
+    if (!known) return await this.#fetches.run(key, () => this.#fetch(source));
     const nowMs = this.deps.clock.nowMs();
-    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(issuer, known);
+    if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(source, known);
     return known.server;
   }
 
@@ -80,38 +91,41 @@ export class IssuerMetadata {
   }
 
   /** The copy in the store; undefined when there is none, or one that was good under other rules or settings: it is fetched anew. */
-  #recall(issuer: string): Discovered | undefined {
-    const record = this.deps.store.getDiscovery(issuer);
+  #recall(source: Source): Discovered | undefined {
+    const { issuer } = source;
+    const record = this.deps.store.getDiscovery(keyOf(source));
     if (!record) return undefined;
     let server: AuthorizationServer;
     try {
       server = fromDiscoveryDocument(issuer, record.document);
-      refuseEndpoints(server, this.deps.networks);
+      refuseServer(server, source, this.deps.networks);
     } catch (error) {
       this.deps.log.warn({ issuer, error: String(error) }, "the stored discovery document cannot be used");
       return undefined;
     }
-    return this.#remember(issuer, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
+    return this.#remember(source, { server, fetchedAtMs: record.fetchedAtMs, notAgainBeforeMs: 0 });
   }
 
-  #remember(issuer: string, discovered: Discovered): Discovered {
-    this.#discovered.set(issuer, discovered);
+  #remember(source: Source, discovered: Discovered): Discovered {
+    this.#discovered.set(keyOf(source), discovered);
     return discovered;
   }
 
-  #refetch(issuer: string, known: Discovered): void {
-    this.#remember(issuer, { ...known, notAgainBeforeMs: this.deps.clock.nowMs() + retryMs });
+  #refetch(source: Source, known: Discovered): void {
+    const { issuer } = source;
+    this.#remember(source, { ...known, notAgainBeforeMs: this.deps.clock.nowMs() + retryMs });
     this.#fetches
-      .run(issuer, () => this.#fetch(issuer))
+      .run(keyOf(source), () => this.#fetch(source))
       .catch((error: unknown) =>
         this.deps.log.warn({ issuer, error: String(error) }, "discovery document not refetched"),
       );
   }
 
-  async #fetch(issuer: string): Promise<AuthorizationServer> {
+  async #fetch(source: Source): Promise<AuthorizationServer> {
+    const { issuer, place } = source;
     let document: string;
     try {
-      document = await this.deps.fetchDocument(issuer);
+      document = await this.deps.fetchDocument(issuer, place);
     } catch (error) {
       if (!(error instanceof DiscoveryFailure)) {
         throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
@@ -129,11 +143,34 @@ export class IssuerMetadata {
           : `the discovery document of ${issuer} is malformed`;
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", why, error);
     }
-    refuseEndpoints(server, this.deps.networks);
+    refuseServer(server, source, this.deps.networks);
     const fetchedAtMs = this.deps.clock.nowMs();
-    await this.deps.store.commit((tx) => tx.putDiscovery(issuer, { document, fetchedAtMs }));
-    return this.#remember(issuer, { server, fetchedAtMs, notAgainBeforeMs: 0 }).server;
+    await this.deps.store.commit((tx) => tx.putDiscovery(keyOf(source), { document, fetchedAtMs }));
+    return this.#remember(source, { server, fetchedAtMs, notAgainBeforeMs: 0 }).server;
   }
+}
+
+interface Source {
+  readonly issuer: string;
+  readonly place: MetadataPlace;
+}
+
+/** No issuer holds a space. */
+function keyOf({ issuer, place }: Source): string {
+  return place === "openid" ? issuer : `${place} ${issuer}`;
+}
+
+/** An MCP client refuses a server that does not announce PKCE with S256. */
+function refuseServer(
+  server: AuthorizationServer,
+  { issuer, place }: Source,
+  networks: ProviderNetworks,
+): void {
+  if (place === "mcp" && !server.announcesPkce) {
+    const why = `the metadata of ${issuer} does not announce PKCE with S256 (code_challenge_methods_supported): MCP clients must not use it`;
+    throw new FailedPrecondition("PROVIDER_MISCONFIGURED", why);
+  }
+  refuseEndpoints(server, networks);
 }
 
 /** Judges what needs no name resolved; the rest is judged when a request is made. */
@@ -143,6 +180,7 @@ function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks
     "token endpoint": server.tokenEndpoint,
     "JWKS URL": server.jwksUri,
     "revocation endpoint": server.revocationEndpoint,
+    "registration endpoint": server.announced.registrationEndpoint,
   };
   for (const [name, url] of Object.entries(endpoints)) {
     if (url === undefined || !URL.canParse(url)) continue;

@@ -41,14 +41,15 @@ export function askedScopes(
 /**
  * What becomes of a connection for whose token an API wants `named`.
  *
- * @returns `unchanged` when a person is asked for all of it already; `exhausted` after three attempts that did not help
+ * @returns `unchanged` when a person is asked for all of it already; `exhausted` after three attempts that did not help, and after one whose
+ * grant lacks what was asked for
  */
 export function nextStepUp(
-  connection: Asked,
+  connection: Asked & Pick<Connection, "grantedScopes">,
   named: readonly string[],
   nowMs: number,
 ): StepUp | "unchanged" | "exhausted" {
-  const { stepUp, consentedScopes } = connection;
+  const { stepUp, consentedScopes, grantedScopes } = connection;
   const wanted = wantedScopes(connection, nowMs);
   if (wanted && named.every((scope) => wanted.includes(scope))) return "unchanged";
   const next = {
@@ -56,9 +57,14 @@ export function nextStepUp(
     lastAtMs: nowMs,
     wanted: true,
   };
-  if (stepUp === undefined || isForgotten(stepUp, nowMs)) return { ...next, attempts: 1 };
-  if (wanted) return { ...next, attempts: stepUp.attempts };
   const has = (scope: string): boolean => consentedScopes.includes(scope);
+  // The consent that brought the token was the first attempt, where it asked for all of this.
+  const isSecond = named.length > 0 && named.every(has);
+  if (stepUp === undefined) return { ...next, attempts: isSecond ? 2 : 1 };
+  if (isForgotten(stepUp, nowMs)) return { ...next, attempts: 1 };
+  if (wanted) return { ...next, attempts: stepUp.attempts };
+  const isWithheld = (scope: string): boolean => has(scope) && !grantedScopes.includes(scope);
+  if (stepUp.scopes.every(has) && named.some(isWithheld)) return "exhausted";
   const wasGranted = stepUp.scopes.every(has);
   if (wasGranted && !named.every(has)) return { ...next, attempts: 1 };
   return stepUp.attempts < maxAttempts ? { ...next, attempts: stepUp.attempts + 1 } : "exhausted";

@@ -7,6 +7,7 @@ import {
   clientSecretPlace,
   credentialPlace,
   importPlace,
+  registrationPlace,
   revocationPlace,
   type SealedPlace,
 } from "../credentials/associated_data.js";
@@ -30,6 +31,10 @@ function placeOf(reads: Store, kind: SealedKind, key: string): SealedPlace | und
     case "client_secret": {
       const profile = reads.getProvider(key);
       return profile && clientSecretPlace(profile);
+    }
+    case "registration": {
+      const profile = reads.getProvider(key);
+      return profile?.registration && registrationPlace(profile, profile.registration);
     }
     case "credential": {
       const connection = reads.getConnection(key);
@@ -67,6 +72,14 @@ const resealers: Readonly<
     if (!profile?.clientSecret) return;
     const clientSecret = vault.reseal(clientSecretPlace(profile), profile.clientSecret);
     tx.putProvider({ ...profile, clientSecret });
+  },
+  registration: (tx, vault, key) => {
+    const profile = tx.getProvider(key);
+    const { registration } = profile ?? {};
+    if (!profile || !registration?.accessToken) return;
+    const place = registrationPlace(profile, registration);
+    const accessToken = vault.reseal(place, registration.accessToken);
+    tx.putProvider({ ...profile, registration: { ...registration, accessToken } });
   },
   credential: (tx, vault, key) => {
     const stored = tx.getCredential(key);
@@ -136,7 +149,14 @@ export async function verifySealed(
   vault: CredentialVault,
   signal?: AbortSignal,
 ): Promise<SealedVerdict> {
-  const records = { client_secret: 0, credential: 0, authorization: 0, revocation: 0, import: 0 };
+  const records = {
+    client_secret: 0,
+    registration: 0,
+    credential: 0,
+    authorization: 0,
+    revocation: 0,
+    import: 0,
+  };
   const unreadable: { kind: SealedKind; key: string }[] = [];
   let profiles = 0;
   for await (const { kind, entries } of sealedPages(store, signal)) {

@@ -59,7 +59,10 @@ export function refuseOtherGrantType(before: ProviderSettings, after: ProviderSe
 }
 
 /** @throws AlreadyExists */
-export function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: ProviderProfile): void {
+export function refuseTakenName(
+  tx: Pick<Transaction, "findProviderByName">,
+  profile: Pick<ProviderProfile, "id" | "name">,
+): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);

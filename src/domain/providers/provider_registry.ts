@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
 import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
@@ -30,6 +31,14 @@ import { RedirectPaths } from "./redirect_paths.js";
 export interface ProviderChange {
   readonly settings: Partial<ProviderSettings>;
   readonly clientSecret?: Secret | null;
+  /** How the daemon made the client known; left out, what is stored holds as long as the client and the issuer stay what they are. */
+  readonly registration?: ClientRegistration | undefined;
+}
+
+/** The id and the redirect path of a profile that is about to be made. */
+export interface ReservedProfile {
+  readonly id: string;
+  readonly redirectPath: string;
 }
 
 export interface UpdatedProvider {
@@ -70,16 +79,32 @@ export class ProviderRegistry {
     return this.#secretOf(profile)?.reveal() === secret.reveal();
   }
 
-  /** @throws InvalidArgument with every error named; AlreadyExists */
+  /** For a client that must be registered with its redirect URI before its profile is made. @throws AlreadyExists */
+  reserve(name: string): ReservedProfile {
+    const id = newId();
+    refuseTakenName(this.deps.store, { id, name });
+    return { id, redirectPath: this.#redirectPaths.take({ id, name }) };
+  }
+
+  /** Gives back what was reserved for a profile that was not made. */
+  release({ id }: ReservedProfile): void {
+    if (!this.deps.store.getProvider(id)) this.#redirectPaths.release(id);
+  }
+
+  /**
+   * @param made what the daemon did before: the reserved id, and how it registered the client
+   * @throws InvalidArgument with every error named; AlreadyExists
+   */
   async create(
     settings: ProviderSettings,
     clientSecret: Secret | undefined,
     principal: Principal,
+    made: { readonly id?: string; readonly registration?: ClientRegistration | undefined } = {},
   ): Promise<ProviderProfile> {
     refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
     refuseUnusableKey(settings, clientSecret);
     const nowMs = this.deps.clock.nowMs();
-    const id = newId();
+    const { id = newId(), registration } = made;
     const profile: ProviderProfile = {
       ...settings,
       id,
@@ -88,6 +113,7 @@ export class ProviderRegistry {
       updatedAtMs: nowMs,
       version: 1n,
       redirectPath: "",
+      ...(registration && { registration }),
     };
     refuseTakenName(this.deps.store, profile);
     try {
@@ -164,6 +190,7 @@ export class ProviderRegistry {
       const profile: ProviderProfile = {
         ...before,
         ...change.settings,
+        ...registrationAfter(before, change),
         clientSecret,
         updatedAtMs: nowMs,
         version,
@@ -182,10 +209,12 @@ export class ProviderRegistry {
   }
 
   /** A secret that is sent alone is sealed anew, even where it is the one that is stored. */
-  #isStored(profile: ProviderProfile, { settings, clientSecret }: ProviderChange): boolean {
+  #isStored(profile: ProviderProfile, change: ProviderChange): boolean {
+    const { settings, clientSecret, registration } = change;
     const isSameSecret = clientSecret
       ? this.holdsSecret(profile, clientSecret)
       : clientSecret === undefined || profile.clientSecret === undefined;
+    if (registration !== undefined) return false;
     const hasSettings = Object.keys(settings).length > 0;
     return hasSettings && isSameSecret && isDeepStrictEqual({ ...profile, ...settings }, profile);
   }
@@ -236,4 +265,15 @@ export class ProviderRegistry {
     this.#onChanged(id);
     return left;
   }
+}
+
+/** A client that a person put in place of the daemon's is theirs. */
+function registrationAfter(
+  before: ProviderProfile,
+  { settings, registration }: ProviderChange,
+): Pick<ProviderProfile, "registration"> {
+  if (registration !== undefined) return { registration };
+  const { clientId = before.clientId, issuer = before.issuer } = settings;
+  const isSame = clientId === before.clientId && issuer === before.issuer;
+  return { registration: isSame ? before.registration : undefined };
 }

@@ -144,6 +144,7 @@ export class Refresher {
         subject: connection.subject,
         userId: connection.userId,
         scopes: connection.requestedScopes,
+        grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,
       });
     } catch (error) {

@@ -13,6 +13,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { nextStepUp } from "../lifecycle/step_up.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "./demanded_refresh.js";
 import { RejectionLimit } from "./rejection_limit.js";
 
@@ -38,6 +39,8 @@ export interface RejectedTokensDeps extends DemandedRefreshDeps {
   readonly store: Pick<Store, "commit" | "getProvider">;
   readonly clock: Clock;
   readonly maxRejectionsPerHour: number;
+  /** An MCP server that refuses a token may have another authorization server by now. */
+  readonly mcp?: Pick<McpServers, "tokenRefused">;
 }
 
 /** What is done about a report that is not a late one. */
@@ -87,8 +90,16 @@ export class RejectedTokens {
       const connection = tx.getConnection(connectionId);
       if (connection) this.#record(tx, connection, judged);
     });
+    await this.#followMcpServer(connectionId);
     const { connection } = await this.#demanded.refresh(connectionId, revision);
     return { outcome: "refreshed", revision: connection.credentialRevision };
+  }
+
+  /** Where it names another, the connection is parted from its grant, and a person is needed. @throws FailedPrecondition */
+  async #followMcpServer(connectionId: string): Promise<void> {
+    const { providerId } = this.#demanded.view(connectionId).connection;
+    const profile = this.deps.store.getProvider(providerId);
+    if (profile && profile.mcpServerUrl !== "") await this.deps.mcp?.tokenRefused(profile);
   }
 
   /** Alone for this connection: what an earlier report asked for already is not asked for again. */

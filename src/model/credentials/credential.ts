@@ -60,6 +60,7 @@ export interface AssociatedData {
   /** What is sealed; each kind has its own layout. */
   readonly kind:
     | "client_secret"
+    | "registration"
     | "credential"
     | "authorization"
     | "key_check"

@@ -6,6 +6,7 @@ import type {
   GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
+  ResourceParameter as ResourceParameterEnum,
   TokenEndpointAuthMethod as TokenEndpointAuthMethodEnum,
   TokenRequestFormat as TokenRequestFormatEnum,
 } from "../../gen/nexus/v1/provider_pb.js";
@@ -22,6 +23,7 @@ export const notSettings = [
   "updated_at",
   "etag",
   "redirect_uri",
+  "client_registration",
 ] as const;
 type NotSettings =
   | "id"
@@ -30,7 +32,8 @@ type NotSettings =
   | "createdAt"
   | "updatedAt"
   | "etag"
-  | "redirectUri";
+  | "redirectUri"
+  | "clientRegistration";
 
 /** `client_secret_post` of `CLIENT_SECRET_POST`. */
 type Word<Enum> = Lowercase<Exclude<keyof Enum, "UNSPECIFIED" | number> & string>;
@@ -52,19 +55,21 @@ type Setting<Value> = [Value] extends [boolean]
         ? Word<typeof ClientAssertionAudienceEnum>
         : [Value] extends [TokenEndpointAuthMethodEnum]
           ? TokenEndpointAuthMethod
-          : [Value] extends [TokenRequestFormatEnum]
-            ? Word<typeof TokenRequestFormatEnum>
-            : Value extends Duration
-              ? number | undefined
-              : Value extends StrategyMessage
-                ? Strategy
-                : Value extends OAuth2OptionsMessage
-                  ? OAuth2Options
-                  : Value extends readonly (infer Item)[]
-                    ? readonly Item[]
-                    : Value extends { [key: string]: string }
-                      ? Readonly<Value>
-                      : Value;
+          : [Value] extends [ResourceParameterEnum]
+            ? Word<typeof ResourceParameterEnum>
+            : [Value] extends [TokenRequestFormatEnum]
+              ? Word<typeof TokenRequestFormatEnum>
+              : Value extends Duration
+                ? number | undefined
+                : Value extends StrategyMessage
+                  ? Strategy
+                  : Value extends OAuth2OptionsMessage
+                    ? OAuth2Options
+                    : Value extends readonly (infer Item)[]
+                      ? readonly Item[]
+                      : Value extends { [key: string]: string }
+                        ? Readonly<Value>
+                        : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

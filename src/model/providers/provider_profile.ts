@@ -1,3 +1,4 @@
+import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
@@ -31,6 +32,8 @@ export interface ProviderProfile extends ProviderSettings {
   readonly version: bigint;
   /** Path of its redirect URI below the public URL, decided when it was created; empty unless a person consents there. */
   readonly redirectPath: string;
+  /** How the daemon made the client known at the authorization server; undefined when a person did. */
+  readonly registration?: ClientRegistration | undefined;
 }
 
 const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -144,6 +147,9 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     endpoint("user_info_endpoint", settings.userInfoEndpoint);
   endpoint("oauth2_options.refresh_url", settings.oauth2.refreshUrl);
   endpoint("oauth2_options.revocation_url", settings.oauth2.revocationUrl);
+  endpoint("mcp_server_url", settings.mcpServerUrl);
+  if (settings.oauth2.resourceParameter === "always" && settings.oauth2.resource === "")
+    violation("oauth2_options.resource", "is required when resource_parameter is always");
   endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
   endpoint("oauth2_options.pushed_authorization_request_url", settings.oauth2.pushedAuthorizationRequestUrl);
   if (settings.enableDiscovery) {
@@ -224,6 +230,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.clientId !== "") violation("client_id", unwanted);
   if (hasSecret) violation("client_secret", unwanted);
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
+  if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

@@ -7,11 +7,13 @@ import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
 import type { Renewal, Renewed } from "./renewal.js";
 
-/** No scope is sent: the answer then covers what was granted (RFC 6749 section 6). */
+/** No scope is sent unless the profile says so: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant extends Renewal {
   readonly refreshToken: Secret;
   /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
   readonly previousSubject?: string | undefined;
+  /** Sent with `scopeOnRefresh`. */
+  readonly grantedScopes?: readonly string[];
 }
 
 /**
@@ -40,13 +42,19 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
       clientAuthentication(client),
       refreshToken.reveal(),
       {
-        additionalParameters: options.refreshParams,
+        additionalParameters: { ...options.refreshParams, ...scopeOf(grant) },
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
       },
     ),
   );
+}
+
+/** RFC 6749 section 6: not more than was granted. A provider that said nothing of it is told nothing. */
+function scopeOf({ options, grantedScopes = [] }: RefreshGrant): Record<string, string> {
+  if (options?.scopeOnRefresh !== true || grantedScopes.length === 0) return {};
+  return { scope: grantedScopes.join(options.scopeSeparator) };
 }
 
 async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise<Renewed> {

@@ -30,7 +30,7 @@ const schemes = ["bearer", "dpop"];
  * list of challenges says nothing.
  */
 export async function readTokenChallenge(header: string): Promise<TokenChallenge> {
-  const challenges = await parse(header);
+  const challenges = await parseChallenges(header);
   const found = challenges.find(
     ({ scheme, parameters }) => schemes.includes(scheme) && parameterOf(parameters, "error") !== undefined,
   );
@@ -48,7 +48,7 @@ function parameterOf(parameters: object, name: "error" | "scope"): string | unde
 }
 
 /** The library parses the challenges of an answer where it takes one that has them, and throws what it found. */
-async function parse(header: string): Promise<readonly oauth.WWWAuthenticateChallenge[]> {
+export async function parseChallenges(header: string): Promise<readonly oauth.WWWAuthenticateChallenge[]> {
   try {
     const response = new Response(null, { status: 401, headers: { "www-authenticate": header } });
     await oauth.processRevocationResponse(response);

@@ -50,6 +50,8 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly publicUrl: URL;
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
+  /** The Client ID Metadata Document at a path; undefined where there is none. */
+  readonly clientDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   readonly onUnexpected: OnUnexpected;
 }
@@ -146,11 +148,19 @@ export class BrowserListener implements Listener {
       return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
     }
     const act = this.#actOf(path);
-    if (!act) return (this.#pages.get(path) ?? notFoundPage)(query);
+    if (!act) return this.#document(path) ?? (this.#pages.get(path) ?? notFoundPage)(query);
     if (isPrefetch(headers)) return prefetchPage();
     if (isEmbedded(headers)) return embeddedPage();
     if (method === "HEAD") return idleAnswer();
     return act(visit);
+  }
+
+  /** Authorization servers fetch it, and keep it as long as they are told. */
+  #document(path: string): Answer | undefined {
+    const document = this.#options.clientDocument?.(path);
+    if (document === undefined) return undefined;
+    const answer = jsonAnswer(200, document);
+    return { ...answer, headers: { ...answer.headers, "cache-control": "public, max-age=300" } };
   }
 
   /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */

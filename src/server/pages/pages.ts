@@ -1,6 +1,5 @@
 import type { ConsentDone } from "../../domain/consent/consent_types.js";
 import { accountText } from "../../model/credentials/account.js";
-import type { JsonObject } from "../../model/json.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Failure, failureText } from "./failures.js";
 import { type Html, html, joined } from "./html.js";
@@ -70,7 +69,7 @@ export function failurePage(failure: Failure): Answer {
 }
 
 /** For programs; errors are as the REST routes write them. */
-export function jsonAnswer(status: number, body: JsonObject): Answer {
+export function jsonAnswer(status: number, body: object): Answer {
   return {
     status,
     headers: { ...safeHeaders, "content-type": "application/json" },

@@ -1,5 +1,6 @@
 import type { ProviderChange } from "../../domain/providers/provider_registry.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { registrationKinds } from "../../model/credentials/client_registration.js";
 import type { HeaderStrategy, Strategy } from "../../model/credentials/strategy.js";
 import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { InvalidArgument } from "../../model/errors.js";
@@ -26,6 +27,8 @@ export function providerMessage(profile: ProviderProfile): Provider {
   message.id = profile.id;
   message.clientSecretSet = profile.clientSecret !== undefined;
   message.etag = etagOf(profile);
+  const { registration } = profile;
+  if (registration) message.clientRegistration = registrationKinds.indexOf(registration.kind) + 1;
   const createdAt = timestampOf(profile.createdAtMs);
   const updatedAt = timestampOf(profile.updatedAtMs);
   if (createdAt) message.createdAt = createdAt;

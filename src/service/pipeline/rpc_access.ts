@@ -88,9 +88,10 @@ row(connections.importConnection, "connection.import", ({ userId, providerId }) 
 }));
 
 const { method: tokens } = TokenService;
-row(tokens.acquireToken, "token.read", ({ providerName, userId, label }) => ({
+row(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServerUrl }) => ({
   kind: "acquired",
   name: { providerName, userId, label },
+  mcpServerUrl,
 }));
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);

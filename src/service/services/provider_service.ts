@@ -1,8 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
+import type { McpProfileRequest, McpServers } from "../../domain/mcp/mcp_servers.js";
 import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import {
+  type CreateProviderRequest,
   CreateProviderResponseSchema,
   DeleteProviderResponseSchema,
   GetProviderResponseSchema,
@@ -42,6 +44,7 @@ interface Options {
     "create" | "get" | "list" | "update" | "delete" | "redirectPathFor"
   >;
   readonly trial: Pick<DiscoveryTrial, "warnings">;
+  readonly mcp: Pick<McpServers, "profileOf" | "deleted">;
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;
@@ -76,9 +79,13 @@ const discoveryPaths = ["issuer", "enable_discovery"];
 function profileWrites(
   options: Options,
 ): Pick<Calls, "createProvider" | "updateProvider" | "deleteProvider"> {
-  const { registry, templates, trial } = options;
+  const { registry, templates, trial, mcp } = options;
   return {
     async createProvider(request, context) {
+      if (request.mcpServerUrl !== "") {
+        const made = await mcp.profileOf(request.mcpServerUrl, context.principal, mcpRequest(request));
+        return create(CreateProviderResponseSchema, servedProfile(options, made));
+      }
       const provider = required(request.provider, "provider");
       const profile = await registry.create(
         newSettings(templates, provider, request.template, request.templateVariables),
@@ -113,7 +120,9 @@ function profileWrites(
     },
 
     async deleteProvider(request, context) {
+      const profile = registry.get({ id: request.id });
       const remainingConnections = await registry.delete(request.id, context.principal);
+      await mcp.deleted(profile, remainingConnections);
       return create(DeleteProviderResponseSchema, { remainingConnections });
     },
   };
@@ -182,6 +191,21 @@ function newSettings(
   }
   if (Object.keys(variables).length === 0) return settingsOf(provider);
   throw new InvalidArgument([{ field: "template_variables", description: "go with a template" }]);
+}
+
+/** Undefined when the caller says nothing of the profile. @throws InvalidArgument */
+function mcpRequest({ provider, template }: CreateProviderRequest): McpProfileRequest | undefined {
+  if (template !== "") {
+    throw new InvalidArgument([{ field: "template", description: "cannot be given with mcp_server_url" }]);
+  }
+  if (!provider) return undefined;
+  const { clientId, issuer } = provider;
+  const client = clientId === "" ? undefined : { clientId, issuer, clientSecret: clientSecretOf(provider) };
+  return {
+    name: canonicalName(provider.name),
+    client,
+    over: (base) => ({ ...settingsOver(base, provider), mcpServerUrl: base.mcpServerUrl }),
+  };
 }
 
 function required<T>(value: T | undefined, field: string): T {

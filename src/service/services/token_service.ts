@@ -3,6 +3,8 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { McpServerNames } from "../../domain/mcp/mcp_server_names.js";
+import type { McpServers } from "../../domain/mcp/mcp_servers.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
 import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
@@ -38,11 +40,14 @@ interface Deps {
   readonly rejected: Pick<RejectedTokens, "report">;
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
-  readonly access: Pick<AccessControl, "viewOf">;
+  readonly access: Pick<AccessControl, "viewOf" | "admit">;
+  readonly mcp: Pick<McpServers, "profileOf">;
+  readonly mcpNames: Pick<McpServerNames, "find">;
   readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
 }
 
 type Rpcs = ServiceImplementation<typeof TokenService>;
+type CallContext = Parameters<Rpcs["acquireToken"]>[1];
 
 const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   superseded: Outcome.SUPERSEDED,
@@ -70,7 +75,21 @@ class TokenRpcs implements Rpcs {
   constructor(private readonly deps: Deps) {}
 
   acquireToken: Rpcs["acquireToken"] = (request, context) => {
-    const { providerName, userId, label, scopes, minTtl, returnUrl, wait, device } = request;
+    const { providerName, mcpServerUrl } = request;
+    if (mcpServerUrl === "") return this.#acquire(request, providerName, context);
+    const known = this.deps.mcpNames.find(mcpServerUrl);
+    if (known) return this.#acquire(request, known.name, context);
+    return this.#made(mcpServerUrl, context).then((name) => this.#acquire(request, name, context));
+  };
+
+  /** A profile of a server that nobody asked for before. */
+  async #made(mcpServerUrl: string, { principal }: CallContext): Promise<string> {
+    this.deps.access.admit(principal, "provider.manage");
+    return (await this.deps.mcp.profileOf(mcpServerUrl, principal)).name;
+  }
+
+  #acquire(request: AcquireTokenRequest, providerName: string, context: CallContext) {
+    const { userId, label, scopes, minTtl, returnUrl, wait, device } = request;
     const asked = {
       name: { providerName, userId, label },
       scopes,
@@ -81,7 +100,7 @@ class TokenRpcs implements Rpcs {
     };
     const acquired = this.deps.acquirer.acquire(asked, context);
     return acquired instanceof Promise ? acquired.then(this.#acquiredOf) : this.#acquiredOf(acquired);
-  };
+  }
 
   getToken: Rpcs["getToken"] = (request, { principal }) => {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;

@@ -7,7 +7,14 @@ import { decodeAuthorization, decodeSealedCredential } from "../records/sealed_c
 import { unlessUnreadable } from "../records/unreadable.js";
 
 /** Every kind of record that holds something sealed, the check of the key excepted. */
-export const sealedKinds = ["client_secret", "credential", "authorization", "revocation", "import"] as const;
+export const sealedKinds = [
+  "client_secret",
+  "registration",
+  "credential",
+  "authorization",
+  "revocation",
+  "import",
+] as const;
 export type SealedKind = (typeof sealedKinds)[number];
 
 /** One record that may hold something sealed. */
@@ -37,6 +44,7 @@ export function walkSealed(
 
 const decoders: Readonly<Record<SealedKind, (bytes: Uint8Array) => SealedRecord | undefined>> = {
   client_secret: (bytes) => decodeProvider(bytes).clientSecret,
+  registration: (bytes) => decodeProvider(bytes).registration?.accessToken,
   credential: (bytes) => decodeSealedCredential(bytes).sealed,
   authorization: (bytes) => decodeAuthorization(bytes).sealed,
   revocation: (bytes) => decodeRevocation(bytes).sealed,
@@ -59,6 +67,7 @@ function* range(
   const start = after === undefined ? {} : { start: after, exclusiveStart: true };
   const database = {
     client_secret: databases.providers,
+    registration: databases.providers,
     credential: databases.credentials,
     revocation: databases.revocations,
     import: databases.imports,

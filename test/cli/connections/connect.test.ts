@@ -1,8 +1,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { describe, expect, it } from "vitest";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { beforeEach, describe, expect, it } from "vitest";
 import { judgeConsent } from "../../../src/cli/connections/consent_wait.js";
 import { run } from "../../../src/cli/program.js";
+import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   type Connection,
   ConnectionSchema,
@@ -10,6 +12,7 @@ import {
   ConnectionStatus,
   ProblemSchema,
 } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { ClientRegistration, type CreateProviderRequest } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
@@ -208,5 +211,75 @@ describe("judgeConsent", () => {
 
   it("ends when the connection is gone", () => {
     expect(judgeConsent(undefined, again, startMs)?.kind).toBe("failed");
+  });
+});
+
+describe("connect with the URL of an MCP server", () => {
+  const url = "https://mcp.example.com/mcp";
+  const made = { name: "mcp-example-com", mcpServerUrl: url, issuer: "https://login.example.com" };
+  beforeEach(() => {
+    daemon.providerApi = {
+      createProvider: ({ mcpServerUrl }) => ({
+        provider: { ...made, mcpServerUrl, clientRegistration: ClientRegistration.DYNAMIC },
+      }),
+    };
+  });
+
+  it("has the daemon make the provider, says which, and asks for consent to it", async () => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", url], shell)).toBe(0);
+    expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]).toMatchObject({ mcpServerUrl: url });
+    expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]?.provider).toBeUndefined();
+    expect(shell.out()).toMatch(
+      /^The provider mcp-example-com is for https:\/\/mcp\.example\.com\/mcp: authorization server https:\/\/login\.example\.com, registered there by the daemon\n/,
+    );
+    const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
+    expect(request?.provider).toEqual({ case: "providerName", value: "mcp-example-com" });
+  });
+
+  it("prints nothing but JSON with --json", async () => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", url, "--json"], shell)).toBe(0);
+    expect(jsonLines(shell.out())).toHaveLength(2);
+  });
+
+  it("gives the client that a person registered", async () => {
+    await play(pending, active);
+    const shell = shellOf({ piped: "hush\n" });
+    expect(await run(["connect", url, "--client-id", "mine", "--client-secret-file", "-"], shell)).toBe(0);
+    expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]?.provider).toMatchObject({
+      clientId: "mine",
+      clientSecret: "hush",
+    });
+    expect(shell.out() + shell.err()).not.toContain("hush");
+  });
+
+  it.each([
+    [["github", "--client-id", "mine"], "go with the URL of an MCP server"],
+    [[url, "--client-secret-file", "-"], "--client-secret-file needs --client-id"],
+  ])("refuses %j", async (args, says) => {
+    await play(pending, active);
+    const shell = shellOf({ piped: "hush" });
+    expect(await run(["connect", ...args], shell)).toBe(2);
+    expect(shell.err()).toContain(says);
+    expect(daemon.got("CreateProvider")).toEqual([]);
+  });
+
+  it("says what a person does where the server registers no clients", async () => {
+    await play(pending, active);
+    const failure = new ConnectError(
+      "the authorization server registers no clients by itself",
+      Code.FailedPrecondition,
+    );
+    failure.details = [
+      { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { reason: "CLIENT_REGISTRATION_REQUIRED" }) },
+    ];
+    daemon.failures.set("CreateProvider", failure);
+    const shell = shellOf();
+    expect(await run(["connect", url], shell)).toBe(1);
+    expect(shell.err()).toContain("registers no clients by itself");
+    expect(shell.err()).toContain("nexusd connect <url> --client-id <id> --client-secret-file <file>");
   });
 });

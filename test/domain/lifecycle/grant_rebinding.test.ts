@@ -171,9 +171,8 @@ describe("a credential is bound to whom it was given", () => {
       boundTo: grantBinding(profile),
     };
     const refreshToken = new Secret("r");
-    await expect(
-      grants.refresh({ ...common, refreshToken, subject: undefined, userId: "ada", scopes: [] }),
-    ).rejects.toThrow(GrantMoved);
+    const asked = { refreshToken, subject: undefined, userId: "ada", scopes: [], grantedScopes: [] };
+    await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,
       endpoint: "https://evil.example/r",

@@ -21,6 +21,14 @@ describe("nextStepUp", () => {
     expected: unknown,
   ])[] = [
     ["the first", undefined, [], ["repo"], first],
+    ["the first, for what the consent asked for", undefined, ["repo"], ["repo"], { ...first, attempts: 2 }],
+    [
+      "the first, for more than that",
+      undefined,
+      ["repo"],
+      ["repo", "gist"],
+      { ...first, scopes: ["repo", "gist"] },
+    ],
     ["a challenge without scopes", undefined, ["a"], [], { ...first, scopes: [] }],
     ["the same again", first, [], ["repo"], "unchanged"],
     ["less", { ...first, scopes: ["repo", "gist"] }, [], ["gist"], "unchanged"],
@@ -53,12 +61,25 @@ describe("nextStepUp", () => {
     ],
   ];
   it.each(rows)("%s", (_name, stepUp, consentedScopes, named, expected) => {
-    expect(nextStepUp({ stepUp, consentedScopes }, named, now)).toEqual(expected);
+    expect(nextStepUp({ stepUp, consentedScopes, grantedScopes: consentedScopes }, named, now)).toEqual(
+      expected,
+    );
+  });
+
+  it("stops when the grant that a step-up brought lacks what was asked for", () => {
+    const before = { stepUp: answered, consentedScopes: ["user", "repo"], grantedScopes: ["user"] };
+    expect(nextStepUp(before, ["repo"], now)).toBe("exhausted");
+    expect(nextStepUp(before, ["gist"], now)).toMatchObject({ scopes: ["gist"], attempts: 1 });
+    expect(nextStepUp(before, ["repo"], now + dayMs)).toMatchObject({ attempts: 1 });
   });
 
   it("asks for no more than a request may hold, those that are there counted", () => {
     const many = Array.from({ length: 100 }, (_, index) => `s${index}`);
-    const next = nextStepUp({ stepUp: undefined, consentedScopes: ["a", "b"] }, ["a", ...many], now);
+    const next = nextStepUp(
+      { stepUp: undefined, consentedScopes: ["a", "b"], grantedScopes: [] },
+      ["a", ...many],
+      now,
+    );
     expect(next).toMatchObject({ scopes: ["a", ...many.slice(0, 98)] });
   });
 });

@@ -4,6 +4,7 @@ import { ConnectionNames } from "../../../src/domain/access/connection_names.js"
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import { type ConnectionView, CredentialReader } from "../../../src/domain/credentials/credential_reader.js";
 import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import { McpServerNames } from "../../../src/domain/mcp/mcp_server_names.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { type AcquireRequest, TokenAcquirer } from "../../../src/domain/tokens/token_acquirer.js";
 import { Tokens } from "../../../src/domain/tokens/tokens.js";
@@ -26,7 +27,7 @@ class Acquiring extends Engine {
     const reader = new CredentialReader({ store, vault, clock, cache });
     const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } as never });
     const names = new ConnectionNames({ store, access });
-    const gate = new RequestGate({ store, access, names });
+    const gate = new RequestGate({ store, access, names, mcpNames: new McpServerNames({ store }) });
     const readAudit = new ReadAudit({ store, clock, log: silentLog });
     const tokens = new Tokens({ reader, refresher, readAudit, clock });
     this.#acquirer = new TokenAcquirer({

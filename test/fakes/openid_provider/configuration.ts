@@ -15,6 +15,46 @@ export interface Lifetimes {
   readonly refreshTokenTtlSeconds?: number;
   /** RFC 9126 section 5. */
   readonly requirePushedRequests?: boolean;
+  /** As an authorization server of MCP servers; by default it is none. */
+  readonly mcp?: McpFeatures;
+}
+
+/** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
+export interface McpFeatures {
+  /** Resources that tokens are issued for (RFC 8707): the access token is then a JWT for it. */
+  readonly resources: readonly string[];
+  /** Whether clients may be documents; default false. */
+  readonly clientIdMetadataDocuments?: boolean;
+  /** Whether clients may register themselves; default true. */
+  readonly registration?: boolean;
+  /** How it fetches such a document. */
+  readonly fetch?: typeof fetch;
+}
+
+/** RFC 8707 section 2: the error of oidc-provider that says so. */
+function invalidTarget(): Error {
+  return Object.assign(new Error("invalid_target"), {
+    ...{ error: "invalid_target", status: 400, statusCode: 400, expose: true },
+  });
+}
+
+function mcpFeatures({ mcp }: Lifetimes): Configuration["features"] {
+  if (!mcp) return { resourceIndicators: { enabled: false } };
+  const { resources, clientIdMetadataDocuments = false, registration = true } = mcp;
+  return {
+    registration: { enabled: registration },
+    registrationManagement: { enabled: registration, rotateRegistrationAccessToken: true },
+    clientIdMetadataDocument: { enabled: clientIdMetadataDocuments, ack: "draft-02" },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => undefined,
+      useGrantedResource: () => true,
+      getResourceServerInfo: (_ctx: unknown, resource: string) => {
+        if (!resources.includes(resource)) throw invalidTarget();
+        return { scope: "read write", audience: resource, accessTokenFormat: "jwt" };
+      },
+    },
+  };
 }
 
 export async function configure(options: Lifetimes, store: Store): Promise<Configuration> {
@@ -44,7 +84,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
         enabled: options.requirePushedRequests === true,
         requirePushedAuthorizationRequests: options.requirePushedRequests === true,
       },
-      resourceIndicators: { enabled: false },
+      ...mcpFeatures(options),
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async () => true },
     },
@@ -81,6 +121,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       };
     },
     interactions: { url: async (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    ...(options.mcp?.fetch && { fetch: options.mcp.fetch }),
     clientBasedCORS: () => false,
     renderError: async (ctx, out) => {
       const lines = Object.entries(out).map(

@@ -24,7 +24,14 @@ export async function interact(
 
   const clientId = String(interaction.params["client_id"]);
   const { missingOIDCScope: scopes = [], missingOIDCClaims: claims = [] } = interaction.prompt.details;
-  if (!isSubmission) return show(response, 200, "Allow access?", consentForm(clientId, scopes));
+  const resources = Object.entries(interaction.prompt.details.missingResourceScopes ?? {});
+  if (!isSubmission)
+    return show(
+      response,
+      200,
+      "Allow access?",
+      consentForm(clientId, [...scopes, ...resources.flatMap(([, more]) => more)]),
+    );
   if (fields.get("decision") !== "allow") {
     const result = { error: "access_denied", error_description: "the person said no" };
     return engine.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
@@ -32,6 +39,7 @@ export async function interact(
   const grant = new engine.Grant({ accountId: interaction.session?.accountId ?? accountId, clientId });
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(" "));
   if (claims.length > 0) grant.addOIDCClaims(claims);
+  for (const [resource, more] of resources) grant.addResourceScope(resource, more.join(" "));
   await engine.interactionFinished(request, response, { consent: { grantId: await grant.save() } });
 }
 

@@ -21,6 +21,18 @@ export class Store {
     this.#model(model).set(id, structuredClone(payload));
   }
 
+  /** Undefined removes it. @returns what it was */
+  change(model: string, id: string, change: StoredPayload | undefined): StoredPayload | undefined {
+    const before = this.#model(model).get(id);
+    if (change === undefined) this.#model(model).delete(id);
+    else this.put(model, id, { ...before, ...change });
+    return before;
+  }
+
+  ids(model: string): readonly string[] {
+    return [...this.#model(model).keys()];
+  }
+
   clear(model: string): void {
     this.#model(model).clear();
   }

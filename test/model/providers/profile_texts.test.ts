@@ -28,6 +28,7 @@ const sound: ProviderSettings = {
   params: {},
   oauth2: { ...plainOAuth2, tokenHeaders: { "X-Version": "2026-01-01 beta" } },
   template: "",
+  mcpServerUrl: "",
 };
 
 const violationsOf = (more: Partial<ProviderSettings>): string[] =>

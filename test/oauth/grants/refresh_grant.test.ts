@@ -47,6 +47,19 @@ const tokens = {
   refresh_token: `${canary}-rt2`,
 };
 
+test.each([
+  ["the scopes that were granted, where the provider wants them", ["read", "a:b"], " ", "read a:b"],
+  ["as the provider separates them", ["read", "write"], ",", "read,write"],
+  ["none, where nothing is known of them", [], " ", undefined],
+])("a refresh names %s", async (_name, grantedScopes, scopeSeparator, scope) => {
+  server.script = json(tokens);
+  await redeem({ grantedScopes, options: { ...plainOAuth2, scopeOnRefresh: true, scopeSeparator } });
+  await redeem({ grantedScopes });
+  const [wanted, plain] = server.requests;
+  expect(wanted?.form.get("scope") ?? undefined).toBe(scope);
+  expect(plain?.form.has("scope")).toBe(false);
+});
+
 test("a refresh token is redeemed for a token set, without a scope", async () => {
   server.script = json(tokens);
   const { tokenSet, idTokenViolation } = await redeem();

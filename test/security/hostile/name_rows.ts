@@ -84,8 +84,35 @@ const acquireRow = (field: string, name: string, change: Body, demand: Demand): 
   demand,
 });
 
+/** URLs of MCP servers that the daemon must not call, and texts that are none. */
+export const mcpServerUrls: readonly (readonly [name: string, url: string, says: RegExp])[] = [
+  ["a script", "javascript:alert(1)", /https URL/],
+  ["a file", "file:///etc/passwd", /https URL/],
+  ["plain http to elsewhere", "http://mcp.example/mcp", /https URL/],
+  ["a user name", "https://user:CANARY-c3VwZXJzZWNyZXQ@mcp.example/mcp", /without a user name/],
+  ["a fragment", "https://mcp.example/mcp#x", /fragment/],
+  ["a line end that parsers drop", "https://mcp.example/a\nb", /https URL/],
+  ["a backslash that parsers turn", "https://mcp.example\\@evil.example/", /https URL/],
+  ["the metadata of the cloud", "https://169.254.169.254/latest/meta-data", /no setting allows it/],
+  ["the metadata of the cloud by name", "https://metadata.google.internal/x", /no setting allows it/],
+  ["a private network", "https://10.0.0.1/mcp", /NEXUS_ALLOWED_PRIVATE_NETWORKS/],
+  ["2049 characters", `https://mcp.example/${letters(2029)}`, /2048/],
+];
+
 const acquireRows: readonly RpcRow[] = [
-  ...hostile.map(({ field, name, change, demand }) => acquireRow(field, name, change, demand)),
+  ...hostile
+    .filter(({ field, name }) => field !== "provider_name" || name !== "nothing")
+    .map(({ field, name, change, demand }) => acquireRow(field, name, change, demand)),
+  acquireRow("provider_name", "nothing", { providerName: "" }, invalid(/must be set/)),
+  ...mcpServerUrls.map(([name, mcpServerUrl, says]) =>
+    acquireRow("mcp_server_url", name, { providerName: "", mcpServerUrl }, invalid(says)),
+  ),
+  acquireRow(
+    "mcp_server_url",
+    "beside a name",
+    { mcpServerUrl: "https://mcp.example/mcp" },
+    invalid(/only one of/, "provider_name"),
+  ),
   acquireRow("provider_name", "a path", { providerName: "../../x" }, { code: "NotFound" }),
   acquireRow("scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, invalid(/100/)),
   acquireRow("scopes", "one twice", { scopes: ["a", "a"] }, invalid(/unique/)),

@@ -1,4 +1,5 @@
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { mcpServerUrls } from "./name_rows.js";
 import {
   type Body,
   badType,
@@ -94,6 +95,7 @@ const urlFields: readonly (readonly [string, (url: string) => Body])[] = [
   ["token_url", (url) => ({ tokenUrl: url })],
   ["jwks_url", (url) => ({ jwksUrl: url })],
   ["api_base_url", (url) => ({ apiBaseUrl: url })],
+  ["mcp_server_url", (url) => ({ mcpServerUrl: url })],
   ["oauth2_options.refresh_url", (url) => oauth({ refreshUrl: url })],
   ["oauth2_options.revocation_url", (url) => oauth({ revocationUrl: url })],
   ["oauth2_options.pushed_authorization_request_url", (url) => oauth({ pushedAuthorizationRequestUrl: url })],
@@ -180,6 +182,14 @@ const enums: readonly Given[] = [
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
   ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
+  ["oauth2_options.resource_parameter", "no such word", oauth({ resourceParameter: 9 }), /defined/],
+  [
+    "oauth2_options.resource_parameter",
+    "always nothing",
+    oauth({ resourceParameter: 2 }),
+    /resource_parameter is always/,
+    "oauth2_options.resource",
+  ],
   ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
 ];
 
@@ -473,6 +483,15 @@ export const providerRows: readonly RpcRow[] = [
     ],
     ["template", "a template that is not there", { provider: {}, template: "__proto__" }, notFound],
     ["template", "64 characters", { provider: {}, template: letters(64) }, /63/],
+    ...mcpServerUrls.map(
+      ([name, mcpServerUrl, says]): Line => ["mcp_server_url", name, { mcpServerUrl }, says],
+    ),
+    [
+      ["template", "mcp_server_url"],
+      "beside the URL of an MCP server",
+      { mcpServerUrl: "https://mcp.example/mcp", template: "zendesk" },
+      /mcp_server_url/,
+    ],
     [
       "template_variables",
       "a variable that ends the host",
@@ -605,7 +624,13 @@ export const providerRows: readonly RpcRow[] = [
           badType,
         ],
       ),
-      ...["omit_pkce", "skip_scope_on_auth", "push_authorization_requests", "scope_in_assertion"].map(
+      ...[
+        "omit_pkce",
+        "skip_scope_on_auth",
+        "push_authorization_requests",
+        "scope_in_assertion",
+        "scope_on_refresh",
+      ].map(
         (name): Line => [
           `provider.oauth2_options.${name}`,
           "a number for a flag",

@@ -74,7 +74,12 @@ class World {
     ];
     const guard = {
       access: this.access,
-      gate: new RequestGate({ access: this.access, names: { find: () => undefined }, store }),
+      gate: new RequestGate({
+        access: this.access,
+        names: { find: () => undefined },
+        mcpNames: { find: () => undefined },
+        store,
+      }),
       deniedAccess: {
         denied: async ({ name }: Principal, action: string) => void this.denied.push(`${name} ${action}`),
       },

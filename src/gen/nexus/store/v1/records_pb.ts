@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSLNAQoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAki0AcKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIogBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZCLpAQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYCChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEgwKBGhlbGQYCyABKAgSHAoUZmFpbGVkX2NvbmZpcm1hdGlvbnMYDCABKA0SGgoSZGV2aWNlX2ludGVydmFsX21zGDIgASgNIr8BChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbBINCgVzdGF0ZRgFIAEoCRIsCgZkZXZpY2UYMiABKAsyHC5uZXh1cy5zdG9yZS52MS5EZXZpY2VTZWNyZXQicwoMRGV2aWNlU2VjcmV0EhMKC2RldmljZV9jb2RlGAEgASgJEhEKCXVzZXJfY29kZRgCIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGAMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYBCABKAkiuAQKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EiIKB2FjY291bnQYWiABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDmFjY291bnRfc291cmNlGFsgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLeAQoSTm90aWZpY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNY29ubmVjdGlvbl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1wcm92aWRlcl9uYW1lGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSDQoFbGFiZWwYByABKAkSDgoGcmVhc29uGAggASgJEhIKCmVuZHNfYXRfbXMYCSABKAMSFQoNY3JlYXRlZF9hdF9tcxgKIAEoAxIQCghhdHRlbXB0cxgLIAEoDSJKChFDb25zZW50TGlua1JlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIb2NjYXNpb24YAyABKAki6QEKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRINCgVsYWJlbBg9IAEoCSKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKANCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKNAgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkSPgoMcmVnaXN0cmF0aW9uGDwgASgLMigubmV4dXMuc3RvcmUudjEuQ2xpZW50UmVnaXN0cmF0aW9uUmVjb3JkIr8BChhDbGllbnRSZWdpc3RyYXRpb25SZWNvcmQSDAoEa2luZBgBIAEoDRIOCgZpc3N1ZXIYAiABKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAxIcChRzZWNyZXRfZXhwaXJlc19hdF9tcxgEIAEoAxIZChFjb25maWd1cmF0aW9uX3VybBgFIAEoCRIyCgxhY2Nlc3NfdG9rZW4YBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0AcKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIImoKE1JlZnJlc2hJbnRlbnRSZWNvcmQSGwoTY3JlZGVudGlhbF9yZXZpc2lvbhgBIAEoBBIVCg1zdGFydGVkX2F0X21zGAIgASgDEg0KBXNlbmRzGDIgASgNEhAKCHJlc3RvcmVkGDMgASgIIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIogBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZCLpAQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItYCChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEgwKBGhlbGQYCyABKAgSHAoUZmFpbGVkX2NvbmZpcm1hdGlvbnMYDCABKA0SGgoSZGV2aWNlX2ludGVydmFsX21zGDIgASgNIr8BChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbBINCgVzdGF0ZRgFIAEoCRIsCgZkZXZpY2UYMiABKAsyHC5uZXh1cy5zdG9yZS52MS5EZXZpY2VTZWNyZXQicwoMRGV2aWNlU2VjcmV0EhMKC2RldmljZV9jb2RlGAEgASgJEhEKCXVzZXJfY29kZRgCIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGAMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYBCABKAkiuAQKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EiIKB2FjY291bnQYWiABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDmFjY291bnRfc291cmNlGFsgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSLAAQoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBCJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLeAQoSTm90aWZpY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNY29ubmVjdGlvbl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1wcm92aWRlcl9uYW1lGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSDQoFbGFiZWwYByABKAkSDgoGcmVhc29uGAggASgJEhIKCmVuZHNfYXRfbXMYCSABKAMSFQoNY3JlYXRlZF9hdF9tcxgKIAEoAxIQCghhdHRlbXB0cxgLIAEoDSJKChFDb25zZW50TGlua1JlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIb2NjYXNpb24YAyABKAki6QEKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRINCgVsYWJlbBg9IAEoCSKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKANCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -169,6 +169,13 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
    * @generated from field: string redirect_path = 7;
    */
   redirectPath: string;
+
+  /**
+   * How the daemon made the client known at the authorization server; unset when a person did.
+   *
+   * @generated from field: nexus.store.v1.ClientRegistrationRecord registration = 60;
+   */
+  registration?: ClientRegistrationRecord | undefined;
 };
 
 /**
@@ -177,6 +184,62 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
  */
 export const ProviderRecordSchema: GenMessage<ProviderRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 2);
+
+/**
+ * A client that the daemon registered.
+ *
+ * @generated from message nexus.store.v1.ClientRegistrationRecord
+ */
+export type ClientRegistrationRecord = Message<"nexus.store.v1.ClientRegistrationRecord"> & {
+  /**
+   * Number of `nexus.v1.ClientRegistration`.
+   *
+   * @generated from field: uint32 kind = 1;
+   */
+  kind: number;
+
+  /**
+   * Issuer, or origin where none is known, that the client is registered at.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * When it was registered: part of the place of `access_token`.
+   *
+   * @generated from field: int64 registered_at_ms = 3;
+   */
+  registeredAtMs: bigint;
+
+  /**
+   * When the client secret ends; 0 when it does not.
+   *
+   * @generated from field: int64 secret_expires_at_ms = 4;
+   */
+  secretExpiresAtMs: bigint;
+
+  /**
+   * Client configuration endpoint (RFC 7592 section 3); empty when the server has none.
+   *
+   * @generated from field: string configuration_url = 5;
+   */
+  configurationUrl: string;
+
+  /**
+   * Registration access token (RFC 7592 section 3), sealed.
+   *
+   * @generated from field: nexus.store.v1.SealedRecord access_token = 6;
+   */
+  accessToken?: SealedRecord | undefined;
+};
+
+/**
+ * Describes the message nexus.store.v1.ClientRegistrationRecord.
+ * Use `create(ClientRegistrationRecordSchema)` to create a new message.
+ */
+export const ClientRegistrationRecordSchema: GenMessage<ClientRegistrationRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 3);
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`. Database `connections_by_name` holds
@@ -417,7 +480,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  * Use `create(ConnectionRecordSchema)` to create a new message.
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 3);
+  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * An API refused a token for scopes that it lacks (RFC 6750 section 3.1).
@@ -459,7 +522,7 @@ export type StepUpRecord = Message<"nexus.store.v1.StepUpRecord"> & {
  * Use `create(StepUpRecordSchema)` to create a new message.
  */
 export const StepUpRecordSchema: GenMessage<StepUpRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 4);
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * Why a connection is not well.
@@ -522,7 +585,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
@@ -579,7 +642,7 @@ export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
  * Use `create(RefusalsRecordSchema)` to create a new message.
  */
 export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
@@ -643,7 +706,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -686,7 +749,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -714,7 +777,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * An entry of `spool.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -750,7 +813,7 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
  * Use `create(SpoolRecordSchema)` to create a new message.
  */
 export const SpoolRecordSchema: GenMessage<SpoolRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * Plaintext of a credential.
@@ -807,7 +870,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -913,7 +976,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Plaintext of a pending authorization.
@@ -969,7 +1032,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * What a device authorization is redeemed with, and what its person is shown (RFC 8628 section 3.2).
@@ -1011,7 +1074,7 @@ export type DeviceSecret = Message<"nexus.store.v1.DeviceSecret"> & {
  * Use `create(DeviceSecretSchema)` to create a new message.
  */
 export const DeviceSecretSchema: GenMessage<DeviceSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * A credential between consent and confirmation.
@@ -1102,7 +1165,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1130,7 +1193,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1179,7 +1242,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1264,7 +1327,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1306,7 +1369,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1398,7 +1461,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `notifications`, key: receiver, subject (id of the connection, or else of the provider), and a number that counts up in both.
@@ -1490,7 +1553,7 @@ export type NotificationRecord = Message<"nexus.store.v1.NotificationRecord"> & 
  * Use `create(NotificationRecordSchema)` to create a new message.
  */
 export const NotificationRecordSchema: GenMessage<NotificationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 22);
 
 /**
  * Database `consent_links`, key: end, and SHA-256 of the code in hexadecimal. The databases `expiries` and
@@ -1526,7 +1589,7 @@ export type ConsentLinkRecord = Message<"nexus.store.v1.ConsentLinkRecord"> & {
  * Use `create(ConsentLinkRecordSchema)` to create a new message.
  */
 export const ConsentLinkRecordSchema: GenMessage<ConsentLinkRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 22);
+  messageDesc(file_nexus_store_v1_records, 23);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1611,7 +1674,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 23);
+  messageDesc(file_nexus_store_v1_records, 24);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1716,5 +1779,5 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 24);
+  messageDesc(file_nexus_store_v1_records, 25);
 

@@ -1,0 +1,227 @@
+import { daemon, type Principal } from "../../model/access/principal.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
+import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
+import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
+import { judgeHost } from "../../outbound/address_judge.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import type { Clock } from "../../runtime/clock.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
+import type { ProviderRegistry } from "../providers/provider_registry.js";
+import type { ClientDocument, GivenClient, McpClients, ProfileClient } from "./mcp_clients.js";
+import { type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
+import type { McpServerNames } from "./mcp_server_names.js";
+import { settingsOfMcpServer, settingsOfServer } from "./mcp_settings.js";
+
+/** What a caller says of the profile that is made from a URL. */
+export interface McpProfileRequest {
+  /** Empty for a name by the host. */
+  readonly name: string;
+  readonly client: GivenClient | undefined;
+  /** What the caller sets takes the place of what is discovered. */
+  readonly over: (base: ProviderSettings) => ProviderSettings;
+}
+
+/** What was looked up so lately is not looked up again before a person consents. */
+const freshMs = 60_000;
+
+interface McpServersDeps {
+  readonly store: Pick<Store, "findProviderByName" | "getProvider" | "getSuspension" | "listProviders">;
+  readonly registry: Pick<ProviderRegistry, "create" | "update" | "reserve" | "release">;
+  readonly discovery: Pick<McpDiscovery, "discover">;
+  readonly clients: Pick<McpClients, "clientAt" | "reread" | "forget" | "document">;
+  readonly names: Pick<McpServerNames, "find">;
+  readonly networks: ProviderNetworks;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Profiles that are made from the URL of an MCP server, and follow it to another authorization server. */
+export class McpServers {
+  readonly #locks = new KeyedMutex<string>();
+  readonly #lookedUpAtMs = new Map<string, number>();
+
+  constructor(private readonly deps: McpServersDeps) {}
+
+  /**
+   * The profile of a server: the one that exists, looked up anew, or with `request` and where there is none, a new one.
+   *
+   * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable
+   */
+  async profileOf(url: string, principal: Principal, request?: McpProfileRequest): Promise<ProviderProfile> {
+    const mcpServerUrl = canonicalUrl(url, this.deps.networks);
+    return await this.#locks.run(mcpServerUrl, async () => {
+      const existing = request?.name ? undefined : this.deps.names.find(mcpServerUrl);
+      if (existing && request === undefined) return await this.#follow(existing, principal);
+      if (existing) {
+        const words = `the provider ${existing.name} is for this MCP server already: update it, or give another name`;
+        throw new AlreadyExists(words);
+      }
+      return await this.#make(mcpServerUrl, principal, request);
+    });
+  }
+
+  /**
+   * The profile as it is to be used now: its MCP server may name another authorization server by now. What cannot be looked up leaves
+   * it as it is.
+   *
+   * @throws FailedPrecondition when a person has to register a client at the new server
+   */
+  async current(profile: ProviderProfile): Promise<ProviderProfile> {
+    const { mcpServerUrl, id } = profile;
+    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(id) ?? Number.NEGATIVE_INFINITY);
+    if (mcpServerUrl === "" || ageMs < freshMs) return profile;
+    return await this.#locks.run(mcpServerUrl, async () => {
+      const stored = this.deps.store.getProvider(id) ?? profile;
+      try {
+        return await this.#follow(stored, daemon);
+      } catch (error) {
+        if (!(error instanceof NexusError)) throw error;
+        const isPersonNeeded =
+          error instanceof FailedPrecondition && error.reason === "CLIENT_REGISTRATION_REQUIRED";
+        if (isPersonNeeded) throw error;
+        this.deps.log.warn({ providerId: id, error: error.message }, "MCP server not looked up");
+        return stored;
+      }
+    });
+  }
+
+  /** The server refused a token: what it publishes is looked up anew, however lately it was. */
+  async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
+    this.#lookedUpAtMs.delete(profile.id);
+    return await this.current(profile);
+  }
+
+  /** See `McpClients.document`. */
+  clientDocument(path: string): ClientDocument | undefined {
+    const profiles = this.deps.store.listProviders({
+      limit: Number.POSITIVE_INFINITY,
+      matches: ({ registration }) => registration?.kind === "metadata_document",
+    });
+    return this.deps.clients.document(path, profiles);
+  }
+
+  /** After a profile was deleted: nothing needs its client any more, unless it left connections whose tokens live. */
+  async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
+    this.#lookedUpAtMs.delete(profile.id);
+    if (remainingConnections === 0) await this.deps.clients.forget(profile);
+  }
+
+  async #make(
+    mcpServerUrl: string,
+    principal: Principal,
+    request: McpProfileRequest | undefined,
+  ): Promise<ProviderProfile> {
+    const { registry, discovery, clients, clock } = this.deps;
+    const discovered = await discovery.discover(mcpServerUrl);
+    const name = request?.name || this.#freeName(nameOfMcpServer(mcpServerUrl));
+    const reserved = registry.reserve(name);
+    let client: ProfileClient | undefined;
+    try {
+      client = await clients.clientAt(discovered, reserved, request?.client);
+      const base = settingsOfMcpServer(name, discovered, client);
+      const settings = request?.over(base) ?? base;
+      const made = { id: reserved.id, registration: client.registration };
+      const profile = await registry.create(settings, client.clientSecret, principal, made);
+      this.#lookedUpAtMs.set(profile.id, clock.nowMs());
+      return profile;
+    } catch (error) {
+      registry.release(reserved);
+      if (client?.registration) await clients.forget({ id: reserved.id, registration: client.registration });
+      throw error;
+    }
+  }
+
+  /** Looks the server up, and brings the profile in line. */
+  async #follow(profile: ProviderProfile, principal: Principal): Promise<ProviderProfile> {
+    const { discovery, clock, log } = this.deps;
+    const from = boundIssuer(profile);
+    const discovered = await discovery.discover(profile.mcpServerUrl, from);
+    const to = issuerOf(discovered.server);
+    if (from !== to) {
+      log.info({ providerId: profile.id, from, to }, "MCP server names another authorization server");
+      return await this.#move(profile, discovered, principal);
+    }
+    const followed = await this.#keepClient(profile, discovered, principal);
+    this.#lookedUpAtMs.set(profile.id, clock.nowMs());
+    return followed;
+  }
+
+  /** Another server: what was registered at the old one is never shown to it. */
+  async #move(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    if (!profile.registration) {
+      throw new FailedPrecondition(
+        "CLIENT_REGISTRATION_REQUIRED",
+        `${profile.mcpServerUrl} now names the authorization server ${issuerOf(discovered.server)}, and the client of the provider ${profile.name} was registered at ${boundIssuer(profile)}: register one there, then update client_id, client_secret and issuer`,
+      );
+    }
+    const client = await this.deps.clients.clientAt(discovered, profile);
+    const moved = await this.#put(profile, discovered, client, principal);
+    await this.deps.clients.forget(profile);
+    return moved;
+  }
+
+  /** Servers forget clients that registered themselves, and end their secrets: then there is another one. */
+  async #keepClient(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    const { clients, store, log } = this.deps;
+    if (profile.registration?.kind !== "dynamic") return profile;
+    const known = await clients.reread(discovered, profile);
+    if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
+    const { configurationUrl } = profile.registration;
+    const isRefused = configurationUrl === undefined && store.getSuspension(profile.id) !== undefined;
+    if (known === "unchanged" && !isRefused) return profile;
+    log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
+    return await this.#put(profile, discovered, await clients.clientAt(discovered, profile), principal);
+  }
+
+  async #put(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    client: ProfileClient,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    const { registry, clock } = this.deps;
+    const { clientSecret = null, registration } = client;
+    const settings = settingsOfServer(profile, discovered, client);
+    const change = { settings, clientSecret, registration };
+    const { profile: stored } = await registry.update(profile.id, change, profile.version, principal);
+    this.#lookedUpAtMs.set(profile.id, clock.nowMs());
+    return stored;
+  }
+
+  #freeName(name: string): string {
+    for (let number = 1; ; number++) {
+      const candidate = number === 1 ? name : `${name}-${number}`;
+      if (!this.deps.store.findProviderByName(candidate)) return candidate;
+    }
+  }
+}
+
+/** What the client of a profile is bound to. */
+function boundIssuer({ registration, issuer, tokenUrl }: ProviderProfile): string {
+  if (registration) return registration.issuer;
+  return issuer !== "" || tokenUrl === "" ? issuer : new URL(tokenUrl).origin;
+}
+
+/** @throws InvalidArgument */
+function canonicalUrl(url: string, networks: ProviderNetworks): string {
+  const refused = (description: string): InvalidArgument =>
+    new InvalidArgument([{ field: "mcp_server_url", description }]);
+  const mcpServerUrl = canonicalMcpServerUrl(url);
+  if (mcpServerUrl === undefined) {
+    throw refused("must be an https URL (http only on loopback), without a user name and a fragment");
+  }
+  const { hostname } = new URL(mcpServerUrl);
+  const refusal = judgeHost(hostname, networks);
+  if (refusal) throw refused(`${hostname} ${refusal.why}`);
+  return mcpServerUrl;
+}

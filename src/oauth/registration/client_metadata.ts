@@ -1,0 +1,41 @@
+import { isLoopbackHost, type TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
+
+/** What an authorization server is told of the daemon as a client (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). */
+export interface ClientMetadata {
+  readonly client_name: string;
+  readonly redirect_uris: readonly string[];
+  readonly grant_types: readonly string[];
+  readonly response_types: readonly string[];
+  readonly token_endpoint_auth_method: TokenEndpointAuthMethod;
+  readonly application_type: "native" | "web";
+}
+
+/** By what the daemon can authenticate, best first: a secret in a header is written into fewer logs than one in a body. */
+const ownMethods: readonly TokenEndpointAuthMethod[] = ["client_secret_basic", "client_secret_post", "none"];
+
+/**
+ * The best method that both know. A server that names none knows `client_secret_basic` (RFC 8414 section 2).
+ *
+ * @param hasSecret false for a client without one
+ * @returns undefined when there is none
+ */
+export function commonAuthMethod(
+  supported: readonly string[],
+  hasSecret: boolean | "either" = "either",
+): TokenEndpointAuthMethod | undefined {
+  const known = supported.length === 0 ? ["client_secret_basic", "none"] : supported;
+  const usable = ownMethods.filter((method) => hasSecret === "either" || (method !== "none") === hasSecret);
+  return usable.find((method) => known.includes(method));
+}
+
+/** @param redirectUri its host says whether the daemon is a program of this machine or a place on the web */
+export function clientMetadata(redirectUri: string, method: TokenEndpointAuthMethod): ClientMetadata {
+  return {
+    client_name: "nexusd",
+    redirect_uris: [redirectUri],
+    grant_types: ["authorization_code", "refresh_token"],
+    response_types: ["code"],
+    token_endpoint_auth_method: method,
+    application_type: isLoopbackHost(new URL(redirectUri).hostname) ? "native" : "web",
+  };
+}

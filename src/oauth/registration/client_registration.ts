@@ -1,0 +1,165 @@
+import * as oauth from "oauth4webapi";
+import type { TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
+import { JsonResponse } from "../../outbound/json_response.js";
+import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { Secret } from "../../runtime/secret.js";
+import type { AuthorizationServer } from "../authorization_server.js";
+import type { ClientMetadata } from "./client_metadata.js";
+
+/** A client as the authorization server knows it (RFC 7591 section 3.2.1). */
+export interface RegisteredClient {
+  readonly clientId: string;
+  /** Undefined for a public client. */
+  readonly clientSecret: Secret | undefined;
+  readonly method: TokenEndpointAuthMethod;
+  readonly secretExpiresAtMs: number | undefined;
+  /** RFC 7592 section 3; undefined unless the server gave both. */
+  readonly management: { readonly url: string; readonly accessToken: Secret } | undefined;
+}
+
+/** The server did not register the client, for a person: its word, or what is wrong with its answer. */
+export class RegistrationRefused extends Error {
+  /** @param oauthError of RFC 7591 section 3.2.2, where it is one */
+  constructor(
+    message: string,
+    readonly oauthError?: string,
+  ) {
+    super(message);
+  }
+}
+
+const maxBytes = 64 * 1024;
+
+/**
+ * Registers a client (RFC 7591 section 3). Each call makes a client: it is never repeated by itself.
+ *
+ * @throws RegistrationRefused; OutboundError
+ */
+export async function registerClient(
+  server: AuthorizationServer,
+  metadata: ClientMetadata,
+  fetch: OutboundFetch,
+): Promise<RegisteredClient> {
+  const asked = JSON.parse(JSON.stringify(metadata)) as Partial<oauth.OmitSymbolProperties<oauth.Client>>;
+  const response = await oauth.dynamicClientRegistrationRequest(server.metadata, asked, {
+    [oauth.allowInsecureRequests]: true,
+    [oauth.customFetch]: async (url, init) =>
+      normalised(await fetch(url, { ...(init as unknown as OutboundRequest), maxBytes })),
+  });
+  try {
+    return clientOf(server, metadata, await oauth.processDynamicClientRegistrationResponse(response));
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+/** Reads the registration (RFC 7592 section 2.1). @returns undefined when the server does not know the client any more */
+export async function readRegistration(
+  server: AuthorizationServer,
+  asked: ClientMetadata,
+  management: NonNullable<RegisteredClient["management"]>,
+  fetch: OutboundFetch,
+): Promise<RegisteredClient | undefined> {
+  const response = await fetch(management.url, { ...managed(management), method: "GET", maxBytes });
+  if (response.status >= 400 && response.status < 500 && response.status !== 429) return undefined;
+  try {
+    const answer = await normalised(response);
+    const client = clientOf(server, asked, await oauth.processDynamicClientRegistrationResponse(answer));
+    return { ...client, management: client.management ?? management };
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+/** Ends the registration (RFC 7592 section 2.3). @returns whether the server took it @throws OutboundError */
+export async function deleteRegistration(
+  management: NonNullable<RegisteredClient["management"]>,
+  fetch: OutboundFetch,
+): Promise<boolean> {
+  const { status } = await fetch(management.url, { ...managed(management), method: "DELETE", maxBytes });
+  return status === 204 || status === 200 || status === 404;
+}
+
+function managed({
+  accessToken,
+}: NonNullable<RegisteredClient["management"]>): Pick<OutboundRequest, "headers"> {
+  return { headers: { accept: "application/json", authorization: `Bearer ${accessToken.reveal()}` } };
+}
+
+/** Servers answer 200 for 201, and leave out when a secret ends that does not end. */
+async function normalised(raw: OutboundResponse): Promise<Response> {
+  const body = objectOf(await raw.text());
+  const isSuccess = raw.status === 200 || raw.status === 201;
+  if (!isSuccess) return new JsonResponse(body ?? {}, { status: raw.status });
+  const { client_secret, client_secret_expires_at: expiresAt, ...rest } = body ?? {};
+  const secret =
+    typeof client_secret === "string" && client_secret !== ""
+      ? { client_secret, client_secret_expires_at: Number(expiresAt ?? 0) || 0 }
+      : {};
+  return new JsonResponse({ ...rest, ...secret }, { status: 201 });
+}
+
+function clientOf(
+  server: AuthorizationServer,
+  asked: ClientMetadata,
+  client: oauth.OmitSymbolProperties<oauth.Client>,
+): RegisteredClient {
+  const { client_id: clientId, client_secret: secret, token_endpoint_auth_method: said } = client;
+  const wanted = asked.token_endpoint_auth_method;
+  const method = said ?? (typeof secret === "string" ? wanted : "none");
+  if (!isOwnMethod(method)) {
+    throw new RegistrationRefused("it registers the client for an authentication that nexusd does not have");
+  }
+  if (method !== "none" && typeof secret !== "string") {
+    throw new RegistrationRefused("it registers the client for a secret, and gives none");
+  }
+  if (!/^[\x20-\x7e]{1,1024}$/.test(clientId))
+    throw new RegistrationRefused("it answers no client_id that can be sent");
+  const expiresAt = Number(client["client_secret_expires_at"] ?? 0);
+  return {
+    clientId,
+    clientSecret: method === "none" || typeof secret !== "string" ? undefined : new Secret(secret),
+    method,
+    secretExpiresAtMs: method !== "none" && expiresAt > 0 ? Math.round(expiresAt * 1_000) : undefined,
+    management: managementOf(server, client),
+  };
+}
+
+/** Of the origin of the registration endpoint, or of the issuer: the registration access token goes nowhere else. */
+function managementOf(
+  { issuer, announced }: AuthorizationServer,
+  client: Readonly<Record<string, unknown>>,
+): RegisteredClient["management"] {
+  const { registration_client_uri: url, registration_access_token: token } = client;
+  if (typeof url !== "string" || typeof token !== "string" || !URL.canParse(url)) return undefined;
+  if (!/^[\x21-\x7e]{1,16384}$/.test(token) || url.length > 2_048) return undefined;
+  const { origin } = new URL(url);
+  const own = [issuer, announced.registrationEndpoint].map((each) => each && new URL(each).origin);
+  return own.includes(origin) ? { url, accessToken: new Secret(token) } : undefined;
+}
+
+function isOwnMethod(method: unknown): method is TokenEndpointAuthMethod {
+  return method === "client_secret_basic" || method === "client_secret_post" || method === "none";
+}
+
+/** Nothing that the server wrote but its error word: its texts may hold anything. */
+function refusalOf(error: unknown): Error {
+  if (error instanceof RegistrationRefused || error instanceof OutboundError) return error;
+  if (error instanceof oauth.ResponseBodyError) {
+    const word = /^[a-z_]{1,64}$/.test(error.error) ? error.error : "an error";
+    return new RegistrationRefused(`it answers ${word} (HTTP status ${error.status})`, word);
+  }
+  return new RegistrationRefused("its answer is no registration (RFC 7591 section 3.2)");
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

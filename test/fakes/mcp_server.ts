@@ -1,0 +1,115 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What an MCP server publishes, and what it wants of a token. */
+export interface McpServerOptions {
+  /** Issuers that it names; more than one, or another later, is for the test to say. */
+  authorizationServers: string[];
+  /** Scopes of its challenge; none says nothing of them. */
+  challengedScopes?: string[];
+  scopesSupported?: string[];
+  /** Scopes that a token must have. */
+  requiredScopes?: string[];
+  /** In place of its own URL. */
+  resource?: string;
+}
+
+/** An MCP server over HTTP on loopback that takes tokens issued for itself, as JWTs whose issuer it knows. */
+export class McpServer {
+  readonly #http = createServer((request, response) => this.#answer(request, response));
+  /** Paths in the order in which they were asked for. */
+  readonly paths: string[] = [];
+
+  private constructor(readonly options: McpServerOptions) {}
+
+  static async start(options: McpServerOptions): Promise<McpServer> {
+    const server = new McpServer(options);
+    await new Promise<void>((resolve) => server.#http.listen(0, "127.0.0.1", resolve));
+    return server;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  }
+
+  get url(): string {
+    return `${this.origin}/mcp`;
+  }
+
+  async close(): Promise<void> {
+    this.#http.closeAllConnections();
+    await new Promise((resolve) => this.#http.close(resolve));
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const path = request.url ?? "/";
+    this.paths.push(path);
+    request.resume();
+    if (path === "/.well-known/oauth-protected-resource/mcp") json(response, 200, this.#metadata());
+    else if (path === "/mcp") this.#tools(request.headers.authorization ?? "", response);
+    else json(response, 404, {});
+  }
+
+  #tools(authorization: string, response: ServerResponse): void {
+    const [, token] = /^Bearer (.+)$/.exec(authorization) ?? [];
+    const { status, error } = token === undefined ? { status: 401, error: undefined } : this.#judge(token);
+    if (status !== 200) this.#challenge(response, status, error);
+    else json(response, 200, { jsonrpc: "2.0", id: 1, result: { tools: [] } });
+  }
+
+  #judge(token: string): { readonly status: number; readonly error: string | undefined } {
+    const { aud, iss, scope = "" } = claimsOf(token);
+    const isOurs = aud === this.url && this.options.authorizationServers.includes(String(iss));
+    if (!isOurs) return { status: 401, error: "invalid_token" };
+    const scopes = String(scope).split(" ");
+    const lacks = (this.options.requiredScopes ?? []).some((each) => !scopes.includes(each));
+    return lacks ? { status: 403, error: "insufficient_scope" } : { status: 200, error: undefined };
+  }
+
+  #metadata(): object {
+    const { authorizationServers, scopesSupported, resource } = this.options;
+    return {
+      resource: resource ?? this.url,
+      authorization_servers: authorizationServers,
+      ...(scopesSupported && { scopes_supported: scopesSupported }),
+    };
+  }
+
+  #challenge(response: ServerResponse, status: number, error?: string): void {
+    const { challengedScopes, requiredScopes } = this.options;
+    const scopes = error === "insufficient_scope" ? requiredScopes : challengedScopes;
+    const parameters = [
+      `resource_metadata="${this.origin}/.well-known/oauth-protected-resource/mcp"`,
+      ...(error ? [`error="${error}"`] : []),
+      ...(scopes ? [`scope="${scopes.join(" ")}"`] : []),
+    ];
+    json(response, status, { error }, { "www-authenticate": `Bearer ${parameters.join(", ")}` });
+  }
+
+  /** As an MCP client lists its tools. @returns the status and the challenge */
+  async call(accessToken?: string): Promise<{ status: number; wwwAuthenticate: string }> {
+    const response = await fetch(this.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
+    });
+    await response.arrayBuffer();
+    return { status: response.status, wwwAuthenticate: response.headers.get("www-authenticate") ?? "" };
+  }
+}
+
+function json(response: ServerResponse, status: number, body: object, headers: object = {}): void {
+  response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+}
+
+/** Unverified: the issuer is another process's business here. */
+function claimsOf(token: string): Record<string, unknown> {
+  try {
+    return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { sentResource } from "../../src/oauth/resource_parameter.js";
+
+const resource = "https://mcp.example.com/mcp";
+
+test.each([
+  ["auto", "https://login.example/token", resource],
+  ["auto", "https://login.microsoftonline.com/common/oauth2/v2.0/token", undefined],
+  ["auto", "https://login.microsoftonline.us/common/oauth2/v2.0/authorize", undefined],
+  ["auto", "https://login.partner.microsoftonline.cn/common/oauth2/v2.0/token", undefined],
+  ["auto", "https://login.microsoftonline.com.evil.example/token", resource],
+  ["auto", "https://evil-login.microsoftonline.com/token", resource],
+  ["always", "https://login.microsoftonline.com/common/oauth2/token", resource],
+  ["never", "https://login.example/token", undefined],
+] as const)("%s at %s: %s", (resourceParameter, endpoint, expected) => {
+  expect(sentResource({ resource, resourceParameter }, endpoint)).toBe(expected);
+});
+
+test("none is sent where none is set", () => {
+  for (const resourceParameter of ["auto", "always", "never"] as const) {
+    expect(sentResource({ resource: "", resourceParameter }, "https://login.example/token")).toBeUndefined();
+  }
+});
