@@ -151,7 +151,10 @@ function besides(root) {
     name: "besides",
     setup(build) {
       for (const name of names) {
-        build.onResolve({ filter: filterOf(name) }, ({ path }) => ({ path, namespace: "besides" }));
+        build.onResolve({ filter: filterOf(name) }, ({ path, importer }) =>
+          // Of OpenTelemetry it wants the API alone, always: that is no reason to read the SDK.
+          importer.includes("/node_modules/prom-client/") ? undefined : { path, namespace: "besides" },
+        );
       }
       build.onResolve({ filter: /\/sdk\.js$/ }, ({ path, resolveDir }) => {
         const source = relative(root, join(resolveDir, path)).replace(/\.js$/, ".ts");

@@ -24,10 +24,10 @@ export interface AuthorizationServer {
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
   readonly requiresPushedRequests: boolean;
-  /** RFC 9126 section 5. */
-  readonly pushedRequestEndpoint: string | undefined;
   /** What the metadata says of clients that are yet to be registered. */
   readonly announced: AnnouncedFeatures;
+  /** RFC 9126 section 5. */
+  readonly pushedRequestEndpoint: string | undefined;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -84,8 +84,8 @@ export function manualAuthorizationServer(
     announcesPkce: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
-    pushedRequestEndpoint: undefined,
     announced: nothingAnnounced,
+    pushedRequestEndpoint: undefined,
     signingAlgorithms,
   });
 }
@@ -161,13 +161,13 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
-    pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
     announced: {
       registrationEndpoint: endpoint("registration_endpoint"),
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
       scopes: texts(document["scopes_supported"]),
     },
+    pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],

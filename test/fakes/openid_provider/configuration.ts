@@ -13,10 +13,10 @@ export interface Lifetimes {
   readonly accessTokenTtlSeconds?: number;
   readonly authorizationCodeTtlSeconds?: number;
   readonly refreshTokenTtlSeconds?: number;
-  /** RFC 9126 section 5. */
-  readonly requirePushedRequests?: boolean;
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
+  /** RFC 9126 section 5. */
+  readonly requirePushedRequests?: boolean;
 }
 
 /** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
@@ -80,11 +80,11 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
+      ...mcpFeatures(options),
       pushedAuthorizationRequests: {
         enabled: options.requirePushedRequests === true,
         requirePushedAuthorizationRequests: options.requirePushedRequests === true,
       },
-      ...mcpFeatures(options),
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async () => true },
     },
