@@ -69,7 +69,7 @@ export const alertCases: readonly AlertCase[] = [
     { labels: { status: "attention" } },
   ),
   fires("NexusProviderSuspended", 15, 17, [["nexus_providers_suspended", {}, "0x10 1x30"]]),
-  fires("NexusNotificationsNotTaken", 45, 30, [["nexus_notifications_waiting", {}, "0 1 0 1 0x10 3x60"]]),
+  fires("NexusNotificationsNotTaken", 30, 46, [["nexus_notifications_waiting", {}, "0 1 0 1 0x10 3x60"]]),
   fires("NexusTokenSetsUnwritten", 6, 10, [["nexus_unwritten_token_sets", {}, "0 1 0 1 0 3x20"]]),
   fires(
     "NexusTokenSetsSpooled",
