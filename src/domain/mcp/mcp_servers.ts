@@ -176,9 +176,9 @@ export class McpServers {
     if (profile.registration?.kind !== "dynamic") return profile;
     const known = await clients.reread(discovered, profile);
     if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
-    const { configurationUrl } = profile.registration;
-    const isRefused = configurationUrl === undefined && store.getSuspension(profile.id) !== undefined;
-    if (known === "unchanged" && !isRefused) return profile;
+    // A client whose registration is not told is lost when it is refused: another one would cost each person a consent.
+    const isRefused = known === "unknown" && store.getSuspension(profile.id) !== undefined;
+    if (known !== "lost" && !isRefused) return profile;
     log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
     return await this.#put(profile, discovered, await clients.clientAt(discovered, profile), principal);
   }

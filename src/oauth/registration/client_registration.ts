@@ -54,7 +54,12 @@ export async function registerClient(
   }
 }
 
-/** Reads the registration (RFC 7592 section 2.1). @returns undefined when the server does not know the client any more */
+/**
+ * Reads the registration (RFC 7592 section 2.1).
+ *
+ * @returns undefined when the server does not know the client any more, which it says by 401 alone
+ * @throws RegistrationRefused; OutboundError
+ */
 export async function readRegistration(
   server: AuthorizationServer,
   asked: ClientMetadata,
@@ -62,7 +67,7 @@ export async function readRegistration(
   fetch: OutboundFetch,
 ): Promise<RegisteredClient | undefined> {
   const response = await fetch(management.url, { ...managed(management), method: "GET", maxBytes });
-  if (response.status >= 400 && response.status < 500 && response.status !== 429) return undefined;
+  if (response.status === 401) return undefined;
   try {
     const answer = await normalised(response);
     const client = clientOf(server, asked, await oauth.processDynamicClientRegistrationResponse(answer));

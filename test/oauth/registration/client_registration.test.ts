@@ -179,6 +179,14 @@ describe("a registration that is managed (RFC 7592)", () => {
     expect(await readRegistration(at(), asked, management(), fetch)).toBeUndefined();
   });
 
+  it.each([400, 403, 404, 405, 429, 503])("is not lost where it is only not told: %i", async (status) => {
+    server.script = json({}, status);
+    const asked = clientMetadata(redirectUri, "none");
+    await expect(readRegistration(at(), asked, management(), fetch)).rejects.toThrow(
+      "its answer is no registration",
+    );
+  });
+
   it.each([
     [204, true],
     [404, true],
