@@ -63,7 +63,7 @@ export class Notifier {
     if (!this.#isOpen) return;
     const nowMs = this.deps.clock.nowMs();
     let sleepMs = this.#tellExpiries(nowMs);
-    for (const due of this.deps.store.notifications.due(batch + this.#running.size)) {
+    for (const due of this.deps.store.notifications.due(2 * perReceiver)) {
       const key = keyOf(due);
       if (this.#running.has(key)) continue;
       const atMs = Math.max(due.nextAttemptMs, this.#pauses.untilMs(due.receiver));

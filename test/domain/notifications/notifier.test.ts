@@ -180,6 +180,22 @@ describe("Notifier", () => {
     expect(outcomes.filter((outcome) => outcome === "taken")).toHaveLength(20);
   });
 
+  it("tells the others however many wait for a receiver that is dead", async () => {
+    const [ops] = receivers;
+    const dead = new PlayedReceiver("dead");
+    dead.answers = failed("network", true);
+    receivers.unshift(dead);
+    const count = 400;
+    for (let index = 0; index < count; index++) {
+      void engine.store.commit((tx) =>
+        tx.putConnection(aConnection({ id: `c${index}`, userId: `u${index}`, status: "active" })),
+      );
+    }
+    await expect.poll(() => ops?.sent.length, { timeout: 10_000 }).toBe(count);
+    await expect.poll(() => engine.store.notifications.count).toBe(count);
+    expect(dead.sent.length).toBeLessThan(8);
+  });
+
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
     const [ops] = receivers;
     if (ops) ops.answers = failed("http_500");
