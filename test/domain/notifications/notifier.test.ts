@@ -8,7 +8,7 @@ import type { Delivery, NotificationMessage, Receiver } from "../../../src/model
 import { perTest } from "../../lifetimes.js";
 import { aConnection } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { Engine, hourMs, startMs } from "../engine.js";
+import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 const dayMs = 24 * hourMs;
 const taken: Delivery = { kind: "taken" };
@@ -315,6 +315,24 @@ describe("Notifier", () => {
     for (const made of ["", "x", "a".repeat(27), `${code.slice(0, 26)}A`, `${code}/..`]) {
       expect((await links.follow(made)).kind).toMatch(/unknown_request|expired/);
     }
+  });
+
+  it("ends by its link no consent that waits for its confirmation", async () => {
+    const connection = await engine.connected();
+    const waiting = { returnUrl: "https://app.example/back", requireConfirmation: true };
+    await engine.store.commit((tx) => {
+      const current = tx.getConnection(connection.id);
+      const problem = { reason: "consent_revoked", sinceMs: startMs, retryAtMs: undefined } as const;
+      if (current) tx.putConnection({ ...current, status: "attention", problem });
+    });
+    await empty();
+    const { data } = JSON.parse(receivers[0]?.sent.at(-1)?.message.body ?? "") as { data: { link: string } };
+    await engine.consent(tokenSet(), { ...waiting, connectionId: connection.id });
+    const held = engine.get(connection.id).pendingStateHash ?? "";
+    expect(engine.store.getAuthorization(held)?.held).toBe(true);
+    const code = data.link.slice(data.link.lastIndexOf("/") + 1);
+    expect(await links.follow(code)).toEqual({ kind: "unknown_request" });
+    expect(engine.store.getAuthorization(held)?.held).toBe(true);
   });
 
   it("forgets links that have ended", async () => {
