@@ -24,7 +24,7 @@ describe("ProviderRegistry", () => {
     const profile = await engine.provider("op", { id: "p", registration: at(startMs) });
     const { state } = await engine.request();
     const { clientId } = profile;
-    const change = { settings: { clientId }, clientSecret: undefined, registration: at(startMs + 1) };
+    const change = { settings: { clientId }, registration: at(startMs + 1) };
     const { profile: after } = await engine.providers.update("p", change, profile.version, owner);
     expect(after).toMatchObject({ version: profile.version, registration: change.registration });
     expect(engine.store.getProvider("p")?.registration?.registeredAtMs).toBe(startMs + 1);
