@@ -27,7 +27,10 @@ export interface McpProfileRequest {
 const freshMs = 60_000;
 
 interface McpServersDeps {
-  readonly store: Pick<Store, "findProviderByName" | "getProvider" | "getSuspension" | "listProviders">;
+  readonly store: Pick<
+    Store,
+    "findProviderByName" | "getProvider" | "getSuspension" | "listProviders" | "countConnections"
+  >;
   readonly registry: Pick<ProviderRegistry, "create" | "update" | "reserve" | "release">;
   readonly discovery: Pick<McpDiscovery, "discover">;
   readonly clients: Pick<McpClients, "clientAt" | "reread" | "forget" | "document">;
@@ -200,16 +203,25 @@ export class McpServers {
     discovered: DiscoveredMcpServer,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    const { clients, store, log } = this.deps;
+    const { clients, log } = this.deps;
     if (profile.registration?.kind !== "dynamic") return profile;
     const known = await clients.reread(discovered, profile);
     if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
-    // A client whose registration is not told is lost when it is refused: another one would cost each person a consent.
-    const isRefused =
-      known === "unknown" && store.getSuspension(profile.id)?.profileVersion === profile.version;
+    const isRefused = known === "unknown" && this.#isRefused(profile);
     if (known !== "lost" && !isRefused) return profile;
     log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
     return await this.#replace(profile, discovered, principal);
+  }
+
+  /**
+   * A client whose registration is not told is lost when it is refused for every connection: another one costs each person a consent, and
+   * some servers refuse the client where one grant alone is dead.
+   */
+  #isRefused({ id, version }: ProviderProfile): boolean {
+    const { store } = this.deps;
+    const suspension = store.getSuspension(id);
+    if (suspension?.profileVersion !== version || suspension.resuming) return false;
+    return !suspension.unconfirmed || store.countConnections(id) <= 1;
   }
 
   async #put(

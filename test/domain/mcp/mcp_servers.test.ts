@@ -27,6 +27,8 @@ describe("McpServers", () => {
   let registered: string[];
   let forgotten: number;
   let updateFails: boolean;
+  let unconfirmed: boolean;
+  let connections: number;
 
   beforeEach(() => {
     clock = new ManualClock(nowMs);
@@ -38,6 +40,7 @@ describe("McpServers", () => {
       version: 3n,
     });
     [lookUps, forgotten, registered, down, updateFails, refusedVersion] = [0, 0, [], false, false, undefined];
+    [unconfirmed, connections] = [false, 2];
     const discover = async () => {
       lookUps++;
       clock.advance(1_000);
@@ -56,9 +59,11 @@ describe("McpServers", () => {
       return { profile, partedConnections: 0 };
     };
     const suspension = () =>
-      refusedVersion === undefined ? undefined : { providerId: "p", profileVersion: refusedVersion };
+      refusedVersion === undefined
+        ? undefined
+        : { providerId: "p", profileVersion: refusedVersion, unconfirmed };
     servers = new McpServers({
-      store: { getProvider: () => profile, getSuspension: suspension },
+      store: { getProvider: () => profile, getSuspension: suspension, countConnections: () => connections },
       registry: { update },
       discovery: { discover },
       clients: { clientAt, reread: async () => "unknown", forget: async () => void forgotten++ },
@@ -84,6 +89,17 @@ describe("McpServers", () => {
     await servers.current(profile);
     expect(registered).toEqual(["c1"]);
     expect(profile.clientId).toBe("c1");
+  });
+
+  it("takes no client from others because one connection was refused", async () => {
+    refusedVersion = profile.version;
+    unconfirmed = true;
+    await servers.current(profile);
+    expect(registered).toEqual([]);
+    connections = 1;
+    clock.advance(120_000);
+    await servers.current(profile);
+    expect(registered).toEqual(["c1"]);
   });
 
   it("leaves no client behind that the profile does not come to hold", async () => {
