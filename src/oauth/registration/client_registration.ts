@@ -30,6 +30,8 @@ export class RegistrationRefused extends Error {
 }
 
 const maxBytes = 64 * 1024;
+/** The year 10000: what ends later does not end, and could not be stored. */
+const endOfTimeMs = 253_402_300_800_000;
 
 /**
  * Registers a client (RFC 7591 section 3). Each call makes a client: it is never repeated by itself.
@@ -121,12 +123,13 @@ function clientOf(
   }
   if (!/^[\x20-\x7e]{1,1024}$/.test(clientId))
     throw new RegistrationRefused("it answers no client_id that can be sent");
-  const expiresAt = Number(client["client_secret_expires_at"] ?? 0);
+  const secretEndMs = Math.round(Number(client["client_secret_expires_at"] ?? 0) * 1_000);
+  const hasEnd = method !== "none" && secretEndMs > 0 && secretEndMs < endOfTimeMs;
   return {
     clientId,
     clientSecret: method === "none" || typeof secret !== "string" ? undefined : new Secret(secret),
     method,
-    secretExpiresAtMs: method !== "none" && expiresAt > 0 ? Math.round(expiresAt * 1_000) : undefined,
+    secretExpiresAtMs: hasEnd ? secretEndMs : undefined,
     management: managementOf(server, client),
   };
 }

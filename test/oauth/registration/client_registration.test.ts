@@ -75,6 +75,11 @@ describe("a registration", () => {
   });
 
   it.each([
+    [
+      "a secret that ends after all time",
+      { client_secret: "s", client_secret_expires_at: 1e300 },
+      { secretExpiresAtMs: undefined },
+    ],
     ["a public client", {}, { method: "none", clientSecret: undefined }],
     [
       "the method of the server",
