@@ -196,6 +196,23 @@ describe("Notifier", () => {
     expect(dead.sent.length).toBeLessThan(8);
   });
 
+  it("lets none wait for one that cannot be sent", async () => {
+    const [ops] = receivers;
+    const send = ops?.send.bind(ops);
+    if (ops && send) {
+      ops.send = (message, signal) =>
+        message.body.includes("u0") ? Promise.reject(new Error("of this program")) : send(message, signal);
+    }
+    for (let index = 0; index < 10; index++) {
+      await engine.store.commit((tx) =>
+        tx.putConnection(aConnection({ id: `c${index}`, userId: `u${index}`, status: "active" })),
+      );
+    }
+    await expect.poll(() => ops?.sent.length).toBe(9);
+    await expect.poll(() => outcomes.filter((outcome) => outcome === "failed")).toHaveLength(1);
+    expect(engine.store.notifications.count).toBe(1);
+  });
+
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
     const [ops] = receivers;
     if (ops) ops.answers = failed("http_500");
