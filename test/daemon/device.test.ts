@@ -218,7 +218,10 @@ describe("device authorization", () => {
     const restarted = world.restart();
     release();
     await restarted;
-    expect(await stateOf(answer.connectionId)).toMatchObject({ status: ConnectionStatus.ACTIVE, revision: 1n });
+    expect(await stateOf(answer.connectionId)).toMatchObject({
+      status: ConnectionStatus.ACTIVE,
+      revision: 1n,
+    });
   });
 
   it("answers AcquireToken with the code, its whole link for whoever asked alone, and the token when it is there", async () => {
