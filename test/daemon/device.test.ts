@@ -208,6 +208,22 @@ describe("device authorization", () => {
     expect(world.tokenRequests).toHaveLength(length);
   });
 
+  it("loses no token that is on its way when the daemon stops", async () => {
+    const answer = await request();
+    let release = (): void => undefined;
+    world.answerToken = () => (response, sent) => {
+      release = () => tokens()(response, sent);
+    };
+    await polled(5_000);
+    const restarted = world.restart();
+    release();
+    await restarted;
+    expect(await stateOf(answer.connectionId)).toMatchObject({
+      status: ConnectionStatus.ACTIVE,
+      revision: 1n,
+    });
+  });
+
   it("answers AcquireToken with the code, its whole link for whoever asked alone, and the token when it is there", async () => {
     await register({ name: "acme" });
     const { tokens: rpc } = world.clients;

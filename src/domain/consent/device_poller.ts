@@ -5,7 +5,7 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
-import type { Timer } from "../../runtime/clock.js";
+import { delay, type Timer } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
@@ -22,6 +22,8 @@ import { exchangeFailure } from "./consent_problem.js";
 const slowDownMs = 5_000;
 /** A server that does not answer is asked less and less often, up to this. */
 const maxBackoffMs = 60_000;
+/** An answer that is under way when the daemon stops may be the only one with the token: it is waited for so long. */
+const stopPatienceMs = 5_000;
 
 interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly store: Store;
@@ -55,8 +57,9 @@ export class DevicePoller {
   readonly #watched = new Map<string, Watched>();
   readonly #keeper: ConsentKeeper;
   readonly #ending: ConsentEnding;
-  readonly #stop = new AbortController();
+  readonly #cut = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  #isStopping = false;
 
   constructor(private readonly deps: DevicePollerDeps) {
     this.#keeper = new ConsentKeeper(deps);
@@ -71,17 +74,21 @@ export class DevicePoller {
   /** Waits for the person of a request that is stored. @param key of the pending authorization */
   watch(key: string): void {
     const pending = this.deps.store.getAuthorization(key);
-    if (pending?.deviceIntervalMs === undefined || this.#stop.signal.aborted) return;
+    if (pending?.deviceIntervalMs === undefined || this.#isStopping) return;
     const watched: Watched = { timer: undefined, failures: 0 };
     this.#watched.set(key, watched);
     this.#schedule(key, watched, pending.deviceIntervalMs);
   }
 
-  /** Cuts off what is under way: it stays in the store. */
+  /** Asks no more. What is under way may end; what does not is cut off and stays in the store. */
   async stop(): Promise<void> {
-    this.#stop.abort();
+    this.#isStopping = true;
     for (const { timer } of this.#watched.values()) timer?.cancel();
-    await Promise.all(this.#running);
+    const over = new AbortController();
+    const ended = Promise.all(this.#running).finally(() => over.abort());
+    await Promise.race([ended, delay(this.deps.clock, stopPatienceMs, over.signal)]);
+    this.#cut.abort();
+    await ended;
   }
 
   #schedule(key: string, watched: Watched, waitMs: number): void {
@@ -100,8 +107,10 @@ export class DevicePoller {
     const polled = this.#polled(key);
     if (!polled) return void this.#watched.delete(key);
     const { pending } = polled;
-    const outcome = await this.deps.locks.run(pending.connectionId, () => this.#ask(polled));
-    if (this.#stop.signal.aborted) return;
+    const outcome = await this.deps.locks.run(pending.connectionId, async () =>
+      this.#isStopping ? "failed" : await this.#ask(polled),
+    );
+    if (this.#isStopping) return;
     if (outcome === "over") return void this.#watched.delete(key);
     const intervalMs = pending.deviceIntervalMs ?? 0;
     watched.failures = outcome === "failed" ? watched.failures + 1 : 0;
@@ -158,7 +167,7 @@ export class DevicePoller {
       codeVerifier: secret.codeVerifier,
       deviceCode: secret.device?.deviceCode ?? "",
       requireIdToken,
-      signal: this.#stop.signal,
+      signal: this.#cut.signal,
     });
   }
 

@@ -59,8 +59,9 @@ export class UserInfoClient {
       if (answer.status >= 200 && answer.status < 300) return await answer.text();
       this.deps.log.warn({ providerId, status: answer.status }, "the account of a consent was not told");
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw error;
-      this.deps.log.warn({ providerId, error: error.message }, "the account of a consent was not told");
+      // A strategy that cannot take the token, too: the grant is there and must be kept. Its error may hold the token.
+      const why = error instanceof OutboundError ? error.message : error instanceof Error ? error.name : "";
+      this.deps.log.warn({ providerId, error: why }, "the account of a consent was not told");
     } finally {
       timer.cancel();
     }

@@ -93,23 +93,23 @@ export class McpClients {
   /**
    * What the server knows of a dynamic client by now (RFC 7592 section 2.1).
    *
-   * @returns the client where it has another secret or access token than is stored; `unchanged` also when the server cannot say; `lost`
-   * when it does not know the client any more, or its secret has ended
+   * @returns the client where it has another secret or access token than is stored; `unknown` when the server does not say; `lost` when it
+   * does not know the client any more, or its secret has ended
    */
   async reread(
     discovered: DiscoveredMcpServer,
     profile: ProviderProfile,
-  ): Promise<ProfileClient | "unchanged" | "lost"> {
+  ): Promise<ProfileClient | "unchanged" | "unknown" | "lost"> {
     const nowMs = this.deps.clock.nowMs();
     const hasEnded = (endMs: number | undefined): boolean => endMs !== undefined && endMs <= nowMs;
     const management = this.#managementOf(profile);
-    if (!management) return hasEnded(profile.registration?.secretExpiresAtMs) ? "lost" : "unchanged";
+    if (!management) return hasEnded(profile.registration?.secretExpiresAtMs) ? "lost" : "unknown";
     const asked = this.#metadata(profile.redirectPath, profile.tokenEndpointAuthMethod);
     let client: RegisteredClient | undefined;
     try {
       client = await readRegistration(discovered.server, asked, management, this.deps.outbound);
     } catch (error) {
-      if (error instanceof RegistrationRefused || error instanceof OutboundError) return "unchanged";
+      if (error instanceof RegistrationRefused || error instanceof OutboundError) return "unknown";
       throw error;
     }
     if (client === undefined || client.clientId !== profile.clientId) return "lost";

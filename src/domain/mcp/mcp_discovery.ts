@@ -71,13 +71,15 @@ export class McpDiscovery {
     preferred: string | undefined,
   ): Promise<AuthorizationServer> {
     const named = metadata?.authorizationServers ?? [];
-    if (named.length === 0) return await this.#serverBeside(mcpServerUrl);
-    const issuers = [
-      ...named.filter((each) => each === preferred),
-      ...named.filter((each) => each !== preferred),
-    ];
+    if (named.length === 0) {
+      // What a server does not say any more, or for a moment, moves nobody.
+      const isElsewhere = preferred && preferred !== new URL(mcpServerUrl).origin;
+      return isElsewhere ? await this.deps.servers.lookUp(preferred) : await this.#serverBeside(mcpServerUrl);
+    }
+    // One that is down is waited for: another has neither the client nor the grants.
+    if (preferred && named.includes(preferred)) return await this.deps.servers.lookUp(preferred);
     let first: unknown;
-    for (const issuer of issuers) {
+    for (const issuer of named) {
       try {
         return await this.deps.servers.lookUp(issuer);
       } catch (error) {

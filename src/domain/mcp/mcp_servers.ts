@@ -27,7 +27,10 @@ export interface McpProfileRequest {
 const freshMs = 60_000;
 
 interface McpServersDeps {
-  readonly store: Pick<Store, "findProviderByName" | "getProvider" | "getSuspension" | "listProviders">;
+  readonly store: Pick<
+    Store,
+    "findProviderByName" | "getProvider" | "getSuspension" | "listProviders" | "countConnections"
+  >;
   readonly registry: Pick<ProviderRegistry, "create" | "update" | "reserve" | "release">;
   readonly discovery: Pick<McpDiscovery, "discover">;
   readonly clients: Pick<McpClients, "clientAt" | "reread" | "forget" | "document">;
@@ -41,6 +44,8 @@ interface McpServersDeps {
 export class McpServers {
   readonly #locks = new KeyedMutex<string>();
   readonly #lookedUpAtMs = new Map<string, number>();
+  /** When the last look-up began, whatever came of it. */
+  readonly #triedAtMs = new Map<string, number>();
 
   constructor(private readonly deps: McpServersDeps) {}
 
@@ -69,28 +74,38 @@ export class McpServers {
    * @throws FailedPrecondition when a person has to register a client at the new server
    */
   async current(profile: ProviderProfile): Promise<ProviderProfile> {
+    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY);
+    return ageMs < freshMs ? profile : await this.#lookUp(profile);
+  }
+
+  /** The server refused a token: what it publishes is looked up anew, however lately it was. */
+  async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
+    return await this.#lookUp(profile);
+  }
+
+  /** Whoever asks while that goes on shares the next one. */
+  async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
     const { mcpServerUrl, id } = profile;
-    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(id) ?? Number.NEGATIVE_INFINITY);
-    if (mcpServerUrl === "" || ageMs < freshMs) return profile;
+    if (mcpServerUrl === "") return profile;
+    const askedAtMs = this.deps.clock.nowMs();
     return await this.#locks.run(mcpServerUrl, async () => {
       const stored = this.deps.store.getProvider(id) ?? profile;
+      if ((this.#triedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) > askedAtMs) return stored;
+      this.#triedAtMs.set(id, this.deps.clock.nowMs());
       try {
         return await this.#follow(stored, daemon);
       } catch (error) {
         if (!(error instanceof NexusError)) throw error;
         const isPersonNeeded =
           error instanceof FailedPrecondition && error.reason === "CLIENT_REGISTRATION_REQUIRED";
-        if (isPersonNeeded) throw error;
+        if (isPersonNeeded) {
+          this.#triedAtMs.delete(id);
+          throw error;
+        }
         this.deps.log.warn({ providerId: id, error: error.message }, "MCP server not looked up");
         return stored;
       }
     });
-  }
-
-  /** The server refused a token: what it publishes is looked up anew, however lately it was. */
-  async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
-    this.#lookedUpAtMs.delete(profile.id);
-    return await this.current(profile);
   }
 
   /** See `McpClients.document`. */
@@ -105,6 +120,7 @@ export class McpServers {
   /** After a profile was deleted: nothing needs its client any more, unless it left connections whose tokens live. */
   async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
     this.#lookedUpAtMs.delete(profile.id);
+    this.#triedAtMs.delete(profile.id);
     if (remainingConnections === 0) await this.deps.clients.forget(profile);
   }
 
@@ -160,10 +176,25 @@ export class McpServers {
         `${profile.mcpServerUrl} now names the authorization server ${issuerOf(discovered.server)}, and the client of the provider ${profile.name} was registered at ${boundIssuer(profile)}: register one there, then update client_id, client_secret and issuer`,
       );
     }
-    const client = await this.deps.clients.clientAt(discovered, profile);
-    const moved = await this.#put(profile, discovered, client, principal);
+    const moved = await this.#replace(profile, discovered, principal);
     await this.deps.clients.forget(profile);
     return moved;
+  }
+
+  /** A client that the profile does not come to hold is not left behind. */
+  async #replace(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    const { clients } = this.deps;
+    const client = await clients.clientAt(discovered, profile);
+    try {
+      return await this.#put(profile, discovered, client, principal);
+    } catch (error) {
+      if (client.registration) await clients.forget({ id: profile.id, registration: client.registration });
+      throw error;
+    }
   }
 
   /** Servers forget clients that registered themselves, and end their secrets: then there is another one. */
@@ -172,15 +203,25 @@ export class McpServers {
     discovered: DiscoveredMcpServer,
     principal: Principal,
   ): Promise<ProviderProfile> {
-    const { clients, store, log } = this.deps;
+    const { clients, log } = this.deps;
     if (profile.registration?.kind !== "dynamic") return profile;
     const known = await clients.reread(discovered, profile);
     if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
-    const { configurationUrl } = profile.registration;
-    const isRefused = configurationUrl === undefined && store.getSuspension(profile.id) !== undefined;
-    if (known === "unchanged" && !isRefused) return profile;
+    const isRefused = known === "unknown" && this.#isRefused(profile);
+    if (known !== "lost" && !isRefused) return profile;
     log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
-    return await this.#put(profile, discovered, await clients.clientAt(discovered, profile), principal);
+    return await this.#replace(profile, discovered, principal);
+  }
+
+  /**
+   * A client whose registration is not told is lost when it is refused for every connection: another one costs each person a consent, and
+   * some servers refuse the client where one grant alone is dead.
+   */
+  #isRefused({ id, version }: ProviderProfile): boolean {
+    const { store } = this.deps;
+    const suspension = store.getSuspension(id);
+    if (suspension?.profileVersion !== version || suspension.resuming) return false;
+    return !suspension.unconfirmed || store.countConnections(id) <= 1;
   }
 
   async #put(

@@ -83,8 +83,11 @@ export class ConsentLinks {
   }
 
   async #consent(connection: Connection): Promise<FollowOutcome> {
-    const { requests, log } = this.deps;
-    const { id: connectionId, consentedScopes: scopes } = connection;
+    const { store, requests, clock, log } = this.deps;
+    const { id: connectionId, consentedScopes: scopes, pendingStateHash } = connection;
+    const pending = pendingStateHash === undefined ? undefined : store.getAuthorization(pendingStateHash);
+    // The person has consented: a new request would end what waits for its confirmation.
+    if (pending?.held && clock.nowMs() < pending.expiresAtMs) return { kind: "unknown_request" };
     const found = requests.pendingLink(connection, scopes, daemon);
     // A device authorization has no page of ours: its request is replaced.
     if (found && !found.device) return { kind: "consent", authUrl: found.authUrl };

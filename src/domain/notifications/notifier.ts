@@ -63,7 +63,7 @@ export class Notifier {
     if (!this.#isOpen) return;
     const nowMs = this.deps.clock.nowMs();
     let sleepMs = this.#tellExpiries(nowMs);
-    for (const due of this.deps.store.notifications.due(batch + this.#running.size)) {
+    for (const due of this.deps.store.notifications.due(2 * perReceiver)) {
       const key = keyOf(due);
       if (this.#running.has(key)) continue;
       const atMs = Math.max(due.nextAttemptMs, this.#pauses.untilMs(due.receiver));
@@ -161,7 +161,7 @@ export class Notifier {
       log.warn({ receiver: due.receiver }, "notification dropped");
       return await this.#over(due);
     }
-    const delivery = await receiver.send(await this.#messageOf(notification), this.#cut.signal);
+    const delivery = await this.#sent(receiver, notification);
     if (delivery.kind !== "failed") {
       this.#pauses.answered(due.receiver);
       this.deps.onOutcome(delivery.kind === "taken" ? "taken" : "given_up");
@@ -172,6 +172,16 @@ export class Notifier {
     if (delivery.isUnreachable) this.#pauses.failed(due.receiver, delivery.retryAfterMs);
     else this.#pauses.answered(due.receiver);
     await this.#failed(due, notification, delivery);
+  }
+
+  /** One that this program cannot send is put off like one that is not taken: the others of its receiver do not wait for it. */
+  async #sent(receiver: Receiver, notification: PendingNotification): Promise<Delivery> {
+    try {
+      return await receiver.send(await this.#messageOf(notification), this.#cut.signal);
+    } catch (error) {
+      this.deps.log.error({ err: error, receiver: receiver.name }, "notification could not be sent");
+      return { kind: "failed", reason: "internal", retryAfterMs: undefined, isUnreachable: false };
+    }
   }
 
   async #messageOf(notification: PendingNotification): Promise<NotificationMessage> {

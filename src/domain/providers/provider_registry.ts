@@ -185,6 +185,12 @@ export class ProviderRegistry {
         throw new Aborted("the provider profile has changed since it was read: read it again");
       }
       if (this.#isStored(before, change)) return { profile: before, partedConnections: 0 };
+      if (change.registration && this.#isStored(before, { ...change, registration: undefined })) {
+        // How the client is managed is nothing that a person consented under: pending requests stay good.
+        const profile = { ...before, registration: change.registration };
+        tx.putProvider(profile);
+        return { profile, partedConnections: 0 };
+      }
       const version = before.version + 1n;
       const clientSecret = this.#sealedFor(before, version, change.clientSecret);
       const profile: ProviderProfile = {

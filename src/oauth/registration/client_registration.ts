@@ -30,6 +30,8 @@ export class RegistrationRefused extends Error {
 }
 
 const maxBytes = 64 * 1024;
+/** The year 10000: what ends later does not end, and could not be stored. */
+const endOfTimeMs = 253_402_300_800_000;
 
 /**
  * Registers a client (RFC 7591 section 3). Each call makes a client: it is never repeated by itself.
@@ -54,7 +56,12 @@ export async function registerClient(
   }
 }
 
-/** Reads the registration (RFC 7592 section 2.1). @returns undefined when the server does not know the client any more */
+/**
+ * Reads the registration (RFC 7592 section 2.1).
+ *
+ * @returns undefined when the server does not know the client any more, which it says by 401 alone
+ * @throws RegistrationRefused; OutboundError
+ */
 export async function readRegistration(
   server: AuthorizationServer,
   asked: ClientMetadata,
@@ -62,7 +69,7 @@ export async function readRegistration(
   fetch: OutboundFetch,
 ): Promise<RegisteredClient | undefined> {
   const response = await fetch(management.url, { ...managed(management), method: "GET", maxBytes });
-  if (response.status >= 400 && response.status < 500 && response.status !== 429) return undefined;
+  if (response.status === 401) return undefined;
   try {
     const answer = await normalised(response);
     const client = clientOf(server, asked, await oauth.processDynamicClientRegistrationResponse(answer));
@@ -116,12 +123,13 @@ function clientOf(
   }
   if (!/^[\x20-\x7e]{1,1024}$/.test(clientId))
     throw new RegistrationRefused("it answers no client_id that can be sent");
-  const expiresAt = Number(client["client_secret_expires_at"] ?? 0);
+  const secretEndMs = Math.round(Number(client["client_secret_expires_at"] ?? 0) * 1_000);
+  const hasEnd = method !== "none" && secretEndMs > 0 && secretEndMs < endOfTimeMs;
   return {
     clientId,
     clientSecret: method === "none" || typeof secret !== "string" ? undefined : new Secret(secret),
     method,
-    secretExpiresAtMs: method !== "none" && expiresAt > 0 ? Math.round(expiresAt * 1_000) : undefined,
+    secretExpiresAtMs: hasEnd ? secretEndMs : undefined,
     management: managementOf(server, client),
   };
 }

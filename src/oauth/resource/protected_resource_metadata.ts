@@ -51,7 +51,7 @@ export async function fetchResourceMetadata(
     const response = await fetch(url, { method: "GET", headers: { accept: "application/json" }, maxBytes });
     const document = response.status === 200 ? objectOf(await response.text()) : undefined;
     if (document) return processResourceMetadata(mcpServerUrl, url, document);
-    if (response.status >= 500 || challenged !== undefined) {
+    if (response.status >= 500 || response.status === 429 || challenged !== undefined) {
       const came = response.status === 200 ? "what is no JSON object" : `HTTP status ${response.status}`;
       throw new ResourceMetadataRejected(`${url} answers ${came}, where resource metadata is expected`);
     }

@@ -22,10 +22,20 @@ export const maxNotifications = 100_000n;
 export class NotificationReads {
   constructor(protected readonly databases: Databases) {}
 
-  /** The lines whose first notification is due first. */
+  /** Of each receiver the lines whose first notification is due first. @param limit of each, so that none hides another's */
   due(limit: number): DueLine[] {
-    const keys = this.databases.notificationsDue.getKeys({ limit });
-    return Array.from(keys, ([nextAttemptMs, receiver, subject]) => ({ nextAttemptMs, receiver, subject }));
+    const { notificationsDue } = this.databases;
+    const lines: DueLine[] = [];
+    let [next] = notificationsDue.getKeys({ limit: 1 });
+    while (next) {
+      const receiver = next[0];
+      const end: [string, number, string] = [receiver, Number.MAX_SAFE_INTEGER, ""];
+      for (const [, nextAttemptMs, subject] of notificationsDue.getKeys({ start: next, end, limit })) {
+        lines.push({ nextAttemptMs, receiver, subject });
+      }
+      [next] = notificationsDue.getKeys({ start: end, limit: 1 });
+    }
+    return lines;
   }
 
   /** Undefined when the line is empty, or its first record cannot be read. */
@@ -66,7 +76,7 @@ export class NotificationQueue extends NotificationReads {
     const { notifications, notificationsDue } = this.databases;
     notifications.putSync([receiver, subject, last + 1], encodeNotification(notification));
     addToNumber(this.databases, ["notifications"], 1n);
-    if (last === 0) notificationsDue.putSync([notification.createdAtMs, receiver, subject], nothing);
+    if (last === 0) notificationsDue.putSync([receiver, notification.createdAtMs, subject], nothing);
     return true;
   }
 
@@ -76,8 +86,8 @@ export class NotificationQueue extends NotificationReads {
     const key = this.firstKey(due);
     if (!key) return;
     notifications.putSync(key, encodeNotification(notification));
-    notificationsDue.removeSync([due.nextAttemptMs, due.receiver, due.subject]);
-    notificationsDue.putSync([nextAttemptMs, due.receiver, due.subject], nothing);
+    notificationsDue.removeSync([due.receiver, due.nextAttemptMs, due.subject]);
+    notificationsDue.putSync([due.receiver, nextAttemptMs, due.subject], nothing);
   }
 
   /** The first of a line is over: the next one is due now. */
@@ -88,8 +98,8 @@ export class NotificationQueue extends NotificationReads {
       notifications.removeSync(key);
       addToNumber(this.databases, ["notifications"], -1n);
     }
-    notificationsDue.removeSync([due.nextAttemptMs, due.receiver, due.subject]);
-    if (this.firstKey(due)) notificationsDue.putSync([nowMs, due.receiver, due.subject], nothing);
+    notificationsDue.removeSync([due.receiver, due.nextAttemptMs, due.subject]);
+    if (this.firstKey(due)) notificationsDue.putSync([due.receiver, nowMs, due.subject], nothing);
   }
 
   /** Of a store that comes from a backup: the original may have told them. @param limit at a time; @returns whether there are more */

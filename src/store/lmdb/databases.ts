@@ -58,7 +58,7 @@ export interface Databases {
   readonly apiKeys: Database<Bytes, string>;
   /** In order per receiver and subject; see `notification_queue.ts`. */
   readonly notifications: Database<Bytes, [receiver: string, subject: string, number: number]>;
-  readonly notificationsDue: Database<Bytes, [nextAttemptMs: number, receiver: string, subject: string]>;
+  readonly notificationsDue: Database<Bytes, [receiver: string, nextAttemptMs: number, subject: string]>;
   /** When a connection is looked at for a consent that ends soon; see `encodeCount`. */
   readonly expiries: Database<Bytes, string>;
   readonly expiriesDue: Database<Bytes, [atMs: number, connectionId: string]>;

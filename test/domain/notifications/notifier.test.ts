@@ -8,7 +8,7 @@ import type { Delivery, NotificationMessage, Receiver } from "../../../src/model
 import { perTest } from "../../lifetimes.js";
 import { aConnection } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { Engine, hourMs, startMs } from "../engine.js";
+import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 const dayMs = 24 * hourMs;
 const taken: Delivery = { kind: "taken" };
@@ -180,6 +180,39 @@ describe("Notifier", () => {
     expect(outcomes.filter((outcome) => outcome === "taken")).toHaveLength(20);
   });
 
+  it("tells the others however many wait for a receiver that is dead", async () => {
+    const [ops] = receivers;
+    const dead = new PlayedReceiver("dead");
+    dead.answers = failed("network", true);
+    receivers.unshift(dead);
+    const count = 400;
+    for (let index = 0; index < count; index++) {
+      void engine.store.commit((tx) =>
+        tx.putConnection(aConnection({ id: `c${index}`, userId: `u${index}`, status: "active" })),
+      );
+    }
+    await expect.poll(() => ops?.sent.length, { timeout: 10_000 }).toBe(count);
+    await expect.poll(() => engine.store.notifications.count).toBe(count);
+    expect(dead.sent.length).toBeLessThan(8);
+  });
+
+  it("lets none wait for one that cannot be sent", async () => {
+    const [ops] = receivers;
+    const send = ops?.send.bind(ops);
+    if (ops && send) {
+      ops.send = (message, signal) =>
+        message.body.includes("u0") ? Promise.reject(new Error("of this program")) : send(message, signal);
+    }
+    for (let index = 0; index < 10; index++) {
+      await engine.store.commit((tx) =>
+        tx.putConnection(aConnection({ id: `c${index}`, userId: `u${index}`, status: "active" })),
+      );
+    }
+    await expect.poll(() => ops?.sent.length).toBe(9);
+    await expect.poll(() => outcomes.filter((outcome) => outcome === "failed")).toHaveLength(1);
+    expect(engine.store.notifications.count).toBe(1);
+  });
+
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
     const [ops] = receivers;
     if (ops) ops.answers = failed("http_500");
@@ -299,6 +332,24 @@ describe("Notifier", () => {
     for (const made of ["", "x", "a".repeat(27), `${code.slice(0, 26)}A`, `${code}/..`]) {
       expect((await links.follow(made)).kind).toMatch(/unknown_request|expired/);
     }
+  });
+
+  it("ends by its link no consent that waits for its confirmation", async () => {
+    const connection = await engine.connected();
+    const waiting = { returnUrl: "https://app.example/back", requireConfirmation: true };
+    await engine.store.commit((tx) => {
+      const current = tx.getConnection(connection.id);
+      const problem = { reason: "consent_revoked", sinceMs: startMs, retryAtMs: undefined } as const;
+      if (current) tx.putConnection({ ...current, status: "attention", problem });
+    });
+    await empty();
+    const { data } = JSON.parse(receivers[0]?.sent.at(-1)?.message.body ?? "") as { data: { link: string } };
+    await engine.consent(tokenSet(), { ...waiting, connectionId: connection.id });
+    const held = engine.get(connection.id).pendingStateHash ?? "";
+    expect(engine.store.getAuthorization(held)?.held).toBe(true);
+    const code = data.link.slice(data.link.lastIndexOf("/") + 1);
+    expect(await links.follow(code)).toEqual({ kind: "unknown_request" });
+    expect(engine.store.getAuthorization(held)?.held).toBe(true);
   });
 
   it("forgets links that have ended", async () => {

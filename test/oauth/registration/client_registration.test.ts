@@ -75,6 +75,11 @@ describe("a registration", () => {
   });
 
   it.each([
+    [
+      "a secret that ends after all time",
+      { client_secret: "s", client_secret_expires_at: 1e300 },
+      { secretExpiresAtMs: undefined },
+    ],
     ["a public client", {}, { method: "none", clientSecret: undefined }],
     [
       "the method of the server",
@@ -177,6 +182,14 @@ describe("a registration that is managed (RFC 7592)", () => {
     server.script = json({}, 401);
     const asked = clientMetadata(redirectUri, "none");
     expect(await readRegistration(at(), asked, management(), fetch)).toBeUndefined();
+  });
+
+  it.each([400, 403, 404, 405, 429, 503])("is not lost where it is only not told: %i", async (status) => {
+    server.script = json({}, status);
+    const asked = clientMetadata(redirectUri, "none");
+    await expect(readRegistration(at(), asked, management(), fetch)).rejects.toThrow(
+      "its answer is no registration",
+    );
   });
 
   it.each([
