@@ -52,7 +52,7 @@ class Token(_message.Message):
     def __init__(self, strategy: _Optional[_Union[_strategy_pb2.Strategy, _Mapping]] = ..., credentials: _Optional[_Mapping[str, str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., token_type: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class AcquireTokenRequest(_message.Message):
-    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "device")
+    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "mcp_server_url", "device")
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class AcquireTokenRequest(_message.Message):
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     RETURN_URL_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    MCP_SERVER_URL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     provider_name: str
     user_id: str
@@ -68,8 +69,9 @@ class AcquireTokenRequest(_message.Message):
     min_ttl: _duration_pb2.Duration
     return_url: str
     wait: _duration_pb2.Duration
+    mcp_server_url: str
     device: bool
-    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., device: _Optional[bool] = ...) -> None: ...
+    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ...) -> None: ...
 
 class AcquireTokenResponse(_message.Message):
     __slots__ = ("token", "consent")
