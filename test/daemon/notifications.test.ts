@@ -64,9 +64,9 @@ describe("notifications", () => {
       expect(world.place.logLines.join("")).not.toContain(secret);
       expect(JSON.stringify(receiver.events.filter((each) => each !== event))).not.toContain(secret);
     }
-    const metrics = await (await fetch(`${world.place.opsUrl}/metrics`)).text();
-    expect(metrics).toContain('nexus_notifications_total{outcome="taken"} 3');
-    expect(metrics).toContain("nexus_notifications_waiting 0");
+    const metrics = async () => (await fetch(`${world.place.opsUrl}/metrics`)).text();
+    await expect.poll(metrics).toContain("nexus_notifications_waiting 0");
+    expect(await metrics()).toContain('nexus_notifications_total{outcome="taken"} 3');
   });
 
   it("are tried by hand, and say why a receiver took none", async () => {
