@@ -8,7 +8,7 @@ import {
   KeySource,
 } from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
-import { CommandFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import {
   type ConfirmedFlags,
@@ -76,8 +76,9 @@ function rotateCommand(shell: Shell): Command {
     .option("--no-wait", "return once it has begun");
   return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
     const { daemon, call } = session;
+    const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
     let { keyring } = await call("rotate the key", (options) =>
-      daemon.keyring.rotateKeyring({ keyId: flags.to ?? "" }, options),
+      daemon.keyring.rotateKeyring({ keyId }, options),
     );
     if (flags.wait) keyring = await untilRotated(shell, session, keyring);
     const answer = create(GetKeyringResponseSchema, keyring ? { keyring } : {});
@@ -92,7 +93,9 @@ function retireCommand(shell: Shell): Command {
     .description("end a key that no record needs, and remove it from the file that holds the ring")
     .argument("<key-id>", "which key", parseKeyId)
     .option("-y, --yes", "do not ask");
-  return daemonCommand(shell, command, async ({ daemon, call }, flags: ConfirmedFlags, keyId: string) => {
+  return daemonCommand(shell, command, async (session, flags: ConfirmedFlags, given: string) => {
+    const { daemon, call } = session;
+    const keyId = await wholeKeyId(session, given);
     await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
     const { removedFromSource } = await call(`retire key ${keyId}`, (options) =>
       daemon.keyring.retireKey({ keyId }, { ...options, timeoutMs: retireTimeoutMs }),
@@ -140,7 +143,24 @@ function formatKeyring(keyring: Keyring | undefined): string {
 }
 
 function parseKeyId(text: string): string {
-  if (!/^[0-9a-f]{16}$/.test(text))
-    throw new InvalidArgumentError("It must be 16 hexadecimal digits, as nexusd keyring prints them.");
+  if (!/^[0-9a-f]{4,16}$/.test(text)) {
+    throw new InvalidArgumentError(
+      "It must be 16 hexadecimal digits, as nexusd keyring prints them, or at least the first 4.",
+    );
+  }
   return text;
+}
+
+/** The one key of the ring whose id begins so. A whole id is the daemon's to judge. @throws CommandFailure */
+async function wholeKeyId({ daemon, call }: DaemonSession, text: string): Promise<string> {
+  if (text.length === 16) return text;
+  const { keyring } = await call("read the key ring", (options) => daemon.keyring.getKeyring({}, options));
+  const found = (keyring?.keys ?? []).filter(({ keyId }) => keyId.startsWith(text));
+  const [key] = found;
+  if (key && found.length === 1) return key.keyId;
+  throw usageFailure(
+    found.length === 0
+      ? `no key of the ring begins with ${text}`
+      : [`${text} is the beginning of several keys:`, ...found.map(({ keyId }) => `  ${keyId}`)].join("\n"),
+  );
 }

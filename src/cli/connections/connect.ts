@@ -16,7 +16,7 @@ import {
   providerOfMcpServer,
   refuseClientFlags,
 } from "../providers/mcp_provider.js";
-import { findProvider, suggestingProviders } from "../providers/provider_key.js";
+import { findProvider, providerNamed, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
@@ -81,7 +81,9 @@ export async function connectTo(
   flags: ConnectFlags,
 ): Promise<void> {
   if (!isMcpServerUrl(given)) refuseClientFlags(flags);
-  const provider = isMcpServerUrl(given) ? await providerOfMcpServer(shell, session, given, flags) : given;
+  const provider = isMcpServerUrl(given)
+    ? await providerOfMcpServer(shell, session, given, flags)
+    : given && (await providerNamed(session, given));
   const before = flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
   const asked = provider ?? before?.providerName ?? "";
   const answer = await suggestingProviders(session, asked, () =>

@@ -38,6 +38,14 @@ export async function findProvider(
   return { provider, redirectUri };
 }
 
+/** The id of a provider that is named by the beginning of its id; else what was given. @throws CommandFailure when several begin so */
+export async function providerNamed(session: DaemonSession, given: string): Promise<string> {
+  const text = given.trim().toLowerCase();
+  if (!idPrefix.test(text)) return given;
+  const named = (await allProviders(session)).some(({ name }) => name === text);
+  return (named ? undefined : await idLike(session, text)) ?? given;
+}
+
 /** Does `work`; when it finds no provider of this name, the failure names those that may be meant. */
 export async function suggestingProviders<Answer>(
   session: DaemonSession,

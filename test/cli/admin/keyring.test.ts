@@ -68,6 +68,19 @@ describe("keyring and backup", () => {
     expect(await run(["keyring", "retire", "my key"], wrong)).toBe(2);
   });
 
+  it("takes the beginning of a key's id, and asks with the whole of it", async () => {
+    daemon.keyringApi = { getKeyring: () => ring(0n, false), retireKey: () => ({ removedFromSource: true }) };
+    await daemon.start();
+    const asked = fakeShell({ env: daemon.env, answers: ["y"] });
+    expect(await run(["keyring", "retire", "0123"], asked)).toBe(0);
+    expect(asked.questions[0]?.question).toContain(`Backups made with key ${old} need it still.`);
+    expect(daemon.got("RetireKey")).toMatchObject([{ keyId: old }]);
+    const unknown = fakeShell({ env: daemon.env });
+    expect(await run(["keyring", "retire", "abcd", "--yes"], unknown)).toBe(2);
+    expect(unknown.err()).toContain("no key of the ring begins with abcd");
+    expect(await run(["keyring", "retire", "012", "--yes"], fakeShell({ env: daemon.env }))).toBe(2);
+  });
+
   it("backup writes all that came, for its owner only", async () => {
     const parts = [Buffer.from("one "), Buffer.from("two")];
     const sha256 = createHash("sha256").update("one two").digest("hex");

@@ -88,6 +88,15 @@ describe("connect", () => {
     expect(shell.opened).toEqual([]);
   });
 
+  it("takes the beginning of a provider's id, after its name", async () => {
+    daemon.addProvider({ id: providerId, name: "github" });
+    daemon.addProvider({ id: "22222222-2222-4111-8111-111111111111", name: "beef" });
+    await play(pending, active);
+    for (const text of [providerId.slice(0, 8), "beef"]) await run(["connect", text], shellOf());
+    const requests = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
+    expect(requests.map(({ provider }) => provider.value)).toEqual([providerId, "beef"]);
+  });
+
   it("says what to do while it waits, should the provider complain about the redirect URI", async () => {
     await play(pending, active);
     const shell = shellOf();
