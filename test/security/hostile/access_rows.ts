@@ -29,7 +29,13 @@ const createKey = table("AccessService/CreateApiKey", [
     restricted({ userIds: Array.from({ length: 1_001 }, (_, i) => `u${i}`) }),
     /1000/,
   ],
-  ["restriction.user_ids", "an empty one", restricted({ userIds: [""] }), /1/, "restriction.user_ids[0]"],
+  [
+    "restriction.user_ids",
+    "an empty one",
+    restricted({ userIds: [""] }),
+    /not be empty/,
+    "restriction.user_ids[0]",
+  ],
   [
     "restriction.user_ids",
     "257 characters",
@@ -95,9 +101,9 @@ const revokeKey = table("AccessService/RevokeApiKey", [
 
 const explained = (more: Body): Body => ({ principal: "key:ci", action: "token.read", ...more });
 const explain = table("AccessService/ExplainAccess", [
-  ["principal", "nothing", explained({ principal: "" }), /1/],
+  ["principal", "nothing", explained({ principal: "" }), /not be empty/],
   ["principal", "513 characters", explained({ principal: letters(513) }), /512/],
-  ["action", "nothing", explained({ action: "" }), /1/],
+  ["action", "nothing", explained({ action: "" }), /not be empty/],
   ["action", "129 characters", explained({ action: letters(129) }), /128/],
   ["action", "an unknown one", explained({ action: "constructor" }), /./],
   ["resource.connection_id", "no UUID", explained({ resource: { connectionId: "*" } }), /UUID/],

@@ -37,7 +37,7 @@ const scopeRows = (rpc: string, more: Body): RpcRow[] =>
   table(rpc, [
     ["scopes", "101", { ...more, scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
     ["scopes", "one twice", { ...more, scopes: ["a", "a"] }, /unique/],
-    ["scopes", "an empty one", { ...more, scopes: [""] }, /1 char/, "scopes[0]"],
+    ["scopes", "an empty one", { ...more, scopes: [""] }, /not be empty/, "scopes[0]"],
     ["scopes", "two in one", { ...more, scopes: ["a b"] }, /RFC 6749 section 3.3/, "scopes[0]"],
     ["scopes", "a quote", { ...more, scopes: ['a"'] }, /RFC 6749 section 3.3/, "scopes[0]"],
     ["scopes", "a line end", { ...more, scopes: ["a\r\n"] }, /RFC 6749 section 3.3/, "scopes[0]"],
@@ -103,7 +103,7 @@ const requestRows: readonly RpcRow[] = [
     ["provider_id", "nothing", { userId: "ada" }, /required/, "provider"],
     ["provider_id", "no UUID", byId("x"), /UUID/],
     ["provider_id", "an unknown one", byId(unknownId), notFound],
-    ["provider_name", "nothing", byName(""), /1 char/],
+    ["provider_name", "nothing", byName(""), /not be empty/],
     ["provider_name", "129", byName(letters(129)), /128/],
     ["provider_name", "U+0000", byName("\0"), /U\+0000/],
     ["provider_name", "__proto__", byName("__proto__"), notFound],
@@ -251,7 +251,7 @@ const confirmRows: readonly RpcRow[] = [
     .filter(({ name }) => name !== "an unknown one")
     .map((row) => ({ ...row, demand: { ...row.demand, field: "connection_id" } })),
   ...table(confirming, [
-    ["completion_code", "nothing", { connectionId: unknownId }, /1/],
+    ["completion_code", "nothing", { connectionId: unknownId }, /not be empty/],
     ["completion_code", "129 characters", { connectionId: unknownId, completionCode: letters(129) }, /128/],
     ["connection_id", "an unknown one", { connectionId: unknownId, completionCode: canary }, notFound],
     [

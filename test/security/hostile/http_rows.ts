@@ -315,7 +315,7 @@ const confirmRows: readonly HttpRow[] = jsonTable("POST /v1/confirm-connection",
   ["connection_id", "nothing", { completion_code: "x" }, /UUID|required/],
   ["connection_id", "no UUID", { connection_id: "../x", completion_code: "x" }, /UUID/],
   ["connection_id", "a number", { connection_id: 1, completion_code: "x" }, /text/],
-  ["completion_code", "nothing", { connection_id: unknownId }, /1|required/],
+  ["completion_code", "nothing", { connection_id: unknownId }, /not be empty|required/],
   ["completion_code", "129", { connection_id: unknownId, completion_code: letters(129) }, /128/],
 ]);
 

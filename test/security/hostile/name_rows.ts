@@ -12,7 +12,7 @@ interface Hostile {
 const good = { providerName: "oauth2", userId: "ada", label: "" };
 
 const hostile: readonly Hostile[] = [
-  { field: "provider_name", name: "nothing", change: { providerName: "" }, demand: invalid(/1 char/) },
+  { field: "provider_name", name: "nothing", change: { providerName: "" }, demand: invalid(/not be empty/) },
   {
     field: "provider_name",
     name: "129 characters",
@@ -25,7 +25,7 @@ const hostile: readonly Hostile[] = [
     change: { providerName: "oauth2\0" },
     demand: invalid(/U\+0000/),
   },
-  { field: "user_id", name: "nothing", change: { userId: "" }, demand: invalid(/1 char/) },
+  { field: "user_id", name: "nothing", change: { userId: "" }, demand: invalid(/not be empty/) },
   { field: "user_id", name: "257 characters", change: { userId: letters(257) }, demand: invalid(/256/) },
   { field: "user_id", name: "a line end", change: { userId: "a\nb" }, demand: invalid(/control characters/) },
   { field: "label", name: "65 characters", change: { label: letters(65) }, demand: invalid(/64/) },

@@ -150,7 +150,7 @@ const texts: readonly Given[] = [
   ["scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, /100/],
   ["scopes", "one twice", { scopes: ["a", "a"] }, /unique/],
   ["scopes", "two in one", { scopes: ["a b"] }, /must be one scope/, "scopes[0]"],
-  ["scopes", "an empty one", { scopes: [""] }, /1 char/, "scopes[0]"],
+  ["scopes", "an empty one", { scopes: [""] }, /not be empty/, "scopes[0]"],
   ["scopes", "257", { scopes: [letters(257)] }, /256/, "scopes[0]"],
   ["jwks_url", "keys without an issuer", { jwksUrl: "https://a.example/k" }, /jwks_url/, "issuer"],
 ];
@@ -224,7 +224,7 @@ const maps: readonly Given[] = [
       [field, "a line end in a value", put({ a: "b\r\nc" }), /control/, `${field}["a"]`],
       [field, "51 of them", put(many), /50/],
       [field, "2049 characters", put({ a: letters(2049) }), /2048/, `${field}["a"]`],
-      [field, "an empty name", put({ "": "x" }), /1 char/, `${field}[""]`],
+      [field, "an empty name", put({ "": "x" }), /not be empty/, `${field}[""]`],
     ];
   }),
   ...[
@@ -283,7 +283,7 @@ const options: readonly Given[] = [
       oauth({ [name === "callback_metadata" ? "callbackMetadata" : "tokenMetadata"]: paths });
     return [
       [field, "a secret", put(["access_token"]), /secret/, `${field}[0]`],
-      [field, "an empty name", put([""]), /1/, `${field}[0]`],
+      [field, "an empty name", put([""]), /not be empty/, `${field}[0]`],
       [field, "129 characters", put([letters(129)]), /128/, `${field}[0]`],
       [field, "a control character", put(["a\u009b"]), /control/, `${field}[0]`],
       [field, "21 of them", put(Array.from({ length: 21 }, (_, i) => `f${i}`)), /20/],
