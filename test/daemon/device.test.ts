@@ -28,7 +28,8 @@ describe("device authorization", () => {
       verification_uri: "https://op.example/device",
       verification_uri_complete: "https://op.example/device?user_code=WDJB-MJHT",
       expires_in: 1_800,
-      interval: 5,
+      // None that another part of the daemon sets a timer for.
+      interval: 7,
       ...change,
     });
   const pending = () => json({ error: "authorization_pending" }, 400);
@@ -99,11 +100,11 @@ describe("device authorization", () => {
       "the-client",
       "the-client-secret",
     ]);
-    await polled(5_000);
-    await polled(5_000);
+    await polled(7_000);
+    await polled(7_000);
     expect((await stateOf(answer.connectionId))?.status).toBe(ConnectionStatus.PENDING);
     world.answerToken = tokens;
-    await polled(5_000);
+    await polled(7_000);
     await expect.poll(async () => (await stateOf(answer.connectionId))?.status).toBe(ConnectionStatus.ACTIVE);
     expect(await stateOf(answer.connectionId)).toMatchObject({ revision: 1n, refreshable: true });
     const form = world.tokenRequests[2]?.form;
@@ -131,14 +132,14 @@ describe("device authorization", () => {
   it("goes on more slowly for good when it is told to, a restart included", async () => {
     world.answerToken = () => json({ error: "slow_down" }, 400);
     const answer = await request();
-    await polled(5_000);
+    await polled(7_000);
     world.answerToken = pending;
-    await polled(10_000);
-    await polled(10_000);
+    await polled(12_000);
+    await polled(12_000);
     await world.restart();
-    await polled(10_000);
+    await polled(12_000);
     world.answerToken = tokens;
-    await polled(10_000);
+    await polled(12_000);
     await expect.poll(async () => (await stateOf(answer.connectionId))?.status).toBe(ConnectionStatus.ACTIVE);
   });
 
@@ -149,7 +150,7 @@ describe("device authorization", () => {
   ])("backs off while the server answers %i, and ends nothing", async (status, body) => {
     world.answerToken = () => json(body, status);
     const answer = await request();
-    for (const waitMs of [5_000, 10_000, 20_000, 40_000, 60_000]) await polled(waitMs);
+    for (const waitMs of [7_000, 14_000, 28_000, 56_000, 60_000]) await polled(waitMs);
     world.answerToken = tokens;
     await polled(60_000);
     await expect.poll(async () => (await stateOf(answer.connectionId))?.status).toBe(ConnectionStatus.ACTIVE);
@@ -163,7 +164,7 @@ describe("device authorization", () => {
   ])("ends with %s", async (error, status, reason) => {
     world.answerToken = () => json({ error }, 400);
     const answer = await request();
-    await polled(5_000);
+    await polled(7_000);
     await expect.poll(async () => (await stateOf(answer.connectionId))?.problem?.reason).toBe(reason);
     expect((await stateOf(answer.connectionId))?.status).toBe(status);
     world.clock.advance(120_000);
@@ -171,10 +172,10 @@ describe("device authorization", () => {
   });
 
   it("ends when the code does, and asks no more", async () => {
-    answerDevice = codes({ expires_in: 30 });
+    answerDevice = codes({ expires_in: 40 });
     const answer = await request();
-    for (let count = 0; count < 5; count++) await polled(5_000);
-    world.clock.advance(30_000);
+    for (let count = 0; count < 5; count++) await polled(7_000);
+    world.clock.advance(40_000);
     await expect
       .poll(async () => (await stateOf(answer.connectionId))?.status)
       .toBe(ConnectionStatus.EXPIRED);
@@ -188,7 +189,7 @@ describe("device authorization", () => {
     world.answerToken = () => (response, sent) => {
       release = () => tokens()(response, sent);
     };
-    await polled(5_000);
+    await polled(7_000);
     const { connections } = world.clients;
     const again = await connections.requestConnection({ connectionId: first.connectionId, device: true });
     expect(again.connectionId).toBe(first.connectionId);
@@ -214,7 +215,7 @@ describe("device authorization", () => {
     world.answerToken = () => (response, sent) => {
       release = () => tokens()(response, sent);
     };
-    await polled(5_000);
+    await polled(7_000);
     const restarted = world.restart();
     release();
     await restarted;
@@ -244,7 +245,7 @@ describe("device authorization", () => {
     expect([consent["userCode"], consent["verificationUriComplete"] ?? ""]).toEqual(["WDJB-MJHT", ""]);
     const waiting = rpc.acquireToken({ ...name, wait: { seconds: 60n, nanos: 0 } });
     world.answerToken = tokens;
-    await polled(5_000);
+    await polled(7_000);
     expect((await waiting).result).toMatchObject({ case: "token" });
     expect(asked).toHaveLength(1);
   });
