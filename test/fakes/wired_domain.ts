@@ -98,7 +98,10 @@ export class WiredDomain {
     this.completer = new ConnectionCompleter({
       ...entry,
       writer,
-      grants: { ...grants, pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")) },
+      grants: {
+        exchangeCode: (request) => grants.exchangeCode(request),
+        pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")),
+      },
       locks,
       userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
       refusesOtherAccounts: true,
