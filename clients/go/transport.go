@@ -95,6 +95,10 @@ func (t *Transport) replacement(ctx context.Context, refused *Token, response *h
 
 // report answers the revision that takes the place of the refused one; 0 when only a person can help.
 func (c *Client) report(ctx context.Context, n name, revision uint64, status int, challenge string) (uint64, error) {
+	// The API may have refused it since the daemon was away.
+	if err := c.connected(ctx, connectPatience, attemptTime); err != nil {
+		return 0, statusError(err)
+	}
 	answer, err := c.tokens.ReportRejectedToken(ctx, &nexusv1.ReportRejectedTokenRequest{
 		Name: n.message(), Revision: revision, Status: uint32(status), WwwAuthenticate: challenge,
 	})

@@ -66,11 +66,8 @@ describe("malformed requests are answered and end nothing", () => {
     const body = new Blob(["{}"]);
     const answer = await fetch(`${base}/nexus.v1.TokenService/${method}`, { method: "POST", headers, body });
     expect(answer.status).toBe(415);
-    expect(await answer.json()).toEqual({
-      error: "unsupported_media_type",
-      code: "unsupported_media_type",
-      message: expect.stringContaining(words),
-    });
+    expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(await answer.text()).toContain(words);
   });
 
   test("an :authority that is no host", async () => {

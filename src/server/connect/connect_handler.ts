@@ -25,7 +25,7 @@ import { type Caller, contextOf, openServices, routeServices, toConnectError } f
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
-import { answerJson, writeJson } from "./json_answer.js";
+import { answerJson, answerMediaType, writeJson } from "./json_answer.js";
 import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
@@ -130,7 +130,7 @@ class ConnectRequests {
     const refused = refusalOf(caller, request, this.#limits, this.#open.has(handler.service.typeName));
     const type = request.headers["content-type"] ?? null;
     if (request.method === "POST" && !handler.supportedContentType(type)) {
-      answerJson(response, 415, "unsupported_media_type", typeWords(type, handler));
+      answerMediaType(response, typeWords(type, handler));
       return;
     }
     // Of another method the library reads nothing, and says which it takes.

@@ -40,3 +40,16 @@ export function writeJson(
   if (more.headOnly === true) response.end();
   else response.end(text);
 }
+
+/** Answers 415 as text: in what form the caller reads errors its content type did not say, and as JSON it would be one of Connect's. */
+export function answerMediaType(response: Answerable, message: string): void {
+  if (response.headersSent || response.destroyed) return;
+  const text = `${message}\n`;
+  response.writeHead(415, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(text);
+}
