@@ -48,7 +48,9 @@ export class ConsentLinks {
 
   /** A new link; undefined when a person has nothing to do. */
   async make({ type, connectionId }: NotifiedEvent): Promise<string | undefined> {
-    if (connectionId === undefined) return undefined;
+    const stored = connectionId && this.deps.store.getConnection(connectionId);
+    // Of most events there is nothing to consent to, and so nothing to store.
+    if (!connectionId || !stored || occasionOf(type, stored) === undefined) return undefined;
     const nowMs = this.deps.clock.nowMs();
     const endSeconds = Math.floor((nowMs + lifetimeMs) / 1000);
     const bytes = randomBytes(endBytes + randomCodeBytes);

@@ -16,6 +16,8 @@ const leadPart = 0.2;
 
 /** Puts events into the outbox, for each receiver that wants them, in the commit in which they happen. */
 export class NotificationOutbox implements WriteObserver {
+  #hasNews = false;
+
   constructor(
     private readonly deps: {
       readonly receivers: () => readonly Receiver[];
@@ -26,11 +28,19 @@ export class NotificationOutbox implements WriteObserver {
     },
   ) {}
 
+  /** Whether something was put in, or planned, since it was asked last. */
+  takeNews(): boolean {
+    const had = this.#hasNews;
+    this.#hasNews = false;
+    return had;
+  }
+
   connection(tx: Transaction, before: Connection | undefined, after: Connection | undefined): void {
     this.#unlessFailed(() => {
       const id = before?.id ?? after?.id ?? "";
       const endsAtMs = consentEndsAtMs(after);
       if (endsAtMs !== consentEndsAtMs(before)) {
+        this.#hasNews = true;
         tx.notificationPlans.setExpiry(id, endsAtMs === undefined ? undefined : this.#tellAtMs(endsAtMs));
       }
       if (!after) return;
@@ -68,6 +78,7 @@ export class NotificationOutbox implements WriteObserver {
   }
 
   #append(tx: Transaction, event: NotifiedEvent): void {
+    this.#hasNews = true;
     const createdAtMs = this.deps.clock.nowMs();
     for (const receiver of this.deps.receivers()) {
       if (!receiver.wants(event.type)) continue;

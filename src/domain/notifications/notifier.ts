@@ -49,11 +49,14 @@ export class Notifier {
     this.#pauses = new ReceiverPauses(deps);
     // What is sent to all receivers at a time.
     setMaxListeners(0, this.#cut.signal);
-    // A commit may have put something into the outbox.
-    deps.changes.on("connections", () => this.wake());
+    // Most commits put nothing into the outbox, and are announced to watchers while this is asked.
+    deps.changes.on("connections", () => {
+      if (deps.outbox.takeNews()) this.wake();
+    });
   }
 
   start(): void {
+    if (this.deps.receivers().length === 0) return;
     this.#isOpen = true;
     this.wake();
   }

@@ -210,7 +210,8 @@ describe("Notifier", () => {
     }
     await expect.poll(() => ops?.sent.length).toBe(9);
     await expect.poll(() => outcomes.filter((outcome) => outcome === "failed")).toHaveLength(1);
-    expect(engine.store.notifications.count).toBe(1);
+    // Each of the others is removed by a commit after it was sent.
+    await expect.poll(() => engine.store.notifications.count).toBe(1);
   });
 
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
@@ -287,6 +288,39 @@ describe("Notifier", () => {
     expect(ops?.told).toEqual(["connection.active ada"]);
     await engine.store.commit((tx) => tx.deleteConnection("c1"));
     expect(engine.store.notificationPlans.nextExpiryMs).toBeUndefined();
+  });
+
+  it("reads nothing of the outbox for a commit that tells of nothing, and stores no link where nobody consents", async () => {
+    const [ops] = receivers;
+    await put({ status: "active", credentialRevision: 1n, refreshable: true });
+    await empty();
+    let looks = 0;
+    const { due } = engine.store.notifications;
+    engine.store.notifications.due = (...given) => {
+      looks++;
+      return due.apply(engine.store.notifications, given);
+    };
+    for (let revision = 2n; revision < 12n; revision++) {
+      await put({ status: "active", credentialRevision: revision, refreshable: true });
+    }
+    expect(looks).toBe(0);
+    expect(ops?.told).toEqual(["connection.active ada"]);
+    const told = {
+      providerId: "p",
+      providerName: "p",
+      userId: "ada",
+      label: "",
+      reason: "",
+      endsAtMs: undefined,
+    };
+    let commits = 0;
+    const { commit } = engine.store;
+    engine.store.commit = (change) => {
+      commits++;
+      return commit.call(engine.store, change) as ReturnType<typeof change> as never;
+    };
+    expect(await links.make({ type: "connection.active", connectionId: "c1", ...told })).toBeUndefined();
+    expect(commits).toBe(0);
   });
 
   it("loses no token to a notification that cannot be written", async () => {
