@@ -115,15 +115,21 @@ describe("the outbox", () => {
       const request = requestOf(providerId, { userId: `user-${round}` });
       const { connectionId, state } = await connections.requestConnection(request);
       const current = daemon;
+      let onCaptured = (): void => undefined;
+      const captured = new Promise<void>((resolve) => {
+        onCaptured = resolve;
+      });
       const killed = new Promise<void>((resolve) => {
         receiver.answer = (event: ReceivedEvent, response) => {
           const isMine = event.data["connection_id"] === connectionId;
           if (!isMine || killedAt === "stored") return void response.writeHead(204).end();
           if (killedAt === "answered") response.writeHead(204).end();
-          void current.kill("SIGKILL").then(() => resolve());
+          // What is told may come before the call is answered that it is told of.
+          void captured.then(() => current.kill("SIGKILL")).then(() => resolve());
         };
       });
       await connections.captureCredential({ state, credentials: { api_key: `key-${round}` } });
+      onCaptured();
       connected.push({ id: connectionId, killedAt });
       await (killedAt === "stored" ? current.kill("SIGKILL") : killed);
       receiver.answer = (_event, response) => void response.writeHead(204).end();
