@@ -106,7 +106,9 @@ function isRightAnswer(
   const query = new URLSearchParams(target.slice(at + 1));
   const names = [...query.keys()];
   if (new Set(names).size !== names.length) return false;
-  if (query.get("state") !== flow.state || !query.get("code") || query.get("error")) return false;
+  if (query.get("state") !== flow.state || query.get("error")) return false;
+  // RFC 6749 appendix A.11: a code is printable ASCII.
+  if (!/^[\x20-\x7e]+$/.test(query.get("code") ?? "")) return false;
   if (foreignParams.some((name) => query.get(name))) return false;
   if (headers.some(([name]) => /^(sec-purpose|purpose|x-moz|x-purpose|sec-fetch-dest|host)$/i.test(name)))
     return false;
@@ -190,6 +192,8 @@ const variations: readonly Partial<Input>[] = [
   { query: "code={code}" },
   { query: "state={state}" },
   { query: "state={state}&code=" },
+  { query: "state={state}&code={code}%00" },
+  { query: "state={state}&code={code}%ff" },
   { query: `state={state}&code={code}&code=${mark}` },
   { query: `state={state}&code={code}&error=${mark}` },
   { query: `state={state}&error=${mark}&error_description=${mark}` },
