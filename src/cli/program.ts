@@ -19,6 +19,7 @@ import { execCommand } from "./credentials/exec.js";
 import { gitCredentialCommand } from "./credentials/git_credential.js";
 import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
+import { openCommand } from "./daemon/open.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
@@ -86,6 +87,7 @@ function buildProgram(shell: Shell): Command {
     policyCommand,
     whoamiCommand,
     notifyCommand,
+    openCommand,
     healthCommand,
     statusCommand,
     completionCommand,
