@@ -6,6 +6,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { ConsoleSession } from "../../../domain/console/console_sessions.js";
 import type { Call } from "../../../legacy/call.js";
+import type { Clock } from "../../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Answer } from "../../listen/http_listener.js";
 
@@ -29,7 +30,10 @@ export interface ConsoleVisit {
   /** Calls an RPC as the session's principal: its permissions, limits and audit are those of any caller. Rejects with a `WireError`. */
   readonly call: Call;
   readonly open: OpenStream;
+  /** When the request came. */
   readonly nowMs: number;
+  /** For what lasts longer. */
+  readonly clock: Pick<Clock, "nowMs">;
   /** For the navigation. */
   readonly rooms: readonly Pick<ConsoleRoom, "title" | "path">[];
 }
