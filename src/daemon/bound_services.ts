@@ -7,6 +7,7 @@ import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
+import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { consoleService } from "../service/services/console_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
@@ -35,6 +36,7 @@ export function definedServices(
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
+    clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
     consoleService({ sessions: parts.sessions, linkOf }),

@@ -8,6 +8,7 @@ import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
@@ -89,6 +90,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
+    clientKeys: shared.clientKeys,
   };
 }
 
@@ -109,6 +111,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
+  const clientKeys = new ClientKeys({ store, vault, clock, log });
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -118,7 +121,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     vault,
     servers,
     changes,
-    grants: new TokenEndpointClient({ vault, clock, outbound }),
+    clientKeys,
+    grants: new TokenEndpointClient({ vault, clientKeys, clock, outbound }),
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),

@@ -19,6 +19,7 @@ export type PreconditionReason =
   | "KEY_IN_USE"
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
+  | "CLIENT_KEY_ROTATING"
   | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS"
   | "CONSOLE_CLOSED";

@@ -13,6 +13,7 @@ import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
 import { OAuthClients } from "./oauth_clients.js";
@@ -79,6 +80,8 @@ export class TokenEndpointClient {
   constructor(
     private readonly deps: {
       readonly vault: CredentialVault;
+      /** For profiles whose client signs by a key of the daemon. */
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
     },

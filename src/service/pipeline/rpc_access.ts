@@ -133,6 +133,7 @@ row(Authorization.method.check, "token.read", (request) => {
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
   ["nexus.v1.KeyringService/", "keyring.manage"],
+  ["nexus.v1.ClientKeyService/", "keyring.manage"],
   ["nexus.v1.BackupService/", "backup.manage"],
 ];
 

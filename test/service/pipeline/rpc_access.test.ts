@@ -31,6 +31,8 @@ nexus.v1.KeyringService/GetKeyring                admin
 nexus.v1.KeyringService/AddKey                    admin
 nexus.v1.KeyringService/RotateKeyring             admin
 nexus.v1.KeyringService/RetireKey                 admin
+nexus.v1.ClientKeyService/ListClientKeys          admin
+nexus.v1.ClientKeyService/RotateClientKeys        admin
 nexus.v1.ConnectionService/ConfirmConnection      admin operator (agent)
 nexus.v1.ConnectionService/GetConnection          admin operator (agent)
 nexus.v1.ConnectionService/ListConnections        admin operator (agent)

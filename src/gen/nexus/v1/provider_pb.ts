@@ -62,7 +62,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
    * OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8,
    * PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or
    * Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google
-   * service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key.
+   * service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key. With `PRIVATE_KEY_JWT` it may be empty: then the key is the daemon's.
    *
    * @generated from field: string client_secret = 5;
    */
@@ -450,14 +450,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   pushedAuthorizationRequestUrl: string;
 
   /**
-   * `kid` in the header of what the client signs; empty means that of the JWK, or none.
+   * `kid` in the header of what the client signs; empty means that of the JWK, or none. Must be empty where the key is the daemon's.
    *
    * @generated from field: string client_key_id = 40;
    */
   clientKeyId: string;
 
   /**
-   * `alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve.
+   * `alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve. Where the
+   * key is the daemon's it chooses the key, and empty means `ES256`.
    *
    * @generated from field: string client_signing_alg = 41;
    */
@@ -1192,7 +1193,8 @@ export enum TokenEndpointAuthMethod {
   CLIENT_SECRET_JWT = 4,
 
   /**
-   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, good for a minute.
+   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, good for a minute. Without
+   * a secret the daemon signs with a key that it made itself, whose public half it publishes (see `ClientKeyService`).
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT = 5;
    */
