@@ -35,6 +35,9 @@ import { McpClients } from "../domain/mcp/mcp_clients.js";
 import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
 import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
 import { McpServers } from "../domain/mcp/mcp_servers.js";
+import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
+import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
+import { TokenExchanger } from "../domain/narrowing/token_exchanger.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
@@ -99,6 +102,9 @@ type McpParts = ReturnType<typeof mcpParts>;
 type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
+/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxNarrowedReads = 4_096;
+
 /** What most parts need. */
 function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
   const { config, tracing = noTracing, clock, random, log } = options;
@@ -128,6 +134,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
+    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
     hub: new WatchHub({ changes }),
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
@@ -171,14 +178,19 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, clock, log } = shared;
+  const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
   const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
+    narrowedAudit,
     tokens,
+    narrowed: new NarrowedTokens({
+      ...{ ...shared, tokens, cache: new NarrowedTokenCache(changes) },
+      exchanger: new TokenExchanger({ ...shared, engine }),
+    }),
     rejected,
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),

@@ -6,6 +6,7 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
@@ -16,6 +17,7 @@ import type { Secret } from "../../runtime/secret.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
 export interface CodeExchangeRequest {
@@ -51,6 +53,13 @@ export interface RefreshRequest extends RenewedConnection {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
+  readonly boundTo: string | undefined;
+}
+
+export interface NarrowRequest extends NarrowedSubject {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** As in `RefreshRequest`. */
   readonly boundTo: string | undefined;
 }
 
@@ -109,6 +118,12 @@ export class TokenEndpointClient {
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
     return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+  }
+
+  /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
+  async narrow(request: NarrowRequest): Promise<MintedToken> {
+    refuseMoved(request);
+    return await narrowingOf(request.profile)(this.#renewal(request), request);
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */

@@ -215,6 +215,11 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
       "enable_discovery",
       "must be off with the grant type github_app: token_url names the installation",
     );
+  if (settings.grantType === "github_app" && oauth2.tokenExchange !== "off")
+    violation(
+      "oauth2_options.token_exchange",
+      "must be off with the grant type github_app: the app narrows its tokens",
+    );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",

@@ -60,5 +60,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.assertion_subject": "`sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation). `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user. Empty means `client_id`.",
   "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
   "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.",
-  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
+  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none.",
+  "OAuth2Options.token_exchange": "How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations of a GitHub App have a way of their own, and must leave it off.",
+  "OAuth2Options.token_exchange_scopes": "Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3."
 };
