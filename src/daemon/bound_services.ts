@@ -23,13 +23,13 @@ export function definedServices(
   config: Config,
   nowMs: () => number,
 ): ServiceDefinition[] {
-  const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
-  const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
+  const { registry, connections, audit, keyring, backups } = parts;
+  const { access, keys, explainer, guard, mcp } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
+    tokenService(parts),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

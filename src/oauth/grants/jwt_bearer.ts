@@ -8,7 +8,7 @@ import { clientAuthentication, clientMetadata } from "../client_authentication.j
 import { GrantFailure } from "../failure.js";
 import { sendTokenRequest, type TokenAnswer } from "../token_response.js";
 import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
+import { dpopRequests, type Renewal } from "./renewal.js";
 
 export interface JwtBearerGrant extends Renewal {
   readonly scopes: readonly string[];
@@ -63,10 +63,10 @@ function sendAssertion(grant: JwtBearerGrant, assertion: string): Promise<TokenA
   const params = new URLSearchParams(options.tokenParams);
   params.set("assertion", assertion);
   if (scopes.length > 0 && !options.scopeInAssertion) params.set("scope", scopes.join(" "));
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(grant) };
   // RFC 7521 section 4.1: the assertion says who the client is, and Google knows no `client_id` of it.
   const authentication = client.method === "none" ? () => undefined : clientAuthentication(client);
-  return sendTokenRequest(grant.fetch, shape, (fetch) =>
+  return sendTokenRequest(grant.fetch, shape, (fetch, proof) =>
     oauth.genericTokenEndpointRequest(
       server.metadata,
       clientMetadata(client, clock),
@@ -77,6 +77,7 @@ function sendAssertion(grant: JwtBearerGrant, assertion: string): Promise<TokenA
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       },
     ),
   );
