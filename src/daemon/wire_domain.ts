@@ -46,6 +46,7 @@ import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
+import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
@@ -192,6 +193,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
       exchanger: new TokenExchanger({ ...shared, engine }),
     }),
     rejected,
+    proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),

@@ -37,6 +37,7 @@ describe("a discovery document", () => {
     });
     expect(server).toEqual({
       issuer,
+      announcesDpop: false,
       authorizationEndpoint: "https://idp.example/auth?tenant=1",
       tokenEndpoint: "https://idp.example/token",
       jwksUri: "https://keys.example/jwks",

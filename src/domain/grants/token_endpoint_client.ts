@@ -3,6 +3,7 @@ import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
@@ -29,6 +30,13 @@ export interface CodeExchangeRequest {
   readonly codeVerifier: string;
   /** Set when an id_token is required. */
   readonly nonce: string | undefined;
+  /** The key that is proved (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
+}
+
+/** Whom a request is sent to, and for which profile. */
+interface EndpointRequest extends Pick<DeviceRequest, "server" | "profile"> {
+  readonly dpopKey?: Secret | undefined;
 }
 
 /** PKCE goes with it where the server announces it. */
@@ -47,6 +55,8 @@ export interface DevicePollRequest extends DeviceRequest {
   readonly deviceCode: string;
   readonly requireIdToken: boolean;
   readonly signal: AbortSignal;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
 }
 
 export interface RefreshRequest extends RenewedConnection {
@@ -54,6 +64,8 @@ export interface RefreshRequest extends RenewedConnection {
   readonly profile: ProviderProfile;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
   readonly boundTo: string | undefined;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
 }
 
 export interface NarrowRequest extends NarrowedSubject {
@@ -85,6 +97,7 @@ export class GrantMoved extends Error {
 /** Requests at the endpoints of an authorization server, with the client secret opened for one request at a time. */
 export class TokenEndpointClient {
   readonly #clients: OAuthClients;
+  readonly #nonces = new DpopNonces();
 
   constructor(
     private readonly deps: {
@@ -99,25 +112,22 @@ export class TokenEndpointClient {
   }
 
   /** @throws GrantFailure, DataLoss */
-  exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
-    return exchangeCode({
-      server: request.server,
-      client: this.#clients.open(request.profile),
-      params: request.params,
-      redirectUri: request.redirectUri,
-      codeVerifier: request.codeVerifier,
-      expectedNonce: request.nonce,
-      requireIdToken: request.nonce !== undefined,
-      options: request.profile.oauth2,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
+  async exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
+    const { params, redirectUri, codeVerifier, nonce, dpopKey } = request;
+    const tokenSet = await exchangeCode({
+      ...this.#renewal(request),
+      ...{ params, redirectUri, codeVerifier },
+      expectedNonce: nonce,
+      requireIdToken: nonce !== undefined,
     });
+    return { ...tokenSet, dpopKey };
   }
 
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+    const renewed = await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+    return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey: request.dpopKey } };
   }
 
   /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
@@ -145,7 +155,10 @@ export class TokenEndpointClient {
   async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
     const { server, deviceCode, requireIdToken, signal } = request;
     const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
-    return await pollDevice({ ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal });
+    const poll = { ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal };
+    const outcome = await pollDevice(poll);
+    if (outcome.kind !== "granted") return outcome;
+    return { ...outcome, tokenSet: { ...outcome.tokenSet, dpopKey: request.dpopKey } };
   }
 
   /** @throws GrantMoved, DataLoss */
@@ -163,13 +176,15 @@ export class TokenEndpointClient {
     });
   }
 
-  #renewal({ server, profile }: Pick<DeviceRequest, "server" | "profile">): Renewal {
+  #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
+    const isRequired = profile.oauth2.dpop === "always";
     return {
       server,
       client: this.#clients.open(profile),
       options: profile.oauth2,
       clock: this.deps.clock,
       fetch: this.deps.outbound,
+      dpop: key && { key, nonces: this.#nonces, isRequired },
     };
   }
 }

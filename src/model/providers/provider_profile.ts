@@ -43,13 +43,14 @@ export function canonicalName(name: string): string {
   return name.trim().toLowerCase();
 }
 
-/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126). */
+/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126, RFC 9449). */
 export const protocolParams: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",
+  "dpop_jkt",
   "nonce",
   "redirect_uri",
   "request",

@@ -97,6 +97,7 @@ row(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServer
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
 row(tokens.reportRejectedToken, "token.read", connectionOf);
+row(tokens.createProof, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");
 
 row(AuditService.method.listAuditEvents, "audit.read");

@@ -195,6 +195,7 @@ const enums: readonly Given[] = [
   }),
   ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
+  ["oauth2_options.dpop", "no such word", oauth({ dpop: 9 }), /defined/],
   ["oauth2_options.resource_parameter", "no such word", oauth({ resourceParameter: 9 }), /defined/],
   [
     "oauth2_options.resource_parameter",
@@ -244,6 +245,7 @@ const maps: readonly Given[] = [
     ["a line end in a value", { "X-A": `a\r\nX-Evil: ${canary}` }, /printable ASCII/, "X-A"],
     ["a line end in a name", { "X-A\r\nX-Evil": "a" }, /must be a header name/, "X-A\\u{d}\\u{a}X-Evil"],
     ["Authorization", { authorization: canary }, /the protocol sets itself/, "authorization"],
+    ["DPoP", { DPoP: canary }, /the protocol sets itself/, "DPoP"],
     ["Host", { Host: "evil.example" }, /frames the message/, "Host"],
     ["Expect", { expect: "100-continue" }, /frames the message/, "expect"],
     ["a value of 2049 characters", { "X-A": letters(2049) }, /2048/, "X-A"],

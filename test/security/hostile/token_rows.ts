@@ -65,6 +65,43 @@ const reportRows: readonly RpcRow[] = table(report, [
   forbidden("a thousand challenges", 'Bearer realm="a", '.repeat(430)),
 ]);
 
+const proof = "TokenService/CreateProof";
+const apiRequest = { method: "GET", url: "https://api.example/" };
+
+const proofRow = (field: string, name: string, change: Body, says: RegExp): Line => [
+  field,
+  name,
+  { connectionId: unknownId, ...apiRequest, ...change },
+  says,
+];
+
+const proofRows: readonly RpcRow[] = table(proof, [
+  proofRow("method", "nothing", { method: "" }, /not be empty/),
+  proofRow("method", "33 characters", { method: letters(33) }, /32/),
+  ...["GET /", "GET\r\nX: y", "GET\0", "G\u00c9T", '"', `${canary} `].map((method) =>
+    proofRow("method", JSON.stringify(method), { method }, /pattern|U\+0000/),
+  ),
+  proofRow("url", "nothing", { url: "" }, /not be empty/),
+  proofRow("url", "8193 characters", { url: `https://api.example/${letters(8_173)}` }, /8192/),
+  ...[
+    "/path",
+    "api.example/",
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+    "https://",
+    "https:///x",
+    "https://ada:pw@api.example/",
+    "https://api.example\\@evil.example/",
+    "https://api.example/a b",
+    "https://api.example/\r\nX: y",
+  ].map((url) => proofRow("url", JSON.stringify(url), { url }, /absolute http or https URL/)),
+  proofRow("url", "U+0000", { url: "https://api.example/\0" }, /U\+0000/),
+  proofRow("nonce", "2049 characters", { nonce: letters(2_049) }, /2048/),
+  ...["a b", 'a"', "a\\b", "a\r\nb", "\u00e9"].map((nonce) =>
+    proofRow("nonce", JSON.stringify(nonce), { nonce }, /pattern/),
+  ),
+]);
+
 const minTtl = (name: string, duration: Body, says: RegExp): Line => [
   "min_ttl",
   name,
@@ -220,6 +257,8 @@ export const tokenRows: readonly RpcRow[] = [
   ...idRows(report, { revision: 1n, status: 401 }),
   ...reportRows,
   ...narrowRows,
+  ...idRows(proof, apiRequest),
+  ...proofRows,
   ...watchRows,
   ...auditRows,
   ...nexusRows,

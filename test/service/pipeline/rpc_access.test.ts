@@ -55,6 +55,7 @@ nexus.v1.ProviderService/ListProviderTemplates    admin operator
 nexus.v1.StatusService/GetStatus                  admin operator
 nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
+nexus.v1.TokenService/CreateProof                 admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
 nexus.v1.TokenService/RefreshToken                admin (agent)
 nexus.v1.TokenService/ReportRejectedToken         admin (agent)

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKXAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkiXAobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEIisKCFBvc2l0aW9uEg0KBWVwb2NoGAEgASgJEhAKCHJldmlzaW9uGAIgASgEIsIBChJXYXRjaFRva2Vuc1JlcXVlc3QSFgoOY29ubmVjdGlvbl9pZHMYASADKAkSDwoHdXNlcl9pZBgCIAEoCRIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEjQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUi4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQizQIKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkSIgoHYWNjb3VudBg0IAEoCzIRLm5leHVzLnYxLkFjY291bnQiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qngEKEFJlamVjdGlvbk91dGNvbWUSIQodUkVKRUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUpFQ1RJT05fT1VUQ09NRV9TVVBFUlNFREVEEAESHwobUkVKRUNUSU9OX09VVENPTUVfUkVGUkVTSEVEEAISJAogUkVKRUNUSU9OX09VVENPTUVfU0NPUEVTX01JU1NJTkcQAzK5AwoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEmIKE1JlcG9ydFJlamVjdGVkVG9rZW4SJC5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBolLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKXAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkiXAobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEIn8KEkNyZWF0ZVByb29mUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEg0KBW5vbmNlGAUgASgJImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQiwgEKEldhdGNoVG9rZW5zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIPCgd1c2VyX2lkGAIgASgJEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SNAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFbmFtZXMYBSADKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCLNAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiqeAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -69,7 +69,8 @@ export type Token = Message<"nexus.v1.Token"> & {
   revision: bigint;
 
   /**
-   * Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
+   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
+   * `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
    *
    * @generated from field: string token_type = 7;
    */
@@ -484,6 +485,91 @@ export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenRe
   messageDesc(file_nexus_v1_token, 9);
 
 /**
+ * Request of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofRequest
+ */
+export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Method of the request, as it is sent: `GET`.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * URL of the request, `http` or `https`, without user information. Its query and its fragment are no part of the proof and may be left
+   * out (RFC 9449 section 4.2). At most 8192 characters.
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+
+  /**
+   * The newest `DPoP-Nonce` of the API; empty where it sent none. At most 2048 characters.
+   *
+   * @generated from field: string nonce = 5;
+   */
+  nonce: string;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofRequest.
+ * Use `create(CreateProofRequestSchema)` to create a new message.
+ */
+export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 10);
+
+/**
+ * Response of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofResponse
+ */
+export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
+  /**
+   * Value of the header `DPoP`: a JWT, for one request.
+   *
+   * @generated from field: string proof = 1;
+   */
+  proof: string;
+
+  /**
+   * When the proof ends: APIs may refuse it from then on.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofResponse.
+ * Use `create(CreateProofResponseSchema)` to create a new message.
+ */
+export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 11);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -509,7 +595,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * Request of WatchTokens.
@@ -561,7 +647,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * One message of the stream.
@@ -622,7 +708,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -715,7 +801,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * A connection does not exist (any more).
@@ -736,7 +822,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * All changes up to here have been sent.
@@ -757,7 +843,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * The position asked for cannot be resumed.
@@ -778,7 +864,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The daemon is about to end this stream.
@@ -799,7 +885,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * What a report of a refused token came to.
@@ -959,6 +1045,26 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof ReportRejectedTokenRequestSchema;
     output: typeof ReportRejectedTokenResponseSchema;
+  },
+  /**
+   * A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+   * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+   * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+   *
+   * An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+   * `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+   * then on.
+   *
+   * It is a read of the token, and audited as one.
+   *
+   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+   *
+   * @generated from rpc nexus.v1.TokenService.CreateProof
+   */
+  createProof: {
+    methodKind: "unary";
+    input: typeof CreateProofRequestSchema;
+    output: typeof CreateProofResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
