@@ -40,7 +40,7 @@ export interface ListenersOptions {
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   /** See `BrowserListenerOptions`. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
@@ -164,11 +164,11 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, clientDocument } = options;
+  const { publicUrl, flow, capture, links, publishedDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
     ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
-    ...(clientDocument && { clientDocument }),
+    ...(publishedDocument && { publishedDocument }),
   });
 }
 
