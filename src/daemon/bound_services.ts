@@ -31,7 +31,7 @@ export function definedServices(
     connectionService({ ...parts, manager: connections }),
     tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
     auditService({ audit }),
-    statusService({ status: parts.status }),
+    statusService(parts),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),

@@ -64,13 +64,13 @@ export async function makeListeners(
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
-  { guard }: Domain,
+  { guard, streams }: Domain,
 ): [grpc: CallPipeline, http: CallPipeline] {
   const limits = new CallLimits(config.limits);
   const pipeline = (listener: "grpc" | "http"): CallPipeline => {
     const onAnswered = (method: string, code: string): void =>
       metrics.rpcAnswered({ method, code, listener });
-    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing } });
+    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
   return [pipeline("grpc"), pipeline("http")];
 }

@@ -50,7 +50,9 @@ nexus.v1.ProviderService/ListProviders            admin operator (agent)
 nexus.v1.ProviderService/UpdateProvider           admin operator
 nexus.v1.ProviderService/DeleteProvider           admin operator
 nexus.v1.ProviderService/ListProviderTemplates    admin operator
+nexus.v1.StatusService/GetActivity                admin operator
 nexus.v1.StatusService/GetStatus                  admin operator
+nexus.v1.StatusService/ListOpenStreams            admin operator
 nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
