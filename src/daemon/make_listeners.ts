@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import { noTracing } from "../model/tracing.js";
 import { Listeners } from "../server/listeners.js";
+import { describeBy } from "../server/pages/page_words.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
@@ -36,6 +37,7 @@ export async function makeListeners(
     capture: domain.captureForm,
     clientDocument: (path) => domain.mcp.clientDocument(path),
     links: domain.consentLinks,
+    describe: describeBy((name) => parts.templates.find(name)),
     authenticate: authenticateBy({
       adminKey: parts.adminKey,
       keys: domain.keys,

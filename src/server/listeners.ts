@@ -14,6 +14,7 @@ import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -35,6 +36,8 @@ export interface ListenersOptions {
   /** See `BrowserListenerOptions`. */
   readonly clientDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
+  /** See `BrowserListenerOptions`. */
+  readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -149,10 +152,10 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, clientDocument } = options;
+  const { publicUrl, flow, capture, links, describe, clientDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
+    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links, describe },
     ...(clientDocument && { clientDocument }),
   });
 }
