@@ -8,6 +8,7 @@ import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
+import { consoleService } from "../service/services/console_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
@@ -21,7 +22,7 @@ export function definedServices(
   parts: Domain,
   templates: Catalogue,
   config: Config,
-  nowMs: () => number,
+  { nowMs, linkOf }: { nowMs(): number } & Pick<Parameters<typeof consoleService>[0], "linkOf">,
 ): ServiceDefinition[] {
   const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
   const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
@@ -36,6 +37,7 @@ export function definedServices(
     keyringService({ keyring }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
+    consoleService({ sessions: parts.sessions, linkOf }),
   ];
   const inner = new CallPipeline({ guard });
   return [

@@ -20,6 +20,7 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -153,6 +154,7 @@ function accessParts(shared: Shared) {
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry(shared),
+    sessions: new ConsoleSessions(shared),
   };
 }
 

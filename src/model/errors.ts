@@ -20,7 +20,8 @@ export type PreconditionReason =
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
   | "BACKUP_NOT_VERIFIED"
-  | "TOO_MANY_API_KEYS";
+  | "TOO_MANY_API_KEYS"
+  | "CONSOLE_CLOSED";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =

@@ -662,7 +662,7 @@ export type OpenStream = Message<"nexus.v1.OpenStream"> & {
   rpc: string;
 
   /**
-   * The listener that it came to: `grpc` or `http`.
+   * The listener that it came to: `grpc`, `http` or `console`.
    *
    * @generated from field: string listener = 3;
    */
