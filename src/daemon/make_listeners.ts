@@ -38,6 +38,7 @@ export async function makeListeners(
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
+    permissionsOf: (name) => domain.access.permissionsOf(name),
     consoleServices: contract.map((one) => pages.bind(one)),
     sessions: domain.sessions,
     flow: domain.consent,

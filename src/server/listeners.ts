@@ -30,6 +30,7 @@ export interface ListenersOptions {
   readonly consoleListen: readonly ListenAddress[];
   /** See `ConsoleListenerOptions`. */
   readonly consoleUrl: string | undefined;
+  readonly permissionsOf: ConsoleListenerOptions["permissionsOf"];
   /** What the pages of the console call. */
   readonly consoleServices: readonly BoundService[];
   readonly sessions: ConsoleListenerOptions["sessions"];
@@ -181,6 +182,9 @@ function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListe
 }
 
 function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
-  const { consoleUrl: url, consoleServices: services, sessions, clock } = options;
-  return new ConsoleListener({ ...placeOf(options, "console"), listen, url, services, sessions, clock });
+  const { consoleUrl: url, consoleServices: services, sessions, permissionsOf, describe, clock } = options;
+  return new ConsoleListener({
+    ...{ ...placeOf(options, "console"), listen, url, services },
+    ...{ sessions, permissionsOf, describe, clock },
+  });
 }

@@ -25,6 +25,7 @@ nexus.v1.AccessService/ExplainAccess              admin operator
 nexus.v1.AccessService/WhoAmI                     admin operator agent
 nexus.v1.AuditService/ListAuditEvents             admin operator
 nexus.v1.AuditService/VerifyAuditLog              admin operator
+nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ConnectionService/RequestConnection      admin operator (agent)
 nexus.v1.BackupService/CreateBackup               admin
 nexus.v1.KeyringService/GetKeyring                admin
