@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ConsoleSession, ConsoleSessions } from "../../domain/console/console_sessions.js";
+import type { Action } from "../../model/access/access_table.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import { at } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -12,6 +14,7 @@ import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.j
 import { limitsOf } from "../listen/listener_limits.js";
 import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../pages/browser_request.js";
 import { html } from "../pages/html.js";
+import type { DescribeProvider } from "../pages/page_words.js";
 import { addressKey } from "../sockets/address_key.js";
 import { ConsoleCalls } from "./console_calls.js";
 import { consoleRooms } from "./console_pages.js";
@@ -30,6 +33,9 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   readonly sessions: Pick<ConsoleSessions, "open" | "find" | "end" | "hold">;
   /** What its pages call. */
   readonly services: readonly BoundService[];
+  /** What a principal may, for what is offered. */
+  readonly permissionsOf: (principalName: string) => Pick<Permissions, "permissionFor">;
+  readonly describe: DescribeProvider;
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;
 }
@@ -199,12 +205,14 @@ export class ConsoleListener implements Listener {
 
   #visit(guest: Guest, session: ConsoleSession, params: ConsoleRoute["params"]): ConsoleVisit {
     const { request, path, query, token } = guest;
-    const { clock, sessions } = this.#options;
+    const { clock, sessions, describe, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
     const left = new AbortController();
     request.socket.once("close", () => left.abort());
+    const may = (action: Action): boolean => permissionsOf(principal.name).permissionFor(action) !== "denied";
+    const rooms = consoleRooms.filter(({ action }) => action === undefined || may(action));
     return {
-      ...{ path, params, query, session, rooms: consoleRooms },
+      ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
       call: this.#calls.callFor(principal, left.signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),

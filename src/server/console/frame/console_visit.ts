@@ -6,8 +6,10 @@ import type {
 } from "@bufbuild/protobuf";
 import type { ConsoleSession } from "../../../domain/console/console_sessions.js";
 import type { Call } from "../../../legacy/call.js";
+import type { Action } from "../../../model/access/access_table.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Answer } from "../../listen/http_listener.js";
+import type { DescribeProvider } from "../../pages/page_words.js";
 
 /** Opens a stream of the contract as the session's principal. Never throws: an error ends the sink. */
 export type OpenStream = <I extends DescMessage, O extends DescMessage>(
@@ -30,6 +32,9 @@ export interface ConsoleVisit {
   readonly call: Call;
   readonly open: OpenStream;
   readonly nowMs: number;
+  /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */
+  readonly may: (action: Action) => boolean;
+  readonly describe: DescribeProvider;
   /** For the navigation. */
   readonly rooms: readonly Pick<ConsoleRoom, "title" | "path">[];
 }
@@ -41,6 +46,8 @@ export type ConsoleAction = (visit: ConsoleVisit, form: URLSearchParams) => Prom
 export interface ConsoleRoom {
   /** In the navigation. */
   readonly title: string;
+  /** Who may not do it does not see the room in the navigation. */
+  readonly action?: Action;
   /** Where the navigation leads: a key of `pages`. */
   readonly path: string;
   readonly pages: Readonly<Record<string, ConsolePage>>;
