@@ -40,6 +40,8 @@ export interface AnnouncedFeatures {
   readonly registrationEndpoint: string | undefined;
   readonly clientIdMetadataDocument: boolean;
   readonly tokenEndpointAuthMethods: readonly string[];
+  /** `token_endpoint_auth_signing_alg_values_supported`. */
+  readonly tokenEndpointAuthAlgorithms: readonly string[];
   readonly scopes: readonly string[];
 }
 
@@ -47,6 +49,7 @@ const nothingAnnounced: AnnouncedFeatures = {
   registrationEndpoint: undefined,
   clientIdMetadataDocument: false,
   tokenEndpointAuthMethods: [],
+  tokenEndpointAuthAlgorithms: [],
   scopes: [],
 };
 
@@ -170,6 +173,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
       registrationEndpoint: endpoint("registration_endpoint"),
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
+      tokenEndpointAuthAlgorithms: texts(document["token_endpoint_auth_signing_alg_values_supported"]),
       scopes: texts(document["scopes_supported"]),
     },
     pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),

@@ -28,14 +28,20 @@ export type AccessTokenViolation =
   | "the access token has characters that RFC 6749 appendix A.12 does not allow"
   | "the access token is longer than 64 KiB"
   | "the token type is not one that nexusd understands (RFC 6749 section 7.1)"
+  | typeof noAccessToken
   | typeof boundToken
   | typeof unboundToken;
+
+/** Of a token type `N_A` (RFC 8693 section 2.2.1). */
+export const noAccessToken = "the issued token is no access token (RFC 8693 section 2.2.1)";
 
 export interface NormalisedTokenResponse {
   readonly status: number;
   readonly body: TokenResponseBody;
   /** Of a success whose access token must not be served; its other members count all the same. */
   readonly accessTokenViolation?: AccessTokenViolation | undefined;
+  /** RFC 8693 section 2.2.1; undefined where a success does not say it. */
+  readonly issuedTokenType?: string | undefined;
 }
 
 /** The answer of a token endpoint, its id_token set aside so that an error in it cannot lose the tokens. */
@@ -45,6 +51,7 @@ export interface TokenAnswer {
   /** What the profile keeps of the answer. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly accessTokenViolation: AccessTokenViolation | undefined;
+  readonly issuedTokenType?: string | undefined;
 }
 
 /**
@@ -112,6 +119,7 @@ export async function sendTokenRequest(
   let idToken: string | undefined;
   let metadata: Readonly<Record<string, string>> = {};
   let accessTokenViolation: AccessTokenViolation | undefined;
+  let issuedTokenType: string | undefined;
   const sendOnce: NormalisingFetch = async (url, request) => {
     const raw = await fetch(url, adaptTokenRequest(request, shape.quirks, url));
     shape.dpop?.answered(raw.headers);
@@ -122,6 +130,7 @@ export async function sendTokenRequest(
     const normalised = normaliseTokenResponse(raw.status, adapted.bodyText, shape.dpop);
     const { status, body } = normalised;
     accessTokenViolation = normalised.accessTokenViolation;
+    issuedTokenType = normalised.issuedTokenType;
     if (status === 200) metadata = adapted.metadata;
     const { id_token, ...rest } = body;
     idToken = id_token;
@@ -138,7 +147,7 @@ export async function sendTokenRequest(
   // nor a code is used up, and the same request may go out again. It is still the one attempt that was journalled: were this answer
   // lost, the mark of intent stands. Once only: a server that asks for another nonce again gets an error of the table.
   const response = shape.dpop?.mustSendAgain() === true ? await send(sendOnce, proof) : first;
-  return { response, idToken, metadata, accessTokenViolation };
+  return { response, idToken, metadata, accessTokenViolation, issuedTokenType };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
@@ -200,10 +209,12 @@ export function normaliseTokenResponse(
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
   if (body.access_token === undefined) return { status: 200, body: {} };
+  const issuedTokenType = fields.get("issued_token_type");
   return {
     status: 200,
     body,
     accessTokenViolation: findAccessTokenViolation(body.access_token, fields.get("token_type"), dpop),
+    issuedTokenType: typeof issuedTokenType === "string" ? issuedTokenType : undefined,
   };
 }
 
@@ -218,6 +229,7 @@ function findAccessTokenViolation(
   }
   const word = typeof tokenType === "string" ? tokenType.trim().toLowerCase() : tokenType;
   if (word === "dpop") return dpop ? undefined : boundToken;
+  if (word === "n_a") return noAccessToken;
   if (bearerWords.has(word)) return dpop?.isRequired === true ? unboundToken : undefined;
   return "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
 }

@@ -10,6 +10,7 @@ import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
+import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_listener.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
@@ -25,6 +26,12 @@ export interface ListenersOptions {
   readonly httpListen: readonly ListenAddress[];
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** See `ConsoleListenerOptions`. */
+  readonly consoleUrl: string | undefined;
+  /** What the pages of the console call. */
+  readonly consoleServices: readonly BoundService[];
+  readonly sessions: ConsoleListenerOptions["sessions"];
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
@@ -33,7 +40,7 @@ export interface ListenersOptions {
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   /** See `BrowserListenerOptions`. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
@@ -50,15 +57,16 @@ export interface ListenersOptions {
   tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type ListenerName = "grpc" | "http" | "browser" | "ops";
+export type ListenerName = "grpc" | "http" | "browser" | "ops" | "console";
 
-/** The four kinds of listener, opened together and closed together. */
+/** The five kinds of listener, opened together and closed together. */
 export class Listeners {
   readonly #standard: StandardServices;
   readonly #grpc: readonly Listener[];
   readonly #http: readonly Listener[];
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
+  readonly #console: readonly ConsoleListener[];
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
@@ -83,10 +91,11 @@ export class Listeners {
     );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
+    this.#console = options.consoleListen.map((listen) => consoleListener(options, listen));
   }
 
   /** The addresses really bound, by kind of listener. */
-  get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
+  get addresses(): Record<ListenerName, string[]> {
     const of = (listeners: readonly Listener[]): string[] =>
       listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
@@ -94,7 +103,13 @@ export class Listeners {
       http: of(this.#http),
       browser: of(this.#browser),
       ops: of(this.#ops),
+      console: of(this.#console),
     };
+  }
+
+  /** Where browsers reach the console; undefined where none does. */
+  get consoleUrl(): string | undefined {
+    return this.#console.map(({ url }) => url).find((url) => url !== undefined);
   }
 
   /** @throws ListenerError; then every listener is closed again */
@@ -119,7 +134,7 @@ export class Listeners {
   }
 
   #all(): Listener[] {
-    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops];
+    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...this.#console];
   }
 }
 
@@ -149,15 +164,20 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, clientDocument } = options;
+  const { publicUrl, flow, capture, links, publishedDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
     ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
-    ...(clientDocument && { clientDocument }),
+    ...(publishedDocument && { publishedDocument }),
   });
 }
 
 function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
   const { readiness, metrics, status } = options;
   return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, status });
+}
+
+function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
+  const { consoleUrl: url, consoleServices: services, sessions, clock } = options;
+  return new ConsoleListener({ ...placeOf(options, "console"), listen, url, services, sessions, clock });
 }

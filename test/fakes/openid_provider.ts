@@ -21,6 +21,7 @@ export interface ClientRegistration {
     | "none";
   token_endpoint_auth_signing_alg?: string;
   jwks?: { keys: JWK[] };
+  jwks_uri?: string;
   redirect_uris: string[];
   grant_types?: string[];
   response_types?: readonly string[];
@@ -43,6 +44,8 @@ export interface OpenIdProviderOptions {
   redirectUris: string[];
   /** Registered besides the three. */
   clients?: readonly ClientRegistration[];
+  /** How it fetches what clients publish: by itself it fetches nothing of this machine. */
+  fetch?: typeof fetch;
   /** As an authorization server of MCP servers. */
   mcp?: McpFeatures;
 }

@@ -51,6 +51,7 @@ describe("a discovery document", () => {
         registrationEndpoint: "https://idp.example/register",
         clientIdMetadataDocument: true,
         tokenEndpointAuthMethods: ["client_secret_basic"],
+        tokenEndpointAuthAlgorithms: [],
         scopes: ["openid", "offline_access"],
       },
       metadata: {

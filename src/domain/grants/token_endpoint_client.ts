@@ -7,6 +7,7 @@ import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
@@ -14,8 +15,10 @@ import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
 export interface CodeExchangeRequest {
@@ -65,6 +68,13 @@ export interface RefreshRequest extends RenewedConnection {
   readonly dpopKey: Secret | undefined;
 }
 
+export interface NarrowRequest extends NarrowedSubject {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** As in `RefreshRequest`. */
+  readonly boundTo: string | undefined;
+}
+
 export interface RevocationRequest {
   readonly server: AuthorizationServer;
   readonly endpoint: string;
@@ -92,6 +102,8 @@ export class TokenEndpointClient {
   constructor(
     private readonly deps: {
       readonly vault: CredentialVault;
+      /** For profiles whose client signs by a key of the daemon. */
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
     },
@@ -116,6 +128,12 @@ export class TokenEndpointClient {
     refuseMoved(request);
     const renewed = await grantTypeOf(request.profile).renew(this.#renewal(request), request);
     return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey: request.dpopKey } };
+  }
+
+  /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
+  async narrow(request: NarrowRequest): Promise<MintedToken> {
+    refuseMoved(request);
+    return await narrowingOf(request.profile)(this.#renewal(request), request);
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */

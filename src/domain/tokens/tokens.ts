@@ -43,6 +43,15 @@ export class Tokens {
   }
 
   /**
+   * As `getToken`, for what is made of the token: nothing is recorded, and it must not leave.
+   *
+   * @throws as `getToken`
+   */
+  subject(connectionId: string, minTtlMs: number): CurrentToken | Promise<CurrentToken> {
+    return this.#cached(connectionId, minTtlMs) ?? this.#current(connectionId, minTtlMs);
+  }
+
+  /**
    * A new token, whatever the age of the present one.
    *
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss; Unavailable, also when the read cannot be recorded

@@ -76,6 +76,7 @@ export interface AssociatedData {
     | "key_check"
     | "revocation"
     | "import"
+    | "client_key"
     | "backup";
   readonly providerId: string;
   readonly connectionId: string;

@@ -9,6 +9,7 @@ import type {
   Provider,
   ResourceParameter as ResourceParameterEnum,
   TokenEndpointAuthMethod as TokenEndpointAuthMethodEnum,
+  TokenExchange as TokenExchangeEnum,
   TokenRequestFormat as TokenRequestFormatEnum,
 } from "../../gen/nexus/v1/provider_pb.js";
 import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb.js";
@@ -62,19 +63,21 @@ type Setting<Value> = [Value] extends [boolean]
             ? Word<typeof TokenRequestFormatEnum>
             : [Value] extends [ResourceParameterEnum]
               ? Word<typeof ResourceParameterEnum>
-              : [Value] extends [DpopModeEnum]
-                ? DpopMode
-                : Value extends Duration
-                  ? number | undefined
-                  : Value extends StrategyMessage
-                    ? Strategy
-                    : Value extends OAuth2OptionsMessage
-                      ? OAuth2Options
-                      : Value extends readonly (infer Item)[]
-                        ? readonly Item[]
-                        : Value extends { [key: string]: string }
-                          ? Readonly<Value>
-                          : Value;
+              : [Value] extends [TokenExchangeEnum]
+                ? Word<typeof TokenExchangeEnum>
+                : [Value] extends [DpopModeEnum]
+                  ? DpopMode
+                  : Value extends Duration
+                    ? number | undefined
+                    : Value extends StrategyMessage
+                      ? Strategy
+                      : Value extends OAuth2OptionsMessage
+                        ? OAuth2Options
+                        : Value extends readonly (infer Item)[]
+                          ? readonly Item[]
+                          : Value extends { [key: string]: string }
+                            ? Readonly<Value>
+                            : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -13,6 +13,7 @@ import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
 import { NexusService } from "../../gen/nexus/v1/nexus_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
@@ -111,6 +112,8 @@ row(AccessService.method.revokeApiKey, "key.manage");
 row(AccessService.method.explainAccess, "policy.read");
 row(AccessService.method.whoAmI, "self.read");
 
+row(ConsoleService.method.createConsoleLink, "console.open");
+
 // The RPCs behind these judge the resource again, with ids that are brought into their own form.
 row(NexusService.method.requestConnection, "connection.request");
 row(NexusService.method.checkConnection, "connection.read");
@@ -131,6 +134,7 @@ row(Authorization.method.check, "token.read", (request) => {
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
   ["nexus.v1.KeyringService/", "keyring.manage"],
+  ["nexus.v1.ClientKeyService/", "keyring.manage"],
   ["nexus.v1.BackupService/", "backup.manage"],
 ];
 

@@ -5,6 +5,8 @@ import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { McpServerNames } from "../../domain/mcp/mcp_server_names.js";
 import type { McpServers } from "../../domain/mcp/mcp_servers.js";
+import type { NarrowedTokens } from "../../domain/narrowing/narrowed_tokens.js";
+import { isNarrowing, type Narrowing } from "../../domain/narrowing/narrowing.js";
 import type { TokenProofs } from "../../domain/proofs/token_proofs.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
 import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
@@ -20,6 +22,7 @@ import {
   RefreshTokenResponseSchema,
   ReportRejectedTokenResponseSchema,
   TokenService,
+  type TokenServiceGetTokenRequest,
   type TokenServiceGetTokenResponse,
   TokenServiceGetTokenResponseSchema,
   type WatchTokensResponse,
@@ -39,6 +42,7 @@ const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly narrowed: Pick<NarrowedTokens, "get">;
   readonly rejected: Pick<RejectedTokens, "report">;
   readonly proofs: Pick<TokenProofs, "create">;
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
@@ -64,6 +68,10 @@ const repeated = ["acquireToken", "getToken", "watchTokens"];
 
 export function tokenService(deps: Deps): ServiceDefinition {
   return defineService(TokenService, new TokenRpcs(deps), { repeated, waits: { acquireToken: isWait } });
+}
+
+function narrowingOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): Narrowing {
+  return { audience, resource, scopes };
 }
 
 function isWait(request: Message): boolean {
@@ -108,7 +116,10 @@ class TokenRpcs implements Rpcs {
 
   getToken: Rpcs["getToken"] = (request, { principal }) => {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-    const token = this.deps.tokens.getToken(this.#idOf(request, principal), minTtlMs, principal);
+    const id = this.#idOf(request, principal);
+    const token = isNarrowing(request)
+      ? this.deps.narrowed.get(id, narrowingOf(request), minTtlMs, principal)
+      : this.deps.tokens.getToken(id, minTtlMs, principal);
     return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
   };
 

@@ -15,6 +15,7 @@ export interface Lifetimes {
   readonly refreshTokenTtlSeconds?: number;
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
+  readonly fetch?: typeof fetch;
   /** RFC 9126 section 5. */
   readonly requirePushedRequests?: boolean;
   /** RFC 9449; by default it knows nothing of it. */
@@ -66,6 +67,7 @@ function mcpFeatures({ mcp }: Lifetimes): Configuration["features"] {
 }
 
 export async function configure(options: Lifetimes, store: Store): Promise<Configuration> {
+  const fetch = options.fetch ?? options.mcp?.fetch;
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const signingKey = { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg: "RS256" };
   return {
@@ -133,7 +135,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       };
     },
     interactions: { url: async (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    ...(options.mcp?.fetch && { fetch: options.mcp.fetch }),
+    ...(fetch && { fetch }),
     clientBasedCORS: () => false,
     renderError: async (ctx, out) => {
       const lines = Object.entries(out).map(

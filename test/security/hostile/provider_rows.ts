@@ -180,6 +180,19 @@ const enums: readonly Given[] = [
   ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
   ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
+  ["oauth2_options.token_exchange", "no such", oauth({ tokenExchange: 9 }), /defined/],
+  ...(
+    [
+      ["nothing", [""], /must not be empty/, "[0]"],
+      ["257 characters", [letters(257)], /256/, "[0]"],
+      ["two in one", ["a b"], /printable ASCII/, "[0]"],
+      ["one twice", ["a", "a"], /unique/, ""],
+      ["101 of them", Array.from({ length: 101 }, (_, i) => `f${i}`), /100/, ""],
+    ] as const
+  ).map(([name, tokenExchangeScopes, says, at]): Given => {
+    const field = "oauth2_options.token_exchange_scopes";
+    return [field, name, oauth({ tokenExchangeScopes }), says, `${field}${at}`];
+  }),
   ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
   ["oauth2_options.dpop", "no such word", oauth({ dpop: 9 }), /defined/],

@@ -40,7 +40,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * time that a principal gets a revision of a token; `token_reads_counted` says how often it got the same one again. `token_rejected` is
    * a report that an API refused a revision; its `reason` is the HTTP status and the error word, for example `401 invalid_token`.
    * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
-   * of the key as `reason`; `store.backed_up` and `store.restored` count records and connections.
+   * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
+   * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections.
    *
    * @generated from field: string event_type = 3;
    */
@@ -69,7 +70,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   providerId: string;
 
   /**
-   * A stable word that says why, for failures. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
+   * A stable word that says why, for failures. Of a read of a narrower token what was asked for, as
+   * `audience=https://api.example scope=read`. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
    * action of `access.denied`; the digest of the file of `policy.loaded`.
    *
    * @generated from field: string reason = 7;

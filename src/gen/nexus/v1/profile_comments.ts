@@ -6,7 +6,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.name": "Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed and lower-cased.",
   "Provider.auth_type": "Immutable after creation.",
   "Provider.client_id": "OAuth client identifier issued by the provider (RFC 6749 section 2.2). Required for `oauth2`.",
-  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key.",
+  "Provider.client_secret": "OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8, PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key. With `PRIVATE_KEY_JWT` it may be empty: then the key is the daemon's.",
   "Provider.client_secret_set": "Whether a client secret is stored. Output only.",
   "Provider.token_endpoint_auth_method": "How the daemon authenticates at the token endpoint.",
   "Provider.issuer": "Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and fragment, compared character by character. Required with `enable_discovery`. Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the id_token must equal.",
@@ -55,11 +55,13 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.push_authorization_requests": "Push each authorization request to the server before the browser goes there (RFC 9126), also where the server does not demand it.",
   "OAuth2Options.pushed_authorization_request_url": "Pushed authorization request endpoint; empty means the discovered one, or none.",
   "OAuth2Options.dpop": "Whether tokens are bound to a key of the connection, so that whoever steals one cannot use it (DPoP, RFC 9449).",
-  "OAuth2Options.client_key_id": "`kid` in the header of what the client signs; empty means that of the JWK, or none.",
-  "OAuth2Options.client_signing_alg": "`alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve.",
+  "OAuth2Options.client_key_id": "`kid` in the header of what the client signs; empty means that of the JWK, or none. Must be empty where the key is the daemon's.",
+  "OAuth2Options.client_signing_alg": "`alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve. Where the key is the daemon's it chooses the key, and empty means `ES256`.",
   "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT.",
   "OAuth2Options.assertion_subject": "`sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation). `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user. Empty means `client_id`.",
   "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
   "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.",
-  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
+  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none.",
+  "OAuth2Options.token_exchange": "How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations of a GitHub App have a way of their own, and must leave it off.",
+  "OAuth2Options.token_exchange_scopes": "Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3."
 };
