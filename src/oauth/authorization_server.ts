@@ -11,6 +11,7 @@ import { KeySet } from "./jwks.js";
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
   readonly issuer: string | undefined;
+  /** Empty where it publishes none (RFC 8414 section 2: no grant type of it needs one): then no browser can be sent there. */
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly jwksUri: string | undefined;
@@ -178,7 +179,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
   const advertised = document["id_token_signing_alg_values_supported"];
   return authorizationServer({
     issuer,
-    authorizationEndpoint: required("authorization_endpoint"),
+    authorizationEndpoint: endpoint("authorization_endpoint") ?? "",
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
@@ -208,7 +209,7 @@ function authorizationServer(
   const { signingAlgorithms: algorithms, ...server } = fields;
   const metadata: oauth.AuthorizationServer = {
     issuer: server.issuer ?? noIssuer,
-    authorization_endpoint: server.authorizationEndpoint,
+    ...(server.authorizationEndpoint === "" ? {} : { authorization_endpoint: server.authorizationEndpoint }),
     token_endpoint: server.tokenEndpoint,
     authorization_response_iss_parameter_supported: server.issParameterSupported,
     id_token_signing_alg_values_supported: [...algorithms],
