@@ -4,6 +4,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import { denied } from "../../../domain/access/access_control.js";
 import type { ConsoleSession } from "../../../domain/console/console_sessions.js";
 import type { Call } from "../../../legacy/call.js";
 import type { Action } from "../../../model/access/access_table.js";
@@ -37,6 +38,11 @@ export interface ConsoleVisit {
   readonly describe: DescribeProvider;
   /** For the navigation. */
   readonly rooms: readonly Pick<ConsoleRoom, "title" | "path">[];
+}
+
+/** For pages that call nothing before their forms are sent. @throws PermissionDenied */
+export function refuseUnless({ may }: Pick<ConsoleVisit, "may">, action: Action): void {
+  if (!may(action)) throw denied(action);
 }
 
 export type ConsolePage = (visit: ConsoleVisit) => Answer | Promise<Answer>;
