@@ -36,6 +36,8 @@ export const examples: Readonly<Record<string, string>> = {
   "keyring add": "",
   "keyring rotate": `--to ${key}`,
   "keyring retire": `${key} --yes`,
+  "client-keys list": "",
+  "client-keys rotate": "--type RSA",
   backup: "nexus.backup",
   restore: "nexus.backup --data-dir ~/nexus",
   "keys create": "ci --role agent --user ada --expires 90d --output ci.key",

@@ -4,6 +4,7 @@ import { readVersion } from "../config/version.js";
 import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
+import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { notifyCommand } from "./admin/notify.js";
@@ -81,6 +82,7 @@ function buildProgram(shell: Shell): Command {
     watchCommand,
     auditCommand,
     keyringCommand,
+    clientKeysCommand,
     backupCommand,
     restoreCommand,
     keysCommand,

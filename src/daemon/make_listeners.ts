@@ -1,5 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
+import { jwksPath } from "../model/credentials/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
@@ -43,7 +44,8 @@ export async function makeListeners(
     sessions: domain.sessions,
     flow: domain.consent,
     capture: domain.captureForm,
-    clientDocument: (path) => domain.mcp.clientDocument(path),
+    publishedDocument: (path) =>
+      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     links: domain.consentLinks,
     describe: describeBy((name) => parts.templates.find(name)),
     authenticate: authenticateBy({

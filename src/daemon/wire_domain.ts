@@ -9,6 +9,7 @@ import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
@@ -20,6 +21,7 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConnectionWatch } from "../domain/console/connection_watch.js";
 import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
@@ -35,6 +37,9 @@ import { McpClients } from "../domain/mcp/mcp_clients.js";
 import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
 import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
 import { McpServers } from "../domain/mcp/mcp_servers.js";
+import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
+import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
+import { TokenExchanger } from "../domain/narrowing/token_exchanger.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
@@ -45,6 +50,7 @@ import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
 import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
+import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
@@ -92,6 +98,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
+    clientKeys: shared.clientKeys,
   };
 }
 
@@ -99,6 +106,9 @@ type Shared = ReturnType<typeof sharedParts>;
 type McpParts = ReturnType<typeof mcpParts>;
 type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
+
+/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxNarrowedReads = 4_096;
 
 /** What most parts need. */
 function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
@@ -112,6 +122,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
+  const clientKeys = new ClientKeys({ store, vault, clock, log });
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -121,12 +132,14 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     vault,
     servers,
     changes,
-    grants: new TokenEndpointClient({ vault, clock, outbound }),
+    clientKeys,
+    grants: new TokenEndpointClient({ vault, clientKeys, clock, outbound }),
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
+    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
     hub: new WatchHub({ changes }),
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
@@ -174,16 +187,23 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, clock, log } = shared;
+  const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
   const tokens = new Tokens({ ...shared, refresher: engine.refresher });
   const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
+    narrowedAudit,
     tokens,
+    narrowed: new NarrowedTokens({
+      ...{ ...shared, tokens, cache: new NarrowedTokenCache(changes) },
+      exchanger: new TokenExchanger({ ...shared, engine }),
+    }),
     rejected,
+    proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
+    connectionWatch: new ConnectionWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };

@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
+import { dpopAlgorithm } from "./dpop/dpop_key.js";
 import { KeySet } from "./jwks.js";
 
 /**
@@ -20,6 +21,8 @@ export interface AuthorizationServer {
   readonly deviceAuthorizationEndpoint: string | undefined;
   /** RFC 8414 section 2: it says that it takes PKCE by S256. */
   readonly announcesPkce: boolean;
+  /** RFC 9449 section 5.1: it says that it takes proofs by the algorithm of ours. */
+  readonly announcesDpop: boolean;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
@@ -37,6 +40,8 @@ export interface AnnouncedFeatures {
   readonly registrationEndpoint: string | undefined;
   readonly clientIdMetadataDocument: boolean;
   readonly tokenEndpointAuthMethods: readonly string[];
+  /** `token_endpoint_auth_signing_alg_values_supported`. */
+  readonly tokenEndpointAuthAlgorithms: readonly string[];
   readonly scopes: readonly string[];
 }
 
@@ -44,6 +49,7 @@ const nothingAnnounced: AnnouncedFeatures = {
   registrationEndpoint: undefined,
   clientIdMetadataDocument: false,
   tokenEndpointAuthMethods: [],
+  tokenEndpointAuthAlgorithms: [],
   scopes: [],
 };
 
@@ -82,6 +88,7 @@ export function manualAuthorizationServer(
     revocationEndpoint: undefined,
     deviceAuthorizationEndpoint: undefined,
     announcesPkce: false,
+    announcesDpop: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
     announced: nothingAnnounced,
@@ -159,12 +166,14 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     revocationEndpoint: endpoint("revocation_endpoint"),
     deviceAuthorizationEndpoint: endpoint("device_authorization_endpoint"),
     announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
+    announcesDpop: texts(document["dpop_signing_alg_values_supported"]).includes(dpopAlgorithm),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     announced: {
       registrationEndpoint: endpoint("registration_endpoint"),
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
+      tokenEndpointAuthAlgorithms: texts(document["token_endpoint_auth_signing_alg_values_supported"]),
       scopes: texts(document["scopes_supported"]),
     },
     pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),

@@ -42,7 +42,7 @@ export interface ListenersOptions {
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   /** See `BrowserListenerOptions`. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   /** See `BrowserListenerOptions`. */
   readonly describe: DescribeProvider;
@@ -168,11 +168,11 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, describe, clientDocument } = options;
+  const { publicUrl, flow, capture, links, describe, publishedDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
     ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links, describe },
-    ...(clientDocument && { clientDocument }),
+    ...(publishedDocument && { publishedDocument }),
   });
 }
 

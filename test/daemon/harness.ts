@@ -8,6 +8,7 @@ import { Daemon } from "../../src/daemon/daemon.js";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
+import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
@@ -50,6 +51,7 @@ export interface Clients {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly clientKeys: Client<typeof ClientKeyService>;
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
   readonly status: Client<typeof StatusService>;
@@ -68,6 +70,7 @@ export function clientsOf(socket: string): Clients {
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    clientKeys: createClient(ClientKeyService, transport),
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
     status: createClient(StatusService, transport),

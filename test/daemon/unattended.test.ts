@@ -403,6 +403,32 @@ describe("client credentials at a server of one's own ways", () => {
     });
     // What one connection asks for wrongly does not hold up the others.
     expect((await acquire("", [])).revision).toBe(1n);
+
+    const asked: object[] = [];
+    const { answerToken } = world;
+    world.answerToken = (request) => {
+      asked.push(JSON.parse(request.body));
+      return answerToken(request);
+    };
+    const get = (label: string, scopes: string[], more: object = {}) =>
+      world.clients.tokens.getToken({ name: { providerName: "app", userId: "ada", label }, scopes, ...more });
+    const [one, two] = [await get("", ["repository:site"]), await get("", ["repository:site"])];
+    expect(one.token?.credentials).toEqual(two.token?.credentials);
+    await get("docs", ["metadata:read"]).catch(() => undefined);
+    await get("docs", ["repository:docs"]);
+    expect(asked).toEqual([
+      { repositories: ["site"] },
+      { repositories: ["docs"], permissions: { contents: "read" } },
+    ]);
+    for (const wider of ["repository:site", "contents:write", "metadata:read", "everything"]) {
+      const failure = await failureOf(get("docs", [wider]));
+      expect(failure).toMatchObject({ code: "InvalidArgument", fields: ["scopes[0]"] });
+    }
+    expect(await failureOf(get("", ["repository:site"], { audience: "x" }))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["audience"],
+    });
+    expect(asked).toHaveLength(2);
   });
 
   it("answers over REST without a link", async () => {

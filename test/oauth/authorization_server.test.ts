@@ -37,6 +37,7 @@ describe("a discovery document", () => {
     });
     expect(server).toEqual({
       issuer,
+      announcesDpop: false,
       authorizationEndpoint: "https://idp.example/auth?tenant=1",
       tokenEndpoint: "https://idp.example/token",
       jwksUri: "https://keys.example/jwks",
@@ -50,6 +51,7 @@ describe("a discovery document", () => {
         registrationEndpoint: "https://idp.example/register",
         clientIdMetadataDocument: true,
         tokenEndpointAuthMethods: ["client_secret_basic"],
+        tokenEndpointAuthAlgorithms: [],
         scopes: ["openid", "offline_access"],
       },
       metadata: {

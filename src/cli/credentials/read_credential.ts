@@ -26,6 +26,13 @@ export interface Credential {
   readonly field: string | undefined;
 }
 
+/** What is asked for in place of the connection's own token; nothing is the own one. */
+export interface CredentialNarrowing {
+  readonly audience: string | undefined;
+  readonly resource: string | undefined;
+  readonly scopes: readonly string[];
+}
+
 /** One value of a credential. */
 export interface CredentialValue {
   readonly value: string;
@@ -58,14 +65,16 @@ export async function readCredential(
   shell: Pick<Shell, "userName">,
   session: DaemonSession,
   name: string,
-  options: { readonly minTtlMs?: number | undefined } = {},
+  options: { readonly minTtlMs?: number | undefined; readonly narrowing?: CredentialNarrowing } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
   const connectionId = await connectionIdOf(shell, session, connection);
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
+  const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};
+  const narrowing = { audience, resource, scopes: [...scopes] };
   const { token } = await withId(connectionId, () =>
     session.call(`read the token of ${printable(connection)}`, (callOptions) =>
-      session.daemon.tokens.getToken({ connectionId, ...minTtl }, callOptions),
+      session.daemon.tokens.getToken({ connectionId, ...minTtl, ...narrowing }, callOptions),
     ),
   );
   if (!token) throw new Error("the daemon answered without a token");

@@ -9,6 +9,7 @@ import { authorizationUrl } from "../../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
+import { dpopThumbprint } from "../../oauth/dpop/dpop_key.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -100,11 +101,11 @@ export class ConnectionCompleter implements ConsentFlow {
     const url = authorizationUrl({
       server,
       clientId: profile.clientId,
-      redirectUri: pending.redirectUri,
-      scopes: pending.scopes,
+      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes },
       state,
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,
+      dpopJkt: secret.dpopKey && (await dpopThumbprint(secret.dpopKey)),
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });

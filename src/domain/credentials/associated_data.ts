@@ -2,6 +2,7 @@ import type { PendingAuthorization } from "../../model/connections/authorization
 import type { Connection } from "../../model/connections/connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import type { PendingRevocation } from "../../model/connections/revocation.js";
+import type { ClientKey } from "../../model/credentials/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -53,4 +54,10 @@ export function importPlace(
 ): SealedPlace {
   const { connectionId, providerId, startedAtMs } = pending;
   return { kind: "import", providerId, connectionId, revision: BigInt(startedAtMs), recordKey: key };
+}
+
+/** Bound to its `kid`, and so to its public half. */
+export function clientKeyPlace({ kid, createdAtMs }: Pick<ClientKey, "kid" | "createdAtMs">): SealedPlace {
+  const revision = BigInt(createdAtMs);
+  return { kind: "client_key", providerId: "", connectionId: "", revision, recordKey: kid };
 }

@@ -35,6 +35,8 @@ export type AuditEventType =
   | "keyring.rotation_started"
   | "keyring.rotation_finished"
   | "keyring.key_retired"
+  | "client_key.made"
+  | "client_key.ended"
   | "store.backed_up"
   | "store.restored"
   | "api_key.created"

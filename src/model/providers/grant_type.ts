@@ -23,6 +23,16 @@ export function hasPrivateKey(
   return settings.authType === "oauth2" && signs;
 }
 
+/** Whether the daemon signs with a key that it made itself: `client_secret` holds none. */
+export function signsByClientKey(
+  settings: Pick<ProviderSettings, "authType" | "tokenEndpointAuthMethod">,
+  hasSecret: boolean,
+): boolean {
+  return (
+    settings.authType === "oauth2" && settings.tokenEndpointAuthMethod === "private_key_jwt" && !hasSecret
+  );
+}
+
 /** Whether a person consents at the provider, in a browser that comes back to a redirect URI. */
 export function isConsented(settings: Pick<ProviderSettings, "authType" | "grantType">): boolean {
   return settings.authType === "oauth2" && !isUnattended(settings);

@@ -7,7 +7,6 @@ import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { restError } from "../../service/pipeline/rest_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
@@ -20,6 +19,7 @@ import { ConsoleCalls } from "./console_calls.js";
 import { consoleRooms } from "./console_pages.js";
 import { type ConsoleRoute, ConsoleRoutes } from "./console_routes.js";
 import { codeField, consoleUrl, openPath } from "./console_url.js";
+import { consoleError, errorBox } from "./frame/console_errors.js";
 import { formTokenField, formTokenOf, isFormToken, seeOther } from "./frame/console_forms.js";
 import { consoleHeaders } from "./frame/console_headers.js";
 import { consoleAssets, consolePage } from "./frame/console_layout.js";
@@ -194,10 +194,10 @@ export class ConsoleListener implements Listener {
       return await serve(visit);
     } catch (error) {
       // What no table foresees is thrown on.
-      const { status, body } = restError(error);
+      const refused = consoleError(error);
+      const { status } = refused;
       if (status === 401) return this.#signedOut(guest);
-      const { message } = body as { message: string };
-      const content = html`<p class="problem" role="alert">${sentence(message)}</p>
+      const content = html`${errorBox(refused)}
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
     }
@@ -217,6 +217,7 @@ export class ConsoleListener implements Listener {
       call: this.#calls.callFor(principal, left.signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
+      clock,
     };
   }
 }
@@ -231,10 +232,4 @@ function cleared({ cookie, url }: Guest, answer: Answer): Answer {
 
 function emptyAnswer(): Answer {
   return { status: 200, headers: consoleHeaders, body: "" };
-}
-
-/** Messages of errors begin with a small letter and have no end. */
-function sentence(message: string): string {
-  const whole = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

@@ -8,6 +8,7 @@ import type {
 } from "../../domain/consent/consent_types.js";
 import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { jwksPath } from "../../model/credentials/client_key.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
@@ -58,8 +59,8 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly publicUrl: URL;
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
-  /** The Client ID Metadata Document at a path; undefined where there is none. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
   readonly describe: DescribeProvider;
   readonly onUnexpected: OnUnexpected;
@@ -166,10 +167,11 @@ export class BrowserListener implements Listener {
 
   /** Authorization servers fetch it, and keep it as long as they are told. */
   #document(path: string): Answer | undefined {
-    const document = this.#options.clientDocument?.(path);
+    const document = this.#options.publishedDocument?.(path);
     if (document === undefined) return undefined;
+    const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
     const answer = jsonAnswer(200, document);
-    return { ...answer, headers: { ...answer.headers, "cache-control": "public, max-age=300" } };
+    return { ...answer, headers: { ...answer.headers, ...type, "cache-control": "public, max-age=300" } };
   }
 
   /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */

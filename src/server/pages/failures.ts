@@ -75,7 +75,7 @@ const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
     ofOperator,
   ],
   clock_skew: [502, "The clocks of the provider and of this service differ.", ofOperator],
-  unsupported_demand: [502, "The provider demands what this service does not support.", ofOperator],
+  unsupported_demand: [502, "The provider demands what its registration here does not do.", ofOperator],
   misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
   provider_unreachable: [502, "The provider stopped answering before you were connected.", unchanged],
   account_changed: [

@@ -76,6 +76,8 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
 row(connections.confirmConnection, "connection.request", connectionOf);
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
+row(connections.watchConnections, "connection.read");
+row(connections.refreshConnection, "connection.manage", connectionOf);
 row(connections.revokeConnection, "connection.manage", connectionOf);
 row(connections.deleteConnection, "connection.manage", connectionOf);
 row(connections.replaceCredential, "connection.manage", connectionOf);
@@ -97,6 +99,7 @@ row(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServer
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
 row(tokens.reportRejectedToken, "token.read", connectionOf);
+row(tokens.createProof, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");
 
 row(AuditService.method.listAuditEvents, "audit.read");
@@ -135,6 +138,7 @@ row(Authorization.method.check, "token.read", (request) => {
 // By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
   ["nexus.v1.KeyringService/", "keyring.manage"],
+  ["nexus.v1.ClientKeyService/", "keyring.manage"],
   ["nexus.v1.BackupService/", "backup.manage"],
 ];
 

@@ -122,6 +122,11 @@ const ring = [
     ["key_id", "17 digits", { keyId: "0".repeat(17) }, /16 hexadecimal/],
     ["key_id", "an unknown one", { keyId: "0".repeat(16) }, notFound],
   ]),
+  ...table("ClientKeyService/RotateClientKeys", [
+    ["type", "an unknown one", { type: "P-255" }, /P-256/],
+    ["type", "one of a prototype", { type: "constructor" }, /P-256/],
+    flag("compromised"),
+  ]),
   ...table("BackupService/CreateBackup", [flag("allow_unreadable")]),
 ];
 

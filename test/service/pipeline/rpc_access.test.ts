@@ -32,6 +32,8 @@ nexus.v1.KeyringService/GetKeyring                admin
 nexus.v1.KeyringService/AddKey                    admin
 nexus.v1.KeyringService/RotateKeyring             admin
 nexus.v1.KeyringService/RetireKey                 admin
+nexus.v1.ClientKeyService/ListClientKeys          admin
+nexus.v1.ClientKeyService/RotateClientKeys        admin
 nexus.v1.ConnectionService/ConfirmConnection      admin operator (agent)
 nexus.v1.ConnectionService/GetConnection          admin operator (agent)
 nexus.v1.ConnectionService/ListConnections        admin operator (agent)
@@ -45,6 +47,7 @@ nexus.v1.NexusService/RequestConnection           admin operator (agent)
 nexus.v1.NexusService/CheckConnection             admin operator (agent)
 nexus.v1.NexusService/GetToken                    admin (agent)
 nexus.v1.NexusService/RefreshConnection           admin (agent)
+nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ProviderService/CreateProvider           admin operator
 nexus.v1.ProviderService/GetProvider              admin operator (agent)
 nexus.v1.ProviderService/ListProviders            admin operator (agent)
@@ -56,6 +59,7 @@ nexus.v1.StatusService/GetStatus                  admin operator
 nexus.v1.StatusService/ListOpenStreams            admin operator
 nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
+nexus.v1.TokenService/CreateProof                 admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
 nexus.v1.TokenService/RefreshToken                admin (agent)
 nexus.v1.TokenService/ReportRejectedToken         admin (agent)

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSLAAQobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI+ChxUb2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4ifAoTUmVmcmVzaFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiLfAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEhkKCHJldmlzaW9uGAMgASgEQge6SAQyAigBEhsKBnN0YXR1cxgEIAEoDUILukgIKgYwkQMwkwMSIgoQd3d3X2F1dGhlbnRpY2F0ZRgFIAEoCUIIukgFcgMogEA6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiXAobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEIjQKCFBvc2l0aW9uEhYKBWVwb2NoGAEgASgJQge6SARyAhhAEhAKCHJldmlzaW9uGAIgASgEIpACChJXYXRjaFRva2Vuc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIuCgd1c2VyX2lkGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEkQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiAgh4MgIIBRIyCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lQgm6SAaSAQMQ6Aci4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQizQIKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkSIgoHYWNjb3VudBg0IAEoCzIRLm5leHVzLnYxLkFjY291bnQiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qngEKEFJlamVjdGlvbk91dGNvbWUSIQodUkVKRUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUpFQ1RJT05fT1VUQ09NRV9TVVBFUlNFREVEEAESHwobUkVKRUNUSU9OX09VVENPTUVfUkVGUkVTSEVEEAISJAogUkVKRUNUSU9OX09VVENPTUVfU0NPUEVTX01JU1NJTkcQAzK5AwoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEmIKE1JlcG9ydFJlamVjdGVkVG9rZW4SJC5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBolLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSKvAwobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIqCghhdWRpZW5jZRg8IAEoCUIYukgVchMYgAgyDl5bXHgyMC1ceDdFXSokEkAKBnNjb3Blcxg9IAMoCUIwukgtkgEqEDIYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEn8KCHJlc291cmNlGD4gASgJQm26SGq6AV8KDHJlc291cmNlLnVyaRIqbXVzdCBiZSBhbiBhYnNvbHV0ZSBVUkkgd2l0aG91dCBhIGZyYWdtZW50GiN0aGlzLmlzVXJpKCkgJiYgIXRoaXMuY29udGFpbnMoJyMnKdgBAXIDGIAIOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIt8BChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJcChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQipgMKEkNyZWF0ZVByb29mUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSOAoGbWV0aG9kGAMgASgJQii6SCVyIxABGCAyHV5bISMkJSYnKisuXl9gfH4wLTlBLVphLXotXSskErgBCgN1cmwYBCABKAlCqgG6SKYBugGbAQoIdXJsLmh0dHASPm11c3QgYmUgYW4gYWJzb2x1dGUgaHR0cCBvciBodHRwcyBVUkwgd2l0aG91dCB1c2VyIGluZm9ybWF0aW9uGk90aGlzLm1hdGNoZXMoJ15baEhdW3RUXVt0VF1bcFBdW3NTXT86Ly9bXi8/I0BcXCBdKyhbLz8jXS4qKT8kJykgJiYgdGhpcy5pc1VyaSgpcgUQARiAQBI0CgVub25jZRgFIAEoCUIlukgiciAYgBAyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0qJDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJmChNDcmVhdGVQcm9vZlJlc3BvbnNlEg0KBXByb29mGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJldmlzaW9uGAMgASgEIjQKCFBvc2l0aW9uEhYKBWVwb2NoGAEgASgJQge6SARyAhhAEhAKCHJldmlzaW9uGAIgASgEIpACChJXYXRjaFRva2Vuc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIuCgd1c2VyX2lkGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEkQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiAgh4MgIIBRIyCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lQgm6SAaSAQMQ6Aci4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQizQIKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkSIgoHYWNjb3VudBg0IAEoCzIRLm5leHVzLnYxLkFjY291bnQiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qngEKEFJlamVjdGlvbk91dGNvbWUSIQodUkVKRUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUpFQ1RJT05fT1VUQ09NRV9TVVBFUlNFREVEEAESHwobUkVKRUNUSU9OX09VVENPTUVfUkVGUkVTSEVEEAISJAogUkVKRUNUSU9OX09VVENPTUVfU0NPUEVTX01JU1NJTkcQAzKFBAoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEmIKE1JlcG9ydFJlamVjdGVkVG9rZW4SJC5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBolLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRJKCgtDcmVhdGVQcm9vZhIcLm5leHVzLnYxLkNyZWF0ZVByb29mUmVxdWVzdBodLm5leHVzLnYxLkNyZWF0ZVByb29mUmVzcG9uc2USTAoLV2F0Y2hUb2tlbnMSHC5uZXh1cy52MS5XYXRjaFRva2Vuc1JlcXVlc3QaHS5uZXh1cy52MS5XYXRjaFRva2Vuc1Jlc3BvbnNlMAFCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -62,14 +62,16 @@ export type Token = Message<"nexus.v1.Token"> & {
   grantedScopes: string[];
 
   /**
-   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent.
+   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+   * credential that it was made of.
    *
    * @generated from field: uint64 revision = 6;
    */
   revision: bigint;
 
   /**
-   * Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
+   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
+   * `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
    *
    * @generated from field: string token_type = 7;
    */
@@ -302,6 +304,30 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: nexus.v1.ConnectionName name = 3;
    */
   name?: ConnectionName | undefined;
+
+  /**
+   * For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+   *
+   * @generated from field: string audience = 60;
+   */
+  audience: string;
+
+  /**
+   * Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+   * what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+   * kind that is not named stays as the connection has it.
+   *
+   * @generated from field: repeated string scopes = 61;
+   */
+  scopes: string[];
+
+  /**
+   * The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+   * `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
+   *
+   * @generated from field: string resource = 62;
+   */
+  resource: string;
 };
 
 /**
@@ -460,6 +486,91 @@ export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenRe
   messageDesc(file_nexus_v1_token, 9);
 
 /**
+ * Request of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofRequest
+ */
+export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Method of the request, as it is sent: `GET`.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * URL of the request, `http` or `https`, without user information. Its query and its fragment are no part of the proof and may be left
+   * out (RFC 9449 section 4.2). At most 8192 characters.
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+
+  /**
+   * The newest `DPoP-Nonce` of the API; empty where it sent none. At most 2048 characters.
+   *
+   * @generated from field: string nonce = 5;
+   */
+  nonce: string;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofRequest.
+ * Use `create(CreateProofRequestSchema)` to create a new message.
+ */
+export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 10);
+
+/**
+ * Response of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofResponse
+ */
+export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
+  /**
+   * Value of the header `DPoP`: a JWT, for one request.
+   *
+   * @generated from field: string proof = 1;
+   */
+  proof: string;
+
+  /**
+   * When the proof ends: APIs may refuse it from then on.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofResponse.
+ * Use `create(CreateProofResponseSchema)` to create a new message.
+ */
+export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 11);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -485,7 +596,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * Request of WatchTokens.
@@ -537,7 +648,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * One message of the stream.
@@ -598,7 +709,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -691,7 +802,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * A connection does not exist (any more).
@@ -712,7 +823,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * All changes up to here have been sent.
@@ -733,7 +844,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * The position asked for cannot be resumed.
@@ -754,7 +865,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The daemon is about to end this stream.
@@ -775,7 +886,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * What a report of a refused token came to.
@@ -879,6 +990,16 @@ export const TokenService: GenService<{
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
    *
+   * With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+   * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
+   * that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
+   * connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+   *
+   * Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+   * provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
+   * exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
+   * resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
+   *
    * @generated from rpc nexus.v1.TokenService.GetToken
    */
   getToken: {
@@ -925,6 +1046,26 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof ReportRejectedTokenRequestSchema;
     output: typeof ReportRejectedTokenResponseSchema;
+  },
+  /**
+   * A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+   * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+   * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+   *
+   * An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+   * `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+   * then on.
+   *
+   * It is a read of the token, and audited as one.
+   *
+   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+   *
+   * @generated from rpc nexus.v1.TokenService.CreateProof
+   */
+  createProof: {
+    methodKind: "unary";
+    input: typeof CreateProofRequestSchema;
+    output: typeof CreateProofResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
