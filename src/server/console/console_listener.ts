@@ -11,7 +11,15 @@ import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../pages/browser_request.js";
+import {
+  hostOf,
+  hostsOf,
+  isEmbedded,
+  isForm,
+  isOwnFetch,
+  isOwnForm,
+  isPrefetch,
+} from "../pages/browser_request.js";
 import { html } from "../pages/html.js";
 import type { DescribeProvider } from "../pages/page_words.js";
 import { addressKey } from "../sockets/address_key.js";
@@ -113,7 +121,9 @@ export class ConsoleListener implements Listener {
     if (guest.path === "/favicon.ico") return { status: 204, headers: consoleHeaders, body: "" };
     const route = this.#routes.find(guest.path);
     if (isPrefetch(headers)) return pages.notYetPage();
-    if (!route?.stream && isEmbedded(headers)) return pages.badRequestPage();
+    // The script asks for pages again, and for what is live.
+    const isAsked = route?.stream !== undefined || (route?.page !== undefined && isOwnFetch(headers));
+    if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
   }
