@@ -13,7 +13,7 @@ const chromium = await launchChromium();
 for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
   const daemon = await SeededDaemon.seeded(seed);
   const { connections } = await daemon.clients.connections.listConnections({});
-  const paths = consolePaths(connections.find(({ problem }) => problem)?.id ?? "");
+  const paths = consolePaths(connections.find(({ problem }) => problem));
   for (const [look, options] of Object.entries(looks)) {
     const context = await chromium.newContext(options);
     const page = await signedIn(context, daemon.clients);
