@@ -21,6 +21,7 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConnectionWatch } from "../domain/console/connection_watch.js";
 import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
@@ -205,6 +206,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     rejected,
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
+    connectionWatch: new ConnectionWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };

@@ -7,12 +7,19 @@ import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { restError } from "../../service/pipeline/rest_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../pages/browser_request.js";
+import {
+  hostOf,
+  hostsOf,
+  isEmbedded,
+  isForm,
+  isOwnFetch,
+  isOwnForm,
+  isPrefetch,
+} from "../pages/browser_request.js";
 import { html } from "../pages/html.js";
 import type { DescribeProvider } from "../pages/page_words.js";
 import { addressKey } from "../sockets/address_key.js";
@@ -20,6 +27,7 @@ import { ConsoleCalls } from "./console_calls.js";
 import { consoleRooms } from "./console_pages.js";
 import { type ConsoleRoute, ConsoleRoutes } from "./console_routes.js";
 import { codeField, consoleUrl, openPath } from "./console_url.js";
+import { consoleError, errorBox } from "./frame/console_errors.js";
 import { formTokenField, formTokenOf, isFormToken, seeOther } from "./frame/console_forms.js";
 import { consoleHeaders } from "./frame/console_headers.js";
 import { consoleAssets, consolePage } from "./frame/console_layout.js";
@@ -113,7 +121,9 @@ export class ConsoleListener implements Listener {
     if (guest.path === "/favicon.ico") return { status: 204, headers: consoleHeaders, body: "" };
     const route = this.#routes.find(guest.path);
     if (isPrefetch(headers)) return pages.notYetPage();
-    if (!route?.stream && isEmbedded(headers)) return pages.badRequestPage();
+    // The script asks for pages again, and for what is live.
+    const isAsked = route?.stream !== undefined || (route?.page !== undefined && isOwnFetch(headers));
+    if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
   }
@@ -194,10 +204,10 @@ export class ConsoleListener implements Listener {
       return await serve(visit);
     } catch (error) {
       // What no table foresees is thrown on.
-      const { status, body } = restError(error);
+      const refused = consoleError(error);
+      const { status } = refused;
       if (status === 401) return this.#signedOut(guest);
-      const { message } = body as { message: string };
-      const content = html`<p class="problem" role="alert">${sentence(message)}</p>
+      const content = html`${errorBox(refused)}
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
     }
@@ -217,6 +227,7 @@ export class ConsoleListener implements Listener {
       call: this.#calls.callFor(principal, left.signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
+      clock,
     };
   }
 }
@@ -231,10 +242,4 @@ function cleared({ cookie, url }: Guest, answer: Answer): Answer {
 
 function emptyAnswer(): Answer {
   return { status: 200, headers: consoleHeaders, body: "" };
-}
-
-/** Messages of errors begin with a small letter and have no end. */
-function sentence(message: string): string {
-  const whole = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

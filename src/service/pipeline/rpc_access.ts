@@ -76,6 +76,8 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
 row(connections.confirmConnection, "connection.request", connectionOf);
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
+row(connections.watchConnections, "connection.read");
+row(connections.refreshConnection, "connection.manage", connectionOf);
 row(connections.revokeConnection, "connection.manage", connectionOf);
 row(connections.deleteConnection, "connection.manage", connectionOf);
 row(connections.replaceCredential, "connection.manage", connectionOf);

@@ -4,7 +4,7 @@ import type { Answer } from "../../listen/http_listener.js";
 import { type Html, html } from "../../pages/html.js";
 import { postForm, seeOther } from "../frame/console_forms.js";
 import { consolePage } from "../frame/console_layout.js";
-import type { ConsoleVisit } from "../frame/console_visit.js";
+import { type ConsoleVisit, refuseUnless } from "../frame/console_visit.js";
 import { areaField, inputField, selectField } from "../frame/fields.js";
 import { errorSummary, type FormErrors, formErrors } from "../frame/form_errors.js";
 
@@ -37,6 +37,7 @@ export function newKeyPage(
   visit: ConsoleVisit,
   sent?: { readonly form: URLSearchParams; readonly errors: FormErrors },
 ): Answer {
+  refuseUnless(visit, "key.manage");
   const value = (name: string): string | undefined => sent?.form.get(name) ?? undefined;
   const error = (field: string): string | undefined => sent?.errors.take(field);
   const fields = [
@@ -134,6 +135,7 @@ function createdPage(visit: ConsoleVisit, name: string, key: string): Answer {
 }
 
 export function revokePage(visit: ConsoleVisit): Answer {
+  refuseUnless(visit, "key.manage");
   const { name = "" } = visit.params;
   const content = html`<p>The next call with <b><bdi>${name}</bdi></b> is refused, and its streams and sessions end within a second. It cannot be taken back, and the name cannot be given again.</p>
 ${postForm(

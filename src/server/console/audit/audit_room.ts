@@ -5,6 +5,7 @@ import { type Html, html } from "../../pages/html.js";
 import { consolePage } from "../frame/console_layout.js";
 import type { ConsoleRoom, ConsoleVisit } from "../frame/console_visit.js";
 import { inputField, selectField } from "../frame/fields.js";
+import { errorSummary, type FormErrors, formErrors } from "../frame/form_errors.js";
 import { auditTable } from "./audit_rows.js";
 import { shortcuts } from "./audit_words.js";
 
@@ -21,6 +22,12 @@ export const auditRoom: ConsoleRoom = {
 };
 
 const filterNames = ["type", "principal", "connection", "provider", "since"] as const;
+/** Events, and where it goes on. */
+interface Found {
+  readonly events: readonly AuditEvent[];
+  readonly nextPageToken: string;
+}
+
 type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
 
 const hourMs = 60 * 60_000;
@@ -44,7 +51,13 @@ async function auditPage(visit: ConsoleVisit): Promise<Answer> {
     filterNames.map((name) => [name, (query.get(name) ?? "").trim()]),
   ) as Filter;
   const pageToken = query.get("page") ?? "";
-  const { events, nextPageToken } = await find(visit, filter, pageToken);
+  let found: Found;
+  try {
+    found = await find(visit, filter, pageToken);
+  } catch (error) {
+    return refusedPage(visit, filter, formErrors(error));
+  }
+  const { events, nextPageToken } = found;
   const isNewest = pageToken === "";
   const content = html`${shortcutLinks(filter)}
 ${filterForm(filter)}
@@ -56,11 +69,19 @@ ${nextPageToken === "" ? undefined : html`<p><a class="button quiet" href="${tar
   return consolePage(visit, { title: "Audit", room: path, content });
 }
 
+function refusedPage(visit: ConsoleVisit, filter: Filter, errors: FormErrors): Answer {
+  const form = filterForm(filter, errors);
+  const content = html`${shortcutLinks(filter)}
+${errorSummary(errors.rest())}
+${form}`;
+  return consolePage(visit, { title: "Audit", room: path, content, status: errors.status });
+}
+
 async function find(
   visit: ConsoleVisit,
   { type, principal, connection, provider, since }: Filter,
   pageToken: string,
-): Promise<{ readonly events: readonly AuditEvent[]; readonly nextPageToken: string }> {
+): Promise<Found> {
   const backMs = sinceMs.get(since);
   const events: AuditEvent[] = [];
   let next = pageToken;
@@ -91,15 +112,35 @@ ${links}
 </ul></nav>`;
 }
 
-function filterForm({ type, principal, connection, provider, since }: Filter): Html {
+function filterForm(filter: Filter, errors?: FormErrors): Html {
+  const { type, principal, connection, provider, since } = filter;
+  const error = (field: string): string | undefined => errors?.take(field);
   const fields = [
-    inputField({ name: "type", label: "Event type", value: type, maxLength: 64 }),
-    inputField({ name: "principal", label: "By", value: principal, maxLength: 512 }),
-    inputField({ name: "connection", label: "Connection id", value: connection, maxLength: 36 }),
-    inputField({ name: "provider", label: "Provider id", value: provider, maxLength: 36 }),
+    inputField({ name: "type", label: "Event type", value: type, error: error("event_type"), maxLength: 64 }),
+    inputField({
+      name: "principal",
+      label: "By",
+      value: principal,
+      error: error("principal"),
+      maxLength: 512,
+    }),
+    inputField({
+      name: "connection",
+      label: "Connection id",
+      value: connection,
+      error: error("connection_id"),
+      maxLength: 36,
+    }),
+    inputField({
+      name: "provider",
+      label: "Provider id",
+      value: provider,
+      error: error("provider_id"),
+      maxLength: 36,
+    }),
     selectField({ name: "since", label: "Since", value: since, options: sinceWords }),
   ];
-  const isOpen = [principal, connection, provider, since].some((text) => text !== "");
+  const isOpen = errors !== undefined || [principal, connection, provider, since].some((text) => text !== "");
   return html`<details class="filters"${isOpen ? " open" : ""}><summary>Filter</summary>
 <form method="get" action="${path}" class="inline-fields">
 ${fields}

@@ -12,7 +12,7 @@ import type { Answer } from "../../listen/http_listener.js";
 import { type Html, html } from "../../pages/html.js";
 import { postForm, seeOther } from "../frame/console_forms.js";
 import { consolePage } from "../frame/console_layout.js";
-import type { ConsoleVisit } from "../frame/console_visit.js";
+import { type ConsoleVisit, refuseUnless } from "../frame/console_visit.js";
 import { areaField, inputField } from "../frame/fields.js";
 import { errorSummary, type FormErrors, formErrors } from "../frame/form_errors.js";
 import { notFoundPage } from "../signed_out_pages.js";
@@ -99,6 +99,7 @@ function wantsKey(template: ProviderTemplate | undefined): boolean {
 }
 
 function formPage(visit: ConsoleVisit, template: ProviderTemplate | undefined, sent?: Sent): Answer {
+  refuseUnless(visit, "provider.manage");
   const { provider, name = "", displayName = "another OpenID Connect provider" } = template ?? {};
   const isConsent = !provider || isConsented(profileSettings(provider));
   const isClient = !provider || isOAuth2(provider);

@@ -7,7 +7,7 @@ import { type Html, html, type Part } from "../../pages/html.js";
 import { auditTable } from "../audit/audit_rows.js";
 import { postForm, seeOther } from "../frame/console_forms.js";
 import { consolePage } from "../frame/console_layout.js";
-import type { ConsoleVisit } from "../frame/console_visit.js";
+import { type ConsoleVisit, refuseUnless } from "../frame/console_visit.js";
 import { momentOf } from "../frame/moments.js";
 import { failingProviders, providersPath } from "./provider_list.js";
 import { healthAdvice, healthOf, isOAuth2, kindWords, nameOf } from "./provider_words.js";
@@ -116,6 +116,7 @@ ${shown.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>
 }
 
 export async function deletePage(visit: ConsoleVisit): Promise<Answer> {
+  refuseUnless(visit, "provider.manage");
   const provider = await readProvider(visit);
   const path = `${providersPath}/${provider.id}`;
   const content = html`<div class="card narrow">
