@@ -5,6 +5,7 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
+import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
@@ -44,8 +45,10 @@ import { NotificationOutbox } from "../domain/notifications/notification_outbox.
 import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
 import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
@@ -64,6 +67,7 @@ import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
+import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
@@ -163,6 +167,7 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
+    streams: new StreamRegistry(shared),
     sessions: new ConsoleSessions(shared),
   };
 }
@@ -171,9 +176,12 @@ function accessParts(shared: Shared) {
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  const history = new RefreshHistory(shared);
+  const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {
     spool,
-    engine: new RefreshEngine({ ...shared, spool, metrics }),
+    history,
+    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }
@@ -181,8 +189,10 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
   const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
-  const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
+  const apiNonces = new DpopNonces();
+  const { refresher } = engine;
+  const tokens = new Tokens({ ...shared, refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -197,7 +207,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
     connectionWatch: new ConnectionWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -274,6 +284,7 @@ function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: Do
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
+    expiries: new ExpiryCounter(shared),
     status: new StatusReader({ ...shared, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ConsoleSession, ConsoleSessions } from "../../domain/console/console_sessions.js";
+import type { Action } from "../../model/access/access_table.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import { at } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -9,8 +11,17 @@ import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../pages/browser_request.js";
+import {
+  hostOf,
+  hostsOf,
+  isEmbedded,
+  isForm,
+  isOwnFetch,
+  isOwnForm,
+  isPrefetch,
+} from "../pages/browser_request.js";
 import { html } from "../pages/html.js";
+import type { DescribeProvider } from "../pages/page_words.js";
 import { addressKey } from "../sockets/address_key.js";
 import { ConsoleCalls } from "./console_calls.js";
 import { consoleRooms } from "./console_pages.js";
@@ -30,6 +41,9 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   readonly sessions: Pick<ConsoleSessions, "open" | "find" | "end" | "hold">;
   /** What its pages call. */
   readonly services: readonly BoundService[];
+  /** What a principal may, for what is offered. */
+  readonly permissionsOf: (principalName: string) => Pick<Permissions, "permissionFor">;
+  readonly describe: DescribeProvider;
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;
 }
@@ -107,7 +121,9 @@ export class ConsoleListener implements Listener {
     if (guest.path === "/favicon.ico") return { status: 204, headers: consoleHeaders, body: "" };
     const route = this.#routes.find(guest.path);
     if (isPrefetch(headers)) return pages.notYetPage();
-    if (!route?.stream && isEmbedded(headers)) return pages.badRequestPage();
+    // The script asks for pages again, and for what is live.
+    const isAsked = route?.stream !== undefined || (route?.page !== undefined && isOwnFetch(headers));
+    if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
   }
@@ -211,10 +227,12 @@ export class ConsoleListener implements Listener {
     signal: AbortSignal,
   ): ConsoleVisit {
     const { request, path, query, token } = guest;
-    const { clock, sessions } = this.#options;
+    const { clock, sessions, describe, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
+    const may = (action: Action): boolean => permissionsOf(principal.name).permissionFor(action) !== "denied";
+    const rooms = consoleRooms.filter(({ action }) => action === undefined || may(action));
     return {
-      ...{ path, params, query, session, rooms: consoleRooms },
+      ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
       call: this.#calls.callFor(principal, signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),

@@ -106,6 +106,8 @@ row(AuditService.method.listAuditEvents, "audit.read");
 row(AuditService.method.verifyAuditLog, "audit.read");
 
 row(StatusService.method.getStatus, "status.read");
+row(StatusService.method.getActivity, "status.read");
+row(StatusService.method.listOpenStreams, "status.read");
 row(NotificationService.method.testReceivers, "notification.test");
 
 row(AccessService.method.createApiKey, "key.manage");

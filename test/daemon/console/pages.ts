@@ -1,8 +1,11 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import type { Clients } from "../harness.js";
 
-/** Every page of the console, by a word for it. @param connectionId of the pages about one */
-export function consolePaths(connectionId: string): Readonly<Record<string, string>> {
+/** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
+export function consolePaths(
+  connection: { readonly id: string; readonly providerId: string } | undefined,
+): Readonly<Record<string, string>> {
+  const { id: connectionId, providerId } = connection ?? { id: "", providerId: "" };
   return {
     connections: "/connections",
     "connections-attention": "/connections?state=attention",
@@ -10,6 +13,21 @@ export function consolePaths(connectionId: string): Readonly<Record<string, stri
     connect: "/connections/new",
     connection: `/connections/${connectionId}`,
     revoke: `/connections/${connectionId}/revoke`,
+    providers: "/providers",
+    provider: `/providers/${providerId}`,
+    "provider-delete": `/providers/${providerId}/delete`,
+    catalogue: "/providers/add?search=google",
+    "catalogue-none": "/providers/add?search=nobody-has-this",
+    "provider-add": "/providers/add/keycloak",
+    "provider-add-key": "/providers/add/google-service-account",
+    "provider-new": "/providers/new",
+    glance: "/glance",
+    access: "/access?revoked=1",
+    "key-new": "/access/keys/new",
+    "key-revoke": "/access/keys/reader/revoke",
+    audit: "/audit",
+    "audit-filter": "/audit?principal=owner&since=24h",
+    "audit-none": "/audit?type=nothing",
   };
 }
 

@@ -13,8 +13,8 @@ const chromium = await launchChromium();
 for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
   const daemon = await SeededDaemon.seeded(seed);
   const { connections } = await daemon.clients.connections.listConnections({});
-  const id = connections.find(({ problem }) => problem)?.id ?? "";
-  const paths = consolePaths(id);
+  const troubled = connections.find(({ problem }) => problem);
+  const paths = consolePaths(troubled);
   for (const [look, options] of Object.entries(looks)) {
     const context = await chromium.newContext(options);
     const page = await signedIn(context, daemon.clients);
@@ -22,7 +22,7 @@ for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
       await page.goto(new URL(path, page.url()).href);
       await page.screenshot({ path: join(values.out, `${world}-${word}-${look}.png`), fullPage: true });
     }
-    await openConsent(page, id);
+    await openConsent(page, troubled?.id ?? "");
     await page.screenshot({ path: join(values.out, `${world}-consent-${look}.png`), fullPage: true });
     await context.clearCookies();
     for (const [word, path] of Object.entries(outsidePaths)) {

@@ -30,6 +30,7 @@ export const consoleScript = `"use strict";
   };
   count();
   setInterval(count, 1000);
+  document.addEventListener("console:changed", count);
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     button.hidden = !navigator.clipboard;

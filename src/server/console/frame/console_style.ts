@@ -1,4 +1,5 @@
 import { pagePalette } from "../../pages/page_style.js";
+import { roomStyle } from "./room_style.js";
 
 /** The one stylesheet of the console. */
 export const consoleStyle = `${pagePalette}:root { --warn: #8a5a00; --wash: #eef2fb; }
@@ -152,4 +153,4 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
   clip-path: inset(50%);
   white-space: nowrap;
 }
-`;
+${roomStyle}`;
