@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
+import { dpopAlgorithm } from "./dpop/dpop_key.js";
 import { KeySet } from "./jwks.js";
 
 /**
@@ -10,6 +11,7 @@ import { KeySet } from "./jwks.js";
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
   readonly issuer: string | undefined;
+  /** Empty where it publishes none (RFC 8414 section 2: no grant type of it needs one): then no browser can be sent there. */
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly jwksUri: string | undefined;
@@ -20,6 +22,8 @@ export interface AuthorizationServer {
   readonly deviceAuthorizationEndpoint: string | undefined;
   /** RFC 8414 section 2: it says that it takes PKCE by S256. */
   readonly announcesPkce: boolean;
+  /** RFC 9449 section 5.1: it says that it takes proofs by the algorithm of ours. */
+  readonly announcesDpop: boolean;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
@@ -95,6 +99,7 @@ export function manualAuthorizationServer(
     revocationEndpoint: undefined,
     deviceAuthorizationEndpoint: undefined,
     announcesPkce: false,
+    announcesDpop: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
     announced: nothingAnnounced,
@@ -174,12 +179,13 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
   const advertised = document["id_token_signing_alg_values_supported"];
   return authorizationServer({
     issuer,
-    authorizationEndpoint: required("authorization_endpoint"),
+    authorizationEndpoint: endpoint("authorization_endpoint") ?? "",
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
     deviceAuthorizationEndpoint: endpoint("device_authorization_endpoint"),
     announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
+    announcesDpop: texts(document["dpop_signing_alg_values_supported"]).includes(dpopAlgorithm),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     announced: {
@@ -203,7 +209,7 @@ function authorizationServer(
   const { signingAlgorithms: algorithms, ...server } = fields;
   const metadata: oauth.AuthorizationServer = {
     issuer: server.issuer ?? noIssuer,
-    authorization_endpoint: server.authorizationEndpoint,
+    ...(server.authorizationEndpoint === "" ? {} : { authorization_endpoint: server.authorizationEndpoint }),
     token_endpoint: server.tokenEndpoint,
     authorization_response_iss_parameter_supported: server.issParameterSupported,
     id_token_signing_alg_values_supported: [...algorithms],

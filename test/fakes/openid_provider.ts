@@ -1,5 +1,5 @@
 import { type JsonWebKey as JWK, randomBytes } from "node:crypto";
-import { configure, type McpFeatures } from "./openid_provider/configuration.js";
+import { configure, type DpopFeatures, type McpFeatures } from "./openid_provider/configuration.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
 import { Listener } from "./openid_provider/listener.js";
@@ -38,6 +38,8 @@ export interface OpenIdProviderOptions {
   refreshTokenTtlSeconds?: number;
   /** It takes authorization requests that were pushed, and no others (RFC 9126 section 5). */
   requirePushedRequests?: boolean;
+  /** It binds tokens to keys (RFC 9449). */
+  dpop?: DpopFeatures;
   /** Registered for the three clients of `OpenIdProvider.clients`. `addRedirectUri` adds to them later. */
   redirectUris: string[];
   /** Registered besides the three. */

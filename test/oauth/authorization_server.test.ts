@@ -41,6 +41,7 @@ describe("a discovery document", () => {
     });
     expect(server).toEqual({
       issuer,
+      announcesDpop: false,
       authorizationEndpoint: "https://idp.example/auth?tenant=1",
       tokenEndpoint: "https://idp.example/token",
       jwksUri: "https://keys.example/jwks",
@@ -107,11 +108,15 @@ describe("a discovery document", () => {
     expect(read({ issuer: `${issuer}/` }, `${issuer}/`).issuer).toBe(`${issuer}/`);
   });
 
-  test.each(["authorization_endpoint", "token_endpoint"])("must have %s", (field) => {
-    for (const nothing of [undefined, null, ""]) {
-      const violation = failure(() => read({ [field]: nothing }));
-      expect(violation).toMatchObject({ reason: "missing_endpoint", detail: field });
-    }
+  test.each([undefined, null, ""])("must have a token endpoint, and %j is none", (nothing) => {
+    const violation = failure(() => read({ token_endpoint: nothing }));
+    expect(violation).toMatchObject({ reason: "missing_endpoint", detail: "token_endpoint" });
+  });
+
+  test.each([undefined, null, ""])("may have no authorization endpoint: %j", (nothing) => {
+    const server = read({ authorization_endpoint: nothing });
+    expect(server.authorizationEndpoint).toBe("");
+    expect(server.metadata).not.toHaveProperty("authorization_endpoint");
   });
 
   test.each(["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"])(

@@ -94,7 +94,8 @@ type Token struct {
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
 	// Scopes granted.
 	GrantedScopes []string `protobuf:"bytes,5,rep,name=granted_scopes,json=grantedScopes,proto3" json:"granted_scopes,omitempty"`
-	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent.
+	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+	// credential that it was made of.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
 	TokenType string `protobuf:"bytes,7,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
@@ -512,7 +513,16 @@ type TokenServiceGetTokenRequest struct {
 	// when the refresh fails the living token is answered.
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// In place of the id.
-	Name          *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+	Audience string `protobuf:"bytes,60,opt,name=audience,proto3" json:"audience,omitempty"`
+	// Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+	// what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+	// kind that is not named stays as the connection has it.
+	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
+	Resource      string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +576,27 @@ func (x *TokenServiceGetTokenRequest) GetName() *ConnectionName {
 		return x.Name
 	}
 	return nil
+}
+
+func (x *TokenServiceGetTokenRequest) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TokenServiceGetTokenRequest) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *TokenServiceGetTokenRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
 }
 
 // Response of TokenService.GetToken.
@@ -1495,11 +1526,14 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12)\n" +
 	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
 	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
-	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xa4\x01\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xf4\x01\n" +
 	"\x1bTokenServiceGetTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\amin_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12,\n" +
-	"\x04name\x18\x03 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"E\n" +
+	"\x04name\x18\x03 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x1a\n" +
+	"\baudience\x18< \x01(\tR\baudience\x12\x16\n" +
+	"\x06scopes\x18= \x03(\tR\x06scopes\x12\x1a\n" +
+	"\bresource\x18> \x01(\tR\bresource\"E\n" +
 	"\x1cTokenServiceGetTokenResponse\x12%\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"h\n" +
 	"\x13RefreshTokenRequest\x12#\n" +

@@ -8,6 +8,7 @@ import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
@@ -28,6 +29,7 @@ export interface Daemon {
   readonly access: Client<typeof AccessService>;
   readonly status: Client<typeof StatusService>;
   readonly notifications: Client<typeof NotificationService>;
+  readonly console: Client<typeof ConsoleService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -81,6 +83,7 @@ export function connectDaemon(
     access: createClient(AccessService, transport),
     status: createClient(StatusService, transport),
     notifications: createClient(NotificationService, transport),
+    console: createClient(ConsoleService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -64,7 +64,9 @@ export function exchangeFailure(
   const type = "token_exchange_failed";
   if (failure.reason === "account_changed") return { type, reason: "account_changed" };
   if (failure.refusal !== undefined) return { type, reason: "misconfigured", detail: failure.refusal };
-  if (failure.demandsDpop) return { type, reason: "unsupported_demand", detail: dpopWords };
+  if (failure.demandsDpop && profile.oauth2.dpop !== "always") {
+    return { type, reason: "unsupported_demand", detail: dpopWords(profile) };
+  }
   if (failure.isClientRejected)
     return { type, reason: "client_rejected", detail: clientWords(failure, profile) };
   if (network?.isClock) return { type, reason: "clock_skew", detail: network.words };
@@ -76,8 +78,9 @@ export function exchangeFailure(
   };
 }
 
-const dpopWords =
-  "DPoP (RFC 9449): turn sender-constrained tokens off for this client at the provider, if it lets you";
+function dpopWords({ name }: ProviderProfile): string {
+  return `DPoP (RFC 9449): set dpop in the oauth2_options of the profile ${name} to always, or turn sender-constrained tokens off for this client at the provider, then consent again`;
+}
 
 function clientWords(
   failure: GrantFailure,

@@ -155,6 +155,20 @@ export class IssuerMetadata {
   }
 }
 
+/**
+ * For what needs a browser: machines and devices do without the endpoint.
+ *
+ * @throws FailedPrecondition where the metadata names none
+ */
+export function refuseWithoutAuthorization({
+  issuer = "",
+  authorizationEndpoint,
+}: Pick<AuthorizationServer, "issuer" | "authorizationEndpoint">): void {
+  if (authorizationEndpoint !== "") return;
+  const missing = new DiscoveryFailure("missing_endpoint", issuer, "authorization_endpoint");
+  throw new FailedPrecondition("PROVIDER_MISCONFIGURED", missing.message, missing);
+}
+
 interface Source {
   readonly issuer: string;
   readonly place: MetadataPlace;

@@ -41,6 +41,9 @@ export type AuditEventType =
   | "store.restored"
   | "api_key.created"
   | "api_key.revoked"
+  | "console.link_created"
+  | "console.session_opened"
+  | "console.session_ended"
   | "policy.loaded"
   | "access.denied";
 

@@ -44,13 +44,14 @@ export function canonicalName(name: string): string {
   return name.trim().toLowerCase();
 }
 
-/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126). */
+/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126, RFC 9449). */
 export const protocolParams: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",
+  "dpop_jkt",
   "nonce",
   "redirect_uri",
   "request",
@@ -194,6 +195,11 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
     violation(
       "enable_discovery",
       "must be off with the grant type github_app: token_url names the installation",
+    );
+  if (settings.grantType === "github_app" && oauth2.tokenExchange !== "off")
+    violation(
+      "oauth2_options.token_exchange",
+      "must be off with the grant type github_app: the app narrows its tokens",
     );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(

@@ -113,6 +113,7 @@ const held = {
   scopes: [],
   grantedScopes: [],
   boundTo: undefined,
+  dpopKey: undefined,
 };
 type Ask = (client: TokenEndpointClient, profile: ProviderProfile) => Promise<unknown>;
 const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
@@ -122,7 +123,7 @@ const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
     (client, profile) =>
       client.exchangeCode({
         ...{ server, profile, redirectUri: "https://nexus.example/cb", codeVerifier: "v".repeat(43) },
-        ...{ params: codeParams(), nonce: undefined },
+        ...{ params: codeParams(), nonce: undefined, dpopKey: undefined },
       }),
   ],
   [
@@ -141,8 +142,18 @@ const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
     "a device code",
     (client, profile) =>
       client.pollDevice({
-        ...{ server, profile, deviceCode: "d", codeVerifier: "v".repeat(43) },
+        ...{ server, profile, deviceCode: "d", codeVerifier: "v".repeat(43), dpopKey: undefined },
         ...{ requireIdToken: false, signal: new AbortController().signal },
+      }),
+  ],
+  [
+    "https://op.example/token",
+    "a narrower token",
+    (client, profile) =>
+      client.narrow({
+        ...{ server, profile: { ...profile, oauth2: { ...profile.oauth2, tokenExchange: "rfc8693" } } },
+        ...{ subjectToken: new Secret("a"), boundTo: undefined },
+        ...{ audience: "https://api.example", resource: "", scopes: [] },
       }),
   ],
   [

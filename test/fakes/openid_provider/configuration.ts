@@ -18,6 +18,14 @@ export interface Lifetimes {
   readonly fetch?: typeof fetch;
   /** RFC 9126 section 5. */
   readonly requirePushedRequests?: boolean;
+  /** RFC 9449; by default it knows nothing of it. */
+  readonly dpop?: DpopFeatures;
+}
+
+/** Tokens that are bound to the key that a request proves. */
+export interface DpopFeatures {
+  /** Whether each proof needs a nonce of its own making, at the token endpoint and at user-info; default true. */
+  readonly requireNonce?: boolean;
 }
 
 /** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
@@ -81,7 +89,11 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: {
+        enabled: options.dpop !== undefined,
+        nonceSecret: randomBytes(32),
+        requireNonce: () => options.dpop?.requireNonce ?? true,
+      },
       ...mcpFeatures(options),
       pushedAuthorizationRequests: {
         enabled: options.requirePushedRequests === true,

@@ -39,7 +39,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.scope_separator": "Between scopes in the authorization request; empty means a space (RFC 6749 section 3.3).",
   "OAuth2Options.token_params": "Further parameters of the code exchange, and of each request of a grant type that needs no person. A parameter of the protocol is refused, and so are names that are not visible ASCII and values with control characters.",
   "OAuth2Options.refresh_params": "Further parameters of the refresh grant. Limited like `token_params`.",
-  "OAuth2Options.token_headers": "Further headers of both token requests; `authorization`, `content-type`, `cookie` and what no `header_name` of a strategy may be are refused. Values are printable ASCII.",
+  "OAuth2Options.token_headers": "Further headers of both token requests; `authorization`, `content-type`, `cookie`, `dpop` and what no `header_name` of a strategy may be are refused. Values are printable ASCII.",
   "OAuth2Options.token_request_format": "Encoding of both token requests.",
   "OAuth2Options.refresh_url": "Token endpoint for refreshes; empty means the same as for the code.",
   "OAuth2Options.revocation_url": "Revocation endpoint (RFC 7009); empty means the discovered one, or none.",
@@ -56,6 +56,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.scope_on_refresh": "Send the granted scopes as `scope` of a refresh, for providers that refuse a refresh without it, or then grant less. RFC 6749 section 6 lets it be left out.",
   "OAuth2Options.push_authorization_requests": "Push each authorization request to the server before the browser goes there (RFC 9126), also where the server does not demand it.",
   "OAuth2Options.pushed_authorization_request_url": "Pushed authorization request endpoint; empty means the discovered one, or none.",
+  "OAuth2Options.dpop": "Whether tokens are bound to a key of the connection, so that whoever steals one cannot use it (DPoP, RFC 9449).",
   "OAuth2Options.client_key_id": "`kid` in the header of what the client signs; empty means that of the JWK, or none. Must be empty where the key is the daemon's.",
   "OAuth2Options.client_signing_alg": "`alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve. Where the key is the daemon's it chooses the key, and empty means `ES256`.",
   "OAuth2Options.client_assertion_audience": "The `aud` by which the client authenticates with a JWT.",
@@ -63,5 +64,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.assertion_audience": "`aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.",
   "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.",
   "OAuth2Options.client_assertion_type": "What the JWT of `CLIENT_ASSERTION_FILE` is said to be.",
-  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none."
+  "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none.",
+  "OAuth2Options.token_exchange": "How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations of a GitHub App have a way of their own, and must leave it off.",
+  "OAuth2Options.token_exchange_scopes": "Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3."
 };

@@ -100,14 +100,20 @@ class ConsentRequired(_message.Message):
     def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "min_ttl", "name")
+    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     min_ttl: _duration_pb2.Duration
     name: _connection_pb2.ConnectionName
-    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ...) -> None: ...
+    audience: str
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    resource: str
+    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenResponse(_message.Message):
     __slots__ = ("token",)
