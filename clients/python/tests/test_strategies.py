@@ -141,7 +141,7 @@ def test_a_bound_token_needs_its_proof() -> None:
     request = Request("GET", "https://api.example/v1", {"dpop": "forged"})
     with pytest.raises(StrategyError) as missing:
         apply(request, bound, {"access_token": "t"})
-    assert (missing.value.code, missing.value.field) == ("missing_credential", "proof")
+    assert (missing.value.reason, missing.value.field) == ("missing_credential", "proof")
     with pytest.raises(StrategyError):
         apply(request, bound, {"access_token": "t"}, proof="a\r\nb")
     applied = apply(request, bound, {"access_token": "t"}, proof="h.p.s")
