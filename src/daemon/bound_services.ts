@@ -33,7 +33,7 @@ export function definedServices(
     connectionService({ ...parts, manager: connections }),
     tokenService(parts),
     auditService({ audit }),
-    statusService({ status: parts.status }),
+    statusService(parts),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),

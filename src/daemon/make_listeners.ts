@@ -1,9 +1,10 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
-import { jwksPath } from "../model/credentials/client_key.js";
+import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
+import { describeBy } from "../server/pages/page_words.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
@@ -38,6 +39,7 @@ export async function makeListeners(
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
+    permissionsOf: (name) => domain.access.permissionsOf(name),
     consoleServices: contract.map((one) => pages.bind(one)),
     sessions: domain.sessions,
     flow: domain.consent,
@@ -45,6 +47,7 @@ export async function makeListeners(
     publishedDocument: (path) =>
       path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     links: domain.consentLinks,
+    describe: describeBy((name) => parts.templates.find(name)),
     authenticate: authenticateBy({
       adminKey: parts.adminKey,
       keys: domain.keys,
@@ -74,13 +77,13 @@ export async function makeListeners(
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
-  { guard }: Domain,
+  { guard, streams }: Domain,
 ): [grpc: CallPipeline, http: CallPipeline, pages: CallPipeline] {
   const limits = new CallLimits(config.limits);
   const pipeline = (listener: "grpc" | "http" | "console"): CallPipeline => {
     const onAnswered = (method: string, code: string): void =>
       metrics.rpcAnswered({ method, code, listener });
-    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing } });
+    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
   return [pipeline("grpc"), pipeline("http"), pipeline("console")];
 }

@@ -5,6 +5,7 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
+import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
@@ -20,6 +21,7 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConnectionWatch } from "../domain/console/connection_watch.js";
 import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
@@ -43,8 +45,10 @@ import { NotificationOutbox } from "../domain/notifications/notification_outbox.
 import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
 import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
@@ -163,6 +167,7 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
+    streams: new StreamRegistry(shared),
     sessions: new ConsoleSessions(shared),
   };
 }
@@ -171,9 +176,12 @@ function accessParts(shared: Shared) {
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  const history = new RefreshHistory(shared);
+  const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {
     spool,
-    engine: new RefreshEngine({ ...shared, spool, metrics }),
+    history,
+    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }
@@ -198,6 +206,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     rejected,
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
+    connectionWatch: new ConnectionWatch(shared),
     authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
@@ -275,6 +284,7 @@ function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: Do
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
+    expiries: new ExpiryCounter(shared),
     status: new StatusReader({ ...shared, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),

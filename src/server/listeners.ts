@@ -15,6 +15,7 @@ import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -29,6 +30,7 @@ export interface ListenersOptions {
   readonly consoleListen: readonly ListenAddress[];
   /** See `ConsoleListenerOptions`. */
   readonly consoleUrl: string | undefined;
+  readonly permissionsOf: ConsoleListenerOptions["permissionsOf"];
   /** What the pages of the console call. */
   readonly consoleServices: readonly BoundService[];
   readonly sessions: ConsoleListenerOptions["sessions"];
@@ -42,6 +44,8 @@ export interface ListenersOptions {
   /** See `BrowserListenerOptions`. */
   readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
+  /** See `BrowserListenerOptions`. */
+  readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -164,10 +168,10 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, publishedDocument } = options;
+  const { publicUrl, flow, capture, links, describe, publishedDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
+    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links, describe },
     ...(publishedDocument && { publishedDocument }),
   });
 }
@@ -178,6 +182,9 @@ function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListe
 }
 
 function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
-  const { consoleUrl: url, consoleServices: services, sessions, clock } = options;
-  return new ConsoleListener({ ...placeOf(options, "console"), listen, url, services, sessions, clock });
+  const { consoleUrl: url, consoleServices: services, sessions, permissionsOf, describe, clock } = options;
+  return new ConsoleListener({
+    ...{ ...placeOf(options, "console"), listen, url, services },
+    ...{ sessions, permissionsOf, describe, clock },
+  });
 }

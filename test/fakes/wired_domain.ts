@@ -13,7 +13,7 @@ import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
+import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
@@ -56,6 +56,7 @@ export class WiredDomain {
     readonly outbound?: OutboundFetch;
     readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode">;
     readonly metrics?: RefreshMetrics;
+    readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
   }) {
     const { store, clock } = options;
@@ -86,6 +87,7 @@ export class WiredDomain {
       grants,
       locks,
       metrics,
+      ...(options.onEnded && { onEnded: options.onEnded }),
     });
     const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
     this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });

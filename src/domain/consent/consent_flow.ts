@@ -30,7 +30,7 @@ import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
-import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
+import { asking, bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
@@ -118,7 +118,7 @@ export class ConnectionCompleter implements ConsentFlow {
       kind: "redirect",
       location: pushed.location,
       binding,
-      stepUp: asked && { ...asked, providerName: profile.name },
+      stepUp: asked && { ...asked, ...asking(pending, profile) },
     };
   }
 

@@ -1,3 +1,4 @@
+import { provesByTls } from "../../model/clients/client_proof.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import {
@@ -5,6 +6,7 @@ import {
   fromDiscoveryDocument,
   manualAuthorizationServer,
   withKeysOf,
+  withMtlsAliases,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
@@ -60,7 +62,10 @@ export class IssuerMetadata {
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
     const place = profile.mcpServerUrl === "" ? "openid" : "mcp";
-    if (profile.enableDiscovery) return await this.#discover({ issuer: profile.issuer, place });
+    if (profile.enableDiscovery) {
+      const server = await this.#discover({ issuer: profile.issuer, place });
+      return provesByTls(profile) ? withMtlsAliases(server) : server;
+    }
     const server = this.#resolveManual(profile);
     if (!needsKeys || server.keys || server.issuer === undefined) return server;
     return withKeysOf(server, await this.#discover({ issuer: server.issuer, place }));
@@ -195,6 +200,7 @@ function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks
     "JWKS URL": server.jwksUri,
     "revocation endpoint": server.revocationEndpoint,
     "registration endpoint": server.announced.registrationEndpoint,
+    "token endpoint among the mtls_endpoint_aliases": server.mtlsAliases.tokenEndpoint,
   };
   for (const [name, url] of Object.entries(endpoints)) {
     if (url === undefined || !URL.canParse(url)) continue;

@@ -53,6 +53,8 @@ export class RefreshEngine {
       readonly random: () => number;
       readonly log: Log;
       readonly metrics: RefreshMetrics;
+      /** Told how each attempt ended. */
+      readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */
       readonly tracing?: Tracing;
     },

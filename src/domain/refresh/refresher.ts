@@ -59,6 +59,7 @@ export interface RefresherDeps {
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
+  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
   readonly tracing: Tracing;
 }
 
@@ -117,6 +118,7 @@ export class Refresher {
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+      this.deps.onEnded?.(outcome);
       span.set({ "nexus.refresh.outcome": outcome });
       if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
       return outcome;

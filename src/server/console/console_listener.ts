@@ -1,22 +1,33 @@
 import type { IncomingMessage } from "node:http";
 import type { ConsoleSession, ConsoleSessions } from "../../domain/console/console_sessions.js";
+import type { Action } from "../../model/access/access_table.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import { at } from "../../model/access/principal.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { restError } from "../../service/pipeline/rest_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../pages/browser_request.js";
+import {
+  hostOf,
+  hostsOf,
+  isEmbedded,
+  isForm,
+  isOwnFetch,
+  isOwnForm,
+  isPrefetch,
+} from "../pages/browser_request.js";
 import { html } from "../pages/html.js";
+import type { DescribeProvider } from "../pages/page_words.js";
 import { addressKey } from "../sockets/address_key.js";
 import { ConsoleCalls } from "./console_calls.js";
 import { consoleRooms } from "./console_pages.js";
 import { type ConsoleRoute, ConsoleRoutes } from "./console_routes.js";
 import { codeField, consoleUrl, openPath } from "./console_url.js";
+import { consoleError, errorBox } from "./frame/console_errors.js";
 import { formTokenField, formTokenOf, isFormToken, seeOther } from "./frame/console_forms.js";
 import { consoleHeaders } from "./frame/console_headers.js";
 import { consoleAssets, consolePage } from "./frame/console_layout.js";
@@ -30,6 +41,9 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   readonly sessions: Pick<ConsoleSessions, "open" | "find" | "end" | "hold">;
   /** What its pages call. */
   readonly services: readonly BoundService[];
+  /** What a principal may, for what is offered. */
+  readonly permissionsOf: (principalName: string) => Pick<Permissions, "permissionFor">;
+  readonly describe: DescribeProvider;
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;
 }
@@ -107,7 +121,9 @@ export class ConsoleListener implements Listener {
     if (guest.path === "/favicon.ico") return { status: 204, headers: consoleHeaders, body: "" };
     const route = this.#routes.find(guest.path);
     if (isPrefetch(headers)) return pages.notYetPage();
-    if (!route?.stream && isEmbedded(headers)) return pages.badRequestPage();
+    // The script asks for pages again, and for what is live.
+    const isAsked = route?.stream !== undefined || (route?.page !== undefined && isOwnFetch(headers));
+    if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
   }
@@ -188,10 +204,10 @@ export class ConsoleListener implements Listener {
       return await serve(visit);
     } catch (error) {
       // What no table foresees is thrown on.
-      const { status, body } = restError(error);
+      const refused = consoleError(error);
+      const { status } = refused;
       if (status === 401) return this.#signedOut(guest);
-      const { message } = body as { message: string };
-      const content = html`<p class="problem" role="alert">${sentence(message)}</p>
+      const content = html`${errorBox(refused)}
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
     }
@@ -199,16 +215,19 @@ export class ConsoleListener implements Listener {
 
   #visit(guest: Guest, session: ConsoleSession, params: ConsoleRoute["params"]): ConsoleVisit {
     const { request, path, query, token } = guest;
-    const { clock, sessions } = this.#options;
+    const { clock, sessions, describe, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
     const left = new AbortController();
     request.socket.once("close", () => left.abort());
+    const may = (action: Action): boolean => permissionsOf(principal.name).permissionFor(action) !== "denied";
+    const rooms = consoleRooms.filter(({ action }) => action === undefined || may(action));
     return {
-      ...{ path, params, query, session, rooms: consoleRooms },
+      ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
       call: this.#calls.callFor(principal, left.signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
+      clock,
     };
   }
 }
@@ -223,10 +242,4 @@ function cleared({ cookie, url }: Guest, answer: Answer): Answer {
 
 function emptyAnswer(): Answer {
   return { status: 200, headers: consoleHeaders, body: "" };
-}
-
-/** Messages of errors begin with a small letter and have no end. */
-function sentence(message: string): string {
-  const whole = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

@@ -1,5 +1,9 @@
+import { accessRoom } from "./access/access_room.js";
+import { auditRoom } from "./audit/audit_room.js";
 import { connectionsRoom } from "./connections/connections_room.js";
 import type { ConsoleRoom } from "./frame/console_visit.js";
+import { glanceRoom } from "./glance/glance_room.js";
+import { providersRoom } from "./providers/providers_room.js";
 
 // How the console grows:
 // 1. A room is a folder beside this file with one `ConsoleRoom`, named below: that puts it into the navigation and serves its paths.
@@ -15,4 +19,10 @@ import type { ConsoleRoom } from "./frame/console_visit.js";
 // 10. A test opens each page in Chromium and gives it to axe: add its path to `test/daemon/console/pages.ts`.
 
 /** Every part of the console, in the order of the navigation; the first is where a person begins. */
-export const consoleRooms: readonly ConsoleRoom[] = [connectionsRoom];
+export const consoleRooms: readonly ConsoleRoom[] = [
+  connectionsRoom,
+  providersRoom,
+  glanceRoom,
+  accessRoom,
+  auditRoom,
+];

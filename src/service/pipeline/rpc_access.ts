@@ -76,6 +76,8 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
 row(connections.confirmConnection, "connection.request", connectionOf);
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
+row(connections.watchConnections, "connection.read");
+row(connections.refreshConnection, "connection.manage", connectionOf);
 row(connections.revokeConnection, "connection.manage", connectionOf);
 row(connections.deleteConnection, "connection.manage", connectionOf);
 row(connections.replaceCredential, "connection.manage", connectionOf);
@@ -104,6 +106,8 @@ row(AuditService.method.listAuditEvents, "audit.read");
 row(AuditService.method.verifyAuditLog, "audit.read");
 
 row(StatusService.method.getStatus, "status.read");
+row(StatusService.method.getActivity, "status.read");
+row(StatusService.method.listOpenStreams, "status.read");
 row(NotificationService.method.testReceivers, "notification.test");
 
 row(AccessService.method.createApiKey, "key.manage");

@@ -1,29 +1,12 @@
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
-import { ConsoleService } from "../../../src/gen/nexus/v1/console_pb.js";
-import { perTest } from "../../lifetimes.js";
+import { perSuite } from "../../lifetimes.js";
 import { TestDaemon } from "../harness.js";
+import { clientsWithKey } from "./clients_with_key.js";
 import { ConsoleVisitor } from "./console_visitor.js";
 
 describe("the console signs a browser in", () => {
-  const daemon = perTest(() => TestDaemon.start());
-
-  const keyOf = async (name: string, role: Role) => {
-    const { key } = await daemon.clients.access.createApiKey({ name, role });
-    const transport = createConnectTransport({
-      baseUrl: daemon.place.httpUrl,
-      httpVersion: "1.1",
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("x-api-key", key);
-          return next(request);
-        },
-      ],
-    });
-    return { console: createClient(ConsoleService, transport) };
-  };
+  const daemon = perSuite(() => TestDaemon.start());
 
   const events = async () =>
     (await daemon.clients.audit.listAuditEvents({})).events.map(({ eventType, principal }) => [
@@ -105,7 +88,7 @@ describe("the console signs a browser in", () => {
   });
 
   it("until its key is revoked, which ends the links of the key too", async () => {
-    const clients = await keyOf("ops", Role.OPERATOR);
+    const clients = await clientsWithKey(daemon, { name: "ops", role: Role.OPERATOR });
     const visitor = await ConsoleVisitor.signedIn(clients);
     const { url } = await clients.console.createConsoleLink({});
     const page = await visitor.visit("/connections");
@@ -133,7 +116,7 @@ describe("the console signs a browser in", () => {
 });
 
 describe("the console keeps others out", () => {
-  const daemon = perTest(() => TestDaemon.start());
+  const daemon = perSuite(() => TestDaemon.start());
 
   it.each<[string, Record<string, string>, Record<string, string>, number]>([
     ["without the form token", {}, {}, 403],

@@ -141,6 +141,11 @@ const status = table("StatusService/GetStatus", [
   ["max_entries", "2^31 - 1", { maxEntries: 2_147_483_647 }, /100/],
 ]);
 
+const streams = table("StatusService/ListOpenStreams", [
+  ["max_entries", "negative", { maxEntries: -1 }, /0/],
+  ["max_entries", "1001", { maxEntries: 1_001 }, /1000/],
+]);
+
 export const accessRows: readonly RpcRow[] = [
   ...createKey,
   ...receivers,
@@ -149,4 +154,5 @@ export const accessRows: readonly RpcRow[] = [
   ...explain,
   ...ring,
   ...status,
+  ...streams,
 ];

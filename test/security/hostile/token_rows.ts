@@ -18,6 +18,7 @@ const idRows = (rpc: string, rest: Body = {}): RpcRow[] =>
 const get = "TokenService/GetToken";
 const report = "TokenService/ReportRejectedToken";
 const watch = "TokenService/WatchTokens";
+const nothing: Demand = { code: "Ok" };
 const audit = "AuditService/ListAuditEvents";
 const verify = "AuditService/VerifyAuditLog";
 
@@ -202,6 +203,10 @@ const auditRows: readonly RpcRow[] = [
     ["event_type", "65 characters", { eventType: letters(65) }, /64/],
     ["event_type", "U+0000", { eventType: "\0" }, /U\+0000/],
     ["connection_id", "no UUID", { connectionId: "x" }, /UUID/],
+    ["principal", "513 characters", { principal: letters(513) }, /512/],
+    ["principal", "U+0000", { principal: "key:\0" }, /U\+0000/],
+    ["provider_id", "no UUID", { providerId: "../x" }, /UUID/],
+    ["after_sequence", "2^64-1: nothing is behind it", { afterSequence: huge }, nothing],
     ["since", "2^62 seconds", { since: secondsOf(1n << 62n) }, /year 1 to 9999/],
     ["since", "before year 1", { since: secondsOf(-62_135_596_801n) }, /year 1 to 9999/],
     ["since", "negative nanos", { since: secondsOf(0n, -1) }, /year 1 to 9999/],

@@ -25,6 +25,7 @@ nexus.v1.AccessService/ExplainAccess              admin operator
 nexus.v1.AccessService/WhoAmI                     admin operator agent
 nexus.v1.AuditService/ListAuditEvents             admin operator
 nexus.v1.AuditService/VerifyAuditLog              admin operator
+nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ConnectionService/RequestConnection      admin operator (agent)
 nexus.v1.BackupService/CreateBackup               admin
 nexus.v1.KeyringService/GetKeyring                admin
@@ -46,14 +47,15 @@ nexus.v1.NexusService/RequestConnection           admin operator (agent)
 nexus.v1.NexusService/CheckConnection             admin operator (agent)
 nexus.v1.NexusService/GetToken                    admin (agent)
 nexus.v1.NexusService/RefreshConnection           admin (agent)
-nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ProviderService/CreateProvider           admin operator
 nexus.v1.ProviderService/GetProvider              admin operator (agent)
 nexus.v1.ProviderService/ListProviders            admin operator (agent)
 nexus.v1.ProviderService/UpdateProvider           admin operator
 nexus.v1.ProviderService/DeleteProvider           admin operator
 nexus.v1.ProviderService/ListProviderTemplates    admin operator
+nexus.v1.StatusService/GetActivity                admin operator
 nexus.v1.StatusService/GetStatus                  admin operator
+nexus.v1.StatusService/ListOpenStreams            admin operator
 nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
 nexus.v1.TokenService/CreateProof                 admin (agent)

@@ -1,27 +1,28 @@
-import { ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
-import type { Answer } from "../../listen/http_listener.js";
-import { html } from "../../pages/html.js";
-import { consolePage } from "../frame/console_layout.js";
-import type { ConsoleRoom, ConsoleVisit } from "../frame/console_visit.js";
+import type { ConsoleRoom } from "../frame/console_visit.js";
+import { connect, connectPage } from "./connect_form.js";
+import { consentAgain, refresh, revoke, revokePage } from "./connection_actions.js";
+import { connectionsPath, listPage, liveRows } from "./connection_list.js";
+import { connectionPage, liveCard } from "./connection_page.js";
 
-const path = "/connections";
+const one = `${connectionsPath}/{id}`;
 
 export const connectionsRoom: ConsoleRoom = {
   title: "Connections",
-  path,
-  pages: { [path]: listPage },
+  path: connectionsPath,
+  pages: {
+    [connectionsPath]: listPage,
+    [`${connectionsPath}/new`]: connectPage,
+    [one]: connectionPage,
+    [`${one}/revoke`]: revokePage,
+  },
+  actions: {
+    [`${connectionsPath}/new`]: connect,
+    [`${one}/refresh`]: refresh,
+    [`${one}/consent`]: consentAgain,
+    [`${one}/revoke`]: revoke,
+  },
+  streams: {
+    [`${connectionsPath}/live`]: liveRows,
+    [`${one}/live`]: liveCard,
+  },
 };
-
-async function listPage(visit: ConsoleVisit): Promise<Answer> {
-  const { connections } = await visit.call(ConnectionService.method.listConnections, { pageSize: 50 });
-  const rows = connections.map(
-    ({ id, providerName, userId }) => html`<tr id="c-${id}"><td>${providerName}</td><td>${userId}</td></tr>`,
-  );
-  const content = html`<table>
-<thead><tr><th scope="col">Provider</th><th scope="col">User</th></tr></thead>
-<tbody>
-${rows}
-</tbody>
-</table>`;
-  return consolePage(visit, { title: "Connections", room: path, content });
-}

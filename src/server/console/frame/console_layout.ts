@@ -7,13 +7,14 @@ import { consoleScript } from "./console_script.js";
 import { consoleStyle } from "./console_style.js";
 import type { ConsoleVisit } from "./console_visit.js";
 import { notices } from "./notices.js";
+import { roomScript } from "./room_script.js";
 
 const htmlHeaders = { ...consoleHeaders, "content-type": "text/html; charset=utf-8" };
 
 /** Their addresses change with them, so that browsers may keep them. */
 const assets = {
   style: assetOf("console", "css", consoleStyle),
-  script: assetOf("console", "js", consoleScript),
+  script: assetOf("console", "js", `${consoleScript}${roomScript}`),
 };
 
 /** By path, what pages load. */

@@ -8,17 +8,16 @@ export const consoleScript = `"use strict";
   const offsetMs = Number(body.dataset.now || Date.now()) - Date.now();
   const nowMs = () => Date.now() + offsetMs;
 
-  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
   const inWords = (ms) => {
     let seconds = Math.max(0, Math.floor(ms / 1000));
     const parts = [];
     for (const [name, size] of units) {
       const count = Math.floor(seconds / size);
-      if (count > 0 || (name === "s" && parts.length === 0)) parts.push(count + " " + name);
       seconds -= count * size;
-      if (parts.length === 2) break;
+      if (count > 0 || parts.length > 0) parts.push(count + name);
     }
-    return parts.join(" ");
+    return parts.slice(0, 2).filter((part) => !part.startsWith("0")).join(" ") || "0s";
   };
 
   const count = () => {
@@ -31,6 +30,7 @@ export const consoleScript = `"use strict";
   };
   count();
   setInterval(count, 1000);
+  document.addEventListener("console:changed", count);
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     button.hidden = !navigator.clipboard;
@@ -47,6 +47,8 @@ export const consoleScript = `"use strict";
   if (!live) return;
   const state = document.querySelector("[data-live-state]");
   const say = (text) => { if (state) state.textContent = text; };
+  const announcer = document.querySelector("[data-announce]");
+  const announce = (text) => { if (announcer) announcer.textContent = text; };
   let source;
   const follow = () => {
     source = new EventSource(live.dataset.live);
@@ -63,8 +65,10 @@ export const consoleScript = `"use strict";
       old.replaceWith(next);
       next.classList.add("changed");
       if (hadFocus) next.querySelector("a, button")?.focus();
+      if (old.dataset.state !== next.dataset.state) announce(next.dataset.name + ": " + next.dataset.state);
       count();
     });
+    source.addEventListener("remove", (event) => document.getElementById(JSON.parse(event.data).id)?.remove());
   };
   /* A browser has six connections to a host: a page that nobody looks at keeps none. */
   const show = () => {

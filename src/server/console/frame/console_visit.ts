@@ -4,10 +4,14 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import { denied } from "../../../domain/access/access_control.js";
 import type { ConsoleSession } from "../../../domain/console/console_sessions.js";
 import type { Call } from "../../../legacy/call.js";
+import type { Action } from "../../../model/access/access_table.js";
+import type { Clock } from "../../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Answer } from "../../listen/http_listener.js";
+import type { DescribeProvider } from "../../pages/page_words.js";
 
 /** Opens a stream of the contract as the session's principal. Never throws: an error ends the sink. */
 export type OpenStream = <I extends DescMessage, O extends DescMessage>(
@@ -29,9 +33,20 @@ export interface ConsoleVisit {
   /** Calls an RPC as the session's principal: its permissions, limits and audit are those of any caller. Rejects with a `WireError`. */
   readonly call: Call;
   readonly open: OpenStream;
+  /** When the request came. */
   readonly nowMs: number;
+  /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */
+  readonly may: (action: Action) => boolean;
+  readonly describe: DescribeProvider;
+  /** For what lasts longer. */
+  readonly clock: Pick<Clock, "nowMs">;
   /** For the navigation. */
   readonly rooms: readonly Pick<ConsoleRoom, "title" | "path">[];
+}
+
+/** For pages that call nothing before their forms are sent. @throws PermissionDenied */
+export function refuseUnless({ may }: Pick<ConsoleVisit, "may">, action: Action): void {
+  if (!may(action)) throw denied(action);
 }
 
 export type ConsolePage = (visit: ConsoleVisit) => Answer | Promise<Answer>;
@@ -41,6 +56,8 @@ export type ConsoleAction = (visit: ConsoleVisit, form: URLSearchParams) => Prom
 export interface ConsoleRoom {
   /** In the navigation. */
   readonly title: string;
+  /** Who may not do it does not see the room in the navigation. */
+  readonly action?: Action;
   /** Where the navigation leads: a key of `pages`. */
   readonly path: string;
   readonly pages: Readonly<Record<string, ConsolePage>>;
