@@ -199,7 +199,11 @@ export class ConsoleListener implements Listener {
     { room, params }: ConsoleRoute,
     serve: (visit: ConsoleVisit) => Answer | Promise<Answer>,
   ): Promise<Answer> {
-    const visit = this.#visit(guest, session, params);
+    const { socket } = guest.request;
+    const left = new AbortController();
+    const leave = (): void => left.abort();
+    socket.once("close", leave);
+    const visit = this.#visit(guest, session, params, left.signal);
     try {
       return await serve(visit);
     } catch (error) {
@@ -210,21 +214,28 @@ export class ConsoleListener implements Listener {
       const content = html`${errorBox(refused)}
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
+    } finally {
+      // One socket serves many visits.
+      socket.off("close", leave);
     }
   }
 
-  #visit(guest: Guest, session: ConsoleSession, params: ConsoleRoute["params"]): ConsoleVisit {
+  /** @param left aborts when the visitor leaves before it is answered */
+  #visit(
+    guest: Guest,
+    session: ConsoleSession,
+    params: ConsoleRoute["params"],
+    left: AbortSignal,
+  ): ConsoleVisit {
     const { request, path, query, token } = guest;
     const { clock, sessions, describe, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
-    const left = new AbortController();
-    request.socket.once("close", () => left.abort());
     const may = (action: Action): boolean => permissionsOf(principal.name).permissionFor(action) !== "denied";
     const rooms = consoleRooms.filter(({ action }) => action === undefined || may(action));
     return {
       ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
-      call: this.#calls.callFor(principal, left.signal),
+      call: this.#calls.callFor(principal, left),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
       clock,

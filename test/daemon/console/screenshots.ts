@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchChromium } from "../../launch_chromium.js";
-import { consolePaths, looks, signedIn } from "./pages.js";
+import { consolePaths, looks, signedIn, withCallers } from "./pages.js";
 import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
 
 // Makes a picture of every page: `npm run screenshots -- --out DIR`.
@@ -12,6 +12,7 @@ mkdirSync(values.out, { recursive: true });
 const chromium = await launchChromium();
 for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
   const daemon = await SeededDaemon.seeded(seed);
+  await withCallers(daemon.clients, daemon.place.httpUrl);
   const { connections } = await daemon.clients.connections.listConnections({});
   const paths = consolePaths(connections.find(({ problem }) => problem));
   for (const [look, options] of Object.entries(looks)) {
