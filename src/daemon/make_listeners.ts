@@ -1,6 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
-import { jwksPath } from "../model/credentials/client_key.js";
+import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";

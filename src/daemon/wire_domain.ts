@@ -67,6 +67,7 @@ import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
+import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
@@ -188,8 +189,10 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
   const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
-  const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
+  const apiNonces = new DpopNonces();
+  const { refresher } = engine;
+  const tokens = new Tokens({ ...shared, refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -204,7 +207,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
     connectionWatch: new ConnectionWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }

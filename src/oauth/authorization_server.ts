@@ -11,6 +11,7 @@ import { KeySet } from "./jwks.js";
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
   readonly issuer: string | undefined;
+  /** Empty where it publishes none (RFC 8414 section 2: no grant type of it needs one): then no browser can be sent there. */
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly jwksUri: string | undefined;
@@ -31,6 +32,8 @@ export interface AuthorizationServer {
   readonly announced: AnnouncedFeatures;
   /** RFC 9126 section 5. */
   readonly pushedRequestEndpoint: string | undefined;
+  /** `mtls_endpoint_aliases` (RFC 8705 section 5): what clients call in place of the endpoints that prove themselves in TLS. */
+  readonly mtlsAliases: Partial<MtlsEndpoints>;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -44,6 +47,14 @@ export interface AnnouncedFeatures {
   readonly tokenEndpointAuthAlgorithms: readonly string[];
   readonly scopes: readonly string[];
 }
+
+/** The endpoints to which a client authenticates. */
+type MtlsEndpoints = Pick<AuthorizationServer, "tokenEndpoint"> & {
+  readonly [Endpoint in
+    | "revocationEndpoint"
+    | "deviceAuthorizationEndpoint"
+    | "pushedRequestEndpoint"]: string;
+};
 
 const nothingAnnounced: AnnouncedFeatures = {
   registrationEndpoint: undefined,
@@ -93,6 +104,7 @@ export function manualAuthorizationServer(
     requiresPushedRequests: false,
     announced: nothingAnnounced,
     pushedRequestEndpoint: undefined,
+    mtlsAliases: {},
     signingAlgorithms,
   });
 }
@@ -124,6 +136,13 @@ export function withKeysOf(server: AuthorizationServer, described: Authorization
     ...(algorithms === undefined ? {} : { id_token_signing_alg_values_supported: algorithms }),
   };
   return { ...server, jwksUri: described.jwksUri, keys: described.keys, metadata };
+}
+
+/** The server as a client sees it that proves itself in TLS (RFC 8705 section 5); its keys are the same. */
+export function withMtlsAliases(server: AuthorizationServer): AuthorizationServer {
+  const { mtlsAliases } = server;
+  const { tokenEndpoint = server.tokenEndpoint } = mtlsAliases;
+  return { ...server, ...mtlsAliases, metadata: { ...server.metadata, token_endpoint: tokenEndpoint } };
 }
 
 /**
@@ -160,7 +179,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
   const advertised = document["id_token_signing_alg_values_supported"];
   return authorizationServer({
     issuer,
-    authorizationEndpoint: required("authorization_endpoint"),
+    authorizationEndpoint: endpoint("authorization_endpoint") ?? "",
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
@@ -177,6 +196,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
       scopes: texts(document["scopes_supported"]),
     },
     pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
+    mtlsAliases: mtlsAliasesOf(document["mtls_endpoint_aliases"], issuer),
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],
@@ -189,7 +209,7 @@ function authorizationServer(
   const { signingAlgorithms: algorithms, ...server } = fields;
   const metadata: oauth.AuthorizationServer = {
     issuer: server.issuer ?? noIssuer,
-    authorization_endpoint: server.authorizationEndpoint,
+    ...(server.authorizationEndpoint === "" ? {} : { authorization_endpoint: server.authorizationEndpoint }),
     token_endpoint: server.tokenEndpoint,
     authorization_response_iss_parameter_supported: server.issParameterSupported,
     id_token_signing_alg_values_supported: [...algorithms],
@@ -205,6 +225,19 @@ function authorizationServer(
 
 function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === "string").slice(0, 1_000) : [];
+}
+
+/** One that may not be called is none: then the endpoint itself is called. */
+function mtlsAliasesOf(aliases: unknown, issuer: string): Partial<MtlsEndpoints> {
+  if (typeof aliases !== "object" || aliases === null) return {};
+  const named = aliases as Readonly<Record<string, unknown>>;
+  const endpoints = {
+    tokenEndpoint: named["token_endpoint"],
+    revocationEndpoint: named["revocation_endpoint"],
+    deviceAuthorizationEndpoint: named["device_authorization_endpoint"],
+    pushedRequestEndpoint: named["pushed_authorization_request_endpoint"],
+  };
+  return Object.fromEntries(Object.entries(endpoints).filter(([, url]) => isPermittedEndpoint(url, issuer)));
 }
 
 function announcesPkce(methods: unknown): boolean {

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
@@ -20,6 +21,8 @@ export interface OAuthClient {
   /** The key that the daemon made; for a client that signs and has none in its secret. */
   readonly ownKey?: OwnKeySource | undefined;
   readonly method: TokenEndpointAuthMethod;
+  /** Of a client that proves itself in TLS: the requests are made with it (`presentingCertificate`). */
+  readonly certificate?: ClientCertificate | undefined;
   /** What a client needs that signs; by default nothing beyond its key. */
   readonly signing?: SigningOptions;
 }
@@ -29,24 +32,32 @@ const clockToleranceSeconds = 30;
 
 /**
  * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client. RFC 7523 section 2.2: by a JWT.
+ * RFC 8705 section 2: by `client_id`, and the certificate in TLS.
  *
  * @throws GrantFailure of kind `client` when the secret is missing, before anything is sent
  */
 export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
-  const { method, clientSecret, signing = plainOAuth2 } = client;
-  if (method === "none") return oauth.None();
-  if (method === "private_key_jwt") return privateKeyJwt(keySourceOf(client), signing);
-  const secret = clientSecret?.reveal() ?? "";
-  if (clientSecret === undefined || secret === "")
-    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  const { method, signing = plainOAuth2 } = client;
   switch (method) {
+    case "none":
+    case "tls_client_auth":
+    case "self_signed_tls_client_auth":
+      return oauth.None();
     case "client_secret_basic":
-      return basicAuthentication(secret);
+      return basicAuthentication(secretOf(client).reveal());
     case "client_secret_post":
-      return oauth.ClientSecretPost(secret);
+      return oauth.ClientSecretPost(secretOf(client).reveal());
     case "client_secret_jwt":
-      return clientSecretJwt(clientSecret, signing);
+      return clientSecretJwt(secretOf(client), signing);
+    case "private_key_jwt":
+      return privateKeyJwt(keySourceOf(client), signing);
   }
+}
+
+function secretOf({ clientSecret }: OAuthClient): Secret {
+  if (clientSecret === undefined || clientSecret.reveal() === "")
+    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return clientSecret;
 }
 
 /** @throws GrantFailure of kind `client` when the client has no key */

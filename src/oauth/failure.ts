@@ -230,7 +230,7 @@ const withdrawnText = /^(?!.*\bexpired\b).*\b(revoked|withdrawn|AADSTS(65001|650
 export function classify(violation: unknown, nowMs: number): GrantFailure {
   if (violation instanceof GrantFailure) return violation;
   if (violation instanceof OutboundError) {
-    if (violation.isForbidden) return new GrantFailure({ kind: "client", refusal: violation.message });
+    if (violation.isFault) return new GrantFailure({ kind: "client", refusal: violation.message });
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
     const refused = violation.httpStatus !== undefined && violation.httpStatus >= 300;
     const kind = refused || violation.phase === "before_send" ? "transient" : "ambiguous";

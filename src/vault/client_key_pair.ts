@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import type { ClientKeyType } from "../model/credentials/client_key.js";
+import type { ClientKeyType } from "../model/clients/client_key.js";
 import { Secret } from "../runtime/secret.js";
 
 /** The public half of a key (RFC 7517 section 4), nothing else. */

@@ -18,6 +18,7 @@ import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
+import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
@@ -114,7 +115,8 @@ export class WiredDomain {
     // The audit of reads is no part of what these domains are tested for.
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
     const rejecting = { reader: this.reader, refresher: this.engine.refresher, store, clock };
-    this.rejected = new RejectedTokens({ ...rejecting, maxRejectionsPerHour: 12 });
+    const apiNonces = new DpopNonces();
+    this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
     this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
   }
 

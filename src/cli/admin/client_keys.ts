@@ -4,7 +4,7 @@ import {
   ListClientKeysResponseSchema,
   RotateClientKeysResponseSchema,
 } from "../../gen/nexus/v1/client_key_pb.js";
-import { type ClientKeyType, clientKeyTypes } from "../../model/credentials/client_key.js";
+import { type ClientKeyType, clientKeyTypes } from "../../model/clients/client_key.js";
 import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { isUnattended, signingGrants, signsByClientKey } from "../../model/providers/grant_type.js";
+import { signingGrants, signsByClientKey } from "../../model/clients/client_proof.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
   type AuthType as AuthTypeName,

@@ -1,8 +1,8 @@
 import { by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
-import { type ClientKey, type ClientKeyType, clientKeyTypeOf } from "../../model/credentials/client_key.js";
+import { type ClientKey, type ClientKeyType, clientKeyTypeOf } from "../../model/clients/client_key.js";
+import { signsByClientKey } from "../../model/clients/client_proof.js";
 import { DataLoss, FailedPrecondition } from "../../model/errors.js";
-import { signsByClientKey } from "../../model/providers/grant_type.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";

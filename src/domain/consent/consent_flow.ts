@@ -98,6 +98,7 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
+    if (server.authorizationEndpoint === "") return { kind: "provider_misconfigured" };
     const url = authorizationUrl({
       server,
       clientId: profile.clientId,
@@ -111,9 +112,8 @@ export class ConnectionCompleter implements ConsentFlow {
     });
     const pushed = await this.#pushes.push(url, server, profile);
     if (pushed.kind !== "location") return pushed;
-    const { store, clock } = this.deps;
-    const connection = store.getConnection(pending.connectionId);
-    const asked = connection && askedScopes(connection, pending.scopes, clock.nowMs());
+    const connection = this.deps.store.getConnection(pending.connectionId);
+    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
     return {
       kind: "redirect",
       location: pushed.location,

@@ -15,7 +15,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import { connectionKey } from "../grants/dpop_keys.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { type IssuerMetadata, refuseWithoutAuthorization } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
 import {
   refuseMoreAuthorizations,
@@ -146,6 +146,7 @@ export class ConnectionRequests {
     const isDevice = request.device === true;
     if (isDevice) refuseForDevice(profile, request, requireConfirmation);
     const server = isStatic ? undefined : await this.#servers.resolve(profile, expectsId);
+    if (server && !isDevice) refuseWithoutAuthorization(server);
     const codeVerifier = newCodeVerifier();
     const dpopKey = server && this.#dpopKey(profile, server, existing);
     const asked = { server, profile, scopes, codeVerifier };

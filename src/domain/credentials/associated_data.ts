@@ -1,8 +1,8 @@
+import type { ClientKey } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import type { PendingRevocation } from "../../model/connections/revocation.js";
-import type { ClientKey } from "../../model/credentials/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";

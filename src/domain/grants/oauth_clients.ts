@@ -1,3 +1,4 @@
+import { provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
 import type { ClientKeys } from "../clients/client_keys.js";
@@ -14,12 +15,15 @@ export class OAuthClients {
 
   /** @throws DataLoss */
   open(profile: ProviderProfile): OAuthClient {
-    const { clientKeys } = this.deps;
+    const { clientKeys, vault } = this.deps;
+    const clientSecret = vault.openClientSecret(profile);
+    const { tlsClientCertificate: chain } = profile;
     return {
       clientId: profile.clientId,
-      clientSecret: this.deps.vault.openClientSecret(profile),
+      clientSecret,
       method: profile.tokenEndpointAuthMethod,
       signing: profile.oauth2,
+      certificate: provesByTls(profile) && clientSecret ? { chain, privateKey: clientSecret } : undefined,
       ownKey: clientKeys && ((alg) => clientKeys.signingKey(alg)),
     };
   }

@@ -3,6 +3,7 @@ import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { presentingCertificate } from "../../oauth/clients/client_certificate.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
@@ -164,26 +165,17 @@ export class TokenEndpointClient {
   /** @throws GrantMoved, DataLoss */
   async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
     refuseMoved(request);
-    return await revoke({
-      server: request.server,
-      endpoint: request.endpoint,
-      client: this.#clients.open(request.profile),
-      token: request.token,
-      tokenTypeHint: request.tokenTypeHint,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
-      signal: request.signal,
-    });
+    const { endpoint, token, tokenTypeHint, signal } = request;
+    return await revoke({ ...this.#renewal(request), endpoint, token, tokenTypeHint, signal });
   }
 
   #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
+    const { clock, outbound } = this.deps;
+    const client = this.#clients.open(profile);
     const isRequired = profile.oauth2.dpop === "always";
     return {
-      server,
-      client: this.#clients.open(profile),
-      options: profile.oauth2,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
+      ...{ server, client, options: profile.oauth2, clock },
+      fetch: presentingCertificate(outbound, client.certificate, clock),
       dpop: key && { key, nonces: this.#nonces, isRequired },
     };
   }

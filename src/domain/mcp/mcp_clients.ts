@@ -1,4 +1,4 @@
-import { jwksPath } from "../../model/credentials/client_key.js";
+import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";

@@ -206,8 +206,8 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
-      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
+      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });

@@ -1,10 +1,11 @@
+import { clientViolations } from "../clients/client_proof.js";
 import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import { isUnattended, signingGrants, signsByClientKey } from "./grant_type.js";
+import { isUnattended } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
@@ -170,27 +171,6 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   }
 }
 
-function clientViolations(settings: ProviderSettings, hasSecret: boolean, violation: Violation): void {
-  if (settings.clientId === "") violation("client_id", "is required for oauth2");
-  const isPublic = settings.tokenEndpointAuthMethod === "none";
-  if (signsByClientKey(settings, hasSecret)) {
-    if (settings.oauth2.clientKeyId !== "")
-      violation(
-        "oauth2_options.client_key_id",
-        "must be empty without client_secret: the daemon's own key has a name of its own",
-      );
-  } else if (signingGrants.includes(settings.grantType) && !hasSecret) {
-    violation(
-      "client_secret",
-      `is required with the grant type ${settings.grantType}: the private key that signs`,
-    );
-  } else if (!isPublic && !hasSecret) {
-    violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
-  }
-  if (isPublic && hasSecret && !signingGrants.includes(settings.grantType))
-    violation("client_secret", "must be empty when token_endpoint_auth_method is none");
-}
-
 /** What nobody would ever see or send where no person consents. */
 function unattendedViolations(settings: ProviderSettings, violation: Violation): void {
   const unwanted = `must be empty with the grant type ${settings.grantType}: no person consents`;
@@ -247,6 +227,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (hasSecret) violation("client_secret", unwanted);
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
   if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
+  if (settings.tlsClientCertificate !== "") violation("tls_client_certificate", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

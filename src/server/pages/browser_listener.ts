@@ -8,7 +8,7 @@ import type {
 } from "../../domain/consent/consent_types.js";
 import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
-import { jwksPath } from "../../model/credentials/client_key.js";
+import { jwksPath } from "../../model/clients/client_key.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";

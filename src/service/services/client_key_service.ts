@@ -6,7 +6,7 @@ import {
   ListClientKeysResponseSchema,
   RotateClientKeysResponseSchema,
 } from "../../gen/nexus/v1/client_key_pb.js";
-import { clientKeyTypes, jwksPath } from "../../model/credentials/client_key.js";
+import { clientKeyTypes, jwksPath } from "../../model/clients/client_key.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 

@@ -60,6 +60,7 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   superseded: Outcome.SUPERSEDED,
   refreshed: Outcome.REFRESHED,
   scopes_missing: Outcome.SCOPES_MISSING,
+  nonce_wanted: Outcome.NONCE_WANTED,
 };
 
 /** What agents ask the same over and over. */
@@ -128,8 +129,9 @@ class TokenRpcs implements Rpcs {
   };
 
   reportRejectedToken: Rpcs["reportRejectedToken"] = async (request, { principal }) => {
-    const { revision, status, wwwAuthenticate } = request;
-    const token = { connectionId: this.#idOf(request, principal), revision, status, wwwAuthenticate };
+    const { revision, status, wwwAuthenticate, dpopNonce } = request;
+    const connectionId = this.#idOf(request, principal);
+    const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
     const rejection = await this.deps.rejected.report(token, principal);
     const answer = { outcome: outcomes[rejection.outcome], revision: rejection.revision };
     return create(ReportRejectedTokenResponseSchema, answer);

@@ -1,4 +1,4 @@
-import type { ClientKey } from "../../model/credentials/client_key.js";
+import type { ClientKey } from "../../model/clients/client_key.js";
 import type { Databases } from "../lmdb/databases.js";
 import { decodeClientKey, encodeClientKey } from "../records/sealed_codec.js";
 import { unlessUnreadable } from "../records/unreadable.js";

@@ -6,8 +6,8 @@ import {
   type SealedRecord as SealedMessage,
   SealedRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
+import { type ClientKey, clientKeyTypes } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { type ClientKey, clientKeyTypes } from "../../model/credentials/client_key.js";
 import type { SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 

@@ -47,7 +47,6 @@ nexus.v1.NexusService/RequestConnection           admin operator (agent)
 nexus.v1.NexusService/CheckConnection             admin operator (agent)
 nexus.v1.NexusService/GetToken                    admin (agent)
 nexus.v1.NexusService/RefreshConnection           admin (agent)
-nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ProviderService/CreateProvider           admin operator
 nexus.v1.ProviderService/GetProvider              admin operator (agent)
 nexus.v1.ProviderService/ListProviders            admin operator (agent)

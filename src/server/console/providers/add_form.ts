@@ -5,7 +5,8 @@ import {
   type ProviderTemplate,
   TokenEndpointAuthMethod,
 } from "../../../gen/nexus/v1/provider_pb.js";
-import { hasPrivateKey, isConsented } from "../../../model/providers/grant_type.js";
+import { hasPrivateKey } from "../../../model/clients/client_proof.js";
+import { isConsented } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import type { Answer } from "../../listen/http_listener.js";
 import { type Html, html } from "../../pages/html.js";

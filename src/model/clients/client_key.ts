@@ -1,4 +1,4 @@
-import type { SealedRecord } from "./credential.js";
+import type { SealedRecord } from "../credentials/credential.js";
 
 /** The keys that the daemon makes for itself, by `crv` or `kty` of their JWK (RFC 7518 section 7.6, RFC 8037 section 5). */
 export const clientKeyTypes = ["P-256", "P-384", "P-521", "RSA", "Ed25519"] as const;
