@@ -207,6 +207,7 @@ export class ConsoleListener implements Listener {
     try {
       return await serve(visit);
     } catch (error) {
+      if (left.signal.aborted && error === left.signal.reason) return emptyAnswer();
       // What no table foresees is thrown on.
       const refused = consoleError(error);
       const { status } = refused;
@@ -215,17 +216,15 @@ export class ConsoleListener implements Listener {
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
     } finally {
-      // One socket serves many visits.
       socket.off("close", leave);
     }
   }
 
-  /** @param left aborts when the visitor leaves before it is answered */
   #visit(
     guest: Guest,
     session: ConsoleSession,
     params: ConsoleRoute["params"],
-    left: AbortSignal,
+    signal: AbortSignal,
   ): ConsoleVisit {
     const { request, path, query, token } = guest;
     const { clock, sessions, describe, permissionsOf } = this.#options;
@@ -235,7 +234,7 @@ export class ConsoleListener implements Listener {
     return {
       ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
-      call: this.#calls.callFor(principal, left),
+      call: this.#calls.callFor(principal, signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
       clock,
