@@ -67,7 +67,7 @@ summary { cursor: pointer; font-weight: 600; }
 details > .numbers { margin-top: .75rem; }
 .numbers { width: 100%; border-collapse: collapse; font-size: .92rem; }
 .numbers th, .numbers td { padding: .45rem .75rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: middle; font-variant-numeric: tabular-nums; }
-.numbers thead th { border-top: 0; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
+.numbers thead th { border-top: 0; overflow-wrap: normal; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
 .bar { width: 30%; min-width: 6rem; }
 .bar svg { display: block; width: 100%; height: .7rem; border-radius: .3rem; background: var(--ground); }
 .filters { margin: 0 0 1rem; }

@@ -16,7 +16,7 @@ export function expiryList({ expiries, connectionsCounted, connectionsStored }: 
   });
   const isSample = connectionsCounted < connectionsStored;
   return html`<table class="numbers">
-<thead><tr><th scope="col">Ends</th><th scope="col">Tokens</th><th scope="col">Refreshed by the daemon</th><th scope="col" class="bar"><span class="hidden">Share</span></th></tr></thead>
+<thead><tr><th scope="col">Ends</th><th scope="col">Tokens</th><th scope="col">Refreshable</th><th scope="col" class="bar"><span class="hidden">Share</span></th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
